@@ -1,0 +1,72 @@
+"""What the loop asks of a classifier."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from silr.risk import UURisk
+
+
+@dataclass(frozen=True)
+class FitHistory:
+    """Risks of one fit, by epoch.
+
+    Attributes
+    ----------
+    train_risk : list of float
+        Mean corrected risk of the epoch's batches.
+    validation_risk : list of float
+        Corrected risk of the validation texts after the epoch.
+    best_epoch : int
+        The epoch that was kept, counted from 0: the lowest validation risk.
+    """
+
+    train_risk: list[float]
+    validation_risk: list[float]
+    best_epoch: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-friendly values."""
+        return asdict(self)
+
+
+class Classifier(Protocol):
+    """Anything that fits under a UU risk and scores texts."""
+
+    def fit(
+        self,
+        X: Any,
+        pseudo_labels: NDArray[np.int64],
+        risk: UURisk,
+        validation: NDArray[np.bool_],
+        random_state: int,
+    ) -> FitHistory:
+        """Fit a fresh classifier and keep its best epoch.
+
+        Parameters
+        ----------
+        X : indexable of length n
+            The corpus, as the classifier reads it (features or texts).
+        pseudo_labels : int64 array of shape (n,)
+            The set U_j of each text, 0..K-1, or -1 for a text that is in none.
+        risk : UURisk
+        validation : bool array of shape (n,)
+            True for the texts that choose the epoch, False for those that train.
+        random_state : int
+            Same seed, same machine: same classifier.
+        """
+        ...
+
+    def predict_proba(self, X: Any) -> NDArray[np.float32]:
+        """Class scores that sum to 1, shape (n, K)."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted classifier into an existing folder (safetensors and JSON)."""
+        ...

@@ -1,0 +1,250 @@
+"""The classifier on frozen features: standardise, then a linear head or one hidden layer, in torch."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from silr.classifiers.base import FitHistory
+from silr.errors import InputError
+from silr.files import atomic_write, write_json
+from silr.prior_matching import prior_offsets
+from silr.risk import UURisk
+
+CHUNK_ROWS = 8192
+TARGET_STEPS = 250
+BATCHES_AN_EPOCH = 25
+
+
+@dataclass(frozen=True)
+class FrozenConfig:
+    """Settings of a head on frozen features.
+
+    Attributes
+    ----------
+    hidden_units : int, default 0
+        Units of the hidden layer (ReLU); 0 is a linear head.
+    epochs : int or None, default None
+        None: as many as make about 250 steps. The number of steps is what regularises: a head that is trained long
+        enough learns to repeat the annotator, its errors included.
+    batch_size : int or None, default None
+        Texts a step; None: a 25th of the training texts, at least 256 and at most 8192.
+    learning_rate : float, default 1e-3
+        AdamW's, decayed to 0 along a cosine.
+    weight_decay : float, default 0.01
+    match_prior : bool, default True
+        After the fit, shift the class scores so that each class is predicted as often as the class prior says.
+        False is the paper's recipe.
+    """
+
+    hidden_units: int = 0
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    match_prior: bool = True
+
+
+class FrozenClassifier:
+    """A head on frozen features, fitted under a UU risk.
+
+    Parameters
+    ----------
+    config : FrozenConfig
+    device : str or None, default None
+        None: the GPU if there is one, else the processor.
+
+    References
+    ----------
+    AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+    """
+
+    def __init__(self, config: FrozenConfig | None = None, device: str | None = None) -> None:
+        self.config = config or FrozenConfig()
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def fit(
+        self,
+        X: NDArray[Any],
+        pseudo_labels: NDArray[np.int64],
+        risk: UURisk,
+        validation: NDArray[np.bool_],
+        random_state: int,
+    ) -> FitHistory:
+        """Fit a fresh head and keep the epoch with the lowest validation risk (the last if nothing is held out).
+
+        X may be a memory map; it is read in batches and never copied.
+
+        Raises
+        ------
+        InputError
+            No text is left to train on, or the risk became non-finite.
+        """
+        train_rows = np.flatnonzero((pseudo_labels >= 0) & ~validation)
+        validation_rows = np.flatnonzero((pseudo_labels >= 0) & validation)
+        if not len(train_rows):
+            raise InputError("no labelled text is left to train on")
+        features = _as_tensor(X)
+        labels = torch.from_numpy(np.ascontiguousarray(pseudo_labels))
+        risk = risk.to(self.device)
+        self.mean_, self.scale_ = (values.to(self.device) for values in _moments(features))
+        self.head_ = self._new_head(features.shape[1], risk.n_classes, random_state)
+
+        batch_size = self.config.batch_size or int(np.clip(-(-len(train_rows) // BATCHES_AN_EPOCH), 256, 8192))
+        steps_an_epoch = -(-len(train_rows) // batch_size)
+        epochs = self.config.epochs or max(2, round(TARGET_STEPS / steps_an_epoch))
+        optimizer = torch.optim.AdamW(
+            self.head_.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * steps_an_epoch)
+        rng = np.random.default_rng(random_state)
+
+        train_risks, validation_risks = [], []
+        best, best_state = 0, self._state()
+        for epoch in range(epochs):
+            total = torch.zeros((), device=self.device)
+            order = _interleaved(train_rows, pseudo_labels, risk.n_classes, rng)
+            for start in range(0, len(order), batch_size):
+                rows = torch.from_numpy(order[start : start + batch_size])
+                loss = risk(self.head_(self._standardised(features[rows])), labels[rows].to(self.device))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                total += loss.detach()
+            train_risks.append(float(total) / steps_an_epoch)
+            if not np.isfinite(train_risks[-1]):
+                raise InputError("the risk became non-finite: lower the learning rate, or check the features' scale")
+            if len(validation_rows):
+                validation_risks.append(self._risk_of(features, labels, torch.from_numpy(validation_rows), risk))
+            if epoch == 0 or not validation_risks or validation_risks[-1] < validation_risks[best]:
+                best, best_state = epoch, self._state()
+        self.head_.load_state_dict(best_state)
+        self.offsets_ = np.zeros(risk.n_classes)
+        if self.config.match_prior:
+            self.offsets_ = prior_offsets(self.decision_scores(X), risk.class_prior.double().cpu().numpy())
+        return FitHistory(train_risks, validation_risks, best)
+
+    def decision_scores(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        """Class logits, offsets included, shape (n, K)."""
+        features = _as_tensor(X)
+        scores = np.empty((len(features), len(self.offsets_)), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(features), CHUNK_ROWS):
+                rows = slice(start, start + CHUNK_ROWS)
+                logits = self.head_(self._standardised(features[rows])).cpu().numpy()
+                scores[rows] = np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
+        return scores + self.offsets_.astype(np.float32)
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        """Softmax of `decision_scores`, shape (n, K)."""
+        scores = self.decision_scores(X)
+        np.exp(scores - scores.max(axis=1, keepdims=True), out=scores)
+        scores /= scores.sum(axis=1, keepdims=True)
+        return scores
+
+    def save(self, folder: Path) -> None:
+        """Write ``classifier.safetensors`` and ``classifier.json`` into an existing folder."""
+        tensors = {f"head.{name}": value for name, value in self._state().items()}
+        tensors |= {"mean": self.mean_, "scale": self.scale_, "offsets": torch.from_numpy(self.offsets_)}
+        with atomic_write(folder / "classifier.safetensors") as file:
+            file.write(save({name: value.cpu().contiguous() for name, value in tensors.items()}))
+        write_json(folder / "classifier.json", {"kind": "frozen", **asdict(self.config)})
+
+    @classmethod
+    def load(cls, folder: Path, device: str | None = None) -> FrozenClassifier:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            The files are missing or damaged.
+        """
+        try:
+            values = json.loads((folder / "classifier.json").read_text())
+            values.pop("kind")
+            classifier = cls(FrozenConfig(**values), device)
+            tensors = load_file(folder / "classifier.safetensors", device=str(classifier.device))
+            classifier.mean_, classifier.scale_ = tensors["mean"], tensors["scale"]
+            classifier.offsets_ = tensors["offsets"].cpu().numpy()
+            classifier.head_ = classifier._new_head(len(classifier.mean_), len(classifier.offsets_), 0)
+            heads = {name.removeprefix("head."): value for name, value in tensors.items() if name.startswith("head.")}
+            classifier.head_.load_state_dict(heads)
+        except Exception as error:
+            raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error
+        return classifier
+
+    def _new_head(self, n_features: int, n_classes: int, seed: int) -> nn.Module:
+        outputs = 1 if n_classes == 2 else n_classes
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            if not self.config.hidden_units:
+                linear = nn.Linear(n_features, outputs)
+                nn.init.zeros_(linear.weight)
+                nn.init.zeros_(linear.bias)
+                return linear.to(self.device)
+            hidden = nn.Linear(n_features, self.config.hidden_units)
+            return nn.Sequential(hidden, nn.ReLU(), nn.Linear(self.config.hidden_units, outputs)).to(self.device)
+
+    def _standardised(self, batch: Tensor) -> Tensor:
+        values = batch.to(self.device, torch.float32)
+        return (values - self.mean_).mul_(self.scale_)
+
+    def _risk_of(self, features: Tensor, labels: Tensor, rows: Tensor, risk: UURisk) -> float:
+        sums, sizes = torch.zeros_like(risk.weights), torch.zeros_like(risk.weights[0])
+        with torch.inference_mode():
+            for part in rows.split(CHUNK_ROWS):
+                logits = self.head_(self._standardised(features[part]))
+                part_sums, part_sizes = risk.set_sums(logits, labels[part].to(self.device))
+                sums, sizes = sums + part_sums, sizes + part_sizes
+            return float(risk.from_sums(sums, sizes))
+
+    def _state(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.head_.state_dict().items()}
+
+
+def _as_tensor(X: NDArray[Any]) -> Tensor:
+    with warnings.catch_warnings():  # torch warns of arrays it may not write to, as memory maps; we never write
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(X)
+
+
+def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean of each feature and 1 / standard deviation (1 where a feature is constant), read in chunks."""
+    n = len(features)
+    total = torch.zeros(features.shape[1], dtype=torch.float64)
+    squares = torch.zeros_like(total)
+    shift = features[:CHUNK_ROWS].to(torch.float64).mean(dim=0)
+    for start in range(0, n, CHUNK_ROWS):
+        chunk = features[start : start + CHUNK_ROWS].to(torch.float32) - shift.float()
+        total += chunk.sum(dim=0)
+        squares += (chunk * chunk).sum(dim=0)
+    mean = total / n
+    variance = (squares / n - mean**2).clamp(min=0)
+    constant = variance <= 1e-12 * (1 + (shift + mean) ** 2)
+    scale = torch.where(constant, 1.0, 1 / variance.clamp(min=1e-300).sqrt())
+    return (shift + mean).float(), scale.float()
+
+
+def _interleaved(
+    rows: NDArray[np.int64], pseudo_labels: NDArray[np.int64], n_classes: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """The rows in a random order in which every batch holds the sets in the corpus's shares.
+
+    Each set is shuffled and spread evenly over the epoch, so that a set of a few per cent is in every batch.
+    """
+    position = np.empty(len(rows))
+    labels = pseudo_labels[rows]
+    for label in range(n_classes):
+        members = np.flatnonzero(labels == label)
+        position[rng.permutation(members)] = (np.arange(len(members)) + rng.random()) / max(len(members), 1)
+    return rows[np.argsort(position)]

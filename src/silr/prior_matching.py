@@ -1,0 +1,62 @@
+"""Class offsets that make a classifier predict each class as often as the class prior says."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+SHARPNESS = 20.0
+
+
+def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Offsets b such that ``argmax(logits + b)`` is class k for a share ``class_prior[k]`` of the texts.
+
+    A classifier fitted to biased pseudo-labels orders the texts better than it places its thresholds: what is left of
+    the annotator's bias sits in the share of each predicted class. The class prior is known from the gold labels, so
+    the thresholds are set by it. It needs no label of any text.
+
+    Parameters
+    ----------
+    logits : array of shape (n, K)
+    class_prior : array of shape (K,)
+
+    Returns
+    -------
+    array of shape (K,)
+        The first offset is 0.
+
+    Notes
+    -----
+    For K = 2 the offset is the quantile of the score differences. For K > 2 it is the dual solution of the optimal
+    transport of texts to classes, the minimum of ``mean_i max_k(g_ik + b_k) - sum_k pi_k b_k`` (Peyre and Cuturi,
+    "Computational Optimal Transport", 2019, section 5.2), with the maximum smoothed.
+    """
+    prior = np.asarray(class_prior, dtype=np.float64)
+    if len(prior) == 2:
+        difference = (logits[:, 1] - logits[:, 0]).astype(np.float64)
+        return np.array([0.0, -_threshold(difference, prior[1])])
+    scores = logits.astype(np.float64)
+    scale = max(float(scores.std()), 1e-12) / SHARPNESS
+    scores /= scale
+
+    def dual(offsets: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        shifted = scores + offsets
+        top = shifted.max(axis=1, keepdims=True)
+        weights = np.exp(shifted - top)
+        total = weights.sum(axis=1, keepdims=True)
+        value = float((top + np.log(total)).mean() - prior @ offsets)
+        return value, (weights / total).mean(axis=0) - prior
+
+    offsets = minimize(dual, np.zeros(len(prior)), jac=True, method="L-BFGS-B").x
+    return np.asarray((offsets - offsets[0]) * scale)
+
+
+def _threshold(difference: NDArray[np.float64], share: float) -> float:
+    """The value that a share of the differences lies above, halfway between its two neighbours."""
+    n = len(difference)
+    below = int(np.clip(round((1 - share) * n), 0, n))
+    if below == 0 or below == n:
+        return float(difference.min() - 1 if below == 0 else difference.max() + 1)
+    parted = np.partition(difference, [below - 1, below])
+    return float((parted[below - 1] + parted[below]) / 2)
