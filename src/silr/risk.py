@@ -180,7 +180,9 @@ class UURisk(nn.Module):
         """
         losses = class_losses(logits, self.loss)
         if losses.shape[1] != self.n_classes:
-            raise InputError(f"the classifier gives {losses.shape[1]} scores a text, theta has {self.n_classes} classes")
+            raise InputError(
+                f"the classifier gives {losses.shape[1]} scores a text, theta has {self.n_classes} classes"
+            )
         members = functional.one_hot(pseudo_labels, self.n_classes).to(losses.dtype)
         return members.T @ losses, members.sum(dim=0)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from silr.classifiers.base import FitHistory
+from silr.classifiers.standardise import CHUNK_ROWS, Standardiser, as_tensor
 from silr.errors import InputError
 from silr.files import atomic_write, write_json
 from silr.prior_matching import prior_offsets
 from silr.risk import UURisk
 
-CHUNK_ROWS = 8192
 TARGET_STEPS = 250
 BATCHES_AN_EPOCH = 25
 
@@ -62,14 +63,19 @@ class FrozenClassifier:
     config : FrozenConfig
     device : str or None, default None
         None: the GPU if there is one, else the processor.
+    standardiser : Standardiser, default None
+        None: that of the corpus given to `fit`. The loop computes it once for all iterations.
 
     References
     ----------
     AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
     """
 
-    def __init__(self, config: FrozenConfig | None = None, device: str | None = None) -> None:
+    def __init__(
+        self, config: FrozenConfig | None = None, device: str | None = None, standardiser: Standardiser | None = None
+    ) -> None:
         self.config = config or FrozenConfig()
+        self.standardise_: Any = standardiser
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def fit(
@@ -93,29 +99,42 @@ class FrozenClassifier:
         validation_rows = np.flatnonzero((pseudo_labels >= 0) & validation)
         if not len(train_rows):
             raise InputError("no labelled text is left to train on")
-        features = _as_tensor(X)
-        labels = torch.from_numpy(np.ascontiguousarray(pseudo_labels))
+        self.standardise_ = (self.standardise_ or Standardiser.of(X)).to(self.device)
+        self.head_ = self._new_head(X.shape[1], risk.n_classes, random_state)
         risk = risk.to(self.device)
-        self.mean_, self.scale_ = (values.to(self.device) for values in _moments(features))
-        self.head_ = self._new_head(features.shape[1], risk.n_classes, random_state)
-
         batch_size = self.config.batch_size or int(np.clip(-(-len(train_rows) // BATCHES_AN_EPOCH), 256, 8192))
+        with _threads_for(batch_size * X.shape[1]):
+            history = self._train(X, pseudo_labels, risk, train_rows, validation_rows, batch_size, random_state)
+        self.offsets_ = np.zeros(risk.n_classes)
+        if self.config.match_prior:
+            self.offsets_ = prior_offsets(self.decision_scores(X), risk.class_prior.double().cpu().numpy())
+        return history
+
+    def _train(
+        self,
+        X: NDArray[Any],
+        pseudo_labels: NDArray[np.int64],
+        risk: UURisk,
+        train_rows: NDArray[np.int64],
+        validation_rows: NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+    ) -> FitHistory:
+        features, labels = as_tensor(X), torch.from_numpy(np.ascontiguousarray(pseudo_labels))
         steps_an_epoch = -(-len(train_rows) // batch_size)
         epochs = self.config.epochs or max(2, round(TARGET_STEPS / steps_an_epoch))
         optimizer = torch.optim.AdamW(
             self.head_.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
         )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * steps_an_epoch)
-        rng = np.random.default_rng(random_state)
-
-        train_risks, validation_risks = [], []
+        rng = np.random.default_rng(seed)
+        train_risks: list[float] = []
+        validation_risks: list[float] = []
         best, best_state = 0, self._state()
         for epoch in range(epochs):
             total = torch.zeros((), device=self.device)
-            order = _interleaved(train_rows, pseudo_labels, risk.n_classes, rng)
-            for start in range(0, len(order), batch_size):
-                rows = torch.from_numpy(order[start : start + batch_size])
-                loss = risk(self.head_(self._standardised(features[rows])), labels[rows].to(self.device))
+            for rows in torch.from_numpy(_interleaved(train_rows, pseudo_labels, rng)).split(batch_size):
+                loss = risk(self.head_(self.standardise_(features[rows])), labels[rows].to(self.device))
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -129,19 +148,16 @@ class FrozenClassifier:
             if epoch == 0 or not validation_risks or validation_risks[-1] < validation_risks[best]:
                 best, best_state = epoch, self._state()
         self.head_.load_state_dict(best_state)
-        self.offsets_ = np.zeros(risk.n_classes)
-        if self.config.match_prior:
-            self.offsets_ = prior_offsets(self.decision_scores(X), risk.class_prior.double().cpu().numpy())
         return FitHistory(train_risks, validation_risks, best)
 
     def decision_scores(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Class logits, offsets included, shape (n, K)."""
-        features = _as_tensor(X)
+        features = as_tensor(X)
         scores = np.empty((len(features), len(self.offsets_)), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(features), CHUNK_ROWS):
                 rows = slice(start, start + CHUNK_ROWS)
-                logits = self.head_(self._standardised(features[rows])).cpu().numpy()
+                logits = self.head_(self.standardise_(features[rows])).cpu().numpy()
                 scores[rows] = np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
         return scores + self.offsets_.astype(np.float32)
 
@@ -155,7 +171,8 @@ class FrozenClassifier:
     def save(self, folder: Path) -> None:
         """Write ``classifier.safetensors`` and ``classifier.json`` into an existing folder."""
         tensors = {f"head.{name}": value for name, value in self._state().items()}
-        tensors |= {"mean": self.mean_, "scale": self.scale_, "offsets": torch.from_numpy(self.offsets_)}
+        tensors |= {"mean": self.standardise_.mean, "scale": self.standardise_.scale}
+        tensors["offsets"] = torch.from_numpy(self.offsets_)
         with atomic_write(folder / "classifier.safetensors") as file:
             file.write(save({name: value.cpu().contiguous() for name, value in tensors.items()}))
         write_json(folder / "classifier.json", {"kind": "frozen", **asdict(self.config)})
@@ -174,9 +191,9 @@ class FrozenClassifier:
             values.pop("kind")
             classifier = cls(FrozenConfig(**values), device)
             tensors = load_file(folder / "classifier.safetensors", device=str(classifier.device))
-            classifier.mean_, classifier.scale_ = tensors["mean"], tensors["scale"]
+            classifier.standardise_ = Standardiser(tensors["mean"], tensors["scale"])
             classifier.offsets_ = tensors["offsets"].cpu().numpy()
-            classifier.head_ = classifier._new_head(len(classifier.mean_), len(classifier.offsets_), 0)
+            classifier.head_ = classifier._new_head(len(tensors["mean"]), len(classifier.offsets_), 0)
             heads = {name.removeprefix("head."): value for name, value in tensors.items() if name.startswith("head.")}
             classifier.head_.load_state_dict(heads)
         except Exception as error:
@@ -195,15 +212,11 @@ class FrozenClassifier:
             hidden = nn.Linear(n_features, self.config.hidden_units)
             return nn.Sequential(hidden, nn.ReLU(), nn.Linear(self.config.hidden_units, outputs)).to(self.device)
 
-    def _standardised(self, batch: Tensor) -> Tensor:
-        values = batch.to(self.device, torch.float32)
-        return (values - self.mean_).mul_(self.scale_)
-
     def _risk_of(self, features: Tensor, labels: Tensor, rows: Tensor, risk: UURisk) -> float:
         sums, sizes = torch.zeros_like(risk.weights), torch.zeros_like(risk.weights[0])
         with torch.inference_mode():
             for part in rows.split(CHUNK_ROWS):
-                logits = self.head_(self._standardised(features[part]))
+                logits = self.head_(self.standardise_(features[part]))
                 part_sums, part_sizes = risk.set_sums(logits, labels[part].to(self.device))
                 sums, sizes = sums + part_sums, sizes + part_sizes
             return float(risk.from_sums(sums, sizes))
@@ -212,31 +225,20 @@ class FrozenClassifier:
         return {name: value.detach().clone() for name, value in self.head_.state_dict().items()}
 
 
-def _as_tensor(X: NDArray[Any]) -> Tensor:
-    with warnings.catch_warnings():  # torch warns of arrays it may not write to, as memory maps; we never write
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.from_numpy(X)
-
-
-def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of each feature and 1 / standard deviation (1 where a feature is constant), read in chunks."""
-    n = len(features)
-    total = torch.zeros(features.shape[1], dtype=torch.float64)
-    squares = torch.zeros_like(total)
-    shift = features[:CHUNK_ROWS].to(torch.float64).mean(dim=0)
-    for start in range(0, n, CHUNK_ROWS):
-        chunk = features[start : start + CHUNK_ROWS].to(torch.float32) - shift.float()
-        total += chunk.sum(dim=0)
-        squares += (chunk * chunk).sum(dim=0)
-    mean = total / n
-    variance = (squares / n - mean**2).clamp(min=0)
-    constant = variance <= 1e-12 * (1 + (shift + mean) ** 2)
-    scale = torch.where(constant, 1.0, 1 / variance.clamp(min=1e-300).sqrt())
-    return (shift + mean).float(), scale.float()
+@contextmanager
+def _threads_for(numbers_a_batch: int) -> Iterator[None]:
+    """One thread for small batches: sharing them costs more than it gains, many times more on a busy machine."""
+    threads = torch.get_num_threads()
+    if numbers_a_batch < 2**20:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _interleaved(
-    rows: NDArray[np.int64], pseudo_labels: NDArray[np.int64], n_classes: int, rng: np.random.Generator
+    rows: NDArray[np.int64], pseudo_labels: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """The rows in a random order in which every batch holds the sets in the corpus's shares.
 
@@ -244,7 +246,7 @@ def _interleaved(
     """
     position = np.empty(len(rows))
     labels = pseudo_labels[rows]
-    for label in range(n_classes):
+    for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        position[rng.permutation(members)] = (np.arange(len(members)) + rng.random()) / max(len(members), 1)
+        position[rng.permutation(members)] = (np.arange(len(members)) + rng.random()) / len(members)
     return rows[np.argsort(position)]

@@ -1,0 +1,60 @@
+"""Standardisation of features that may be too large to copy."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+CHUNK_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """Shifts each feature to mean 0 and scales it to standard deviation 1 (a constant feature is shifted only).
+
+    Attributes
+    ----------
+    mean : Tensor of shape (d,)
+    scale : Tensor of shape (d,)
+        1 / standard deviation.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, X: NDArray[Any]) -> Standardiser:
+        """Moments of the rows of X, shape (n, d), read once in chunks."""
+        features = as_tensor(X)
+        n = len(features)
+        shift = features[:CHUNK_ROWS].double().mean(dim=0)  # near the mean, so that the squares do not cancel
+        total = torch.zeros_like(shift)
+        squares = torch.zeros_like(shift)
+        for start in range(0, n, CHUNK_ROWS):
+            chunk = features[start : start + CHUNK_ROWS].float() - shift.float()
+            total += chunk.sum(dim=0)
+            squares += chunk.square_().sum(dim=0)
+        mean = total / n
+        variance = (squares / n - mean**2).clamp(min=0)
+        constant = variance <= 1e-12 * (1 + (shift + mean) ** 2)
+        return cls((shift + mean).float(), torch.where(constant, 1.0, variance.rsqrt()).float())
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """Standardised copy of a batch, float32, shape (b, d), on the moments' device."""
+        return (batch.to(self.mean.device, torch.float32) - self.mean).mul_(self.scale)
+
+    def to(self, device: torch.device) -> Standardiser:
+        """The same on another device."""
+        return Standardiser(self.mean.to(device), self.scale.to(device))
+
+
+def as_tensor(X: NDArray[Any]) -> Tensor:
+    """The array as a tensor over the same memory, also if it is a read-only memory map."""
+    with warnings.catch_warnings():  # torch warns of arrays it may not write to; we never write
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(X)

@@ -1,0 +1,226 @@
+"""From texts to the matrix that a frozen classifier reads: computed once, recorded, and computed alike for new texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.corpus import file_hash, load_features
+from silr.errors import InputError
+from silr.files import atomic_write, write_json
+
+Matrix = NDArray[Any]
+
+
+class Features(Protocol):
+    """A way to turn texts into a matrix with one row a text."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What identifies it, as JSON values."""
+        ...
+
+    def fit_transform(self, texts: Sequence[str]) -> Matrix:
+        """Features of the corpus, shape (n, d)."""
+        ...
+
+    def transform(self, texts: Sequence[str]) -> Matrix:
+        """Features of new texts, shape (n, d), by the very same transform."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write what `transform` needs into an existing folder."""
+        ...
+
+
+def make_features(spec: str) -> Features:
+    """Features by name.
+
+    Parameters
+    ----------
+    spec : str
+        "tfidf", the path of a ``.npy`` file (row for row with the corpus), or the folder or hub name of a
+        sentence-transformers model.
+    """
+    if spec == "tfidf":
+        return TfidfFeatures()
+    if spec.endswith(".npy"):
+        return FileFeatures.of(spec)
+    return SentenceFeatures(spec)
+
+
+def load_saved(record: dict[str, Any], folder: Path) -> Features:
+    """The features of a run, from its record and its folder."""
+    if record["kind"] == "tfidf":
+        return TfidfFeatures.load(folder)
+    return FileFeatures(record) if record["kind"] == "file" else SentenceFeatures(record["model"])
+
+
+class TfidfFeatures:
+    """TF-IDF of words and word pairs, reduced to at most 256 dimensions by a truncated SVD (latent semantic analysis).
+
+    References
+    ----------
+    Deerwester et al., "Indexing by latent semantic analysis", JASIS 41, 1990.
+    """
+
+    dimensions = 256
+    record: dict[str, Any] = {"kind": "tfidf", "dimensions": dimensions}  # noqa: RUF012
+
+    def fit_transform(self, texts: Sequence[str]) -> Matrix:
+        """Learn the vocabulary and the projection from the corpus; float32 of shape (n, at most 256)."""
+        from sklearn.decomposition import TruncatedSVD
+
+        self._vectorizer = self._new_vectorizer()
+        try:
+            sparse = self._vectorizer.fit_transform(texts)
+        except ValueError as error:
+            raise InputError(
+                "no word occurs in two texts, so TF-IDF has nothing to count; use other features"
+            ) from error
+        svd = TruncatedSVD(min(self.dimensions, min(sparse.shape) - 1) or 1, random_state=0)
+        svd.fit(sparse)
+        self._components = svd.components_.astype(np.float32)
+        return self._project(sparse)
+
+    def transform(self, texts: Sequence[str]) -> Matrix:
+        """Project new texts."""
+        return self._project(self._vectorizer.transform(texts))
+
+    def save(self, folder: Path) -> None:
+        """Write ``tfidf.json`` (vocabulary) and ``tfidf.safetensors`` (idf, projection)."""
+        from safetensors.numpy import save
+
+        write_json(folder / "tfidf.json", {word: int(column) for word, column in self._vectorizer.vocabulary_.items()})
+        with atomic_write(folder / "tfidf.safetensors") as file:
+            file.write(save({"idf": self._vectorizer.idf_, "components": self._components}))
+
+    @classmethod
+    def load(cls, folder: Path) -> TfidfFeatures:
+        """Read what `save` wrote."""
+        from safetensors.numpy import load_file
+
+        features = cls()
+        try:
+            vocabulary = json.loads((folder / "tfidf.json").read_text())
+            tensors = load_file(folder / "tfidf.safetensors")
+            features._vectorizer = cls._new_vectorizer(vocabulary)
+            features._vectorizer.idf_ = tensors["idf"]
+            features._components = tensors["components"]
+        except Exception as error:
+            raise InputError(f"cannot read the TF-IDF features in {folder}: {error}".splitlines()[0]) from error
+        return features
+
+    @staticmethod
+    def _new_vectorizer(vocabulary: dict[str, int] | None = None) -> Any:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        return TfidfVectorizer(
+            ngram_range=(1, 2),
+            min_df=2 if vocabulary is None else 1,
+            max_features=None if vocabulary else 50_000,
+            sublinear_tf=True,
+            vocabulary=vocabulary,
+            dtype=np.float32,
+            token_pattern=r"(?u)\b\w+\b",
+        )
+
+    def _project(self, sparse: Any) -> Matrix:
+        return np.asarray(sparse @ self._components.T, dtype=np.float32)
+
+
+class SentenceFeatures:
+    """Sentence embeddings of a sentence-transformers model.
+
+    Parameters
+    ----------
+    model : str
+        Folder or hub name.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._encoder: Any = None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The model's name or folder."""
+        return {"kind": "sentence-transformers", "model": self._model}
+
+    def fit_transform(self, texts: Sequence[str]) -> Matrix:
+        """Embed each distinct text once; float32 of shape (n, d)."""
+        if self._encoder is None:
+            self._encoder = _sentence_encoder(self._model)
+        unique = list(dict.fromkeys(texts))
+        rows = {text: row for row, text in enumerate(unique)}
+        embedded = self._encoder.encode(unique, convert_to_numpy=True, show_progress_bar=False)
+        return np.asarray(embedded[[rows[text] for text in texts]], dtype=np.float32)
+
+    transform = fit_transform
+
+    def save(self, folder: Path) -> None:
+        """Nothing to write: the model is named in the record."""
+
+
+class FileFeatures:
+    """A ready ``.npy``, row for row with the corpus; if an annotator made it, new texts go through the same annotator.
+
+    Parameters
+    ----------
+    record : dict
+        See `of`.
+    """
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        self.record = record
+
+    @classmethod
+    def of(cls, path: str | Path) -> FileFeatures:
+        """Describe the file by its hash, and by the annotator that made it if ``<stem>.annotator.json`` is beside it."""
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"the feature file {path} does not exist")
+        record: dict[str, Any] = {"kind": "file", "path": str(path), "sha256": file_hash(path), "annotator": None}
+        sidecar = path.with_name(path.name.removesuffix(".npy").removesuffix(".features") + ".annotator.json")
+        if path.name.endswith(".features.npy") and sidecar.is_file():
+            try:
+                record["annotator"] = json.loads(sidecar.read_text())
+            except (OSError, ValueError) as error:
+                raise InputError(f"{sidecar} cannot be read: {error}; annotate again or delete it") from error
+        return cls(record)
+
+    def fit_transform(self, texts: Sequence[str]) -> Matrix:
+        """Open the file, memory-mapped."""
+        return load_features(self.record["path"], len(texts))
+
+    def transform(self, texts: Sequence[str]) -> Matrix:
+        """Read new texts with the annotator that made the file."""
+        if self.record["annotator"] is None:
+            raise InputError(
+                "the features of this run came from a file, so new texts need their own: give a .npy made the same way"
+            )
+        from silr.annotators.local import LocalAnnotator
+
+        return LocalAnnotator.from_description(self.record["annotator"]).annotate(texts).features
+
+    def save(self, folder: Path) -> None:
+        """Nothing to write: the record says it all."""
+
+
+def _sentence_encoder(model: str) -> Any:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise InputError("sentence-transformers is not installed: pip install 'silr[sentence-transformers]'") from error
+    try:
+        return SentenceTransformer(model)
+    except Exception as error:
+        raise InputError(
+            f"cannot load the sentence-transformers model {model!r}: give a model folder, a name on the hub (needs a "
+            f"network), 'tfidf' or a .npy file"
+        ) from error

@@ -1,0 +1,404 @@
+"""The loop as a scikit-learn estimator, with or without a run directory."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted, check_random_state
+
+from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
+from silr.corpus import check_finite, corpus_hash, load_features
+from silr.errors import InputError
+from silr.features import Features, load_saved, make_features
+from silr.files import atomic_write
+from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
+from silr.refine import Loop, best_iteration, refine
+from silr.risk import LEAK, Correction, Loss, UURisk
+from silr.run import Iteration, Run
+
+Method = Literal["silr", "paper"]
+METHODS: dict[Method, dict[str, Any]] = {
+    "silr": {"match_prior": True, "correction": "none"},
+    "paper": {"match_prior": False, "correction": "leaky"},
+}
+FEWEST_GOLD, FEW_GOLD = 10, 30
+
+
+class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Turns the biased labels of an LLM into better labels and a classifier, by iterated UU learning.
+
+    Parameters
+    ----------
+    classifier : {"frozen"}, default "frozen"
+        A head on frozen features.
+    iterations : int, default 5
+    method : {"silr", "paper"}, default "silr"
+        "paper" is the recipe of Asano et al.: leaky correction, thresholds as the fit leaves them. "silr" keeps the
+        risk unbiased and sets the thresholds by the class prior (`match_prior`).
+    loss : {"sigmoid", "logistic"}, default "sigmoid"
+    correction : {"none", "leaky", "relu", "abs"}, default None
+        None: as `method` says, "none" or "leaky".
+    leak : float, default -0.001
+        Lambda of the correction "leaky".
+    hidden_units : int, default 0
+        0 is a linear head, else one hidden layer of that many units.
+    epochs : int, default None
+        None: as many as make about 250 steps.
+    learning_rate : float, default 1e-3
+    features : str, default "tfidf"
+        How texts become features, if `fit` is given texts: "tfidf", a sentence-transformers folder or name, or a
+        ``.npy`` file with one row a text.
+    priors : {"gold", "oracle"}, default "gold"
+        Where theta and the class prior come from. "oracle" takes all true labels: for research only.
+    theta : array-like of shape (K, K), default None
+        Share of true class k (column) among the texts with LLM label j (row), classes in sorted order, if it is known
+        from elsewhere. It describes the LLM's labels only: without gold labels there is one iteration.
+    class_prior : array-like of shape (K,), default None
+        With `theta`; None: ``q @ theta``, with q the shares of the LLM's labels.
+    run : str or Path, default None
+        Run directory that keeps every iteration. An interrupted `fit` goes on where it stopped.
+    random_state : int, RandomState instance or None, default 0
+        Anything but an int draws a seed, so that a run can't be resumed.
+    device : str, default None
+        None: the GPU if there is one, else the processor.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n,)
+        The refined labels.
+    scores_ : float32 ndarray of shape (n, K)
+        Class scores of the refined labels.
+    theta_ : ndarray of shape (K, K)
+        Share of true class k inside the texts with refined label j, estimated.
+    class_prior_ : ndarray of shape (K,)
+    priors_ : Priors
+        Both, and the accuracy, with intervals.
+    history_ : list of dict
+        For each iteration, 0 being the LLM's labels: ``labels``, ``priors`` and ``metrics``.
+    best_iteration_ : int
+    classes_ : ndarray of shape (K,)
+    n_features_in_ : int
+
+    References
+    ----------
+    Asano, Kozuno, Baba, "Self Iterative Label Refinement via Robust Unlabeled Learning", NeurIPS 2025 (arXiv
+    2502.12565).
+    """
+
+    def __init__(
+        self,
+        classifier: Literal["frozen"] = "frozen",
+        iterations: int = 5,
+        *,
+        method: Method = "silr",
+        loss: Loss = "sigmoid",
+        correction: Correction | None = None,
+        leak: float = LEAK,
+        hidden_units: int = 0,
+        epochs: int | None = None,
+        learning_rate: float = 1e-3,
+        features: str = "tfidf",
+        priors: Literal["gold", "oracle"] = "gold",
+        theta: ArrayLike | None = None,
+        class_prior: ArrayLike | None = None,
+        run: str | Path | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        device: str | None = None,
+    ) -> None:
+        self.classifier = classifier
+        self.iterations = iterations
+        self.method = method
+        self.loss = loss
+        self.correction = correction
+        self.leak = leak
+        self.hidden_units = hidden_units
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.features = features
+        self.priors = priors
+        self.theta = theta
+        self.class_prior = class_prior
+        self.run = run
+        self.random_state = random_state
+        self.device = device
+
+    def fit(
+        self,
+        X: ArrayLike | Sequence[str],
+        y: ArrayLike,
+        gold: ArrayLike | None = None,
+        *,
+        gold_weight: ArrayLike | None = None,
+        truth: ArrayLike | None = None,
+    ) -> Self:
+        """Refine the LLM's labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), or n texts
+            Features (memory maps are read in place), or texts that `features` turns into them.
+        y : array-like of shape (n,)
+            The LLM's labels, of any type. None or NaN where it gave none; such texts are labelled too.
+        gold : array-like of shape (n,), default None
+            Labels given by a person, None or NaN where there is none. At least 10; 50 to 100 are enough.
+        gold_weight : array-like of shape (n,), default None
+            1 / probability that the text was drawn for a gold label, up to a factor. None: gold was drawn at random, or
+            at random inside each LLM label.
+        truth : array-like of shape (n,), default None
+            True labels. They only score the iterations (``true_accuracy`` in `history_`), unless ``priors="oracle"``.
+
+        Raises
+        ------
+        InputError
+            Wrong shapes or values, too few gold labels, one class only, or a run directory of something else.
+        NoSignalError
+            The LLM's labels cannot be told apart: there is nothing to refine.
+        """
+        self._check_choices()
+        self.classes_, codes, gold_codes, true_codes = _encode(y, gold, truth)
+        n_classes = len(self.classes_)
+        weight = None if gold_weight is None else np.asarray(gold_weight, dtype=np.float64)
+        names = [str(each) for each in self.classes_]
+        if self.theta is None and self.priors == "gold":
+            _check_gold(gold_codes, names)
+        texts, matrix = self._read(X, len(codes))
+        seed = self.random_state
+        if not isinstance(seed, (int, np.integer)):
+            seed = check_random_state(seed).randint(2**31 - 1)
+
+        def estimate(labels: NDArray[np.int64], number: int) -> Priors | None:
+            labelled = labels >= 0
+            if self.theta is not None and number == 0:
+                return given_priors(self.theta, self.class_prior, labels[labelled])
+            if self.priors == "oracle":
+                labelled &= true_codes >= 0
+                return priors_from_truth(labels[labelled], true_codes[labelled], n_classes)
+            if not (gold_codes >= 0).any():
+                return None
+            weights = None if weight is None else weight[labelled]
+            strata = np.where(codes < 0, n_classes, codes)[labelled]
+            return priors_from_gold(labels[labelled], gold_codes[labelled], n_classes, weights, strata)
+
+        method = METHODS[self.method]
+        config = FrozenConfig(
+            hidden_units=self.hidden_units,
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            match_prior=method["match_prior"],
+        )
+        correction = self.correction or method["correction"]
+        loop = Loop(
+            estimate=estimate,
+            new_classifier=lambda: FrozenClassifier(config, self.device),
+            new_risk=lambda priors: UURisk(priors.theta, priors.class_prior, self.loss, correction, self.leak),
+            iterations=self.iterations,
+            seed=int(seed),
+            class_names=names,
+            truth=true_codes if truth is not None else None,
+        )
+        if self.run is None:
+            classifiers: list[FrozenClassifier] = []
+            if texts is not None:
+                matrix = self.features_.fit_transform(texts)
+            iterations = refine(matrix, codes, loop, [], lambda _, classifier: classifiers.append(classifier))
+            self.classifier_ = classifiers[best_iteration(iterations)]
+        else:
+            columns = [codes, gold_codes, weight, true_codes if self.priors == "oracle" else None]
+            identity = {
+                "configuration": {**self._configuration(), "seed": int(seed), "correction": correction},
+                "classes": names,
+                "input": _digest(matrix if texts is None else corpus_hash(texts), *columns),
+                "features": self.features_.record if texts is not None else {"kind": "given"},
+            }
+            run = Run.start(self.run, identity, {"gold": int((gold_codes >= 0).sum()), "texts": len(codes)})
+            with run.locked():
+                if texts is not None:
+                    matrix = _features_of_run(self.features_, texts, run.folder / "features")
+                iterations = refine(matrix, codes, loop, run.iterations(), run.save_iteration)
+            self.classifier_ = FrozenClassifier.load(run.iteration_folder(best_iteration(iterations)), self.device)
+        self._set_results(iterations)
+        self.n_features_in_ = matrix.shape[1]
+        return self
+
+    def predict_proba(self, X: ArrayLike | Sequence[str]) -> NDArray[np.float32]:
+        """Class scores that sum to 1, shape (m, K), of features, or of texts if it was fitted on texts.
+
+        Raises
+        ------
+        InputError
+            Wrong width, non-finite features, or texts where the run's features cannot be computed for new texts.
+        """
+        check_is_fitted(self)
+        texts, matrix = _texts_or_matrix(X)
+        if texts is not None:
+            if not hasattr(self, "features_"):
+                raise InputError("this refiner was fitted on features; give features, not texts")
+            matrix = self.features_.transform(texts)
+        if matrix.shape[1] != self.n_features_in_:
+            raise InputError(
+                f"X has {matrix.shape[1]} features, but the classifier was fitted on {self.n_features_in_}"
+            )
+        return self.classifier_.predict_proba(matrix)
+
+    def predict(self, X: ArrayLike | Sequence[str]) -> NDArray[Any]:
+        """Labels, shape (m,)."""
+        scores = self.predict_proba(X)
+        return np.asarray(self.classes_[scores.argmax(axis=1)])
+
+    @classmethod
+    def load(cls, run: str | Path, device: str | None = None) -> LabelRefiner:
+        """The fitted refiner of a finished run, with classes as strings.
+
+        Raises
+        ------
+        InputError
+            `run` is not a run, or has no finished iteration.
+        """
+        opened = Run(run)
+        iterations = opened.iterations()
+        if len(iterations) < 2:
+            raise InputError(f"the run {run} has no finished iteration; run `silr refine` again to finish it")
+        refiner = cls(run=str(run), device=device)
+        refiner.classes_ = np.array(opened.manifest["identity"]["classes"])
+        refiner.classifier_ = FrozenClassifier.load(opened.iteration_folder(best_iteration(iterations)), device)
+        record = opened.manifest["identity"]["features"]
+        if record["kind"] != "given":
+            refiner.features_ = load_saved(record, opened.folder / "features")
+        refiner._set_results(iterations)
+        refiner.n_features_in_ = len(refiner.classifier_.standardise_.mean)
+        return refiner
+
+    def _check_choices(self) -> None:
+        choices = {"classifier": ("frozen",), "method": get_args(Method), "priors": ("gold", "oracle")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if self.iterations < 1:
+            raise InputError(f"iterations must be at least 1, got {self.iterations}")
+
+    def _read(self, X: Any, n: int) -> tuple[list[str] | None, NDArray[Any]]:
+        texts, matrix = _texts_or_matrix(X)
+        length = len(matrix) if texts is None else len(texts)
+        if length != n:
+            raise InputError(f"X has {length:,} rows, the labels {n:,}")
+        if texts is not None:
+            self.features_: Features = make_features(self.features)
+        return texts, matrix
+
+    def _configuration(self) -> dict[str, Any]:
+        values = self.get_params()
+        for name in ("run", "device", "random_state", "iterations"):
+            del values[name]
+        for name in ("theta", "class_prior"):
+            values[name] = None if values[name] is None else np.asarray(values[name], dtype=np.float64).tolist()
+        return values
+
+    def _set_results(self, iterations: list[Iteration]) -> None:
+        self.best_iteration_ = best_iteration(iterations)
+        best = iterations[self.best_iteration_]
+        self.labels_ = self.classes_[best.labels] if (best.labels >= 0).all() else None
+        self.scores_ = best.scores
+        self.priors_ = best.priors or iterations[0].priors
+        self.theta_, self.class_prior_ = self.priors_.theta, self.priors_.class_prior
+        self.history_ = [{"labels": each.labels, "priors": each.priors, "metrics": each.metrics} for each in iterations]
+
+
+def _texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
+    """Split the input by its kind: (texts, empty matrix) or (None, matrix)."""
+    if isinstance(X, (list, tuple, pd.Series)) or (isinstance(X, np.ndarray) and X.dtype.kind in "OUT"):
+        values = list(X)
+        if values and all(isinstance(value, str) for value in values):
+            return values, np.empty((0, 0))
+    matrix = np.asanyarray(X)
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.size:
+        raise InputError(
+            f"X must be texts (a list of str) or a matrix of numbers, got {matrix.dtype} of shape {matrix.shape}"
+        )
+    check_finite(matrix, "X")
+    return None, matrix
+
+
+def _encode(
+    y: Any, gold: Any, truth: Any
+) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Classes of y and gold in order, and codes of y, gold and truth with -1 for missing."""
+    labels = np.asarray(y, dtype=object)
+    if labels.ndim != 1:
+        raise InputError(f"the LLM's labels must be one column, got shape {labels.shape}")
+    columns = [labels]
+    for name, values in (("gold", gold), ("truth", truth)):
+        column = np.full(len(labels), None, dtype=object) if values is None else np.asarray(values, dtype=object)
+        if column.shape != labels.shape:
+            raise InputError(f"{name} has shape {column.shape}, the LLM's labels {labels.shape}")
+        columns.append(column)
+    present = [~pd.isna(column) for column in columns]
+    if not present[0].any():
+        raise InputError(f"all {len(labels):,} of the LLM's labels are missing")
+    found = np.unique(np.array(labels[present[0]].tolist()))
+    if len(found) < 2:
+        raise InputError(f"the LLM's labels have one class only, {found[0].item()!r}: there is nothing to tell apart")
+    classes = np.unique(np.array(labels[present[0]].tolist() + columns[1][present[1]].tolist()))
+    codes = []
+    for column, known in zip(columns, present, strict=True):
+        code = np.full(len(column), -1, dtype=np.int64)
+        values = np.array(column[known].tolist(), dtype=classes.dtype) if known.any() else classes[:0]
+        position = np.searchsorted(classes, values).clip(max=len(classes) - 1)
+        strange = classes[position] != values
+        if strange.any():
+            raise InputError(f"a true label is {values[strange][0].item()!r}, outside the classes {classes.tolist()}")
+        code[known] = position
+        codes.append(code)
+    return classes, codes[0], codes[1], codes[2]
+
+
+def _check_gold(codes: NDArray[np.int64], names: list[str]) -> None:
+    known = codes[codes >= 0]
+    if len(known) < FEWEST_GOLD:
+        raise InputError(
+            f"{len(known)} gold labels, but the class shares of the LLM's labels need at least {FEWEST_GOLD} (50 to 100 "
+            "are enough): label some texts by hand, half of them from each LLM label"
+        )
+    if len(np.unique(known)) < 2:
+        raise InputError(
+            f"all {len(known)} gold labels are {names[known[0]]!r}: label more texts, until at least two classes occur"
+        )
+    if len(known) < FEW_GOLD:
+        warnings.warn(
+            f"only {len(known)} gold labels: expect wide intervals and results that vary by several points; 50 to 100 "
+            "are enough",
+            stacklevel=3,
+        )
+
+
+def _digest(*columns: Any) -> str:
+    """SHA-256 of arrays, read in place, and strings."""
+    digest = hashlib.sha256()
+    for column in columns:
+        if isinstance(column, np.ndarray):
+            digest.update(f"{column.dtype} {column.shape}".encode())
+            digest.update(memoryview(np.ascontiguousarray(column)).cast("B"))
+        else:
+            digest.update(repr(column).encode())
+    return digest.hexdigest()
+
+
+def _features_of_run(features: Features, texts: list[str], folder: Path) -> NDArray[Any]:
+    """The corpus's features, computed once a run; a file of the user's is read where it is."""
+    if features.record["kind"] == "file":
+        return features.fit_transform(texts)
+    kept = folder / "features.npy"
+    if not kept.exists():
+        folder.mkdir(exist_ok=True)
+        matrix = features.fit_transform(texts)
+        features.save(folder)
+        with atomic_write(kept) as file:
+            np.save(file, matrix, allow_pickle=False)
+    return load_features(kept, len(texts))

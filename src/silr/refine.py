@@ -1,0 +1,130 @@
+"""The loop: estimate priors, fit a fresh classifier under the UU risk, relabel everything, repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.classifiers.base import Classifier
+from silr.errors import InputError, NoSignalError
+from silr.priors import Priors, check_signal
+from silr.risk import UURisk
+from silr.run import Iteration
+
+VALIDATION_SHARE = 1 / 8
+
+Labels = NDArray[np.int64]
+Store = Callable[[Iteration, Classifier | None], None]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What stays the same in all iterations.
+
+    Attributes
+    ----------
+    estimate : callable
+        Labels of shape (n,) and the number of their iteration to `Priors`, or None if nothing is known about them.
+    new_classifier : callable
+        Gives a fresh, unfitted classifier.
+    new_risk : callable
+        `Priors` to the risk to train under.
+    iterations : int
+    seed : int
+    class_names : list of str
+        For messages.
+    truth : int64 array of shape (n,) or None
+        True labels, -1 where unknown. They only score.
+    """
+
+    estimate: Callable[[Labels, int], Priors | None]
+    new_classifier: Callable[[], Classifier]
+    new_risk: Callable[[Priors], UURisk]
+    iterations: int
+    seed: int
+    class_names: list[str]
+    truth: Labels | None = None
+
+
+def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store: Store) -> list[Iteration]:
+    """Refine the annotator's labels.
+
+    Parameters
+    ----------
+    X : indexable of length n
+        The corpus, as the classifier reads it.
+    llm_labels : int64 array of shape (n,)
+        The annotator's labels, -1 where it gave none: such texts train nothing, and are labelled from iteration 1 on.
+    loop : Loop
+    done : list of Iteration
+        Iterations that an earlier, interrupted call has finished.
+    store : callable
+        Takes each new iteration and its classifier (None for iteration 0) as soon as it is finished.
+
+    Returns
+    -------
+    list of Iteration
+        From 0, the annotator's labels. Fewer than ``loop.iterations + 1`` if the labels lost their signal on the way
+        (the last one's ``metrics["stopped"]`` says why) or nothing is known about the later ones.
+
+    Raises
+    ------
+    NoSignalError
+        The annotator's labels carry no usable signal.
+    """
+    iterations = list(done)
+    if not iterations:
+        priors = loop.estimate(llm_labels, 0)
+        if priors is None:
+            raise InputError("nothing is known about the LLM's labels: give gold labels, or theta")
+        check_signal(priors, loop.class_names)
+        iterations.append(Iteration(0, llm_labels, None, priors, _score(loop, llm_labels)))
+        store(iterations[0], None)
+    validation = held_out(len(llm_labels), loop.seed)
+    while len(iterations) <= loop.iterations and "stopped" not in iterations[-1].metrics:
+        before, number = iterations[-1], len(iterations)
+        if before.priors is None:
+            break
+        classifier = loop.new_classifier()
+        risk = loop.new_risk(before.priors)
+        history = classifier.fit(X, before.labels, risk, validation, derived_seed(loop.seed, number))
+        scores = classifier.predict_proba(X)
+        labels = scores.argmax(axis=1)
+        priors = loop.estimate(labels, number)
+        metrics = {"fit": history.to_dict(), "changed": int((labels != before.labels).sum()), **_score(loop, labels)}
+        try:
+            if priors is not None:
+                check_signal(priors, loop.class_names)
+        except NoSignalError as error:
+            metrics["stopped"] = str(error)
+        iterations.append(Iteration(number, labels, scores, priors, metrics))
+        store(iterations[-1], classifier)
+    return iterations
+
+
+def best_iteration(iterations: list[Iteration]) -> int:
+    """Number of the iteration whose labels are the result: the last one whose labels can be told apart."""
+    return len(iterations) - 1 - ("stopped" in iterations[-1].metrics)
+
+
+def held_out(n: int, seed: int) -> NDArray[np.bool_]:
+    """The split of the corpus 7:1 into training (False) and validation (True), shape (n,)."""
+    mask = np.zeros(n, dtype=bool)
+    mask[np.random.default_rng([seed, 0]).permutation(n)[: int(n * VALIDATION_SHARE)]] = True
+    return mask
+
+
+def derived_seed(seed: int, number: int) -> int:
+    """Seed of one iteration: it depends on no earlier one, so that a resumed run ends like an uninterrupted one."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
+
+
+def _score(loop: Loop, labels: Labels) -> dict[str, float]:
+    if loop.truth is None:
+        return {}
+    known = loop.truth >= 0
+    return {"true_accuracy": float((labels == loop.truth)[known].mean())}

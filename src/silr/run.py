@@ -1,0 +1,217 @@
+"""The run directory: what was done, every finished iteration, and the lock that keeps two processes apart.
+
+    run/
+      run.json                    configuration, seeds, versions, hardware, hashes
+      features/                   what `predict` needs to compute the same features
+      iteration-0/ ... -T/        labels.safetensors (labels, scores), iteration.json (priors, metrics), classifier.*
+      labels.csv                  the table with refined_label and refined_score
+
+An iteration's folder is written under another name and renamed when it is whole, so a killed run leaves finished
+iterations and nothing else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save
+
+from silr import __version__
+from silr.errors import InputError
+from silr.files import atomic_write, sync_folder, write_json
+from silr.priors import Priors
+
+if TYPE_CHECKING:
+    from silr.classifiers.base import Classifier
+
+MANIFEST = "run.json"
+FORMAT = 1
+PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "scipy", "pandas", "safetensors", "sentence-transformers")
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One iteration of the loop; number 0 holds the annotator's labels.
+
+    Attributes
+    ----------
+    number : int
+    labels : int64 array of shape (n,)
+        Pseudo-labels after this iteration, -1 where iteration 0 has none.
+    scores : float32 array of shape (n, K) or None
+        Class scores of the classifier that gave the labels; None for iteration 0.
+    priors : Priors or None
+        Of these labels: they train the next iteration. None if nothing is known about them.
+    metrics : dict
+        The fit's risks by epoch, how many labels changed, and ``true_accuracy`` if the truth is known (it only scores).
+    """
+
+    number: int
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float32] | None
+    priors: Priors | None
+    metrics: dict[str, Any]
+
+
+class Run:
+    """A run directory, opened for reading with `Run(folder)` or for writing with `Run.start`.
+
+    Raises
+    ------
+    InputError
+        `folder` is not a run.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        try:
+            self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text())
+            known = self.manifest["format"] == FORMAT
+        except FileNotFoundError:
+            raise InputError(f"{self.folder} is not a run: it has no {MANIFEST}; `silr refine` makes one") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{self.folder / MANIFEST} cannot be read: {error}") from error
+        if not known:
+            raise InputError(f"{self.folder} was made by another version of silr ({self.manifest.get('silr')})")
+
+    @classmethod
+    def start(cls, folder: str | Path, identity: dict[str, Any], about: dict[str, Any]) -> Run:
+        """Make a run directory, or go on with one of the same identity.
+
+        Parameters
+        ----------
+        folder : str or Path
+        identity : dict
+            All that decides the result: configuration, seed, hashes of the input. JSON values.
+        about : dict
+            What else should be on record.
+
+        Raises
+        ------
+        InputError
+            The folder holds something else, or a run of another identity; nothing in it is touched.
+        """
+        folder = Path(folder)
+        if (folder / MANIFEST).exists() and cls(folder).iterations():
+            run = cls(folder)
+            differs = _differences(run.manifest["identity"], json.loads(json.dumps(identity)))
+            if differs:
+                raise InputError(
+                    f"{folder} is a run made with other input or settings ({', '.join(differs)}); give another output "
+                    "folder, or delete this one"
+                )
+            return run
+        elif folder.exists() and (not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {MANIFEST}):
+            raise InputError(f"{folder} exists and is not a run; give a new folder")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
+        write_json(
+            folder / MANIFEST,
+            {
+                "format": FORMAT,
+                "silr": __version__,
+                "identity": identity,
+                **about,
+                "packages": _versions(),
+                "hardware": _hardware(),
+            },
+        )
+        return cls(folder)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from writing to this run; the lock goes with the process, however it ends."""
+        with (self.folder / MANIFEST).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(f"another process is working on the run {self.folder}") from error
+            yield
+
+    def iterations(self) -> list[Iteration]:
+        """The finished iterations in order."""
+        found: list[Iteration] = []
+        while (folder := self.iteration_folder(len(found))).is_dir():
+            found.append(_read_iteration(folder, len(found)))
+        return found
+
+    def save_iteration(self, iteration: Iteration, classifier: Classifier | None) -> None:
+        """Write a finished iteration: all of it, or nothing."""
+        final = self.iteration_folder(iteration.number)
+        draft = final.with_name(f".{final.name}.tmp")
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            draft.mkdir()
+            tensors: dict[str, NDArray[Any]] = {"labels": iteration.labels.astype(np.int16)}
+            if iteration.scores is not None:
+                tensors["scores"] = iteration.scores
+            with atomic_write(draft / "labels.safetensors") as file:
+                file.write(save(tensors))
+            if classifier is not None:
+                classifier.save(draft)
+            priors = iteration.priors and iteration.priors.to_dict()
+            values = {"number": iteration.number, "priors": priors, "metrics": iteration.metrics}
+            write_json(draft / "iteration.json", values)
+            draft.rename(final)
+            sync_folder(self.folder)
+        except OSError as error:
+            raise InputError(f"cannot write {final}: {error.strerror}") from error
+
+    def iteration_folder(self, number: int) -> Path:
+        """Where iteration `number` lies."""
+        return self.folder / f"iteration-{number}"
+
+
+def _read_iteration(folder: Path, number: int) -> Iteration:
+    try:
+        values = json.loads((folder / "iteration.json").read_text())
+        tensors = load_file(folder / "labels.safetensors")
+        labels = tensors["labels"].astype(np.int64)
+        priors = values["priors"] and Priors.from_dict(values["priors"])
+        return Iteration(number, labels, tensors.get("scores"), priors, values["metrics"])
+    except Exception as error:
+        raise InputError(f"{folder} is damaged: {error}; delete it and run again".replace("\n", " ")) from error
+
+
+def _differences(old: Any, new: Any, name: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [key for key in {**old, **new}]
+        return [each for key in keys for each in _differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
+    return [] if old == new else [name]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _hardware() -> dict[str, Any]:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "gpus": gpus,
+    }
