@@ -1,4 +1,4 @@
-"""From texts to the matrix that a frozen classifier reads: computed once, recorded, and computed alike for new texts."""
+"""From texts to the matrix that a frozen classifier reads: computed once, and computed alike for new texts."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class TfidfFeatures:
             sparse = self._vectorizer.fit_transform(texts)
         except ValueError as error:
             raise InputError(
-                "no word occurs in two texts, so TF-IDF has nothing to count; use other features"
+                "no word occurs in two texts, so TF-IDF has nothing to count; take other features"
             ) from error
         svd = TruncatedSVD(min(self.dimensions, min(sparse.shape) - 1) or 1, random_state=0)
         svd.fit(sparse)
@@ -181,7 +181,7 @@ class FileFeatures:
 
     @classmethod
     def of(cls, path: str | Path) -> FileFeatures:
-        """Describe the file by its hash, and by the annotator that made it if ``<stem>.annotator.json`` is beside it."""
+        """Describe the file by its hash, and by the annotator that made it if ``<stem>.annotator.json`` lies there."""
         path = Path(path)
         if not path.is_file():
             raise InputError(f"the feature file {path} does not exist")

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
+from silr.classifiers.standardise import Standardiser
 from silr.corpus import check_finite, corpus_hash, load_features
 from silr.errors import InputError
 from silr.features import Features, load_saved, make_features
 from silr.files import atomic_write
+from silr.labels import check_gold, encode_columns
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.refine import Loop, best_iteration, refine
 from silr.risk import LEAK, Correction, Loss, UURisk
@@ -29,7 +30,6 @@ METHODS: dict[Method, dict[str, Any]] = {
     "silr": {"match_prior": True, "correction": "none"},
     "paper": {"match_prior": False, "correction": "leaky"},
 }
-FEWEST_GOLD, FEW_GOLD = 10, 30
 
 
 class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -80,7 +80,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Share of true class k inside the texts with refined label j, estimated.
     class_prior_ : ndarray of shape (K,)
     priors_ : Priors
-        Both, and the accuracy, with intervals.
+        Both, and the accuracy, with intervals. All three are None if only `theta` was given.
     history_ : list of dict
         For each iteration, 0 being the LLM's labels: ``labels``, ``priors`` and ``metrics``.
     best_iteration_ : int
@@ -163,12 +163,12 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             The LLM's labels cannot be told apart: there is nothing to refine.
         """
         self._check_choices()
-        self.classes_, codes, gold_codes, true_codes = _encode(y, gold, truth)
+        self.classes_, codes, gold_codes, true_codes = encode_columns(y, gold, truth)
         n_classes = len(self.classes_)
         weight = None if gold_weight is None else np.asarray(gold_weight, dtype=np.float64)
         names = [str(each) for each in self.classes_]
         if self.theta is None and self.priors == "gold":
-            _check_gold(gold_codes, names)
+            check_gold(gold_codes, names)
         texts, matrix = self._read(X, len(codes))
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)):
@@ -195,9 +195,10 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             match_prior=method["match_prior"],
         )
         correction = self.correction or method["correction"]
+        standardiser = cache(lambda: Standardiser.of(matrix))  # the corpus is the same in all iterations
         loop = Loop(
             estimate=estimate,
-            new_classifier=lambda: FrozenClassifier(config, self.device),
+            new_classifier=lambda: FrozenClassifier(config, self.device, standardiser()),
             new_risk=lambda priors: UURisk(priors.theta, priors.class_prior, self.loss, correction, self.leak),
             iterations=self.iterations,
             seed=int(seed),
@@ -205,7 +206,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             truth=true_codes if truth is not None else None,
         )
         if self.run is None:
-            classifiers: list[FrozenClassifier] = []
+            classifiers: list[Any] = []
             if texts is not None:
                 matrix = self.features_.fit_transform(texts)
             iterations = refine(matrix, codes, loop, [], lambda _, classifier: classifiers.append(classifier))
@@ -246,7 +247,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(
                 f"X has {matrix.shape[1]} features, but the classifier was fitted on {self.n_features_in_}"
             )
-        return self.classifier_.predict_proba(matrix)
+        classifier: FrozenClassifier = self.classifier_
+        return classifier.predict_proba(matrix)
 
     def predict(self, X: ArrayLike | Sequence[str]) -> NDArray[Any]:
         """Labels, shape (m,)."""
@@ -294,7 +296,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return texts, matrix
 
     def _configuration(self) -> dict[str, Any]:
-        values = self.get_params()
+        values: dict[str, Any] = self.get_params()
         for name in ("run", "device", "random_state", "iterations"):
             del values[name]
         for name in ("theta", "class_prior"):
@@ -306,14 +308,15 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         best = iterations[self.best_iteration_]
         self.labels_ = self.classes_[best.labels] if (best.labels >= 0).all() else None
         self.scores_ = best.scores
-        self.priors_ = best.priors or iterations[0].priors
-        self.theta_, self.class_prior_ = self.priors_.theta, self.priors_.class_prior
+        self.priors_ = best.priors
+        self.theta_ = None if best.priors is None else best.priors.theta
+        self.class_prior_ = None if best.priors is None else best.priors.class_prior
         self.history_ = [{"labels": each.labels, "priors": each.priors, "metrics": each.metrics} for each in iterations]
 
 
 def _texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
     """Split the input by its kind: (texts, empty matrix) or (None, matrix)."""
-    if isinstance(X, (list, tuple, pd.Series)) or (isinstance(X, np.ndarray) and X.dtype.kind in "OUT"):
+    if getattr(X, "ndim", 1) == 1:
         values = list(X)
         if values and all(isinstance(value, str) for value in values):
             return values, np.empty((0, 0))
@@ -326,65 +329,13 @@ def _texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
     return None, matrix
 
 
-def _encode(
-    y: Any, gold: Any, truth: Any
-) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Classes of y and gold in order, and codes of y, gold and truth with -1 for missing."""
-    labels = np.asarray(y, dtype=object)
-    if labels.ndim != 1:
-        raise InputError(f"the LLM's labels must be one column, got shape {labels.shape}")
-    columns = [labels]
-    for name, values in (("gold", gold), ("truth", truth)):
-        column = np.full(len(labels), None, dtype=object) if values is None else np.asarray(values, dtype=object)
-        if column.shape != labels.shape:
-            raise InputError(f"{name} has shape {column.shape}, the LLM's labels {labels.shape}")
-        columns.append(column)
-    present = [~pd.isna(column) for column in columns]
-    if not present[0].any():
-        raise InputError(f"all {len(labels):,} of the LLM's labels are missing")
-    found = np.unique(np.array(labels[present[0]].tolist()))
-    if len(found) < 2:
-        raise InputError(f"the LLM's labels have one class only, {found[0].item()!r}: there is nothing to tell apart")
-    classes = np.unique(np.array(labels[present[0]].tolist() + columns[1][present[1]].tolist()))
-    codes = []
-    for column, known in zip(columns, present, strict=True):
-        code = np.full(len(column), -1, dtype=np.int64)
-        values = np.array(column[known].tolist(), dtype=classes.dtype) if known.any() else classes[:0]
-        position = np.searchsorted(classes, values).clip(max=len(classes) - 1)
-        strange = classes[position] != values
-        if strange.any():
-            raise InputError(f"a true label is {values[strange][0].item()!r}, outside the classes {classes.tolist()}")
-        code[known] = position
-        codes.append(code)
-    return classes, codes[0], codes[1], codes[2]
-
-
-def _check_gold(codes: NDArray[np.int64], names: list[str]) -> None:
-    known = codes[codes >= 0]
-    if len(known) < FEWEST_GOLD:
-        raise InputError(
-            f"{len(known)} gold labels, but the class shares of the LLM's labels need at least {FEWEST_GOLD} (50 to 100 "
-            "are enough): label some texts by hand, half of them from each LLM label"
-        )
-    if len(np.unique(known)) < 2:
-        raise InputError(
-            f"all {len(known)} gold labels are {names[known[0]]!r}: label more texts, until at least two classes occur"
-        )
-    if len(known) < FEW_GOLD:
-        warnings.warn(
-            f"only {len(known)} gold labels: expect wide intervals and results that vary by several points; 50 to 100 "
-            "are enough",
-            stacklevel=3,
-        )
-
-
 def _digest(*columns: Any) -> str:
     """SHA-256 of arrays, read in place, and strings."""
     digest = hashlib.sha256()
     for column in columns:
         if isinstance(column, np.ndarray):
             digest.update(f"{column.dtype} {column.shape}".encode())
-            digest.update(memoryview(np.ascontiguousarray(column)).cast("B"))
+            digest.update(np.ascontiguousarray(column).reshape(-1).view(np.uint8).data)
         else:
             digest.update(repr(column).encode())
     return digest.hexdigest()

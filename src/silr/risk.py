@@ -92,7 +92,7 @@ def class_losses(logits: Tensor, loss: Loss = "sigmoid") -> Tensor:
 
 
 class UURisk(nn.Module):
-    """Corrected UU risk ``R = sum_k f(R_k)``, ``R_k = pi_k sum_j A_kj mean_{U_j} ell(g(x), k)``, ``A = inverse(Theta)``.
+    """Corrected UU risk ``R = sum_k f(R_k)`` with ``R_k = pi_k sum_j inverse(Theta)_kj mean_{U_j} ell(g(x), k)``.
 
     Every partial risk R_k estimates a quantity that cannot be negative. A flexible classifier drives it below zero by
     overfitting; the correction f acts only there.
@@ -181,7 +181,7 @@ class UURisk(nn.Module):
         losses = class_losses(logits, self.loss)
         if losses.shape[1] != self.n_classes:
             raise InputError(
-                f"the classifier gives {losses.shape[1]} scores a text, theta has {self.n_classes} classes"
+                f"the classifier gives {losses.shape[1]} scores a text, but theta has {self.n_classes} rows"
             )
         members = functional.one_hot(pseudo_labels, self.n_classes).to(losses.dtype)
         return members.T @ losses, members.sum(dim=0)

@@ -189,7 +189,7 @@ def _read_iteration(folder: Path, number: int) -> Iteration:
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
-        keys = [key for key in {**old, **new}]
+        keys = {**old, **new}
         return [each for key in keys for each in _differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
     return [] if old == new else [name]
 

@@ -121,7 +121,7 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         InputError
             Fewer than two classes, theta or class_prior of the wrong shape, a singular theta, non-finite features.
         """
-        X, y = self._features(X, y=y, reset=True)
+        matrix, y = self._features(X, y=y, reset=True)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         n_classes = len(self.classes_)
@@ -144,7 +144,7 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         self.head_ = FrozenClassifier(config, self.device)
         codes = codes.astype(np.int64)
-        self.history_ = self.head_.fit(X, codes, risk, _held_out(codes, seed), seed).to_dict()
+        self.history_ = self.head_.fit(matrix, codes, risk, _held_out(codes, seed), seed).to_dict()
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:

@@ -133,7 +133,7 @@ class FrozenClassifier:
         best, best_state = 0, self._state()
         for epoch in range(epochs):
             total = torch.zeros((), device=self.device)
-            for rows in torch.from_numpy(_interleaved(train_rows, pseudo_labels, rng)).split(batch_size):
+            for rows in torch.split(torch.from_numpy(_interleaved(train_rows, pseudo_labels, rng)), batch_size):
                 loss = risk(self.head_(self.standardise_(features[rows])), labels[rows].to(self.device))
                 optimizer.zero_grad()
                 loss.backward()
@@ -215,7 +215,7 @@ class FrozenClassifier:
     def _risk_of(self, features: Tensor, labels: Tensor, rows: Tensor, risk: UURisk) -> float:
         sums, sizes = torch.zeros_like(risk.weights), torch.zeros_like(risk.weights[0])
         with torch.inference_mode():
-            for part in rows.split(CHUNK_ROWS):
+            for part in torch.split(rows, CHUNK_ROWS):
                 logits = self.head_(self.standardise_(features[part]))
                 part_sums, part_sizes = risk.set_sums(logits, labels[part].to(self.device))
                 sums, sizes = sums + part_sums, sizes + part_sizes
