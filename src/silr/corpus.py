@@ -27,6 +27,7 @@ __all__ = [
     "check_classes",
     "check_finite",
     "corpus_hash",
+    "digest",
     "encode_labels",
     "features_path",
     "file_hash",
@@ -290,6 +291,18 @@ def corpus_hash(*columns: Iterable[str | None]) -> str:
             digest.update(b"%d:" % (-1 if value is None else len(data)) + data)
         digest.update(b"/")
     return digest.hexdigest()
+
+
+def digest(*columns: Any) -> str:
+    """SHA-256 of arrays, read in place, and strings."""
+    whole = hashlib.sha256()
+    for column in columns:
+        if isinstance(column, np.ndarray):
+            whole.update(f"{column.dtype} {column.shape}".encode())
+            whole.update(np.ascontiguousarray(column).reshape(-1).view(np.uint8).data)
+        else:
+            whole.update(repr(column).encode())
+    return whole.hexdigest()
 
 
 def _table(path: str | Path | None) -> str:

@@ -61,6 +61,20 @@ def load_saved(record: dict[str, Any], folder: Path) -> Features:
     return FileFeatures(record) if record["kind"] == "file" else SentenceFeatures(record["model"])
 
 
+def features_of_run(features: Features, texts: list[str], folder: Path) -> NDArray[Any]:
+    """The corpus's features, computed once a run; a file of the user's is read where it is."""
+    if features.record["kind"] == "file":
+        return features.fit_transform(texts)
+    kept = folder / "features.npy"
+    if not kept.exists():
+        folder.mkdir(exist_ok=True)
+        matrix = features.fit_transform(texts)
+        features.save(folder)
+        with atomic_write(kept) as file:
+            np.save(file, matrix, allow_pickle=False)
+    return load_features(kept, len(texts))
+
+
 class TfidfFeatures:
     """TF-IDF of words and word pairs, reduced to at most 256 dimensions by a truncated SVD (latent semantic analysis).
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -13,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
+from silr.classifiers.base import Classifier
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.classifiers.standardise import Standardiser
-from silr.corpus import check_finite, corpus_hash, load_features
+from silr.corpus import check_finite, corpus_hash, digest
 from silr.errors import InputError
-from silr.features import Features, load_saved, make_features
-from silr.files import atomic_write
+from silr.features import Features, features_of_run, load_saved, make_features
 from silr.labels import check_gold, encode_columns
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.refine import Loop, best_iteration, refine
@@ -138,6 +137,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         gold_weight: ArrayLike | None = None,
         truth: ArrayLike | None = None,
+        on_iteration: Callable[[Iteration], None] | None = None,
     ) -> Self:
         """Refine the LLM's labels.
 
@@ -154,6 +154,9 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             at random inside each LLM label.
         truth : array-like of shape (n,), default None
             True labels. They only score the iterations (``true_accuracy`` in `history_`), unless ``priors="oracle"``.
+
+        on_iteration : callable, default None
+            Called with each `Iteration` as soon as it is finished (and stored, if there is a run).
 
         Raises
         ------
@@ -206,24 +209,36 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             truth=true_codes if truth is not None else None,
         )
         if self.run is None:
-            classifiers: list[Any] = []
             if texts is not None:
                 matrix = self.features_.fit_transform(texts)
-            iterations = refine(matrix, codes, loop, [], lambda _, classifier: classifiers.append(classifier))
+            classifiers: list[Any] = []
+
+            def keep(iteration: Iteration, classifier: Classifier | None) -> None:
+                classifiers.append(classifier)
+                if on_iteration is not None:
+                    on_iteration(iteration)
+
+            iterations = refine(matrix, codes, loop, [], keep)
             self.classifier_ = classifiers[best_iteration(iterations)]
         else:
             columns = [codes, gold_codes, weight, true_codes if self.priors == "oracle" else None]
             identity = {
                 "configuration": {**self._configuration(), "seed": int(seed), "correction": correction},
                 "classes": names,
-                "input": _digest(matrix if texts is None else corpus_hash(texts), *columns),
+                "input": digest(matrix if texts is None else corpus_hash(texts), *columns),
                 "features": self.features_.record if texts is not None else {"kind": "given"},
             }
             run = Run.start(self.run, identity, {"gold": int((gold_codes >= 0).sum()), "texts": len(codes)})
+
+            def store(iteration: Iteration, classifier: Classifier | None) -> None:
+                run.save_iteration(iteration, classifier)
+                if on_iteration is not None:
+                    on_iteration(iteration)
+
             with run.locked():
                 if texts is not None:
-                    matrix = _features_of_run(self.features_, texts, run.folder / "features")
-                iterations = refine(matrix, codes, loop, run.iterations(), run.save_iteration)
+                    matrix = features_of_run(self.features_, texts, run.folder / "features")
+                iterations = refine(matrix, codes, loop, run.iterations(), store)
             self.classifier_ = FrozenClassifier.load(run.iteration_folder(best_iteration(iterations)), self.device)
         self._set_results(iterations)
         self.n_features_in_ = matrix.shape[1]
@@ -306,12 +321,13 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _set_results(self, iterations: list[Iteration]) -> None:
         self.best_iteration_ = best_iteration(iterations)
         best = iterations[self.best_iteration_]
-        self.labels_ = self.classes_[best.labels] if (best.labels >= 0).all() else None
+        self.labels_ = self.classes_[best.labels]
         self.scores_ = best.scores
         self.priors_ = best.priors
         self.theta_ = None if best.priors is None else best.priors.theta
         self.class_prior_ = None if best.priors is None else best.priors.class_prior
-        self.history_ = [{"labels": each.labels, "priors": each.priors, "metrics": each.metrics} for each in iterations]
+        names = ("labels", "priors", "metrics")
+        self.history_: list[dict[str, Any]] = [{name: getattr(each, name) for name in names} for each in iterations]
 
 
 def _texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
@@ -327,29 +343,3 @@ def _texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
         )
     check_finite(matrix, "X")
     return None, matrix
-
-
-def _digest(*columns: Any) -> str:
-    """SHA-256 of arrays, read in place, and strings."""
-    digest = hashlib.sha256()
-    for column in columns:
-        if isinstance(column, np.ndarray):
-            digest.update(f"{column.dtype} {column.shape}".encode())
-            digest.update(np.ascontiguousarray(column).reshape(-1).view(np.uint8).data)
-        else:
-            digest.update(repr(column).encode())
-    return digest.hexdigest()
-
-
-def _features_of_run(features: Features, texts: list[str], folder: Path) -> NDArray[Any]:
-    """The corpus's features, computed once a run; a file of the user's is read where it is."""
-    if features.record["kind"] == "file":
-        return features.fit_transform(texts)
-    kept = folder / "features.npy"
-    if not kept.exists():
-        folder.mkdir(exist_ok=True)
-        matrix = features.fit_transform(texts)
-        features.save(folder)
-        with atomic_write(kept) as file:
-            np.save(file, matrix, allow_pickle=False)
-    return load_features(kept, len(texts))

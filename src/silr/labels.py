@@ -52,8 +52,8 @@ def check_gold(codes: NDArray[np.int64], names: list[str]) -> None:
     known = codes[codes >= 0]
     if len(known) < FEWEST_GOLD:
         raise InputError(
-            f"{len(known)} gold labels are too few to estimate class shares: label at least {FEWEST_GOLD} texts by hand "
-            "(50 to 100 are enough), as many from each LLM label"
+            f"{len(known)} gold labels are too few to estimate class shares; label at least {FEWEST_GOLD} texts "
+            "by hand (50 to 100 are enough), as many from each LLM label"
         )
     if len(np.unique(known)) < 2:
         raise InputError(

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 SHARPNESS = 20.0
+SHARPENINGS = 8
+CLOSE_ENOUGH = 0.005
 
 
 def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -30,14 +32,16 @@ def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64])
     -----
     For K = 2 the offset is the quantile of the score differences. For K > 2 it is the dual solution of the optimal
     transport of texts to classes, the minimum of ``mean_i max_k(g_ik + b_k) - sum_k pi_k b_k`` (Peyre and Cuturi,
-    "Computational Optimal Transport", 2019, section 5.2), with the maximum smoothed.
+    "Computational Optimal Transport", 2019, section 5.2), with the maximum smoothed. Where the shares of the argmax
+    are still off, the logits lie in tight clusters: it is solved again with less smoothing, and the best is kept.
     """
     prior = np.asarray(class_prior, dtype=np.float64)
     if len(prior) == 2:
         difference = (logits[:, 1] - logits[:, 0]).astype(np.float64)
         return np.array([0.0, -_threshold(difference, prior[1])])
     scores = logits.astype(np.float64)
-    scale = max(float(scores.std()), 1e-12) / SHARPNESS
+    scores -= scores.max(axis=1, keepdims=True)  # what a text's logits have in common decides nothing
+    scale = max(float(np.median(-scores)) or float(scores.std()), 1e-12) / SHARPNESS  # a few huge logits do not count
     scores /= scale
 
     def dual(offsets: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -48,8 +52,17 @@ def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64])
         value = float((top + np.log(total)).mean() - prior @ offsets)
         return value, (weights / total).mean(axis=0) - prior
 
-    offsets = minimize(dual, np.zeros(len(prior)), jac=True, method="L-BFGS-B").x
-    return np.asarray((offsets - offsets[0]) * scale)
+    offsets, best, best_error = np.zeros(len(prior)), np.zeros(len(prior)), np.inf
+    for _ in range(SHARPENINGS):
+        offsets = minimize(dual, offsets, jac=True, method="L-BFGS-B").x
+        shares = np.bincount((scores + offsets).argmax(axis=1), minlength=len(prior)) / len(scores)
+        error = float(np.abs(shares - prior).max())
+        if error < best_error:
+            best, best_error = (offsets - offsets[0]) * scale, error
+        if error <= max(CLOSE_ENOUGH, 1 / len(scores)):
+            break
+        scores, offsets, scale = scores * 4, offsets * 4, scale / 4
+    return np.asarray(best)
 
 
 def _threshold(difference: NDArray[np.float64], share: float) -> float:

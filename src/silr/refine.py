@@ -107,8 +107,18 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
 
 
 def best_iteration(iterations: list[Iteration]) -> int:
-    """Number of the iteration whose labels are the result: the last one whose labels can be told apart."""
-    return len(iterations) - 1 - ("stopped" in iterations[-1].metrics)
+    """Number of the iteration whose labels are the result: the last one whose labels can be told apart.
+
+    Raises
+    ------
+    NoSignalError
+        That is the annotator's: the first iteration already lost the signal.
+    """
+    stopped = iterations[-1].metrics.get("stopped")
+    best = len(iterations) - 1 - (stopped is not None)
+    if best == 0:
+        raise NoSignalError(f"the labels carry too little signal, the first iteration lost it: {stopped}")
+    return best
 
 
 def held_out(n: int, seed: int) -> NDArray[np.bool_]:

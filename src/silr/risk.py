@@ -184,7 +184,8 @@ class UURisk(nn.Module):
                 f"the classifier gives {losses.shape[1]} scores a text, but theta has {self.n_classes} rows"
             )
         members = functional.one_hot(pseudo_labels, self.n_classes).to(losses.dtype)
-        return members.T @ losses, members.sum(dim=0)
+        with torch.autocast(logits.device.type, enabled=False):  # it would round the sums to half precision
+            return members.T @ losses, members.sum(dim=0)
 
     def partial_risks(self, sums: Tensor, sizes: Tensor) -> Tensor:
         """Partial risks R_k, shape (K,), before the correction, from what `set_sums` returns."""

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -41,7 +42,7 @@ class Standardiser:
             squares += chunk.square_().sum(dim=0)
         mean = total / n
         variance = (squares / n - mean**2).clamp(min=0)
-        constant = variance <= 1e-12 * (1 + (shift + mean) ** 2)
+        constant = variance <= 1e-12 * (shift + mean) ** 2  # relative: the scale of a feature is arbitrary
         return cls((shift + mean).float(), torch.where(constant, 1.0, variance.rsqrt()).float())
 
     def __call__(self, batch: Tensor) -> Tensor:
@@ -54,7 +55,12 @@ class Standardiser:
 
 
 def as_tensor(X: NDArray[Any]) -> Tensor:
-    """The array as a tensor over the same memory, also if it is a read-only memory map."""
+    """The array as a tensor over the same memory, also if it is a read-only memory map.
+
+    Only a view that torch cannot address, such as a reversed one, is copied.
+    """
+    if any(stride < 0 or stride % X.itemsize for stride in X.strides):
+        X = np.ascontiguousarray(X)
     with warnings.catch_warnings():  # torch warns of arrays it may not write to; we never write
         warnings.simplefilter("ignore", UserWarning)
         return torch.from_numpy(X)

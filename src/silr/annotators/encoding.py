@@ -1,0 +1,127 @@
+"""From texts to token ids: each text inside the whole prompt, and the tokens that every prompt begins with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from silr.annotators.prompts import Prompt
+from silr.errors import InputError
+
+_MARK = "\ue000text\ue000"  # stands for the text while the chat template is rendered; private-use characters
+_PLAIN = {"add_special_tokens": False, "verbose": False}
+_PROBES = ("", "a", "The", " the", "I'm", "1", "(", '"', ".", "\n", "é", "…", "語", "😀")
+
+
+class PromptEncoder:
+    """Tokenises whole prompts, so that no token depends on where silr divides the prompt.
+
+    A prompt is the tokenizer's chat template around the user's message (or the bare message where the tokenizer has
+    none) followed by the opening of the answer, and is tokenised in one piece. Two kinds of text go another way: one
+    that contains the string of a special token, and one that is too long. They are put together from head, text and
+    tail tokenised apart, the text with special tokens taken as ordinary characters and, if too long, its end left out.
+
+    Parameters
+    ----------
+    prompt : Prompt
+    tokenizer : transformers tokenizer
+    context : int
+        The most tokens that the model reads.
+
+    Attributes
+    ----------
+    prefix : list of int
+        The tokens that prompts begin with whatever the text is, found by comparing prompts of very different texts.
+    answers : list of lists of int, one a class
+        The tokens of each class word as they follow the opening.
+
+    Raises
+    ------
+    InputError
+        The chat template fails or loses the message, the prompt alone is longer than the context, or two class words
+        are the same to the tokenizer.
+    """
+
+    def __init__(self, prompt: Prompt, tokenizer: Any, context: int) -> None:
+        self._tokenizer = tokenizer
+        special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+        special.update(tokenizer.all_special_tokens)
+        self._special = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"(?!)")
+        self._head, self._tail = _render(prompt, tokenizer)
+        self._start = [] if tokenizer.chat_template else _start_tokens(tokenizer)
+        self.answers = [self._answer(prompt.separator(), word) for word in prompt.words]
+        if len(set(map(tuple, self.answers))) < len(self.answers):
+            raise InputError(f"the tokenizer sees no difference between some of the answers {', '.join(prompt.words)}")
+        self._limit = context - max(map(len, self.answers))
+        self._outside = [self._start + self._ids(self._head), self._ids(self._tail)]
+        self._room = self._limit - sum(map(len, self._outside))
+        if self._room < 1:
+            raise InputError(f"the prompt leaves no room for a text in the model's {context} tokens; shorten it")
+        self.prefix = _common_start([self._whole(text) for text in _PROBES])
+
+    def __call__(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
+        """Return the token ids of each text's prompt, and which texts were cut."""
+        whole = self._tokenizer([self._head + text + self._tail for text in texts], **_PLAIN)
+        prompts: list[list[int]] = []
+        cut: list[bool] = []
+        for text, ids in zip(texts, whole["input_ids"], strict=True):
+            own, too_long = self._start + ids, False
+            if len(own) > self._limit or self._special.search(text):
+                inside = self._ids(text, split_special_tokens=True)
+                too_long = len(inside) > self._room
+                own = self._outside[0] + inside[: self._room] + self._outside[1]
+            prompts.append(own)
+            cut.append(too_long)
+        return prompts, cut
+
+    def _answer(self, separator: str, word: str) -> list[int]:
+        """The tokens that a word adds to a prompt; those of the word alone where it would change the prompt's."""
+        prompt, answered = self._whole("a"), self._whole("a", separator + word)
+        if len(answered) > len(prompt) and answered[: len(prompt)] == prompt:
+            return answered[len(prompt) :]
+        alone = self._ids(separator + word, split_special_tokens=True)
+        if not alone:
+            raise InputError(f"the tokenizer has no tokens for the answer {word!r}")
+        return alone
+
+    def _whole(self, text: str, answer: str = "") -> list[int]:
+        return self._start + self._ids(self._head + text + self._tail + answer)
+
+    def _ids(self, text: str, **options: bool) -> list[int]:
+        ids: list[int] = self._tokenizer(text, **_PLAIN, **options)["input_ids"]
+        return ids
+
+
+def _render(prompt: Prompt, tokenizer: Any) -> tuple[str, str]:
+    """Return the prompt before the text and after it, the opening included."""
+    before, after = prompt.around_text()
+    message = before + _MARK + after
+    if tokenizer.chat_template:
+        try:
+            rendered = tokenizer.apply_chat_template(
+                [{"role": "user", "content": message}], tokenize=False, add_generation_prompt=True
+            )
+        except Exception as error:  # a template is a program that came with the model and may raise anything
+            raise InputError(f"the model's chat template fails on a user message: {error}") from error
+    else:
+        rendered = message + "\n\n"
+    parts = (rendered + prompt.answer_opening().rstrip()).split(_MARK)
+    if len(parts) != 2:
+        raise InputError(f"the model's chat template shows the user's message {len(parts) - 1} times instead of once")
+    return parts[0], parts[1]
+
+
+def _start_tokens(tokenizer: Any) -> list[int]:
+    """Return the token that the tokenizer itself puts before a plain text, if it does."""
+    first = tokenizer("a")["input_ids"][:1]
+    return list(first) if first and first[0] == tokenizer.bos_token_id else []
+
+
+def _common_start(rows: Sequence[Sequence[int]]) -> list[int]:
+    start = []
+    for column in zip(*rows, strict=False):
+        if len(set(column)) > 1:
+            break
+        start.append(column[0])
+    return start

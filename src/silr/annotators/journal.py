@@ -1,0 +1,158 @@
+"""Annotations on disk as they come, so that a killed annotation goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from silr.errors import InputError
+from silr.files import atomic_write, write_json
+
+_SYNC_SECONDS = 5.0
+_CHUNK = 8192  # rows of features put in order at a time
+
+
+class Journal:
+    """An append-only folder: `meta.json` says what is annotated, `scores` and `features` hold a record a text.
+
+    Records come in the order of reading; that of `scores` begins with the text's number. A record is there once both
+    files have the whole of it; opening the folder again cuts off the rest. Data go to the disk (fsync) every five
+    seconds and at the end. A folder without `meta.json` was not begun or is all used, and is emptied.
+
+    Parameters
+    ----------
+    folder : Path
+    meta : dict
+        Must be equal, as JSON, to that of an earlier session in the same folder.
+    n_classes, n_features : int
+
+    Raises
+    ------
+    InputError
+        The folder holds another annotation or is in use by another process, or cannot be written.
+    """
+
+    def __init__(self, folder: Path, meta: dict[str, Any], n_classes: int, n_features: int) -> None:
+        self.folder = folder
+        self._score_type = np.dtype([("text", "<i8"), ("scores", "<f4", (n_classes,))])
+        self._feature_type = np.dtype(("<f2", (n_features,)))
+        self._synced = time.monotonic()
+        self._lock = FileLock(folder / "lock")
+        try:
+            folder.mkdir(exist_ok=True)
+            self._acquire()
+            self._check_meta(meta)
+            self._scores = (folder / "scores").open("a+b")
+            self._features = (folder / "features").open("a+b")
+            self._cut_torn_end()
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, OSError):
+                raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
+            raise
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._sync()
+        for file in (self._scores, self._features):
+            with suppress(OSError):
+                file.close()
+        self._lock.release()
+
+    def append(self, texts: NDArray[np.int64], scores: NDArray[np.float32], features: NDArray[np.float16]) -> None:
+        """Add records.
+
+        Raises
+        ------
+        InputError
+            They cannot be written, as on a full disk; the earlier records stay.
+        """
+        records = np.empty(len(texts), self._score_type)
+        records["text"], records["scores"] = texts, scores
+        with self._writing():
+            for file, data in ((self._scores, records), (self._features, features.astype("<f2"))):
+                file.write(data.tobytes())
+                file.flush()
+            if time.monotonic() - self._synced > _SYNC_SECONDS:
+                self._sync()
+
+    def read(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the texts' numbers (n,) and scores (n, K), record by record."""
+        with self._writing():
+            self._scores.flush()
+            records = np.fromfile(self.folder / "scores", self._score_type)
+        return records["text"], records["scores"]
+
+    def write_features(self, path: Path, records: NDArray[np.int64]) -> None:
+        """Write a float16 `.npy` whose row i is the feature record `records[i]`, atomically, little at a time."""
+        size, source = self._feature_type.itemsize, self._features.fileno()
+        header = {"descr": "<f2", "fortran_order": False, "shape": (len(records), *self._feature_type.shape)}
+        with atomic_write(path) as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, len(records), _CHUNK):
+                rows = [os.pread(source, size, int(record) * size) for record in records[start : start + _CHUNK]]
+                file.write(b"".join(rows))
+
+    def remove(self) -> None:
+        """Remove the folder, `meta.json` first: what is left without it is no annotation."""
+        with self._writing():
+            (self.folder / "meta.json").unlink()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(f"another process is annotating into {self.folder}; wait for it or stop it") from None
+
+    def _check_meta(self, meta: dict[str, Any]) -> None:
+        path = self.folder / "meta.json"
+        if not path.exists():
+            for name in ("scores", "features"):
+                (self.folder / name).unlink(missing_ok=True)
+            write_json(path, meta)
+            return
+        try:
+            earlier = json.loads(path.read_bytes())
+        except ValueError:
+            earlier = None
+        if earlier != json.loads(json.dumps(meta)):
+            raise InputError(
+                f"{self.folder} holds an unfinished annotation of other texts, or by another model or prompt; "
+                "repeat that command to finish it, delete the folder, or choose another output"
+            )
+
+    def _cut_torn_end(self) -> None:
+        files = ((self._scores, self._score_type), (self._features, self._feature_type))
+        records = min(os.fstat(file.fileno()).st_size // kind.itemsize for file, kind in files if kind.itemsize)
+        for file, kind in files:
+            file.truncate(records * kind.itemsize)
+
+    def _sync(self) -> None:
+        for file in (self._scores, self._features):
+            file.flush()
+            os.fsync(file.fileno())
+        self._synced = time.monotonic()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"cannot write {self.folder}: {error.strerror or error}; what is annotated is kept, "
+                "and the same command goes on from there"
+            ) from error

@@ -1,0 +1,297 @@
+"""The local annotator: one forward pass of a causal language model a text gives its class scores and its features."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.annotators import models
+from silr.annotators.base import Annotation, Plan, annotate_texts
+from silr.annotators.encoding import PromptEncoder
+from silr.annotators.prompts import TEMPLATE, Prompt
+from silr.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+_CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021, section 5
+_CHUNK = 2048  # texts tokenised together while planning
+_FLOAT16_MAX = 65504.0
+_LONG = 16  # times the prefix
+
+
+class LocalAnnotator:
+    """Scores texts with a causal language model on this machine.
+
+    The score of a class is the log-probability of its word right after the prompt, normalised over the classes; a word
+    of several tokens counts with all of them. What the prompts have in common is read once and its key-value cache
+    reused. A batch holds prompts of one length, so there is no padding: no mask, no pad token, no wasted work, and
+    every model reads exactly what it would read of one text alone. The features are the hidden state that the model's
+    output layer turns into the answer (last layer, after the final norm), taken from the same pass.
+
+    Parameters
+    ----------
+    model : str or Path
+        A model folder, a `.gguf` file (or a folder with one), or a name on the Hugging Face hub. A GGUF file is
+        dequantised on first use into `$XDG_CACHE_HOME/silr/models` (`~/.cache` by default).
+    classes : sequence of str, of length K >= 2
+        Class names, in the order of the scores.
+    question : str, default None
+        Asked about every text, such as "Is this review positive or negative?".
+    prompt : str
+        The user's message; see `Prompt`.
+    opening : str, default None
+        How the model's answer begins; by default the question restated ("This review is"), if it can be.
+    class_words : mapping of str to str, default None
+        The answer that stands for a class, by default its name.
+    calibrate : {None, "contextual"}, default None
+        "contextual" divides the class probabilities by those that the model gives to texts without content ("N/A",
+        "[MASK]" and the empty text, averaged), then normalises: contextual calibration, Zhao et al., "Calibrate Before
+        Use", ICML 2021, arXiv 2102.09690.
+    token_budget : int, default None
+        Prompt tokens in one batch at most (a longer prompt is a batch of its own): 4,096 on a CPU, else 16,384.
+    device : str, default None
+        "cpu", "cuda", ... or "auto" to spread a large model over GPUs; by default the GPU if there is one.
+    dtype : {None, "float32", "bfloat16", "float16"}, default None
+        Number format of the weights; by default bfloat16 where the device is fast at it, else float32.
+    trust_remote_code : bool, default False
+        Run Python code that comes with the model.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    n_features : int
+        Width of the hidden states.
+    n_prefix : int
+        Prompt tokens that are read once for all texts; 0 where the model's cache cannot be reused.
+
+    Raises
+    ------
+    InputError
+        The prompt or an option is wrong (said before anything is loaded), or the model cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        classes: Sequence[str],
+        *,
+        question: str | None = None,
+        prompt: str = TEMPLATE,
+        opening: str | None = None,
+        class_words: Mapping[str, str] | None = None,
+        calibrate: str | None = None,
+        token_budget: int | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        self._prompt = Prompt(classes, question, prompt, opening, class_words)
+        self.classes = tuple(self._prompt.classes)
+        if calibrate not in (None, "contextual"):
+            raise InputError(f"calibrate is {calibrate!r}; it must be None or 'contextual'")
+        if token_budget is not None and token_budget < 1:
+            raise InputError(f"token_budget is {token_budget}; it must be at least 1")
+        import torch
+
+        self._calibrate = calibrate
+        self._model = models.locate(model)
+        self._trust = trust_remote_code
+        device = device or models.best_device()
+        self._budget = token_budget or (4096 if device == "cpu" else 16384)
+        self._dtype = dtype or models.best_dtype(device)
+        tokenizer, self._network = models.load(self._model, device, self._dtype, trust_remote_code)
+        self._head = self._network.get_output_embeddings()
+        if self._head is None:
+            raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
+        self._encode = PromptEncoder(self._prompt, tokenizer, _context(self._network))
+        self._prefix = self._encode.prefix
+        self._start_cache = self._read_prefix()
+        self.n_prefix = len(self._prefix) if self._start_cache is not None else 0
+        self.n_features = int(self._head.weight.shape[1])
+        self._offset: Any = 0.0
+        if calibrate:
+            plain = np.concatenate([self.score_batch([text])[0] for text in _CONTENT_FREE])
+            self._offset = torch.from_numpy(np.log(np.exp(plain).mean(axis=0))).to(self._network.device)
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any], *, device: str | None = None) -> LocalAnnotator:
+        """Build the annotator that `describe()` described, for new texts.
+
+        Raises
+        ------
+        InputError
+            The description is not a local annotator's, or the model is gone or has other weights now.
+        """
+        names = ("classes", "question", "prompt", "opening", "class_words", "calibrate", "dtype", "trust_remote_code")
+        if description.get("kind") != "local" or not {"model", "weights", *names} <= set(description):
+            raise InputError("this is not the description of a local annotator")
+        annotator = cls(description["model"], device=device, **{name: description[name] for name in names})
+        if annotator.describe()["weights"] != description["weights"]:
+            raise InputError(f"the model {description['model']} has changed since it annotated; annotate again")
+        return annotator
+
+    def annotate(self, texts: Sequence[str]) -> Annotation:
+        """Score texts in memory, row for row; equal texts are read once."""
+        return annotate_texts(self, texts)
+
+    def plan(self, texts: Sequence[str]) -> Plan:
+        """Split texts into batches of prompts of one length, the longest first: memory is highest at the start."""
+        total = np.empty(len(texts), np.int64)
+        own = np.empty(len(texts), np.int64)
+        cut = np.empty(len(texts), np.bool_)
+        for start in range(0, len(texts), _CHUNK):
+            prompts, chunk_cut = self._encode(texts[start : start + _CHUNK])
+            chunk = slice(start, start + len(prompts))
+            total[chunk] = [len(ids) for ids in prompts]
+            own[chunk] = [len(ids) - self._n_shared(ids) for ids in prompts]
+            cut[chunk] = chunk_cut
+        order = np.lexsort((-total, -own))
+        changes = np.flatnonzero(np.diff(own[order]) | np.diff(total[order])) + 1
+        batches = []
+        for group in np.split(order, changes):
+            size = max(1, self._budget // int(total[group[0]])) if len(group) else 1
+            batches += [group[start : start + size] for start in range(0, len(group), size)]
+        return Plan(batches, [int(own[batch].sum()) for batch in batches], cut)
+
+    def score_batch(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+        """Read the texts of one batch of a plan.
+
+        Returns
+        -------
+        scores : float32 array of shape (n, K)
+            Log-probabilities of the classes.
+        features : float16 array of shape (n, n_features)
+
+        Raises
+        ------
+        InputError
+            The model's numbers are not finite, or the GPU's memory does not suffice.
+        """
+        import torch
+
+        prompts, _ = self._encode(texts)
+        shared = self._n_shared(prompts[0])
+        own = torch.tensor([ids[shared:] for ids in prompts], device=self._network.device)
+        try:
+            with torch.inference_mode():
+                scores, hidden = self._score(own, self._start(len(texts)) if shared else None)
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"the GPU's memory does not suffice for {own.numel():,} tokens at once; lower token_budget"
+            ) from error
+        if not scores.isfinite().all():
+            raise InputError(f"the model's scores are not finite in {self._dtype}; try dtype float32")
+        features = hidden.float().clamp(-_FLOAT16_MAX, _FLOAT16_MAX).cpu().numpy().astype(np.float16)
+        return (scores - self._offset).log_softmax(-1).cpu().numpy(), features
+
+    def describe(self) -> dict[str, Any]:
+        """Return the model, the prompt and the versions, ready for JSON; see `from_description`."""
+        import torch
+        import transformers
+
+        import silr
+
+        return {
+            "kind": "local",
+            "model": self._model,
+            "weights": models.fingerprint(self._network),
+            "classes": list(self.classes),
+            "question": self._prompt.question,
+            "prompt": self._prompt.template,
+            "opening": self._prompt.answer_opening(),
+            "class_words": dict(zip(self.classes, self._prompt.words, strict=True)),
+            "calibrate": self._calibrate,
+            "token_budget": self._budget,
+            "dtype": self._dtype,
+            "trust_remote_code": self._trust,
+            "versions": {
+                "silr": silr.__version__,
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+            },
+        }
+
+    def _score(self, own: torch.Tensor, cache: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the words' log-probabilities (n, K) and the hidden state (n, n_features) after the prompts' `own`."""
+        import torch
+
+        logits, hidden, cache = self._forward(own, cache)
+        log_p = logits[:, -1].float().log_softmax(-1)
+        answers = self._encode.answers
+        scores = log_p[:, [answer[0] for answer in answers]]
+        for column, (_, *rest) in enumerate(answers):
+            if not rest:
+                continue
+            known = torch.tensor(answers[column][:-1], device=own.device).expand(len(own), -1)
+            if self._start_cache is None:  # no cache to go on from: read the prompt again
+                logits, _, _ = self._forward(torch.cat([own, known], dim=1), None, len(rest))
+            else:
+                logits, _, _ = self._forward(known, copy.deepcopy(cache), len(rest))
+            steps = torch.arange(len(rest), device=own.device)
+            scores[:, column] += logits.float().log_softmax(-1)[:, steps, rest].sum(-1)
+        return scores, hidden[:, -1]
+
+    def _forward(self, ids: torch.Tensor, cache: Any, keep: int = 1) -> tuple[torch.Tensor, torch.Tensor, Any]:
+        """Return logits and hidden states of the last `keep` positions, and the cache after `ids`.
+
+        The output layer is given those positions alone; what a model does to its logits afterwards still happens.
+        """
+        kept: list[torch.Tensor] = []
+
+        def narrow(_: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+            kept.append(inputs[0][:, -keep:])
+            return (kept[0], *inputs[1:])
+
+        with self._head.register_forward_pre_hook(narrow):
+            output = self._network(input_ids=ids, past_key_values=cache, use_cache=True)
+        return output.logits, kept[0], getattr(output, "past_key_values", None)
+
+    def _read_prefix(self) -> Any:
+        """Return the cache after the prefix, or None where going on from it is not the same as reading everything.
+
+        Some models (state-space layers, for one) cannot take several tokens up from a cache; so it is tried.
+        """
+        import torch
+        from transformers.cache_utils import Cache
+
+        if not self._prefix:
+            return None
+        (prompt,), _ = self._encode(["This is a text."])
+        with torch.inference_mode():
+            whole = torch.tensor([prompt], device=self._network.device)
+            length = len(self._prefix)
+            _, _, cache = self._forward(whole[:, :length], None)
+            if not isinstance(cache, Cache):
+                return None
+            _, expected, _ = self._forward(whole, None)
+            _, found, _ = self._forward(whole[:, length:], copy.deepcopy(cache))
+        near = torch.dist(expected.float(), found.float()) < 0.1 * expected.float().norm()
+        return cache if near else None
+
+    def _n_shared(self, ids: list[int]) -> int:
+        """How many of a prompt's tokens need not be read again: the prefix, where a text did not change its tokens.
+
+        A long prompt is read whole: going on from a cache needs an attention mask, which costs more than the prefix.
+        """
+        length = len(self._prefix)
+        worth = self._start_cache is not None and length < len(ids) <= _LONG * length
+        return length if worth and ids[:length] == self._prefix else 0
+
+    def _start(self, n: int) -> Any:
+        """Return a cache that holds the prefix for each of n texts."""
+        import torch
+
+        cache = copy.deepcopy(self._start_cache)
+        cache.reorder_cache(torch.zeros(n, dtype=torch.long, device=self._network.device))
+        return cache
+
+
+def _context(network: Any) -> int:
+    """Return the most tokens that the model reads; a model without positions reads any number."""
+    return int(getattr(network.config.get_text_config(), "max_position_embeddings", None) or 2**31)

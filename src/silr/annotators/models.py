@@ -1,0 +1,199 @@
+"""Loading a causal language model: from a folder, the Hugging Face hub, or a GGUF file (converted once and cached)."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from silr.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_DTYPES = ("float32", "bfloat16", "float16")
+
+
+def best_device() -> str:
+    """Return "cuda" if there is a GPU that torch can use, else "cpu"."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def best_dtype(device: str) -> str:
+    """Return the fastest number format of a device that a language model bears.
+
+    bfloat16 on a GPU (float16 on one that lacks it) and on a processor with instructions for it (AMX or AVX-512 BF16);
+    else float32, which other processors multiply faster.
+    """
+    import torch
+
+    if device.startswith("cuda") or device == "auto":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bfloat16" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "float32"
+
+
+def locate(model: str | Path) -> str:
+    """Return the absolute path of a model folder or `.gguf` file, or the hub name unchanged.
+
+    Raises
+    ------
+    InputError
+        It is none of the three, or a folder with neither a `config.json` nor exactly one `.gguf` file.
+    """
+    path = Path(model).expanduser()
+    if path.is_file():
+        if path.suffix.lower() != ".gguf":
+            raise InputError(f"{path} is no model: give a model folder, a .gguf file or a name on the Hugging Face hub")
+        return str(path.resolve())
+    if path.is_dir():
+        if (path / "config.json").is_file():
+            return str(path.resolve())
+        ggufs = sorted(file for file in path.iterdir() if file.suffix.lower() == ".gguf")
+        if len(ggufs) == 1:
+            return str(ggufs[0].resolve())
+        found = f"{len(ggufs)} .gguf files, name one of them" if ggufs else "neither config.json nor a .gguf file"
+        raise InputError(f"the model folder {path} has {found}")
+    if _HUB_NAME.fullmatch(str(model)) and path.suffix.lower() != ".gguf":
+        return str(model)
+    raise InputError(f"no model at {path}: give a model folder, a .gguf file or a name on the Hugging Face hub")
+
+
+def load(model: str, device: str, dtype: str, trust_remote_code: bool = False) -> tuple[Any, Any]:
+    """Load a tokenizer and a model that is ready to read.
+
+    Parameters
+    ----------
+    model : str
+        What `locate` returned.
+    device : str
+        "cpu", "cuda", "cuda:1", ..., or "auto" to spread a large model over all GPUs.
+    dtype : {"float32", "bfloat16", "float16"}
+    trust_remote_code : bool, default False
+        Run Python code that comes with the model.
+
+    Returns
+    -------
+    tokenizer, model
+        Of transformers.
+
+    Raises
+    ------
+    InputError
+        The model cannot be read; the line says why and what to do.
+    """
+    if dtype not in _DTYPES:
+        raise InputError(f"dtype is {dtype!r}; it must be one of {', '.join(_DTYPES)}")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with _readable(model), _quiet():
+        folder = _converted(Path(model), dtype) if model.endswith((".gguf", ".GGUF")) else model
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        network: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, device_map=device, trust_remote_code=trust_remote_code
+        )
+    network.eval()
+    return tokenizer, network
+
+
+def fingerprint(network: torch.nn.Module) -> str:
+    """Return a hash over 64 numbers of every weight: another model at the same path has another one."""
+    digest = hashlib.sha256()
+    for name, weight in network.named_parameters():
+        flat = weight.detach().flatten()
+        sample = flat[:: max(1, len(flat) // 64)][:64]
+        digest.update(name.encode() + sample.float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _converted(gguf: Path, dtype: str) -> Path:
+    """Return a model folder with the dequantised weights of a GGUF file, made on the first call.
+
+    It lies in the user's cache under the file's content and the dtype, so that copies of a file share it. A lock makes
+    a second process wait for the first, and a rename makes the folder appear whole.
+    """
+    from filelock import FileLock
+
+    with gguf.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "silr" / "models"
+    folder = cache / f"{gguf.stem}-{content}-{dtype}"
+    if folder.is_dir():
+        return folder
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / f"{folder.name}.lock"):
+            if not folder.is_dir():
+                unfinished = cache / f"{folder.name}.tmp"
+                shutil.rmtree(unfinished, ignore_errors=True)
+                _convert(gguf, unfinished, dtype)
+                unfinished.rename(folder)
+    except OSError as error:
+        if error.errno is None:  # transformers' own complaint about the file
+            raise
+        raise InputError(
+            f"cannot keep the converted model in {cache}: {error.strerror}; set XDG_CACHE_HOME to a folder with room"
+        ) from error
+    return folder
+
+
+def _convert(gguf: Path, folder: Path, dtype: str) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    auto: Any = AutoModelForCausalLM
+    source = auto.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=dtype)
+    config = copy.deepcopy(source.config)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    with torch.device("meta"):
+        plain = auto.from_config(config, dtype=getattr(torch, dtype))
+    plain.load_state_dict(source.state_dict(), assign=True)
+    plain.tie_weights()
+    plain.generation_config = source.generation_config
+    plain.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
+
+
+@contextmanager
+def _readable(model: str) -> Iterator[None]:
+    """Turn whatever reading somebody's model files raises into one line."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # files of any origin, read by code of any origin
+        import torch
+
+        if isinstance(error, torch.OutOfMemoryError):
+            raise InputError(f"the model {model} does not fit into the memory of the device") from error
+        reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
+        hint = "" if Path(model).exists() else "; without a connection give a model folder or a .gguf file"
+        raise InputError(f"cannot load the model {model}: {reason}{hint}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence transformers' progress bars and warnings while a model loads."""
+    from transformers.utils import logging as untyped
+
+    logging: Any = untyped
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,109 @@
+"""What the annotator asks: the question, the place of the text, the opening of the answer, and the words of a class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from silr.errors import InputError
+
+TEMPLATE = "{question} Answer with one word.\n\nText: {text}"
+OPENING = "The answer is"  # where the question cannot be restated
+
+_PLACE = re.compile(r"\{(question|classes|text)\}")
+_LINK = r"((?:\s+(?:a|an|the|about|for|from|in|of|on|more))*)"  # belongs to the answer, not to what is asked about
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The annotator's prompt; nothing but `{question}`, `{classes}` and `{text}` in the template is replaced.
+
+    Parameters
+    ----------
+    classes : sequence of str, of length K >= 2
+        The class names in order.
+    question : str, default None
+        Asked about every text; by default "Is this text A, B or C?".
+    template : str
+        The user's message, with `{text}` exactly once; `{question}` and `{classes}` ("A, B or C") where wanted. Other
+        braces stand for themselves, also in the question and in the texts.
+    opening : str, default None
+        How the model's answer begins; the class word follows it, after one space unless the opening brings its own
+        white space. "" lets the class word begin the answer. By default the question is restated: "Is this review
+        positive or negative?" gives "This review is"; where that cannot be done, "The answer is".
+    class_words : mapping of str to str, default None
+        The answer that stands for a class; a class that is not named answers with its own name.
+
+    Attributes
+    ----------
+    words : tuple of str, of length K
+        The answers, in the order of the classes.
+
+    Raises
+    ------
+    InputError
+        Fewer than two classes, an empty or repeated name or answer, an unknown class in `class_words`, no or more than
+        one `{text}`, or a question that the template never asks.
+    """
+
+    classes: Sequence[str]
+    question: str | None = None
+    template: str = TEMPLATE
+    opening: str | None = None
+    class_words: Mapping[str, str] | None = None
+    words: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.classes, str):
+            raise InputError("classes is one string; give a list of at least two class names")
+        classes, given = tuple(map(str, self.classes)), dict(self.class_words or {})
+        unknown = [name for name in given if name not in classes]
+        if unknown:
+            raise InputError(f"class_words names {unknown[0]!r}, which is none of the classes {', '.join(classes)}")
+        words = tuple(given.get(name, name).strip() for name in classes)
+        if len(classes) < 2:
+            raise InputError("give at least two classes")
+        for what, names in (("class", classes), ("class word", words)):
+            if any(not name or name != name.strip() for name in names):
+                raise InputError(f"a {what} is empty or has white space around it: {', '.join(map(repr, names))}")
+            if len(set(names)) < len(names):
+                raise InputError(f"a {what} is given twice: {', '.join(map(repr, names))}")
+        places = _PLACE.findall(self.template)
+        if places.count("text") != 1:
+            raise InputError(f"the prompt must contain {{text}} exactly once, not {places.count('text')} times")
+        if self.question is not None and "question" not in places:
+            raise InputError("the prompt has no {question}, so the question would never be asked; drop one of the two")
+        object.__setattr__(self, "classes", classes)
+        object.__setattr__(self, "words", words)
+
+    def around_text(self) -> tuple[str, str]:
+        """Return the user's message before the text and after it."""
+        before, after = self.template.split("{text}")
+        return self._fill(before), self._fill(after)
+
+    def answer_opening(self) -> str:
+        """Return the opening, by default the question restated; a small model answers such a one better."""
+        if self.opening is not None:
+            return self.opening
+        if "{question}" not in self.template:
+            return OPENING
+        words = "|".join(map(re.escape, self.words))
+        asked = re.match(rf"(is|are|was|were)\s+(.+?){_LINK}\s+(?:{words})\b", self._asked(), re.IGNORECASE | re.DOTALL)
+        return f"{asked[2][0].upper()}{asked[2][1:]} {asked[1].lower()}{asked[3]}" if asked else OPENING
+
+    def separator(self) -> str:
+        """Return the white space between the opening and the class word."""
+        opening = self.answer_opening()
+        return opening[len(opening.rstrip()) :] or (" " if opening else "")
+
+    def _asked(self) -> str:
+        return self.question if self.question is not None else f"Is this text {self._choice()}?"
+
+    def _choice(self) -> str:
+        *first, last = self.words
+        return f"{', '.join(first)} or {last}"
+
+    def _fill(self, part: str) -> str:
+        filled = {"classes": self._choice(), "question": self._asked()}
+        return _PLACE.sub(lambda place: filled[place[1]], part)

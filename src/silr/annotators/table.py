@@ -1,0 +1,183 @@
+"""Annotating a table: the same table with labels and scores, and beside it the features and the annotator."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.annotators.base import Annotator, Plan, distinct
+from silr.annotators.journal import Journal
+from silr.annotators.progress import annotation_progress
+from silr.corpus import (
+    LABEL,
+    SCORE_PREFIX,
+    TextCounts,
+    annotator_path,
+    corpus_hash,
+    features_path,
+    read_table,
+    text_counts,
+    write_table,
+)
+from silr.corpus import text_column as read_texts
+from silr.files import write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class AnnotationSummary:
+    """What an annotation did.
+
+    Attributes
+    ----------
+    texts : TextCounts
+        Rows, rows that repeat an earlier text (read once), rows without text (annotated all the same).
+    n_cut : int
+        Rows whose text was longer than the model reads; the end was left out.
+    n_resumed : int
+        Distinct texts that an earlier, interrupted session had annotated.
+    labels : dict of str to int
+        Rows a class.
+    seconds : float
+        Of this session, the model's loading not counted.
+    output, annotator : Path
+        The table and the annotator's description.
+    features : Path or None
+        The hidden states, None if they were not saved.
+    """
+
+    texts: TextCounts
+    n_cut: int
+    n_resumed: int
+    labels: dict[str, int]
+    seconds: float
+    output: Path
+    annotator: Path
+    features: Path | None
+
+
+def annotate_file(
+    source: str | Path,
+    output: str | Path,
+    annotator: Annotator,
+    *,
+    text_column: str = "text",
+    save_features: bool = True,
+    quiet: bool = False,
+) -> AnnotationSummary:
+    """Annotate the texts of a table and write the table with `llm_label` and `llm_score_<class>` to `output`.
+
+    Beside `labelled.csv` come `labelled.annotator.json` and, row for row, `labelled.features.npy`. Rows and other
+    columns stay as they are; columns of an earlier annotation are replaced. Results are kept in `labelled.csv.partial/`
+    as they come: if the process ends early, the same call goes on from there and annotates no text twice.
+
+    Parameters
+    ----------
+    source, output : str or Path
+        Tables as in `silr.corpus.read_table`.
+    annotator : Annotator
+    text_column : str, default "text"
+    save_features : bool, default True
+        Write the hidden states, if the annotator has any.
+    quiet : bool, default False
+        Show no progress.
+
+    Raises
+    ------
+    InputError
+        The table cannot be read, `output` cannot be written, or an unfinished annotation of something else is there.
+    KeyboardInterrupt
+        Passed on after what is done is safe on the disk.
+    """
+    output = Path(output)
+    features = features_path(output)  # refuses an unknown suffix before any work
+    frame = read_table(source)
+    texts = read_texts(frame, text_column, source)
+    unique, where = distinct(texts)
+    meta = {"texts": corpus_hash(unique), "features": save_features, "annotator": _identity(annotator)}
+    n_features = annotator.n_features if save_features else 0
+    began = time.monotonic()
+    with Journal(partial_path(output), meta, len(annotator.classes), n_features) as journal:
+        plan = annotator.plan(unique)
+        n_resumed = _annotate(annotator, unique, plan, journal, quiet)
+        record, scores = _in_order(journal, where)
+        if n_features:
+            journal.write_features(features, record)
+        best = scores.argmax(axis=1)
+        summary = AnnotationSummary(
+            text_counts(texts),
+            int(plan.cut[where].sum()),
+            n_resumed,
+            {name: int((best == column).sum()) for column, name in enumerate(annotator.classes)},
+            time.monotonic() - began,
+            output,
+            annotator_path(output),
+            features if n_features else None,
+        )
+        _write_description(annotator, summary)
+        write_table(_with_columns(frame, annotator.classes, scores), output)
+        journal.remove()
+    return summary
+
+
+def partial_path(output: str | Path) -> Path:
+    """Return the folder that keeps an unfinished annotation: "labelled.csv.partial" for "labelled.csv"."""
+    output = Path(output)
+    return output.with_name(f"{output.name}.partial")
+
+
+def _identity(annotator: Annotator) -> dict[str, object]:
+    return {key: value for key, value in annotator.describe().items() if key != "versions"}
+
+
+def _annotate(annotator: Annotator, texts: list[str], plan: Plan, journal: Journal, quiet: bool) -> int:
+    """Annotate what the journal lacks; return how many texts it had."""
+    done = np.zeros(len(texts), np.bool_)
+    known, _ = journal.read()
+    done[known] = True
+    left = [(batch[~done[batch]], tokens) for batch, tokens in zip(plan.batches, plan.tokens, strict=True)]
+    left = [(batch, tokens) for batch, tokens in left if len(batch)]
+    n_tokens = sum(plan.tokens)
+    done_tokens = n_tokens - sum(tokens for _, tokens in left)
+    with annotation_progress(len(texts), n_tokens, int(done.sum()), done_tokens, quiet) as advance:
+        for batch, tokens in left:
+            scores, features = annotator.score_batch([texts[row] for row in batch])
+            journal.append(batch, scores, features)
+            advance(len(batch), tokens)
+    return len(known)
+
+
+def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return each row's record in the journal and its scores."""
+    texts, scores = journal.read()
+    record = np.empty(len(texts), np.int64)
+    record[texts] = np.arange(len(texts))
+    return record[where], scores[record[where]]
+
+
+def _with_columns(frame: pd.DataFrame, classes: tuple[str, ...], scores: NDArray[np.float32]) -> pd.DataFrame:
+    """Return the table with labels and scores, without those of an earlier annotation."""
+    old = [name for name in frame.columns if name == LABEL or str(name).startswith(SCORE_PREFIX)]
+    frame = frame.drop(columns=old)
+    frame[LABEL] = np.array(classes, dtype=object)[scores.argmax(axis=1)]
+    for column, name in enumerate(classes):
+        frame[SCORE_PREFIX + name] = scores[:, column].astype(str).astype(np.float64)  # float32's digits, no more
+    return frame
+
+
+def _write_description(annotator: Annotator, summary: AnnotationSummary) -> None:
+    counts = {
+        "rows": summary.texts.total,
+        "duplicates": summary.texts.duplicates,
+        "empty": summary.texts.empty,
+        "cut": summary.n_cut,
+        "labels": summary.labels,
+    }
+    write_json(summary.annotator, {**annotator.describe(), "counts": counts})

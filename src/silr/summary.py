@@ -1,0 +1,94 @@
+"""A finished refinement as a table for people, or as values for scripts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from silr.label_refiner import LabelRefiner
+
+
+def summary(refiner: LabelRefiner) -> dict[str, Any]:
+    """JSON-friendly values of every iteration; number 0 is the LLM.
+
+    Parameters
+    ----------
+    refiner : LabelRefiner
+        Fitted.
+    """
+    iterations = []
+    for number, entry in enumerate(refiner.history_):
+        priors = entry["priors"]
+        values: dict[str, Any] = {"iteration": number}
+        if priors is not None:
+            values |= {
+                "estimated_accuracy": priors.accuracy,
+                "estimated_accuracy_interval": priors.accuracy_interval.tolist(),
+                "theta": priors.theta.tolist(),
+                "class_prior": priors.class_prior.tolist(),
+                "pseudo_share": priors.pseudo_share.tolist(),
+            }
+        values |= {
+            name: entry["metrics"][name] for name in ("true_accuracy", "changed", "stopped") if name in entry["metrics"]
+        }
+        iterations.append(values)
+    return {
+        "classes": [str(name) for name in refiner.classes_],
+        "best_iteration": refiner.best_iteration_,
+        "iterations": iterations,
+    }
+
+
+def print_history(refiner: LabelRefiner) -> None:
+    """Print one row an iteration, and in plain words whether it helped."""
+    from rich.console import Console
+    from rich.table import Table
+
+    values = summary(refiner)
+    with_truth = any("true_accuracy" in row for row in values["iterations"])
+    shown = str(values["classes"][-1])
+    table = Table(title="Share of labels that are right")
+    columns = [
+        "labels of",
+        "estimated from gold (95 %)",
+        *(["true"] if with_truth else []),
+        f"labelled {shown}",
+        "changed",
+    ]
+    for position, name in enumerate(columns):
+        table.add_column(name, justify="right" if position else "left")
+    for entry, row in zip(refiner.history_, values["iterations"], strict=True):
+        estimate = "unknown"
+        if "estimated_accuracy" in row:
+            low, high = row["estimated_accuracy_interval"]
+            estimate = f"{row['estimated_accuracy']:.1%} ({low:.0%} to {high:.0%})"
+        labelled = entry["labels"] >= 0
+        share = (entry["labels"][labelled] == len(values["classes"]) - 1).mean()
+        table.add_row(
+            "the LLM" if row["iteration"] == 0 else f"iteration {row['iteration']}",
+            estimate,
+            *([f"{row['true_accuracy']:.1%}"] if with_truth else []),
+            f"{share:.0%}",
+            f"{row['changed']:,}" if "changed" in row else "",
+        )
+    console = Console()
+    console.print(table)
+    for line in verdict(values):
+        console.print(line, highlight=False)
+
+
+def verdict(values: dict[str, Any]) -> list[str]:
+    """What the estimates say, in plain words."""
+    rows = values["iterations"]
+    lines = []
+    if "stopped" in rows[-1]:
+        lines.append(f"Stopped after iteration {rows[-1]['iteration']}: {rows[-1]['stopped']}.")
+    first, best = rows[0], rows[values["best_iteration"]]
+    if "estimated_accuracy" in first and "estimated_accuracy" in best and "theta" in best:
+        gain = best["estimated_accuracy"] - first["estimated_accuracy"]
+        if gain < 0:
+            lines.append(
+                "By the gold labels the refined labels are no better than the LLM's. Keep the LLM's, or label more "
+                "texts to be sure."
+            )
+    return lines
