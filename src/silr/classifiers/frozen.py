@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from silr.classifiers.adamw import AdamW
 from silr.classifiers.base import FitHistory
 from silr.classifiers.standardise import CHUNK_ROWS, Standardiser, as_tensor
 from silr.errors import InputError
@@ -123,10 +124,8 @@ class FrozenClassifier:
         features, labels = as_tensor(X), torch.from_numpy(np.ascontiguousarray(pseudo_labels))
         steps_an_epoch = -(-len(train_rows) // batch_size)
         epochs = self.config.epochs or max(2, round(TARGET_STEPS / steps_an_epoch))
-        optimizer = torch.optim.AdamW(
-            self.head_.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * steps_an_epoch)
+        rate, decay = self.config.learning_rate, self.config.weight_decay
+        optimizer = AdamW(self.head_.parameters(), rate, decay, epochs * steps_an_epoch)
         rng = np.random.default_rng(seed)
         train_risks: list[float] = []
         validation_risks: list[float] = []
@@ -135,10 +134,8 @@ class FrozenClassifier:
             total = torch.zeros((), device=self.device)
             for rows in torch.split(torch.from_numpy(_interleaved(train_rows, pseudo_labels, rng)), batch_size):
                 loss = risk(self.head_(self.standardise_(features[rows])), labels[rows].to(self.device))
-                optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-                schedule.step()
                 total += loss.detach()
             train_risks.append(float(total) / steps_an_epoch)
             if not np.isfinite(train_risks[-1]):
@@ -191,6 +188,8 @@ class FrozenClassifier:
             values.pop("kind")
             classifier = cls(FrozenConfig(**values), device)
             tensors = load_file(folder / "classifier.safetensors", device=str(classifier.device))
+            if tensors["mean"].shape != tensors["scale"].shape:
+                raise InputError("the features' means and scales differ in number")
             classifier.standardise_ = Standardiser(tensors["mean"], tensors["scale"])
             classifier.offsets_ = tensors["offsets"].cpu().numpy()
             classifier.head_ = classifier._new_head(len(tensors["mean"]), len(classifier.offsets_), 0)
