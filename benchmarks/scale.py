@@ -75,7 +75,9 @@ def main() -> None:
     for rows in arguments.rows:
         with tempfile.TemporaryDirectory() as folder:
             make_table(Path(folder), rows, arguments.width)
-            done = subprocess.run([sys.executable, __file__, "--fit", folder], check=True, capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, __file__, "--fit", folder], check=True, capture_output=True, text=True
+            )
         values = json.loads(done.stdout)
         results.append(values)
         pace = values["seconds"] / rows * 1e6
@@ -86,7 +88,9 @@ def main() -> None:
             flush=True,
         )
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"cores": os.cpu_count(), "width": arguments.width, "runs": results}, indent=1) + "\n")
+    RESULTS.write_text(
+        json.dumps({"cores": os.cpu_count(), "width": arguments.width, "runs": results}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":

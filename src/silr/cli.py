@@ -27,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+INTERRUPTED = 130
 _UsageError: Any = typer.BadParameter.__base__  # typer's own or click's, as its version has it
 
 Table = Annotated[Path, typer.Argument(help="csv, tsv, jsonl or parquet, gzip or not.", show_default=False)]
@@ -41,10 +42,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 def main() -> None:
     """Run the command line: exit code 0 done, 2 bad input or usage (one line on stderr), 130 interrupted."""
     try:
-        sys.exit(app(_spread(sys.argv[1:]), standalone_mode=False) or 0)
+        code = app(_spread(sys.argv[1:]), standalone_mode=False) or 0
     except (typer.Abort, KeyboardInterrupt):
-        _fail("interrupted; the same command goes on where it stopped", 130)
+        code = INTERRUPTED
     except _UsageError as error:
+        if not error.format_message():  # `silr` alone has printed the help
+            sys.exit(2)
         command = error.ctx.command_path if error.ctx else "silr"
         _fail(f"{error.format_message()} (see {command} --help)", 2)
     except InputError as error:
@@ -52,6 +55,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    if code == INTERRUPTED:  # what typer makes of a KeyboardInterrupt, without a word
+        _fail("interrupted; the same command goes on where it stopped", code)
+    sys.exit(code)
 
 
 @app.callback(invoke_without_command=True)
@@ -203,14 +209,14 @@ def refine(
     silent = quiet or as_json
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
+        warnings.showwarning = lambda message, *_: _say(f"silr: warning: {message}")
         refiner = refine_table(
             table,
             output,
             columns=Columns(text_column, label_column, gold_column, weight_column, truth),
             features=features,
             on_iteration=None if silent else _progress(iterations),
-            say=(lambda line: None) if silent else _say,
+            say=(lambda line: None) if silent else _note,
             classifier=classifier,
             method=method,
             iterations=iterations,
@@ -243,12 +249,16 @@ def predict(
     text_column: TextColumn = "text",
     device: Device = None,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Label new texts with a run's classifier."""
-    from silr.refine_table import predict_table
+    from silr.refine_table import REFINED_LABEL, predict_table
 
-    say = (lambda line: None) if quiet else _say
-    predict_table(run, table, output, text=text_column, features=features, device=device, say=say)
+    say = (lambda line: None) if quiet or as_json else _note
+    frame = predict_table(run, table, output, text=text_column, features=features, device=device, say=say)
+    if as_json:
+        labels = frame[REFINED_LABEL].value_counts().sort_index().to_dict()
+        print(json.dumps({"output": str(output), "texts": len(frame), "labels": labels}))
     say(f"written: {output}")
 
 
@@ -318,22 +328,26 @@ def _progress(total: int) -> Any:
 
     def report(iteration: Iteration) -> None:
         nonlocal finished
-        accuracy = ""
+        accuracy = "estimated accuracy unknown"
         if iteration.priors is not None:
             low, high = iteration.priors.accuracy_interval
             accuracy = f"estimated accuracy {iteration.priors.accuracy:.1%} ({low:.0%} to {high:.0%})"
         if iteration.number == 0:
-            _say(f"the LLM's labels: {accuracy}")
+            _note(f"the LLM's labels: {accuracy}")
             return
         finished += 1
         seconds = time.monotonic() - began
         left = seconds / finished * (total - iteration.number)
         changed = f"{iteration.metrics['changed']:,} labels changed"
-        _say(
+        _note(
             f"iteration {iteration.number} of {total}: {accuracy}, {changed}, {seconds:.0f} s, about {left:.0f} s left"
         )
 
     return report
+
+
+def _note(line: str) -> None:
+    print(line, flush=True)
 
 
 def _say(line: str) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from silr.corpus import file_hash, load_features
 from silr.errors import InputError
-from silr.files import atomic_write, write_json
+from silr.files import atomic_write, make_folder, write_json
 
 Matrix = NDArray[Any]
 
@@ -58,7 +58,7 @@ def load_saved(record: dict[str, Any], folder: Path) -> Features:
     """The features of a run, from its record and its folder."""
     if record["kind"] == "tfidf":
         return TfidfFeatures.load(folder)
-    return FileFeatures(record) if record["kind"] == "file" else SentenceFeatures(record["model"])
+    return FileFeatures(None, record) if record["kind"] == "file" else SentenceFeatures(record["model"])
 
 
 def features_of_run(features: Features, texts: list[str], folder: Path) -> NDArray[Any]:
@@ -67,7 +67,7 @@ def features_of_run(features: Features, texts: list[str], folder: Path) -> NDArr
         return features.fit_transform(texts)
     kept = folder / "features.npy"
     if not kept.exists():
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         matrix = features.fit_transform(texts)
         features.save(folder)
         with atomic_write(kept) as file:
@@ -77,6 +77,9 @@ def features_of_run(features: Features, texts: list[str], folder: Path) -> NDArr
 
 class TfidfFeatures:
     """TF-IDF of words and word pairs, reduced to at most 256 dimensions by a truncated SVD (latent semantic analysis).
+
+    The components are turned by a fixed random rotation, which spreads the strong ones over all columns: left as they
+    are, the standardisation of each column would blow the weak ones, mostly noise, up to the size of the strong ones.
 
     References
     ----------
@@ -89,6 +92,7 @@ class TfidfFeatures:
     def fit_transform(self, texts: Sequence[str]) -> Matrix:
         """Learn the vocabulary and the projection from the corpus; float32 of shape (n, at most 256)."""
         from sklearn.decomposition import TruncatedSVD
+        from threadpoolctl import threadpool_limits
 
         self._vectorizer = self._new_vectorizer()
         try:
@@ -97,9 +101,11 @@ class TfidfFeatures:
             raise InputError(
                 "no word occurs in two texts, so TF-IDF has nothing to count; take other features"
             ) from error
-        svd = TruncatedSVD(min(self.dimensions, min(sparse.shape) - 1) or 1, random_state=0)
-        svd.fit(sparse)
-        self._components = svd.components_.astype(np.float32)
+        k = min(self.dimensions, *(length - 1 for length in sparse.shape))
+        with threadpool_limits(1):  # matrices so thin take many times longer on a busy machine if threads share them
+            axes = TruncatedSVD(k, random_state=0).fit(sparse).components_ if k > 0 else np.eye(1)
+            rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(len(axes), len(axes))))[0]
+            self._components = (rotation @ axes).astype(np.float32)
         return self._project(sparse)
 
     def transform(self, texts: Sequence[str]) -> Matrix:
@@ -145,6 +151,7 @@ class TfidfFeatures:
         )
 
     def _project(self, sparse: Any) -> Matrix:
+        sparse.sort_indices()  # the order of words differs between corpus and new texts, and with it the rounding
         return np.asarray(sparse @ self._components.T, dtype=np.float32)
 
 
@@ -158,7 +165,7 @@ class SentenceFeatures:
     """
 
     def __init__(self, model: str) -> None:
-        self._model = model
+        self._model = str(Path(model).resolve()) if Path(model).is_dir() else model  # found again from other folders
         self._encoder: Any = None
 
     @property
@@ -186,11 +193,14 @@ class FileFeatures:
 
     Parameters
     ----------
+    path : Path or None
+        None: the file of a finished run, which only new texts are wanted of.
     record : dict
-        See `of`.
+        See `of`. The path is no part of it: the same file elsewhere gives the same result.
     """
 
-    def __init__(self, record: dict[str, Any]) -> None:
+    def __init__(self, path: Path | None, record: dict[str, Any]) -> None:
+        self._path = path
         self.record = record
 
     @classmethod
@@ -199,18 +209,19 @@ class FileFeatures:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"the feature file {path} does not exist")
-        record: dict[str, Any] = {"kind": "file", "path": str(path), "sha256": file_hash(path), "annotator": None}
+        record: dict[str, Any] = {"kind": "file", "sha256": file_hash(path), "annotator": None}
         sidecar = path.with_name(path.name.removesuffix(".npy").removesuffix(".features") + ".annotator.json")
         if path.name.endswith(".features.npy") and sidecar.is_file():
             try:
                 record["annotator"] = json.loads(sidecar.read_text())
             except (OSError, ValueError) as error:
                 raise InputError(f"{sidecar} cannot be read: {error}; annotate again or delete it") from error
-        return cls(record)
+        return cls(path, record)
 
     def fit_transform(self, texts: Sequence[str]) -> Matrix:
         """Open the file, memory-mapped."""
-        return load_features(self.record["path"], len(texts))
+        assert self._path is not None
+        return load_features(self._path, len(texts))
 
     def transform(self, texts: Sequence[str]) -> Matrix:
         """Read new texts with the annotator that made the file."""

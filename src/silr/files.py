@@ -43,7 +43,8 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             draft.unlink()
         if isinstance(error, OSError):
-            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+            reason = error.strerror or f"{error}; is the disk full?"  # NumPy counts bytes and gives no reason
+            raise InputError(f"cannot write {path}: {reason}") from error
         raise
 
 
@@ -51,6 +52,14 @@ def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
     with atomic_write(path) as file:
         file.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, unless it is there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path}: {error.strerror}") from error
 
 
 def _umask() -> int:

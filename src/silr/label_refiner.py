@@ -170,14 +170,20 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_classes = len(self.classes_)
         weight = None if gold_weight is None else np.asarray(gold_weight, dtype=np.float64)
         names = [str(each) for each in self.classes_]
-        if self.theta is None and self.priors == "gold":
+        if weight is not None and weight.shape != codes.shape:
+            raise InputError(f"gold_weight has shape {weight.shape}, the LLM's labels {codes.shape}")
+        if self.theta is not None and np.shape(self.theta) != (n_classes, n_classes):
+            raise InputError(f"theta has shape {np.shape(self.theta)}, but the classes are {', '.join(names)}")
+        if self.priors == "oracle" and truth is None:
+            raise InputError("priors='oracle' takes them from the truth: give it")
+        if self.priors == "gold" and (self.theta is None or (gold_codes >= 0).any()):
             check_gold(gold_codes, names)
         texts, matrix = self._read(X, len(codes))
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31 - 1)
 
-        def estimate(labels: NDArray[np.int64], number: int) -> Priors | None:
+        def estimate(labels: NDArray[np.int16], number: int) -> Priors | None:
             labelled = labels >= 0
             if self.theta is not None and number == 0:
                 return given_priors(self.theta, self.class_prior, labels[labelled])
@@ -228,17 +234,20 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "input": digest(matrix if texts is None else corpus_hash(texts), *columns),
                 "features": self.features_.record if texts is not None else {"kind": "given"},
             }
-            run = Run.start(self.run, identity, {"gold": int((gold_codes >= 0).sum()), "texts": len(codes)})
+            about = {"gold": int((gold_codes >= 0).sum()), "texts": len(codes)}
+            with Run.start(self.run, identity, about) as run:
 
-            def store(iteration: Iteration, classifier: Classifier | None) -> None:
-                run.save_iteration(iteration, classifier)
-                if on_iteration is not None:
-                    on_iteration(iteration)
+                def store(iteration: Iteration, classifier: Classifier | None) -> None:
+                    run.save_iteration(iteration, classifier)
+                    if on_iteration is not None:
+                        on_iteration(iteration)
 
-            with run.locked():
+                done = run.iterations()
+                if len(done) > self.iterations + 1:
+                    raise InputError(f"{run.folder} has {len(done) - 1} iterations already; ask for as many or more")
                 if texts is not None:
                     matrix = features_of_run(self.features_, texts, run.folder / "features")
-                iterations = refine(matrix, codes, loop, run.iterations(), store)
+                iterations = refine(matrix, codes, loop, done, store)
             self.classifier_ = FrozenClassifier.load(run.iteration_folder(best_iteration(iterations)), self.device)
         self._set_results(iterations)
         self.n_features_in_ = matrix.shape[1]
@@ -295,11 +304,16 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _check_choices(self) -> None:
         choices = {"classifier": ("frozen",), "method": get_args(Method), "priors": ("gold", "oracle")}
+        choices |= {"loss": get_args(Loss), "correction": get_args(Correction)}
         for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise InputError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        if self.iterations < 1:
-            raise InputError(f"iterations must be at least 1, got {self.iterations}")
+            value = getattr(self, name)
+            if value not in allowed and (name, value) != ("correction", None):
+                raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+        for name, lowest in {"iterations": 1, "hidden_units": 0, "epochs": 1}.items():
+            if getattr(self, name) is not None and getattr(self, name) < lowest:
+                raise InputError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
+        if self.class_prior is not None and self.theta is None:
+            raise InputError("class_prior describes the corpus together with theta; give theta too, or neither")
 
     def _read(self, X: Any, n: int) -> tuple[list[str] | None, NDArray[Any]]:
         texts, matrix = _texts_or_matrix(X)
@@ -308,11 +322,13 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(f"X has {length:,} rows, the labels {n:,}")
         if texts is not None:
             self.features_: Features = make_features(self.features)
+        elif hasattr(self, "features_"):
+            del self.features_  # of an earlier fit
         return texts, matrix
 
     def _configuration(self) -> dict[str, Any]:
         values: dict[str, Any] = self.get_params()
-        for name in ("run", "device", "random_state", "iterations"):
+        for name in ("run", "device", "random_state", "iterations", "features"):  # the features' record says more
             del values[name]
         for name in ("theta", "class_prior"):
             values[name] = None if values[name] is None else np.asarray(values[name], dtype=np.float64).tolist()

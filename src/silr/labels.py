@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from silr.errors import InputError
@@ -16,38 +15,60 @@ FEWEST_GOLD, FEW_GOLD = 10, 30
 
 def encode_columns(
     y: Any, gold: Any, truth: Any
-) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[Any], NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
     """Classes of y and gold in order, and codes of y, gold and truth with -1 for missing."""
-    labels = np.asarray(y, dtype=object)
+    labels = np.asarray(y)
     if labels.ndim != 1:
         raise InputError(f"the LLM's labels must be one column, got shape {labels.shape}")
     columns = [labels]
     for name, values in (("gold", gold), ("truth", truth)):
-        column = np.full(len(labels), None, dtype=object) if values is None else np.asarray(values, dtype=object)
+        column = np.broadcast_to(np.nan, len(labels)) if values is None else np.asarray(values)
         if column.shape != labels.shape:
             raise InputError(f"{name} has shape {column.shape}, the LLM's labels {labels.shape}")
         columns.append(column)
-    present = [~pd.isna(column) for column in columns]
-    if not present[0].any():
+    present = [~_missing(column) for column in columns]
+    distinct = [_distinct(column[known]) for column, known in zip(columns, present, strict=True)]
+    found, also, true = (set(values) for values in distinct)
+    if not found:
         raise InputError(f"all {len(labels):,} of the LLM's labels are missing")
-    found = np.unique(np.array(labels[present[0]].tolist()))
     if len(found) < 2:
-        raise InputError(f"the LLM's labels have one class only, {found[0].item()!r}: there is nothing to tell apart")
-    classes = np.unique(np.array(labels[present[0]].tolist() + columns[1][present[1]].tolist()))
+        raise InputError(f"the LLM's labels have one class only, '{min(found)}': there is nothing to tell apart")
+    try:
+        classes = sorted(found | also)  # equal values of other types, such as 1.0, become those of the LLM's labels
+    except TypeError as error:
+        raise InputError(f"labels of different types cannot be compared: {error}") from error
+    if strange := true.difference(classes):
+        raise InputError(f"a true label is '{strange.pop()}', outside the classes {', '.join(map(str, classes))}")
+    code = {label: number for number, label in enumerate(classes)}
     codes = []
     for column, known in zip(columns, present, strict=True):
-        code = np.full(len(column), -1, dtype=np.int64)
-        values = np.array(column[known].tolist(), dtype=classes.dtype) if known.any() else classes[:0]
-        position = np.searchsorted(classes, values).clip(max=len(classes) - 1)
-        strange = classes[position] != values
-        if strange.any():
-            raise InputError(f"a true label is {values[strange][0].item()!r}, outside the classes {classes.tolist()}")
-        code[known] = position
-        codes.append(code)
-    return classes, codes[0], codes[1], codes[2]
+        codes.append(np.full(len(column), -1, dtype=np.int16))
+        codes[-1][known] = _look_up(column[known], code)
+    return np.array(classes), codes[0], codes[1], codes[2]
 
 
-def check_gold(codes: NDArray[np.int64], names: list[str]) -> None:
+def _missing(column: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a column has no value. Columns of numbers are never made into Python objects: they may be long."""
+    if column.dtype.kind == "O":
+        import pandas as pd
+
+        return np.asarray(pd.isna(column))
+    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
+
+
+def _distinct(values: NDArray[Any]) -> list[Any]:
+    found: list[Any] = values.tolist() if values.dtype.kind == "O" else np.unique(values).tolist()
+    return found
+
+
+def _look_up(values: NDArray[Any], code: dict[Any, int]) -> Any:
+    if values.dtype.kind == "O":
+        return [code[value] for value in values.tolist()]
+    distinct = np.unique(values)
+    return np.array([code[value] for value in distinct.tolist()], dtype=np.int16)[np.searchsorted(distinct, values)]
+
+
+def check_gold(codes: NDArray[np.int16], names: list[str]) -> None:
     """Refuse fewer than 10 gold labels or a single class, warn below 30."""
     known = codes[codes >= 0]
     if len(known) < FEWEST_GOLD:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from silr.run import Iteration
 
 VALIDATION_SHARE = 1 / 8
 
-Labels = NDArray[np.int64]
+Labels = NDArray[np.int16]
 Store = Callable[[Iteration, Classifier | None], None]
 
 
@@ -37,7 +37,7 @@ class Loop:
     seed : int
     class_names : list of str
         For messages.
-    truth : int64 array of shape (n,) or None
+    truth : int16 array of shape (n,) or None
         True labels, -1 where unknown. They only score.
     """
 
@@ -57,7 +57,7 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
     ----------
     X : indexable of length n
         The corpus, as the classifier reads it.
-    llm_labels : int64 array of shape (n,)
+    llm_labels : int16 array of shape (n,)
         The annotator's labels, -1 where it gave none: such texts train nothing, and are labelled from iteration 1 on.
     loop : Loop
     done : list of Iteration
@@ -76,7 +76,7 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
     NoSignalError
         The annotator's labels carry no usable signal.
     """
-    iterations = list(done)
+    iterations = [replace(each, metrics={**each.metrics, **_score(loop, each.labels)}) for each in done]
     if not iterations:
         priors = loop.estimate(llm_labels, 0)
         if priors is None:
@@ -93,7 +93,7 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
         risk = loop.new_risk(before.priors)
         history = classifier.fit(X, before.labels, risk, validation, derived_seed(loop.seed, number))
         scores = classifier.predict_proba(X)
-        labels = scores.argmax(axis=1)
+        labels = scores.argmax(axis=1).astype(np.int16)
         priors = loop.estimate(labels, number)
         metrics = {"fit": history.to_dict(), "changed": int((labels != before.labels).sum()), **_score(loop, labels)}
         try:
@@ -103,6 +103,7 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
             metrics["stopped"] = str(error)
         iterations.append(Iteration(number, labels, scores, priors, metrics))
         store(iterations[-1], classifier)
+        iterations[:-2] = [replace(each, scores=None) for each in iterations[:-2]]  # many texts, many bytes
     return iterations
 
 
@@ -134,7 +135,6 @@ def derived_seed(seed: int, number: int) -> int:
 
 
 def _score(loop: Loop, labels: Labels) -> dict[str, float]:
-    if loop.truth is None:
+    if loop.truth is None or not (known := loop.truth >= 0).any():
         return {}
-    known = loop.truth >= 0
     return {"true_accuracy": float((labels == loop.truth)[known].mean())}

@@ -161,7 +161,8 @@ def predict_table(
     say(str(text_counts(texts)))
     features_path(output)  # refuses an unknown suffix before any work
     beside = features_path(table)
-    if features is None and refiner.features_.record["kind"] == "file" and beside.exists():
+    from_file = not hasattr(refiner, "features_") or refiner.features_.record["kind"] == "file"
+    if features is None and from_file and beside.exists():
         say(f"features: {beside}")
         features = beside
     X: Any = texts if features is None else load_features(features, len(texts))

@@ -150,7 +150,7 @@ class UURisk(nn.Module):
         self.loss = loss
         self.leak = {"none": 1.0, "relu": 0.0, "abs": -1.0, "leaky": float(leak)}[correction]
         self.register_buffer("weights", torch.tensor(uu_weights(theta, class_prior), dtype=torch.float32))
-        self.register_buffer("class_prior", torch.tensor(np.asarray(class_prior), dtype=torch.float32))
+        self.register_buffer("class_prior", torch.tensor(np.array(class_prior), dtype=torch.float32))
 
     @property
     def n_classes(self) -> int:

@@ -1,4 +1,4 @@
-"""The run directory: what was done, every finished iteration, and the lock that keeps two processes apart.
+"""The run directory: what was done, every finished iteration, and a lock that keeps two processes apart.
 
     run/
       run.json                    configuration, seeds, versions, hardware, hashes
@@ -36,7 +36,8 @@ from silr.priors import Priors
 if TYPE_CHECKING:
     from silr.classifiers.base import Classifier
 
-MANIFEST = "run.json"
+MANIFEST, LOCK = "run.json", ".lock"
+BEFORE_MANIFEST = (LOCK, f".{MANIFEST}.")  # all that a process killed at once can have left
 FORMAT = 1
 PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "scipy", "pandas", "safetensors", "sentence-transformers")
 
@@ -48,10 +49,11 @@ class Iteration:
     Attributes
     ----------
     number : int
-    labels : int64 array of shape (n,)
+    labels : int16 array of shape (n,)
         Pseudo-labels after this iteration, -1 where iteration 0 has none.
     scores : float32 array of shape (n, K) or None
-        Class scores of the classifier that gave the labels; None for iteration 0.
+        Class scores of the classifier that gave the labels; None for iteration 0, and dropped from memory (not from
+        the run) two iterations later.
     priors : Priors or None
         Of these labels: they train the next iteration. None if nothing is known about them.
     metrics : dict
@@ -59,7 +61,7 @@ class Iteration:
     """
 
     number: int
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int16]
     scores: NDArray[np.float32] | None
     priors: Priors | None
     metrics: dict[str, Any]
@@ -78,17 +80,21 @@ class Run:
         self.folder = Path(folder)
         try:
             self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text())
-            known = self.manifest["format"] == FORMAT
+            known = self.manifest["format"] == FORMAT and bool(self.manifest["identity"])
         except FileNotFoundError:
             raise InputError(f"{self.folder} is not a run: it has no {MANIFEST}; `silr refine` makes one") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self.folder / MANIFEST} cannot be read: {error}") from error
+            raise InputError(f"{self.folder / MANIFEST} is not the record of a run: {error!r}") from error
         if not known:
             raise InputError(f"{self.folder} was made by another version of silr ({self.manifest.get('silr')})")
 
     @classmethod
-    def start(cls, folder: str | Path, identity: dict[str, Any], about: dict[str, Any]) -> Run:
-        """Make a run directory, or go on with one of the same identity.
+    @contextmanager
+    def start(cls, folder: str | Path, identity: dict[str, Any], about: dict[str, Any]) -> Iterator[Run]:
+        """Make a run directory, or go on with one of the same identity, and keep other processes out meanwhile.
+
+        The lock goes with the process, however it ends. A run without a finished iteration has nothing to lose and
+        takes a new identity.
 
         Parameters
         ----------
@@ -101,52 +107,35 @@ class Run:
         Raises
         ------
         InputError
-            The folder holds something else, or a run of another identity; nothing in it is touched.
+            The folder holds something else, or a run of another identity, or another process works on it; nothing in
+            it is touched. Or it cannot be written.
         """
         folder = Path(folder)
-        if (folder / MANIFEST).exists() and cls(folder).iterations():
-            run = cls(folder)
-            differs = _differences(run.manifest["identity"], json.loads(json.dumps(identity)))
-            if differs:
-                raise InputError(
-                    f"{folder} is a run made with other input or settings ({', '.join(differs)}); give another output "
-                    "folder, or delete this one"
-                )
-            return run
-        elif folder.exists() and (not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {MANIFEST}):
-            raise InputError(f"{folder} exists and is not a run; give a new folder")
         try:
+            if (folder / MANIFEST).exists():
+                cls(folder)  # refuses the manifest of something else
+            elif folder.exists() and not all(path.name.startswith(BEFORE_MANIFEST) for path in folder.iterdir()):
+                raise InputError(f"{folder} exists and is not a run; give a new folder")
             folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / LOCK).open("a")
         except OSError as error:
-            raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
-        write_json(
-            folder / MANIFEST,
-            {
-                "format": FORMAT,
-                "silr": __version__,
-                "identity": identity,
-                **about,
-                "packages": _versions(),
-                "hardware": _hardware(),
-            },
-        )
-        return cls(folder)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from writing to this run; the lock goes with the process, however it ends."""
-        with (self.folder / MANIFEST).open() as file:
+            raise InputError(f"cannot make the run {folder}: {error.strerror}") from error
+        with lock:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(f"another process is working on the run {self.folder}") from error
-            yield
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(f"another process is working on the run {folder}") from error
+            _take_over(folder, json.loads(json.dumps(identity)), about)
+            yield cls(folder)
 
     def iterations(self) -> list[Iteration]:
         """The finished iterations in order."""
         found: list[Iteration] = []
         while (folder := self.iteration_folder(len(found))).is_dir():
             found.append(_read_iteration(folder, len(found)))
+        later = {*self.folder.glob("iteration-*")}.difference(map(self.iteration_folder, range(len(found))))
+        if later:
+            raise InputError(f"{folder} is missing; delete {', '.join(sorted(map(str, later)))} too and run again")
         return found
 
     def save_iteration(self, iteration: Iteration, classifier: Classifier | None) -> None:
@@ -176,15 +165,34 @@ class Run:
         return self.folder / f"iteration-{number}"
 
 
+def _take_over(folder: Path, identity: dict[str, Any], about: dict[str, Any]) -> None:
+    """Write the manifest, unless there is one of this identity, and sweep out what a killed process left unfinished."""
+    started = (folder / MANIFEST).exists()
+    differs = _differences(Run(folder).manifest["identity"], identity) if started else []
+    if differs and Run(folder).iteration_folder(0).exists():
+        raise InputError(
+            f"{folder} is a run made with other input or settings ({', '.join(differs)}); give another output folder, "
+            "or delete this one"
+        )
+    for draft in [*folder.glob(f".{MANIFEST}.*.tmp"), *folder.glob("features/.*.tmp")]:
+        draft.unlink(missing_ok=True)
+    if started and not differs:
+        return
+    shutil.rmtree(folder / "features", ignore_errors=True)
+    values = {"format": FORMAT, "silr": __version__, "identity": identity, **about}
+    write_json(folder / MANIFEST, {**values, "packages": _versions(), "hardware": _hardware()})
+
+
 def _read_iteration(folder: Path, number: int) -> Iteration:
     try:
         values = json.loads((folder / "iteration.json").read_text())
         tensors = load_file(folder / "labels.safetensors")
-        labels = tensors["labels"].astype(np.int64)
-        priors = values["priors"] and Priors.from_dict(values["priors"])
+        labels = tensors["labels"]
+        priors = None if values["priors"] is None else Priors.from_dict(values["priors"])
         return Iteration(number, labels, tensors.get("scores"), priors, values["metrics"])
     except Exception as error:
-        raise InputError(f"{folder} is damaged: {error}; delete it and run again".replace("\n", " ")) from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"{folder} is damaged: {reason}; delete it and all later ones, and run again") from error
 
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:

@@ -67,7 +67,7 @@ def print_history(refiner: LabelRefiner) -> None:
         table.add_row(
             "the LLM" if row["iteration"] == 0 else f"iteration {row['iteration']}",
             estimate,
-            *([f"{row['true_accuracy']:.1%}"] if with_truth else []),
+            *([f"{row['true_accuracy']:.1%}" if "true_accuracy" in row else ""] if with_truth else []),
             f"{share:.0%}",
             f"{row['changed']:,}" if "changed" in row else "",
         )

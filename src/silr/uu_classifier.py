@@ -40,7 +40,7 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     epochs : int, default None
         None: as many as make about 250 steps.
     batch_size : int, default None
-        None: a 25th of the training rows, at least 256 and at most 8192.
+        None: a 25th of the training rows, at least 256 and at most 4096.
     learning_rate : float, default 1e-3
     weight_decay : float, default 0.01
     random_state : int, RandomState instance or None, default None
@@ -123,7 +123,8 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         matrix, y = self._features(X, y=y, reset=True)
         check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.classes_, positions = np.unique(y, return_inverse=True)
+        codes = positions.astype(np.int16)
         n_classes = len(self.classes_)
         if n_classes < 2:
             raise InputError(f"Classifier can't train when only one class is present: {self.classes_[0]!r}")
@@ -143,7 +144,6 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             match_prior=self.match_prior,
         )
         self.head_ = FrozenClassifier(config, self.device)
-        codes = codes.astype(np.int64)
         self.history_ = self.head_.fit(matrix, codes, risk, _held_out(codes, seed), seed).to_dict()
         return self
 
@@ -171,7 +171,7 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return checked
 
 
-def _held_out(codes: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+def _held_out(codes: NDArray[np.int16], seed: int) -> NDArray[np.bool_]:
     """An eighth of each class at random; a class of fewer than eight rows is all for training."""
     rng = np.random.default_rng(seed)
     mask = np.zeros(len(codes), dtype=bool)

@@ -23,6 +23,7 @@ _CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021, section 5
 _CHUNK = 2048  # texts tokenised together while planning
 _FLOAT16_MAX = 65504.0
 _LONG = 16  # times the prefix
+_LEAST_FILLED = 0.9  # the shortest prompt of a batch, in longest ones
 
 
 class LocalAnnotator:
@@ -30,9 +31,10 @@ class LocalAnnotator:
 
     The score of a class is the log-probability of its word right after the prompt, normalised over the classes; a word
     of several tokens counts with all of them. What the prompts have in common is read once and its key-value cache
-    reused. A batch holds prompts of one length, so there is no padding: no mask, no pad token, no wasted work, and
-    every model reads exactly what it would read of one text alone. The features are the hidden state that the model's
-    output layer turns into the answer (last layer, after the final norm), taken from the same pass.
+    reused. A batch holds prompts of nearly one length, filled up at the end, where a causal model cannot see it from
+    the answering position: no mask is needed, and each text is read as it would be alone. (Words of several tokens go
+    on from that position, so then a batch holds prompts of exactly one length.) The features are the hidden state that
+    the model's output layer turns into the answer (last layer, after the final norm), taken from the same pass.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ class LocalAnnotator:
         "[MASK]" and the empty text, averaged), then normalises: contextual calibration, Zhao et al., "Calibrate Before
         Use", ICML 2021, arXiv 2102.09690.
     token_budget : int, default None
-        Prompt tokens in one batch at most (a longer prompt is a batch of its own): 4,096 on a CPU, else 16,384.
+        Prompt tokens in one batch at most (a longer prompt is a batch of its own): 2,048 on a CPU, else 16,384.
     device : str, default None
         "cpu", "cuda", ... or "auto" to spread a large model over GPUs; by default the GPU if there is one.
     dtype : {None, "float32", "bfloat16", "float16"}, default None
@@ -103,13 +105,14 @@ class LocalAnnotator:
         self._model = models.locate(model)
         self._trust = trust_remote_code
         device = device or models.best_device()
-        self._budget = token_budget or (4096 if device == "cpu" else 16384)
+        self._budget = token_budget or (2048 if device == "cpu" else 16384)
         self._dtype = dtype or models.best_dtype(device)
         tokenizer, self._network = models.load(self._model, device, self._dtype, trust_remote_code)
         self._head = self._network.get_output_embeddings()
         if self._head is None:
             raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
         self._encode = PromptEncoder(self._prompt, tokenizer, _context(self._network))
+        self._continues = any(len(answer) > 1 for answer in self._encode.answers)
         self._prefix = self._encode.prefix
         self._start_cache = self._read_prefix()
         self.n_prefix = len(self._prefix) if self._start_cache is not None else 0
@@ -141,7 +144,7 @@ class LocalAnnotator:
         return annotate_texts(self, texts)
 
     def plan(self, texts: Sequence[str]) -> Plan:
-        """Split texts into batches of prompts of one length, the longest first: memory is highest at the start."""
+        """Split texts into batches of prompts of nearly one length, the longest first: memory peaks at the start."""
         total = np.empty(len(texts), np.int64)
         own = np.empty(len(texts), np.int64)
         cut = np.empty(len(texts), np.bool_)
@@ -151,12 +154,17 @@ class LocalAnnotator:
             total[chunk] = [len(ids) for ids in prompts]
             own[chunk] = [len(ids) - self._n_shared(ids) for ids in prompts]
             cut[chunk] = chunk_cut
-        order = np.lexsort((-total, -own))
-        changes = np.flatnonzero(np.diff(own[order]) | np.diff(total[order])) + 1
+        shared = own < total
+        order = np.lexsort((-own, shared))
+        least = 1.0 if self._continues else _LEAST_FILLED
         batches = []
-        for group in np.split(order, changes):
-            size = max(1, self._budget // int(total[group[0]])) if len(group) else 1
-            batches += [group[start : start + size] for start in range(0, len(group), size)]
+        while len(order):
+            first = order[0]
+            batch = order[: max(1, self._budget // int(total[first]))]
+            fits = (own[batch] >= least * own[first]) & (shared[batch] == shared[first])
+            batch = batch if fits.all() else batch[: fits.argmin()]
+            batches.append(batch)
+            order = order[len(batch) :]
         return Plan(batches, [int(own[batch].sum()) for batch in batches], cut)
 
     def score_batch(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
@@ -177,13 +185,13 @@ class LocalAnnotator:
 
         prompts, _ = self._encode(texts)
         shared = self._n_shared(prompts[0])
-        own = torch.tensor([ids[shared:] for ids in prompts], device=self._network.device)
+        own = [torch.tensor(ids[shared:], device=self._network.device) for ids in prompts]
         try:
             with torch.inference_mode():
                 scores, hidden = self._score(own, self._start(len(texts)) if shared else None)
         except torch.OutOfMemoryError as error:
             raise InputError(
-                f"the GPU's memory does not suffice for {own.numel():,} tokens at once; lower token_budget"
+                f"the GPU's memory does not suffice for {sum(map(len, own)):,} tokens at once; lower token_budget"
             ) from error
         if not scores.isfinite().all():
             raise InputError(f"the model's scores are not finite in {self._dtype}; try dtype float32")
@@ -217,35 +225,42 @@ class LocalAnnotator:
             },
         }
 
-    def _score(self, own: torch.Tensor, cache: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def _score(self, own: list[torch.Tensor], cache: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the words' log-probabilities (n, K) and the hidden state (n, n_features) after the prompts' `own`."""
         import torch
 
-        logits, hidden, cache = self._forward(own, cache)
-        log_p = logits[:, -1].float().log_softmax(-1)
+        ids = torch.nn.utils.rnn.pad_sequence(own, batch_first=True)
+        last = torch.tensor([[len(row) - 1] for row in own], device=ids.device)
+        logits, hidden, cache = self._forward(ids, cache, last)
+        log_p = logits[:, 0].float().log_softmax(-1)
         answers = self._encode.answers
         scores = log_p[:, [answer[0] for answer in answers]]
         for column, (_, *rest) in enumerate(answers):
             if not rest:
                 continue
-            known = torch.tensor(answers[column][:-1], device=own.device).expand(len(own), -1)
+            known = torch.tensor(answers[column][:-1], device=ids.device).expand(len(ids), -1)
+            steps = torch.arange(len(rest), device=ids.device)
             if self._start_cache is None:  # no cache to go on from: read the prompt again
-                logits, _, _ = self._forward(torch.cat([own, known], dim=1), None, len(rest))
+                logits, _, _ = self._forward(torch.cat([ids, known], dim=1), None, last + 1 + steps)
             else:
-                logits, _, _ = self._forward(known, copy.deepcopy(cache), len(rest))
-            steps = torch.arange(len(rest), device=own.device)
+                logits, _, _ = self._forward(known, copy.deepcopy(cache), steps.expand(len(ids), -1))
             scores[:, column] += logits.float().log_softmax(-1)[:, steps, rest].sum(-1)
-        return scores, hidden[:, -1]
+        return scores, hidden[:, 0]
 
-    def _forward(self, ids: torch.Tensor, cache: Any, keep: int = 1) -> tuple[torch.Tensor, torch.Tensor, Any]:
-        """Return logits and hidden states of the last `keep` positions, and the cache after `ids`.
+    def _forward(
+        self, ids: torch.Tensor, cache: Any, positions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, Any]:
+        """Return logits and hidden states of each row's `positions` (n, m) among `ids`, and the cache after `ids`.
 
         The output layer is given those positions alone; what a model does to its logits afterwards still happens.
         """
+        import torch
+
+        rows = torch.arange(len(ids), device=ids.device)[:, None]
         kept: list[torch.Tensor] = []
 
         def narrow(_: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-            kept.append(inputs[0][:, -keep:])
+            kept.append(inputs[0][rows, positions])
             return (kept[0], *inputs[1:])
 
         with self._head.register_forward_pre_hook(narrow):
@@ -266,11 +281,12 @@ class LocalAnnotator:
         with torch.inference_mode():
             whole = torch.tensor([prompt], device=self._network.device)
             length = len(self._prefix)
-            _, _, cache = self._forward(whole[:, :length], None)
+            last = torch.tensor([[len(prompt) - 1]], device=whole.device)
+            _, _, cache = self._forward(whole[:, :length], None, 0 * last)
             if not isinstance(cache, Cache):
                 return None
-            _, expected, _ = self._forward(whole, None)
-            _, found, _ = self._forward(whole[:, length:], copy.deepcopy(cache))
+            _, expected, _ = self._forward(whole, None, last)
+            _, found, _ = self._forward(whole[:, length:], copy.deepcopy(cache), last - length)
         near = torch.dist(expected.float(), found.float()) < 0.1 * expected.float().norm()
         return cache if near else None
 

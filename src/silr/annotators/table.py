@@ -138,19 +138,22 @@ def _identity(annotator: Annotator) -> dict[str, object]:
 
 
 def _annotate(annotator: Annotator, texts: list[str], plan: Plan, journal: Journal, quiet: bool) -> int:
-    """Annotate what the journal lacks; return how many texts it had."""
-    done = np.zeros(len(texts), np.bool_)
+    """Annotate what the journal lacks; return how many texts it had.
+
+    A batch of which a full disk or a kill left a part is read whole, so that the result is the same to the last bit.
+    """
+    missing = np.ones(len(texts), np.bool_)
     known, _ = journal.read()
-    done[known] = True
-    left = [(batch[~done[batch]], tokens) for batch, tokens in zip(plan.batches, plan.tokens, strict=True)]
-    left = [(batch, tokens) for batch, tokens in left if len(batch)]
+    missing[known] = False
+    left = [(batch, tokens) for batch, tokens in zip(plan.batches, plan.tokens, strict=True) if missing[batch].any()]
     n_tokens = sum(plan.tokens)
     done_tokens = n_tokens - sum(tokens for _, tokens in left)
-    with annotation_progress(len(texts), n_tokens, int(done.sum()), done_tokens, quiet) as advance:
+    with annotation_progress(len(texts), n_tokens, len(known), done_tokens, quiet) as advance:
         for batch, tokens in left:
             scores, features = annotator.score_batch([texts[row] for row in batch])
-            journal.append(batch, scores, features)
-            advance(len(batch), tokens)
+            new = missing[batch]
+            journal.append(batch[new], scores[new], features[new])
+            advance(int(new.sum()), tokens)
     return len(known)
 
 

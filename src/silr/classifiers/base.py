@@ -42,7 +42,7 @@ class Classifier(Protocol):
     def fit(
         self,
         X: Any,
-        pseudo_labels: NDArray[np.int64],
+        pseudo_labels: NDArray[np.int16],
         risk: UURisk,
         validation: NDArray[np.bool_],
         random_state: int,
@@ -53,7 +53,7 @@ class Classifier(Protocol):
         ----------
         X : indexable of length n
             The corpus, as the classifier reads it (features or texts).
-        pseudo_labels : int64 array of shape (n,)
+        pseudo_labels : int16 array of shape (n,)
             The set U_j of each text, 0..K-1, or -1 for a text that is in none.
         risk : UURisk
         validation : bool array of shape (n,)

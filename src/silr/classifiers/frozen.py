@@ -39,7 +39,7 @@ class FrozenConfig:
         None: as many as make about 250 steps. The number of steps is what regularises: a head that is trained long
         enough learns to repeat the annotator, its errors included.
     batch_size : int or None, default None
-        Texts a step; None: a 25th of the training texts, at least 256 and at most 8192.
+        Texts a step; None: a 25th of the training texts, at least 256 and at most 4096.
     learning_rate : float, default 1e-3
         AdamW's, decayed to 0 along a cosine.
     weight_decay : float, default 0.01
@@ -82,7 +82,7 @@ class FrozenClassifier:
     def fit(
         self,
         X: NDArray[Any],
-        pseudo_labels: NDArray[np.int64],
+        pseudo_labels: NDArray[np.int16],
         risk: UURisk,
         validation: NDArray[np.bool_],
         random_state: int,
@@ -103,7 +103,7 @@ class FrozenClassifier:
         self.standardise_ = (self.standardise_ or Standardiser.of(X)).to(self.device)
         self.head_ = self._new_head(X.shape[1], risk.n_classes, random_state)
         risk = risk.to(self.device)
-        batch_size = self.config.batch_size or int(np.clip(-(-len(train_rows) // BATCHES_AN_EPOCH), 256, 8192))
+        batch_size = self.config.batch_size or int(np.clip(-(-len(train_rows) // BATCHES_AN_EPOCH), 256, 4096))
         with _threads_for(batch_size * X.shape[1]):
             history = self._train(X, pseudo_labels, risk, train_rows, validation_rows, batch_size, random_state)
         self.offsets_ = np.zeros(risk.n_classes)
@@ -114,7 +114,7 @@ class FrozenClassifier:
     def _train(
         self,
         X: NDArray[Any],
-        pseudo_labels: NDArray[np.int64],
+        pseudo_labels: NDArray[np.int16],
         risk: UURisk,
         train_rows: NDArray[np.int64],
         validation_rows: NDArray[np.int64],
@@ -133,7 +133,7 @@ class FrozenClassifier:
         for epoch in range(epochs):
             total = torch.zeros((), device=self.device)
             for rows in torch.split(torch.from_numpy(_interleaved(train_rows, pseudo_labels, rng)), batch_size):
-                loss = risk(self.head_(self.standardise_(features[rows])), labels[rows].to(self.device))
+                loss = risk(self.head_(self.standardise_(features[rows])), labels[rows].to(self.device, torch.int64))
                 loss.backward()
                 optimizer.step()
                 total += loss.detach()
@@ -216,7 +216,7 @@ class FrozenClassifier:
         with torch.inference_mode():
             for part in torch.split(rows, CHUNK_ROWS):
                 logits = self.head_(self.standardise_(features[part]))
-                part_sums, part_sizes = risk.set_sums(logits, labels[part].to(self.device))
+                part_sums, part_sizes = risk.set_sums(logits, labels[part].to(self.device, torch.int64))
                 sums, sizes = sums + part_sums, sizes + part_sizes
             return float(risk.from_sums(sums, sizes))
 
@@ -237,13 +237,13 @@ def _threads_for(numbers_a_batch: int) -> Iterator[None]:
 
 
 def _interleaved(
-    rows: NDArray[np.int64], pseudo_labels: NDArray[np.int64], rng: np.random.Generator
+    rows: NDArray[np.int64], pseudo_labels: NDArray[np.int16], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """The rows in a random order in which every batch holds the sets in the corpus's shares.
 
     Each set is shuffled and spread evenly over the epoch, so that a set of a few per cent is in every batch.
     """
-    position = np.empty(len(rows))
+    position = np.empty(len(rows), dtype=np.float32)
     labels = pseudo_labels[rows]
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

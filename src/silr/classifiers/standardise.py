@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-CHUNK_ROWS = 8192
+CHUNK_ROWS = 2048
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,194 @@
+"""Local annotation against skorch's ZeroShotClassifier: rows a second, equal labels, and peak memory.
+
+Both read the same texts with the same model, prompt, number format and number of threads, turn by turn in one process:
+the ratio of each turn is of two things measured one after the other. The two learn nothing between turns (skorch's
+cache of answers is cleared). Each text has one answer of one token a class, so both compute the same probabilities.
+
+Memory is the peak of a fresh process that annotates a table end to end, from reading it to the files that come out.
+
+    pip install skorch==1.4.0
+    python benchmarks/annotate_speed.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+CLASSES = ["negative", "positive"]
+QUESTION = "Is the sentiment of this review positive or negative?"
+GUIDELINES = (
+    "You label product reviews for a shop. A review is positive if the customer would buy the product again, recommends"
+    " it or mostly praises it. It is negative if the customer is disappointed, regrets the purchase or mostly complains."
+    " Judge the review as a whole; where it names both sides, decide by what weighs more.\n\n"
+)
+PROMPTS = {  # silr's default message, and the same after a paragraph of guidelines
+    "one line": "{question} Answer with one word.\n\nText: {text}",
+    "with guidelines": GUIDELINES + "{question} Answer with one word.\n\nText: {text}",
+}
+OPENING = "The sentiment of this review is"
+RESULT = Path(__file__).parent / "results" / "annotate_speed.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", help="a table with a column text (default: the Amazon review snippets)")
+    parser.add_argument("--model", help="model folder, .gguf file or hub name (default: SmolLM2-135M-Instruct)")
+    parser.add_argument("--rows", type=int, default=300, help="texts to compare the speed on (default 300)")
+    parser.add_argument("--turns", type=int, default=3, help="how often each of the two reads them (default 3)")
+    parser.add_argument("--memory-rows", type=int, default=20_000, help="texts of the memory run (default 20,000)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch (default: all cores)")
+    parser.add_argument("--output", default=RESULT, help=f"where the results go (default {RESULT.name})")
+    parser.add_argument("--peak-of", nargs=2, help=argparse.SUPPRESS)  # the memory run's own process
+    options = parser.parse_args()
+    if options.peak_of:
+        annotate_in_this_process(options.model, options.threads, *options.peak_of)
+        return
+    if not options.model:
+        from silr.demo_data import demo_model
+
+        options.model = str(demo_model())
+    texts = read_texts(options.table)
+    chosen = sample(texts, options.rows)
+    comparisons = {name: compare(options.model, name, chosen, options.turns, options.threads) for name in PROMPTS}
+    result = {**conditions(options.threads), "comparisons": comparisons}
+    save(result, options.output)
+    save({**result, "end_to_end": memory(options, texts)}, options.output)
+
+
+def save(result: dict[str, object], path: str | Path) -> None:
+    Path(path).parent.mkdir(exist_ok=True)
+    Path(path).write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2), flush=True)
+
+
+def read_texts(table: str | None) -> list[str]:
+    """Return the distinct texts that are not empty."""
+    from silr.corpus import read_table, text_column
+
+    if table is None:
+        from silr.demo_data import demo_texts
+
+        frame = demo_texts()
+    else:
+        frame = read_table(table)
+    return list(dict.fromkeys(text for text in text_column(frame) if text.strip()))
+
+
+def sample(texts: list[str], n: int) -> list[str]:
+    chosen = np.random.default_rng(0).permutation(len(texts))[:n]
+    return [texts[row] for row in chosen]
+
+
+def compare(model: str, prompt_name: str, texts: list[str], turns: int, threads: int) -> dict[str, object]:
+    """Time both, turn by turn, and compare their labels and probabilities."""
+    import torch
+    from skorch.llm import ZeroShotClassifier
+
+    from silr.annotators import LocalAnnotator, models
+
+    torch.set_num_threads(threads)
+    template = PROMPTS[prompt_name]
+    ours = LocalAnnotator(model, CLASSES, question=QUESTION, prompt=template, opening=OPENING, device="cpu")
+    dtype = ours.describe()["dtype"]
+    tokenizer, network = models.load(models.locate(model), "cpu", dtype)
+    message = [{"role": "user", "content": template.replace("{question}", QUESTION)}]
+    prompt = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True) + OPENING
+    theirs = ZeroShotClassifier(model=network, tokenizer=tokenizer, prompt=prompt)
+    theirs.fit(None, [f" {name}" for name in CLASSES])
+
+    def read_ours() -> np.ndarray:
+        return np.exp(ours.annotate(texts).scores)
+
+    def read_theirs() -> np.ndarray:
+        theirs.clear_model_cache()
+        return np.asarray(theirs.predict_proba(texts))
+
+    ours.annotate(texts[:2])
+    theirs.predict_proba(texts[:2])
+    rates: dict[str, list[float]] = {"silr": [], "skorch": []}
+    for turn in range(turns):
+        for name, read in (("silr", read_ours), ("skorch", read_theirs)):
+            began = time.perf_counter()
+            p = read()
+            rates[name].append(len(texts) / (time.perf_counter() - began))
+            if name == "silr":
+                p_ours = p
+            else:
+                p_theirs = p
+        print(f"turn {turn + 1}: silr {rates['silr'][-1]:.2f}, skorch {rates['skorch'][-1]:.2f} rows/s", flush=True)
+    ratios = [a / b for a, b in zip(rates["silr"], rates["skorch"], strict=True)]
+    return {
+        "texts": len(texts),
+        "turns": turns,
+        "dtype": dtype,
+        "rows_per_second": {name: [round(rate, 3) for rate in each] for name, each in rates.items()},
+        "ratio": [round(ratio, 3) for ratio in ratios],
+        "median_ratio": round(statistics.median(ratios), 3),
+        "equal_labels": float((p_ours.argmax(1) == p_theirs.argmax(1)).mean()),
+        "largest_difference_of_a_probability": float(np.abs(p_ours - p_theirs).max()),
+    }
+
+
+def conditions(threads: int) -> dict[str, object]:
+    import skorch
+    import torch
+    import transformers
+
+    versions = {each.__name__: each.__version__ for each in (torch, transformers, skorch)}
+    return {"threads": threads, "processor": processor(), "load_average": os.getloadavg()[0], "versions": versions}
+
+
+def memory(options: argparse.Namespace, texts: list[str]) -> dict[str, object]:
+    """Annotate a large table of distinct texts in a process of its own, and return that process's peak."""
+    import pandas as pd
+
+    many = [f"{texts[row % len(texts)]} {row // len(texts) or ''}".strip() for row in range(options.memory_rows)]
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "texts.csv"
+        pd.DataFrame({"text": many}).to_csv(table, index=False)
+        arguments = ["--model", options.model, "--threads", str(options.threads)]
+        command = [sys.executable, __file__, *arguments, "--peak-of", str(table), str(Path(folder) / "out.csv")]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    peak: dict[str, object] = json.loads(done.stdout)
+    return peak
+
+
+def annotate_in_this_process(model: str, threads: int, table: str, output: str) -> None:
+    import torch
+
+    from silr.annotators import LocalAnnotator, annotate_file
+
+    torch.set_num_threads(threads)
+    annotator = LocalAnnotator(model, CLASSES, question=QUESTION, opening=OPENING, device="cpu")
+    summary = annotate_file(table, output, annotator)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    seconds = round(summary.seconds, 1)
+    rate = round(summary.texts.total / summary.seconds, 2)
+    print(
+        json.dumps(
+            {"rows": summary.texts.total, "seconds": seconds, "rows_per_second": rate, "peak_gb": round(peak, 3)}
+        )
+    )
+
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+if __name__ == "__main__":
+    main()

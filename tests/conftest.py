@@ -1,0 +1,30 @@
+"""Corpora and the command line, shared by the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from command_line import Commands
+from synthetic import Corpus, make_corpus
+
+torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    return make_corpus()
+
+
+@pytest.fixture(scope="session")
+def corpus3() -> Corpus:
+    return make_corpus(1500, ("bad", "fair", "good"), n_gold=150, bias=0.4, seed=2)
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """Runs `silr` in a process of its own, quickly."""
+    with Commands() as started:
+        yield started

@@ -1,0 +1,107 @@
+"""Kill `silr refine` at random moments, start it again until it ends, and compare with a run that nobody disturbed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A table, and the run of it that nobody disturbed: its labels and how long it took.
+
+    `began` and `seconds` are when its folder appeared and when the process ended, both from its start.
+    """
+
+    table: Path
+    run: Path
+    options: list[str]
+    began: float
+    seconds: float
+
+
+@dataclass
+class Outcome:
+    """What happened to one run: when it was killed (seconds after each start), with how much finished, and what is wrong."""
+
+    killed: list[float] = field(default_factory=list)
+    finished: list[int] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+def start(table: Path, run: Path, options: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "silr", "refine", str(table), "-o", str(run), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def undisturbed(table: Path, run: Path, options: list[str]) -> Reference:
+    clock = time.monotonic()
+    process = start(table, run, options)
+    while not run.exists() and process.poll() is None:
+        time.sleep(0.01)
+    began = time.monotonic() - clock
+    _, errors = process.communicate()
+    if process.returncode:
+        raise RuntimeError(errors)
+    return Reference(table, run, options, began, time.monotonic() - clock)
+
+
+def killed_at_random(reference: Reference, run: Path, kills: int, rng: np.random.Generator) -> Outcome:
+    """Send up to `kills` SIGKILLs, each at a moment between the appearance of the folder and the end, then let it end."""
+    outcome = Outcome()
+    for _ in range(kills):
+        process = start(reference.table, run, reference.options)
+        seconds = rng.uniform(0.95 * reference.began, reference.seconds)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            before = iterations(run)
+            process.kill()
+        _, errors = process.communicate()
+        if process.returncode != -signal.SIGKILL:  # it was faster
+            if process.returncode:
+                outcome.wrong.append(errors)
+            break
+        outcome.killed.append(round(seconds, 2))
+        after = iterations(run)
+        outcome.finished.append(max(0, len(after) - 1))
+        if before.items() - after.items():
+            outcome.wrong.append("a finished iteration was lost")
+    before = iterations(run)
+    _, errors = (last := start(reference.table, run, reference.options)).communicate()
+    if last.returncode:
+        outcome.wrong.append(errors)
+    if before.items() - iterations(run).items():
+        outcome.wrong.append("a finished iteration was done again")
+    outcome.wrong += differences(reference.run, run)
+    return outcome
+
+
+def iterations(run: Path) -> dict[str, tuple[int, int, int]]:
+    """Inode, modification time and size of all that lies in finished iterations."""
+    found = {}
+    for path in [*run.glob("iteration-*"), *run.glob("iteration-*/*")]:
+        status = path.stat()
+        found[str(path.relative_to(run))] = (status.st_ino, status.st_mtime_ns, status.st_size)
+    return found
+
+
+def differences(expected: Path, run: Path) -> list[str]:
+    """Files of the results that are not the same to the byte, and what no finished run should hold."""
+    names = [path.relative_to(expected) for path in expected.rglob("*") if path.is_file()]
+    names = [name for name in names if name.suffix in (".safetensors", ".npy", ".csv") or name.name == "iteration.json"]
+    wrong = [f"{name} differs" for name in names if not same(expected / name, run / name)]
+    wrong += [f"{path.relative_to(run)} is left" for path in run.rglob(".iteration-*")]
+    return wrong
+
+
+def same(one: Path, other: Path) -> bool:
+    return other.is_file() and one.read_bytes() == other.read_bytes()

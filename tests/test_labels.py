@@ -1,0 +1,80 @@
+"""Labels of any type as codes, and whether gold labels are enough."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from silr.errors import InputError
+from silr.labels import check_gold, encode_columns
+
+
+@pytest.mark.parametrize(
+    ("y", "gold", "classes"),
+    [
+        (["b", "a", None, "b"], ["a", None, "a", None], ["a", "b"]),
+        ([1, 0, None, 1], [0, np.nan, 0, np.nan], [0, 1]),
+        (np.array([10, 9, 9, 10]), np.array([9.0, np.nan, 9.0, np.nan]), [9, 10]),  # NaN makes gold float
+        ([True, False, np.nan, True], [False, None, False, None], [False, True]),
+        (pd.Series(["b", "a", pd.NA, "b"], dtype="string"), pd.Series(["a", None, "a", None]), ["a", "b"]),
+        (pd.array([5, 3, None, 5], dtype="Int64"), None, [3, 5]),
+    ],
+)
+def test_classes_keep_the_type_of_the_labels(y: object, gold: object, classes: list[object]) -> None:
+    found, codes, gold_codes, true_codes = encode_columns(y, gold, None)
+    assert found.tolist() == classes and [type(each) for each in found.tolist()] == [type(each) for each in classes]
+    present = ~pd.isna(np.asarray(y, dtype=object))
+    assert codes[present].tolist() == [classes.index(each) for each in np.asarray(y, dtype=object)[present]]
+    assert (codes[~present] == -1).all() and (true_codes == -1).all()
+    assert gold_codes.tolist() == ([-1] * 4 if gold is None else [0, -1, 0, -1])
+
+
+def test_a_class_may_occur_in_gold_alone() -> None:
+    classes, codes, gold, _ = encode_columns(["a", "c", "a"], ["b", None, "c"], ["b", "a", "c"])
+    assert classes.tolist() == ["a", "b", "c"]
+    assert codes.tolist() == [0, 2, 0] and gold.tolist() == [1, -1, 2]
+
+
+@pytest.mark.parametrize(
+    ("truth", "named"),
+    [(["neg", "positive", "pos"], "'positive'"), (["neg", "po", "pos"], "'po'"), ([0, 1, None], "'[01]'")],
+)
+def test_a_true_label_outside_the_classes(truth: list[object], named: str) -> None:
+    """Also one that begins like a class, which an array of fixed width would cut to it."""
+    with pytest.raises(InputError, match=f"a true label is {named}, outside the classes neg, pos"):
+        encode_columns(["neg", "pos", "pos"], None, truth)
+    with pytest.raises(InputError, match=r"0.5"):
+        encode_columns([0, 1], None, [0.5, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("y", "gold", "message"),
+    [
+        ([None, np.nan, None], None, "all 3 of the LLM's labels are missing"),
+        (["a", None, "a"], ["a", "b", "a"], "one class only, 'a'"),
+        ([["a", "b"]], None, r"one column, got shape \(1, 2\)"),
+        (["a", "b"], ["a"], r"gold has shape \(1,\), the LLM's labels \(2,\)"),
+        (["a", "b"], [1, 0], "labels of different types cannot be compared"),
+    ],
+)
+def test_columns_that_cannot_be_used(y: object, gold: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        encode_columns(y, gold, None)
+
+
+def test_enough_gold() -> None:
+    missing = [-1] * 100
+    names = ["no", "yes"]
+    with pytest.raises(InputError, match=r"^9 gold labels are too few .* label at least 10"):
+        check_gold(np.array(missing + [0, 1, 1] * 3), names)
+    with pytest.raises(InputError, match=r"^all 40 gold labels are 'yes'"):
+        check_gold(np.array(missing + [1] * 40), names)
+    for n in (10, 29):
+        with pytest.warns(UserWarning, match=f"only {n} gold labels: expect wide intervals and results that vary"):
+            check_gold(np.array(missing + [0] + [1] * (n - 1)), names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_gold(np.array(missing + [0] + [1] * 29), names)
