@@ -29,9 +29,9 @@ import numpy as np
 CLASSES = ["negative", "positive"]
 QUESTION = "Is the sentiment of this review positive or negative?"
 GUIDELINES = (
-    "You label product reviews for a shop. A review is positive if the customer would buy the product again, recommends"
-    " it or mostly praises it. It is negative if the customer is disappointed, regrets the purchase or mostly complains."
-    " Judge the review as a whole; where it names both sides, decide by what weighs more.\n\n"
+    "You label product reviews for a shop. A review is positive if the customer would buy the product again, "
+    "recommends it or mostly praises it. It is negative if the customer is disappointed, regrets the purchase or "
+    "mostly complains. Judge the review as a whole; where it names both sides, decide by what weighs more.\n\n"
 )
 PROMPTS = {  # silr's default message, and the same after a paragraph of guidelines
     "one line": "{question} Answer with one word.\n\nText: {text}",
@@ -127,7 +127,10 @@ def compare(model: str, prompt_name: str, texts: list[str], turns: int, threads:
                 p_ours = p
             else:
                 p_theirs = p
-        print(f"turn {turn + 1}: silr {rates['silr'][-1]:.2f}, skorch {rates['skorch'][-1]:.2f} rows/s", flush=True)
+        print(
+            f"{prompt_name}, {turn + 1}: silr {rates['silr'][-1]:.2f}, skorch {rates['skorch'][-1]:.2f} rows/s",
+            flush=True,
+        )
     ratios = [a / b for a, b in zip(rates["silr"], rates["skorch"], strict=True)]
     return {
         "texts": len(texts),

@@ -45,11 +45,7 @@ class Commands:
 
 
 def serve() -> None:
-    import silr.annotators.local
-    import silr.annotators.table
-    import silr.evaluate
-    import silr.refine_table
-    import silr.summary  # noqa: F401
+    import transformers  # noqa: F401
 
     for line in sys.stdin:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:

@@ -15,21 +15,21 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Reference:
-    """A table, and the run of it that nobody disturbed: its labels and how long it took.
+    """A table, and the run of it that nobody disturbed.
 
-    `began` and `seconds` are when its folder appeared and when the process ended, both from its start.
+    `seconds` is how long its process lived, `work` the part of it after the first line that it printed.
     """
 
     table: Path
     run: Path
     options: list[str]
-    began: float
     seconds: float
+    work: float
 
 
 @dataclass
 class Outcome:
-    """What happened to one run: when it was killed (seconds after each start), with how much finished, and what is wrong."""
+    """One run: when it was killed (seconds after each first line), how much was finished then, and what is wrong."""
 
     killed: list[float] = field(default_factory=list)
     finished: list[int] = field(default_factory=list)
@@ -37,52 +37,57 @@ class Outcome:
 
 
 def start(table: Path, run: Path, options: list[str]) -> subprocess.Popen[str]:
+    """Start refining, and wait for its first line: it has read the table."""
     command = [sys.executable, "-m", "silr", "refine", str(table), "-o", str(run), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    process.stdout.readline()
+    return process
 
 
 def undisturbed(table: Path, run: Path, options: list[str]) -> Reference:
     clock = time.monotonic()
     process = start(table, run, options)
-    while not run.exists() and process.poll() is None:
-        time.sleep(0.01)
-    began = time.monotonic() - clock
+    began = time.monotonic()
     _, errors = process.communicate()
     if process.returncode:
         raise RuntimeError(errors)
-    return Reference(table, run, options, began, time.monotonic() - clock)
+    return Reference(table, run, options, time.monotonic() - clock, time.monotonic() - began)
 
 
 def killed_at_random(reference: Reference, run: Path, kills: int, rng: np.random.Generator) -> Outcome:
-    """Send up to `kills` SIGKILLs, each at a moment between the appearance of the folder and the end, then let it end."""
+    """Send up to `kills` SIGKILLs, each at a random moment of the work that is left, then let it end."""
     outcome = Outcome()
     for _ in range(kills):
         process = start(reference.table, run, reference.options)
-        seconds = rng.uniform(0.95 * reference.began, reference.seconds)
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            before = iterations(run)
-            process.kill()
+        left = 1 - finished(run) / (finished(reference.run) + 1)
+        seconds = rng.uniform(0, reference.work * left)
+        time.sleep(seconds)
+        before = iterations(run)
+        process.kill()
         _, errors = process.communicate()
         if process.returncode != -signal.SIGKILL:  # it was faster
             if process.returncode:
                 outcome.wrong.append(errors)
             break
         outcome.killed.append(round(seconds, 2))
-        after = iterations(run)
-        outcome.finished.append(max(0, len(after) - 1))
-        if before.items() - after.items():
+        outcome.finished.append(finished(run))
+        if before.items() - iterations(run).items():
             outcome.wrong.append("a finished iteration was lost")
     before = iterations(run)
-    _, errors = (last := start(reference.table, run, reference.options)).communicate()
+    last = start(reference.table, run, reference.options)
+    _, errors = last.communicate()
     if last.returncode:
         outcome.wrong.append(errors)
     if before.items() - iterations(run).items():
         outcome.wrong.append("a finished iteration was done again")
     outcome.wrong += differences(reference.run, run)
     return outcome
+
+
+def finished(run: Path) -> int:
+    """How many iterations are there, the annotator's labels among them."""
+    return len(list(run.glob("iteration-*")))
 
 
 def iterations(run: Path) -> dict[str, tuple[int, int, int]]:

@@ -13,13 +13,13 @@ import pytest
 from killing import Reference, differences, iterations, killed_at_random, start, undisturbed
 from synthetic import make_corpus
 
-OPTIONS = ["--features", "tfidf", "--hidden-units", "64", "--epochs", "25", "--iterations", "4", "--device", "cpu"]
+OPTIONS = ["--features", "tfidf", "--hidden-units", "64", "--epochs", "25", "--iterations", "3", "--device", "cpu"]
 
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     folder = tmp_path_factory.mktemp("kill")
-    table = make_corpus(6000, n_gold=200).write(folder, "table.csv")
+    table = make_corpus(4000, n_gold=200).write(folder, "table.csv")
     return undisturbed(table, folder / "reference", OPTIONS)
 
 
@@ -32,17 +32,17 @@ def test_killed_three_times_at_random(reference: Reference, tmp_path: Path) -> N
 def test_ctrl_c(reference: Reference, tmp_path: Path) -> None:
     process = start(reference.table, tmp_path / "run", OPTIONS)
     for line in process.stdout:
-        if line.startswith("iteration 1 of 4"):
+        if line.startswith("iteration 1 of 3"):
             process.send_signal(signal.SIGINT)
             break
     _, errors = process.communicate()
     assert process.returncode == 130
     assert errors == "silr: interrupted; the same command goes on where it stopped\n"
     before = iterations(tmp_path / "run")
-    assert "iteration-1" in before and "iteration-4" not in before
+    assert "iteration-1" in before and "iteration-3" not in before
     again = start(reference.table, tmp_path / "run", OPTIONS)
     out, _ = again.communicate()
-    assert again.returncode == 0 and "iteration 1 of 4" not in out and "iteration 4 of 4" in out
+    assert again.returncode == 0 and "iteration 1 of 3" not in out and "iteration 3 of 3" in out
     assert before.items() <= iterations(tmp_path / "run").items()
     assert differences(reference.run, tmp_path / "run") == []
 

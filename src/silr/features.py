@@ -238,6 +238,8 @@ class FileFeatures:
 
 
 def _sentence_encoder(model: str) -> Any:
+    if model.startswith((".", "/", "~")) and not Path(model).is_dir():
+        raise InputError(f"the sentence-transformers model folder {model} does not exist")
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:

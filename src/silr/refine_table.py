@@ -94,6 +94,8 @@ def refine_table(
         say(f"{missing:,} texts have no {names.label}: they train nothing, and are labelled all the same")
     gold = _codes(frame, names.gold, classes, table, required=names.gold != Columns.gold)
     truth = None if names.truth is None else _codes(frame, names.truth, classes, table, required=True)
+    if names.weight != Columns.weight:
+        label_column(frame, names.weight, table)  # refuses a column that is named but absent
     needed = np.zeros(len(frame), dtype=bool) if gold is None else gold >= 0
     spec = features or "annotator"
     if spec == "annotator":
