@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -45,7 +46,8 @@ class Commands:
 
 
 def serve() -> None:
-    import transformers  # noqa: F401
+    for name in ("silr.refine_table", "silr.summary", "silr.evaluate", "silr.annotators.table", "transformers"):
+        import_module(name)
 
     for line in sys.stdin:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:

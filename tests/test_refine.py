@@ -55,9 +55,11 @@ def test_every_iteration_is_stored_with_the_classifier_that_made_it(corpus: Corp
     shelf = Shelf()
     llm = codes(corpus.llm_labels)
     iterations = refine(corpus.features, llm, make_loop(corpus, truth=codes(corpus.truth)), [], shelf)
-    assert iterations == shelf.iterations
-    assert [each.number for each in iterations] == [0, 1, 2, 3]
-    first, *later = iterations
+    first, *later = shelf.iterations
+    assert [each.number for each in shelf.iterations] == [each.number for each in iterations] == [0, 1, 2, 3]
+    for stored, returned in zip(shelf.iterations, iterations, strict=True):
+        assert stored.labels is returned.labels and stored.metrics == returned.metrics
+    np.testing.assert_array_equal(iterations[3].scores, later[2].scores)  # those of the first ones are stored only
     assert first.scores is None and shelf.classifiers[0] is None
     np.testing.assert_array_equal(first.labels, llm)
     before = first

@@ -17,12 +17,12 @@ def encode_columns(
     y: Any, gold: Any, truth: Any
 ) -> tuple[NDArray[Any], NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
     """Classes of y and gold in order, and codes of y, gold and truth with -1 for missing."""
-    labels = np.asarray(y)
+    labels = _array(y)
     if labels.ndim != 1:
         raise InputError(f"the LLM's labels must be one column, got shape {labels.shape}")
     columns = [labels]
     for name, values in (("gold", gold), ("truth", truth)):
-        column = np.broadcast_to(np.nan, len(labels)) if values is None else np.asarray(values)
+        column = np.broadcast_to(np.nan, len(labels)) if values is None else _array(values)
         if column.shape != labels.shape:
             raise InputError(f"{name} has shape {column.shape}, the LLM's labels {labels.shape}")
         columns.append(column)
@@ -45,6 +45,12 @@ def encode_columns(
         codes.append(np.full(len(column), -1, dtype=np.int16))
         codes[-1][known] = _look_up(column[known], code)
     return np.array(classes), codes[0], codes[1], codes[2]
+
+
+def _array(values: Any) -> NDArray[Any]:
+    """Arrays of NumPy's types stay; of other columns NumPy would make floats, or "nan", where a value is missing."""
+    plain = isinstance(getattr(values, "dtype", None), np.dtype)
+    return np.asarray(values, dtype=None if plain else object)
 
 
 def _missing(column: NDArray[Any]) -> NDArray[np.bool_]:
