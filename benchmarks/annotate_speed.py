@@ -2,8 +2,8 @@
 
 Both read the same texts with the same model, prompt, number format and number of threads, turn by turn in one process:
 the ratio of each turn is of two things measured one after the other, in wall time and in processor time (which says
-more on a machine with other work). The two learn nothing between turns (skorch's cache of answers is cleared). A class is
-one token, so both compute the same probabilities.
+more on a machine with other work). The two learn nothing between turns (skorch's cache of answers is cleared). A class
+is one token, so both compute the same probabilities.
 
 Memory is the peak of a fresh process that annotates a table end to end, from reading it to the files that come out.
 
