@@ -168,7 +168,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._check_choices()
         self.classes_, codes, gold_codes, true_codes = encode_columns(y, gold, truth)
         n_classes = len(self.classes_)
-        weight = None if gold_weight is None else np.asarray(gold_weight, dtype=np.float64)
+        weight = None if gold_weight is None else np.asarray(gold_weight)
         names = [str(each) for each in self.classes_]
         if weight is not None and weight.shape != codes.shape:
             raise InputError(f"gold_weight has shape {weight.shape}, the LLM's labels {codes.shape}")

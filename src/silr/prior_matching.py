@@ -32,13 +32,12 @@ def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64])
     -----
     For K = 2 the offset is the quantile of the score differences. For K > 2 it is the dual solution of the optimal
     transport of texts to classes, the minimum of ``mean_i max_k(g_ik + b_k) - sum_k pi_k b_k`` (Peyre and Cuturi,
-    "Computational Optimal Transport", 2019, section 5.2), with the maximum smoothed. Where the shares of the argmax
+    "Computational Optimal Transport", 2019, section 5.3), with the maximum smoothed. Where the shares of the argmax
     are still off, the logits lie in tight clusters: it is solved again with less smoothing, and the best is kept.
     """
     prior = np.asarray(class_prior, dtype=np.float64)
     if len(prior) == 2:
-        difference = (logits[:, 1] - logits[:, 0]).astype(np.float64)
-        return np.array([0.0, -_threshold(difference, prior[1])])
+        return np.array([0.0, -_threshold(logits[:, 1] - logits[:, 0], prior[1])])
     scores = logits.astype(np.float64)
     scores -= scores.max(axis=1, keepdims=True)  # what a text's logits have in common decides nothing
     scale = max(float(np.median(-scores)) or float(scores.std()), 1e-12) / SHARPNESS  # a few huge logits do not count
@@ -65,11 +64,11 @@ def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64])
     return np.asarray(best)
 
 
-def _threshold(difference: NDArray[np.float64], share: float) -> float:
+def _threshold(difference: NDArray[np.float32], share: float) -> float:
     """The value that a share of the differences lies above, halfway between its two neighbours."""
     n = len(difference)
     below = int(np.clip(round((1 - share) * n), 0, n))
     if below == 0 or below == n:
         return float(difference.min() - 1 if below == 0 else difference.max() + 1)
     parted = np.partition(difference, [below - 1, below])
-    return float((parted[below - 1] + parted[below]) / 2)
+    return (float(parted[below - 1]) + float(parted[below])) / 2

@@ -167,7 +167,7 @@ def priors_from_gold(
         stratum = _codes(strata, n_classes + 1, "strata", len(labels))
         N_h, n_h = np.bincount(stratum), np.bincount(stratum[drawn])
         w = (N_h[: len(n_h)] / np.maximum(n_h, 1))[stratum[drawn]]
-    cell = labels[drawn] * n_classes + truth[drawn]
+    cell = labels[drawn].astype(np.int64) * n_classes + truth[drawn]
     mass = np.bincount(cell, w, n_classes**2).reshape(n_classes, n_classes)
     square = np.bincount(labels[drawn], w**2, n_classes)
     estimate = _estimate(mass, square, np.bincount(labels, minlength=n_classes), level, smoothing)
@@ -197,7 +197,9 @@ def priors_from_truth(pseudo_labels: ArrayLike, truth: ArrayLike, n_classes: int
     """
     labels = _codes(pseudo_labels, n_classes, "pseudo-labels")
     true = _codes(truth, n_classes, "true labels", len(labels))
-    count = np.bincount(labels * n_classes + true, minlength=n_classes**2).reshape(n_classes, n_classes)
+    count = np.bincount(labels.astype(np.int64) * n_classes + true, minlength=n_classes**2).reshape(
+        n_classes, n_classes
+    )
     size = count.sum(axis=1)
     return _exact(_rows(count, size), size / len(labels), source="oracle")
 
@@ -385,7 +387,7 @@ def _codes(values: ArrayLike, n_classes: int, what: str, length: int | None = No
         raise InputError(f"{what} must be one whole number for each text, not {codes.dtype} of shape {codes.shape}")
     if codes.min() < lowest or codes.max() >= n_classes:
         raise InputError(f"{what} must lie between {lowest} and {n_classes - 1}, not {codes.min()} and {codes.max()}")
-    return codes.astype(np.int64, copy=False)
+    return codes
 
 
 def _distributions(values: ArrayLike, what: str) -> FloatArray:

@@ -103,7 +103,8 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
             metrics["stopped"] = str(error)
         iterations.append(Iteration(number, labels, scores, priors, metrics))
         store(iterations[-1], classifier)
-        iterations[:-2] = [replace(each, scores=None) for each in iterations[:-2]]  # many texts, many bytes
+        if "stopped" not in metrics:  # else the one before is the result
+            iterations[:-1] = [replace(each, scores=None) for each in iterations[:-1]]  # many texts, many bytes
     return iterations
 
 
@@ -125,8 +126,8 @@ def best_iteration(iterations: list[Iteration]) -> int:
 def held_out(n: int, seed: int) -> NDArray[np.bool_]:
     """The split of the corpus 7:1 into training (False) and validation (True), shape (n,)."""
     mask = np.zeros(n, dtype=bool)
-    mask[np.random.default_rng([seed, 0]).permutation(n)[: int(n * VALIDATION_SHARE)]] = True
-    return mask
+    mask[: int(n * VALIDATION_SHARE)] = True
+    return np.random.default_rng([seed, 0]).permutation(mask)
 
 
 def derived_seed(seed: int, number: int) -> int:

@@ -26,6 +26,8 @@ from silr.risk import UURisk
 TARGET_STEPS = 250
 BATCHES_AN_EPOCH = 25
 
+Rows = NDArray[np.int32] | NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class FrozenConfig:
@@ -36,7 +38,7 @@ class FrozenConfig:
     hidden_units : int, default 0
         Units of the hidden layer (ReLU); 0 is a linear head.
     epochs : int or None, default None
-        None: as many as make about 250 steps. The number of steps is what regularises: a head that is trained long
+        None: as many as make about 250 steps, at least 2. The number of steps is what regularises: a head that is trained long
         enough learns to repeat the annotator, its errors included.
     batch_size : int or None, default None
         Texts a step; None: a 25th of the training texts, at least 256 and at most 4096.
@@ -96,8 +98,8 @@ class FrozenClassifier:
         InputError
             No text is left to train on, or the risk became non-finite.
         """
-        train_rows = np.flatnonzero((pseudo_labels >= 0) & ~validation)
-        validation_rows = np.flatnonzero((pseudo_labels >= 0) & validation)
+        train_rows = _rows_where((pseudo_labels >= 0) & ~validation)
+        validation_rows = _rows_where((pseudo_labels >= 0) & validation)
         if not len(train_rows):
             raise InputError("no labelled text is left to train on")
         self.standardise_ = (self.standardise_ or Standardiser.of(X)).to(self.device)
@@ -116,12 +118,13 @@ class FrozenClassifier:
         X: NDArray[Any],
         pseudo_labels: NDArray[np.int16],
         risk: UURisk,
-        train_rows: NDArray[np.int64],
-        validation_rows: NDArray[np.int64],
+        train_rows: Rows,
+        validation_rows: Rows,
         batch_size: int,
         seed: int,
     ) -> FitHistory:
         features, labels = as_tensor(X), torch.from_numpy(np.ascontiguousarray(pseudo_labels))
+        sets = [train_rows[pseudo_labels[train_rows] == j] for j in range(risk.n_classes)]
         steps_an_epoch = -(-len(train_rows) // batch_size)
         epochs = self.config.epochs or max(2, round(TARGET_STEPS / steps_an_epoch))
         rate, decay = self.config.learning_rate, self.config.weight_decay
@@ -132,7 +135,7 @@ class FrozenClassifier:
         best, best_state = 0, self._state()
         for epoch in range(epochs):
             total = torch.zeros((), device=self.device)
-            for rows in torch.split(torch.from_numpy(_interleaved(train_rows, pseudo_labels, rng)), batch_size):
+            for rows in _batches(sets, steps_an_epoch, rng):
                 loss = risk(self.head_(self.standardise_(features[rows])), labels[rows].to(self.device, torch.int64))
                 loss.backward()
                 optimizer.step()
@@ -156,12 +159,14 @@ class FrozenClassifier:
                 rows = slice(start, start + CHUNK_ROWS)
                 logits = self.head_(self.standardise_(features[rows])).cpu().numpy()
                 scores[rows] = np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
-        return scores + self.offsets_.astype(np.float32)
+        scores += self.offsets_.astype(np.float32)
+        return scores
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Softmax of `decision_scores`, shape (n, K)."""
         scores = self.decision_scores(X)
-        np.exp(scores - scores.max(axis=1, keepdims=True), out=scores)
+        scores -= scores.max(axis=1, keepdims=True)
+        np.exp(scores, out=scores)
         scores /= scores.sum(axis=1, keepdims=True)
         return scores
 
@@ -236,16 +241,16 @@ def _threads_for(numbers_a_batch: int) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _interleaved(
-    rows: NDArray[np.int64], pseudo_labels: NDArray[np.int16], rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """The rows in a random order in which every batch holds the sets in the corpus's shares.
+def _rows_where(mask: NDArray[np.bool_]) -> Rows:
+    return np.flatnonzero(mask).astype(np.int32 if len(mask) < 2**31 else np.int64)  # type: ignore[return-value]
 
-    Each set is shuffled and spread evenly over the epoch, so that a set of a few per cent is in every batch.
-    """
-    position = np.empty(len(rows), dtype=np.float32)
-    labels = pseudo_labels[rows]
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        position[rng.permutation(members)] = (np.arange(len(members)) + rng.random()) / len(members)
-    return rows[np.argsort(position)]
+
+def _batches(sets: list[Rows], steps: int, rng: np.random.Generator) -> Iterator[Tensor]:
+    """Shuffle each set and spread it evenly over the batches, so that a set of a few per cent is in every one."""
+    bounds = []
+    for rows in sets:
+        rng.shuffle(rows)
+        bounds.append(np.floor(np.linspace(0, len(rows), steps + 1) + rng.random()).astype(int))
+    for step in range(steps):
+        parts = [rows[at[step] : at[step + 1]] for rows, at in zip(sets, bounds, strict=True)]
+        yield torch.from_numpy(np.concatenate(parts))
