@@ -38,8 +38,8 @@ class FrozenConfig:
     hidden_units : int, default 0
         Units of the hidden layer (ReLU); 0 is a linear head.
     epochs : int or None, default None
-        None: as many as make about 250 steps, at least 2. The number of steps is what regularises: a head that is trained long
-        enough learns to repeat the annotator, its errors included.
+        None: as many as make about 250 steps, at least 2. The number of steps is what regularises: a head that is
+        trained long enough learns to repeat the annotator, its errors included.
     batch_size : int or None, default None
         Texts a step; None: a 25th of the training texts, at least 256 and at most 4096.
     learning_rate : float, default 1e-3
@@ -98,16 +98,17 @@ class FrozenClassifier:
         InputError
             No text is left to train on, or the risk became non-finite.
         """
-        train_rows = _rows_where((pseudo_labels >= 0) & ~validation)
+        sets = [_rows_where((pseudo_labels == j) & ~validation) for j in range(risk.n_classes)]
         validation_rows = _rows_where((pseudo_labels >= 0) & validation)
-        if not len(train_rows):
+        n_train = sum(map(len, sets))
+        if not n_train:
             raise InputError("no labelled text is left to train on")
         self.standardise_ = (self.standardise_ or Standardiser.of(X)).to(self.device)
         self.head_ = self._new_head(X.shape[1], risk.n_classes, random_state)
         risk = risk.to(self.device)
-        batch_size = self.config.batch_size or int(np.clip(-(-len(train_rows) // BATCHES_AN_EPOCH), 256, 4096))
+        batch_size = self.config.batch_size or int(np.clip(-(-n_train // BATCHES_AN_EPOCH), 256, 4096))
         with _threads_for(batch_size * X.shape[1]):
-            history = self._train(X, pseudo_labels, risk, train_rows, validation_rows, batch_size, random_state)
+            history = self._train(X, pseudo_labels, risk, sets, validation_rows, batch_size, random_state)
         self.offsets_ = np.zeros(risk.n_classes)
         if self.config.match_prior:
             self.offsets_ = prior_offsets(self.decision_scores(X), risk.class_prior.double().cpu().numpy())
@@ -118,14 +119,13 @@ class FrozenClassifier:
         X: NDArray[Any],
         pseudo_labels: NDArray[np.int16],
         risk: UURisk,
-        train_rows: Rows,
+        sets: list[Rows],
         validation_rows: Rows,
         batch_size: int,
         seed: int,
     ) -> FitHistory:
         features, labels = as_tensor(X), torch.from_numpy(np.ascontiguousarray(pseudo_labels))
-        sets = [train_rows[pseudo_labels[train_rows] == j] for j in range(risk.n_classes)]
-        steps_an_epoch = -(-len(train_rows) // batch_size)
+        steps_an_epoch = -(-sum(map(len, sets)) // batch_size)
         epochs = self.config.epochs or max(2, round(TARGET_STEPS / steps_an_epoch))
         rate, decay = self.config.learning_rate, self.config.weight_decay
         optimizer = AdamW(self.head_.parameters(), rate, decay, epochs * steps_an_epoch)
