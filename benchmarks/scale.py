@@ -3,8 +3,8 @@
     python benchmarks/scale.py [--rows 250000 500000 1000000]
 
 Features are synthetic float32 (two Gaussian classes), memory-mapped from disk; the labels are biased, 100 are gold.
-Prints seconds, seconds a million rows, and peak resident memory over the size of the features; writes
-results/scale.json.
+Labels and truth take a byte a text. Prints seconds, seconds a million rows, and peak resident memory over the size of
+the features; writes results/scale.json.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ def make_table(folder: Path, rows: int, width: int) -> None:
         noise = rng.standard_normal((len(truth[part]), width), dtype=np.float32)
         features[part] = noise + np.outer(truth[part] - 0.5, direction)
     features.flush()
-    np.save(folder / "labels.npy", np.where(rng.random(rows) < np.where(truth == 1, 0.95, 0.7), 1, 0))
-    np.save(folder / "truth.npy", truth)
+    labels = rng.random(rows) < np.where(truth == 1, 0.95, 0.7)
+    np.save(folder / "labels.npy", labels.astype(np.uint8))
+    np.save(folder / "truth.npy", truth.astype(np.uint8))
 
 
 def fit(folder: Path) -> None:

@@ -249,7 +249,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     matrix = features_of_run(self.features_, texts, run.folder / "features")
                 iterations = refine(matrix, codes, loop, done, store)
             self.classifier_ = FrozenClassifier.load(run.iteration_folder(best_iteration(iterations)), self.device)
-        self._set_results(iterations)
+        self._set_results(iterations, matrix)
         self.n_features_in_ = matrix.shape[1]
         return self
 
@@ -298,7 +298,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         record = opened.manifest["identity"]["features"]
         if record["kind"] != "given":
             refiner.features_ = load_saved(record, opened.folder / "features")
-        refiner._set_results(iterations)
+        refiner._set_results(iterations, np.empty((0, 0)))
         refiner.n_features_in_ = len(refiner.classifier_.standardise_.mean)
         return refiner
 
@@ -334,11 +334,11 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             values[name] = None if values[name] is None else np.asarray(values[name], dtype=np.float64).tolist()
         return values
 
-    def _set_results(self, iterations: list[Iteration]) -> None:
+    def _set_results(self, iterations: list[Iteration], matrix: NDArray[Any]) -> None:
         self.best_iteration_ = best_iteration(iterations)
         best = iterations[self.best_iteration_]
         self.labels_ = self.classes_[best.labels]
-        self.scores_ = best.scores
+        self.scores_ = self.classifier_.predict_proba(matrix) if best.scores is None else best.scores
         self.priors_ = best.priors
         self.theta_ = None if best.priors is None else best.priors.theta
         self.class_prior_ = None if best.priors is None else best.priors.class_prior

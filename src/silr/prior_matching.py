@@ -65,10 +65,10 @@ def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64])
 
 
 def _threshold(difference: NDArray[np.float32], share: float) -> float:
-    """The value that a share of the differences lies above, halfway between its two neighbours."""
+    """The value that a share of the differences lies above, halfway between its two neighbours; reorders them."""
     n = len(difference)
     below = int(np.clip(round((1 - share) * n), 0, n))
     if below == 0 or below == n:
         return float(difference.min() - 1 if below == 0 else difference.max() + 1)
-    parted = np.partition(difference, [below - 1, below])
-    return (float(parted[below - 1]) + float(parted[below])) / 2
+    difference.partition([below - 1, below])
+    return (float(difference[below - 1]) + float(difference[below])) / 2

@@ -68,8 +68,9 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
     Returns
     -------
     list of Iteration
-        From 0, the annotator's labels. Fewer than ``loop.iterations + 1`` if the labels lost their signal on the way
-        (the last one's ``metrics["stopped"]`` says why) or nothing is known about the later ones.
+        From 0, the annotator's labels; the last one has its scores. Fewer than ``loop.iterations + 1`` if the labels
+        lost their signal on the way (the last one's ``metrics["stopped"]`` says why) or nothing is known about the
+        later ones.
 
     Raises
     ------
@@ -89,11 +90,12 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
         before, number = iterations[-1], len(iterations)
         if before.priors is None:
             break
+        iterations = [replace(each, scores=None) for each in iterations]  # many texts, many bytes
         classifier = loop.new_classifier()
         risk = loop.new_risk(before.priors)
         history = classifier.fit(X, before.labels, risk, validation, derived_seed(loop.seed, number))
         scores = classifier.predict_proba(X)
-        labels = scores.argmax(axis=1).astype(np.int16)
+        labels = np.concatenate([part.argmax(axis=1).astype(np.int16) for part in np.array_split(scores, 16)])
         priors = loop.estimate(labels, number)
         metrics = {"fit": history.to_dict(), "changed": int((labels != before.labels).sum()), **_score(loop, labels)}
         try:
@@ -103,8 +105,6 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
             metrics["stopped"] = str(error)
         iterations.append(Iteration(number, labels, scores, priors, metrics))
         store(iterations[-1], classifier)
-        if "stopped" not in metrics:  # else the one before is the result
-            iterations[:-1] = [replace(each, scores=None) for each in iterations[:-1]]  # many texts, many bytes
     return iterations
 
 

@@ -28,7 +28,7 @@ def one_thread() -> Iterator[None]:
 
 
 def standardised(X: NDArray[Any]) -> NDArray[np.float32]:
-    return Standardiser.of(X)(as_tensor(X)).numpy()
+    return Standardiser.of(X)(as_tensor(X), slice(None)).numpy()
 
 
 def expected(X: NDArray[Any]) -> NDArray[np.float64]:
@@ -74,10 +74,10 @@ def test_a_constant_feature_becomes_zero(constant: float, dtype: type) -> None:
     X[:, 1] = np.random.default_rng(0).normal(size=len(X))
     standardise = Standardiser.of(X)
     assert standardise.scale[0] == 1
-    assert (standardise(as_tensor(X))[:, 0] == 0).all()
+    assert (standardise(as_tensor(X), slice(None))[:, 0] == 0).all()
     new = X[:1].copy()
     new[0, 0] += 32
-    later = standardise(as_tensor(new))  # a new value is shifted, not blown up
+    later = standardise(as_tensor(new), slice(None))  # a new value is shifted, not blown up
     assert float(later[0, 0]) == float(np.float32(new[0, 0]) - np.float32(X[0, 0])) > 0
 
 
@@ -94,7 +94,7 @@ def test_new_rows_are_shifted_by_the_moments_of_the_old() -> None:
     rng = np.random.default_rng(1)
     old, new = rng.normal(loc=3, scale=2, size=(500, 3)), rng.normal(size=(7, 3))
     scaler = StandardScaler().fit(old)
-    assert Standardiser.of(old)(as_tensor(new)).numpy() == pytest.approx(scaler.transform(new), abs=1e-4)
+    assert Standardiser.of(old)(as_tensor(new), slice(None)).numpy() == pytest.approx(scaler.transform(new), abs=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -137,6 +137,6 @@ def test_views_of_every_kind(view: str) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_same_on_a_gpu() -> None:
     X = np.random.default_rng(5).normal(size=(100, 3)).astype(np.float32)
-    moved = Standardiser.of(X).to(torch.device("cuda"))(as_tensor(X))
+    moved = Standardiser.of(X).to(torch.device("cuda"))(as_tensor(X), slice(None))
     assert moved.device.type == "cuda"
     assert moved.cpu().numpy() == pytest.approx(standardised(X), abs=1e-6)

@@ -136,7 +136,7 @@ class FrozenClassifier:
         for epoch in range(epochs):
             total = torch.zeros((), device=self.device)
             for rows in _batches(sets, steps_an_epoch, rng):
-                loss = risk(self.head_(self.standardise_(features[rows])), labels[rows].to(self.device, torch.int64))
+                loss = risk(self.head_(self.standardise_(features, rows)), labels[rows].to(self.device, torch.int64))
                 loss.backward()
                 optimizer.step()
                 total += loss.detach()
@@ -157,7 +157,7 @@ class FrozenClassifier:
         with torch.inference_mode():
             for start in range(0, len(features), CHUNK_ROWS):
                 rows = slice(start, start + CHUNK_ROWS)
-                logits = self.head_(self.standardise_(features[rows])).cpu().numpy()
+                logits = self.head_(self.standardise_(features, rows)).cpu().numpy()
                 scores[rows] = np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
         scores += self.offsets_.astype(np.float32)
         return scores
@@ -220,7 +220,7 @@ class FrozenClassifier:
         sums, sizes = torch.zeros_like(risk.weights), torch.zeros_like(risk.weights[0])
         with torch.inference_mode():
             for part in torch.split(rows, CHUNK_ROWS):
-                logits = self.head_(self.standardise_(features[part]))
+                logits = self.head_(self.standardise_(features, part))
                 part_sums, part_sizes = risk.set_sums(logits, labels[part].to(self.device, torch.int64))
                 sums, sizes = sums + part_sums, sizes + part_sizes
             return float(risk.from_sums(sums, sizes))

@@ -45,9 +45,11 @@ class Standardiser:
         constant = variance <= 1e-12 * (shift + mean) ** 2  # relative: the scale of a feature is arbitrary
         return cls((shift + mean).float(), torch.where(constant, 1.0, variance.rsqrt()).float())
 
-    def __call__(self, batch: Tensor) -> Tensor:
-        """Standardised copy of a batch, float32, shape (b, d), on the moments' device."""
-        return (batch.to(self.mean.device, torch.float32) - self.mean).mul_(self.scale)
+    def __call__(self, features: Tensor, rows: Tensor | slice) -> Tensor:
+        """Standardised copy of some rows, float32, shape (b, d), on the moments' device."""
+        view = isinstance(rows, slice)  # else it is a copy already
+        batch = features[rows].to(self.mean.device, torch.float32, copy=view)
+        return batch.sub_(self.mean).mul_(self.scale)
 
     def to(self, device: torch.device) -> Standardiser:
         """The same on another device."""
