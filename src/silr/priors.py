@@ -250,7 +250,8 @@ def check_signal(priors: Priors, class_names: Sequence[str] | None = None) -> No
     """Refuse priors with which no refinement is possible.
 
     Every two sets must differ, and in the right direction: `signal_interval` of each pair lies above 0, for two classes
-    that of theta - theta'. So labels without signal pass in about (1 - level) / 2 of all draws of gold.
+    that of theta - theta'. So labels without signal pass in at most about (1 - level) / 2 of all draws of gold, and
+    labels with a weak one are refused in some.
 
     Parameters
     ----------
