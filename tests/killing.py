@@ -36,11 +36,18 @@ class Outcome:
     wrong: list[str] = field(default_factory=list)
 
 
+def listen_to_ctrl_c() -> None:
+    """A process that a shell starts with `&` ignores SIGINT, and so do its children: not this one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(table: Path, run: Path, options: list[str]) -> subprocess.Popen[str]:
     """Start refining, and wait for its first line: it has read the table."""
     command = [sys.executable, "-m", "silr", "refine", str(table), "-o", str(run), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=listen_to_ctrl_c
+    )
     process.stdout.readline()
     return process
 

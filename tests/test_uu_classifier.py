@@ -56,7 +56,7 @@ def test_learns_the_truth_from_biased_labels(n_classes: int, hidden_units: int) 
 
 
 def test_default_settings_learn_too() -> None:
-    X, truth, labels, theta = biased()
+    X, truth, labels, theta = biased(1500)
     assert UUClassifier(theta, random_state=0).fit(X, labels).score(X, truth) > 0.95
 
 
@@ -168,14 +168,14 @@ def test_settings_are_kept_and_cloned() -> None:
         {"hidden_units": 3},
         {"epochs": 4},
         {"batch_size": 50},
-        {"learning_rate": 0.1},
+        {"learning_rate": 0.02},
         {"weight_decay": 2.0},
     ],
     ids=lambda setting: " ".join(setting),
 )
 def test_every_setting_has_a_say(setting: dict[str, Any]) -> None:
     X, _, labels, _ = biased(300)
-    usual = {"theta": [[0.7, 0.3], [0.5, 0.5]], "correction": "leaky", "epochs": 12, "learning_rate": 0.05}
+    usual = {"theta": [[0.7, 0.3], [0.5, 0.5]], "correction": "leaky", "epochs": 12, "learning_rate": 0.1}
     one = a_classifier(**usual).fit(X, labels)
     other = a_classifier(**usual | setting).fit(X, labels)
     assert np.abs(one.predict_proba(X) - other.predict_proba(X)).max() > 1e-3

@@ -90,6 +90,7 @@ def test_progress_goes_to_stderr_in_plain_lines_or_nowhere(annotator, source, tm
 def annotate(source, output, model, log, file_limit=None):
     """Annotate in a process of its own, its stderr in a file."""
     sys.stderr = log.open("w", buffering=1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has its children ignore it
     if file_limit:  # stands for a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     torch.set_num_threads(1)
