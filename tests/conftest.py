@@ -6,9 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from hypothesis import settings
 
 from command_line import Commands
 from synthetic import Corpus, make_corpus
+
+# The same examples at every run, so that a change is judged by what it changed; `--hypothesis-profile default` explores.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
 
