@@ -11,7 +11,7 @@ from hypothesis import settings
 from command_line import Commands
 from synthetic import Corpus, make_corpus
 
-# The same examples at every run, so that a change is judged by what it changed; `--hypothesis-profile default` explores.
+# The same examples at every run: a change is judged by what it changed. `--hypothesis-profile default` explores.
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
 
