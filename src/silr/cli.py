@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from silr import __version__
+from silr.cli_annotate import annotate
+from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,14 +31,6 @@ app = typer.Typer(
 
 INTERRUPTED = 130
 _UsageError: Any = typer.BadParameter.__base__  # typer's own or click's, as its version has it
-
-Table = Annotated[Path, typer.Argument(help="csv, tsv, jsonl or parquet, gzip or not.", show_default=False)]
-TextColumn = Annotated[str, typer.Option(help="Column with the texts.")]
-Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda, ...; by default the GPU if there is one.", show_default=False)
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def main() -> None:
@@ -69,88 +63,7 @@ def _silr(
         raise typer.Exit
 
 
-@app.command()
-def annotate(
-    table: Table,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the labelled table goes.", show_default=False)],
-    classes: Annotated[list[str], typer.Option(help="The classes: --classes negative positive.", show_default=False)],
-    model: Annotated[
-        str, typer.Option(help="Hub name, model folder or .gguf file of a causal LLM.", show_default=True)
-    ] = "HuggingFaceTB/SmolLM2-135M-Instruct",
-    question: Annotated[
-        str | None, typer.Option(help='Such as "Is this review positive or negative?".', show_default=False)
-    ] = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option(help="The whole prompt, with {text}, and {question} or {classes} if wanted.", show_default=False),
-    ] = None,
-    opening: Annotated[
-        str | None, typer.Option(help="How the answer begins; default: the question restated.", show_default=False)
-    ] = None,
-    class_word: Annotated[
-        list[str] | None,
-        typer.Option(help="What the LLM answers for a class, if not its name: CLASS=WORD.", show_default=False),
-    ] = None,
-    calibrate: Annotated[
-        str | None,
-        typer.Option(help="contextual: divide by the scores of texts without content.", show_default=False),
-    ] = None,
-    text_column: TextColumn = "text",
-    features: Annotated[bool, typer.Option(help="Also write the hidden states of the same pass.")] = True,
-    dtype: Annotated[
-        str | None,
-        typer.Option(help="float32, bfloat16 or float16; default: what is fast here.", show_default=False),
-    ] = None,
-    device: Device = None,
-    trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
-    """Let an LLM on this machine label every text.
-
-    Adds llm_label and llm_score_CLASS (log-probabilities), and writes OUTPUT's .features.npy beside it. A killed
-    annotation goes on where it stopped: run the same command again.
-
-    silr annotate reviews.csv -o labelled.csv --question "Is this review positive or negative?" --classes negative
-    positive
-    """
-    from silr.corpus import features_path, read_table
-    from silr.corpus import text_column as read_texts
-
-    read_texts(read_table(table), text_column, table)  # a wrong table is said before a model is loaded
-    features_path(output)
-    if not output.parent.is_dir():
-        raise InputError(f"the folder {output.parent} does not exist")
-    from silr.annotators.local import LocalAnnotator
-    from silr.annotators.prompts import TEMPLATE
-    from silr.annotators.table import annotate_file
-
-    words = _pairs(class_word or [], "--class-word")
-    annotator = LocalAnnotator(
-        model,
-        classes,
-        question=question,
-        prompt=TEMPLATE if prompt is None else prompt,
-        opening=opening,
-        class_words=words or None,
-        calibrate=calibrate,
-        device=device,
-        dtype=dtype,
-        trust_remote_code=trust_remote_code,
-    )
-    done = annotate_file(
-        table, output, annotator, text_column=text_column, save_features=features, quiet=quiet or as_json
-    )
-    if as_json:
-        values = {"output": str(done.output), "features": done.features and str(done.features), "labels": done.labels}
-        print(json.dumps({**values, **done.texts._asdict(), "cut": done.n_cut, "seconds": round(done.seconds, 2)}))
-    elif not quiet:
-        print(f"{done.texts}")
-        if done.n_cut:
-            print(f"{done.n_cut:,} texts are longer than the model reads and were cut")
-        total = max(1, sum(done.labels.values()))
-        print("labels: " + ", ".join(f"{name} {n:,} ({n / total:.0%})" for name, n in done.labels.items()))
-        print(f"written: {done.output}" + (f" and {done.features}" if done.features else ""))
+app.command()(annotate)
 
 
 @app.command()
@@ -299,12 +212,6 @@ def _spread(arguments: list[str]) -> list[str]:
             first = False
         spread.append(argument)
     return spread
-
-
-def _pairs(values: list[str], option: str) -> dict[str, str]:
-    if strange := [value for value in values if "=" not in value]:
-        raise InputError(f"{option} must look like CLASS=WORD, got {strange[0]!r}")
-    return dict(value.split("=", 1) for value in values)
 
 
 def _row(value: str | None, option: str) -> list[float] | None:

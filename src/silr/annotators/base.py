@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+Scored = tuple[int, NDArray[np.float32], NDArray[np.float16]]
+"""Number of a batch, and scores (n, K) and features (n, n_features) of its texts."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Annotation:
     Attributes
     ----------
     scores : float32 array of shape (n, K)
-        Log-probabilities of the classes; each row's exponentials sum to one.
+        Log-probabilities of the classes; each row's exponentials sum to one. NaN where a text got no label.
     features : float16 array of shape (n, n_features)
         Hidden states at the answering position; no columns where the annotator has none.
     n_cut : int
@@ -62,8 +65,8 @@ class Annotator(Protocol):
     def plan(self, texts: Sequence[str]) -> Plan:
         """Split the texts into batches."""
 
-    def score_batch(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
-        """Return scores (n, K) and features (n, n_features) of the texts of one batch of a plan."""
+    def score_batches(self, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
+        """Score the texts of batches of a plan, in any order; a batch that gets no label is left out."""
 
     def describe(self) -> dict[str, Any]:
         """Return all that is needed to build the same annotator again, ready for JSON."""
@@ -90,8 +93,9 @@ def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
     """
     unique, where = distinct(texts)
     plan = annotator.plan(unique)
-    scores = np.empty((len(unique), len(annotator.classes)), np.float32)
-    features = np.empty((len(unique), annotator.n_features), np.float16)
-    for rows in plan.batches:
-        scores[rows], features[rows] = annotator.score_batch([unique[row] for row in rows])
+    scores = np.full((len(unique), len(annotator.classes)), np.nan, np.float32)
+    features = np.full((len(unique), annotator.n_features), np.nan, np.float16)
+    batches = [[unique[row] for row in rows] for rows in plan.batches]
+    for number, batch_scores, batch_features in annotator.score_batches(batches):
+        scores[plan.batches[number]], features[plan.batches[number]] = batch_scores, batch_features
     return Annotation(scores[where], features[where], int(plan.cut[where].sum()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators import models
-from silr.annotators.base import Annotation, Plan, annotate_texts
+from silr.annotators.base import Annotation, Plan, Scored, annotate_texts
 from silr.annotators.encoding import PromptEncoder
 from silr.annotators.prompts import TEMPLATE, Prompt
 from silr.errors import InputError
@@ -51,6 +51,8 @@ class LocalAnnotator:
         How the model's answer begins; by default the question restated ("This review is"), if it can be.
     class_words : mapping of str to str, default None
         The answer that stands for a class, by default its name.
+    examples : sequence of (text, class name), default ()
+        Labelled examples to put into the prompt (few-shot).
     calibrate : {None, "contextual"}, default None
         "contextual" divides the class probabilities by those that the model gives to texts without content ("N/A",
         "[MASK]" and the empty text, averaged), then normalises: contextual calibration, Zhao et al., "Calibrate Before
@@ -87,13 +89,14 @@ class LocalAnnotator:
         prompt: str = TEMPLATE,
         opening: str | None = None,
         class_words: Mapping[str, str] | None = None,
+        examples: Sequence[tuple[str, str]] = (),
         calibrate: str | None = None,
         token_budget: int | None = None,
         device: str | None = None,
         dtype: str | None = None,
         trust_remote_code: bool = False,
     ) -> None:
-        self._prompt = Prompt(classes, question, prompt, opening, class_words)
+        self._prompt = Prompt(classes, question, prompt, opening, class_words, examples)
         self.classes = tuple(self._prompt.classes)
         if calibrate not in (None, "contextual"):
             raise InputError(f"calibrate is {calibrate!r}; it must be None or 'contextual'")
@@ -131,10 +134,13 @@ class LocalAnnotator:
         InputError
             The description is not a local annotator's, or the model is gone or has other weights now.
         """
-        names = ("classes", "question", "prompt", "opening", "class_words", "calibrate", "dtype", "trust_remote_code")
+        names = ["classes", "question", "prompt", "opening", "class_words", "calibrate", "dtype"]
+        names += ["trust_remote_code"]
         if description.get("kind") != "local" or not {"model", "weights", *names} <= set(description):
             raise InputError("this is not the description of a local annotator")
-        annotator = cls(description["model"], device=device, **{name: description[name] for name in names})
+        options = {name: description[name] for name in names}
+        options["examples"] = [tuple(example) for example in description.get("examples", ())]
+        annotator = cls(description["model"], device=device, **options)
         if annotator.describe()["weights"] != description["weights"]:
             raise InputError(f"the model {description['model']} has changed since it annotated; annotate again")
         return annotator
@@ -166,6 +172,11 @@ class LocalAnnotator:
             batches.append(batch)
             order = order[len(batch) :]
         return Plan(batches, [int(own[batch].sum()) for batch in batches], cut)
+
+    def score_batches(self, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
+        """Read batches of a plan in order; see `score_batch`."""
+        for number, texts in enumerate(batches):
+            yield number, *self.score_batch(texts)
 
     def score_batch(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
         """Read the texts of one batch of a plan.
@@ -214,6 +225,7 @@ class LocalAnnotator:
             "prompt": self._prompt.template,
             "opening": self._prompt.answer_opening(),
             "class_words": dict(zip(self.classes, self._prompt.words, strict=True)),
+            "examples": [list(example) for example in self._prompt.examples],
             "calibrate": self._calibrate,
             "token_budget": self._budget,
             "dtype": self._dtype,

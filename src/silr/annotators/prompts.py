@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from silr.errors import InputError
 
-TEMPLATE = "{question} Answer with one word.\n\nText: {text}"
+TEMPLATE = "{question} Answer with one word.\n\n{examples}Text: {text}"
 OPENING = "The answer is"  # where the question cannot be restated
 
-_PLACE = re.compile(r"\{(question|classes|text)\}")
+_PLACE = re.compile(r"\{(question|classes|examples|text)\}")
 _LINK = r"((?:\s+(?:a|an|the|about|for|from|in|of|on|more))*)"  # belongs to the answer, not to what is asked about
 
 
@@ -26,14 +26,16 @@ class Prompt:
     question : str, default None
         Asked about every text; by default "Is this text A, B or C?".
     template : str
-        The user's message, with `{text}` exactly once; `{question}` and `{classes}` ("A, B or C") where wanted. Other
-        braces stand for themselves, also in the question and in the texts.
+        The user's message, with `{text}` exactly once; `{question}`, `{classes}` ("A, B or C") and `{examples}` where
+        wanted. Other braces stand for themselves, also in the question and in the texts.
     opening : str, default None
         How the model's answer begins; the class word follows it, after one space unless the opening brings its own
         white space. "" lets the class word begin the answer. By default the question is restated: "Is this review
         positive or negative?" gives "This review is"; where that cannot be done, "The answer is".
     class_words : mapping of str to str, default None
         The answer that stands for a class; a class that is not named answers with its own name.
+    examples : sequence of (text, class name), default ()
+        Labelled examples (few-shot), shown where the template says `{examples}`.
 
     Attributes
     ----------
@@ -44,7 +46,7 @@ class Prompt:
     ------
     InputError
         Fewer than two classes, an empty or repeated name or answer, an unknown class in `class_words`, no or more than
-        one `{text}`, or a question that the template never asks.
+        one `{text}`, a question that the template never asks, or examples that it never shows or of no class.
     """
 
     classes: Sequence[str]
@@ -52,6 +54,7 @@ class Prompt:
     template: str = TEMPLATE
     opening: str | None = None
     class_words: Mapping[str, str] | None = None
+    examples: Sequence[tuple[str, str]] = ()
     words: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +77,10 @@ class Prompt:
             raise InputError(f"the prompt must contain {{text}} exactly once, not {places.count('text')} times")
         if self.question is not None and "question" not in places:
             raise InputError("the prompt has no {question}, so the question would never be asked; drop one of the two")
+        if self.examples and "examples" not in places:
+            raise InputError("the prompt has no {examples}, so the examples would never be shown")
+        if strange := [label for _, label in self.examples if label not in classes]:
+            raise InputError(f"an example is labelled {strange[0]!r}, none of the classes {', '.join(classes)}")
         object.__setattr__(self, "classes", classes)
         object.__setattr__(self, "words", words)
 
@@ -101,9 +108,21 @@ class Prompt:
         return self.question if self.question is not None else f"Is this text {self._choice()}?"
 
     def _choice(self) -> str:
-        *first, last = self.words
+        shown = [
+            word if word == name or len(word) > 1 else f"{word} ({name})"  # a letter alone says nothing
+            for word, name in zip(self.words, self.classes, strict=True)
+        ]
+        *first, last = shown
         return f"{', '.join(first)} or {last}"
 
     def _fill(self, part: str) -> str:
-        filled = {"classes": self._choice(), "question": self._asked()}
+        filled = {"classes": self._choice(), "question": self._asked(), "examples": self._examples()}
         return _PLACE.sub(lambda place: filled[place[1]], part)
+
+    def _examples(self) -> str:
+        word = dict(zip(self.classes, self.words, strict=True))
+        return "".join(f"Text: {text}\n{self.example_answer(word[label])}\n\n" for text, label in self.examples)
+
+    def example_answer(self, word: str) -> str:
+        """Return a whole answer, as an example shows it."""
+        return self.answer_opening().rstrip() + self.separator() + word

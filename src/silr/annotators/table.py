@@ -45,6 +45,8 @@ class AnnotationSummary:
         Distinct texts that an earlier, interrupted session had annotated.
     labels : dict of str to int
         Rows a class.
+    n_missing : int
+        Rows without label, because the answer named no class, none came, or the budget was spent.
     seconds : float
         Of this session, the model's loading not counted.
     output, annotator : Path
@@ -57,6 +59,7 @@ class AnnotationSummary:
     n_cut: int
     n_resumed: int
     labels: dict[str, int]
+    n_missing: int
     seconds: float
     output: Path
     annotator: Path
@@ -110,12 +113,14 @@ def annotate_file(
         record, scores = _in_order(journal, where)
         if n_features:
             journal.write_features(features, record)
-        best = scores.argmax(axis=1)
+        labelled = ~np.isnan(scores[:, 0])
+        best = np.where(labelled, scores.argmax(axis=1), -1)
         summary = AnnotationSummary(
             text_counts(texts),
             int(plan.cut[where].sum()),
             n_resumed,
             {name: int((best == column).sum()) for column, name in enumerate(annotator.classes)},
+            int((~labelled).sum()),
             time.monotonic() - began,
             output,
             annotator_path(output),
@@ -149,8 +154,8 @@ def _annotate(annotator: Annotator, texts: list[str], plan: Plan, journal: Journ
     n_tokens = sum(plan.tokens)
     done_tokens = n_tokens - sum(tokens for _, tokens in left)
     with annotation_progress(len(texts), n_tokens, len(known), done_tokens, quiet) as advance:
-        for batch, tokens in left:
-            scores, features = annotator.score_batch([texts[row] for row in batch])
+        for number, scores, features in annotator.score_batches([[texts[row] for row in batch] for batch, _ in left]):
+            batch, tokens = left[number]
             new = missing[batch]
             journal.append(batch[new], scores[new], features[new])
             advance(int(new.sum()), tokens)
@@ -160,8 +165,9 @@ def _annotate(annotator: Annotator, texts: list[str], plan: Plan, journal: Journ
 def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return each row's record in the journal and its scores."""
     texts, scores = journal.read()
-    record = np.empty(len(texts), np.int64)
+    record = np.full(where.max() + 1, len(texts))
     record[texts] = np.arange(len(texts))
+    scores = np.vstack([scores, np.full(scores.shape[1], np.nan, np.float32)])  # of texts without label
     return record[where], scores[record[where]]
 
 
@@ -169,7 +175,9 @@ def _with_columns(frame: pd.DataFrame, classes: tuple[str, ...], scores: NDArray
     """Return the table with labels and scores, without those of an earlier annotation."""
     old = [name for name in frame.columns if name == LABEL or str(name).startswith(SCORE_PREFIX)]
     frame = frame.drop(columns=old)
-    frame[LABEL] = np.array(classes, dtype=object)[scores.argmax(axis=1)]
+    labels = np.array(classes, dtype=object)[scores.argmax(axis=1)]
+    labels[np.isnan(scores[:, 0])] = None
+    frame[LABEL] = labels
     for column, name in enumerate(classes):
         frame[SCORE_PREFIX + name] = scores[:, column].astype(str).astype(np.float64)  # float32's digits, no more
     return frame
@@ -182,5 +190,6 @@ def _write_description(annotator: Annotator, summary: AnnotationSummary) -> None
         "empty": summary.texts.empty,
         "cut": summary.n_cut,
         "labels": summary.labels,
+        "missing": summary.n_missing,
     }
     write_json(summary.annotator, {**annotator.describe(), "counts": counts})

@@ -1,0 +1,270 @@
+"""One chat request to an OpenAI-compatible server: retried, counted, within a budget, and paid for once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from silr.annotators.answer_cache import AnswerCache
+from silr.errors import InputError
+
+if TYPE_CHECKING:
+    import tenacity
+
+Messages = list[dict[str, str]]
+
+KEY_VARIABLES = ("SILR_API_KEY", "OPENAI_API_KEY")
+TOP_LOGPROBS = 20
+_LONGEST_WAIT = 60.0  # seconds before another attempt, unless the server asks for more
+_LONGEST_ASKED = 600.0
+_DISPENSABLE = ("logprobs", "top_logprobs", "temperature")  # not every server takes them
+
+
+class BudgetSpentError(Exception):
+    """The next request would go beyond the budget."""
+
+
+class NoAnswerError(Exception):
+    """The server gave no usable answer, however often it was asked."""
+
+
+@dataclass
+class Cost:
+    """What was asked of the server in this session.
+
+    Attributes
+    ----------
+    requests : int
+        HTTP requests sent, failed ones and repeated ones included.
+    cached : int
+        Answers that were known already, free of charge.
+    prompt_tokens, completion_tokens : int
+        As the server counts them, of the answers that came.
+    """
+
+    requests: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: its text, and for each of its tokens the likeliest ones as (text, log-probability), if they came."""
+
+    text: str
+    tokens: list[tuple[str, list[tuple[str, float]]]] = field(default_factory=list)
+
+
+class ChatClient:
+    """Asks a chat model over HTTP. Threads may share it.
+
+    Parameters
+    ----------
+    model : str
+        The server's name for it.
+    cache : AnswerCache
+    base_url : str, default None
+        Such as ``http://127.0.0.1:8000/v1``; None: the openai client's default, or ``OPENAI_BASE_URL``.
+    max_answer_tokens : int, default None
+        None: as the server has it.
+    max_requests, max_tokens_total : int, default None
+        Budget of this session. No request is sent once it is reached; requests that are under way are finished.
+    timeout : float, default 120
+        Seconds to wait for an answer.
+    retries : int, default 8
+        Attempts after the first, with growing waits, or as long as the server's Retry-After says.
+
+    Attributes
+    ----------
+    cost : Cost
+
+    Raises
+    ------
+    InputError
+        The openai package is missing.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        cache: AnswerCache,
+        *,
+        base_url: str | None = None,
+        max_answer_tokens: int | None = None,
+        max_requests: int | None = None,
+        max_tokens_total: int | None = None,
+        timeout: float = 120.0,
+        retries: int = 8,
+    ) -> None:
+        try:
+            import openai
+            import tenacity
+        except ImportError as error:
+            raise InputError("the API annotator needs more packages: pip install 'silr[api]'") from error
+        key = next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), None)
+        if key is None and base_url is None and not os.environ.get("OPENAI_BASE_URL"):
+            raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")
+        self.model, self.cost = model, Cost()
+        self._cache, self._max_answer_tokens = cache, max_answer_tokens
+        self._max_requests, self._max_tokens = max_requests, max_tokens_total
+        self._client = openai.OpenAI(api_key=key or "none", base_url=base_url, timeout=timeout, max_retries=0)
+        self._lock = threading.Lock()
+        self._dropped: set[str] = set()
+        self._passing = (
+            openai.APIConnectionError,  # time-outs included
+            openai.InternalServerError,
+            openai.RateLimitError,
+            openai.ConflictError,
+            openai.APIResponseValidationError,
+            _UnusableError,
+        )
+        self._retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(retries + 1),
+            wait=_wait,
+            retry=tenacity.retry_if_exception_type(self._passing),
+            reraise=True,
+        )
+
+    def ask(self, messages: Messages, *, temperature: float = 0.0, sample: int = 0, logprobs: bool = False) -> Reply:
+        """Send a conversation and return the answer, from the cache if it is known.
+
+        Parameters
+        ----------
+        messages : list of dict
+        temperature : float, default 0
+        sample : int, default 0
+            Tells apart answers to the same question at a temperature above 0.
+        logprobs : bool, default False
+            Ask for token log-probabilities; a server that refuses them is not asked for them again.
+
+        Raises
+        ------
+        BudgetSpentError
+            Nothing was sent.
+        NoAnswerError
+            No usable answer after all attempts.
+        InputError
+            The server refuses such requests: wrong key, unknown model, no such address.
+        """
+        question = {
+            "model": self.model,
+            "messages": messages,
+            "temperature": temperature,
+            "sample": sample,
+            "logprobs": logprobs,
+            "max_answer_tokens": self._max_answer_tokens,
+        }
+        known = self._cache.get(question)
+        if known is not None:
+            with self._lock:
+                self.cost.cached += 1
+            return Reply(known["text"], [(text, [tuple(pair) for pair in near]) for text, near in known["tokens"]])
+        reply = self._ask(messages, temperature, logprobs)
+        self._cache.put(question, asdict(reply))
+        return reply
+
+    def _ask(self, messages: Messages, temperature: float, logprobs: bool) -> Reply:
+        import openai
+
+        wanted: dict[str, Any] = {"temperature": temperature}
+        if self._max_answer_tokens is not None:
+            wanted["max_tokens"] = self._max_answer_tokens
+        if logprobs:
+            wanted |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        while True:
+            options = {name: value for name, value in wanted.items() if name not in self._dropped}
+            try:
+                reply: Reply = self._retrying(self._attempt, messages, options)
+                return reply
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                refused = {name for name in _DISPENSABLE if name in options and name in str(error)}
+                if not refused:
+                    raise InputError(f"the server refuses the request: {_reason(error)}") from error
+                if "logprobs" in str(error):
+                    refused |= {"logprobs", "top_logprobs"}
+                with self._lock:
+                    self._dropped |= refused
+            except self._passing as error:
+                raise NoAnswerError(_reason(error)) from error
+            except openai.APIStatusError as error:
+                raise InputError(f"the server refuses the request ({error.status_code}): {_reason(error)}") from error
+
+    def _attempt(self, messages: Messages, options: dict[str, Any]) -> Reply:
+        with self._lock:
+            cost = self.cost
+            if self._max_requests is not None and cost.requests >= self._max_requests:
+                raise BudgetSpentError(f"{self._max_requests:,} requests")
+            if self._max_tokens is not None and cost.tokens >= self._max_tokens:
+                raise BudgetSpentError(f"{self._max_tokens:,} tokens")
+            cost.requests += 1
+        try:
+            create: Any = self._client.chat.completions.create
+            response = create(model=self.model, messages=messages, **options)
+        except ValueError as error:  # the body is no JSON
+            raise _UnusableError(f"a malformed answer: {error}") from error
+        usage = getattr(response, "usage", None)
+        if usage is not None:
+            with self._lock:
+                cost.prompt_tokens += getattr(usage, "prompt_tokens", None) or 0
+                cost.completion_tokens += getattr(usage, "completion_tokens", None) or 0
+        return _reply(response)
+
+
+class _UnusableError(Exception):
+    """The server said that all is well, and sent nothing of use."""
+
+
+def _reply(response: Any) -> Reply:
+    try:
+        choice = response.choices[0]
+        text = choice.message.content
+        if text is None and choice.finish_reason == "length":  # it thought until it had to stop, and would again
+            return Reply("")
+        places = (choice.logprobs.content if choice.logprobs else None) or []
+        tokens = [(place.token, [(near.token, float(near.logprob)) for near in place.top_logprobs]) for place in places]
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise _UnusableError("an answer without a message") from error
+    if not isinstance(text, str) or not text.strip():
+        raise _UnusableError("an empty answer")
+    return Reply(text, tokens)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """Seconds until the next attempt: what the server asks for, else growing and random."""
+    import tenacity
+
+    error = state.outcome.exception() if state.outcome else None
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    asked = _seconds(headers.get("retry-after"))
+    if asked is not None:
+        return min(asked, _LONGEST_ASKED)
+    return float(tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)(state))
+
+
+def _seconds(value: str | None) -> float | None:
+    """Read a Retry-After header: seconds or a date."""
+    if not value:
+        return None
+    import email.utils
+    import time
+
+    try:
+        return max(float(value), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max(email.utils.parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+    except (TypeError, ValueError):
+        return None
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,152 @@
+"""A chat server of the tests' own: it answers by rule, keeps a record of all that it did, and fails on demand."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+FAULTS = ("429", "500", "slow", "cut", "empty", "malformed")
+SLOW_SECONDS = 1.5
+MOST_FAULTS_A_QUESTION = 4
+PROMPT_TOKENS, COMPLETION_TOKENS = 17, 3
+
+
+@dataclass
+class Record:
+    """What the server was asked and did."""
+
+    requests: int = 0
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)  # by text, whole answers only
+    tokens: int = 0
+    keys: set[str] = field(default_factory=set)
+    running: int = 0
+    most_running: int = 0
+
+
+def text_of(body: dict[str, Any]) -> str:
+    """The text that a request is about."""
+    found = re.search(r"<text>\n(.*)\n</text>", body["messages"][0]["content"], re.DOTALL)
+    assert found, body
+    return found[1]
+
+
+@contextmanager
+def chat_server(
+    answer: Callable[[dict[str, Any]], str | dict[str, Any]],
+    fault_share: float = 0.0,
+    faults: tuple[str, ...] = FAULTS,
+    refuse: tuple[str, ...] = (),
+) -> Iterator[tuple[str, Record]]:
+    """Serve on a free port.
+
+    Parameters
+    ----------
+    answer : callable
+        From a request's body to the text of the answer, or to a whole choice.
+    fault_share : float, default 0
+        Share of the requests that get no good answer, and in which ways.
+    refuse : tuple of str
+        Fields that get a 422.
+
+    Yields
+    ------
+    base_url, record
+    """
+    record, lock, rng, failed = Record(), threading.Lock(), random.Random(0), Counter[str]()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            question = json.dumps(body, sort_keys=True)
+            with lock:
+                record.requests += 1
+                record.running += 1
+                record.most_running = max(record.most_running, record.running)
+                record.bodies.append(body)
+                record.keys.add(self.headers["authorization"])
+                fault = rng.choice(faults) if rng.random() < fault_share else ""
+                if failed[question] >= MOST_FAULTS_A_QUESTION:
+                    fault = ""
+                if fault:
+                    failed[question] += 1
+                    record.faults[fault] += 1
+            try:
+                self.respond(body, fault)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # the client waits no longer
+            finally:
+                with lock:
+                    record.running -= 1
+
+        def respond(self, body: dict[str, Any], fault: str) -> None:
+            refused = [name for name in refuse if name in body]
+            if refused:
+                self.send(422, {"error": {"message": f"Unexpected field: {refused[0]}"}})
+            elif fault == "429":
+                self.send(429, {"error": {"message": "slow down"}}, {"retry-after": "0.2"})
+            elif fault == "500":
+                self.send(500, {"error": {"message": "it broke"}})
+            elif fault == "malformed":
+                self.send_bytes(200, b'{"choices": [{"mess')
+            elif fault == "cut":
+                self.send_bytes(200, json.dumps(self.completion(body)).encode()[:40], missing=200)
+                self.close_connection = True
+            elif fault == "empty":
+                with lock:
+                    record.tokens += PROMPT_TOKENS + COMPLETION_TOKENS
+                self.send(200, self.completion(body, ""))
+            else:
+                if fault == "slow":
+                    time.sleep(SLOW_SECONDS)
+                else:
+                    with lock:
+                        record.tokens += PROMPT_TOKENS + COMPLETION_TOKENS
+                        record.answered[text_of(body)] += 1
+                self.send(200, self.completion(body))
+
+        def completion(self, body: dict[str, Any], text: str | None = None) -> dict[str, Any]:
+            said = answer(body) if text is None else text
+            choice = said if isinstance(said, dict) else {"message": {"role": "assistant", "content": said}}
+            usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS}
+            usage["total_tokens"] = PROMPT_TOKENS + COMPLETION_TOKENS
+            whole = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"], "usage": usage}
+            return {**whole, "choices": [{"index": 0, "finish_reason": "stop", **choice}]}
+
+        def send(self, status: int, value: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+            self.send_bytes(status, json.dumps(value).encode(), headers)
+
+        def send_bytes(self, status: int, data: bytes, headers: dict[str, str] | None = None, missing: int = 0) -> None:
+            self.send_response(status)
+            for name, value in {"content-type": "application/json", **(headers or {})}.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(data) + missing))
+            self.end_headers()
+            self.wfile.write(data)
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # else a connection may wait so long for its turn that the client gives up
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1", record
+    finally:
+        server.shutdown()
+        server.server_close()
