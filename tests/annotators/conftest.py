@@ -28,12 +28,14 @@ def smollm(gguf):
 
 
 @pytest.fixture(scope="session")
-def tokenizer(smollm):
-    return AutoTokenizer.from_pretrained(smollm_folder(smollm))
-
-
 def smollm_folder(smollm) -> str:
+    """The GGUF file's model as a folder of its own."""
     return smollm._network.config._name_or_path
+
+
+@pytest.fixture(scope="session")
+def tokenizer(smollm_folder):
+    return AutoTokenizer.from_pretrained(smollm_folder)
 
 
 @pytest.fixture(scope="session")
