@@ -101,18 +101,15 @@ def label(
 
 
 def _open(address: str, browser: bool, quiet: bool, as_json: bool) -> None:
-    """Say where the page is, and open it; a page that nobody opens must be named even if quiet."""
-    opened = False
+    """Say where the page is, even if quiet when nothing opens it; a browser may take its time, or the terminal."""
+    if not (quiet and browser):
+        line = f"label at {address} (Ctrl-C saves and stops)"
+        print(line, file=sys.stderr if quiet or as_json else sys.stdout, flush=True)
     if browser:
+        import threading
         import webbrowser
 
-        opened = webbrowser.open(address)
-    if not (quiet and opened):
-        print(
-            f"label at {address} (Ctrl-C saves and stops)",
-            file=sys.stderr if quiet or as_json else sys.stdout,
-            flush=True,
-        )
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
 def _report(session: Session, imports: list[str], quiet: bool, as_json: bool) -> None:

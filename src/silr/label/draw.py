@@ -2,8 +2,8 @@
 
 The strata are the LLM's labels, each cut into four parts of equal size by how sure the LLM was, if scores are known.
 The labels take turns, so that a rare one gets its share and stopping early still gives an estimate; inside a label its
-parts take turns. All turns are random with a fixed seed, in blocks of two a label: a person who knew that labels alternate
-would know the LLM's answer.
+parts take turns. All turns are random with a fixed seed, in blocks of two a label: a person who knew that labels
+alternate would know the LLM's answer.
 """
 
 from __future__ import annotations

@@ -74,9 +74,9 @@ def import_gold(
         The file cannot be read or has another format.
     """
     by_text: dict[str, list[int]] = {}
-    for row, text in enumerate(texts):
-        by_text.setdefault(_plain(text), []).append(row)
-    by_id = {name: row for row, name in enumerate(ids) if name is not None}
+    for at, text in enumerate(texts):
+        by_text.setdefault(_plain(text), []).append(at)
+    by_id = {name: at for at, name in enumerate(ids) if name is not None}
     by_class = {name.casefold(): number for number, name in enumerate(classes)}
     by_class |= {name: number for number, name in enumerate(classes)}
     gold: dict[int, int] = {}
