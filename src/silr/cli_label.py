@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -87,12 +88,16 @@ def label(
             imports.append(str(found))
             say(f"{path}: {found}")
         if len(session.gold) < number and session.current is not None:
+            for hint in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal is an interruption like Ctrl-C
+                signal.signal(hint, signal.default_int_handler)
             if terminal:
                 from silr.label.terminal import ask
 
                 finished = ask(session)
             else:
                 finished = serve(session, port, lambda address: _open(address, browser, quiet, as_json))
+    except KeyboardInterrupt:
+        finished = False
     finally:
         session.close()
     _report(session, imports, quiet, as_json)

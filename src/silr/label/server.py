@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import signal
 import socket
 from collections.abc import Callable
 from importlib.resources import files
@@ -210,8 +209,6 @@ def serve(session: Session, port: int = 0, ready: Callable[[str], None] = lambda
             ready(f"http://{LOOPBACK}:{port}/{token}/")
             await serving
 
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler)  # a closed terminal is an interruption like Ctrl-C
         try:
             asyncio.run(run())
         except KeyboardInterrupt:
