@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -20,15 +21,16 @@ from silr.corpus import read_table, write_table
 CLASSES = ("negative", "positive")
 
 
-def make_table(path: Path, n: int = 200, texts: list[str] | None = None, **columns: Any) -> Path:
+def make_table(path: Path, n: int = 200, texts: Sequence[str] = (), **columns: Any) -> Path:
     """A table with labels and scores; `texts` come first, and the LLM calls a quarter of all negative."""
     rng = np.random.default_rng(0)
     positive = rng.random(n) < 0.75
+    positive[0] = not positive[1]
     margin = rng.exponential(2, n) * np.where(positive, 1, -1)
     frame = pd.DataFrame(
         {
             "id": [f"t{row}" for row in range(n)],
-            "text": [*(texts or []), *(f"text number {row}" for row in range(len(texts or []), n))],
+            "text": np.array([*texts, *(f"text number {row}" for row in range(len(texts), n))], dtype=object),
             "llm_label": np.where(positive, "positive", "negative"),
             "llm_score_negative": -np.logaddexp(0, margin),
             "llm_score_positive": -np.logaddexp(0, -margin),

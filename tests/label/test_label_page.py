@@ -63,7 +63,8 @@ def open_page(browser):
     yield open_page
     for context in contexts:
         context.close()
-    assert [each for each in wrong if "ERR_CONNECTION_REFUSED" not in each] == []
+    expected = re.compile(r"ERR_CONNECTION_REFUSED|status of 409")  # the server was killed; another page was faster
+    assert [each for each in wrong if not expected.search(each)] == []
 
 
 def shot(page, name):
@@ -175,7 +176,7 @@ def test_without_a_mouse_and_by_screen_reader(tmp_path, open_page):
         page = open_page(labelling)
         assert page.evaluate("document.activeElement.id") == "card"
         names = []
-        for _ in range(6):
+        for _ in range(5):
             page.keyboard.press("Tab")
             names.append(page.evaluate("document.activeElement.innerText || document.activeElement.id"))
             assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"

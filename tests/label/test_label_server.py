@@ -191,12 +191,12 @@ def test_a_full_disk_is_said_and_nothing_counts(tmp_path):
     with Labelling(path) as page:
         page.act("label", label=0)
         size = journal_path(path).stat().st_size
-        subprocess.run(["prlimit", f"--pid={page.process.pid}", f"--fsize={size + 20}"], check=True)
+        subprocess.run(["prlimit", f"--pid={page.process.pid}", f"--fsize={size + 20}:"], check=True)
         state = page.state()
         answer = page.post("label", {"turn": state["turn"], "row": state["row"], "label": 0})
         assert answer.status_code == 422 and "cannot write" in answer.json()["error"]
         assert answer.json()["state"] == state and journal_path(path).stat().st_size == size
-        subprocess.run(["prlimit", f"--pid={page.process.pid}", "--fsize=unlimited"], check=True)
+        subprocess.run(["prlimit", f"--pid={page.process.pid}", "--fsize=unlimited:"], check=True)
         assert page.act("label", label=0)["done"] == 2
         assert page.end(signal.SIGINT)[0] == 130
     assert len(gold_of(path)) == 2

@@ -78,7 +78,7 @@ def make_app(session: Session, token: str, port: int, stop: Callable[[], None]) 
             body = json.loads(await _body(request))
             if not isinstance(body, dict):
                 raise ValueError
-        except ValueError:
+        except (ValueError, RecursionError):
             return JSONResponse({"error": "not a request of this page"}, 400)
         if body.get("turn") != session.turn:
             return JSONResponse({"error": "this page was behind; it now shows the current text"} | _now(session), 409)
