@@ -30,7 +30,7 @@ def make_table(path: Path, n: int = 200, texts: Sequence[str] = (), **columns: A
     frame = pd.DataFrame(
         {
             "id": [f"t{row}" for row in range(n)],
-            "text": np.array([*texts, *(f"text number {row}" for row in range(len(texts), n))], dtype=object),
+            "text": pd.Series([*texts, *(f"text number {row}" for row in range(len(texts), n))], dtype=object),
             "llm_label": np.where(positive, "positive", "negative"),
             "llm_score_negative": -np.logaddexp(0, margin),
             "llm_score_positive": -np.logaddexp(0, -margin),

@@ -91,8 +91,9 @@ def test_twenty_texts_by_keys_with_undo_skip_reload_kill_and_resume(tmp_path, op
             page.keyboard.press(str(1 + number % 2))
             labelled(page, number + 1, 20)
         assert len(asked) == 12
-        assert re.fullmatch(r"± \d+(\.\d)? points \(about ± \d+ at 20\)", page.locator("#precision").inner_text())
-        assert page.locator("#left").inner_text() == "under a minute"
+        assert re.fullmatch(r"±\s\d+(\.\d)? points", page.locator("#precision").inner_text())
+        assert re.fullmatch(r"\(about ±\s\d+(\.\d)? points at 20\)", page.locator("#later").inner_text())
+        assert page.locator("#left").inner_text() == "under 1 min"
         last = list(asked)[-1]
         page.keyboard.press("u")
         labelled(page, 11, 20)
@@ -193,11 +194,11 @@ def test_without_a_mouse_and_by_screen_reader(tmp_path, open_page):
         assert page.evaluate("document.activeElement.id") == "card"
         page.keyboard.press("u")
         sync_api.expect(page.get_by_role("status")).to_have_text("Undone: positive. 0 of 20.")
-        page.get_by_role("checkbox", name="Keys").uncheck()
+        page.get_by_role("checkbox", name="One-key shortcuts").uncheck()
         page.keyboard.press("1")
         page.wait_for_timeout(200)
         labelled(page, 0, 20)
-        page.get_by_role("checkbox", name="Keys").check()
+        page.get_by_role("checkbox", name="One-key shortcuts").check()
         for chord in ("Control+1", "Alt+1"):
             page.keyboard.press(chord)
         page.wait_for_timeout(200)
@@ -207,7 +208,9 @@ def test_without_a_mouse_and_by_screen_reader(tmp_path, open_page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (360, 740)])
 def test_dark_light_wide_and_narrow(tmp_path_factory, open_page, scheme, width, height, shown):
-    page = open_page(shown, viewport={"width": width, "height": height}, color_scheme=scheme)
+    phone = width < 500
+    size = {"width": width, "height": height}
+    page = open_page(shown, viewport=size, color_scheme=scheme, is_mobile=phone, has_touch=phone)
     colours = page.evaluate(
         """() => ['#text', '#card', 'dt', 'body', '#classes button'].map(name => {
           const style = getComputedStyle(document.querySelector(name)); return [style.color, style.backgroundColor]})"""
@@ -239,7 +242,7 @@ def test_many_classes(tmp_path, open_page):
     classes = ["negative", "positive", *(f"a class with a longer name {number}" for number in range(12))]
     path = make_table(tmp_path / "t.csv", texts=REVIEWS)
     with Labelling(path, "--classes", *classes, "--show-llm-label") as labelling:
-        page = open_page(labelling, viewport={"width": 360, "height": 740})
+        page = open_page(labelling, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
         assert page.locator("#hint").inner_text().startswith("The LLM says: ")
         assert page.locator("#card").bounding_box()["height"] > 150
         shot(page, "many-360")

@@ -108,7 +108,8 @@ def test_texts_cannot_steer_the_terminal(tmp_path):
     path = make_table(tmp_path / "t.jsonl", 3, texts=hostile)
     with Terminal(path) as person:
         shown = [person.until(READY)]
-        shown += [person.press("s"), person.press("s", "Enter finish|Done")]
+        shown += [person.press("s"), person.press("s"), person.press("s", "Enter finish")]
+        assert "Done" in shown[-1]
         assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", person.shown)
         assert "(this text is empty)" in person.shown and "\ufffd]0;owned\ufffd" in person.shown
         assert max(map(len, shown)) < 3000 and re.search(r"v: \d+ more screens", person.shown)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import shlex
 import socket
 from collections.abc import Callable
 from importlib.resources import files
@@ -95,7 +96,9 @@ def make_app(session: Session, token: str, port: int, stop: Callable[[], None]) 
                 case "finish":
                     session.save()
                     stop()
-                    return JSONResponse({"result": session.result()})
+                    where = session.table.output
+                    next_step = f"silr refine {shlex.quote(str(where))} -o run/"
+                    return JSONResponse({"result": {**session.result(), "name": where.name, "next": next_step}})
                 case _:
                     return PlainTextResponse("not found", 404)
             if session.turn and len(session.gold) == session.target:

@@ -56,8 +56,10 @@ function show(news) {
   $("done").textContent = `${state.done} of ${state.target}`;
   $("skipped").textContent = String(state.skipped);
   $("skipped-box").hidden = !state.skipped;
-  $("left").textContent = state.done >= state.target ? "none" : duration(state.seconds_left);
-  $("precision").textContent = precision();
+  $("left").textContent = duration(state.seconds_left);
+  $("left-box").hidden = state.seconds_left === null;
+  $("precision").textContent = state.half_width === null ? (state.done < 10 ? "after 10 labels" : "–") : points(state.half_width);
+  $("later").textContent = state.half_width_at_target === null ? "" : `(about ${points(state.half_width_at_target)} at ${state.target})`;
   $("undo").disabled = !state.can_undo;
   const ended = state.done >= state.target || state.row === null;
   $("work").hidden = ended;
@@ -96,7 +98,7 @@ function showResult(result) {
   $("work").hidden = $("footer").hidden = $("end-buttons").hidden = true;
   $("end").hidden = false;
   $("end-title").textContent = `Saved: ${result.gold} gold labels`;
-  let words = `${result.output} now has the columns gold and gold_weight.`;
+  let words = `${result.name} now has the columns gold and gold_weight.`;
   if (result.llm_accuracy !== null) {
     const [low, high] = result.llm_accuracy_interval.map((share) => Math.round(100 * share));
     words += ` An estimated ${Math.round(100 * result.llm_accuracy)} % of the LLM's labels are right (${low} to ${high} %).`;
@@ -115,25 +117,19 @@ function showResult(result) {
     $("end-counts").append(box);
   }
   $("end-next").hidden = result.gold < 10;
-  $("end-command").textContent = `silr refine ${result.output} -o run/`;
+  $("end-command").textContent = result.next;
   $("live").textContent = $("end-title").textContent;
   $("end-title").focus();
 }
 
 function points(half) {
   const value = 100 * half;
-  return `± ${value < 9.95 ? value.toFixed(1) : Math.round(value)} points`;
-}
-
-function precision() {
-  if (state.half_width === null) return state.done < 10 ? "after 10 labels" : "–";
-  const later = state.half_width_at_target === null ? "" : ` (about ± ${Math.round(100 * state.half_width_at_target)} at ${state.target})`;
-  return points(state.half_width) + later;
+  return `±\u202f${value < 9.95 ? value.toFixed(1) : Math.round(value)} points`;
 }
 
 function duration(seconds) {
   if (seconds === null) return "–";
-  return seconds < 55 ? "under a minute" : `about ${Math.round(seconds / 60)} min`;
+  return seconds < 55 ? "under 1 min" : `about ${Math.round(seconds / 60)} min`;
 }
 
 function makeButtons() {
@@ -154,6 +150,7 @@ function makeButtons() {
     button.addEventListener("click", () => choose(number));
     $("classes").append(button);
   });
+  $("classes").classList.toggle("many", classes.length > 6);
 }
 
 function choose(number) {
