@@ -263,3 +263,22 @@ def test_every_action_is_on_the_disk_when_it_returns(path):
     rows = label(one, 2)
     lines = [json.loads(line) for line in journal_path(path).read_text().splitlines()]
     assert [line.get("row") for line in lines] == [None, *rows]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_ctrl_c_in_the_middle_of_an_action_loses_nothing(path, monkeypatch, moment):
+    one = session(path)
+    rows = label(one, 1)
+    rows.append(one.current)
+    append = one._journal.append
+
+    def interrupted(event):
+        if moment == "after":
+            append(event)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(one._journal, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        one.label(one.current, 1)
+    one.close()
+    assert gold_of(path) == dict(zip(rows, ("negative", "positive"), strict=True))

@@ -160,9 +160,14 @@ class Session:
             raise InputError("that text is not the current one")
 
     def _do(self, event: dict[str, Any]) -> None:
-        self._journal.append(event)
+        before = self.gold.copy(), self.skipped.copy(), self._past.copy(), self.turn
         self._apply(event)
         self._unsaved = True
+        try:  # after `_apply`: wherever Ctrl-C comes, what `close` then saves is no less than the journal
+            self._journal.append(event)
+        except InputError:
+            self.gold, self.skipped, self._past, self.turn = before
+            raise
         if event["do"] == "label":
             self._seconds.append(time.monotonic() - self._shown)
         self._look_up()

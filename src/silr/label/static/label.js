@@ -59,7 +59,7 @@ function show(news) {
   $("left").textContent = duration(state.seconds_left);
   $("left-box").hidden = state.seconds_left === null;
   $("precision").textContent = state.half_width === null ? (state.done < 10 ? "after 10 labels" : "–") : points(state.half_width);
-  $("later").textContent = state.half_width_at_target === null ? "" : `(about ${points(state.half_width_at_target)} at ${state.target})`;
+  $("later").textContent = state.half_width_at_target === null ? "" : `(${points(state.half_width_at_target)} at ${state.target})`;
   $("undo").disabled = !state.can_undo;
   const ended = state.done >= state.target || state.row === null;
   $("work").hidden = ended;
