@@ -9,7 +9,9 @@ from labelling import Labelling, gold_of, make_table, weights_of
 
 from command_line import Commands
 from silr.corpus import read_table
+from silr.label.gold_table import GoldTable
 from silr.label.journal import journal_path
+from silr.label.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -59,19 +61,16 @@ def test_enough_gold_is_there(commands, tmp_path):
     assert commands("label", path, "-n", 12, "-q") == (0, "", "") and path.read_bytes() == content
 
 
-def test_the_next_command_takes_the_table(commands, path, tmp_path):
-    with Labelling(path, "-n", 60) as page:
-        truth = {row: label for row, label in enumerate(read_table(path)["llm_label"])}
-        for number in range(60):
-            answer = truth[page.state()["row"]]
-            if number % 6 == 0:
-                answer = "negative"
-            page.act("label", label=("negative", "positive").index(answer))
-        assert len(gold_of(path)) == 60
-        assert page.end()[0] == 130
-    done = commands("refine", path, "-o", tmp_path / "run", "--features", "tfidf", "--iterations", 1, "--epochs", 1)
-    assert done.code == 0, done.err
-    assert "gold_weight" in read_table(tmp_path / "run" / "labels.csv")
+def test_the_next_command_reads_the_same_out_of_the_table(commands, path, tmp_path):
+    """Both print the estimated accuracy of the LLM's labels."""
+    session = Session(GoldTable(path), 60)
+    while len(session.gold) < 60:
+        session.label(session.current, int(session.table.codes[session.current]) if len(session.gold) % 5 else 0)
+    session.close()
+    said = commands("label", path, "-n", 60).out
+    accuracy = next(line for line in said.splitlines() if line.startswith("the LLM's labels: estimated accuracy"))
+    refine = ("refine", path, "-o", tmp_path / "run", "--features", "tfidf", "--iterations", 1, "--epochs", 1)
+    assert accuracy in commands(*refine).out.splitlines()
 
 
 BAD = {
