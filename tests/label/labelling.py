@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -9,10 +10,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-import httpx2 as httpx
 import numpy as np
 import pandas as pd
 
@@ -49,6 +49,15 @@ def gold_of(path: Path) -> dict[int, str]:
 
 def weights_of(path: Path) -> list[float]:
     return [float(weight) for weight in read_table(path)["gold_weight"] if weight]
+
+
+class Answer(NamedTuple):
+    status_code: int
+    headers: dict[str, str]
+    text: str
+
+    def json(self) -> Any:
+        return json.loads(self.text)
 
 
 class Labelling:
@@ -93,16 +102,24 @@ class Labelling:
         out, err = self.process.communicate(timeout=20)
         return self.process.returncode, "".join(self.said) + out, err
 
-    def get(self, path: str = "setting", **headers: str) -> httpx.Response:
-        return httpx.get(self.address + path, headers=headers, trust_env=False)
+    def get(self, path: str = "setting", **headers: str) -> Answer:
+        return self._ask("GET", path, headers)
 
     def state(self) -> dict[str, Any]:
         return self.get().json()["state"]
 
-    def post(self, action: str, body: Any, headers: dict[str, str] | None = None) -> httpx.Response:
+    def post(self, action: str, body: Any, headers: dict[str, str] | None = None) -> Answer:
         given = {"Origin": self.origin, "Content-Type": "application/json", **(headers or {})}
-        content = body if isinstance(body, bytes) else json.dumps(body)
-        return httpx.post(f"{self.address}do/{action}", content=content, headers=given, trust_env=False)
+        return self._ask("POST", f"do/{action}", given, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+    def _ask(self, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request(method, self.address.removeprefix(self.origin) + path, body, headers)
+        with connection.getresponse() as answer:
+            values = {name.lower(): value for name, value in answer.getheaders()}
+            result = Answer(answer.status, values, answer.read().decode())
+        connection.close()
+        return result
 
     def act(self, action: str, **more: Any) -> dict[str, Any]:
         """Act as the page does; return the new state."""
