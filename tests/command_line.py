@@ -17,6 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+HEAVY = ("silr.refine_table", "silr.summary", "silr.evaluate", "silr.annotators.table", "transformers")
+
 
 class Result(NamedTuple):
     code: int
@@ -25,11 +27,14 @@ class Result(NamedTuple):
 
 
 class Commands:
-    """Use as a context manager; then call it with the arguments of `silr`."""
+    """Use as a context manager; then call it with the arguments of `silr`. `modules` are imported once for all."""
+
+    def __init__(self, modules: tuple[str, ...] = HEAVY) -> None:
+        self.modules = modules
 
     def __enter__(self) -> Self:
         self._server = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, *self.modules], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         return self
 
@@ -46,7 +51,7 @@ class Commands:
 
 
 def serve() -> None:
-    for name in ("silr.refine_table", "silr.summary", "silr.evaluate", "silr.annotators.table", "transformers"):
+    for name in sys.argv[1:]:
         import_module(name)
 
     for line in sys.stdin:

@@ -13,6 +13,7 @@ import typer
 
 from silr import __version__
 from silr.cli_annotate import annotate
+from silr.cli_label import label
 from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn
 from silr.errors import InputError
 
@@ -64,6 +65,7 @@ def _silr(
 
 
 app.command()(annotate)
+app.command()(label)
 
 
 @app.command()

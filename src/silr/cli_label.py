@@ -1,0 +1,137 @@
+"""The command `silr label`: a person gives gold labels, on a local page or in the terminal."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from silr.cli_options import AsJson, Quiet, Table, TextColumn
+from silr.errors import InputError
+
+if TYPE_CHECKING:
+    from silr.label.session import Session
+
+INTERRUPTED = 130
+
+
+def label(
+    table: Table,
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=0, help="Gold labels in all, those there included.")
+    ] = 100,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Where the table with gold goes; default: TABLE itself.", show_default=False
+        ),
+    ] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option(help="The classes; default: those of llm_label.", show_default=False)
+    ] = None,
+    terminal: Annotated[bool, typer.Option("--terminal", help="Ask here, without a browser: over ssh.")] = False,
+    browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page, on 127.0.0.1; 0: any free one.")] = 0,
+    imported: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--import", help="Also take labels from an export of Label Studio or Argilla (JSON).", show_default=False
+        ),
+    ] = None,
+    show_llm_label: Annotated[
+        bool, typer.Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")
+    ] = False,
+    text_column: TextColumn = "text",
+    label_column: Annotated[str, typer.Option(help="Column with the LLM's labels.")] = "llm_label",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Label some texts by hand, on a page of this machine.
+
+    Draws texts from each LLM label, and by its score, with the weights that make them speak for all. Adds columns gold
+    and gold_weight. Every label is on the disk at once: stop when you like, the same command goes on.
+
+    silr label labelled.csv -n 100
+
+    silr label labelled.csv --import export.json -n 0
+    """
+    serve: Any = None
+    if not terminal:
+        try:
+            from silr.label.server import serve
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"the page needs {error.name}: pip install 'silr[label]'; --terminal does without"
+            ) from error
+    elif not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("--terminal needs a terminal to read keys from")
+    from silr.label.gold_table import GoldTable
+    from silr.label.imports import import_gold
+    from silr.label.session import Session
+
+    say = (lambda line: None) if quiet or as_json else _say
+    source = GoldTable(table, output, classes, text_column, label_column)
+    session = Session(source, number, seed, show_llm_label)
+    finished, imports = True, []
+    try:
+        if session.recovered:
+            say(f"taken up: {session.recovered:,} actions of a session that was cut off")
+            session.save()
+        for path in imported or []:
+            found = import_gold(path, source.texts, source.ids(), source.classes, session.gold, text_column)
+            session.adopt(found.gold)
+            imports.append(str(found))
+            say(f"{path}: {found}")
+        if len(session.gold) < number and session.current is not None:
+            for hint in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal is an interruption like Ctrl-C
+                signal.signal(hint, signal.default_int_handler)
+            if terminal:
+                from silr.label.terminal import ask
+
+                finished = ask(session)
+            else:
+                finished = serve(session, port, lambda address: _open(address, browser, quiet, as_json))
+    except KeyboardInterrupt:
+        finished = False
+    finally:
+        session.close()
+    _report(session, imports, quiet, as_json)
+    if not finished:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _open(address: str, browser: bool, quiet: bool, as_json: bool) -> None:
+    """Say where the page is, even if quiet when nothing opens it; a browser may take its time, or the terminal."""
+    if not (quiet and browser):
+        line = f"label at {address} (Ctrl-C saves and stops)"
+        print(line, file=sys.stderr if quiet or as_json else sys.stdout, flush=True)
+    if browser:
+        import threading
+        import webbrowser
+
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
+def _report(session: Session, imports: list[str], quiet: bool, as_json: bool) -> None:
+    result = session.result()
+    if as_json:
+        print(json.dumps({**result, "imports": imports}, ensure_ascii=False), flush=True)
+        return
+    if quiet:
+        return
+    counts = ", ".join(f"{name} {count:,}" for name, count in result["classes"].items())
+    print(f"{result['gold']:,} gold labels ({counts}), {result['added']:,} of them new")
+    if result["llm_accuracy"] is not None:
+        low, high = result["llm_accuracy_interval"]
+        print(f"the LLM's labels: estimated accuracy {result['llm_accuracy']:.1%} ({low:.0%} to {high:.0%})")
+    if result["gold"]:
+        print(f"written: {session.table.output}", flush=True)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

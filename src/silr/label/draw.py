@@ -1,0 +1,135 @@
+"""Which text a person is asked about next, and for how many texts each gold label speaks.
+
+The strata are the LLM's labels, each cut into four parts of equal size by how sure the LLM was, if scores are known.
+The labels take turns, so that a rare one gets its share and stopping early still gives an estimate; inside a label its
+parts take turns. All turns are random with a fixed seed, in blocks of two a label: a person who knew that labels
+alternate would know the LLM's answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+PARTS = 4  # strata a label; quartiles of the LLM's certainty
+BLOCK = 2  # the counts of any two labels differ by at most so many
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Strata:
+    """A partition of the corpus.
+
+    Attributes
+    ----------
+    label : int array of shape (n,)
+        The LLM's label, 0 to K - 1; K for a text that has none (it is never drawn).
+    part : int array of shape (n,)
+        The stratum: ``label * PARTS`` plus the part of the label by score, the least certain texts first.
+    n_classes : int
+        K.
+    """
+
+    label: IntArray
+    part: IntArray
+    n_classes: int
+
+
+def make_strata(labels: ArrayLike, n_classes: int, scores: FloatArray | None = None) -> Strata:
+    """Cut each label into parts of equal size by the margin of its score over the next best.
+
+    Parameters
+    ----------
+    labels : int array-like of shape (n,)
+        -1 where the LLM gave none.
+    n_classes : int
+    scores : array of shape (n, K), default None
+        None: one part a label.
+    """
+    codes = np.asarray(labels, dtype=np.int64)
+    label = np.where(codes < 0, n_classes, codes)
+    part = label * PARTS
+    for j in range(n_classes if scores is not None else 0):
+        assert scores is not None
+        members = np.flatnonzero(label == j)
+        n_parts = min(PARTS, max(1, len(members) // PARTS))
+        margin = scores[members, j] - np.delete(scores[members], j, axis=1).max(axis=1)
+        order = np.argsort(margin, kind="stable")
+        part[members[order]] += np.arange(len(members)) * n_parts // max(1, len(members))
+    return Strata(label, part, n_classes)
+
+
+def gold_weights(strata: Strata, rows: ArrayLike) -> FloatArray:
+    """How many texts each gold label speaks for: N_h / n_h, stratum by stratum.
+
+    While some part of a label has no gold yet, the whole label is one stratum. With the random turns of `Draw` this too
+    is unbiased, since every part is as likely as another to be the one without. The weights sum to the size of the
+    corpus once every label has gold.
+
+    Parameters
+    ----------
+    strata : Strata
+    rows : int array-like of shape (m,)
+        The texts with gold.
+
+    Returns
+    -------
+    array of shape (m,)
+    """
+    rows = np.asarray(rows, dtype=np.int64)
+    n_labels = strata.n_classes + 1
+    size = np.bincount(strata.part, minlength=n_labels * PARTS).reshape(n_labels, PARTS)
+    gold = np.bincount(strata.part[rows], minlength=n_labels * PARTS).reshape(n_labels, PARTS)
+    gap = ((size > 0) & (gold == 0)).any(axis=1, keepdims=True)
+    size, gold = (np.where(gap, counts.sum(axis=1, keepdims=True), counts) for counts in (size, gold))
+    weight: FloatArray = (size / np.maximum(gold, 1)).ravel()[strata.part[rows]]
+    return weight
+
+
+class Draw:
+    """Chooses texts; the choice depends only on the seed and on what is labelled and skipped, so it survives a restart.
+
+    Parameters
+    ----------
+    strata : Strata
+    seed : int, default 0
+    """
+
+    def __init__(self, strata: Strata, seed: int = 0) -> None:
+        self._part, self._seed = strata.part, seed
+        self._sizes = np.bincount(strata.part, minlength=(strata.n_classes + 1) * PARTS)
+        self._drawable = range(strata.n_classes * PARTS)
+        self._orders: dict[int, list[int]] = {}
+
+    def next(self, gold: Collection[int], skipped: Collection[int]) -> int | None:
+        """Return the row to ask about, None if all are labelled or skipped.
+
+        A skip leaves the count of gold as it is, so the next text comes from the same stratum if it has one left.
+        """
+        count = np.bincount(self._part[list(gold)], minlength=len(self._sizes)) if gold else np.zeros_like(self._sizes)
+        rng = np.random.default_rng([self._seed, 0, len(gold)])
+        open_parts = [part for part in self._drawable if self._sizes[part]]
+        while open_parts:
+            labels = sorted({part // PARTS for part in open_parts})
+            done = np.array([count[label * PARTS : (label + 1) * PARTS].sum() for label in labels])
+            lack = np.maximum((done.min() // BLOCK + 1) * BLOCK - done, 0)
+            label = labels[rng.choice(len(labels), p=lack / lack.sum())]
+            mine = [part for part in open_parts if part // PARTS == label]
+            fewest = min(count[part] for part in mine)
+            part = int(rng.choice([part for part in mine if count[part] == fewest]))
+            for row in self._order(part):
+                if row not in gold and row not in skipped:
+                    return row
+            open_parts.remove(part)
+        return None
+
+    def _order(self, part: int) -> list[int]:
+        if part not in self._orders:
+            rng = np.random.default_rng([self._seed, 1, part])
+            self._orders[part] = rng.permutation(np.flatnonzero(self._part == part)).tolist()
+        return self._orders[part]

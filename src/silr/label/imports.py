@@ -1,0 +1,201 @@
+"""Labels that people gave elsewhere: exports of Label Studio (JSON) and Argilla (JSON or JSONL).
+
+Label Studio: a list of tasks, each with `data` and `annotations`, whose results of type "choices" are read. Argilla:
+records with `fields` and `responses` (a list of answers for each question, or version 1's list of persons with their
+`values`), or the flat rows of a data set with `text` and `label.responses`. Where several persons disagree the majority
+counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from silr.errors import InputError
+
+_UNDECIDED = {"draft", "discarded", "pending"}  # what Argilla calls an answer that was not submitted
+
+
+class Imported(NamedTuple):
+    """What a file of labels brought: class numbers by row, and what was left out."""
+
+    gold: dict[int, int]
+    records: int
+    unlabelled: int
+    unmatched: int
+    outside: Counter[str]
+    disputed: int
+    known: int
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.gold):,} labels read"]
+        for count, what in (
+            (self.known, "had gold already, which is kept"),
+            (self.unlabelled, "without a label"),
+            (self.unmatched, "match no text of the table"),
+            (self.disputed, "where the labels of several persons tie"),
+        ):
+            parts += [f"{count:,} {what}"] * bool(count)
+        if self.outside:
+            named = ", ".join(f"{name!r} {count}" for name, count in self.outside.most_common(5))
+            parts.append(f"{self.outside.total():,} outside the classes ({named})")
+        return f"{self.records:,} records: " + ", ".join(parts)
+
+
+def import_gold(
+    path: Path,
+    texts: Sequence[str],
+    ids: Sequence[str | None],
+    classes: Sequence[str],
+    taken: Sequence[int] | set[int] | dict[int, int],
+    text_name: str = "text",
+) -> Imported:
+    """Read a file of labels and find their texts in the table.
+
+    A record belongs to the row with its text, or if none has, with its id (column `id`). Of equal texts the first
+    without a label gets it. Classes are compared exactly, then without regard to case.
+
+    Parameters
+    ----------
+    path : Path
+    texts, ids : sequences of length n
+    classes : sequence of str
+    taken : collection of int
+        Rows that have gold already; it stays.
+    text_name : str, default "text"
+        The text's name in the file, if not "text".
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or has another format.
+    """
+    by_text: dict[str, list[int]] = {}
+    for at, text in enumerate(texts):
+        by_text.setdefault(_plain(text), []).append(at)
+    by_id = {name: at for at, name in enumerate(ids) if name is not None}
+    by_class = {name.casefold(): number for number, name in enumerate(classes)}
+    by_class |= {name: number for number, name in enumerate(classes)}
+    gold: dict[int, int] = {}
+    unlabelled = unmatched = disputed = known = records = 0
+    outside: Counter[str] = Counter()
+    for record in _records(path):
+        records += 1
+        answers = Counter(str(answer).strip() for answer in _answers(record))
+        if not answers:
+            unlabelled += 1
+            continue
+        (answer, votes), *others = answers.most_common(2)
+        number = by_class.get(answer, by_class.get(answer.casefold(), -1))
+        row = _row(record, by_text, by_id, gold, text_name)
+        if row is None:
+            unmatched += 1
+        elif others and others[0][1] == votes:
+            disputed += 1
+        elif number < 0:
+            outside[answer] += 1
+        elif row in taken or row in gold:
+            known += 1
+        else:
+            gold[row] = number
+    return Imported(gold, records, unlabelled, unmatched, outside, disputed, known)
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8; save the file as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError):
+        values = list(_lines(content, path))
+    if isinstance(values, dict):
+        values = [values]
+    if not isinstance(values, list) or not values or not all(isinstance(value, dict) for value in values):
+        raise InputError(f"{path} has no records; export JSON from Label Studio, or JSON or JSONL from Argilla")
+    if not any(_is_record(value) for value in values):
+        raise InputError(
+            f"{path}: no record has annotations (Label Studio's JSON, not JSON-MIN) or responses (Argilla); its first "
+            f"has {', '.join(map(repr, list(values[0])[:8]))}"
+        )
+    return values
+
+
+def _lines(content: str, path: Path) -> Iterator[Any]:
+    for number, line in enumerate(content.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{path}, line {number}: not JSON, {getattr(error, 'msg', error)}") from error
+
+
+def _is_record(record: dict[str, Any]) -> bool:
+    return bool({"annotations", "responses"} & set(record)) or any(str(name).endswith(".responses") for name in record)
+
+
+def _answers(record: dict[str, Any]) -> Iterator[Any]:
+    """The answers of all persons to the first question of a single choice."""
+    for annotation in _dicts(record.get("annotations")):
+        results = [each for each in _dicts(annotation.get("result")) if each.get("type") == "choices"]
+        if results and not annotation.get("was_cancelled"):
+            chosen = _dict(results[0].get("value")).get("choices")
+            if isinstance(chosen, list) and len(chosen) == 1:
+                yield chosen[0]
+    responses = record.get("responses")
+    if isinstance(responses, dict):
+        for answer in _dicts(next(iter(responses.values()), None)):
+            yield from _submitted(answer, answer.get("value"))
+    for person in _dicts(responses):
+        answer = _dict(next(iter(_dict(person.get("values")).values()), None))
+        yield from _submitted(person, answer.get("value"))
+    for name, values in record.items():
+        if str(name).endswith(".responses") and isinstance(values, list):
+            states = record.get(f"{name}.status")
+            states = states if isinstance(states, list) else [None] * len(values)
+            for value, state in zip(values, states, strict=False):
+                yield from _submitted({"status": state}, value)
+            return
+
+
+def _submitted(answer: dict[str, Any], value: Any) -> Iterator[Any]:
+    if isinstance(value, (str, int)) and str(answer.get("status")) not in _UNDECIDED:
+        yield value
+
+
+def _row(
+    record: dict[str, Any],
+    by_text: dict[str, list[int]],
+    by_id: dict[str, int],
+    gold: dict[int, int],
+    text_name: str,
+) -> int | None:
+    fields = {**record, **_dict(record.get("fields")), **_dict(record.get("data"))}
+    for name in (text_name, "text"):
+        rows = by_text.get(_plain(fields[name])) if isinstance(fields.get(name), str) else None
+        if rows:
+            return next((row for row in rows if row not in gold), rows[0])
+    named = _dict(record.get("data")).get("id", record.get("id") if "data" not in record else None)
+    for value in (named, record.get("external_id"), _dict(record.get("metadata")).get("id")):
+        if isinstance(value, (str, int)) and str(value) in by_id:
+            return by_id[str(value)]
+    return None
+
+
+def _plain(text: str) -> str:
+    """A text as it looks: line ends and outer space differ between programs."""
+    return text.replace("\r\n", "\n").strip()
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

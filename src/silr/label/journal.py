@@ -1,0 +1,138 @@
+"""What a person did, one line an action, on the disk before anything else happens."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from silr.errors import InputError
+from silr.files import sync_folder
+
+
+def journal_path(table: Path) -> Path:
+    """Return where the labels lie until they are in the table: "labelled.csv.gold.jsonl" beside "labelled.csv"."""
+    return table.with_name(f"{table.name}.gold.jsonl")
+
+
+class LabelJournal:
+    """An append-only file of JSON lines; each is flushed to the disk (fsync) before `append` returns.
+
+    The first line says for which texts it is. A last line without its end was never acknowledged, and is cut off. One
+    process at a time.
+
+    Parameters
+    ----------
+    path : Path
+    texts : str
+        The hash of the texts.
+
+    Attributes
+    ----------
+    events : list of dict
+        What an earlier process left.
+
+    Raises
+    ------
+    InputError
+        It holds labels of other texts, is damaged, is in use, or cannot be written.
+    """
+
+    def __init__(self, path: Path, texts: str) -> None:
+        self.path = path
+        self._header = {"silr": "gold journal", "texts": texts}
+        try:
+            self._file = path.open("a+b", buffering=0)
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror}") from error
+        try:
+            self._lock()
+            self.events = self._read()
+            if not self._size():
+                self._write([self._header])
+                sync_folder(path.parent)
+        except BaseException as error:
+            self._file.close()
+            if isinstance(error, OSError):
+                raise InputError(f"cannot write {path}: {error.strerror}") from error
+            raise
+
+    def append(self, event: dict[str, Any]) -> None:
+        """Add an event; when this returns, it survives a power cut.
+
+        Raises
+        ------
+        InputError
+            It cannot be written, as on a full disk; nothing of it stays.
+        """
+        size = self._size()
+        try:
+            self._write([event])
+        except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(size)
+            raise InputError(
+                f"cannot write {self.path}: {error.strerror or error}; the last action is not kept"
+            ) from error
+
+    def shorten(self, events: Iterable[dict[str, Any]]) -> None:
+        """Keep these events only: the others are in the table."""
+        try:
+            self._file.truncate(0)
+            self._write([self._header, *events])
+        except OSError as error:
+            raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Close it, and remove it if it holds no event."""
+        with suppress(OSError):
+            if self._size() <= len(_line(self._header)):
+                self.path.unlink()
+        self._file.close()
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another silr label is at work on {self.path.name}; finish that one first") from None
+
+    def _read(self) -> list[dict[str, Any]]:
+        self._file.seek(0)
+        content = self._file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            self._file.truncate(whole)
+        events: list[dict[str, Any]] = []
+        for number, line in enumerate(content[:whole].splitlines(), start=1):
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = None
+            if not isinstance(event, dict):
+                raise InputError(f"{self.path}, line {number}: not a journal of silr label; move the file away")
+            events.append(event)
+        if events and events[0] != self._header:
+            if any(event.get("do") == "label" for event in events):
+                raise InputError(
+                    f"{self.path} holds labels of other texts; restore the table that it belongs to, or move it away"
+                )
+            self._file.truncate(0)
+            return []
+        return events[1:]
+
+    def _write(self, events: list[dict[str, Any]]) -> None:
+        data = b"".join(map(_line, events))
+        while data:
+            data = data[self._file.write(data) :]
+        os.fsync(self._file.fileno())
+
+    def _size(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+
+def _line(event: dict[str, Any]) -> bytes:
+    return json.dumps(event, ensure_ascii=False).encode() + b"\n"

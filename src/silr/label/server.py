@@ -1,0 +1,239 @@
+"""The local page: a few addresses on 127.0.0.1 behind a random token, and nothing from any other host.
+
+A page of another site that the person has open could send requests to this machine too. It knows no token; and even
+with one, its Origin is another, and a name of its own that it lets point here (DNS rebinding) is another Host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shlex
+import socket
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from silr.errors import InputError
+from silr.label.session import Session, keys
+
+LOOPBACK = "127.0.0.1"
+LONGEST_BODY = 4096
+FILES = {
+    "": ("index.html", "text/html"),
+    "label.css": ("label.css", "text/css"),
+    "label.js": ("label.js", "text/javascript"),
+    "icon.svg": ("icon.svg", "image/svg+xml"),
+}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def make_app(session: Session, token: str, port: int, stop: Callable[[], None]) -> ASGIApp:
+    """Build the application.
+
+    Parameters
+    ----------
+    session : Session
+    token : str
+        The first part of every address.
+    port : int
+        The port that Host must name.
+    stop : callable
+        Called once the person has finished and the table is written.
+    """
+    static = files("silr.label") / "static"
+    content = {name: (static / file).read_bytes() for name, (file, _) in FILES.items()}
+
+    async def file(request: Request) -> Response:
+        name = request.path_params.get("name", "")
+        if name not in FILES:
+            return PlainTextResponse("not found", 404)
+        return Response(content[name], media_type=FILES[name][1])
+
+    async def setting(_: Request) -> Response:
+        """What stays the same while the page is open."""
+        table = session.table
+        classes = [{"name": name, "key": key} for name, key in zip(table.classes, keys(table.classes), strict=True)]
+        return JSONResponse({"table": table.output.name, "classes": classes, "state": session.state()})
+
+    async def act(request: Request) -> Response:
+        """Do one thing: label, skip, undo, more or finish."""
+        try:
+            body = json.loads(await _body(request))
+            if not isinstance(body, dict):
+                raise ValueError
+        except (ValueError, RecursionError):
+            return JSONResponse({"error": "not a request of this page"}, 400)
+        if body.get("turn") != session.turn:
+            return JSONResponse({"error": "this page was behind; it now shows the current text"} | _now(session), 409)
+        try:
+            match request.path_params["action"]:
+                case "label":
+                    session.label(_number(body, "row"), _number(body, "label"))
+                case "skip":
+                    session.skip(_number(body, "row"))
+                case "undo":
+                    session.undo()
+                case "more":
+                    session.more()
+                case "finish":
+                    session.save()
+                    stop()
+                    where = session.table.output
+                    next_step = f"silr refine {shlex.quote(str(where))} -o run/"
+                    return JSONResponse({"result": {**session.result(), "name": where.name, "next": next_step}})
+                case _:
+                    return PlainTextResponse("not found", 404)
+            if session.turn and len(session.gold) == session.target:
+                session.save()
+        except InputError as error:
+            return JSONResponse({"error": str(error)} | _now(session), 422)
+        return JSONResponse(_now(session))
+
+    routes = [
+        Route(f"/{token}/", file),
+        Route(f"/{token}/setting", setting),
+        Route(f"/{token}/do/{{action}}", act, methods=["POST"]),
+        Route(f"/{token}/{{name}}", file),
+    ]
+    app = Starlette(routes=routes)
+    app.router.redirect_slashes = False
+    return _Guard(app, port)
+
+
+class _Guard:
+    """Refuses requests that this page did not make, and puts the safe headers on every answer."""
+
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        self._app = app
+        self._hosts = {f"{name}:{port}" for name in (LOOPBACK, "localhost")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope)
+        refusal = self._refusal(request)
+
+        async def send_safely(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] += [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+            await send(message)
+
+        answer: ASGIApp = PlainTextResponse(refusal, 403) if refusal else self._app
+        await answer(scope, receive, send_safely)
+
+    def _refusal(self, request: Request) -> str:
+        host = request.headers.getlist("host")
+        if len(host) != 1 or host[0] not in self._hosts:
+            return "wrong Host"
+        origin = request.headers.get("origin")
+        if origin != f"http://{host[0]}" and (origin is not None or request.method != "GET"):
+            return "wrong Origin"
+        if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            return "another site"
+        if request.method == "POST" and request.headers.get("content-type") != "application/json":
+            return "not JSON"
+        return ""
+
+
+def listen(port: int = 0) -> socket.socket:
+    """Return a socket on the loopback interface; port 0 is any free one.
+
+    Raises
+    ------
+    InputError
+        The port is in use or not allowed.
+    """
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind((LOOPBACK, port))
+    except OSError as error:
+        server.close()
+        raise InputError(f"cannot listen on port {port}: {error.strerror}; choose another --port") from error
+    return server
+
+
+def serve(session: Session, port: int = 0, ready: Callable[[str], None] = lambda address: None) -> bool:
+    """Serve the page until the person finishes (True) or interrupts (False).
+
+    Parameters
+    ----------
+    session : Session
+    port : int, default 0
+        0: any free one.
+    ready : callable
+        Called with the address once it answers.
+    """
+    with listen(port) as where:
+        port = where.getsockname()[1]
+        token = secrets.token_urlsafe(24)
+        finished = False
+
+        def stop() -> None:
+            nonlocal finished
+            finished = server.should_exit = True
+
+        config = uvicorn.Config(
+            make_app(session, token, port, stop),
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            access_log=False,  # it would show the token
+            log_level="error",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=2,
+        )
+        server = uvicorn.Server(config)
+
+        async def run() -> None:
+            serving = asyncio.create_task(server.serve(sockets=[where]))
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.01)
+            ready(f"http://{LOOPBACK}:{port}/{token}/")
+            await serving
+
+        try:
+            asyncio.run(run())
+        except KeyboardInterrupt:
+            return False
+    return finished
+
+
+def _now(session: Session) -> dict[str, Any]:
+    return {"state": session.state()}
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            raise ValueError
+    return body
+
+
+def _number(body: dict[str, Any], name: str) -> int:
+    value = body.get(name)
+    if type(value) is not int:
+        raise InputError(f"{name} is no number")
+    return value

@@ -1,0 +1,196 @@
+// The page's behaviour. Whatever comes from the table is set as text, never as markup.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+let classes = [];
+let state = null;
+let busy = false;
+let over = false; // finished: the server is gone on purpose
+
+async function ask(path, body) {
+  const options = body === undefined ? {} : {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+  };
+  const answer = await fetch(path, { cache: "no-store", ...options });
+  const values = await answer.json();
+  return { ok: answer.ok, values };
+}
+
+async function act(action, more = {}) {
+  if (busy || over || !state) return;
+  busy = true;
+  const before = state;
+  try {
+    const { ok, values } = await ask(`do/${action}`, { turn: state.turn, row: state.row, ...more });
+    if (values.result) {
+      showResult(values.result);
+      return;
+    }
+    if (values.state) state = values.state;
+    show(ok ? said(action, before) : "");
+    complain(ok ? "" : values.error);
+  } catch {
+    complain("Not saved: silr label does not answer. Start it again with the same command and open its new address; "
+      + "everything labelled so far is kept.");
+  } finally {
+    busy = false;
+  }
+}
+
+function said(action, before) {
+  const where = `${state.done} of ${state.target}.`;
+  if (action === "label") return `${state.last}. ${where}`;
+  if (action === "skip") return `Skipped. ${where}`;
+  if (action === "undo") return `Undone${before.last ? `: ${before.last}` : ""}. ${where}`;
+  return where;
+}
+
+function complain(problem) {
+  $("problem").textContent = problem;
+  $("problem").hidden = !problem;
+}
+
+function show(news) {
+  $("bar").max = Math.max(state.target, 1);
+  $("bar").value = Math.min(state.done, state.target);
+  $("done").textContent = `${state.done} of ${state.target}`;
+  $("skipped").textContent = String(state.skipped);
+  $("skipped-box").hidden = !state.skipped;
+  $("left").textContent = duration(state.seconds_left);
+  $("left-box").hidden = state.seconds_left === null;
+  $("precision").textContent = state.half_width === null ? (state.done < 10 ? "after 10 labels" : "–") : points(state.half_width);
+  $("later").textContent = state.half_width_at_target === null ? "" : `(${points(state.half_width_at_target)} at ${state.target})`;
+  $("undo").disabled = !state.can_undo;
+  const ended = state.done >= state.target || state.row === null;
+  $("work").hidden = ended;
+  $("end").hidden = !ended;
+  $("classes").hidden = $("skip").hidden = $("stop").hidden = ended;
+  if (ended) showEnd();
+  else showText();
+  $("live").textContent = news;
+}
+
+function showText() {
+  const text = $("text");
+  const empty = state.text.trim() === "";
+  text.textContent = empty ? "(this text is empty)" : state.text;
+  text.classList.toggle("empty", empty);
+  text.classList.toggle("long", state.text.length > 1200);
+  $("hint").hidden = !("llm_label" in state);
+  $("hint").textContent = "llm_label" in state ? `The LLM says: ${state.llm_label}` : "";
+  const card = $("card");
+  card.scrollTop = 0;
+  card.focus({ preventScroll: true });
+}
+
+function showEnd() {
+  const enough = state.done >= state.target;
+  $("end-title").textContent = enough ? `${state.done} texts are labelled` : "No text is left";
+  const known = state.half_width === null ? "" : ` That is enough to know the accuracy of the LLM's labels to ${points(state.half_width)}.`;
+  $("end-text").textContent = (enough ? "All of them are saved." : "All others are labelled or skipped.") + known;
+  $("more").hidden = state.row === null;
+  $("end-title").focus();
+}
+
+function showResult(result) {
+  over = true;
+  complain("");
+  $("work").hidden = $("footer").hidden = $("end-buttons").hidden = true;
+  $("end").hidden = false;
+  $("end-title").textContent = `Saved: ${result.gold} gold labels`;
+  let words = `${result.name} now has the columns gold and gold_weight.`;
+  if (result.llm_accuracy !== null) {
+    const [low, high] = result.llm_accuracy_interval.map((share) => Math.round(100 * share));
+    words += ` An estimated ${Math.round(100 * result.llm_accuracy)} % of the LLM's labels are right (${low} to ${high} %).`;
+  }
+  if (result.gold < result.target) words += " The same command goes on where you stopped.";
+  $("end-text").textContent = `${words} You can close this page.`;
+  $("end-counts").hidden = false;
+  for (const [name, count] of Object.entries(result.classes)) {
+    const box = document.createElement("div");
+    const term = document.createElement("dt");
+    const value = document.createElement("dd");
+    term.dir = "auto";
+    term.textContent = name;
+    value.textContent = String(count);
+    box.append(term, value);
+    $("end-counts").append(box);
+  }
+  $("end-next").hidden = result.gold < 10;
+  $("end-command").textContent = result.next;
+  $("live").textContent = $("end-title").textContent;
+  $("end-title").focus();
+}
+
+function points(half) {
+  const value = 100 * half;
+  return `±\u202f${value < 9.95 ? value.toFixed(1) : Math.round(value)} points`;
+}
+
+function duration(seconds) {
+  if (seconds === null) return "–";
+  return seconds < 55 ? "under 1 min" : `about ${Math.round(seconds / 60)} min`;
+}
+
+function makeButtons() {
+  classes.forEach((each, number) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    if (each.key) {
+      const key = document.createElement("kbd");
+      key.textContent = each.key;
+      key.setAttribute("aria-hidden", "true");
+      button.append(key);
+      button.setAttribute("aria-keyshortcuts", each.key);
+    }
+    const name = document.createElement("span");
+    name.dir = "auto";
+    name.textContent = each.name;
+    button.append(name);
+    button.addEventListener("click", () => choose(number));
+    $("classes").append(button);
+  });
+  $("classes").classList.toggle("many", classes.length > 6);
+}
+
+function choose(number) {
+  if (busy || over || !state || state.row === null || state.done >= state.target) return;
+  const button = $("classes").children[number];
+  button.classList.add("chosen");
+  setTimeout(() => button.classList.remove("chosen"), 160);
+  act("label", { label: number });
+}
+
+function press(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.isComposing || !$("keys").checked) return;
+  const key = event.key.toLowerCase();
+  const number = classes.findIndex((each) => each.key && each.key === key);
+  if (number >= 0) choose(number);
+  else if (key === "u" && !$("undo").disabled) act("undo");
+  else if (key === "s" && !$("skip").hidden) act("skip");
+  else return;
+  event.preventDefault();
+}
+
+async function begin() {
+  document.addEventListener("keydown", press);
+  $("undo").addEventListener("click", () => act("undo"));
+  $("skip").addEventListener("click", () => act("skip"));
+  $("stop").addEventListener("click", () => act("finish"));
+  $("finish").addEventListener("click", () => act("finish"));
+  $("more").addEventListener("click", () => act("more"));
+  $("keys").addEventListener("change", () => document.body.classList.toggle("keys-off", !$("keys").checked));
+  try {
+    const { values } = await ask("setting");
+    classes = values.classes;
+    state = values.state;
+    $("table").textContent = values.table;
+    document.title = `Gold labels: ${values.table}`;
+    makeButtons();
+    show("");
+  } catch {
+    complain("silr label does not answer. Start it again and open the address that it prints.");
+  }
+}
+
+begin();

@@ -1,0 +1,121 @@
+"""Exports of Label Studio and Argilla as gold labels."""
+
+import json
+
+import pytest
+
+from silr.errors import InputError
+from silr.label.imports import import_gold
+
+TEXTS = ["good", "bad", "fine\nindeed", "good", "poor", "last"]
+IDS = ["a", "b", "c", "d", "e", "f"]
+CLASSES = ["negative", "positive"]
+
+
+def read(tmp_path, content, taken=(), ids=IDS, text="text"):
+    path = tmp_path / "export.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return import_gold(path, TEXTS, ids, CLASSES, set(taken), text)
+
+
+def task(text, *choices, cancelled=False, **data):
+    """A task of Label Studio's JSON export."""
+    annotations = [
+        {
+            "id": 7,
+            "completed_by": 1,
+            "was_cancelled": cancelled,
+            "result": [
+                {"type": "choices", "from_name": "mood", "to_name": "text", "value": {"choices": [choice]}},
+            ],
+        }
+        for choice in choices
+    ]
+    return {"id": 1, "data": {"text": text, **data}, "annotations": annotations, "predictions": [], "project": 3}
+
+
+def test_label_studio(tmp_path):
+    found = read(
+        tmp_path,
+        [
+            task("good", "positive"),
+            task(" bad ", "Negative"),
+            task("fine\r\nindeed", "positive", "negative", "positive"),
+            task("good", "negative"),
+            task("poor", "negative", "positive"),
+            task("nowhere", "negative"),
+            task("last", "neutral"),
+            task("last"),
+            task("last", "negative", cancelled=True),
+        ],
+    )
+    assert found.gold == {0: 1, 1: 0, 2: 1, 3: 0}
+    assert (found.records, found.unlabelled, found.unmatched, found.disputed) == (9, 2, 1, 1)
+    assert dict(found.outside) == {"neutral": 1}
+    assert str(found) == (
+        "9 records: 4 labels read, 2 without a label, 1 match no text of the table, 1 where the labels of several "
+        "persons tie, 1 outside the classes ('neutral' 1)"
+    )
+
+
+def test_label_studio_by_id_and_with_another_name_of_the_text(tmp_path):
+    tasks = [task("cut off ...", "positive", id="f"), {**task("", "negative"), "data": {"body": "poor"}}]
+    assert read(tmp_path, tasks, text="body").gold == {5: 1, 4: 0}
+    assert read(tmp_path, tasks, text="body", ids=[None] * 6).gold == {4: 0}
+
+
+def argilla(text, *answers, status="submitted", **more):
+    answers = [{"value": answer, "user_id": "u", "status": status} for answer in answers]
+    return {"id": "x", "fields": {"text": text}, "suggestions": {}, "responses": {"mood": answers}, **more}
+
+
+def test_argilla(tmp_path):
+    records = [
+        argilla("good", "positive"),
+        argilla("bad", "negative", status="draft"),
+        argilla("unknown", "negative", id="c"),
+        {"fields": {"text": "poor"}, "responses": [{"status": "submitted", "values": {"mood": {"value": "negative"}}}]},
+        {"fields": {"text": "bad"}, "responses": [{"status": "discarded", "values": {"mood": {"value": "negative"}}}]},
+        {"text": "last", "mood.responses": ["positive", "negative"], "mood.responses.status": ["submitted", "draft"]},
+        {"text": "bad", "responses": None},
+    ]
+    for content in (records, "\n".join(map(json.dumps, records)) + "\n"):
+        found = read(tmp_path, content)
+        assert found.gold == {0: 1, 2: 0, 4: 0, 5: 1}
+        assert (found.records, found.unlabelled) == (7, 3)
+
+
+def test_gold_that_is_there_stays(tmp_path):
+    found = read(tmp_path, [task("bad", "positive"), task("last", "positive")], taken=[1])
+    assert found.gold == {5: 1} and found.known == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "no records"),
+        ("[]", "no records"),
+        ("[1]", "no records"),
+        ("{", "line 1: not JSON"),
+        ('{"responses": 1}\n{\n', "line 2: not JSON"),
+        ('[{"text": "good", "mood": "positive"}]', "no record has annotations .* its first has 'text', 'mood'"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path, content, said):
+    with pytest.raises(InputError, match=said):
+        read(tmp_path, content)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        import_gold(tmp_path / "no.json", TEXTS, IDS, CLASSES, set())
+    (tmp_path / "latin.json").write_bytes(b'["\xe9"]')
+    with pytest.raises(InputError, match="not UTF-8"):
+        import_gold(tmp_path / "latin.json", TEXTS, IDS, CLASSES, set())
+
+
+@pytest.mark.parametrize(
+    "strange", [{"annotations": 3}, {"annotations": [1, {"result": "x"}]}, {"responses": {"m": [5]}}]
+)
+def test_strange_records_are_no_labels(tmp_path, strange):
+    assert read(tmp_path, [strange, task("last", "positive")]).gold == {5: 1}
