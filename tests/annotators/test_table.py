@@ -50,7 +50,14 @@ def test_the_table_gets_labels_scores_features_and_a_description(annotator, sour
     assert features.dtype == np.float16
     np.testing.assert_array_equal(features, expected.features)
     described = json.loads((tmp_path / "out.annotator.json").read_text())
-    assert described["counts"] == {"rows": 9, "duplicates": 2, "empty": 2, "cut": 1, "labels": summary.labels}
+    assert described["counts"] == {
+        "rows": 9,
+        "duplicates": 2,
+        "empty": 2,
+        "cut": 1,
+        "missing": 0,
+        "labels": summary.labels,
+    }
     again = LocalAnnotator.from_description(described).annotate(TEXTS)
     np.testing.assert_array_equal(again.scores, expected.scores)
     assert sum(summary.labels.values()) == summary.texts.total == 9
