@@ -100,6 +100,8 @@ def chat_server(
                 self.send(422, {"error": {"message": f"Unexpected field: {refused[0]}"}})
             elif fault == "429":
                 self.send(429, {"error": {"message": "slow down"}}, {"retry-after": "0.2"})
+            elif fault == "unpaid":
+                self.send(429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}})
             elif fault == "500":
                 self.send(500, {"error": {"message": "it broke"}})
             elif fault == "malformed":

@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,6 @@ def test_a_server_that_fails_on_40_percent_of_the_requests(cache: AnswerCache) -
 
 
 def test_retry_after_is_honoured(cache: AnswerCache) -> None:
-    import time
-
     with chat_server(by_word, fault_share=1.0, faults=("429",)) as (url, record):
         began = time.monotonic()
         annotate_texts(annotator(url, cache, concurrency=1), TEXTS[:3])
@@ -96,9 +95,27 @@ def test_a_server_that_refuses_everything(cache: AnswerCache) -> None:
 
 
 def test_no_server(cache: AnswerCache) -> None:
-    asking = annotator("http://127.0.0.1:9/v1", cache, retries=0)
-    assert np.isnan(annotate_texts(asking, TEXTS[:2]).scores).all()
-    assert asking.unanswered == 2 and "onnect" in asking.last_failure
+    for url in ("http://127.0.0.1:9/v1", "http://user:secret@127.0.0.1:9/v1", "127.0.0.1:9"):
+        asking, began = annotator(url, cache), time.monotonic()
+        with pytest.raises(InputError, match="no server answers at") as error:
+            annotate_texts(asking, TEXTS)
+        assert time.monotonic() - began < 3 and "secret" not in str(error.value)
+
+
+def test_a_server_that_goes_away(cache: AnswerCache) -> None:
+    with chat_server(by_word) as (url, record):
+        asking = annotator(url, cache, retries=1, concurrency=2)
+        asking.score_batch(TEXTS[:1])
+    with pytest.raises(InputError, match="no server answers at"):  # asked again first: it may have restarted
+        annotate_texts(asking, TEXTS)
+    assert asking.cost.requests >= record.requests + 2
+
+
+def test_an_empty_account_stops_at_once(cache: AnswerCache) -> None:
+    with chat_server(by_word, fault_share=1.0, faults=("unpaid",)) as (url, record):
+        with pytest.raises(InputError, match="paid first"):
+            annotate_texts(annotator(url, cache, concurrency=4), TEXTS)
+        assert record.requests <= 8
 
 
 # --- scores -----------------------------------------------------------------------------------------------------------

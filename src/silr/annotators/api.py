@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.answers import Token, class_log_probabilities, named_class, safe_words, without_thoughts
-from silr.annotators.base import Plan, Scored
+from silr.annotators.base import Plan, ScoreBatch, Scored
 from silr.annotators.client import BudgetSpentError, ChatClient, Cost, Messages, NoAnswerError, Reply
 from silr.annotators.prompts import Prompt
 from silr.errors import InputError
@@ -24,6 +25,7 @@ TEMPLATE = (
 )
 _TAG = re.compile(r"<(/?text)>")
 STRICTER = "Your answer must be one of these and nothing else: {words}. Which one is it?"
+_SILENT = "(no answer)"
 
 
 class ApiAnnotator:
@@ -105,37 +107,69 @@ class ApiAnnotator:
         return Plan([np.array([row]) for row in range(len(texts))], lengths, np.zeros(len(texts), np.bool_))
 
     def score_batches(self, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
-        """Ask about each batch's text, several at a time, and yield them as the answers come.
+        """Ask about each batch's text, several at a time, and yield them as the answers come; see `work`."""
+        return self.work(self.score_batch, batches)
+
+    def work(self, score: ScoreBatch, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
+        """Call `score` with each batch, several at a time, and yield its results as they come.
 
         Texts without a label are left out, and so are those that the budget does not reach.
         """
         left = enumerate(batches)
-        running: dict[Future[NDArray[np.float32]], int] = {}
+        running: dict[Future[tuple[NDArray[np.float32], NDArray[np.float16]]], int] = {}
         self.stopped_by = None
-        with ThreadPoolExecutor(self._concurrency) as pool:
-            try:
-                while True:
-                    while self.stopped_by is None and len(running) < self._concurrency:
-                        if (following := next(left, None)) is None:
-                            break
-                        running[pool.submit(self._score, following[1][0])] = following[0]
-                    if not running:
-                        return
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        number = running.pop(future)
-                        try:
-                            scores = future.result()
-                        except BudgetSpentError as error:
-                            self.stopped_by = str(error)
-                        except NoAnswerError as error:
-                            self.unanswered += 1
-                            self.last_failure = str(error)
-                        except _UnnamedError:
-                            self.unnamed += 1
-                        else:
-                            yield number, scores[None], np.empty((1, 0), np.float16)
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        with ThreadPoolExecutor(self._concurrency) as pool, self._client.open():
+            while True:
+                while self.stopped_by is None and len(running) < self._concurrency:
+                    if (following := next(left, None)) is None:
+                        break
+                    running[pool.submit(score, following[1])] = following[0]
+                if not running:
+                    return
+                for future in _finished(running):
+                    number = running.pop(future)
+                    try:
+                        scores, features = future.result()
+                    except BudgetSpentError as error:
+                        self.stopped_by = str(error)
+                    except NoAnswerError as error:
+                        self.unanswered += 1
+                        self.last_failure = str(error)
+                    except UnnamedError:
+                        self.unnamed += 1
+                    else:
+                        yield number, scores, features
+
+    def score_batch(
+        self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+        """Ask about one text, or go on with a conversation about it.
+
+        Parameters
+        ----------
+        texts : sequence of str, of length 1
+        turns : sequence of sequences of str, default None
+            What follows the user's message about the text: the model's answer, the user's next message, and so on.
+
+        Returns
+        -------
+        scores : float32 array of shape (1, K)
+        features : array of shape (1, 0)
+
+        Raises
+        ------
+        UnnamedError, BudgetSpentError, NoAnswerError, InputError
+        """
+        messages, temperature = self._messages(texts, turns), 1.0 if self._samples > 1 else 0.0
+        asked = [self._ask(messages, temperature, sample) for sample in range(self._samples)]
+        scores = asked[0][1]
+        if scores is None or self._samples > 1:
+            scores = self._from_votes([named for named, _ in asked])
+        return scores.astype(np.float32)[None], np.empty((1, 0), np.float16)
+
+    def reply_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]]) -> list[str]:
+        """Return the model's next message in a conversation about one text, without its thoughts; see `score_batch`."""
+        return [without_thoughts(self._client.ask(self._messages(texts, turns)).text).strip() or _SILENT]
 
     def describe(self) -> dict[str, Any]:
         """Return the model and the prompt, ready for JSON. Keys and addresses are left out."""
@@ -153,15 +187,11 @@ class ApiAnnotator:
             "versions": {"silr": silr.__version__},
         }
 
-    def _score(self, text: str) -> NDArray[np.float32]:
-        harmless = _TAG.sub(r"[\1]", text)
-        messages = [{"role": "user", "content": self._before + harmless + self._after}]
-        if self._samples == 1:
-            found, scores = self._ask(messages, 0.0, 0)
-            if scores is not None:
-                return scores.astype(np.float32)
-            return self._from_votes([found])
-        return self._from_votes([self._ask(messages, 1.0, sample)[0] for sample in range(self._samples)])
+    def _messages(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None) -> Messages:
+        (text,) = texts
+        (later,) = turns or [()]
+        said = [self._before + _TAG.sub(r"[\1]", text) + self._after, *later]
+        return [{"role": "assistant" if turn % 2 else "user", "content": words} for turn, words in enumerate(said)]
 
     def _ask(
         self, messages: Messages, temperature: float, sample: int
@@ -177,7 +207,7 @@ class ApiAnnotator:
                 return named[0], self._log_probabilities(reply, named[1])
             if attempt == 0:
                 stricter = STRICTER.format(words=", ".join(words))
-                said = {"role": "assistant", "content": answer.strip() or "(no answer)"}
+                said = {"role": "assistant", "content": answer.strip() or _SILENT}
                 messages = [*messages, said, {"role": "user", "content": stricter}]
         return None, None
 
@@ -188,13 +218,22 @@ class ApiAnnotator:
         tokens = [Token(text, tuple(likeliest)) for text, likeliest in reply.tokens]
         return class_log_probabilities(tokens, start + position, self._prompt.words)
 
-    def _from_votes(self, votes: Sequence[int | None]) -> NDArray[np.float32]:
+    def _from_votes(self, votes: Sequence[int | None]) -> NDArray[np.float64]:
         count = Counter(vote for vote in votes if vote is not None)
         if not count:
-            raise _UnnamedError
-        share = np.array([count[k] + 0.5 for k in range(len(self.classes))], np.float32)
-        return np.asarray(np.log(share / share.sum()), np.float32)
+            raise UnnamedError
+        share = np.array([count[k] + 0.5 for k in range(len(self.classes))])
+        return np.asarray(np.log(share / share.sum()))
 
 
-class _UnnamedError(Exception):
+def _finished(running: Iterable[Future[Any]]) -> set[Future[Any]]:
+    """Wait for one of them at least."""
+    try:
+        return wait(running, return_when=FIRST_COMPLETED).done
+    except KeyboardInterrupt:
+        print("Interrupted: waiting for the answers under way, which are paid for ...", file=sys.stderr, flush=True)
+        raise
+
+
+class UnnamedError(Exception):
     """No answer named one class."""

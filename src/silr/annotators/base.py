@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Scored = tuple[int, NDArray[np.float32], NDArray[np.float16]]
 """Number of a batch, and scores (n, K) and features (n, n_features) of its texts."""
+
+ScoreBatch = Callable[[Sequence[str]], tuple[NDArray[np.float32], NDArray[np.float16]]]
+"""From the texts of a batch to their scores (n, K) and features (n, n_features)."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +118,8 @@ class ChatClient:
         self._cache, self._max_answer_tokens = cache, max_answer_tokens
         self._max_requests, self._max_tokens = max_requests, max_tokens_total
         self._client = openai.OpenAI(api_key=key or "none", base_url=base_url, timeout=timeout, max_retries=0)
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), threading.Event()
+        self._heard = False  # whether the server was ever there
         self._dropped: set[str] = set()
         self._passing = (
             openai.APIConnectionError,  # time-outs included
@@ -127,11 +130,21 @@ class ChatClient:
             _UnusableError,
         )
         self._retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(retries + 1),
+            stop=tenacity.stop_after_attempt(retries + 1) | tenacity.stop_when_event_set(self._closed),
+            sleep=tenacity.sleep_using_event(self._closed),
             wait=_wait,
-            retry=tenacity.retry_if_exception_type(self._passing),
+            retry=tenacity.retry_if_exception(self._may_pass),
             reraise=True,
         )
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Ask within this block; where it is left, requests that wait for another attempt give up."""
+        self._closed.clear()
+        try:
+            yield
+        finally:
+            self._closed.set()
 
     def ask(self, messages: Messages, *, temperature: float = 0.0, sample: int = 0, logprobs: bool = False) -> Reply:
         """Send a conversation and return the answer, from the cache if it is known.
@@ -152,7 +165,7 @@ class ChatClient:
         NoAnswerError
             No usable answer after all attempts.
         InputError
-            The server refuses such requests: wrong key, unknown model, no such address.
+            The server cannot be reached, or refuses such requests: wrong key, no money left, unknown model.
         """
         question = {
             "model": self.model,
@@ -193,9 +206,19 @@ class ChatClient:
                 with self._lock:
                     self._dropped |= refused
             except self._passing as error:
+                if _unreachable(error) and not self._closed.is_set():
+                    url = self._client.base_url
+                    where = f"{url.scheme}://{url.netloc.decode()}"  # without a password
+                    raise InputError(f"no server answers at {where}: {_reason(error.__cause__ or error)}") from error
+                if _unpaid(error):
+                    raise InputError(f"the server wants to be paid first: {_reason(error)}") from error
                 raise NoAnswerError(_reason(error)) from error
             except openai.APIStatusError as error:
                 raise InputError(f"the server refuses the request ({error.status_code}): {_reason(error)}") from error
+
+    def _may_pass(self, error: BaseException) -> bool:
+        """Whether another attempt may help; one at a server that never was there hardly does."""
+        return isinstance(error, self._passing) and not _unpaid(error) and (self._heard or not _unreachable(error))
 
     def _attempt(self, messages: Messages, options: dict[str, Any]) -> Reply:
         with self._lock:
@@ -210,6 +233,10 @@ class ChatClient:
             response = create(model=self.model, messages=messages, **options)
         except ValueError as error:  # the body is no JSON
             raise _UnusableError(f"a malformed answer: {error}") from error
+        except Exception as error:
+            self._heard |= not _unreachable(error)
+            raise
+        self._heard = True
         usage = getattr(response, "usage", None)
         if usage is not None:
             with self._lock:
@@ -235,6 +262,17 @@ def _reply(response: Any) -> Reply:
     if not isinstance(text, str) or not text.strip():
         raise _UnusableError("an empty answer")
     return Reply(text, tokens)
+
+
+def _unreachable(error: BaseException) -> bool:
+    """Whether no connection came about; one that is cut or too slow is another thing."""
+    # By name, since the openai client has changed its HTTP library.
+    return type(error.__cause__).__name__ in ("ConnectError", "UnsupportedProtocol")
+
+
+def _unpaid(error: BaseException) -> bool:
+    """Whether the account is empty, which some servers call a rate limit."""
+    return getattr(error, "code", None) == "insufficient_quota"
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
