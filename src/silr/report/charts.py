@@ -1,0 +1,232 @@
+"""Charts as inline SVG. Colours are classes of the style sheet, so that they follow its light and dark theme."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+WIDTH, HEIGHT = 420, 250
+LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 40
+SHAPES = ("circle", "square", "diamond", "triangle")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart.
+
+    Attributes
+    ----------
+    name : str
+    values : sequence of float or None
+        Shares by position; None is a gap.
+    limits : sequence of (float, float) or None, default None
+        An interval around each value.
+    dashed : bool, default False
+    """
+
+    name: str
+    values: Sequence[float | None]
+    limits: Sequence[tuple[float, float] | None] | None = None
+    dashed: bool = False
+
+
+def line_chart(name: str, title: str, description: str, positions: Sequence[str], series: Sequence[Series]) -> Markup:
+    """Shares by iteration, with intervals.
+
+    Parameters
+    ----------
+    name : str
+        Of the chart, for the ids of its title and description.
+    title, description : str
+        What a screen reader says.
+    positions : sequence of str
+        Labels below the horizontal axis.
+    series : sequence of Series
+        With one value for each position.
+    """
+    shown = [value for each in series for value in each.values if value is not None]
+    shown += [limit for each in series for pair in each.limits or () if pair for limit in pair]
+    scale = _Scale(*_range(shown))
+    parts = [_horizontal_grid(scale)]
+    step = (WIDTH - LEFT - RIGHT) / len(positions)
+    every = math.ceil(len(positions) / 11)
+    for number, label in enumerate(positions):
+        if number % every == 0:
+            parts.append(_text(LEFT + step * (number + 0.5), HEIGHT - BOTTOM + 17, label, "middle"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, "iteration", "middle", "quiet"))
+    for number, each in enumerate(series):
+        shift = (number - (len(series) - 1) / 2) * min(7, step / (len(series) + 1))
+        x = [LEFT + step * (position + 0.5) + shift for position in range(len(positions))]
+        parts.append(_line(each, number, x, scale))
+    return _svg(name, title, description, parts)
+
+
+def calibration_chart(name: str, title: str, description: str, series: Sequence[tuple[str, Sequence[Bin]]]) -> Markup:
+    """Share of right labels against the score, one point a bin, with the diagonal on which scores keep their word."""
+    values = [value for _, bins in series for each in bins for value in (each.score, each.low, each.high)]
+    low, high = _range(values)
+    scale, across = _Scale(low, high), _Scale(low, high, LEFT, WIDTH - RIGHT)
+    parts = [_horizontal_grid(scale)]
+    for tick in scale.ticks():
+        parts.append(_text(across.at(tick), HEIGHT - BOTTOM + 17, f"{tick:.0%}", "middle"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, "refined score", "middle", "quiet"))
+    ends = (across.at(low), scale.at(low), across.at(high), scale.at(high))
+    parts.append(Markup('<line class="diagonal" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(*map(_round, ends)))
+    for number, (_, bins) in enumerate(series):
+        for each in bins:
+            x, y = across.at(each.score), scale.at(each.right)
+            parts.append(_whisker(x, scale.at(each.low), scale.at(each.high), number))
+            parts.append(_marker(x, y, number))
+    return _svg(name, title, description, parts)
+
+
+def histogram(name: str, title: str, description: str, stacks: Sequence[Sequence[int]]) -> Markup:
+    """Counts of scores between 0 and 1, with one series on top of the other.
+
+    Parameters
+    ----------
+    name, title, description : str
+        As in `line_chart`.
+    stacks : sequence of sequences of int
+        Counts by bin; the first series is the lowest.
+    """
+    height, bottom, left = 130, 20, 6
+    totals = [sum(column) for column in zip(*stacks, strict=True)]
+    top = max(totals) or 1
+    unit, step = (height - bottom - TOP) / top, (WIDTH - 2 * left) / len(totals)
+    parts = [Markup('<line class="axis" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+        left, height - bottom, WIDTH - left, height - bottom
+    )]
+    base = [float(height - bottom)] * len(totals)
+    for number, counts in enumerate(stacks):
+        for position, count in enumerate(counts):
+            if count:
+                tall = max(count * unit, 0.75)
+                base[position] -= tall
+                parts.append(
+                    Markup('<rect class="fill s{}" x="{}" y="{}" width="{}" height="{}"/>').format(
+                        number, *map(_round, (left + step * position + 0.75, base[position], step - 1.5, tall))
+                    )
+                )
+    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        parts.append(_text(left + share * (WIDTH - 2 * left), height - 5, f"{share:.1f}", anchor))
+    return _svg(name, title, description, parts, height)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Texts of similar score: how many, their mean score, and the share that is right with its interval."""
+
+    texts: int
+    score: float
+    right: float
+    low: float
+    high: float
+
+
+def swatch(number: int, dashed: bool = False) -> Markup:
+    """The mark of a series, for a legend."""
+    line = Markup('<line class="line s{}{}" x1="1" y1="7" x2="27" y2="7"/>').format(number, " dashed" if dashed else "")
+    return Markup('<svg class="swatch" viewBox="0 0 28 14" aria-hidden="true">{}{}</svg>').format(
+        line, _marker(14, 7, number)
+    )
+
+
+def block(number: int) -> Markup:
+    """The mark of a histogram's series, for a legend."""
+    return Markup(
+        '<svg class="swatch" viewBox="0 0 28 14" aria-hidden="true"><rect class="fill s{}" x="7" y="1" width="14" '
+        'height="12" rx="2"/></svg>'
+    ).format(number)
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+class _Scale:
+    """Shares to coordinates; by default upwards."""
+
+    def __init__(self, low: float, high: float, start: float = HEIGHT - BOTTOM, end: float = TOP) -> None:
+        self.low, self.high, self.start, self.end = low, high, start, end
+
+    def at(self, share: float) -> float:
+        return self.start + (share - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def ticks(self) -> list[float]:
+        step = 0.2 if self.high - self.low > 0.65 else 0.1 if self.high - self.low > 0.25 else 0.05
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [number * step for number in range(first, last + 1)]
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Tenths around all values, at least two of them."""
+    low, high = math.floor(min(values) * 10 + 1e-9) / 10, math.ceil(max(values) * 10 - 1e-9) / 10
+    while high - low < 0.19:
+        low, high = max(0.0, low - 0.1), min(1.0, high + 0.1)
+    return low, high
+
+
+def _line(series: Series, number: int, x: Sequence[float], scale: _Scale) -> Markup:
+    parts, path, pen = [], [], "M"
+    for position, value in enumerate(series.values):
+        if value is None:
+            pen = "M"
+            continue
+        y = scale.at(value)
+        path.append(f"{pen}{_round(x[position])} {_round(y)}")
+        pen = "L"
+        limits = series.limits[position] if series.limits else None
+        if limits is not None:
+            parts.append(_whisker(x[position], *map(scale.at, limits), number))
+        parts.append(_marker(x[position], y, number))
+    dashed = " dashed" if series.dashed else ""
+    line = Markup('<path class="line s{}{}" d="{}"/>').format(number % 8, dashed, "".join(path))
+    return Markup("").join([line, *parts])
+
+
+def _whisker(x: float, low: float, high: float, number: int) -> Markup:
+    x, low, high = _round(x), _round(low), _round(high)
+    ends = f"M{x} {low}V{high}M{_round(x - 3)} {low}h6M{_round(x - 3)} {high}h6"
+    return Markup('<path class="whisker s{}" d="{}"/>').format(number % 8, ends)
+
+
+def _marker(x: float, y: float, number: int) -> Markup:
+    shape, kind = SHAPES[number % len(SHAPES)], number % 8
+    x, y = _round(x), _round(y)
+    if shape == "circle":
+        return Markup('<circle class="mark s{}" cx="{}" cy="{}" r="4.2"/>').format(kind, x, y)
+    outline = {
+        "square": "m-3.8-3.8h7.6v7.6h-7.6z",
+        "diamond": "m0-5.2l5.2 5.2-5.2 5.2-5.2-5.2z",
+        "triangle": "m0-5l5 8.6h-10z",
+    }[shape]
+    return Markup('<path class="mark s{}" d="M{} {}{}"/>').format(kind, x, y, outline)
+
+
+def _horizontal_grid(scale: _Scale) -> Markup:
+    parts = []
+    for tick in scale.ticks():
+        y = _round(scale.at(tick))
+        parts.append(Markup('<line class="grid" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(LEFT, y, WIDTH - RIGHT, y))
+        parts.append(_text(LEFT - 6, y + 4, f"{tick:.0%}", "end"))
+    return Markup("").join(parts)
+
+
+def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> Markup:
+    given = Markup(' class="{}"').format(kind) if kind else Markup("")
+    return Markup('<text x="{}" y="{}" text-anchor="{}"{}>{}</text>').format(_round(x), _round(y), anchor, given, words)
+
+
+def _svg(name: str, title: str, description: str, parts: Sequence[Markup], height: int = HEIGHT) -> Markup:
+    head = Markup('<svg viewBox="0 0 {} {}" role="img" aria-labelledby="{}-t {}-d">').format(WIDTH, height, name, name)
+    words = Markup('<title id="{}-t">{}</title><desc id="{}-d">{}</desc>').format(name, title, name, description)
+    return Markup("").join([head, words, *parts, Markup("</svg>")])
+
+
+def _round(value: float) -> float:
+    return round(float(value), 1)
+
+
