@@ -36,9 +36,9 @@ def report(
 
 def report_of_finished(run: Path) -> Path | None:
     """Write the report of a run whose labels are safe on the disk: if it fails, that is a warning and no more."""
-    from silr.report.write import write_report
-
     try:
+        from silr.report.write import write_report
+
         return write_report(run)
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
