@@ -8,9 +8,14 @@ from typing import Any, Protocol
 class Refined(Protocol):
     """A finished refinement: a fitted `LabelRefiner`, or a run that was read back."""
 
-    classes_: Any
-    best_iteration_: int
-    history_: list[dict[str, Any]]
+    @property
+    def classes_(self) -> Any: ...
+
+    @property
+    def best_iteration_(self) -> int: ...
+
+    @property
+    def history_(self) -> list[dict[str, Any]]: ...
 
 
 def summary(refiner: Refined) -> dict[str, Any]:

@@ -2,93 +2,134 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.priors import share_interval
-from silr.report.charts import Bin, calibration_chart, swatch
+from silr.report.charts import Series, line_chart, swatch
 from silr.report.record import Record
 from silr.report.words import limits, percent
 
-FEWEST, A_BIN, MOST_BINS, TRUE_BINS = 20, 12, 8, 10
+FEWEST, IN_A_BIN, LEVEL = 20, 8, 0.95
+EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
-def calibration(record: Record) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Right:
+    """The share of right labels in one bin: of how many checked labels, and its interval."""
+
+    labels: int
+    share: float
+    interval: tuple[float, float]
+
+
+def calibration(record: Record) -> dict[str, Any] | None:
     """Reliability by score, from the gold labels and from the truth where it is known.
 
     Returns
     -------
     dict
-        `gold` (how many gold labels could be used), `series` (name and rows of each), `svg` or None, `legend`, `claimed`
-        (the mean refined score) and `right` (the estimated accuracy) or None.
+        `gold` (how many gold labels there are) and `fewest` (how many it takes), `claimed` (the mean refined score),
+        `right` (the estimated accuracy) with their `gap`, and `rows` and `chart`, empty and None if nothing is known.
+        None if nothing was refined.
     """
-    scores, corpus = record.best.scores, record.corpus
-    if scores is None:
-        return {"gold": 0, "series": [], "svg": None, "legend": [], "claimed": None, "right": None}
-    top, labels = scores.max(axis=1).astype(np.float64), record.best.labels
-    drawn = np.flatnonzero(corpus.gold >= 0) if corpus else np.array([], dtype=int)
-    series: list[tuple[str, list[Bin]]] = []
-    if corpus is not None and len(drawn) >= FEWEST:
-        right = labels[drawn] == corpus.gold[drawn]
-        n_bins = min(MOST_BINS, max(2, len(drawn) // A_BIN))
-        series.append(("gold labels, with 95% intervals", reliability(top[drawn], right, corpus.weight[drawn], n_bins)))
+    if record.best.scores is None:
+        return None
+    scores, labels, corpus = record.best.scores.max(axis=1), record.best.labels, record.corpus
+    priors, claimed = record.best.priors, float(scores.mean(dtype=np.float64))
+    gold = int((corpus.gold >= 0).sum()) if corpus else 0
+    values: dict[str, Any] = {"gold": gold, "fewest": FEWEST, "claimed": percent(claimed), "right": None}
+    if priors is not None and priors.source == "gold":
+        low, high = priors.accuracy_interval
+        gap = round(100 * (claimed - priors.accuracy))
+        values |= {"right": percent(priors.accuracy), "gap": gap, "fits": bool(low <= claimed <= high)}
+    checks = {}
+    if corpus is not None and gold >= FEWEST:
+        checks["gold labels"] = corpus.gold, corpus.weight
     if corpus is not None and corpus.truth is not None:
-        known = np.flatnonzero(corpus.truth >= 0)
-        right = labels[known] == corpus.truth[known]
-        n_bins = min(TRUE_BINS, max(1, len(known) // A_BIN))
-        found = reliability(top[known], right, np.ones(len(known)), n_bins)
-        series.append(("true labels, which only score", found))
-    words = "Share of labels that are right against the refined score; on the diagonal the two agree"
-    priors = record.best.priors
-    return {
-        "gold": len(drawn),
-        "fewest": FEWEST,
-        "series": [{"name": name, "rows": [_row(each) for each in bins]} for name, bins in series],
-        "svg": calibration_chart("calibration", "Calibration of the refined score", words, series) if series else None,
-        "legend": [(swatch(number), name) for number, (name, _) in enumerate(series)],
-        "claimed": percent(float(top.mean())),
-        "right": None if priors is None else percent(priors.accuracy),
-        "gap": None if priors is None else round(100 * (float(top.mean()) - priors.accuracy)),
-        "within": priors is not None and priors.accuracy_interval[0] <= top.mean() <= priors.accuracy_interval[1],
+        checks["true labels, which only score"] = corpus.truth, np.ones(len(labels))
+    if not checks:
+        return values | {"rows": [], "checks": [], "chart": None}
+    checked = next(iter(checks.values()))[0] >= 0
+    edges = bin_edges(scores, checked)
+    number = np.digitize(scores, edges[1:-1])
+    found = {
+        name: [right_share(labels == answer, answer >= 0, weight, number == each) for each in range(len(edges) - 1)]
+        for name, (answer, weight) in checks.items()
     }
+    names = [_name(low, high) for low, high in pairwise(edges)]
+    means = [float(scores[number == each].mean(dtype=np.float64)) for each in range(len(names))]
+    rows = [
+        {
+            "name": name,
+            "texts": f"{int((number == each).sum()):,}",
+            "score": percent(means[each]),
+            "right": [_row(column[each]) for column in found.values()],
+        }
+        for each, name in enumerate(names)
+    ]
+    return values | {"rows": rows, "checks": list(found), "chart": _chart(names, means, found)}
 
 
-def reliability(scores: NDArray[Any], right: NDArray[np.bool_], weight: NDArray[Any], n_bins: int) -> list[Bin]:
-    """Bins of as many labelled texts each, in the order of their score.
+def bin_edges(scores: NDArray[Any], checked: NDArray[np.bool_]) -> list[float]:
+    """Edges between scores, as fine as at least 8 checked labels in each bin allow.
 
     Parameters
     ----------
     scores : float array of shape (n,)
-    right : bool array of shape (n,)
-        Whether the label is right.
-    weight : float array of shape (n,)
-        How many texts each labelled one speaks for.
-    n_bins : int
-        At most; equal scores stay together.
-
-    Returns
-    -------
-    list of Bin
-        Weighted means, with Jeffreys' interval for Kish's effective number of labels, as in `silr.priors`.
+    checked : bool array of shape (n,)
+        Whether somebody knows the text's label.
     """
-    edges = np.quantile(scores, np.linspace(0, 1, n_bins + 1)[1:-1])
-    number = np.searchsorted(np.unique(edges), scores, side="right")
-    bins = []
-    for each in np.unique(number):
-        inside = number == each
-        w = weight[inside] / weight[inside].sum()
-        share = float(w @ right[inside])
-        low, high = share_interval(np.array(share), np.array(1 / (w @ w)), 0.95)
-        bins.append(Bin(int(inside.sum()), float(w @ scores[inside]), share, float(low), float(high)))
-    return bins
+    counts = np.histogram(scores[checked], EDGES)[0].tolist()
+    edges: list[float] = [EDGES[0]]
+    inside = 0
+    for count, high in zip(counts, EDGES[1:], strict=True):
+        inside += count
+        if inside >= IN_A_BIN:
+            edges.append(high)
+            inside = 0
+    if len(edges) == 1:
+        edges.append(EDGES[-1])
+    edges[-1] = EDGES[-1]  # what is left over joins the last
+    return edges
 
 
-def _row(each: Bin) -> dict[str, str]:
-    return {
-        "texts": f"{each.texts:,}",
-        "score": percent(each.score),
-        "right": percent(each.right),
-        "limits": limits((each.low, each.high)),
-    }
+def right_share(
+    right: NDArray[np.bool_], checked: NDArray[np.bool_], weight: NDArray[np.float64], inside: NDArray[np.bool_]
+) -> Right | None:
+    """Weighted share of right labels among the checked ones inside a bin.
+
+    With Jeffreys' interval for Kish's effective number of labels, as in `silr.priors`. None if none is checked.
+    """
+    rows = np.flatnonzero(checked & inside)
+    if not len(rows):
+        return None
+    w = weight[rows] / weight[rows].sum()
+    share = float(w @ right[rows])
+    low, high = share_interval(np.array(share), np.array(1 / (w @ w)), LEVEL)
+    return Right(len(rows), share, (float(low), float(high)))
+
+
+def _chart(names: list[str], means: list[float], found: dict[str, list[Right | None]]) -> dict[str, Any]:
+    series = [Series("what the scores claim", means, dashed=True)]
+    for name, column in found.items():
+        shares = [None if each is None else each.share for each in column]
+        around = [None if each is None else each.interval for each in column]
+        series.append(Series(f"right, by {name}", shares, around))
+    words = "Mean score and share of right labels, with 95% intervals, for groups of texts with similar scores"
+    svg = line_chart("calibration", "Calibration of the refined score", words, names, series, "refined score")
+    return {"svg": svg, "legend": [(swatch(number, each.dashed), each.name) for number, each in enumerate(series)]}
+
+
+def _row(each: Right | None) -> dict[str, str] | None:
+    if each is None:
+        return None
+    return {"share": percent(each.share), "limits": limits(each.interval), "labels": f"{each.labels:,}"}
+
+
+def _name(low: float, high: float) -> str:
+    return f"up to {high:.0%}" if low == 0 else f"{100 * low:.0f} to {high:.0%}"

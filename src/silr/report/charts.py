@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 420, 250
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 44, 8, 12, 40
 SHAPES = ("circle", "square", "diamond", "triangle")
 
 
@@ -33,8 +33,15 @@ class Series:
     dashed: bool = False
 
 
-def line_chart(name: str, title: str, description: str, positions: Sequence[str], series: Sequence[Series]) -> Markup:
-    """Shares by iteration, with intervals.
+def line_chart(
+    name: str,
+    title: str,
+    description: str,
+    positions: Sequence[str],
+    series: Sequence[Series],
+    axis: str = "iteration",
+) -> Markup:
+    """Shares by position, with intervals.
 
     Parameters
     ----------
@@ -46,6 +53,8 @@ def line_chart(name: str, title: str, description: str, positions: Sequence[str]
         Labels below the horizontal axis.
     series : sequence of Series
         With one value for each position.
+    axis : str, default "iteration"
+        What the positions are.
     """
     shown = [value for each in series for value in each.values if value is not None]
     shown += [limit for each in series for pair in each.limits or () if pair for limit in pair]
@@ -56,7 +65,7 @@ def line_chart(name: str, title: str, description: str, positions: Sequence[str]
     for number, label in enumerate(positions):
         if number % every == 0:
             parts.append(_text(LEFT + step * (number + 0.5), HEIGHT - BOTTOM + 17, label, "middle"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, "iteration", "middle", "quiet"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, axis, "middle", "quiet"))
     for number, each in enumerate(series):
         shift = (number - (len(series) - 1) / 2) * min(7, step / (len(series) + 1))
         x = [LEFT + step * (position + 0.5) + shift for position in range(len(positions))]
@@ -64,27 +73,8 @@ def line_chart(name: str, title: str, description: str, positions: Sequence[str]
     return _svg(name, title, description, parts)
 
 
-def calibration_chart(name: str, title: str, description: str, series: Sequence[tuple[str, Sequence[Bin]]]) -> Markup:
-    """Share of right labels against the score, one point a bin, with the diagonal on which scores keep their word."""
-    values = [value for _, bins in series for each in bins for value in (each.score, each.low, each.high)]
-    low, high = _range(values)
-    scale, across = _Scale(low, high), _Scale(low, high, LEFT, WIDTH - RIGHT)
-    parts = [_horizontal_grid(scale)]
-    for tick in scale.ticks():
-        parts.append(_text(across.at(tick), HEIGHT - BOTTOM + 17, f"{tick:.0%}", "middle"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, "refined score", "middle", "quiet"))
-    ends = (across.at(low), scale.at(low), across.at(high), scale.at(high))
-    parts.append(Markup('<line class="diagonal" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(*map(_round, ends)))
-    for number, (_, bins) in enumerate(series):
-        for each in bins:
-            x, y = across.at(each.score), scale.at(each.right)
-            parts.append(_whisker(x, scale.at(each.low), scale.at(each.high), number))
-            parts.append(_marker(x, y, number))
-    return _svg(name, title, description, parts)
-
-
 def histogram(name: str, title: str, description: str, stacks: Sequence[Sequence[int]]) -> Markup:
-    """Counts of scores between 0 and 1, with one series on top of the other.
+    """Counts of scores between 0 and 1, split by series. Heights are square roots of counts, so that few still show.
 
     Parameters
     ----------
@@ -96,15 +86,17 @@ def histogram(name: str, title: str, description: str, stacks: Sequence[Sequence
     height, bottom, left = 130, 20, 6
     totals = [sum(column) for column in zip(*stacks, strict=True)]
     top = max(totals) or 1
-    unit, step = (height - bottom - TOP) / top, (WIDTH - 2 * left) / len(totals)
-    parts = [Markup('<line class="axis" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
-        left, height - bottom, WIDTH - left, height - bottom
-    )]
+    unit, step = (height - bottom - TOP) / math.sqrt(top), (WIDTH - 2 * left) / len(totals)
+    parts = [
+        Markup('<line class="axis" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+            left, height - bottom, WIDTH - left, height - bottom
+        )
+    ]
     base = [float(height - bottom)] * len(totals)
     for number, counts in enumerate(stacks):
         for position, count in enumerate(counts):
             if count:
-                tall = max(count * unit, 0.75)
+                tall = max(unit * math.sqrt(totals[position]) * count / totals[position], 0.75)
                 base[position] -= tall
                 parts.append(
                     Markup('<rect class="fill s{}" x="{}" y="{}" width="{}" height="{}"/>').format(
@@ -114,17 +106,6 @@ def histogram(name: str, title: str, description: str, stacks: Sequence[Sequence
     for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         parts.append(_text(left + share * (WIDTH - 2 * left), height - 5, f"{share:.1f}", anchor))
     return _svg(name, title, description, parts, height)
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Texts of similar score: how many, their mean score, and the share that is right with its interval."""
-
-    texts: int
-    score: float
-    right: float
-    low: float
-    high: float
 
 
 def swatch(number: int, dashed: bool = False) -> Markup:
@@ -147,13 +128,13 @@ def block(number: int) -> Markup:
 
 
 class _Scale:
-    """Shares to coordinates; by default upwards."""
+    """Shares to heights."""
 
-    def __init__(self, low: float, high: float, start: float = HEIGHT - BOTTOM, end: float = TOP) -> None:
-        self.low, self.high, self.start, self.end = low, high, start, end
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
 
     def at(self, share: float) -> float:
-        return self.start + (share - self.low) / (self.high - self.low) * (self.end - self.start)
+        return HEIGHT - BOTTOM - (share - self.low) / (self.high - self.low) * (HEIGHT - BOTTOM - TOP)
 
     def ticks(self) -> list[float]:
         step = 0.2 if self.high - self.low > 0.65 else 0.1 if self.high - self.low > 0.25 else 0.05
@@ -180,7 +161,7 @@ def _line(series: Series, number: int, x: Sequence[float], scale: _Scale) -> Mar
         pen = "L"
         limits = series.limits[position] if series.limits else None
         if limits is not None:
-            parts.append(_whisker(x[position], *map(scale.at, limits), number))
+            parts.append(_whisker(x[position], scale.at(limits[0]), scale.at(limits[1]), number))
         parts.append(_marker(x[position], y, number))
     dashed = " dashed" if series.dashed else ""
     line = Markup('<path class="line s{}{}" d="{}"/>').format(number % 8, dashed, "".join(path))
@@ -228,5 +209,3 @@ def _svg(name: str, title: str, description: str, parts: Sequence[Markup], heigh
 
 def _round(value: float) -> float:
     return round(float(value), 1)
-
-

@@ -61,7 +61,8 @@ def histograms(record: Record) -> dict[str, Any] | None:
     if scores is None:
         return None
     same = labels == refined
-    by_llm, by_refined = [], []
+    by_llm: list[dict[str, Any]] = []
+    by_refined: list[dict[str, Any]] = []
     for k in range(len(record.classes_)):
         name = short(record.classes_[k])
         for panels, members, column, what in (

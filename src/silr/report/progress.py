@@ -27,6 +27,7 @@ def progress(record: Record, summary: dict[str, Any]) -> dict[str, Any]:
         "accuracy": _accuracy(record, summary),
         "sets": _sets(record),
         "shares": _shares(record),
+        "changes": _changes(record),
         "rows": _rows(record, summary),
         "classes": _class_rows(record),
         "classes_left_out": max(0, len(record.classes_) - MOST_CLASSES),
@@ -65,7 +66,7 @@ def _sets(record: Record) -> dict[str, Any] | None:
     if len(names) == 2:
         cells = {
             f"theta: share of {names[1]} among texts labelled {names[1]}": (1, 1),
-            f"theta′: share of {names[1]} among texts labelled {names[0]}": (0, 1),
+            f"theta': share of {names[1]} among texts labelled {names[0]}": (0, 1),
         }
     else:
         cells = {f"{names[k]} among texts labelled {names[k]}": (k, k) for k in _largest(record, MOST_LINES)}
@@ -93,6 +94,14 @@ def _shares(record: Record) -> dict[str, Any] | None:
         series.append(Series(f"truly {names[1]}, estimated", values, around, dashed=True))
     description = "Share of all texts with a label that have this one, by iteration"
     return _chart("shares", "Shares of the classes, by iteration", description, record, series)
+
+
+def _changes(record: Record) -> dict[str, Any] | None:
+    n = len(record.llm)
+    values = [each.metrics["changed"] / n if each.number else None for each in record.iterations]
+    description = "Share of texts whose label is another than in the iteration before"
+    series = [Series("another label than in the iteration before", values)]
+    return _chart("changes", "Labels changed, by iteration", description, record, series)
 
 
 def _rows(record: Record, summary: dict[str, Any]) -> list[dict[str, Any]]:

@@ -159,7 +159,7 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
 def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | None:
     try:
         table: dict[str, Any] = json.loads((folder / TABLE).read_text())
-        table["table"], table["sha256"], dict(table["columns"])  # noqa: B018 - all must be there
+        table["table"], table["sha256"], dict(table["columns"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from silr.labels import FEW_GOLD
 from silr.report.record import Record
@@ -17,7 +16,6 @@ from silr.summary import verdict
 CLOSE_TO_ZERO = 0.1  # of the lower limit of theta - theta'
 FEWEST_IN_A_SET = 5
 VANISHED, LOST = 0.01, 0.2
-BY_CHANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -88,16 +86,19 @@ def _no_better(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
 
 
 def _chance(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
-    pair = wins_and_losses(record)
-    rows, best = summary["iterations"], summary["best_iteration"]
-    if pair is None or best == 0 or "estimated_accuracy" not in rows[best]:
+    """The gain on the gold texts, with a normal interval from the linearised variance of a weighted mean."""
+    rows, best, corpus = summary["iterations"], summary["best_iteration"], record.corpus
+    if best == 0 or corpus is None or not (drawn := corpus.gold >= 0).any():
         return
-    gain = rows[best]["estimated_accuracy"] - rows[0]["estimated_accuracy"]
-    wins, losses = pair
-    if gain >= 0 and (not sum(pair) or binomtest(wins, wins + losses).pvalue > BY_CHANCE):
+    gold, w = corpus.gold[drawn], corpus.weight[drawn] / corpus.weight[drawn].sum()
+    better = (record.best.labels[drawn] == gold).astype(float) - (record.llm[drawn] == gold)
+    gain = float(w @ better)
+    half = 1.96 * float(np.sqrt(w**2 @ (better - gain) ** 2))
+    estimated = rows[best].get("estimated_accuracy", 0) >= rows[0].get("estimated_accuracy", 0)
+    if estimated and gain - half <= 0:
         words = (
-            f"Among the gold texts the refined label is right and the LLM's wrong {wins} times, and the reverse {losses} "
-            "times: too few, or too even, to rule out luck (sign test at 5%). More gold labels would tell."
+            f"On the {len(gold)} gold texts the refined labels gain {100 * gain:.0f} points, with a 95% interval of "
+            f"{100 * (gain - half):.0f} to {100 * (gain + half):.0f} that includes 0. More gold labels would tell."
         )
         yield Caution("careful", "The gain may be chance", words)
 
@@ -123,7 +124,7 @@ def _signal(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     names = [short(record.classes_[number], 40) for number in (j, k)]
     words = (
         f"In {labels} the sets {names[0]} and {names[1]} differ by {100 * float(each.priors.signal[k, j]):.0f} points "
-        f"in their share of {names[1]} (theta − theta′, 95% interval {100 * low:.0f} to {100 * high:.0f}). "
+        f"in their share of {names[1]} (theta - theta', 95% interval {100 * low:.0f} to {100 * high:.0f}). "
     )
     if low <= 0:
         yield Caution("serious", "The signal may be nothing", words + "The interval includes 0: the sets may be alike.")
@@ -213,5 +214,3 @@ def _table(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
 def _shares(labels: Any, K: int) -> Any:
     known = labels[labels >= 0]
     return np.bincount(known, minlength=K) / max(len(known), 1)
-
-

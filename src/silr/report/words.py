@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 LONGEST_NAME = 60
-_CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {127: 0x2421, 13: "\n"}
+_CONTROLS: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t\r"}
+_CONTROLS |= {127: 0x2421, 13: "\n"}
 
 
 def percent(share: float, digits: int = 1) -> str:

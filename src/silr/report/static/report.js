@@ -4,7 +4,7 @@
 for (const table of document.querySelectorAll("table.texts")) {
   const body = table.tBodies[0];
   const rows = [...body.rows];
-  const find = table.previousElementSibling;
+  const find = table.parentElement.previousElementSibling;
   const status = find.querySelector("[role=status]");
   const contents = rows.map((row) => row.textContent.toLowerCase());
 
