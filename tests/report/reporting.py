@@ -41,7 +41,7 @@ def make_run(
     *,
     texts: Sequence[str] = (),
     n_gold: int = 100,
-    errors: Sequence[float] = (0.35, 0.25, 0.15, 0.1),
+    errors: Sequence[float] = (0.7, 0.25, 0.15, 0.1),
     asked: int | None = None,
     missing: int = 0,
     stopped: str | None = None,
@@ -53,8 +53,8 @@ def make_run(
 ) -> Path:
     """Write ``folder/table.csv`` and a run of it, ``folder/run``.
 
-    The labels of iteration t are wrong in a share `errors[t]` of the texts; the last class gets most of the LLM's
-    errors. Without `finished` the run looks like one that was killed before its end.
+    The LLM gives the last class to a share `errors[0]` of the texts, whatever they say; the labels of iteration t are
+    wrong in a share `errors[t]`. Without `finished` the run looks like one that was killed before its end.
     """
     rng = np.random.default_rng(seed)
     K = len(classes)

@@ -45,7 +45,7 @@ def test_the_same_bytes_twice(tmp_path: Path) -> None:
 
 
 def test_stopped_early(tmp_path: Path) -> None:
-    page = page_of(make_run(tmp_path, stopped=STOPPED, errors=(0.35, 0.25, 0.2, 0.5)))
+    page = page_of(make_run(tmp_path, stopped=STOPPED, errors=(0.7, 0.25, 0.2, 0.5)))
     words = page.cautions["The run stopped after iteration 3"]
     assert STOPPED in words and "The labels of iteration 2 are the result" in words
     rows = page.table("The same in numbers. Signal")
@@ -55,14 +55,14 @@ def test_stopped_early(tmp_path: Path) -> None:
 
 def test_stopped_at_once(tmp_path: Path) -> None:
     """`silr refine` refuses such a run; the page says what is known."""
-    page = page_of(make_run(tmp_path, stopped=STOPPED, errors=(0.35, 0.5), finished=False))
+    page = page_of(make_run(tmp_path, stopped=STOPPED, errors=(0.7, 0.5), finished=False))
     assert "nothing was refined" in page.cautions["The run stopped after iteration 1"]
     assert "changed nothing" in summary(page)
     assert not {"labels", "changed", "unsure", "calibration"} & page.by_id.keys()
 
 
 def test_cut_off_half_way(tmp_path: Path) -> None:
-    page = page_of(make_run(tmp_path, asked=5, errors=(0.35, 0.25, 0.15), finished=False))
+    page = page_of(make_run(tmp_path, asked=5, errors=(0.7, 0.25, 0.15), finished=False))
     assert page.cautions["The run was cut off"].startswith("2 of 5 iterations are finished")
     assert len(page.tables["changed-texts"]) > 20  # from the table that was refined
 
@@ -78,7 +78,7 @@ def test_missing_llm_labels(tmp_path: Path) -> None:
 
 
 def test_given_shares_instead_of_gold(tmp_path: Path) -> None:
-    page = page_of(make_run(tmp_path, n_gold=0, theta=[[0.9, 0.1], [0.3, 0.7]], errors=(0.35, 0.2)))
+    page = page_of(make_run(tmp_path, n_gold=0, theta=[[0.9, 0.1], [0.3, 0.7]], errors=(0.7, 0.2)))
     assert "is unknown" in page.cautions["No gold labels"]
     assert "given class shares" in summary(page) and "unknown without gold labels" in summary(page)
     assert "There are no gold labels to compare the scores with" in page.by_id["calibration"]
@@ -184,10 +184,10 @@ def test_texts_without_words(tmp_path: Path) -> None:
     ("options", "title", "words"),
     [
         ({"n_gold": 20}, "Only 20 gold labels", "rough"),
-        ({"errors": (0.2, 0.25, 0.45)}, "The refined labels are not better", "no better than the LLM's"),
-        ({"errors": (0.2, 0.2, 0.2)}, "The gain may be chance", "includes 0"),
-        ({"errors": (0.35, 0.47)}, "The signal may be nothing", "The interval includes 0"),
-        ({"errors": (0.35, 0.38)}, "Weak signal", "Close to 0"),
+        ({"errors": (0.4, 0.25, 0.38)}, "The refined labels are not better", "no better than the LLM's"),
+        ({"errors": (0.7, 0.3)}, "The gain may be chance", "includes 0"),
+        ({"errors": (0.7, 0.4)}, "The signal may be nothing", "The interval includes 0"),
+        ({"errors": (0.7, 0.35)}, "Weak signal", "Close to 0"),
     ],
 )
 def test_cautions(tmp_path: Path, options: dict[str, object], title: str, words: str) -> None:
@@ -195,7 +195,7 @@ def test_cautions(tmp_path: Path, options: dict[str, object], title: str, words:
 
 
 def test_worse_by_the_truth(tmp_path: Path) -> None:
-    page = page_of(make_run(tmp_path, errors=(0.2, 0.3, 0.4)), truth="answer")
+    page = page_of(make_run(tmp_path, errors=(0.4, 0.3, 0.38)), truth="answer")
     assert "of the LLM's" in page.cautions["By the truth the refined labels are not better"]
 
 
@@ -219,5 +219,5 @@ def test_not_a_run(tmp_path: Path) -> None:
         write_report(run)
     (run / "table.json").write_text("{")
     shutil.copytree(run / "iteration-0", run / "iteration-1")
-    with pytest.raises(InputError, match="no truth column 'answer': table.json of the run is damaged"):
+    with pytest.raises(InputError, match=r"no truth column 'answer': table\.json of the run is damaged"):
         write_report(run, truth="answer")

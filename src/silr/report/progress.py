@@ -131,12 +131,11 @@ def _class_rows(record: Record) -> list[dict[str, Any]]:
     for k in _largest(record, MOST_CLASSES):
         cells = []
         for each in record.iterations:
-            cell = {"share": percent(_share(each.labels, k))}
+            theta = None
             if each.priors is not None:
-                cell["theta"] = percent(float(each.priors.theta[k, k]), 0)
-                cell["limits"] = limits(each.priors.theta_interval[k, k])
-                cell["prior"] = percent(float(each.priors.class_prior[k]))
-            cells.append(cell)
+                right = percent(float(each.priors.theta[k, k]), 0)
+                theta = f"{right} ({limits(each.priors.theta_interval[k, k])})"
+            cells.append({"share": percent(_share(each.labels, k)), "theta": theta})
         rows.append({"name": short(record.classes_[k]), "cells": cells})
     return rows
 

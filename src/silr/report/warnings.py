@@ -203,9 +203,9 @@ def _oracle(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
 def _table(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     problems = [short(problem, 400) for problem in record.problems]
     if record.corpus is None:
-        why = "; ".join(problems) or "the run was made in Python, and a run keeps no texts"
+        why = "; ".join(problems) or "The run was made in Python, and a run keeps no texts"
         words = f"{why}. What needs the texts or the gold labels themselves is left out of this page."
-        yield Caution("careful", "The texts cannot be shown", words[0].upper() + words[1:])
+        yield Caution("careful", "The texts cannot be shown", words)
     else:
         for problem in problems:
             yield Caution("note", "The gold labels have changed since", problem)
