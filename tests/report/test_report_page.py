@@ -253,7 +253,8 @@ def colours(page: Any, selector: str) -> tuple[str, str]:
     """Text and ground of the first such element; `color-mix` is computed by drawing it."""
     found: tuple[str, str] = page.locator(selector).first.evaluate(
         """each => {
-          const style = getComputedStyle(each), canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+          const style = getComputedStyle(each);
+          const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
           return [style.color, style.backgroundColor].map(colour => {
             canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
             return "rgb " + canvas.getImageData(0, 0, 1, 1).data.slice(0, 3).join(" ");
