@@ -51,7 +51,7 @@ def calibration(record: Record) -> dict[str, Any] | None:
     if corpus is not None and gold >= FEWEST:
         checks["gold labels"] = corpus.gold, corpus.weight
     if corpus is not None and corpus.truth is not None:
-        checks["true labels, which only score"] = corpus.truth, np.ones(len(labels))
+        checks["true labels"] = corpus.truth, np.ones(len(labels))
     if not checks:
         return values | {"rows": [], "checks": [], "chart": None}
     checked = next(iter(checks.values()))[0] >= 0

@@ -58,7 +58,7 @@ def line_chart(
     """
     shown = [value for each in series for value in each.values if value is not None]
     shown += [limit for each in series for pair in each.limits or () if pair for limit in pair]
-    scale = _Scale(*_range(shown))
+    scale = _Scale(shown)
     parts = [_horizontal_grid(scale)]
     step = (WIDTH - LEFT - RIGHT) / len(positions)
     every = math.ceil(len(positions) / 11)
@@ -128,26 +128,22 @@ def block(number: int) -> Markup:
 
 
 class _Scale:
-    """Shares to heights."""
+    """Shares to heights, between two ticks around all values."""
 
-    def __init__(self, low: float, high: float) -> None:
-        self.low, self.high = low, high
+    def __init__(self, values: Sequence[float]) -> None:
+        span = max(values) - min(values)
+        self.step = 0.2 if span > 0.55 else 0.1 if span > 0.2 else 0.05
+        self.first = math.floor(min(values) / self.step + 1e-9)
+        self.last = max(math.ceil(max(values) / self.step - 1e-9), self.first + 2)
+        if self.last * self.step > 1 + 1e-9:
+            self.first, self.last = self.first - 1, self.last - 1
+        self.low, self.high = self.first * self.step, self.last * self.step
 
     def at(self, share: float) -> float:
         return HEIGHT - BOTTOM - (share - self.low) / (self.high - self.low) * (HEIGHT - BOTTOM - TOP)
 
     def ticks(self) -> list[float]:
-        step = 0.2 if self.high - self.low > 0.65 else 0.1 if self.high - self.low > 0.25 else 0.05
-        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return [number * step for number in range(first, last + 1)]
-
-
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    """Tenths around all values, at least two of them."""
-    low, high = math.floor(min(values) * 10 + 1e-9) / 10, math.ceil(max(values) * 10 - 1e-9) / 10
-    while high - low < 0.19:
-        low, high = max(0.0, low - 0.1), min(1.0, high + 0.1)
-    return low, high
+        return [number * self.step for number in range(self.first, self.last + 1)]
 
 
 def _line(series: Series, number: int, x: Sequence[float], scale: _Scale) -> Markup:

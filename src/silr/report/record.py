@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,8 @@ class Corpus:
 
     Attributes
     ----------
-    path : Path
-        ``labels.csv`` of the run, or the table that was refined.
+    name : str
+        ``labels.csv``, or that of the table that was refined.
     texts : list of str, of length n
     ids : list of str or None, of length n
         The column ``id``, if there is one.
@@ -41,7 +41,7 @@ class Corpus:
     truth_column : str or None
     """
 
-    path: Path
+    name: str
     texts: list[str]
     ids: list[str | None] | None
     gold: Codes
@@ -130,30 +130,24 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
     classes = [str(name) for name in run.manifest["identity"]["classes"]]
     problems: list[str] = []
     table = _read_table_record(run.folder, problems)
-    names = dict(table["columns"]) if table else {}
-    frame, path, found = None, None, None
-    if table is not None:
-        for candidate in (run.folder / LABELS, run.folder / table["table"]):
-            try:
-                frame = _fitting(candidate, table, iterations[0].labels, classes, run.folder)
-                found = _corpus(frame, candidate, names, iterations[0].labels, classes)
-                path = candidate
-                break
-            except InputError as error:
-                problems.append(str(error))
-    if found is not None:
-        problems.clear()
-        assert path is not None and frame is not None
-        counted = int((found.gold >= 0).sum())
-        if counted != run.manifest.get("gold", counted):
-            problems.append(
-                f"{path.name} has {counted:,} gold labels now, the run was made with {run.manifest['gold']:,}: its "
-                "estimates are those of the run; refine again to use what was added"
-            )
-        found = _with_truth(found, frame, truth, names.get("truth"), classes)
-    elif truth is not None:
-        raise InputError(f"no truth column {truth!r}: " + ("; ".join(problems) or f"{folder} does not know its table"))
-    return Record(run, iterations, best, classes, table, found, problems)
+    found = None if table is None else _find(run.folder, table, iterations[0].labels, classes, problems)
+    if table is None or found is None:
+        if truth is not None:
+            raise InputError(f"no truth column {truth!r}: {'; '.join(problems) or f'{folder} does not know its table'}")
+        return Record(run, iterations, best, classes, table, None, problems)
+    frame, corpus = found
+    counted = int((corpus.gold >= 0).sum())
+    if counted != run.manifest.get("gold", counted):
+        problems.append(
+            f"{corpus.name} has {counted:,} gold labels now, the run was made with {run.manifest['gold']:,}: its "
+            "estimates are those of the run; refine again to use what was added"
+        )
+    column = truth or table["columns"].get("truth")
+    if column is not None:
+        codes = column_codes(frame, column, classes, corpus.name, required=truth is not None)
+        if codes is not None:
+            corpus = replace(corpus, truth=codes, truth_column=column)
+    return Record(run, iterations, best, classes, table, corpus, problems)
 
 
 def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | None:
@@ -168,48 +162,47 @@ def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | No
     return table
 
 
-def _fitting(
-    path: Path, table: dict[str, Any], llm: NDArray[np.int16], classes: list[str], folder: Path
-) -> pd.DataFrame:
-    """The table in `path`, if its rows are those of the run."""
-    if path.parent != folder or path.name != LABELS:
-        name = Path(table["table"]).name
-        if not path.is_file():
-            raise InputError(f"{name} is no longer where it was when it was refined")
-        if file_hash(path) != table["sha256"]:
-            raise InputError(f"{name} was changed since it was refined (its SHA-256 is another)")
-    elif not path.is_file():
-        raise InputError(f"the run has no {LABELS}")
-    frame = read_table(path)
-    codes = column_codes(frame, table["columns"]["label"], classes, path, required=True)
-    if not np.array_equal(codes, llm):
-        raise InputError(f"{path.name} has other rows or LLM labels than the run; was it edited?")
-    return frame
+def _find(
+    folder: Path, table: dict[str, Any], llm: NDArray[np.int16], classes: list[str], problems: list[str]
+) -> tuple[pd.DataFrame, Corpus] | None:
+    """The run's own ``labels.csv``, if its rows are still those of the run, else the table that was refined."""
+    reasons = []
+    own = folder / LABELS
+    for path in (own, folder / table["table"]):
+        try:
+            if path != own:
+                _check_unchanged(path, table["sha256"])
+            elif not own.is_file():
+                raise InputError(f"the run has no {LABELS}")
+            frame = read_table(path)
+            codes = column_codes(frame, table["columns"]["label"], classes, path.name, required=True)
+            if not np.array_equal(codes, llm):
+                raise InputError(f"{path.name} has other rows or LLM labels than the run; was it edited?")
+            return frame, _corpus(frame, path.name, table["columns"], codes, classes)
+        except InputError as error:
+            reasons.append(str(error))
+    problems += reasons
+    return None
 
 
-def _corpus(
-    frame: pd.DataFrame, path: Path, names: dict[str, Any], llm: NDArray[np.int16], classes: list[str]
-) -> Corpus:
-    gold = column_codes(frame, names["gold"], classes, path, required=False)
+def _check_unchanged(path: Path, sha256: str) -> None:
+    if not path.is_file():
+        raise InputError(f"{path.name} is no longer where it was when it was refined")
+    if file_hash(path) != sha256:
+        raise InputError(f"{path.name} was changed since it was refined (its SHA-256 is another)")
+
+
+def _corpus(frame: pd.DataFrame, name: str, columns: dict[str, Any], llm: Codes, classes: list[str]) -> Corpus:
+    gold = column_codes(frame, columns["gold"], classes, name, required=False)
     if gold is None:
         gold = np.full(len(frame), -1)
-    weight = weight_column(frame, names["weight"], path, gold >= 0)
+    weight = weight_column(frame, columns["weight"], name, gold >= 0)
     if weight is None:  # as in `priors_from_gold`: each gold label speaks for its share of the LLM's set
         stratum = np.where(llm < 0, len(classes), llm)
         size, drawn = np.bincount(stratum), np.bincount(stratum[gold >= 0], minlength=stratum.max() + 1)
         weight = (size / np.maximum(drawn, 1))[stratum]
-    ids = label_column(frame, "id", path) if "id" in frame.columns else None
-    return Corpus(path, text_column(frame, names["text"], path), ids, gold, weight)
-
-
-def _with_truth(
-    corpus: Corpus, frame: pd.DataFrame, asked: str | None, recorded: str | None, classes: list[str]
-) -> Corpus:
-    name = asked or recorded
-    truth = None if name is None else column_codes(frame, name, classes, corpus.path, required=asked is not None)
-    if truth is None:
-        return corpus
-    return Corpus(corpus.path, corpus.texts, corpus.ids, corpus.gold, corpus.weight, truth, name)
+    ids = label_column(frame, "id", name) if "id" in frame.columns else None
+    return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight)
 
 
 def _score(labels: NDArray[np.int16], truth: Codes | None) -> dict[str, float]:
