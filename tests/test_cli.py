@@ -61,8 +61,8 @@ def test_help_loads_nothing_heavy() -> None:
         try:
             main()
         finally:
-            heavy = {"torch", "transformers", "pandas", "sklearn", "scipy", "numpy", "matplotlib", "jinja2"} & set(sys.modules)
-            print(sorted(heavy), file=sys.stderr)
+            heavy = {"torch", "transformers", "pandas", "sklearn", "scipy", "numpy", "matplotlib", "jinja2"}
+            print(sorted(heavy & set(sys.modules)), file=sys.stderr)
     """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "[]\n")
