@@ -31,6 +31,7 @@ def summary(page: Page) -> str:
 def test_a_run_that_went_well(tmp_path: Path) -> None:
     page = page_of(make_run(tmp_path))
     assert page.cautions == {} and "Nothing stood out" in summary(page)
+    assert ("div", {"class": "good"}) in page.tags
     assert "No true labels were used" in page.by_id["again"]
     assert "True" not in page.tables["changed-texts"][0]
     assert "Right, true" not in page.table("The same in numbers. Signal")[0]
@@ -47,7 +48,7 @@ def test_the_same_bytes_twice(tmp_path: Path) -> None:
 def test_stopped_early(tmp_path: Path) -> None:
     page = page_of(make_run(tmp_path, stopped=STOPPED, errors=(0.7, 0.25, 0.2, 0.5)))
     words = page.cautions["The run stopped after iteration 3"]
-    assert STOPPED in words and "The labels of iteration 2 are the result" in words
+    assert STOPPED[1:] in words and words[0] == "T" and "The labels of iteration 2 are the result" in words
     rows = page.table("The same in numbers. Signal")
     assert [row[0] for row in rows[1:]] == ["the LLM", "iteration 1", "iteration 2 result", "iteration 3"]
     assert "The run was cut off" not in page.cautions
@@ -84,6 +85,8 @@ def test_given_shares_instead_of_gold(tmp_path: Path) -> None:
     assert "There are no gold labels to compare the scores with" in page.by_id["calibration"]
     assert "--theta &#39;0.9,0.1;0.3,0.7&#39;" in page.source or "--theta '0.9,0.1;0.3,0.7'" in page.by_id["again"]
     assert page.table("The same in numbers. Signal")[2][1] == "unknown"
+    assert ("div", {"class": "good"}) not in page.tags
+    assert "accuracy-t" not in page.by_id and "shares-t" in page.by_id  # one point is no chart
 
 
 @pytest.mark.parametrize("K", [3, 12, 30])

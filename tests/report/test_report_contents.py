@@ -171,7 +171,7 @@ def test_to_do_it_again(refined: tuple[Path, Result], page: Page, commands: Comm
     """The command that the page gives makes the same labels."""
     run = refined[0]
     command = page.source.partition('<pre tabindex="0"><code>')[2].partition("</code>")[0]
-    words = command.split()
+    words = command.replace("\\\n", "").split()
     assert words[:3] == ["silr", "refine", "../table.csv"] and words[words.index("-o") + 1] == "../run-again"
     done = commands(*words[1:], "--device", "cpu", cwd=run)
     assert (done.code, done.err) == (0, "")

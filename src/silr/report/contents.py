@@ -64,9 +64,10 @@ def _summary(record: Record, values: dict[str, Any]) -> dict[str, Any]:
     changed = int((record.llm != record.best.labels)[labelled].sum())
     priors = record.iterations[0].priors
     pair = wins_and_losses(record)
+    odd = text_counts(record.corpus.texts) if record.corpus else None
     return {
         "texts": f"{len(record.llm):,}",
-        "odd": str(text_counts(record.corpus.texts)) if record.corpus else None,
+        "odd": str(odd) if odd and (odd.duplicates or odd.empty) else None,
         "classes": [short(name, 40) for name in record.classes_[:12]],
         "n_classes": len(record.classes_),
         "iterations": record.iterations[-1].number,
@@ -75,6 +76,7 @@ def _summary(record: Record, values: dict[str, Any]) -> dict[str, Any]:
         "source": priors.source if priors else "given",
         "before": _accuracy(first),
         "after": _accuracy(best),
+        "better": best.get("estimated_accuracy", 0) > first.get("estimated_accuracy", 1),
         "true_before": percent(first["true_accuracy"]) if "true_accuracy" in first else None,
         "true_after": percent(best["true_accuracy"]) if "true_accuracy" in best else None,
         "changed": f"{changed:,}",

@@ -70,7 +70,8 @@ def _command(record: Record, table: dict[str, Any]) -> str:
             words += [f"--{name}" if name == "truth" else f"--{name}-column", columns[name]]
     if configuration.get("priors") == "oracle":
         words.append("--oracle")
-    return visible(shlex.join(words))
+    lines = shlex.join(words[:5]), *(shlex.join(words[at : at + 2]) for at in range(5, len(words), 2))
+    return visible(" \\\n    ".join(lines))
 
 
 def _python(configuration: dict[str, Any], iterations: int) -> str:
@@ -99,7 +100,7 @@ def _flat(values: Any, name: str = "") -> dict[str, Any]:
 
 def _rows(values: dict[str, Any]) -> list[tuple[str, str]]:
     shown = {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        name: value if isinstance(value, str) else "none" if value == [] else json.dumps(value, ensure_ascii=False)
         for name, value in values.items()
         if value is not None
     }

@@ -58,7 +58,8 @@ def _stopped(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     kept = f"The labels of iteration {record.best_iteration_} are the result."
     if record.best_iteration_ == 0:
         kept = "It was the first iteration, so nothing was refined: this page shows the LLM's labels."
-    words = f"{short(last.metrics['stopped'], 600)}. {kept}"
+    why = short(last.metrics["stopped"], 600)
+    words = f"{why[0].upper()}{why[1:]}. {kept}"
     yield Caution("serious", f"The run stopped after iteration {last.number}", words)
 
 
