@@ -185,6 +185,9 @@ def test_dark_light_wide_and_narrow(report: Path, open_page: Any, scheme: str, s
     small = size["width"] < 500
     page = open_page(report, viewport=size, color_scheme=scheme, is_mobile=small, has_touch=small)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    if not small:
+        for region in page.locator(".scroll").all():
+            assert region.evaluate("each => each.scrollWidth <= each.clientWidth + 1")
     width = {1200: "", 390: "phone", 320: "narrow"}[size["width"]]
     shot(page, f"{width}-{scheme}" if small and scheme == "dark" else width or scheme)
     ground = colours(page, "body")[1]
