@@ -76,6 +76,10 @@ def test_links_inside_the_page_lead_somewhere(hostile: Page) -> None:
             assert str(given["href"])[1:] in ids
 
 
+def test_names_keep_their_direction_inside_a_sentence(hostile: Page) -> None:
+    assert "labelled \u2068" + sorted(NAMES)[-1][:23] + "\u2026\u2069" in hostile.by_id["iterations"]
+
+
 def test_charts_are_whole_and_named(hostile: Page) -> None:
     charts = re.findall(r'<svg viewBox[^>]*role="img".*?</svg>', hostile.source, flags=re.S)
     assert len(charts) >= 8

@@ -8,7 +8,7 @@ import numpy as np
 
 from silr.report.charts import histogram
 from silr.report.record import Record
-from silr.report.words import percent, short
+from silr.report.words import inline, percent, short
 
 WIDEST_TABLE, MOST_MOVES, MOST_PANELS, BINS, SHADES = 12, 40, 8, 25, 10
 
@@ -64,10 +64,10 @@ def histograms(record: Record) -> dict[str, Any] | None:
     by_llm: list[dict[str, Any]] = []
     by_refined: list[dict[str, Any]] = []
     for k in range(len(record.classes_)):
-        name = short(record.classes_[k])
+        name, words = short(record.classes_[k]), inline(record.classes_[k])
         for panels, members, column, what in (
-            (by_llm, labels == k, scores[:, k], f"score of {name} among texts that the LLM labelled {name}"),
-            (by_refined, refined == k, scores.max(axis=1), f"refined score among texts with refined label {name}"),
+            (by_llm, labels == k, scores[:, k], f"score of {words} among texts that the LLM labelled {words}"),
+            (by_refined, refined == k, scores.max(axis=1), f"refined score among texts with refined label {words}"),
         ):
             if members.any():
                 stacks = [_counts(column[members & chosen]) for chosen in (same, ~same)]

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from silr.priors import Priors
 from silr.report.charts import Series, line_chart, swatch
 from silr.report.record import Record
-from silr.report.words import limits, percent, short
+from silr.report.words import inline, limits, percent, short
 
 MOST_LINES, MOST_CLASSES = 6, 40
 
@@ -62,7 +62,7 @@ def _accuracy(record: Record, summary: dict[str, Any]) -> dict[str, Any] | None:
 def _sets(record: Record) -> dict[str, Any] | None:
     """theta and theta' for two classes, else the diagonal of Theta."""
     every = [each.priors for each in record.iterations]
-    names = [short(name, 24) for name in record.classes_]
+    names = [inline(name, 24) for name in record.classes_]
     if len(names) == 2:
         cells = {
             f"theta: share of {names[1]} among texts labelled {names[1]}": (1, 1),
@@ -84,7 +84,7 @@ def _sets(record: Record) -> dict[str, Any] | None:
 
 def _shares(record: Record) -> dict[str, Any] | None:
     """How often each class is given, and for two classes how often it truly occurs."""
-    names = [short(name, 24) for name in record.classes_]
+    names = [inline(name, 24) for name in record.classes_]
     chosen = [1] if len(names) == 2 else _largest(record, MOST_LINES)
     series = [Series(f"labelled {names[k]}", [_share(each.labels, k) for each in record.iterations]) for k in chosen]
     if len(names) == 2:

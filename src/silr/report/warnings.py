@@ -10,7 +10,7 @@ import numpy as np
 
 from silr.labels import FEW_GOLD
 from silr.report.record import Record
-from silr.report.words import percent, short
+from silr.report.words import inline, percent, short
 from silr.summary import verdict
 
 CLOSE_TO_ZERO = 0.1  # of the lower limit of theta - theta'
@@ -122,10 +122,11 @@ def _signal(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     assert each.priors is not None
     high = float(each.priors.signal_interval[k, j, 1])
     labels = "the LLM's labels" if each.number == 0 else f"the labels of iteration {each.number}"
-    names = [short(record.classes_[number], 40) for number in (j, k)]
+    names = [inline(record.classes_[number], 40) for number in (j, k)]
+    others = ", leaving out all other classes" if len(record.classes_) > 2 else ""
     words = (
         f"In {labels} the sets {names[0]} and {names[1]} differ by {100 * float(each.priors.signal[k, j]):.0f} points "
-        f"in their share of {names[1]} (theta - theta', 95% interval {100 * low:.0f} to {100 * high:.0f}). "
+        f"in their share of {names[1]}{others} (theta - theta', 95% interval {100 * low:.0f} to {100 * high:.0f}). "
     )
     if low <= 0:
         yield Caution("serious", "The signal may be nothing", words + "The interval includes 0: the sets may be alike.")
@@ -153,7 +154,7 @@ def _sets(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     if priors is None or priors.source != "gold" or corpus is None:
         return
     counts = np.bincount(record.best.labels[corpus.gold >= 0], minlength=len(record.classes_))
-    few = [f"{short(record.classes_[k], 40)} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST_IN_A_SET)]
+    few = [f"{inline(record.classes_[k], 40)} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST_IN_A_SET)]
     if few:
         named = ", ".join(few[:8]) + (f" and {len(few) - 8} more" if len(few) > 8 else "")
         words = f"Of the texts with these refined labels very few have gold, so their theta is a guess: {named}."
@@ -166,7 +167,7 @@ def _classes(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     shares = np.array([_shares(each.labels, K) for each in record.iterations[: record.best_iteration_ + 1]])
     gone, falling = [], []
     for k in range(K):
-        course, name = shares[1:, k], short(record.classes_[k], 40)
+        course, name = shares[1:, k], inline(record.classes_[k], 40)
         if len(course) and course[-1] < VANISHED and course[-1] < shares[0, k]:
             gone.append(f"{name}: {percent(shares[0, k])} of the LLM's labels, {percent(course[-1])} of the refined")
         elif len(course) >= 3 and (np.diff(course) < 0).all() and course[-1] < (1 - LOST) * course[0]:

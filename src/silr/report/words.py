@@ -29,3 +29,9 @@ def short(name: Any, longest: int = LONGEST_NAME) -> str:
     """A name in one line of bounded length."""
     line = " ".join(visible(str(name)).split()) or "(empty)"
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def inline(name: Any, longest: int = LONGEST_NAME) -> str:
+    """A short name inside a sentence; its direction of writing stays its own (Unicode's first strong isolate)."""
+    line = short(name, longest)
+    return line if line.isascii() else f"\u2068{line}\u2069"
