@@ -220,7 +220,12 @@ def test_not_a_run(tmp_path: Path) -> None:
     run = make_run(tmp_path, errors=(0.3,), finished=False)
     with pytest.raises(InputError, match="has no finished iteration"):
         write_report(run)
-    (run / "table.json").write_text("{")
-    shutil.copytree(run / "iteration-0", run / "iteration-1")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"table": "../table.csv", "sha256": "0", "features": "tfidf"}'])
+def test_a_damaged_table_record(tmp_path: Path, content: str) -> None:
+    run = make_run(tmp_path)
+    (run / "table.json").write_text(content)
+    assert "table.json of the run is damaged" in page_of(run).cautions["The texts cannot be shown"]
     with pytest.raises(InputError, match=r"no truth column 'answer': table\.json of the run is damaged"):
         write_report(run, truth="answer")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from silr.corpus import file_hash, label_column, read_table, text_column, weight_column
 from silr.errors import InputError, NoSignalError
 from silr.refine import best_iteration
-from silr.refine_table import LABELS, TABLE, column_codes
+from silr.refine_table import LABELS, TABLE, Columns, column_codes
 from silr.run import Iteration, Run
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Record:
         last = self.iterations[-1]
         if self.table is None or "stopped" in last.metrics or last.priors is None:
             return 0
-        return max(0, int(self.table.get("iterations", 0)) - last.number)
+        return int(max(0, self.table["iterations"] - last.number))
 
 
 def read_record(folder: str | Path, truth: str | None = None) -> Record:
@@ -142,7 +142,7 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
             f"{corpus.name} has {counted:,} gold labels now, the run was made with {run.manifest['gold']:,}: its "
             "estimates are those of the run; refine again to use what was added"
         )
-    column = truth or table["columns"].get("truth")
+    column = truth or table["columns"]["truth"]
     if column is not None:
         codes = column_codes(frame, column, classes, corpus.name, required=truth is not None)
         if codes is not None:
@@ -152,14 +152,15 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
 
 def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | None:
     try:
-        table: dict[str, Any] = json.loads((folder / TABLE).read_text())
-        table["table"], table["sha256"], dict(table["columns"])
+        table = json.loads((folder / TABLE).read_text())
+        columns = vars(Columns(**table["columns"]))
+        found = {name: str(table[name]) for name in ("table", "sha256", "features")}
+        return {**found, "columns": columns, "iterations": int(table.get("iterations", 0))}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         problems.append(f"{TABLE} of the run is damaged")
         return None
-    return table
 
 
 def _find(

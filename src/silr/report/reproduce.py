@@ -59,7 +59,7 @@ def _command(record: Record, table: dict[str, Any]) -> str:
     for name in ("method", "classifier", "hidden_units", "loss", "correction", "epochs", "seed"):
         if configuration.get(name) is not None:
             words += [f"--{name.replace('_', '-')}", str(configuration[name])]
-    words += ["--iterations", str(table.get("iterations", record.iterations[-1].number))]
+    words += ["--iterations", str(table["iterations"] or record.iterations[-1].number)]
     if configuration.get("theta") is not None:
         words += ["--theta", ";".join(",".join(map(repr, row)) for row in configuration["theta"])]
     if configuration.get("class_prior") is not None:
