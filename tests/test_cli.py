@@ -61,12 +61,12 @@ def test_help_loads_nothing_heavy() -> None:
         try:
             main()
         finally:
-            heavy = {"torch", "transformers", "pandas", "sklearn", "scipy", "numpy", "matplotlib"} & set(sys.modules)
-            print(sorted(heavy), file=sys.stderr)
+            heavy = {"torch", "transformers", "pandas", "sklearn", "scipy", "numpy", "matplotlib", "jinja2"}
+            print(sorted(heavy & set(sys.modules)), file=sys.stderr)
     """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "[]\n")
-    for command in ("annotate", "refine", "predict", "evaluate", "demo"):
+    for command in ("annotate", "refine", "predict", "evaluate", "report", "demo"):
         assert command in done.stdout
 
 
@@ -81,7 +81,7 @@ def test_installed_command() -> None:
     assert (done.returncode, done.stdout) == (0, f"silr {silr.__version__}\n")
 
 
-@pytest.mark.parametrize("command", ["annotate", "refine", "predict", "evaluate", "demo"])
+@pytest.mark.parametrize("command", ["annotate", "refine", "predict", "evaluate", "report", "demo"])
 def test_help_of_a_command(commands: Commands, command: str) -> None:
     for flag in ("--help", "-h"):
         result = commands(command, flag)

@@ -31,6 +31,7 @@ with open("reviews.csv", "w", newline="") as file:
 PYTHON
 silr --version
 silr refine reviews.csv -o run --features tfidf --quiet
+silr report run --truth truth -o report.html --quiet
 silr predict run reviews.csv -o scored.csv --quiet
 silr evaluate scored.csv --truth truth --json >scores.json
 python - <<'PYTHON'
@@ -39,6 +40,8 @@ import json
 import silr
 
 assert "site-packages" in silr.__file__, silr.__file__
+for page in ("run/report.html", "report.html"):
+    assert "Refined labels of" in open(page).read(), page
 scores = json.load(open("scores.json"))["labels"]
 before, after = scores["llm_label"]["accuracy"], scores["refined_label"]["accuracy"]
 assert after > before + 0.1, (before, after)

@@ -15,6 +15,7 @@ from silr import __version__
 from silr.cli_annotate import annotate
 from silr.cli_label import label
 from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn
+from silr.cli_report import report, report_of_finished
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _silr(
 
 app.command()(annotate)
 app.command()(label)
+app.command()(report)
 
 
 @app.command()
@@ -145,11 +147,12 @@ def refine(
             random_state=seed,
             device=device,
         )
+    page = report_of_finished(output)
     if as_json:
-        print(json.dumps(summary(refiner)))
+        print(json.dumps({**summary(refiner), "report": page and str(page)}))
     elif not quiet:
         print_history(refiner)
-        print(f"written: {output / 'labels.csv'}")
+        print(f"written: {output / 'labels.csv'}" + (f" and {page}" if page else ""))
 
 
 @app.command()

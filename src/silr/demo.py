@@ -59,6 +59,7 @@ def run_demo(folder: Path) -> None:
     print(f"3. {GOLD} gold labels, half from each LLM label (here from the truth column; on your data you give them)")
     print("4. Refining", flush=True)
     from silr.refine_table import Columns, refine_table
+    from silr.report.write import write_report
     from silr.summary import print_history
 
     refiner = refine_table(
@@ -71,7 +72,8 @@ def run_demo(folder: Path) -> None:
     print_history(refiner)
     plot = folder / "accuracy.png"
     plot_history(refiner, plot)
-    print(f"The labels: {folder / 'run' / 'labels.csv'}\nThe plot:   {plot}\nAll of it:  {folder}/", flush=True)
+    page = write_report(folder / "run")
+    print(f"The labels: {folder / 'run' / 'labels.csv'}\nThe report: {page}\nThe plot:   {plot}", flush=True)
     print(f"{time.monotonic() - began:.0f} seconds.")
     print(NEXT.format(question=QUESTION))
 

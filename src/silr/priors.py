@@ -312,9 +312,9 @@ def _estimate(mass: Array, square: Array, size: Array, level: float, smoothing: 
         shrink = np.nan_to_num(smoothing / (K * n + smoothing))
         n_pair = np.where(own + share > 0, n * (own + share), 0)
     theta = (1 - shrink) * share + shrink / K
-    low, high = _share_interval(share, n, level)
+    low, high = share_interval(share, n, level)
     R = _pair_share(share)
-    R_low, R_high = _share_interval(R, n_pair, level)
+    R_low, R_high = share_interval(R, n_pair, level)
     below, above = (np.hypot(d, d.swapaxes(-1, -2)) for d in (R - R_low, R_high - R))
     signal_interval = _signal(R)[..., None] + np.stack([-below, above], axis=-1)
     signal_interval[..., range(K), range(K), :] = 0
@@ -331,8 +331,11 @@ def _estimate(mass: Array, square: Array, size: Array, level: float, smoothing: 
     }
 
 
-def _share_interval(share: FloatArray, n: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
-    """Jeffreys' interval of a share among n labels, one-sided and exact where they agree; a point for infinite n."""
+def share_interval(share: FloatArray, n: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
+    """Jeffreys' interval of a share among n labels, one-sided and exact where they agree; a point for infinite n.
+
+    See `priors_from_gold` for the sources.
+    """
     alpha, known = 1 - level, np.isinf(n)
     n = np.where(known, 1, n)
     a, b = n * share + 0.5, n * (1 - share) + 0.5

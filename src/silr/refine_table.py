@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REFINED_LABEL, REFINED_SCORE = "refined_label", "refined_score"
+TABLE, LABELS = "table.json", "labels.csv"  # in the run's folder: what was refined, and the result
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ def refine_table(
     missing = int((codes < 0).sum())
     if missing:
         say(f"{missing:,} texts have no {names.label}: they train nothing, and are labelled all the same")
-    gold = _codes(frame, names.gold, classes, table, required=names.gold != Columns.gold)
-    truth = None if names.truth is None else _codes(frame, names.truth, classes, table, required=True)
+    gold = column_codes(frame, names.gold, classes, table, required=names.gold != Columns.gold)
+    truth = None if names.truth is None else column_codes(frame, names.truth, classes, table, required=True)
     if names.weight != Columns.weight:
         label_column(frame, names.weight, table)  # refuses a column that is named but absent
     needed = np.zeros(len(frame), dtype=bool) if gold is None else gold >= 0
@@ -108,24 +109,31 @@ def refine_table(
         else:
             raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
     refiner = LabelRefiner(features=spec, run=run, **options)
+    folder = Path(run)
+    record = {
+        "table": os.path.relpath(table, folder),
+        "sha256": file_hash(table),
+        "columns": vars(names),
+        "features": os.path.relpath(spec, folder) if spec != "tfidf" and Path(spec).exists() else spec,
+        "iterations": refiner.iterations,
+    }
+
+    def note(iteration: Iteration) -> None:
+        write_json(folder / TABLE, record)  # not only at the end: `silr report` reads runs that were cut off too
+        if on_iteration is not None:
+            on_iteration(iteration)
+
     refiner.fit(
         texts,
         _names(codes, classes),
         _names(gold, classes),
         gold_weight=weight_column(frame, names.weight, table, needed),
         truth=_names(truth, classes),
-        on_iteration=on_iteration,
+        on_iteration=note,
     )
-    folder = Path(run)
-    record = {
-        "table": os.path.relpath(table, folder),
-        "sha256": file_hash(table),
-        "columns": vars(names),
-        "features": spec,
-    }
-    write_json(folder / "table.json", record)
+    write_json(folder / TABLE, record)
     _add_refined(frame, refiner.labels_, refiner.scores_)
-    write_table(frame, folder / "labels.csv")
+    write_table(frame, folder / LABELS)
     return refiner
 
 
@@ -174,8 +182,14 @@ def predict_table(
     return frame
 
 
-def _codes(frame: pd.DataFrame, name: str, classes: list[str], table: str | Path, *, required: bool) -> Any:
-    """Codes of an optional column, None if it is absent or empty."""
+def column_codes(frame: pd.DataFrame, name: str, classes: list[str], table: str | Path, *, required: bool) -> Any:
+    """Class numbers of a column of labels, -1 where missing; None if it is not `required` and absent or empty.
+
+    Raises
+    ------
+    InputError
+        It is required and has no label, or one that is none of `classes`.
+    """
     values = label_column(frame, name, table, required=required)
     if all(value is None for value in values):
         if required:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from silr.label_refiner import LabelRefiner
+from typing import Any, Protocol
 
 
-def summary(refiner: LabelRefiner) -> dict[str, Any]:
+class Refined(Protocol):
+    """A finished refinement: a fitted `LabelRefiner`, or a run that was read back."""
+
+    @property
+    def classes_(self) -> Any: ...
+
+    @property
+    def best_iteration_(self) -> int: ...
+
+    @property
+    def history_(self) -> list[dict[str, Any]]: ...
+
+
+def summary(refiner: Refined) -> dict[str, Any]:
     """JSON-friendly values of every iteration; number 0 is the LLM.
 
     Parameters
@@ -39,7 +49,7 @@ def summary(refiner: LabelRefiner) -> dict[str, Any]:
     }
 
 
-def print_history(refiner: LabelRefiner) -> None:
+def print_history(refiner: Refined) -> None:
     """Print one row an iteration, and in plain words whether it helped."""
     from rich.console import Console
     from rich.table import Table

@@ -1,0 +1,207 @@
+"""Charts as inline SVG. Colours are classes of the style sheet, so that they follow its light and dark theme."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+WIDTH, HEIGHT = 420, 250
+LEFT, RIGHT, TOP, BOTTOM = 44, 8, 12, 40
+SHAPES = ("circle", "square", "diamond", "triangle")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart.
+
+    Attributes
+    ----------
+    name : str
+    values : sequence of float or None
+        Shares by position; None is a gap.
+    limits : sequence of (float, float) or None, default None
+        An interval around each value.
+    dashed : bool, default False
+    """
+
+    name: str
+    values: Sequence[float | None]
+    limits: Sequence[tuple[float, float] | None] | None = None
+    dashed: bool = False
+
+
+def line_chart(
+    name: str,
+    title: str,
+    description: str,
+    positions: Sequence[str],
+    series: Sequence[Series],
+    axis: str = "iteration",
+) -> Markup:
+    """Shares by position, with intervals.
+
+    Parameters
+    ----------
+    name : str
+        Of the chart, for the ids of its title and description.
+    title, description : str
+        What a screen reader says.
+    positions : sequence of str
+        Labels below the horizontal axis.
+    series : sequence of Series
+        With one value for each position.
+    axis : str, default "iteration"
+        What the positions are.
+    """
+    shown = [value for each in series for value in each.values if value is not None]
+    shown += [limit for each in series for pair in each.limits or () if pair for limit in pair]
+    scale = _Scale(shown)
+    parts = [_horizontal_grid(scale)]
+    step = (WIDTH - LEFT - RIGHT) / len(positions)
+    every = math.ceil(len(positions) / 11)
+    for number, label in enumerate(positions):
+        if number % every == 0:
+            parts.append(_text(LEFT + step * (number + 0.5), HEIGHT - BOTTOM + 17, label, "middle"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, axis, "middle", "quiet"))
+    for number, each in enumerate(series):
+        shift = (number - (len(series) - 1) / 2) * min(7, step / (len(series) + 1))
+        x = [LEFT + step * (position + 0.5) + shift for position in range(len(positions))]
+        parts.append(_line(each, number, x, scale))
+    return _svg(name, title, description, parts)
+
+
+def histogram(name: str, title: str, description: str, stacks: Sequence[Sequence[int]]) -> Markup:
+    """Counts of scores between 0 and 1, split by series. Heights are square roots of counts, so that few still show.
+
+    Parameters
+    ----------
+    name, title, description : str
+        As in `line_chart`.
+    stacks : sequence of sequences of int
+        Counts by bin; the first series is the lowest.
+    """
+    height, bottom, left = 130, 20, 6
+    totals = [sum(column) for column in zip(*stacks, strict=True)]
+    top = max(totals) or 1
+    unit, step = (height - bottom - TOP) / math.sqrt(top), (WIDTH - 2 * left) / len(totals)
+    parts = [
+        Markup('<line class="axis" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+            left, height - bottom, WIDTH - left, height - bottom
+        )
+    ]
+    base = [float(height - bottom)] * len(totals)
+    for number, counts in enumerate(stacks):
+        for position, count in enumerate(counts):
+            if count:
+                tall = max(unit * math.sqrt(totals[position]) * count / totals[position], 0.75)
+                base[position] -= tall
+                parts.append(
+                    Markup('<rect class="fill s{}" x="{}" y="{}" width="{}" height="{}"/>').format(
+                        number, *map(_round, (left + step * position + 0.75, base[position], step - 1.5, tall))
+                    )
+                )
+    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        parts.append(_text(left + share * (WIDTH - 2 * left), height - 5, f"{share:.1f}", anchor))
+    return _svg(name, title, description, parts, height)
+
+
+def swatch(number: int, dashed: bool = False) -> Markup:
+    """The mark of a series, for a legend."""
+    line = Markup('<line class="line s{}{}" x1="1" y1="7" x2="27" y2="7"/>').format(number, " dashed" if dashed else "")
+    return Markup('<svg class="swatch" viewBox="0 0 28 14" aria-hidden="true">{}{}</svg>').format(
+        line, _marker(14, 7, number)
+    )
+
+
+def block(number: int) -> Markup:
+    """The mark of a histogram's series, for a legend."""
+    return Markup(
+        '<svg class="swatch" viewBox="0 0 28 14" aria-hidden="true"><rect class="fill s{}" x="7" y="1" width="14" '
+        'height="12" rx="2"/></svg>'
+    ).format(number)
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+class _Scale:
+    """Shares to heights, between two ticks around all values."""
+
+    def __init__(self, values: Sequence[float]) -> None:
+        span = max(values) - min(values)
+        self.step = 0.2 if span > 0.55 else 0.1 if span > 0.2 else 0.05
+        self.first = math.floor(min(values) / self.step + 1e-9)
+        self.last = max(math.ceil(max(values) / self.step - 1e-9), self.first + 2)
+        if self.last * self.step > 1 + 1e-9:
+            self.first, self.last = self.first - 1, self.last - 1
+        self.low, self.high = self.first * self.step, self.last * self.step
+
+    def at(self, share: float) -> float:
+        return HEIGHT - BOTTOM - (share - self.low) / (self.high - self.low) * (HEIGHT - BOTTOM - TOP)
+
+    def ticks(self) -> list[float]:
+        return [number * self.step for number in range(self.first, self.last + 1)]
+
+
+def _line(series: Series, number: int, x: Sequence[float], scale: _Scale) -> Markup:
+    parts, path, pen = [], [], "M"
+    for position, value in enumerate(series.values):
+        if value is None:
+            pen = "M"
+            continue
+        y = scale.at(value)
+        path.append(f"{pen}{_round(x[position])} {_round(y)}")
+        pen = "L"
+        limits = series.limits[position] if series.limits else None
+        if limits is not None:
+            parts.append(_whisker(x[position], scale.at(limits[0]), scale.at(limits[1]), number))
+        parts.append(_marker(x[position], y, number))
+    dashed = " dashed" if series.dashed else ""
+    line = Markup('<path class="line s{}{}" d="{}"/>').format(number % 8, dashed, "".join(path))
+    return Markup("").join([line, *parts])
+
+
+def _whisker(x: float, low: float, high: float, number: int) -> Markup:
+    x, low, high = _round(x), _round(low), _round(high)
+    ends = f"M{x} {low}V{high}M{_round(x - 3)} {low}h6M{_round(x - 3)} {high}h6"
+    return Markup('<path class="whisker s{}" d="{}"/>').format(number % 8, ends)
+
+
+def _marker(x: float, y: float, number: int) -> Markup:
+    shape, kind = SHAPES[number % len(SHAPES)], number % 8
+    x, y = _round(x), _round(y)
+    if shape == "circle":
+        return Markup('<circle class="mark s{}" cx="{}" cy="{}" r="4.2"/>').format(kind, x, y)
+    outline = {
+        "square": "m-3.8-3.8h7.6v7.6h-7.6z",
+        "diamond": "m0-5.2l5.2 5.2-5.2 5.2-5.2-5.2z",
+        "triangle": "m0-5l5 8.6h-10z",
+    }[shape]
+    return Markup('<path class="mark s{}" d="M{} {}{}"/>').format(kind, x, y, outline)
+
+
+def _horizontal_grid(scale: _Scale) -> Markup:
+    parts = []
+    for tick in scale.ticks():
+        y = _round(scale.at(tick))
+        parts.append(Markup('<line class="grid" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(LEFT, y, WIDTH - RIGHT, y))
+        parts.append(_text(LEFT - 6, y + 4, f"{tick:.0%}", "end"))
+    return Markup("").join(parts)
+
+
+def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> Markup:
+    given = Markup(' class="{}"').format(kind) if kind else Markup("")
+    return Markup('<text x="{}" y="{}" text-anchor="{}"{}>{}</text>').format(_round(x), _round(y), anchor, given, words)
+
+
+def _svg(name: str, title: str, description: str, parts: Sequence[Markup], height: int = HEIGHT) -> Markup:
+    head = Markup('<svg viewBox="0 0 {} {}" role="img" aria-labelledby="{}-t {}-d">').format(WIDTH, height, name, name)
+    words = Markup('<title id="{}-t">{}</title><desc id="{}-d">{}</desc>').format(name, title, name, description)
+    return Markup("").join([head, words, *parts, Markup("</svg>")])
+
+
+def _round(value: float) -> float:
+    return round(float(value), 1)

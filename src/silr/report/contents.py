@@ -1,0 +1,93 @@
+"""What the page says, as plain values for the template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from silr import __version__
+from silr.corpus import text_counts
+from silr.report.calibration import calibration
+from silr.report.charts import block
+from silr.report.distribution import confusion, histograms
+from silr.report.progress import progress
+from silr.report.record import Record
+from silr.report.reproduce import reproduce
+from silr.report.texts import changed_texts, unsure_texts
+from silr.report.warnings import find_warnings, wins_and_losses
+from silr.report.words import limits, percent, short
+from silr.summary import summary
+
+
+def contents(record: Record) -> dict[str, Any]:
+    """Everything the template shows.
+
+    Parameters
+    ----------
+    record : Record
+
+    Returns
+    -------
+    dict
+        Strings and numbers, ready to be shown; what a table or a person wrote is not escaped yet.
+    """
+    values = summary(record)
+    truth = record.corpus.truth_column if record.corpus else None
+    return {
+        "title": _title(record),
+        "version": __version__,
+        "truth": None if truth is None else short(truth),
+        "summary": _summary(record, values),
+        "warnings": find_warnings(record, values),
+        "progress": progress(record, values),
+        "confusion": confusion(record),
+        "histograms": histograms(record),
+        "blocks": [block(0), block(1)],
+        "calibration": calibration(record),
+        "has_texts": record.corpus is not None,
+        "changed_texts": changed_texts(record),
+        "unsure_texts": unsure_texts(record),
+        "reproduce": reproduce(record),
+    }
+
+
+def _title(record: Record) -> str:
+    return short(Path(record.table["table"]).name if record.table else "a run made in Python")
+
+
+def _summary(record: Record, values: dict[str, Any]) -> dict[str, Any]:
+    """The figures of the first two sentences and of the tiles below them."""
+    first, best = values["iterations"][0], values["iterations"][values["best_iteration"]]
+    labelled = record.llm >= 0
+    changed = int((record.llm != record.best.labels)[labelled].sum())
+    priors = record.iterations[0].priors
+    pair = wins_and_losses(record)
+    odd = text_counts(record.corpus.texts) if record.corpus else None
+    return {
+        "texts": f"{len(record.llm):,}",
+        "odd": str(odd) if odd and (odd.duplicates or odd.empty) else None,
+        "classes": [short(name, 40) for name in record.classes_[:12]],
+        "n_classes": len(record.classes_),
+        "iterations": record.iterations[-1].number,
+        "best": record.best_iteration_,
+        "gold": f"{record.run.manifest.get('gold', 0):,}" if record.run.manifest.get("gold") else None,
+        "source": priors.source if priors else "given",
+        "before": _accuracy(first),
+        "after": _accuracy(best),
+        "better": best.get("estimated_accuracy", 0) > first.get("estimated_accuracy", 1),
+        "true_before": percent(first["true_accuracy"]) if "true_accuracy" in first else None,
+        "true_after": percent(best["true_accuracy"]) if "true_accuracy" in best else None,
+        "changed": f"{changed:,}",
+        "changed_share": percent(changed / max(int(labelled.sum()), 1)),
+        "newly": f"{int(np.sum(~labelled)):,}" if not labelled.all() else None,
+        "wins": pair and pair[0],
+        "losses": pair and pair[1],
+    }
+
+
+def _accuracy(row: dict[str, Any]) -> dict[str, str] | None:
+    if "estimated_accuracy" not in row:
+        return None
+    return {"value": percent(row["estimated_accuracy"]), "limits": limits(row["estimated_accuracy_interval"])}

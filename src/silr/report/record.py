@@ -1,0 +1,212 @@
+"""All that a report knows: the run's iterations, and the texts that belong to them where they can be found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.corpus import file_hash, label_column, read_table, text_column, weight_column
+from silr.errors import InputError, NoSignalError
+from silr.refine import best_iteration
+from silr.refine_table import LABELS, TABLE, Columns, column_codes
+from silr.run import Iteration, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The table behind a run.
+
+    Attributes
+    ----------
+    name : str
+        ``labels.csv``, or that of the table that was refined.
+    texts : list of str, of length n
+    ids : list of str or None, of length n
+        The column ``id``, if there is one.
+    gold : int array of shape (n,)
+        -1 where there is no gold label.
+    weight : float array of shape (n,)
+        How many texts each gold label speaks for, as the run's estimates have it.
+    truth : int array of shape (n,) or None
+    truth_column : str or None
+    """
+
+    name: str
+    texts: list[str]
+    ids: list[str | None] | None
+    gold: Codes
+    weight: NDArray[np.float64]
+    truth: Codes | None = None
+    truth_column: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run that was read back; for `silr.summary` it is a `LabelRefiner`.
+
+    Attributes
+    ----------
+    run : Run
+    iterations : list of Iteration
+        From 0, the LLM's labels.
+    best_iteration_ : int
+        0 if the very first iteration lost the signal.
+    classes_ : list of str
+    table : dict or None
+        What `silr refine` wrote about the table; None for a run that was made in Python.
+    corpus : Corpus or None
+        None if the texts cannot be found.
+    problems : list of str
+        Why they, or their gold labels, are not what the run had.
+    """
+
+    run: Run
+    iterations: list[Iteration]
+    best_iteration_: int
+    classes_: list[str]
+    table: dict[str, Any] | None
+    corpus: Corpus | None
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def best(self) -> Iteration:
+        return self.iterations[self.best_iteration_]
+
+    @property
+    def llm(self) -> NDArray[np.int16]:
+        """The LLM's labels, -1 where it gave none."""
+        return self.iterations[0].labels
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """Labels, priors and metrics by iteration, with ``true_accuracy`` wherever the truth is known."""
+        truth = None if self.corpus is None else self.corpus.truth
+        return [
+            {"labels": each.labels, "priors": each.priors, "metrics": {**each.metrics, **_score(each.labels, truth)}}
+            for each in self.iterations
+        ]
+
+    @property
+    def unfinished(self) -> int:
+        """How many of the iterations that were asked for are missing because the run was cut off."""
+        last = self.iterations[-1]
+        if self.table is None or "stopped" in last.metrics or last.priors is None:
+            return 0
+        return int(max(0, self.table["iterations"] - last.number))
+
+
+def read_record(folder: str | Path, truth: str | None = None) -> Record:
+    """Read a run.
+
+    Parameters
+    ----------
+    folder : str or Path
+    truth : str, default None
+        Column with true labels; None: the one that `silr refine` was given, if any.
+
+    Raises
+    ------
+    InputError
+        `folder` is no run, is damaged or has no finished iteration, or the truth cannot be used.
+    """
+    run = Run(folder)
+    iterations = run.iterations()
+    if len(iterations) < 2:
+        raise InputError(f"the run {folder} has no finished iteration; run `silr refine` again to finish it")
+    try:
+        best = best_iteration(iterations)
+    except NoSignalError:
+        best = 0
+    classes = [str(name) for name in run.manifest["identity"]["classes"]]
+    problems: list[str] = []
+    table = _read_table_record(run.folder, problems)
+    found = None if table is None else _find(run.folder, table, iterations[0].labels, classes, problems)
+    if table is None or found is None:
+        if truth is not None:
+            raise InputError(f"no truth column {truth!r}: {'; '.join(problems) or f'{folder} does not know its table'}")
+        return Record(run, iterations, best, classes, table, None, problems)
+    frame, corpus = found
+    counted = int((corpus.gold >= 0).sum())
+    if counted != run.manifest.get("gold", counted):
+        problems.append(
+            f"{corpus.name} has {counted:,} gold labels now, the run was made with {run.manifest['gold']:,}: its "
+            "estimates are those of the run; refine again to use what was added"
+        )
+    column = truth or table["columns"]["truth"]
+    if column is not None:
+        codes = column_codes(frame, column, classes, corpus.name, required=truth is not None)
+        if codes is not None:
+            corpus = replace(corpus, truth=codes, truth_column=column)
+    return Record(run, iterations, best, classes, table, corpus, problems)
+
+
+def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | None:
+    try:
+        table = json.loads((folder / TABLE).read_text())
+        columns = vars(Columns(**table["columns"]))
+        found = {name: str(table[name]) for name in ("table", "sha256", "features")}
+        return {**found, "columns": columns, "iterations": int(table.get("iterations", 0))}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        problems.append(f"{TABLE} of the run is damaged")
+        return None
+
+
+def _find(
+    folder: Path, table: dict[str, Any], llm: NDArray[np.int16], classes: list[str], problems: list[str]
+) -> tuple[pd.DataFrame, Corpus] | None:
+    """The run's own ``labels.csv``, if its rows are still those of the run, else the table that was refined."""
+    reasons = []
+    own = folder / LABELS
+    for path in (own, folder / table["table"]):
+        try:
+            if path != own:
+                _check_unchanged(path, table["sha256"])
+            elif not own.is_file():
+                raise InputError(f"the run has no {LABELS}")
+            frame = read_table(path)
+            codes = column_codes(frame, table["columns"]["label"], classes, path.name, required=True)
+            if not np.array_equal(codes, llm):
+                raise InputError(f"{path.name} has other rows or LLM labels than the run; was it edited?")
+            return frame, _corpus(frame, path.name, table["columns"], codes, classes)
+        except InputError as error:
+            reasons.append(str(error))
+    problems += reasons
+    return None
+
+
+def _check_unchanged(path: Path, sha256: str) -> None:
+    if not path.is_file():
+        raise InputError(f"{path.name} is no longer where it was when it was refined")
+    if file_hash(path) != sha256:
+        raise InputError(f"{path.name} was changed since it was refined (its SHA-256 is another)")
+
+
+def _corpus(frame: pd.DataFrame, name: str, columns: dict[str, Any], llm: Codes, classes: list[str]) -> Corpus:
+    gold = column_codes(frame, columns["gold"], classes, name, required=False)
+    if gold is None:
+        gold = np.full(len(frame), -1)
+    weight = weight_column(frame, columns["weight"], name, gold >= 0)
+    if weight is None:  # as in `priors_from_gold`: each gold label speaks for its share of the LLM's set
+        stratum = np.where(llm < 0, len(classes), llm)
+        size, drawn = np.bincount(stratum), np.bincount(stratum[gold >= 0], minlength=stratum.max() + 1)
+        weight = (size / np.maximum(drawn, 1))[stratum]
+    ids = label_column(frame, "id", name) if "id" in frame.columns else None
+    return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight)
+
+
+def _score(labels: NDArray[np.int16], truth: Codes | None) -> dict[str, float]:
+    if truth is None or not (known := truth >= 0).any():
+        return {}
+    return {"true_accuracy": float((labels == truth)[known].mean())}

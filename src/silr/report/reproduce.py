@@ -1,0 +1,107 @@
+"""All that it takes to do the run again: the command, settings, seeds, splits, hashes, versions and hardware."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from silr.corpus import features_path, file_hash
+from silr.errors import InputError
+from silr.refine import derived_seed, held_out
+from silr.refine_table import Columns
+from silr.report.record import Record
+from silr.report.words import short, visible
+
+LONGEST_VALUE, MOST_SEEDS = 400, 100
+
+
+def reproduce(record: Record) -> dict[str, Any]:
+    """The section's values: `command` or `python`, and `groups` of (title, rows of name and value)."""
+    manifest = record.run.manifest
+    identity = manifest["identity"]
+    configuration = identity["configuration"]
+    seed = int(configuration["seed"])
+    n = len(record.llm)
+    validation = int(held_out(n, seed).sum())
+    last = record.iterations[-1].number
+    seeds = ", ".join(str(derived_seed(seed, number)) for number in range(1, last + 1)[:MOST_SEEDS])
+    split = f"{n - validation:,} texts train, {validation:,} choose the epoch (7:1, drawn with the seed)"
+    command = None if record.table is None else _command(record, record.table)
+    hashes = {"input (texts, labels, gold)": identity["input"], **_flat(identity["features"], "features")}
+    if record.table is not None:
+        hashes = {"table": record.table["table"], "table, SHA-256": record.table["sha256"], **hashes}
+        hashes["table today"] = _today(record, record.table)
+    return {
+        "command": command,
+        "python": None if command else _python(configuration, last),
+        "groups": [
+            ("Settings", _rows(_flat(configuration) | {"iterations finished": last})),
+            ("Seeds and split", _rows({"seed": seed, "seeds of the iterations": seeds, "split": split})),
+            ("Input", _rows(hashes)),
+            ("Versions", _rows({"silr": manifest.get("silr", "unknown"), **manifest.get("packages", {})})),
+            ("Hardware", _rows(_flat(manifest.get("hardware", {})))),
+        ],
+    }
+
+
+def _command(record: Record, table: dict[str, Any]) -> str:
+    """The `silr refine` command, as it is given inside the run's folder; it makes a new run beside it."""
+    configuration = record.run.manifest["identity"]["configuration"]
+    words = ["silr", "refine", table["table"], "-o", "../run-again"]
+    try:
+        beside = Path(table["features"]) == features_path(table["table"])
+    except InputError:
+        beside = False
+    if not beside:
+        words += ["--features", table["features"]]
+    for name in ("method", "classifier", "hidden_units", "loss", "correction", "epochs", "seed"):
+        if configuration.get(name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(configuration[name])]
+    words += ["--iterations", str(table["iterations"] or record.iterations[-1].number)]
+    if configuration.get("theta") is not None:
+        words += ["--theta", ";".join(",".join(map(repr, row)) for row in configuration["theta"])]
+    if configuration.get("class_prior") is not None:
+        words += ["--class-prior", ",".join(map(repr, configuration["class_prior"]))]
+    columns, usual = table["columns"], vars(Columns())
+    for name in ("text", "label", "gold", "weight", "truth"):
+        if columns.get(name) not in (None, usual[name]):
+            words += [f"--{name}" if name == "truth" else f"--{name}-column", columns[name]]
+    if configuration.get("priors") == "oracle":
+        words.append("--oracle")
+    lines = shlex.join(words[:5]), *(shlex.join(words[at : at + 2]) for at in range(5, len(words), 2))
+    return visible(" \\\n    ".join(lines))
+
+
+def _python(configuration: dict[str, Any], iterations: int) -> str:
+    settings = {**configuration, "random_state": configuration["seed"], "iterations": iterations}
+    settings.pop("seed")
+    given = ", ".join(f"{name}={value!r}" for name, value in settings.items() if value is not None)
+    return visible(f"LabelRefiner({given}).fit(features_or_texts, llm_labels, gold=gold_labels)")
+
+
+def _today(record: Record, table: dict[str, Any]) -> str:
+    path = record.run.folder / table["table"]
+    if not path.is_file():
+        return "no longer there"
+    return "as it was" if file_hash(path) == table["sha256"] else "changed since it was refined"
+
+
+def _flat(values: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {name: values}
+    return {
+        key: value
+        for each, inner in values.items()
+        for key, value in _flat(inner, f"{name}.{each}" if name else str(each)).items()
+    }
+
+
+def _rows(values: dict[str, Any]) -> list[tuple[str, str]]:
+    shown = {
+        name: value if isinstance(value, str) else "none" if value == [] else json.dumps(value, ensure_ascii=False)
+        for name, value in values.items()
+        if value is not None
+    }
+    return [(short(name), short(value, LONGEST_VALUE)) for name, value in shown.items()]

@@ -1,0 +1,62 @@
+"""The page itself: one file, with its style and script inside, that asks no other host for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from silr.files import atomic_write
+from silr.report.contents import contents
+from silr.report.record import read_record
+
+REPORT = "report.html"
+
+
+def write_report(run: str | Path, output: str | Path | None = None, truth: str | None = None) -> Path:
+    """Write the report of a run.
+
+    Parameters
+    ----------
+    run : str or Path
+        Run directory.
+    output : str or Path, default None
+        None: ``report.html`` in the run.
+    truth : str, default None
+        Column with true labels, which only score; None: the one that `silr refine` was given, if any.
+
+    Returns
+    -------
+    Path
+        Where it was written. The same run always gives the same bytes.
+
+    Raises
+    ------
+    InputError
+        `run` is no run or has no finished iteration, the truth cannot be used, or the file cannot be written.
+    """
+    path = Path(run) / REPORT if output is None else Path(output)
+    record = read_record(run, truth)
+    folder = files("silr.report")
+    style = (folder / "static" / "report.css").read_text()
+    script = (folder / "static" / "report.js").read_text()
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string((folder / "template.html").read_text()).render(
+        contents(record),
+        style=Markup(style),
+        script=Markup(script),
+        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'",
+    )
+    with atomic_write(path) as file:
+        file.write(page.encode("utf-8", "replace"))
+    return path
+
+
+def _hash(text: str) -> str:
+    """The only style and the only script that the page may have."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
