@@ -27,6 +27,13 @@ class Kind(StrEnum):
     api = "api"
 
 
+class Strategy(StrEnum):
+    """How the LLM comes to its label."""
+
+    direct = "direct"
+    self_refine = "self-refine"
+
+
 def annotate(
     table: Table,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the labelled table goes.", show_default=False)],
@@ -54,6 +61,9 @@ def annotate(
         list[str] | None,
         typer.Option(help="What the LLM answers for a class, if not its name: CLASS=WORD.", show_default=False),
     ] = None,
+    strategy: Annotated[
+        Strategy, typer.Option(help="self-refine: answer, critique, answer again; several times the work.")
+    ] = Strategy.direct,
     few_shot: Annotated[
         Path | None,
         typer.Option(help="Table with columns text and label: examples for the prompt.", show_default=False),
@@ -119,6 +129,7 @@ def annotate(
     features_path(output)
     if not output.parent.is_dir():
         raise InputError(f"the folder {output.parent} does not exist")
+    from silr.annotators.self_refine import SelfRefineAnnotator
     from silr.annotators.table import annotate_file
 
     common: dict[str, Any] = {
@@ -150,7 +161,8 @@ def annotate(
             timeout=timeout,
         )
         chosen = ApiAnnotator(client, classes, samples=samples, concurrency=concurrency, **common)
-    done = annotate_file(table, output, chosen, text_column=text_column, save_features=features, quiet=quiet or as_json)
+    asking = SelfRefineAnnotator(chosen) if strategy is Strategy.self_refine else chosen
+    done = annotate_file(table, output, asking, text_column=text_column, save_features=features, quiet=quiet or as_json)
     _report(done, chosen if annotator is Kind.api else None, quiet, as_json)
 
 

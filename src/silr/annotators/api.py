@@ -53,6 +53,7 @@ class ApiAnnotator:
     Attributes
     ----------
     classes : tuple of str
+    prompt : Prompt
     n_features : int
         0: a server gives no hidden states.
     unnamed : int
@@ -88,9 +89,9 @@ class ApiAnnotator:
             raise InputError("samples and concurrency must be at least 1")
         names = tuple(map(str, classes))
         words = dict(zip(names, safe_words(names), strict=True)) | dict(class_words or {})
-        self._prompt = Prompt(classes, question, prompt, "", words, examples)
-        self.classes = tuple(self._prompt.classes)
-        self._before, self._after = self._prompt.around_text()
+        self.prompt = Prompt(classes, question, prompt, "", words, examples)
+        self.classes = tuple(self.prompt.classes)
+        self._before, self._after = self.prompt.around_text()
         self._client, self._samples, self._concurrency = client, samples, concurrency
         self.unnamed = self.unanswered = 0
         self.last_failure = ""
@@ -179,10 +180,10 @@ class ApiAnnotator:
             "kind": "api",
             "model": self._client.model,
             "classes": list(self.classes),
-            "question": self._prompt.question,
-            "prompt": self._prompt.template,
-            "class_words": dict(zip(self.classes, self._prompt.words, strict=True)),
-            "examples": [list(example) for example in self._prompt.examples],
+            "question": self.prompt.question,
+            "prompt": self.prompt.template,
+            "class_words": dict(zip(self.classes, self.prompt.words, strict=True)),
+            "examples": [list(example) for example in self.prompt.examples],
             "samples": self._samples,
             "versions": {"silr": silr.__version__},
         }
@@ -197,7 +198,7 @@ class ApiAnnotator:
         self, messages: Messages, temperature: float, sample: int
     ) -> tuple[int | None, NDArray[np.float64] | None]:
         """The class that the answer names, and the classes' log-probabilities if there are any."""
-        words = self._prompt.words
+        words = self.prompt.words
         logprobs = self._samples == 1
         for attempt in range(2):
             reply = self._client.ask(messages, temperature=temperature, sample=sample, logprobs=logprobs)
@@ -216,7 +217,7 @@ class ApiAnnotator:
         if start < 0 or not reply.tokens:
             return None
         tokens = [Token(text, tuple(likeliest)) for text, likeliest in reply.tokens]
-        return class_log_probabilities(tokens, start + position, self._prompt.words)
+        return class_log_probabilities(tokens, start + position, self.prompt.words)
 
     def _from_votes(self, votes: Sequence[int | None]) -> NDArray[np.float64]:
         count = Counter(vote for vote in votes if vote is not None)

@@ -48,7 +48,8 @@ class PromptEncoder:
         special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
         special.update(tokenizer.all_special_tokens)
         self._special = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"(?!)")
-        self._head, self._tail = _render(prompt, tokenizer)
+        self._prompt, self._pieces = prompt, {0: _render(prompt, tokenizer)}
+        self._head, self._tail = self._pieces[0][0], self._pieces[0][1] + prompt.answer_opening().rstrip()
         self._start = [] if tokenizer.chat_template else _start_tokens(tokenizer)
         self.answers = [self._answer(prompt.separator(), word) for word in prompt.words]
         if len(set(map(tuple, self.answers))) < len(self.answers):
@@ -75,6 +76,42 @@ class PromptEncoder:
             cut.append(too_long)
         return prompts, cut
 
+    def conversation(self, text: str, turns: Sequence[str], answering: bool, reserve: int = 0) -> list[int]:
+        """Return the token ids of a conversation about a text, at the point where the model goes on.
+
+        What was said is taken as ordinary characters, like the text; the text's end is left out if all is too long.
+
+        Parameters
+        ----------
+        text : str
+        turns : sequence of str
+            What follows the user's message: the model's answer, the user's next message, and so on.
+        answering : bool
+            End with the opening of the answer.
+        reserve : int, default 0
+            Tokens to leave free for what the model says.
+        """
+        if len(turns) not in self._pieces:
+            self._pieces[len(turns)] = _render(self._prompt, self._tokenizer, len(turns))
+        pieces = list(self._pieces[len(turns)])
+        if answering:
+            pieces[-1] += self._prompt.answer_opening().rstrip()
+        said = [self._ids(words, split_special_tokens=True) for words in (text, *turns)]
+        around = [self._ids(piece) for piece in pieces]
+        around[0] = self._start + around[0]
+        room = self._limit - reserve - sum(map(len, around)) - sum(map(len, said[1:]))
+        if room < 1:
+            raise InputError("the conversation about a text leaves no room for the text in the model's context")
+        ids = around[0] + said[0][:room] + around[1]
+        for words, piece in zip(said[1:], around[2:], strict=True):
+            ids += words + piece
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of tokens that the model made, special ones left out."""
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
+        return text.strip()
+
     def _answer(self, separator: str, word: str) -> list[int]:
         """The tokens that a word adds to a prompt; those of the word alone where it would change the prompt's."""
         prompt, answered = self._whole("a"), self._whole("a", separator + word)
@@ -93,23 +130,25 @@ class PromptEncoder:
         return ids
 
 
-def _render(prompt: Prompt, tokenizer: Any) -> tuple[str, str]:
-    """Return the prompt before the text and after it, the opening included."""
+def _render(prompt: Prompt, tokenizer: Any, n_turns: int = 0) -> list[str]:
+    """Return what stands before, between and after the text and `n_turns` later turns, up to the model's next one."""
     before, after = prompt.around_text()
-    message = before + _MARK + after
+    messages = [before + _MARK + after] + n_turns * [_MARK]
+    roles = ("user", "assistant")
     if tokenizer.chat_template:
+        talk = [{"role": roles[turn % 2], "content": content} for turn, content in enumerate(messages)]
         try:
-            rendered = tokenizer.apply_chat_template(
-                [{"role": "user", "content": message}], tokenize=False, add_generation_prompt=True
-            )
+            rendered = tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
         except Exception as error:  # a template is a program that came with the model and may raise anything
             raise InputError(f"the model's chat template fails on a user message: {error}") from error
     else:
-        rendered = message + "\n\n"
-    parts = (rendered + prompt.answer_opening().rstrip()).split(_MARK)
-    if len(parts) != 2:
-        raise InputError(f"the model's chat template shows the user's message {len(parts) - 1} times instead of once")
-    return parts[0], parts[1]
+        rendered = "".join(message + "\n\n" for message in messages)
+    pieces: list[str] = rendered.split(_MARK)
+    if len(pieces) != n_turns + 2:
+        raise InputError(
+            f"the model's chat template shows {n_turns + 1} messages {len(pieces) - 1} times instead of once each"
+        )
+    return pieces
 
 
 def _start_tokens(tokenizer: Any) -> list[int]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators import models
-from silr.annotators.base import Annotation, Plan, Scored, annotate_texts
+from silr.annotators.base import Annotation, Plan, ScoreBatch, Scored, annotate_texts
 from silr.annotators.encoding import PromptEncoder
 from silr.annotators.prompts import TEMPLATE, Prompt
 from silr.errors import InputError
@@ -23,6 +23,7 @@ _CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021, section 5
 _CHUNK = 2048  # texts tokenised together while planning
 _FLOAT16_MAX = 65504.0
 _LONG = 16  # times the prefix
+_REPLY_TOKENS = 64
 _LEAST_FILLED = 0.9  # the shortest prompt of a batch, in longest ones
 
 
@@ -69,6 +70,7 @@ class LocalAnnotator:
     Attributes
     ----------
     classes : tuple of str
+    prompt : Prompt
     n_features : int
         Width of the hidden states.
     n_prefix : int
@@ -96,8 +98,8 @@ class LocalAnnotator:
         dtype: str | None = None,
         trust_remote_code: bool = False,
     ) -> None:
-        self._prompt = Prompt(classes, question, prompt, opening, class_words, examples)
-        self.classes = tuple(self._prompt.classes)
+        self.prompt = Prompt(classes, question, prompt, opening, class_words, examples)
+        self.classes = tuple(self.prompt.classes)
         if calibrate not in (None, "contextual"):
             raise InputError(f"calibrate is {calibrate!r}; it must be None or 'contextual'")
         if token_budget is not None and token_budget < 1:
@@ -111,10 +113,11 @@ class LocalAnnotator:
         self._budget = token_budget or (2048 if device == "cpu" else 16384)
         self._dtype = dtype or models.best_dtype(device)
         tokenizer, self._network = models.load(self._model, device, self._dtype, trust_remote_code)
+        self._greedy = {"temperature": None, "top_p": None, "top_k": None, "pad_token_id": _padding(tokenizer)}
         self._head = self._network.get_output_embeddings()
         if self._head is None:
             raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
-        self._encode = PromptEncoder(self._prompt, tokenizer, _context(self._network))
+        self._encode = PromptEncoder(self.prompt, tokenizer, _context(self._network))
         self._continues = any(len(answer) > 1 for answer in self._encode.answers)
         self._prefix = self._encode.prefix
         self._start_cache = self._read_prefix()
@@ -157,29 +160,31 @@ class LocalAnnotator:
         for start in range(0, len(texts), _CHUNK):
             prompts, chunk_cut = self._encode(texts[start : start + _CHUNK])
             chunk = slice(start, start + len(prompts))
-            total[chunk] = [len(ids) for ids in prompts]
-            own[chunk] = [len(ids) - self._n_shared(ids) for ids in prompts]
+            total[chunk], own[chunk] = self._lengths(prompts)
             cut[chunk] = chunk_cut
-        shared = own < total
-        order = np.lexsort((-own, shared))
-        least = 1.0 if self._continues else _LEAST_FILLED
-        batches = []
-        while len(order):
-            first = order[0]
-            batch = order[: max(1, self._budget // int(total[first]))]
-            fits = (own[batch] >= least * own[first]) & (shared[batch] == shared[first])
-            batch = batch if fits.all() else batch[: fits.argmin()]
-            batches.append(batch)
-            order = order[len(batch) :]
+        batches = self._batches(total, own)
         return Plan(batches, [int(own[batch].sum()) for batch in batches], cut)
 
     def score_batches(self, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
         """Read batches of a plan in order; see `score_batch`."""
-        for number, texts in enumerate(batches):
-            yield number, *self.score_batch(texts)
+        return self.work(self.score_batch, batches)
 
-    def score_batch(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
-        """Read the texts of one batch of a plan.
+    def work(self, score: ScoreBatch, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
+        """Call `score` with each batch in order and yield its results."""
+        for number, texts in enumerate(batches):
+            yield number, *score(texts)
+
+    def score_batch(
+        self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+        """Read the texts of one batch of a plan, or go on with conversations about them.
+
+        Parameters
+        ----------
+        texts : sequence of str, of length n
+        turns : sequence of n sequences of str, default None
+            What follows the user's message about a text: the model's answer, the user's next message, and so on. As
+            many for each text. `calibrate` has no effect on scores after them.
 
         Returns
         -------
@@ -192,22 +197,35 @@ class LocalAnnotator:
         InputError
             The model's numbers are not finite, or the GPU's memory does not suffice.
         """
+        if turns is None:
+            prompts, _ = self._encode(texts)
+            return self._read(prompts, self._offset)
+        prompts = [self._encode.conversation(*each, answering=True) for each in zip(texts, turns, strict=True)]
+        scores = np.empty((len(texts), len(self.classes)), np.float32)
+        features = np.empty((len(texts), self.n_features), np.float16)
+        for rows in self._batches(*self._lengths(prompts)):
+            scores[rows], features[rows] = self._read([prompts[row] for row in rows], 0.0)
+        return scores, features
+
+    def reply_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]]) -> list[str]:
+        """Return what the model says next in conversations about texts, 64 tokens at most; see `score_batch`."""
         import torch
 
-        prompts, _ = self._encode(texts)
-        shared = self._n_shared(prompts[0])
-        own = [torch.tensor(ids[shared:], device=self._network.device) for ids in prompts]
-        try:
-            with torch.inference_mode():
-                scores, hidden = self._score(own, self._start(len(texts)) if shared else None)
-        except torch.OutOfMemoryError as error:
-            raise InputError(
-                f"the GPU's memory does not suffice for {sum(map(len, own)):,} tokens at once; lower token_budget"
-            ) from error
-        if not scores.isfinite().all():
-            raise InputError(f"the model's scores are not finite in {self._dtype}; try dtype float32")
-        features = hidden.float().clamp(-_FLOAT16_MAX, _FLOAT16_MAX).cpu().numpy().astype(np.float16)
-        return (scores - self._offset).log_softmax(-1).cpu().numpy(), features
+        prompts = [
+            self._encode.conversation(*each, answering=False, reserve=_REPLY_TOKENS)
+            for each in zip(texts, turns, strict=True)
+        ]
+        replies = [""] * len(texts)
+        for rows in self._batches(*self._lengths(prompts)):
+            own = [torch.tensor(prompts[row], device=self._network.device) for row in rows]
+            ids = torch.nn.utils.rnn.pad_sequence(own, batch_first=True, padding_side="left")
+            seen = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in own], True, 0, "left")
+            said = self._network.generate(
+                input_ids=ids, attention_mask=seen, max_new_tokens=_REPLY_TOKENS, do_sample=False, **self._greedy
+            )
+            for row, whole in zip(rows, said.tolist(), strict=True):
+                replies[row] = self._encode.decode(whole[ids.shape[1] :])
+        return replies
 
     def describe(self) -> dict[str, Any]:
         """Return the model, the prompt and the versions, ready for JSON; see `from_description`."""
@@ -221,11 +239,11 @@ class LocalAnnotator:
             "model": self._model,
             "weights": models.fingerprint(self._network),
             "classes": list(self.classes),
-            "question": self._prompt.question,
-            "prompt": self._prompt.template,
-            "opening": self._prompt.answer_opening(),
-            "class_words": dict(zip(self.classes, self._prompt.words, strict=True)),
-            "examples": [list(example) for example in self._prompt.examples],
+            "question": self.prompt.question,
+            "prompt": self.prompt.template,
+            "opening": self.prompt.answer_opening(),
+            "class_words": dict(zip(self.classes, self.prompt.words, strict=True)),
+            "examples": [list(example) for example in self.prompt.examples],
             "calibrate": self._calibrate,
             "token_budget": self._budget,
             "dtype": self._dtype,
@@ -236,6 +254,43 @@ class LocalAnnotator:
                 "transformers": transformers.__version__,
             },
         }
+
+    def _read(self, prompts: list[list[int]], offset: Any) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+        """Return scores and features of prompts that make up one batch."""
+        import torch
+
+        shared = self._n_shared(prompts[0])
+        own = [torch.tensor(ids[shared:], device=self._network.device) for ids in prompts]
+        try:
+            with torch.inference_mode():
+                scores, hidden = self._score(own, self._start(len(prompts)) if shared else None)
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"the GPU's memory does not suffice for {sum(map(len, own)):,} tokens at once; lower token_budget"
+            ) from error
+        if not scores.isfinite().all():
+            raise InputError(f"the model's scores are not finite in {self._dtype}; try dtype float32")
+        features = hidden.float().clamp(-_FLOAT16_MAX, _FLOAT16_MAX).cpu().numpy().astype(np.float16)
+        return (scores - offset).log_softmax(-1).cpu().numpy(), features
+
+    def _lengths(self, prompts: list[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return each prompt's tokens, and how many of them have to be read."""
+        return np.array([len(ids) for ids in prompts]), np.array([len(ids) - self._n_shared(ids) for ids in prompts])
+
+    def _batches(self, total: NDArray[np.int64], own: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Put prompts of nearly one length together, as many as the budget allows; the longest come first."""
+        shared = own < total
+        order = np.lexsort((-own, shared))
+        least = 1.0 if self._continues else _LEAST_FILLED
+        batches = []
+        while len(order):
+            first = order[0]
+            batch = order[: max(1, self._budget // int(total[first]))]
+            fits = (own[batch] >= least * own[first]) & (shared[batch] == shared[first])
+            batch = batch if fits.all() else batch[: fits.argmin()]
+            batches.append(batch)
+            order = order[len(batch) :]
+        return batches
 
     def _score(self, own: list[torch.Tensor], cache: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the words' log-probabilities (n, K) and the hidden state (n, n_features) after the prompts' `own`."""
@@ -323,3 +378,9 @@ class LocalAnnotator:
 def _context(network: Any) -> int:
     """Return the most tokens that the model reads; a model without positions reads any number."""
     return int(getattr(network.config.get_text_config(), "max_position_embeddings", None) or 2**31)
+
+
+def _padding(tokenizer: Any) -> int:
+    """Return a token to fill rows with; it is masked."""
+    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+    return int(next(token for token in known if token is not None))

@@ -99,6 +99,10 @@ class Prompt:
         asked = re.match(rf"(is|are|was|were)\s+(.+?){_LINK}\s+(?:{words})\b", self._asked(), re.IGNORECASE | re.DOTALL)
         return f"{asked[2][0].upper()}{asked[2][1:]} {asked[1].lower()}{asked[3]}" if asked else OPENING
 
+    def message(self, template: str) -> str:
+        """Return another message of the user, with `{question}` and `{classes}` filled in."""
+        return self._fill(template)
+
     def separator(self) -> str:
         """Return the white space between the opening and the class word."""
         opening = self.answer_opening()
