@@ -119,6 +119,7 @@ class LocalAnnotator:
             raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
         self._encode = PromptEncoder(self.prompt, tokenizer, _context(self._network))
         self._continues = any(len(answer) > 1 for answer in self._encode.answers)
+        self._least_filled = 1.0 if self._continues else _LEAST_FILLED
         self._prefix = self._encode.prefix
         self._start_cache = self._read_prefix()
         self.n_prefix = len(self._prefix) if self._start_cache is not None else 0
@@ -162,7 +163,7 @@ class LocalAnnotator:
             chunk = slice(start, start + len(prompts))
             total[chunk], own[chunk] = self._lengths(prompts)
             cut[chunk] = chunk_cut
-        batches = self._batches(total, own)
+        batches = self._batches(total, own, self._least_filled)
         return Plan(batches, [int(own[batch].sum()) for batch in batches], cut)
 
     def score_batches(self, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
@@ -203,7 +204,7 @@ class LocalAnnotator:
         prompts = [self._encode.conversation(*each, answering=True) for each in zip(texts, turns, strict=True)]
         scores = np.empty((len(texts), len(self.classes)), np.float32)
         features = np.empty((len(texts), self.n_features), np.float16)
-        for rows in self._batches(*self._lengths(prompts)):
+        for rows in self._batches(*self._lengths(prompts), self._least_filled):
             scores[rows], features[rows] = self._read([prompts[row] for row in rows], 0.0)
         return scores, features
 
@@ -216,7 +217,8 @@ class LocalAnnotator:
             for each in zip(texts, turns, strict=True)
         ]
         replies = [""] * len(texts)
-        for rows in self._batches(*self._lengths(prompts)):
+        length = np.array([len(ids) for ids in prompts])
+        for rows in self._batches(length, length, 0.0):  # a step costs the same for one text as for many
             own = [torch.tensor(prompts[row], device=self._network.device) for row in rows]
             ids = torch.nn.utils.rnn.pad_sequence(own, batch_first=True, padding_side="left")
             seen = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in own], True, 0, "left")
@@ -277,11 +279,10 @@ class LocalAnnotator:
         """Return each prompt's tokens, and how many of them have to be read."""
         return np.array([len(ids) for ids in prompts]), np.array([len(ids) - self._n_shared(ids) for ids in prompts])
 
-    def _batches(self, total: NDArray[np.int64], own: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    def _batches(self, total: NDArray[np.int64], own: NDArray[np.int64], least: float) -> list[NDArray[np.int64]]:
         """Put prompts of nearly one length together, as many as the budget allows; the longest come first."""
         shared = own < total
         order = np.lexsort((-own, shared))
-        least = 1.0 if self._continues else _LEAST_FILLED
         batches = []
         while len(order):
             first = order[0]
