@@ -118,8 +118,7 @@ class LocalAnnotator:
         if self._head is None:
             raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
         self._encode = PromptEncoder(self.prompt, tokenizer, _context(self._network))
-        self._continues = any(len(answer) > 1 for answer in self._encode.answers)
-        self._least_filled = 1.0 if self._continues else _LEAST_FILLED
+        self._least_filled = 1.0 if any(len(answer) > 1 for answer in self._encode.answers) else _LEAST_FILLED
         self._prefix = self._encode.prefix
         self._start_cache = self._read_prefix()
         self.n_prefix = len(self._prefix) if self._start_cache is not None else 0
