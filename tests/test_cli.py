@@ -66,7 +66,7 @@ def test_help_loads_nothing_heavy() -> None:
     """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "[]\n")
-    for command in ("annotate", "refine", "predict", "evaluate", "report", "demo"):
+    for command in ("annotate", "label", "refine", "predict", "evaluate", "report", "demo"):
         assert command in done.stdout
 
 
@@ -81,7 +81,7 @@ def test_installed_command() -> None:
     assert (done.returncode, done.stdout) == (0, f"silr {silr.__version__}\n")
 
 
-@pytest.mark.parametrize("command", ["annotate", "refine", "predict", "evaluate", "report", "demo"])
+@pytest.mark.parametrize("command", ["annotate", "label", "refine", "predict", "evaluate", "report", "demo"])
 def test_help_of_a_command(commands: Commands, command: str) -> None:
     for flag in ("--help", "-h"):
         result = commands(command, flag)

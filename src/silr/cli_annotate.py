@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn
+from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn, one_of
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,12 +75,20 @@ def annotate(
     ] = None,
     calibrate: Annotated[
         str | None,
-        typer.Option(help="Local: contextual divides by the scores of texts without content.", show_default=False),
+        typer.Option(
+            help="Local: contextual divides by the scores of texts without content.",
+            autocompletion=one_of("contextual"),
+            show_default=False,
+        ),
     ] = None,
     features: Annotated[bool, typer.Option(help="Local: also write the hidden states of the same pass.")] = True,
     dtype: Annotated[
         str | None,
-        typer.Option(help="Local: float32, bfloat16 or float16; default: what is fast here.", show_default=False),
+        typer.Option(
+            help="Local: float32, bfloat16 or float16; default: what is fast here.",
+            autocompletion=one_of("float32", "bfloat16", "float16"),
+            show_default=False,
+        ),
     ] = None,
     device: Device = None,
     trust_remote_code: Annotated[bool, typer.Option(help="Local: run code that comes with the model.")] = False,
@@ -178,6 +186,8 @@ def _report(done: AnnotationSummary, api: ApiAnnotator | None, quiet: bool, as_j
             values |= {"requests": api.cost.requests, "cached_answers": api.cost.cached, "stopped_by": api.stopped_by}
             values |= {"prompt_tokens": api.cost.prompt_tokens, "completion_tokens": api.cost.completion_tokens}
             values |= {"unnamed": api.unnamed, "unanswered": api.unanswered}
+        if done.right is not None:
+            values["gold_check"] = done.right._asdict()
         print(json.dumps({**values, "seconds": round(done.seconds, 2)}))
         return
     if quiet:
@@ -200,6 +210,8 @@ def _report(done: AnnotationSummary, api: ApiAnnotator | None, quiet: bool, as_j
     total = max(1, sum(done.labels.values()))
     shares = [f"{name} {n:,} ({n / total:.0%})" for name, n in done.labels.items()]
     print("labels: " + ", ".join(shares) + (f"; missing {done.n_missing:,}" if done.n_missing else ""))
+    if done.right is not None:
+        print(f"by the gold labels: {done.right}")
     print(f"written: {done.output}" + (f" and {done.features}" if done.features else ""))
 
 

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 QUESTION = "Is the sentiment of this review positive or negative?"
 CLASSES = ("negative", "positive")
 GOLD = 100
+ITERATIONS = 5
 NEXT = """
 On your own table (a column "text"):
   silr annotate mine.csv -o labelled.csv --model MODEL --question "{question}" --classes negative positive
-  put 50 to 100 labels by hand into a column "gold" of labelled.csv, as many from each llm_label
-  silr refine labelled.csv -o run/
+  silr label labelled.csv            50 to 100 texts by hand, in the browser
+  silr refine labelled.csv -o run/   ends with run/report.html
   silr predict run/ new.csv -o scored.csv
 """
 
@@ -58,17 +59,21 @@ def run_demo(folder: Path) -> None:
     _add_gold(labelled, gold)
     print(f"3. {GOLD} gold labels, half from each LLM label (here from the truth column; on your data you give them)")
     print("4. Refining", flush=True)
+    from silr.refine_progress import RefineProgress
     from silr.refine_table import Columns, refine_table
     from silr.report.write import write_report
     from silr.summary import print_history
 
-    refiner = refine_table(
-        gold,
-        folder / "run",
-        columns=Columns(truth="truth"),
-        features=str(features_path(labelled)),
-        on_iteration=lambda iteration: print(f"   iteration {iteration.number} done", flush=True),
-    )
+    with RefineProgress(ITERATIONS) as shown:
+        refiner = refine_table(
+            gold,
+            folder / "run",
+            columns=Columns(truth="truth"),
+            features=str(features_path(labelled)),
+            iterations=ITERATIONS,
+            on_iteration=shown.on_iteration,
+            on_step=shown.on_step,
+        )
     print_history(refiner)
     plot = folder / "accuracy.png"
     plot_history(refiner, plot)

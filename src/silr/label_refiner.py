@@ -20,7 +20,7 @@ from silr.errors import InputError
 from silr.features import Features, features_of_run, load_saved, make_features
 from silr.labels import check_gold, encode_columns
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
-from silr.refine import Loop, best_iteration, refine
+from silr.refine import Loop, OnStep, best_iteration, refine
 from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
 
@@ -138,6 +138,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         gold_weight: ArrayLike | None = None,
         truth: ArrayLike | None = None,
         on_iteration: Callable[[Iteration], None] | None = None,
+        on_step: OnStep | None = None,
     ) -> Self:
         """Refine the LLM's labels.
 
@@ -154,9 +155,10 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             at random inside each LLM label.
         truth : array-like of shape (n,), default None
             True labels. They only score the iterations (``true_accuracy`` in `history_`), unless ``priors="oracle"``.
-
         on_iteration : callable, default None
             Called with each `Iteration` as soon as it is finished (and stored, if there is a run).
+        on_step : callable, default None
+            Called with the number of the iteration, how many steps of its fit are done, and how many there are.
 
         Raises
         ------
@@ -213,6 +215,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=int(seed),
             class_names=names,
             truth=true_codes if truth is not None else None,
+            on_step=on_step,
         )
         if self.run is None:
             if texts is not None:

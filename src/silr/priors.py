@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv
 
 from silr.errors import InputError, NoSignalError
+from silr.shares import share_interval
 
 FloatArray = NDArray[np.float64]
 Array = NDArray[Any]
@@ -329,23 +329,6 @@ def _estimate(mass: Array, square: Array, size: Array, level: float, smoothing: 
         "accuracy_interval": _mover(q, *(_diagonal(a)[..., None] for a in (share, low, high)))[..., 0, :],
         "signal_interval": np.clip(signal_interval, -1, 1),
     }
-
-
-def share_interval(share: FloatArray, n: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
-    """Jeffreys' interval of a share among n labels, one-sided and exact where they agree; a point for infinite n.
-
-    See `priors_from_gold` for the sources.
-    """
-    alpha, known = 1 - level, np.isinf(n)
-    n = np.where(known, 1, n)
-    a, b = n * share + 0.5, n * (1 - share) + 0.5
-    none, every = share < 1e-9, share > 1 - 1e-9
-    with np.errstate(divide="ignore"):
-        unanimous = alpha ** (1 / n)
-    low = np.where(every, unanimous, np.where(none, 0, betaincinv(a, b, alpha / 2)))
-    high = np.where(none, 1 - unanimous, np.where(every, 1, betaincinv(a, b, 1 - alpha / 2)))
-    low, high = np.where(n > 0, np.minimum(low, share), 0), np.where(n > 0, np.maximum(high, share), 1)
-    return np.where(known, share, low), np.where(known, share, high)
 
 
 def _mover(q: FloatArray, share: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:

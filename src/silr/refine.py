@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ VALIDATION_SHARE = 1 / 8
 
 Labels = NDArray[np.int16]
 Store = Callable[[Iteration, Classifier | None], None]
+OnStep = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Loop:
         For messages.
     truth : int16 array of shape (n,) or None
         True labels, -1 where unknown. They only score.
+    on_step : callable or None
+        Takes the number of the iteration, how many steps of its fit are done, and how many there are.
     """
 
     estimate: Callable[[Labels, int], Priors | None]
@@ -48,6 +52,7 @@ class Loop:
     seed: int
     class_names: list[str]
     truth: Labels | None = None
+    on_step: OnStep | None = None
 
 
 def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store: Store) -> list[Iteration]:
@@ -93,7 +98,8 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
         iterations = [replace(each, scores=None) for each in iterations]  # many texts, many bytes
         classifier = loop.new_classifier()
         risk = loop.new_risk(before.priors)
-        history = classifier.fit(X, before.labels, risk, validation, derived_seed(loop.seed, number))
+        on_step = loop.on_step and partial(loop.on_step, number)
+        history = classifier.fit(X, before.labels, risk, validation, derived_seed(loop.seed, number), on_step)
         scores = classifier.predict_proba(X)
         labels = np.concatenate([part.argmax(axis=1).astype(np.int16) for part in np.array_split(scores, 16)])
         priors = loop.estimate(labels, number)

@@ -27,6 +27,7 @@ from silr.corpus import (
 from silr.errors import InputError
 from silr.files import write_json
 from silr.label_refiner import LabelRefiner
+from silr.refine import OnStep
 from silr.run import Iteration
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def refine_table(
     columns: Columns | None = None,
     features: str | None = None,
     on_iteration: Callable[[Iteration], None] | None = None,
+    on_step: OnStep | None = None,
     say: Callable[[str], None] = lambda line: None,
     **options: Any,
 ) -> LabelRefiner:
@@ -69,8 +71,8 @@ def refine_table(
     features : str, default None
         "annotator" (the hidden states beside the table), "tfidf", a sentence-transformers folder or name, or a
         ``.npy``. None: "annotator" if that file is there, else "tfidf".
-    on_iteration : callable, default None
-        Called with each new iteration.
+    on_iteration, on_step : callable, default None
+        As `LabelRefiner.fit` calls them.
     say : callable
         Called with lines that the user should read.
     **options
@@ -130,6 +132,7 @@ def refine_table(
         gold_weight=weight_column(frame, names.weight, table, needed),
         truth=_names(truth, classes),
         on_iteration=note,
+        on_step=on_step,
     )
     write_json(folder / TABLE, record)
     _add_refined(frame, refiner.labels_, refiner.scores_)

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import sys
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
+import silr.progress
 from silr.annotators import LocalAnnotator, annotate_file, partial_path
 from silr.corpus import read_table
 from silr.errors import InputError
@@ -84,14 +86,30 @@ def test_bad_requests_are_refused_before_any_work(annotator, source, tmp_path):
         assert not (tmp_path / "out.features.npy").exists()
 
 
-def test_progress_goes_to_stderr_in_plain_lines_or_nowhere(annotator, source, tmp_path, capsys):
+def test_progress_goes_to_stderr_in_plain_lines_or_nowhere(annotator, source, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(silr.progress, "LINE_SECONDS", 0)
     annotate_file(source, tmp_path / "out.csv", annotator)
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("Annotating: 7 of 7 texts, ")
-    assert err.endswith("texts/s, 0 s left\n")
+    assert re.search(r"^Annotating: 7 of 7 texts, [\d.,]+ texts/s, 0 s left\n\Z", err, re.MULTILINE), err
     annotate_file(source, tmp_path / "out.csv", annotator, quiet=True)
     assert capsys.readouterr() == ("", "")
+
+
+def test_gold_labels_that_are_there_already_tell_how_good_the_llm_is(annotator, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(silr.progress, "LINE_SECONDS", 0)
+    answers = annotator.annotate(TEXTS).scores.argmax(axis=1)
+    gold = [["no", "yes"][answer] for answer in answers]
+    gold[1:4] = [["yes", "no"][answers[1]], None, "a class of something else"]
+    frame = pd.DataFrame({"text": TEXTS, "gold": gold, "gold_weight": [3, 4, *[1] * 7]})
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    summary = annotate_file(tmp_path / "in.csv", tmp_path / "out.csv", annotator)
+    assert summary.right.labels == 7 and summary.right.share == pytest.approx(8 / 12)
+    low, high = summary.right.interval
+    assert 0 < low < 8 / 12 < high < 1
+    assert capsys.readouterr().err.endswith(f", 66.7% right ({low:.0%} to {high:.0%}, 7 checked)\n")
+    frame.drop(columns="gold").to_csv(tmp_path / "in.csv", index=False)
+    assert annotate_file(tmp_path / "in.csv", tmp_path / "out.csv", annotator).right is None
 
 
 def annotate(source, output, model, log, file_limit=None):

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.base import Annotator, Plan, distinct
+from silr.annotators.gold_check import GoldCheck
 from silr.annotators.journal import Journal
-from silr.annotators.progress import annotation_progress
 from silr.corpus import (
     LABEL,
     SCORE_PREFIX,
@@ -26,6 +26,8 @@ from silr.corpus import (
 )
 from silr.corpus import text_column as read_texts
 from silr.files import write_json
+from silr.progress import progress
+from silr.shares import Right
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +49,8 @@ class AnnotationSummary:
         Rows a class.
     n_missing : int
         Rows without label, because the answer named no class, none came, or the budget was spent.
+    right : Right or None
+        Share of right labels by the table's gold labels; None if it has none.
     seconds : float
         Of this session, the model's loading not counted.
     output, annotator : Path
@@ -60,6 +64,7 @@ class AnnotationSummary:
     n_resumed: int
     labels: dict[str, int]
     n_missing: int
+    right: Right | None
     seconds: float
     output: Path
     annotator: Path
@@ -106,10 +111,11 @@ def annotate_file(
     unique, where = distinct(texts)
     meta = {"texts": corpus_hash(unique), "features": save_features, "annotator": _identity(annotator)}
     n_features = annotator.n_features if save_features else 0
+    check = GoldCheck(frame, annotator.classes, where, str(source))
     began = time.monotonic()
     with Journal(partial_path(output), meta, len(annotator.classes), n_features) as journal:
         plan = annotator.plan(unique)
-        n_resumed = _annotate(annotator, unique, plan, journal, quiet)
+        n_resumed = _annotate(annotator, unique, plan, journal, check, quiet)
         record, scores = _in_order(journal, where)
         if n_features:
             journal.write_features(features, record)
@@ -121,6 +127,7 @@ def annotate_file(
             n_resumed,
             {name: int((best == column).sum()) for column, name in enumerate(annotator.classes)},
             int((~labelled).sum()),
+            check.right(),
             time.monotonic() - began,
             output,
             annotator_path(output),
@@ -142,23 +149,33 @@ def _identity(annotator: Annotator) -> dict[str, object]:
     return {key: value for key, value in annotator.describe().items() if key != "versions"}
 
 
-def _annotate(annotator: Annotator, texts: list[str], plan: Plan, journal: Journal, quiet: bool) -> int:
+def _annotate(
+    annotator: Annotator, texts: list[str], plan: Plan, journal: Journal, check: GoldCheck, quiet: bool
+) -> int:
     """Annotate what the journal lacks; return how many texts it had.
 
     A batch of which a full disk or a kill left a part is read whole, so that the result is the same to the last bit.
     """
     missing = np.ones(len(texts), np.bool_)
-    known, _ = journal.read()
+    known, known_scores = journal.read()
     missing[known] = False
+    check.add(known, known_scores)
     left = [(batch, tokens) for batch, tokens in zip(plan.batches, plan.tokens, strict=True) if missing[batch].any()]
-    n_tokens = sum(plan.tokens)
-    done_tokens = n_tokens - sum(tokens for _, tokens in left)
-    with annotation_progress(len(texts), n_tokens, len(known), done_tokens, quiet) as advance:
+    total, done = sum(plan.tokens), len(known)
+
+    def state() -> tuple[str, str]:
+        right = check.right()
+        return f"{done:,} of {len(texts):,} texts", str(right) if right else ""
+
+    done_tokens = total - sum(tokens for _, tokens in left)
+    with progress("Annotating", total, "texts", done=done_tokens, state=state()[0], quiet=quiet) as advance:
         for number, scores, features in annotator.score_batches([[texts[row] for row in batch] for batch, _ in left]):
             batch, tokens = left[number]
             new = missing[batch]
             journal.append(batch[new], scores[new], features[new])
-            advance(int(new.sum()), tokens)
+            check.add(batch[new], scores[new])
+            done += int(new.sum())
+            advance(tokens, int(new.sum()), *state())
     return len(known)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from silr.risk import UURisk
+
+
+OnStep = Callable[[int, int], None]
+"""Takes how many steps of a fit are done, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Classifier(Protocol):
         risk: UURisk,
         validation: NDArray[np.bool_],
         random_state: int,
+        on_step: OnStep | None = None,
     ) -> FitHistory:
         """Fit a fresh classifier and keep its best epoch.
 
@@ -60,6 +66,8 @@ class Classifier(Protocol):
             True for the texts that choose the epoch, False for those that train.
         random_state : int
             Same seed, same machine: same classifier.
+        on_step : callable, default None
+            Called with 0 before the first step and with the number of steps done after each, and how many there are.
         """
         ...
 

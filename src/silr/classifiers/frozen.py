@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from silr.classifiers.adamw import AdamW
-from silr.classifiers.base import FitHistory
+from silr.classifiers.base import FitHistory, OnStep
 from silr.classifiers.standardise import CHUNK_ROWS, Standardiser, as_tensor
 from silr.errors import InputError
 from silr.files import atomic_write, write_json
@@ -88,6 +88,7 @@ class FrozenClassifier:
         risk: UURisk,
         validation: NDArray[np.bool_],
         random_state: int,
+        on_step: OnStep | None = None,
     ) -> FitHistory:
         """Fit a fresh head and keep the epoch with the lowest validation risk (the last if nothing is held out).
 
@@ -108,7 +109,7 @@ class FrozenClassifier:
         risk = risk.to(self.device)
         batch_size = self.config.batch_size or int(np.clip(-(-n_train // BATCHES_AN_EPOCH), 256, 4096))
         with _threads_for(batch_size * X.shape[1]):
-            history = self._train(X, pseudo_labels, risk, sets, validation_rows, batch_size, random_state)
+            history = self._train(X, pseudo_labels, risk, sets, validation_rows, batch_size, random_state, on_step)
         self.offsets_ = np.zeros(risk.n_classes)
         if self.config.match_prior:
             self.offsets_ = prior_offsets(self.decision_scores(X), risk.class_prior.double().cpu().numpy())
@@ -123,6 +124,7 @@ class FrozenClassifier:
         validation_rows: Rows,
         batch_size: int,
         seed: int,
+        on_step: OnStep | None,
     ) -> FitHistory:
         features, labels = as_tensor(X), torch.from_numpy(np.ascontiguousarray(pseudo_labels))
         steps_an_epoch = -(-sum(map(len, sets)) // batch_size)
@@ -133,6 +135,8 @@ class FrozenClassifier:
         train_risks: list[float] = []
         validation_risks: list[float] = []
         best, best_state = 0, self._state()
+        steps, report = 0, on_step or (lambda done, total: None)
+        report(steps, epochs * steps_an_epoch)
         for epoch in range(epochs):
             total = torch.zeros((), device=self.device)
             for rows in _batches(sets, steps_an_epoch, rng):
@@ -140,6 +144,8 @@ class FrozenClassifier:
                 loss.backward()
                 optimizer.step()
                 total += loss.detach()
+                steps += 1
+                report(steps, epochs * steps_an_epoch)
             train_risks.append(float(total) / steps_an_epoch)
             if not np.isfinite(train_risks[-1]):
                 raise InputError("the risk became non-finite: lower the learning rate, or check the features' scale")

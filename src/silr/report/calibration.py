@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.priors import share_interval
 from silr.report.charts import Series, line_chart, swatch
 from silr.report.record import Record
 from silr.report.words import limits, percent
+from silr.shares import Right, right_share
 
-FEWEST, IN_A_BIN, LEVEL = 20, 8, 0.95
+FEWEST, IN_A_BIN = 20, 8
 EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-
-
-@dataclass(frozen=True)
-class Right:
-    """The share of right labels in one bin: of how many checked labels, and its interval."""
-
-    labels: int
-    share: float
-    interval: tuple[float, float]
 
 
 def calibration(record: Record) -> dict[str, Any] | None:
@@ -57,10 +47,10 @@ def calibration(record: Record) -> dict[str, Any] | None:
     checked = next(iter(checks.values()))[0] >= 0
     edges = bin_edges(scores, checked)
     number = np.digitize(scores, edges[1:-1])
-    found = {
-        name: [right_share(labels == answer, answer >= 0, weight, number == each) for each in range(len(edges) - 1)]
-        for name, (answer, weight) in checks.items()
-    }
+    found: dict[str, list[Right | None]] = {}
+    for name, (answer, weight) in checks.items():
+        inside = [np.flatnonzero((answer >= 0) & (number == each)) for each in range(len(edges) - 1)]
+        found[name] = [right_share(labels[rows] == answer[rows], weight[rows]) for rows in inside]
     names = [_name(low, high) for low, high in pairwise(edges)]
     means = [float(scores[number == each].mean(dtype=np.float64)) for each in range(len(names))]
     rows = [
@@ -96,22 +86,6 @@ def bin_edges(scores: NDArray[Any], checked: NDArray[np.bool_]) -> list[float]:
         edges.append(EDGES[-1])
     edges[-1] = EDGES[-1]  # what is left over joins the last
     return edges
-
-
-def right_share(
-    right: NDArray[np.bool_], checked: NDArray[np.bool_], weight: NDArray[np.float64], inside: NDArray[np.bool_]
-) -> Right | None:
-    """Weighted share of right labels among the checked ones inside a bin.
-
-    With Jeffreys' interval for Kish's effective number of labels, as in `silr.priors`. None if none is checked.
-    """
-    rows = np.flatnonzero(checked & inside)
-    if not len(rows):
-        return None
-    w = weight[rows] / weight[rows].sum()
-    share = float(w @ right[rows])
-    low, high = share_interval(np.array(share), np.array(1 / (w @ w)), LEVEL)
-    return Right(len(rows), share, (float(low), float(high)))
 
 
 def _chart(names: list[str], means: list[float], found: dict[str, list[Right | None]]) -> dict[str, Any]:

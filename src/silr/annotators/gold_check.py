@@ -1,0 +1,53 @@
+"""How often the LLM agrees with the gold labels that a table has already, while it annotates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.corpus import label_column, weight_column
+from silr.shares import Right, right_share
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class GoldCheck:
+    """Compares labels with a table's columns `gold` and `gold_weight` as they come.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The table. Without gold labels of these classes nothing is compared.
+    classes : tuple of str
+    where : int64 array, one a row
+        Position of the row's text among the distinct texts.
+    source : str
+        The table's name, for messages.
+
+    Raises
+    ------
+    InputError
+        A gold label's weight is not a positive number.
+    """
+
+    def __init__(self, frame: pd.DataFrame, classes: tuple[str, ...], where: NDArray[np.int64], source: str) -> None:
+        code = {name: number for number, name in enumerate(classes)}
+        gold = np.array([code.get(label or "", -1) for label in label_column(frame, "gold", source, required=False)])
+        weight = weight_column(frame, "gold_weight", source, gold >= 0)
+        rows = np.flatnonzero(gold >= 0)
+        self._gold, self._where = gold[rows], where[rows]
+        self._weight = np.ones(len(rows)) if weight is None else weight[rows]
+        self._labels = np.full(where.max() + 1, -1)
+
+    def add(self, texts: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
+        """Take the scores (m, K) of distinct texts; a row of NaN is no label."""
+        self._labels[texts] = np.where(np.isnan(scores[:, 0]), -1, scores.argmax(axis=1))
+
+    def right(self) -> Right | None:
+        """The share of labels that are right, by the gold labels of texts labelled so far; None if there is none."""
+        labels = self._labels[self._where]
+        known = labels >= 0
+        return right_share(labels[known] == self._gold[known], self._weight[known])

@@ -1,0 +1,125 @@
+"""The command `silr refine`: better labels for a table, and every iteration kept."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn, one_of
+from silr.cli_report import report_of_finished
+from silr.errors import InputError
+
+
+def refine(
+    table: Table,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Run directory.", show_default=False)],
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="annotator (the file that annotate wrote; the default if it is there), tfidf, a sentence-transformers "
+            "folder or name, or a .npy file.",
+            autocompletion=one_of("annotator", "tfidf"),
+            show_default=False,
+        ),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="silr, or paper: the recipe of Asano et al.", autocompletion=one_of("silr", "paper"))
+    ] = "silr",
+    iterations: Annotated[int, typer.Option(min=1)] = 5,
+    classifier: Annotated[str, typer.Option(help="frozen: a head on frozen features.")] = "frozen",
+    hidden_units: Annotated[int, typer.Option(min=0, help="0: linear head; else one hidden layer.")] = 0,
+    loss: Annotated[
+        str, typer.Option(help="sigmoid or logistic.", autocompletion=one_of("sigmoid", "logistic"))
+    ] = "sigmoid",
+    correction: Annotated[
+        str | None,
+        typer.Option(
+            help="none, leaky, relu or abs; default: the method's.",
+            autocompletion=one_of("none", "leaky", "relu", "abs"),
+            show_default=False,
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Default: about 250 steps.", show_default=False)] = None,
+    theta: Annotated[
+        str | None,
+        typer.Option(
+            help='Shares of the true classes inside each LLM label, if known: "0.9,0.1;0.4,0.6".', show_default=False
+        ),
+    ] = None,
+    class_prior: Annotated[
+        str | None, typer.Option(help='With --theta: shares of the classes, "0.5,0.5".', show_default=False)
+    ] = None,
+    truth: Annotated[
+        str | None, typer.Option(help="Column with true labels; they only score.", show_default=False)
+    ] = None,
+    oracle: Annotated[bool, typer.Option("--oracle", help="Research only: priors from --truth.")] = False,
+    text_column: TextColumn = "text",
+    label_column: Annotated[str, typer.Option(help="Column with the LLM's labels.")] = "llm_label",
+    gold_column: Annotated[str, typer.Option(help="Column with labels by hand.")] = "gold",
+    weight_column: Annotated[str, typer.Option(help="Column with the gold labels' weights.")] = "gold_weight",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: Device = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Turn the LLM's labels into better ones, with 50 to 100 gold labels.
+
+    OUTPUT/labels.csv adds refined_label and refined_score; every iteration is kept. A killed run goes on where it
+    stopped: run the same command again.
+    """
+    if oracle and truth is None:
+        raise InputError("--oracle needs --truth COLUMN")
+    from silr.refine_progress import RefineProgress
+    from silr.refine_table import Columns, refine_table
+    from silr.summary import print_history, summary
+
+    silent = quiet or as_json
+    with warnings.catch_warnings(), RefineProgress(iterations, silent) as shown:
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_: print(f"silr: warning: {message}", file=sys.stderr, flush=True)
+        refiner = refine_table(
+            table,
+            output,
+            columns=Columns(text_column, label_column, gold_column, weight_column, truth),
+            features=features,
+            on_iteration=shown.on_iteration,
+            on_step=shown.on_step,
+            say=(lambda line: None) if silent else lambda line: print(line, flush=True),
+            classifier=classifier,
+            method=method,
+            iterations=iterations,
+            hidden_units=hidden_units,
+            loss=loss,
+            correction=correction,
+            epochs=epochs,
+            priors="oracle" if oracle else "gold",
+            theta=_matrix(theta, "--theta"),
+            class_prior=_row(class_prior, "--class-prior"),
+            random_state=seed,
+            device=device,
+        )
+    page = report_of_finished(output)
+    if as_json:
+        print(json.dumps({**summary(refiner), "report": page and str(page)}))
+    elif not quiet:
+        print_history(refiner)
+        print(f"written: {output / 'labels.csv'}" + (f" and {page}" if page else ""))
+
+
+def _row(value: str | None, option: str) -> list[float] | None:
+    try:
+        return None if value is None else [float(number) for number in value.split(",")]
+    except ValueError:
+        raise InputError(f"{option} must be numbers with commas between them, got {value!r}") from None
+
+
+def _matrix(value: str | None, option: str) -> list[list[float]] | None:
+    rows = None if value is None else [_row(row, option) or [] for row in value.split(";")]
+    if rows is not None and any(len(row) != len(rows) for row in rows):
+        raise InputError(f"{option} must have as many rows (;) as numbers in a row (,), got {value!r}")
+    return rows
