@@ -144,6 +144,16 @@ def test_tied_texts_stay_together(n_classes: int) -> None:
     assert np.abs(predicted_shares(logits, offsets) - prior).max() <= 0.2 + 1e-9
 
 
+@settings(max_examples=200, deadline=None)
+@given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=6), share=st.floats(0.01, 0.99))
+def test_two_classes_with_ties_match_as_nearly_as_whole_groups_allow(counts: list[int], share: float) -> None:
+    logits = np.zeros((sum(counts), 2), dtype=np.float32)
+    logits[:, 1] = np.repeat(np.arange(len(counts)) - 2.5, counts)
+    found = predicted_shares(logits, prior_offsets(logits, np.array([1 - share, share])))[1]
+    possible = 1 - np.array([0, *np.cumsum(counts)]) / sum(counts)
+    assert abs(found - share) <= np.abs(possible - share).min() + 0.5 / sum(counts) + 1e-9
+
+
 def test_the_input_is_left_alone() -> None:
     logits, prior = some_logits(13, 100, 3), np.array([0.2, 0.3, 0.5])
     logits.flags.writeable = prior.flags.writeable = False

@@ -65,10 +65,22 @@ def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64])
 
 
 def _threshold(difference: NDArray[np.float32], share: float) -> float:
-    """The value that a share of the differences lies above, halfway between its two neighbours; reorders them."""
+    """The value that a share of the differences lies above, halfway between its two neighbours; reorders them.
+
+    Equal differences stay together, on the side that brings the share nearer.
+    """
     n = len(difference)
     below = int(np.clip(round((1 - share) * n), 0, n))
     if below == 0 or below == n:
         return float(difference.min() - 1 if below == 0 else difference.max() + 1)
     difference.partition([below - 1, below])
-    return (float(difference[below - 1]) + float(difference[below])) / 2
+    low, high = difference[below - 1], difference[below]
+    if low == high:
+        smaller, larger = difference[difference < low], difference[difference > low]
+        if not len(smaller) and not len(larger):
+            return float(low)  # nothing tells the texts apart
+        if below - len(smaller) < n - len(larger) - below:
+            low = smaller.max() if len(smaller) else low - 1
+        else:
+            high = larger.min() if len(larger) else high + 1
+    return (float(low) + float(high)) / 2
