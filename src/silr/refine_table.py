@@ -110,6 +110,8 @@ def refine_table(
             say(f"there is no {path.name} beside the table, so features are TF-IDF; `silr annotate` writes better ones")
         else:
             raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
+    elif spec != "tfidf" and not spec.endswith(".npy"):
+        say(f"features: sentence embeddings by {spec}, computed once; on a CPU that can take minutes")
     refiner = LabelRefiner(features=spec, run=run, **options)
     folder = Path(run)
     record = {
