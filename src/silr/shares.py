@@ -43,9 +43,9 @@ def right_share(right: NDArray[np.bool_], weight: NDArray[Any]) -> Right | None:
     """
     if not len(right):
         return None
-    w = weight / weight.sum()
-    share = float(w @ right)
-    low, high = share_interval(np.array(share), np.array(1 / (w @ w)), LEVEL)
+    share = float(weight[right].sum() / weight.sum())
+    n = weight.sum() ** 2 / (weight @ weight)
+    low, high = share_interval(np.array(share), np.array(n), LEVEL)
     return Right(len(right), share, (float(low), float(high)))
 
 
