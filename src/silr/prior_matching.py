@@ -70,7 +70,8 @@ def _threshold(difference: NDArray[np.float32], share: float) -> float:
     Equal differences stay together, on the side that brings the share nearer.
     """
     n = len(difference)
-    below = int(np.clip(round((1 - share) * n), 0, n))
+    wanted = min(max((1 - share) * n, 0), n)
+    below = round(wanted)
     if below == 0 or below == n:
         return float(difference.min() - 1 if below == 0 else difference.max() + 1)
     difference.partition([below - 1, below])
@@ -79,7 +80,7 @@ def _threshold(difference: NDArray[np.float32], share: float) -> float:
         smaller, larger = difference[difference < low], difference[difference > low]
         if not len(smaller) and not len(larger):
             return float(low)  # nothing tells the texts apart
-        if below - len(smaller) < n - len(larger) - below:
+        if wanted - len(smaller) < n - len(larger) - wanted:
             low = smaller.max() if len(smaller) else low - 1
         else:
             high = larger.min() if len(larger) else high + 1
