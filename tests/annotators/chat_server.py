@@ -47,6 +47,7 @@ def chat_server(
     fault_share: float = 0.0,
     faults: tuple[str, ...] = FAULTS,
     refuse: tuple[str, ...] = (),
+    refusal: str = "Unexpected field",
 ) -> Iterator[tuple[str, Record]]:
     """Serve on a free port.
 
@@ -58,6 +59,8 @@ def chat_server(
         Share of the requests that get no good answer, and in which ways.
     refuse : tuple of str
         Fields that get a 422.
+    refusal : str
+        What is said then, before the field's name.
 
     Yields
     ------
@@ -97,7 +100,7 @@ def chat_server(
         def respond(self, body: dict[str, Any], fault: str) -> None:
             refused = [name for name in refuse if name in body]
             if refused:
-                self.send(422, {"error": {"message": f"Unexpected field: {refused[0]}"}})
+                self.send(422, {"error": {"message": f"{refusal}: {refused[0]}"}})
             elif fault == "429":
                 self.send(429, {"error": {"message": "slow down"}}, {"retry-after": "0.2"})
             elif fault == "unpaid":

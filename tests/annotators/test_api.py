@@ -95,7 +95,7 @@ def test_a_server_that_refuses_everything(cache: AnswerCache) -> None:
 
 
 def test_no_server(cache: AnswerCache) -> None:
-    for url in ("http://127.0.0.1:9/v1", "http://user:secret@127.0.0.1:9/v1", "127.0.0.1:9"):
+    for url in ("http://127.0.0.1:9/v1", "http://user:secret@127.0.0.1:9/v1"):
         asking, began = annotator(url, cache), time.monotonic()
         with pytest.raises(InputError, match="no server answers at") as error:
             annotate_texts(asking, TEXTS)
@@ -219,6 +219,50 @@ def test_no_key_and_no_server_is_said_before_anything_is_sent(
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InputError, match="OPENAI_API_KEY"):
         ChatClient("a-model", cache)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "127.0.0.1:9",
+        "localhost:8000/v1",
+        "ftp://host/v1",
+        "http://",
+        "http://host:port/v1",
+        "http://a b/v1",
+        "http://[::1/v1",
+    ],
+)
+def test_an_address_that_is_none_is_said_before_anything_is_sent(
+    cache: AnswerCache, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="address has to be like"):
+        ChatClient("a-model", cache, base_url=url)
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    with pytest.raises(InputError, match="address has to be like"):
+        ChatClient("a-model", cache)
+
+
+@pytest.mark.parametrize("key", ["sk-ключ", "sk two words", "sk-\x07"])
+def test_a_key_that_cannot_be_one_is_said_without_showing_it(
+    cache: AnswerCache, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    monkeypatch.delenv("SILR_API_KEY", raising=False)
+    with pytest.raises(InputError, match="OPENAI_API_KEY has characters") as error:
+        ChatClient("a-model", cache, base_url="http://127.0.0.1:9/v1")
+    assert key not in str(error.value)
+
+
+def test_a_key_read_from_a_file_loses_its_line_end_and_errors_never_repeat_it(
+    cache: AnswerCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SILR_API_KEY", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-123\n")
+    with chat_server(by_word, refuse=("messages",), refusal="Incorrect API key: sk-secret-123") as (url, record):
+        with pytest.raises(InputError, match=r"Incorrect API key: \*\*\*") as error:
+            annotate_texts(annotator(url, cache), TEXTS[:1])
+        assert record.keys == {"Bearer sk-secret-123"} and "secret" not in str(error.value)
 
 
 def test_a_broken_cache_is_said(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from silr.annotators.answer_cache import AnswerCache
 from silr.errors import InputError
@@ -91,7 +92,7 @@ class ChatClient:
     Raises
     ------
     InputError
-        The openai package is missing.
+        The openai package is missing, the address is no web address, or the key cannot be one.
     """
 
     def __init__(
@@ -111,13 +112,16 @@ class ChatClient:
             import tenacity
         except ImportError as error:
             raise InputError("the API annotator needs more packages: pip install 'silr[api]'") from error
-        key = next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), None)
-        if key is None and base_url is None and not os.environ.get("OPENAI_BASE_URL"):
+        base_url = base_url if base_url is not None else os.environ.get("OPENAI_BASE_URL") or None
+        self._key = _key()
+        if base_url is not None:
+            _check_url(base_url)
+        elif self._key is None:
             raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")
         self.model, self.cost = model, Cost()
         self._cache, self._max_answer_tokens = cache, max_answer_tokens
         self._max_requests, self._max_tokens = max_requests, max_tokens_total
-        self._client = openai.OpenAI(api_key=key or "none", base_url=base_url, timeout=timeout, max_retries=0)
+        self._client = openai.OpenAI(api_key=self._key or "none", base_url=base_url, timeout=timeout, max_retries=0)
         self._lock, self._closed = threading.Lock(), threading.Event()
         self._heard = False  # whether the server was ever there
         self._dropped: set[str] = set()
@@ -200,7 +204,7 @@ class ChatClient:
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 refused = {name for name in _DISPENSABLE if name in options and name in str(error)}
                 if not refused:
-                    raise InputError(f"the server refuses the request: {_reason(error)}") from error
+                    raise InputError(f"the server refuses the request: {self._reason(error)}") from error
                 if "logprobs" in str(error):
                     refused |= {"logprobs", "top_logprobs"}
                 with self._lock:
@@ -209,12 +213,16 @@ class ChatClient:
                 if _unreachable(error) and not self._closed.is_set():
                     url = self._client.base_url
                     where = f"{url.scheme}://{url.netloc.decode()}"  # without a password
-                    raise InputError(f"no server answers at {where}: {_reason(error.__cause__ or error)}") from error
+                    raise InputError(
+                        f"no server answers at {where}: {self._reason(error.__cause__ or error)}"
+                    ) from error
                 if _unpaid(error):
-                    raise InputError(f"the server wants to be paid first: {_reason(error)}") from error
-                raise NoAnswerError(_reason(error)) from error
+                    raise InputError(f"the server wants to be paid first: {self._reason(error)}") from error
+                raise NoAnswerError(self._reason(error)) from error
             except openai.APIStatusError as error:
-                raise InputError(f"the server refuses the request ({error.status_code}): {_reason(error)}") from error
+                raise InputError(
+                    f"the server refuses the request ({error.status_code}): {self._reason(error)}"
+                ) from error
 
     def _may_pass(self, error: BaseException) -> bool:
         """Whether another attempt may help; one at a server that never was there hardly does."""
@@ -244,9 +252,35 @@ class ChatClient:
                 cost.completion_tokens += getattr(usage, "completion_tokens", None) or 0
         return _reply(response)
 
+    def _reason(self, error: BaseException) -> str:
+        """What an error says, in one line, without the key, which some servers repeat."""
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return (said.replace(self._key, "***") if self._key else said)[:300]
+
 
 class _UnusableError(Exception):
     """The server said that all is well, and sent nothing of use."""
+
+
+def _key() -> str | None:
+    """Return the key of the environment, without the line's end that a file it was read from may have left."""
+    for name in KEY_VARIABLES:
+        key = os.environ.get(name, "").strip()
+        if key and not (key.isascii() and key.isprintable() and " " not in key):
+            raise InputError(f"{name} has characters that no API key has; set it again")
+        if key:
+            return key
+    return None
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url:
+        raise InputError("the server's address has to be like http://127.0.0.1:8000/v1 (--base-url, OPENAI_BASE_URL)")
 
 
 def _reply(response: Any) -> Reply:
@@ -302,7 +336,3 @@ def _seconds(value: str | None) -> float | None:
         return max(email.utils.parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
     except (TypeError, ValueError):
         return None
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
