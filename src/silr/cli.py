@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -142,5 +143,6 @@ def _say(line: str) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    _say(f"silr: {' '.join(message.split())}")
+    if int(os.environ.get("RANK", 0)) == 0:  # one of several processes speaks
+        _say(f"silr: {' '.join(message.split())}")
     sys.exit(code)

@@ -31,7 +31,38 @@ def refine(
         str, typer.Option(help="silr, or paper: the recipe of Asano et al.", autocompletion=one_of("silr", "paper"))
     ] = "silr",
     iterations: Annotated[int, typer.Option(min=1)] = 5,
-    classifier: Annotated[str, typer.Option(help="frozen: a head on frozen features.")] = "frozen",
+    classifier: Annotated[
+        str,
+        typer.Option(
+            help="frozen: a head on frozen features, in seconds. lora, qlora (in 4 bits) or full: a language model "
+            "fine-tuned on the texts.",
+            autocompletion=one_of("frozen", "lora", "qlora", "full"),
+        ),
+    ] = "frozen",
+    model: Annotated[
+        str | None,
+        typer.Option(help="What to fine-tune: model folder, .gguf file or hub name.", show_default=False),
+    ] = None,
+    tune_top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Fine-tune the last so many layers only: the others read each text once, in all iterations together. "
+            "Several times faster, above all without a GPU.",
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Texts a step, of all processes together; 16 if fine-tuned.", show_default=False),
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Default: 1e-3 frozen, 1e-4 lora and qlora, 2e-5 full.", show_default=False)
+    ] = None,
+    max_length: Annotated[
+        int | None,
+        typer.Option(min=1, help="Fine-tuned: tokens read of a text; default 512.", show_default=False),
+    ] = None,
     hidden_units: Annotated[int, typer.Option(min=0, help="0: linear head; else one hidden layer.")] = 0,
     loss: Annotated[
         str, typer.Option(help="sigmoid or logistic.", autocompletion=one_of("sigmoid", "logistic"))
@@ -44,7 +75,9 @@ def refine(
             show_default=False,
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Default: about 250 steps.", show_default=False)] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Default: about 250 steps, or 3.", show_default=False)
+    ] = None,
     theta: Annotated[
         str | None,
         typer.Option(
@@ -74,14 +107,15 @@ def refine(
     """
     if oracle and truth is None:
         raise InputError("--oracle needs --truth COLUMN")
+    from silr.processes import is_main
     from silr.refine_progress import RefineProgress
     from silr.refine_table import Columns, refine_table
     from silr.summary import print_history, summary
 
-    silent = quiet or as_json
+    silent = quiet or as_json or not is_main()
     with warnings.catch_warnings(), RefineProgress(iterations, silent) as shown:
         warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = lambda message, *_: print(f"silr: warning: {message}", file=sys.stderr, flush=True)
+        warnings.showwarning = _warn
         refiner = refine_table(
             table,
             output,
@@ -91,6 +125,11 @@ def refine(
             on_step=shown.on_step,
             say=(lambda line: None) if silent else lambda line: print(line, flush=True),
             classifier=classifier,
+            model=model,
+            tune_top=tune_top,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            max_length=max_length,
             method=method,
             iterations=iterations,
             hidden_units=hidden_units,
@@ -103,12 +142,21 @@ def refine(
             random_state=seed,
             device=device,
         )
+    if not is_main():
+        return
     page = report_of_finished(output)
     if as_json:
         print(json.dumps({**summary(refiner), "report": page and str(page)}))
     elif not quiet:
         print_history(refiner)
         print(f"written: {output / 'labels.csv'}" + (f" and {page}" if page else ""))
+
+
+def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    from silr.processes import is_main
+
+    if is_main() and issubclass(category, UserWarning) and not issubclass(category, FutureWarning):
+        print(f"silr: warning: {message}", file=sys.stderr, flush=True)
 
 
 def _row(value: str | None, option: str) -> list[float] | None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from silr.corpus import file_hash, load_features
 from silr.errors import InputError
 from silr.files import atomic_write, make_folder, write_json
+from silr.processes import is_main, wait_for_all
 
-Matrix = NDArray[Any]
+Matrix = Any  # an array with one row a text, or `silr.classifiers.tokens.Tokens`
 
 
 class Features(Protocol):
@@ -58,20 +58,25 @@ def load_saved(record: dict[str, Any], folder: Path) -> Features:
     """The features of a run, from its record and its folder."""
     if record["kind"] == "tfidf":
         return TfidfFeatures.load(folder)
+    if record["kind"] == "tokens":
+        from silr.classifiers.tokens import TokenFeatures
+
+        return TokenFeatures(record["model"], record["max_length"])
     return FileFeatures(None, record) if record["kind"] == "file" else SentenceFeatures(record["model"])
 
 
-def features_of_run(features: Features, texts: list[str], folder: Path) -> NDArray[Any]:
-    """The corpus's features, computed once a run; a file of the user's is read where it is."""
-    if features.record["kind"] == "file":
+def features_of_run(features: Features, texts: list[str], folder: Path) -> Matrix:
+    """The corpus's features, computed once a run, by the main process."""
+    if features.record["kind"] in ("file", "tokens"):  # read where it is; made again as quickly as it is read
         return features.fit_transform(texts)
     kept = folder / "features.npy"
-    if not kept.exists():
+    if is_main() and not kept.exists():
         make_folder(folder)
         matrix = features.fit_transform(texts)
         features.save(folder)
         with atomic_write(kept) as file:
             np.save(file, matrix, allow_pickle=False)
+    wait_for_all()
     return load_features(kept, len(texts))
 
 

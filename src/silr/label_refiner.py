@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -13,8 +12,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from silr.classifiers.base import Classifier
-from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
-from silr.classifiers.standardise import Standardiser
+from silr.classifiers.choose import ClassifierName, classifier_maker, load_classifier
+from silr.classifiers.frozen import FrozenClassifier
+from silr.classifiers.tokens import TokenFeatures
 from silr.corpus import check_finite, corpus_hash, digest
 from silr.errors import InputError
 from silr.features import Features, features_of_run, load_saved, make_features
@@ -36,8 +36,11 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    classifier : {"frozen"}, default "frozen"
-        A head on frozen features.
+    classifier : {"frozen", "lora", "qlora", "full"}, default "frozen"
+        A head on frozen features, or a pretrained model that is fine-tuned on the texts: by adapters, by adapters on
+        its 4-bit weights, or in all its weights.
+    model : str, default None
+        Which model to fine-tune: a folder, a ``.gguf`` file or a hub name.
     iterations : int, default 5
     method : {"silr", "paper"}, default "silr"
         "paper" is the recipe of Asano et al.: leaky correction, thresholds as the fit leaves them. "silr" keeps the
@@ -50,8 +53,15 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     hidden_units : int, default 0
         0 is a linear head, else one hidden layer of that many units.
     epochs : int, default None
-        None: as many as make about 250 steps.
-    learning_rate : float, default 1e-3
+        None: as many as make about 250 steps; 3 for a fine-tuned model.
+    learning_rate : float, default None
+        None: 1e-3; 1e-4 for adapters, 2e-5 for all weights.
+    batch_size : int, default None
+        None: a 25th of the training texts, at least 256 and at most 4096; 16 for a fine-tuned model.
+    max_length : int, default None
+        The longest text that a fine-tuned model reads, in tokens; None: 512, or the model's limit if that is less.
+    tune_top : int, default None
+        Fine-tune the last so many layers only; what the others make of a text is computed once. None: all.
     features : str, default "tfidf"
         How texts become features, if `fit` is given texts: "tfidf", a sentence-transformers folder or name, or a
         ``.npy`` file with one row a text.
@@ -94,16 +104,20 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        classifier: Literal["frozen"] = "frozen",
+        classifier: ClassifierName = "frozen",
         iterations: int = 5,
         *,
+        model: str | Path | None = None,
         method: Method = "silr",
         loss: Loss = "sigmoid",
         correction: Correction | None = None,
         leak: float = LEAK,
         hidden_units: int = 0,
         epochs: int | None = None,
-        learning_rate: float = 1e-3,
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        tune_top: int | None = None,
         features: str = "tfidf",
         priors: Literal["gold", "oracle"] = "gold",
         theta: ArrayLike | None = None,
@@ -113,6 +127,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device: str | None = None,
     ) -> None:
         self.classifier = classifier
+        self.model = model
         self.iterations = iterations
         self.method = method
         self.loss = loss
@@ -121,6 +136,9 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.hidden_units = hidden_units
         self.epochs = epochs
         self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_length = max_length
+        self.tune_top = tune_top
         self.features = features
         self.priors = priors
         self.theta = theta
@@ -199,40 +217,39 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return priors_from_gold(labels[labelled], gold_codes[labelled], n_classes, weights, strata)
 
         method = METHODS[self.method]
-        config = FrozenConfig(
-            hidden_units=self.hidden_units,
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            match_prior=method["match_prior"],
-        )
         correction = self.correction or method["correction"]
-        standardiser = cache(lambda: Standardiser.of(matrix))  # the corpus is the same in all iterations
-        loop = Loop(
-            estimate=estimate,
-            new_classifier=lambda: FrozenClassifier(config, self.device, standardiser()),
-            new_risk=lambda priors: UURisk(priors.theta, priors.class_prior, self.loss, correction, self.leak),
-            iterations=self.iterations,
-            seed=int(seed),
-            class_names=names,
-            truth=true_codes if truth is not None else None,
-            on_step=on_step,
-        )
+        options = self._classifier_options(method["match_prior"])
+
+        def loop(X: Any, checkpoints: Path | None) -> Loop:
+            return Loop(
+                estimate=estimate,
+                new_classifier=classifier_maker(self.classifier, options, X, n_classes, self.device, checkpoints),
+                new_risk=lambda priors: UURisk(priors.theta, priors.class_prior, self.loss, correction, self.leak),
+                iterations=self.iterations,
+                seed=int(seed),
+                class_names=names,
+                truth=true_codes if truth is not None else None,
+                on_step=on_step,
+            )
+
         if self.run is None:
             if texts is not None:
                 matrix = self.features_.fit_transform(texts)
-            classifiers: list[Any] = []
+            classifiers: dict[int, Any] = {}
 
             def keep(iteration: Iteration, classifier: Classifier | None) -> None:
-                classifiers.append(classifier)
+                classifiers[iteration.number] = classifier
+                classifiers.pop(iteration.number - 2, None)  # the result is the last one or the one before
                 if on_iteration is not None:
                     on_iteration(iteration)
 
-            iterations = refine(matrix, codes, loop, [], keep)
+            iterations = refine(matrix, codes, loop(matrix, None), [], keep)
             self.classifier_ = classifiers[best_iteration(iterations)]
         else:
             columns = [codes, gold_codes, weight, true_codes if self.priors == "oracle" else None]
+            configuration = {**self._configuration(options), "seed": int(seed), "correction": correction}
             identity = {
-                "configuration": {**self._configuration(), "seed": int(seed), "correction": correction},
+                "configuration": configuration,
                 "classes": names,
                 "input": digest(matrix if texts is None else corpus_hash(texts), *columns),
                 "features": self.features_.record if texts is not None else {"kind": "given"},
@@ -250,10 +267,11 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     raise InputError(f"{run.folder} has {len(done) - 1} iterations already; ask for as many or more")
                 if texts is not None:
                     matrix = features_of_run(self.features_, texts, run.folder / "features")
-                iterations = refine(matrix, codes, loop, done, store)
-            self.classifier_ = FrozenClassifier.load(run.iteration_folder(best_iteration(iterations)), self.device)
+                iterations = refine(matrix, codes, loop(matrix, run.checkpoints), done, store)
+            self.classifier_ = load_classifier(run.iteration_folder(best_iteration(iterations)), self.device)
         self._set_results(iterations, matrix)
-        self.n_features_in_ = matrix.shape[1]
+        if isinstance(matrix, np.ndarray):
+            self.n_features_in_ = matrix.shape[1]
         return self
 
     def predict_proba(self, X: ArrayLike | Sequence[str]) -> NDArray[np.float32]:
@@ -270,11 +288,12 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if not hasattr(self, "features_"):
                 raise InputError("this refiner was fitted on features; give features, not texts")
             matrix = self.features_.transform(texts)
-        if matrix.shape[1] != self.n_features_in_:
-            raise InputError(
-                f"X has {matrix.shape[1]} features, but the classifier was fitted on {self.n_features_in_}"
-            )
-        classifier: FrozenClassifier = self.classifier_
+        width = getattr(self, "n_features_in_", None)
+        if width is None and texts is None:
+            raise InputError("this refiner reads texts; give texts, not features")
+        if width is not None and matrix.shape[1] != width:
+            raise InputError(f"X has {matrix.shape[1]} features, but the classifier was fitted on {width}")
+        classifier: Classifier = self.classifier_
         return classifier.predict_proba(matrix)
 
     def predict(self, X: ArrayLike | Sequence[str]) -> NDArray[Any]:
@@ -297,40 +316,60 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(f"the run {run} has no finished iteration; run `silr refine` again to finish it")
         refiner = cls(run=str(run), device=device)
         refiner.classes_ = np.array(opened.manifest["identity"]["classes"])
-        refiner.classifier_ = FrozenClassifier.load(opened.iteration_folder(best_iteration(iterations)), device)
+        refiner.classifier_ = load_classifier(opened.iteration_folder(best_iteration(iterations)), device)
         record = opened.manifest["identity"]["features"]
         if record["kind"] != "given":
             refiner.features_ = load_saved(record, opened.folder / "features")
         refiner._set_results(iterations, np.empty((0, 0)))
-        refiner.n_features_in_ = len(refiner.classifier_.standardise_.mean)
+        if isinstance(refiner.classifier_, FrozenClassifier):
+            refiner.n_features_in_ = len(refiner.classifier_.standardise_.mean)
         return refiner
 
     def _check_choices(self) -> None:
-        choices = {"classifier": ("frozen",), "method": get_args(Method), "priors": ("gold", "oracle")}
+        choices = {"classifier": get_args(ClassifierName), "method": get_args(Method), "priors": ("gold", "oracle")}
         choices |= {"loss": get_args(Loss), "correction": get_args(Correction)}
         for name, allowed in choices.items():
             value = getattr(self, name)
             if value not in allowed and (name, value) != ("correction", None):
                 raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-        for name, lowest in {"iterations": 1, "hidden_units": 0, "epochs": 1}.items():
+        at_least = {"iterations": 1, "hidden_units": 0, "epochs": 1, "batch_size": 1, "max_length": 1, "tune_top": 1}
+        for name, lowest in at_least.items():
             if getattr(self, name) is not None and getattr(self, name) < lowest:
                 raise InputError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise InputError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if self.classifier != "frozen" and self.model is None:
+            raise InputError(f"classifier {self.classifier!r} needs a model: a folder, a .gguf file or a hub name")
         if self.class_prior is not None and self.theta is None:
             raise InputError("class_prior describes the corpus together with theta; give theta too, or neither")
 
-    def _read(self, X: Any, n: int) -> tuple[list[str] | None, NDArray[Any]]:
+    def _read(self, X: Any, n: int) -> tuple[list[str] | None, Any]:
         texts, matrix = _texts_or_matrix(X)
         length = len(matrix) if texts is None else len(texts)
         if length != n:
             raise InputError(f"X has {length:,} rows, the labels {n:,}")
-        if texts is not None:
-            self.features_: Features = make_features(self.features)
+        if self.classifier != "frozen":
+            if texts is None:
+                raise InputError(f"classifier {self.classifier!r} reads texts; give texts, not features")
+            self.features_: Features = TokenFeatures(str(self.model), self.max_length)
+        elif texts is not None:
+            self.features_ = make_features(self.features)
         elif hasattr(self, "features_"):
             del self.features_  # of an earlier fit
         return texts, matrix
 
-    def _configuration(self) -> dict[str, Any]:
-        values: dict[str, Any] = self.get_params()
+    def _classifier_options(self, match_prior: bool) -> dict[str, Any]:
+        """Settings of the classifier, as far as they are given or depend on its kind."""
+        shared = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
+        if self.classifier == "frozen":
+            shared |= {"learning_rate": self.learning_rate or 1e-3}
+            return {**shared, "hidden_units": self.hidden_units, "match_prior": match_prior}
+        defaults = {"epochs": 3, "batch_size": 16, "learning_rate": 2e-5 if self.classifier == "full" else 1e-4}
+        shared = {name: shared[name] or default for name, default in defaults.items()}
+        return {**shared, "model": str(self.model), "max_length": self.max_length, "tune_top": self.tune_top}
+
+    def _configuration(self, options: dict[str, Any]) -> dict[str, Any]:
+        values: dict[str, Any] = {name: options.get(name, value) for name, value in self.get_params().items()}
         for name in ("run", "device", "random_state", "iterations", "features"):  # the features' record says more
             del values[name]
         for name in ("theta", "class_prior"):

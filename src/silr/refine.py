@@ -32,7 +32,7 @@ class Loop:
     estimate : callable
         Labels of shape (n,) and the number of their iteration to `Priors`, or None if nothing is known about them.
     new_classifier : callable
-        Gives a fresh, unfitted classifier.
+        Gives a fresh, unfitted classifier for an iteration, given its number.
     new_risk : callable
         `Priors` to the risk to train under.
     iterations : int
@@ -46,7 +46,7 @@ class Loop:
     """
 
     estimate: Callable[[Labels, int], Priors | None]
-    new_classifier: Callable[[], Classifier]
+    new_classifier: Callable[[int], Classifier]
     new_risk: Callable[[Priors], UURisk]
     iterations: int
     seed: int
@@ -96,7 +96,7 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
         if before.priors is None:
             break
         iterations = [replace(each, scores=None) for each in iterations]  # many texts, many bytes
-        classifier = loop.new_classifier()
+        classifier = loop.new_classifier(number)
         risk = loop.new_risk(before.priors)
         on_step = loop.on_step and partial(loop.on_step, number)
         history = classifier.fit(X, before.labels, risk, validation, derived_seed(loop.seed, number), on_step)

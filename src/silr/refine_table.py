@@ -27,6 +27,7 @@ from silr.corpus import (
 from silr.errors import InputError
 from silr.files import write_json
 from silr.label_refiner import LabelRefiner
+from silr.processes import is_main
 from silr.refine import OnStep
 from silr.run import Iteration
 
@@ -101,7 +102,12 @@ def refine_table(
         label_column(frame, names.weight, table)  # refuses a column that is named but absent
     needed = np.zeros(len(frame), dtype=bool) if gold is None else gold >= 0
     spec = features or "annotator"
-    if spec == "annotator":
+    tuned = options.get("classifier", "frozen") != "frozen"
+    if tuned:
+        if features is not None:
+            raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
+        spec = "texts"
+    elif spec == "annotator":
         path = features_path(table)
         if path.exists():
             spec = str(path)
@@ -118,12 +124,13 @@ def refine_table(
         "table": os.path.relpath(table, folder),
         "sha256": file_hash(table),
         "columns": vars(names),
-        "features": os.path.relpath(spec, folder) if spec != "tfidf" and Path(spec).exists() else spec,
+        "features": os.path.relpath(spec, folder) if spec not in ("tfidf", "texts") and Path(spec).exists() else spec,
         "iterations": refiner.iterations,
     }
 
     def note(iteration: Iteration) -> None:
-        write_json(folder / TABLE, record)  # not only at the end: `silr report` reads runs that were cut off too
+        if is_main():
+            write_json(folder / TABLE, record)  # not only at the end: `silr report` reads runs that were cut off too
         if on_iteration is not None:
             on_iteration(iteration)
 
@@ -136,9 +143,10 @@ def refine_table(
         on_iteration=note,
         on_step=on_step,
     )
-    write_json(folder / TABLE, record)
-    _add_refined(frame, refiner.labels_, refiner.scores_)
-    write_table(frame, folder / LABELS)
+    if is_main():
+        write_json(folder / TABLE, record)
+        _add_refined(frame, refiner.labels_, refiner.scores_)
+        write_table(frame, folder / LABELS)
     return refiner
 
 

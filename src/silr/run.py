@@ -32,6 +32,7 @@ from silr import __version__
 from silr.errors import InputError
 from silr.files import atomic_write, sync_folder, write_json
 from silr.priors import Priors
+from silr.processes import is_main, wait_for_all
 
 if TYPE_CHECKING:
     from silr.classifiers.base import Classifier
@@ -91,7 +92,7 @@ class Run:
     @classmethod
     @contextmanager
     def start(cls, folder: str | Path, identity: dict[str, Any], about: dict[str, Any]) -> Iterator[Run]:
-        """Make a run directory, or go on with one of the same identity, and keep other processes out meanwhile.
+        """Make a run directory, or go on with one of the same identity, and keep other programs out meanwhile.
 
         The lock goes with the process, however it ends. A run without a finished iteration has nothing to lose and
         takes a new identity.
@@ -111,6 +112,10 @@ class Run:
             it is touched. Or it cannot be written.
         """
         folder = Path(folder)
+        if not is_main():
+            wait_for_all()  # the main process makes it
+            yield cls(folder)
+            return
         try:
             if (folder / MANIFEST).exists():
                 cls(folder)  # refuses the manifest of something else
@@ -126,6 +131,7 @@ class Run:
             except BlockingIOError as error:
                 raise InputError(f"another process is working on the run {folder}") from error
             _take_over(folder, json.loads(json.dumps(identity)), about)
+            wait_for_all()
             yield cls(folder)
 
     def iterations(self) -> list[Iteration]:
@@ -139,7 +145,12 @@ class Run:
         return found
 
     def save_iteration(self, iteration: Iteration, classifier: Classifier | None) -> None:
-        """Write a finished iteration: all of it, or nothing."""
+        """Write a finished iteration: all of it, or nothing. Of several processes, the main one writes."""
+        if is_main():
+            self._write(iteration, classifier)
+        wait_for_all()
+
+    def _write(self, iteration: Iteration, classifier: Classifier | None) -> None:
         final = self.iteration_folder(iteration.number)
         draft = final.with_name(f".{final.name}.tmp")
         shutil.rmtree(draft, ignore_errors=True)
@@ -157,8 +168,14 @@ class Run:
             write_json(draft / "iteration.json", values)
             draft.rename(final)
             sync_folder(self.folder)
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
         except OSError as error:
             raise InputError(f"cannot write {final}: {error.strerror}") from error
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints of unfinished iterations lie, if the classifier makes any."""
+        return self.folder / "checkpoints"
 
     def iteration_folder(self, number: int) -> Path:
         """Where iteration `number` lies."""

@@ -95,14 +95,45 @@ def load(model: str, device: str, dtype: str, trust_remote_code: bool = False) -
         raise InputError(f"dtype is {dtype!r}; it must be one of {', '.join(_DTYPES)}")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with _readable(model), _quiet():
-        folder = _converted(Path(model), dtype) if model.endswith((".gguf", ".GGUF")) else model
+    with readable(model), quiet():
+        folder = folder_of(model, dtype)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
         network: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, device_map=device, trust_remote_code=trust_remote_code
         )
     network.eval()
     return tokenizer, network
+
+
+def load_tokenizer(model: str) -> Any:
+    """Load the tokenizer for a classifier: its longest input is what the model reads, and it can pad, on the right.
+
+    A tokenizer without a padding token pads with its end token, which the model's attention mask hides.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or has neither of the two tokens.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    with readable(model), quiet():
+        folder = folder_of(model, best_dtype(best_device()))
+        config: Any = AutoConfig.from_pretrained(folder)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
+    tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
+    tokenizer.padding_side = tokenizer.truncation_side = "right"
+    if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token_id is None:
+            raise InputError(f"the tokenizer of {model} has neither a padding token nor an end token; set pad_token")
+        tokenizer.pad_token_id = tokenizer.eos_token_id
+    return tokenizer
+
+
+def folder_of(model: str, dtype: str) -> str | Path:
+    """Return what transformers can load: a folder or hub name as it is, a GGUF file converted to a folder."""
+    return _converted(Path(model), dtype) if model.endswith((".gguf", ".GGUF")) else model
 
 
 def fingerprint(network: torch.nn.Module) -> str:
@@ -165,7 +196,7 @@ def _convert(gguf: Path, folder: Path, dtype: str) -> None:
 
 
 @contextmanager
-def _readable(model: str) -> Iterator[None]:
+def readable(model: str) -> Iterator[None]:
     """Turn whatever reading somebody's model files raises into one line."""
     try:
         yield
@@ -182,7 +213,7 @@ def _readable(model: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence transformers' progress bars and warnings while a model loads."""
     from transformers.utils import logging as untyped
 

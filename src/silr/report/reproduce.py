@@ -54,9 +54,9 @@ def _command(record: Record, table: dict[str, Any]) -> str:
         beside = Path(table["features"]) == features_path(table["table"])
     except InputError:
         beside = False
-    if not beside:
+    if not beside and configuration["classifier"] == "frozen":
         words += ["--features", table["features"]]
-    for name in ("method", "classifier", "hidden_units", "loss", "correction", "epochs", "seed"):
+    for name in COMMAND_OPTIONS:
         if configuration.get(name) is not None:
             words += [f"--{name.replace('_', '-')}", str(configuration[name])]
     words += ["--iterations", str(table["iterations"] or record.iterations[-1].number)]

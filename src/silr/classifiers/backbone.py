@@ -1,0 +1,283 @@
+"""The network under a fine-tuned classifier: a pretrained model with a new head, and a fresh adapter for each fit."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from silr.annotators.models import best_device, best_dtype, folder_of, load_tokenizer, locate, quiet, readable
+from silr.errors import InputError
+from silr.processes import world_size
+
+Tuning = Literal["lora", "qlora", "full"]
+
+
+@dataclass(frozen=True)
+class FinetunedConfig:
+    """Settings of a fine-tuned classifier; the defaults are those of Asano et al. (2025).
+
+    Attributes
+    ----------
+    tuning : {"lora", "qlora", "full"}
+        Adapters on the model, on the model in 4 bits (NF4, double quantisation), or all weights.
+    model : str
+        Model folder, `.gguf` file or hub name.
+    epochs : int, default 3
+    batch_size : int, default 16
+        Texts a step, of all processes together.
+    learning_rate : float, default 1e-4
+        AdamW's; 3 % warm-up, then a cosine to 0.
+    max_length : int or None, default None
+        Longest text in tokens, see `silr.classifiers.tokens.TokenFeatures`.
+    tune_top : int or None, default None
+        Adapt the last so many layers only. What the layers below make of each text is computed once. None: all layers.
+    rank, alpha, dropout : int, int, float, default 8, 32, 0.05
+        Of the adapters.
+    checkpoint_seconds : float, default 30
+        Time between checkpoints inside a fit, if a folder is given for them.
+    """
+
+    tuning: Tuning
+    model: str
+    epochs: int = 3
+    batch_size: int = 16
+    learning_rate: float = 1e-4
+    max_length: int | None = None
+    tune_top: int | None = None
+    rank: int = 8
+    alpha: int = 32
+    dropout: float = 0.05
+    checkpoint_seconds: float = 30.0
+
+
+class Backbone:
+    """A pretrained model, loaded once for all iterations.
+
+    Parameters
+    ----------
+    config : FinetunedConfig
+    n_classes : int
+        Two classes share one score, an affine map of the final hidden state of the last token (an encoder: its own
+        pooling); more classes have one score each.
+    device : str, default None
+        None: the GPU if there is one, else the processor.
+
+    Attributes
+    ----------
+    tokenizer : transformers tokenizer
+    network : Module
+        What was made fresh last.
+    holder : object
+        The classifier whose fit the network holds.
+    lower : (Tokens, LowerLayers) or None
+        What the lower layers make of a corpus, if only upper layers are tuned.
+    device, dtype : str
+        Of the frozen weights, and of their products; bfloat16 where the device is fast at it. Trained weights are
+        float32.
+
+    Raises
+    ------
+    InputError
+        The model cannot be read, does not fit into memory, or a package is missing.
+    """
+
+    def __init__(self, config: FinetunedConfig, n_classes: int, device: str | None = None) -> None:
+        self.config, self._n_outputs = config, 1 if n_classes == 2 else n_classes
+        self.device = device or best_device()
+        if self.device == "cuda" and world_size() > 1:
+            self.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+        self._model = locate(config.model)
+        self.dtype = "float32" if config.tuning == "full" else best_dtype(self.device)
+        self.tokenizer = load_tokenizer(self._model)
+        self._plain: Any = None
+        self.network: Any = None
+        self.holder: object = None
+        self.lower: Any = None
+
+    @property
+    def autocast(self) -> str | None:
+        """The number format to multiply in while weights of two formats meet, None if all are float32."""
+        if self.config.tuning == "full":
+            half = best_dtype(self.device)
+            return None if half == "float32" else half
+        return None if self.dtype == "float32" else self.dtype
+
+    def fresh(self, seed: int) -> Any:
+        """Return the network with a new head and new adapters, all that an earlier fit learned gone.
+
+        Parameters
+        ----------
+        seed : int
+            Of their random start.
+        """
+        from transformers import set_seed
+
+        if self.network is not None and self.config.tuning != "full":
+            self._plain = self.network.unload()
+        if self._plain is None or self.config.tuning == "full":
+            self._plain = self.network = None
+            self._plain = self._load()
+        set_seed(seed)
+        _renew(head_of(self._plain), self._plain.config)
+        self.network = self._plain
+        if self.config.tuning != "full":
+            if self.config.tuning == "qlora":
+                self._plain = _ready_for_training(self._plain)
+            self.network = self._with_adapters(self._plain)
+        elif self.config.tune_top:
+            _freeze_all_but_top(self.network, self.config.tune_top)
+        return self.network
+
+    def merged(self, state: dict[str, Tensor]) -> Any:
+        """Return a plain network with what a fit learned worked into its weights; in float32 on a processor.
+
+        Parameters
+        ----------
+        state : dict of str to Tensor
+            As `trained_state` returned it.
+
+        Raises
+        ------
+        InputError
+            The weights belong to another model.
+        """
+        network = self._load()
+        if self.config.tuning != "full":
+            if self.config.tuning == "qlora":
+                network = network.dequantize()
+            if self.device == "cpu":
+                network = network.float()  # exact, and what `transformers.pipeline` computes with too
+            network = self._with_adapters(network)
+        elif self.config.tune_top:
+            _freeze_all_but_top(network, self.config.tune_top)
+        load_state(network, state)
+        return (network if self.config.tuning == "full" else network.merge_and_unload()).eval()
+
+    def _load(self) -> Any:
+        from transformers import AutoModelForSequenceClassification
+
+        auto: Any = AutoModelForSequenceClassification
+        options: dict[str, Any] = {"dtype": getattr(torch, self.dtype), "num_labels": self._n_outputs}
+        if self.config.tuning == "qlora":
+            options["quantization_config"] = _four_bits(options["dtype"])
+        with readable(self._model), quiet():
+            network = auto.from_pretrained(
+                folder_of(self._model, best_dtype(self.device)), device_map={"": self.device}, **options
+            )
+        network.config.get_text_config().pad_token_id = self.tokenizer.pad_token_id
+        network.config.use_cache = False
+        head_of(network).float()
+        return network
+
+    def _with_adapters(self, network: Any) -> Any:
+        from peft import LoraConfig, get_peft_model
+        from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
+
+        options: dict[str, Any] = {}
+        if self.config.tune_top:
+            layers = layers_of(network)
+            first = _first_tuned(len(layers), self.config.tune_top)
+            options["layers_to_transform"] = list(range(first, len(layers)))
+        if network.config.model_type not in KNOWN:
+            options["target_modules"] = "all-linear"
+        settings = LoraConfig(
+            task_type="SEQ_CLS",
+            r=self.config.rank,
+            lora_alpha=self.config.alpha,
+            lora_dropout=self.config.dropout,
+            **options,
+        )
+        return get_peft_model(network, settings)
+
+
+def trained_state(network: Any) -> dict[str, Tensor]:
+    """Return a copy of the weights that a fit trains, in main memory."""
+    return {
+        name: weight.detach().to("cpu", copy=True).contiguous()
+        for name, weight in network.named_parameters()
+        if weight.requires_grad
+    }
+
+
+def load_state(network: Any, state: dict[str, Tensor]) -> None:
+    """Put the weights of `trained_state` into a fresh network.
+
+    Raises
+    ------
+    InputError
+        Names or shapes differ.
+    """
+    wanted = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+    if {name: weight.shape for name, weight in wanted.items()} != {name: each.shape for name, each in state.items()}:
+        raise InputError("the trained weights belong to another model than the one at this path now")
+    with torch.no_grad():
+        for name, weight in wanted.items():
+            weight.copy_(state[name])
+
+
+def head_of(network: Any) -> nn.Module:
+    """Return the layer that turns hidden states into scores."""
+    for name in ("score", "classifier"):
+        if isinstance(head := getattr(network, name, None), nn.Module):
+            return head
+    raise InputError(f"silr does not know the head of {type(network).__name__}; take another model")
+
+
+def layers_of(network: Any) -> nn.ModuleList:
+    """Return the network's blocks, the first first."""
+    count = network.config.get_text_config().num_hidden_layers
+    found = [each for each in network.modules() if isinstance(each, nn.ModuleList) and len(each) == count]
+    if not found:
+        raise InputError(f"silr does not know the layers of {type(network).__name__}; leave out --tune-top")
+    return found[0]
+
+
+def _first_tuned(n_layers: int, tune_top: int) -> int:
+    if not 0 < tune_top < n_layers:
+        raise InputError(f"--tune-top {tune_top}: the model has {n_layers} layers; give fewer, at least 1, or leave it")
+    return n_layers - tune_top
+
+
+def _freeze_all_but_top(network: Any, tune_top: int) -> None:
+    layers = layers_of(network)
+    first = _first_tuned(len(layers), tune_top)
+    network.requires_grad_(False)
+    for part in (*layers[first:], head_of(network)):
+        part.requires_grad_(True)
+
+
+def _renew(head: nn.Module, config: Any) -> None:
+    deviation = getattr(config, "initializer_range", 0.02)
+    for part in head.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, std=deviation)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
+def _ready_for_training(network: Any) -> Any:
+    import peft
+
+    prepare: Any = peft.prepare_model_for_kbit_training
+    return prepare(network, use_gradient_checkpointing=False)
+
+
+def _four_bits(compute: torch.dtype) -> Any:
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise InputError("--classifier qlora needs bitsandbytes: pip install 'silr[qlora]', or take lora") from error
+    import transformers
+
+    settings: Any = transformers.BitsAndBytesConfig
+    return settings(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute,
+        llm_int8_skip_modules=["score", "classifier"],
+    )

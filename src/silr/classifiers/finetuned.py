@@ -1,0 +1,298 @@
+"""The fine-tuned classifier: a pretrained model with adapters, or all of its weights, under the UU risk."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from silr.annotators.models import quiet
+from silr.classifiers.backbone import Backbone, FinetunedConfig, layers_of, trained_state
+from silr.classifiers.base import FitHistory, OnStep
+from silr.classifiers.lower_layers import LowerLayers
+from silr.classifiers.tokens import Tokens
+from silr.errors import InputError
+from silr.files import atomic_write, make_folder, write_json
+from silr.processes import is_main, rank, wait_for_all, world_size
+from silr.risk import UURisk
+
+WARMUP = 0.03
+_EVAL = 64  # texts a batch where nothing is trained
+
+
+class FinetunedClassifier:
+    """A pretrained model, fine-tuned under a UU risk.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        Shared by the classifiers of all iterations; it holds the weights of the one that was fitted or used last.
+    n_classes : int
+    checkpoints : Path, default None
+        A folder for checkpoints inside the fit; a fit that finds some there goes on from the last.
+
+    References
+    ----------
+    LoRA: Hu et al., ICLR 2022. QLoRA: Dettmers et al., NeurIPS 2023. Settings: Asano et al., NeurIPS 2025.
+    """
+
+    def __init__(self, backbone: Backbone, n_classes: int, checkpoints: Path | None = None) -> None:
+        self.config = backbone.config
+        self._backbone, self._n_classes, self._checkpoints = backbone, n_classes, checkpoints
+        self._trainer: Any = None
+        self._network: Any = None
+
+    def fit(
+        self,
+        X: Tokens,
+        pseudo_labels: NDArray[np.int16],
+        risk: UURisk,
+        validation: NDArray[np.bool_],
+        random_state: int,
+        on_step: OnStep | None = None,
+    ) -> FitHistory:
+        """Fit a fresh head and fresh adapters, and keep the epoch with the lowest validation risk.
+
+        `on_step` counts batches: those of training, of validation after each epoch, and of relabelling afterwards.
+
+        Raises
+        ------
+        InputError
+            Fewer texts than one batch, the risk is no longer a number, or memory does not suffice.
+        """
+        from silr.classifiers.stratified_batches import StratifiedBatches
+        from silr.classifiers.uu_trainer import TextRows, UUTrainer, last_checkpoint
+
+        train = np.flatnonzero((pseudo_labels >= 0) & ~validation)
+        held_out = np.flatnonzero((pseudo_labels >= 0) & validation)
+        if not len(held_out):
+            raise InputError(f"{len(train):,} texts are too few to hold some out; give more")
+        lengths = X.lengths()
+        held_out = held_out[np.argsort(-lengths[X.where[held_out]], kind="stable")]
+        labels = pseudo_labels[train]
+        sets = [np.flatnonzero(labels == j) for j in range(risk.n_classes)]
+        batches = StratifiedBatches(
+            sets, lengths[X.where[train]], self.config.batch_size, random_state, rank(), world_size()
+        )
+        scored = -(-len(held_out) // (_EVAL * world_size()))
+        relabelled = -(-len(X.ids) // (_EVAL * world_size()))
+        self._steps = _Steps(self.config.epochs * (len(batches) + scored) + relabelled, on_step)
+        self._backbone.holder = None
+        self._backbone.fresh(random_state)
+        with self._states(X) as lower, _memory(), quiet(), _folder(self._checkpoints) as folder:
+            trainer = UUTrainer(
+                self._backbone,
+                risk,
+                self._arguments(folder, random_state),
+                TextRows(X, X.where[train], labels),
+                TextRows(X, X.where[held_out], pseudo_labels[held_out]),
+                batches,
+                lower,
+                self._steps.one_more,
+            )
+            if self._checkpoints is not None:
+                trainer.watch.seconds = self.config.checkpoint_seconds
+            found = last_checkpoint(folder)
+            if found is not None:
+                self._steps.done = _steps_before(found, len(batches), scored)
+            self._steps.report()
+            trainer.train(resume_from_checkpoint=None if found is None else str(found))
+        self._trainer, self._backbone.holder = trainer, self
+        self.state_ = trained_state(self._backbone.network)
+        return _history(trainer)
+
+    def predict_proba(self, X: Tokens) -> NDArray[np.float32]:
+        """Class scores that sum to 1, shape (n, K); each distinct text is read once."""
+        order = np.argsort(-X.lengths(), kind="stable")
+        scores = np.empty((len(order), 1 if self._n_classes == 2 else self._n_classes), np.float32)
+        with _memory():
+            if self._backbone.holder is self:
+                scores[order] = self._from_trainer(X, order)
+            else:
+                scores[order] = self._from_merged(X, order)
+        if scores.shape[1] == 1:
+            scores = np.hstack([np.zeros_like(scores), scores])
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        scores /= scores.sum(axis=1, keepdims=True)
+        found: NDArray[np.float32] = scores[X.where]
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write ``classifier.safetensors`` (what was trained) and ``classifier.json`` into an existing folder."""
+        with atomic_write(folder / "classifier.safetensors") as file:
+            file.write(save(self.state_))
+        write_json(
+            folder / "classifier.json", {"kind": "finetuned", "n_classes": self._n_classes, **asdict(self.config)}
+        )
+
+    @classmethod
+    def load(cls, folder: Path, device: str | None = None) -> FinetunedClassifier:
+        """Read what `save` wrote; the pretrained model is read when the first text is to be scored.
+
+        Raises
+        ------
+        InputError
+            The files are missing or damaged, or the pretrained model is gone.
+        """
+        try:
+            values = json.loads((folder / "classifier.json").read_text())
+            values.pop("kind")
+            n_classes = values.pop("n_classes")
+            config = FinetunedConfig(**values)
+            state = load_file(folder / "classifier.safetensors")
+        except Exception as error:
+            raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error
+        classifier = cls(Backbone(config, n_classes, device), n_classes)
+        classifier.state_ = state
+        return classifier
+
+    def merged(self) -> tuple[Any, Any]:
+        """The tokenizer, and the network with what was trained worked into its weights."""
+        if self._network is None:
+            self._network = self._backbone.merged(self.state_)
+        return self._backbone.tokenizer, self._network
+
+    def _from_trainer(self, X: Tokens, order: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Scores by the network as it was trained; by all processes together."""
+        from silr.classifiers.uu_trainer import TextRows
+
+        with self._states(X) as lower:
+            scores: NDArray[np.float32] = self._trainer.score(TextRows(X, order), lower)
+        return scores
+
+    def _from_merged(self, X: Tokens, order: NDArray[np.int64]) -> NDArray[np.float32]:
+        _, network = self.merged()
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(order), _EVAL):
+                inputs = self._inputs(X, order[start : start + _EVAL])
+                parts.append(network(**inputs).logits.float().cpu().numpy())
+        return np.concatenate(parts)
+
+    def _inputs(self, X: Tokens, positions: NDArray[np.int64]) -> dict[str, Tensor]:
+        from silr.classifiers.uu_trainer import collate
+
+        items = [{"position": int(position), "ids": X.ids[position]} for position in positions]
+        inputs = collate(items, int(self._backbone.tokenizer.pad_token_id))
+        del inputs["positions"]
+        return {name: part.to(self._backbone.device) for name, part in inputs.items()}
+
+    @contextmanager
+    def _states(self, X: Tokens) -> Iterator[LowerLayers | None]:
+        """What the frozen lower layers make of the texts, if only upper layers are tuned."""
+        if not self.config.tune_top:
+            yield None
+            return
+        network, backbone = self._backbone.network, self._backbone
+        if backbone.lower is None or backbone.lower[0] is not X:
+            order = np.argsort(-X.lengths(), kind="stable")
+            chunks = (order[start : start + _EVAL] for start in range(0, len(order), _EVAL))
+            read = ((positions, self._inputs(X, positions)) for positions in chunks)
+            first = len(layers_of(network)) - self.config.tune_top
+            network.eval()
+            backbone.lower = X, LowerLayers(network, X, read, first, self._checkpoints and self._checkpoints.parent)
+        with backbone.lower[1].instead_of(network) as lower:
+            yield lower
+
+    def _arguments(self, folder: Path, seed: int) -> Any:
+        from transformers import TrainingArguments
+
+        cpu = self._backbone.device == "cpu"
+        half = self._backbone.autocast
+        arguments = TrainingArguments(
+            output_dir=str(folder),
+            num_train_epochs=self.config.epochs,
+            per_device_train_batch_size=self.config.batch_size // world_size(),
+            per_device_eval_batch_size=_EVAL,
+            learning_rate=self.config.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=WARMUP,  # a share
+            weight_decay=0.0,
+            optim="adamw_torch_fused",
+            bf16=half == "bfloat16",
+            fp16=half == "float16",
+            eval_strategy="epoch",
+            save_strategy="epoch",
+            save_total_limit=1,
+            save_only_model=self._checkpoints is None,
+            load_best_model_at_end=True,
+            metric_for_best_model="risk",
+            greater_is_better=False,
+            logging_strategy="epoch",
+            logging_nan_inf_filter=False,  # it would wait for the GPU at every step
+            average_tokens_across_devices=False,
+            report_to="none",
+            disable_tqdm=True,
+            remove_unused_columns=False,
+            label_names=["labels"],
+            seed=seed,
+            use_cpu=cpu,
+            ddp_backend="gloo" if cpu and world_size() > 1 else None,
+            ddp_find_unused_parameters=False,
+            dataloader_pin_memory=not cpu,
+        )
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs take several processes
+        return arguments
+
+
+class _Steps:
+    """Counts the batches of a fit, for `on_step`."""
+
+    def __init__(self, total: int, on_step: OnStep | None) -> None:
+        self.done, self._total, self._on_step = 0, total, on_step
+
+    def one_more(self) -> None:
+        self.done = min(self.done + 1, self._total)
+        self.report()
+
+    def report(self) -> None:
+        if self._on_step is not None:
+            self._on_step(self.done, self._total)
+
+
+@contextmanager
+def _folder(checkpoints: Path | None) -> Iterator[Path]:
+    """The folder for checkpoints; a temporary one, which holds the best epoch only, if none is given."""
+    if checkpoints is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+        return
+    if is_main():
+        make_folder(checkpoints)
+    wait_for_all()
+    yield checkpoints
+
+
+@contextmanager
+def _memory() -> Iterator[None]:
+    """Say what to change where a GPU's memory does not suffice."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            "the GPU's memory does not suffice: take --classifier qlora, a smaller --max-length or --batch-size, "
+            "--tune-top, or several GPUs with `accelerate launch -m silr ...`"
+        ) from error
+
+
+def _steps_before(checkpoint: Path, steps_an_epoch: int, scored: int) -> int:
+    """Batches of a fit that a checkpoint has behind it."""
+    step: int = json.loads((checkpoint / "trainer_state.json").read_text())["global_step"]
+    return step + step // steps_an_epoch * scored
+
+
+def _history(trainer: Any) -> FitHistory:
+    log = trainer.state.log_history
+    validation = [entry["eval_risk"] for entry in log if "eval_risk" in entry]
+    train = [entry["loss"] / world_size() for entry in log if "loss" in entry]
+    return FitHistory(train, validation, int(np.argmin(validation)))

@@ -1,0 +1,101 @@
+"""Texts as token ids: what a fine-tuned classifier reads. Tokenised once for all epochs and iterations."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.annotators.base import distinct
+from silr.annotators.models import load_tokenizer, locate
+from silr.errors import InputError
+
+MAX_LENGTH = 512
+_CHUNK = 4096  # texts tokenised together
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokenised texts of length n; equal texts are held, and read, once.
+
+    Attributes
+    ----------
+    ids : list of int32 arrays
+        Token ids of each distinct text, at least one token.
+    where : int64 array of shape (n,)
+        Position of each text among the distinct ones.
+    """
+
+    ids: list[NDArray[np.int32]]
+    where: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.where)
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each distinct text."""
+        return np.fromiter(map(len, self.ids), np.int64, len(self.ids))
+
+
+class TokenFeatures:
+    """Turns texts into `Tokens` with a model's tokenizer; in the place of `silr.features.Features`.
+
+    Parameters
+    ----------
+    model : str
+        Model folder, `.gguf` file or hub name.
+    max_length : int, default None
+        The longest text, in tokens; the end of longer ones is left out. None: 512, as in the paper, or the model's
+        limit if that is less.
+
+    Raises
+    ------
+    InputError
+        The model cannot be found, or its tokenizer cannot be used.
+    """
+
+    def __init__(self, model: str, max_length: int | None = None) -> None:
+        self._model, self._max_length = locate(model), max_length
+        self._tokenizer: Any = None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The model and the longest text that was asked for."""
+        return {"kind": "tokens", "model": self._model, "max_length": self._max_length}
+
+    def fit_transform(self, texts: Sequence[str]) -> Tokens:
+        """Tokenise each distinct text once, and warn of texts that were cut."""
+        if self._tokenizer is None:
+            self._tokenizer = load_tokenizer(self._model)
+        limit = length_limit(self._tokenizer, self._max_length)
+        unique, where = distinct(texts)
+        ids: list[NDArray[np.int32]] = []
+        for start in range(0, len(unique), _CHUNK):
+            found = self._tokenizer(unique[start : start + _CHUNK], truncation=False, verbose=False)["input_ids"]
+            ids += [np.array(row or [self._tokenizer.pad_token_id], np.int32) for row in found]
+        cut = [position for position, row in enumerate(ids) if len(row) > limit]
+        for position in cut:
+            shorter = self._tokenizer(unique[position], truncation=True, max_length=limit)["input_ids"]
+            ids[position] = np.array(shorter, np.int32)
+        if cut:
+            rows = int(np.isin(where, cut).sum())
+            warnings.warn(f"{rows:,} texts are longer than {limit:,} tokens; their ends are not read", stacklevel=2)
+        return Tokens(ids, where)
+
+    transform = fit_transform
+
+    def save(self, folder: Path) -> None:
+        """Nothing to write: the model is named in the record."""
+
+
+def length_limit(tokenizer: Any, max_length: int | None) -> int:
+    """Return the most tokens to read of a text."""
+    limit = int(tokenizer.model_max_length)  # transformers' stand-in for "none" is huge
+    if max_length is not None and max_length > limit:
+        raise InputError(f"max_length is {max_length:,}, but the model reads {limit:,} tokens at most")
+    return min(max_length or MAX_LENGTH, limit)

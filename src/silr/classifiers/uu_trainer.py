@@ -1,0 +1,229 @@
+"""transformers' Trainer under the UU risk: stratified batches, exact on several processes, resumable."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from silr.classifiers.backbone import Backbone
+from silr.classifiers.lower_layers import LowerLayers
+from silr.classifiers.stratified_batches import StratifiedBatches
+from silr.classifiers.tokens import Tokens
+from silr.errors import InputError
+from silr.processes import from_main, rank, world_size
+from silr.risk import UURisk
+
+_LOOK_EVERY = 16  # steps between looks at whether the risk is finite: a look waits for the GPU
+_CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints
+
+
+class TextRows(Dataset[dict[str, Any]]):
+    """Some of the distinct texts, longest first unless they train, with their pseudo-labels if they have any."""
+
+    def __init__(self, tokens: Tokens, positions: NDArray[np.int64], labels: NDArray[np.int16] | None = None) -> None:
+        self._ids, self.positions, self._labels = tokens.ids, positions, labels
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        position = int(self.positions[row])
+        item: dict[str, Any] = {"position": position, "ids": self._ids[position]}
+        return item if self._labels is None else {**item, "label": int(self._labels[row])}
+
+
+class UUTrainer(Trainer):
+    """Trains a network under a UU risk.
+
+    The risk is that of the whole batch, whichever processes hold its texts: each gathers the others' scores, and the
+    gradients of the shared sum are those of one process. The validation risk is that of all validation texts.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        With a fresh network.
+    risk : UURisk
+    arguments : TrainingArguments
+    train, validation : TextRows
+    batches : StratifiedBatches
+    lower : LowerLayers or None
+        Where the hidden states come from, if only upper layers are tuned.
+    on_step : callable
+        Called after each batch that was trained on or scored.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        risk: UURisk,
+        arguments: TrainingArguments,
+        train: TextRows,
+        validation: TextRows,
+        batches: StratifiedBatches,
+        lower: LowerLayers | None,
+        on_step: Callable[[], None],
+    ) -> None:
+        self._risk, self._batches, self._lower = risk, batches, lower
+        self._padding = int(backbone.tokenizer.pad_token_id)
+        self.watch = _Watch(batches, on_step)
+        super().__init__(
+            model=backbone.network,
+            args=arguments,
+            train_dataset=train,
+            eval_dataset=validation,
+            data_collator=self._collate,
+            compute_metrics=self._validation_risk,
+            callbacks=[self.watch],
+        )
+        self.remove_callback(PrinterCallback)
+        self._risk_here = risk.to(self.args.device)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Batches of this process; `StratifiedBatches` has shared them out."""
+        assert self.train_dataset is not None
+        return DataLoader(self.train_dataset, batch_sampler=self._batches, collate_fn=self._collate)
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the corrected risk of the whole batch, times the number of processes, which average gradients."""
+        labels = inputs.pop("labels")
+        logits = self._forward(model, inputs)
+        if (processes := world_size()) > 1:
+            logits, labels = _from_all(logits), torch.cat(_gathered(labels))
+        loss = self._risk_here(logits, labels) * processes
+        self.watch.look_at(loss, self.state.global_step + 1)
+        return loss
+
+    def prediction_step(
+        self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Return the scores and pseudo-labels of a batch, without a loss: means of batches are no risk."""
+        inputs = self._prepare_inputs(inputs)
+        labels = inputs.pop("labels", None)
+        with torch.no_grad(), self.autocast_smart_context_manager():
+            return None, self._forward(model, inputs).float(), labels
+
+    def score(self, texts: TextRows, lower: LowerLayers | None) -> NDArray[np.float32]:
+        """Scores of texts in their order, shape (n, 1) or (n, K); each is read by one process."""
+        self._lower = lower
+        found = self.predict(texts).predictions
+        return np.asarray(found, dtype=np.float32).reshape(len(texts), -1)
+
+    def _forward(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        positions = inputs.pop("positions")
+        if self._lower is not None:
+            self._lower.give(positions.tolist(), inputs["input_ids"].shape[1], self.args.device)
+        logits: Tensor = model(**inputs).logits
+        return logits
+
+    def _collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        return collate(items, self._padding)
+
+    def _validation_risk(self, found: EvalPrediction) -> dict[str, float]:
+        logits, labels = torch.from_numpy(found.predictions), torch.from_numpy(found.label_ids)
+        return {"risk": float(self._risk.cpu()(logits, labels))}
+
+
+def collate(items: Sequence[dict[str, Any]], padding: int) -> dict[str, Tensor]:
+    """Pad texts on the right to the longest of them."""
+    width = max(len(item["ids"]) for item in items)
+    ids = np.full((len(items), width), padding, np.int64)
+    mask = np.zeros((len(items), width), np.int64)
+    for row, item in enumerate(items):
+        ids[row, : len(item["ids"])] = item["ids"]
+        mask[row, : len(item["ids"])] = 1
+    batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+    batch["positions"] = torch.tensor([item["position"] for item in items])
+    if "label" in items[0]:
+        batch["labels"] = torch.tensor([item["label"] for item in items])
+    return batch
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The latest whole checkpoint in a folder: its state is written last, so one that a kill cut off has none."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for path in found:
+        try:
+            state = json.loads((path / "trainer_state.json").read_text())
+        except (OSError, ValueError):
+            continue
+        best = state["best_model_checkpoint"]
+        if best is None or Path(best).is_dir():
+            return path
+    return None
+
+
+class _Watch(TrainerCallback):
+    """Sets the epoch of the batches, reports steps, decides on checkpoints, and finds the first step that is no number.
+
+    The look at a number on a GPU waits for it, so it is rare; a checkpoint is only made after one.
+    """
+
+    def __init__(self, batches: StratifiedBatches, on_step: Callable[[], None]) -> None:
+        self._batches, self._on_step = batches, on_step
+        self.seconds = float("inf")
+        self._bad: Tensor | None = None
+        self._saved, self._cost = time.monotonic(), 0.0
+
+    def look_at(self, loss: Tensor, step: int) -> None:
+        """Note the step, on the device, if the loss is not finite and none was so before."""
+        value = loss.detach()
+        here = torch.where(torch.isfinite(value), float("inf"), float(step))
+        self._bad = here if self._bad is None else torch.minimum(self._bad, here)
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """An epoch has an order of its own, also when it goes on from its middle."""
+        self._batches.set_epoch(int((state.epoch or 0) + 1e-6))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Report, and make a checkpoint if it is time."""
+        self._on_step()
+        if state.global_step % _LOOK_EVERY == 0 or state.global_step == state.max_steps:
+            self._check()
+        if self.seconds < float("inf") and state.global_step % 4 == 0:
+            waited = time.monotonic() - self._saved
+            due = waited > max(self.seconds, self._cost / _CHECKPOINT_SHARE)
+            if from_main(due):
+                self._check()
+                control.should_save = True
+                self._saved = time.monotonic()
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Note how long it took."""
+        self._cost = time.monotonic() - self._saved if control.should_save else self._cost
+        self._saved = time.monotonic()
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Report."""
+        self._on_step()
+
+    def _check(self) -> None:
+        if self._bad is not None and np.isfinite(step := float(self._bad)):
+            raise InputError(
+                f"the risk is not a number at step {step:.0f}; the last checkpoint before it is kept. Take a lower "
+                "--learning-rate"
+            )
+
+
+def _gathered(part: Tensor) -> list[Tensor]:
+    parts = [torch.empty_like(part) for _ in range(world_size())]
+    torch.distributed.all_gather(parts, part.contiguous())
+    return parts
+
+
+def _from_all(part: Tensor) -> Tensor:
+    """The batch's scores; gradients flow into this process's own part alone."""
+    parts = _gathered(part.detach())
+    parts[rank()] = part
+    return torch.cat(parts)
