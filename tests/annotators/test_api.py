@@ -103,6 +103,20 @@ def test_the_length_of_an_answer_has_two_names_and_log_probabilities_may_be_forb
         assert record.requests == 12 and record.bodies[-1]["max_completion_tokens"] == 9
 
 
+@pytest.mark.parametrize("most", [5, 0])
+def test_a_server_with_few_log_probabilities_is_asked_for_fewer(cache: AnswerCache, most: int) -> None:
+    def answer(body: dict[str, Any]) -> str:
+        if body.get("top_logprobs", 0) > most:
+            raise RefusalError(400, f"top_logprobs must be at most {most}")
+        return by_word(body)
+
+    with chat_server(answer) as (url, record):
+        found = annotate_texts(annotator(url, cache, concurrency=1), TEXTS[:10])
+        assert (found.scores.argmax(axis=1) == TRUTH[:10]).all()
+        assert record.requests == (11 if most else 12)
+        assert ("logprobs" in record.bodies[-1]) is (most > 0)
+
+
 @pytest.mark.parametrize(
     "said", ["This model's maximum context length is 512 tokens", "The prompt triggered our content management policy"]
 )

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 Messages = list[dict[str, str]]
 
 KEY_VARIABLES = ("SILR_API_KEY", "OPENAI_API_KEY")
-TOP_LOGPROBS = 20
+TOP_LOGPROBS, FEWER_LOGPROBS = 20, 5  # likeliest tokens at a place; some servers give no more than 5
 _LONGEST_WAIT = 60.0  # seconds before another attempt, unless the server asks for more
 _LONGEST_ASKED = 600.0
-_DISPENSABLE = ("logprobs", "top_logprobs", "temperature")  # not every server takes them
+_DISPENSABLE = ("logprobs", "temperature")  # not every server takes them
 _OF_THIS_TEXT = re.compile(r"context.(length|size|window)|content.(filter|management)", re.IGNORECASE)
 
 
@@ -99,7 +99,10 @@ class ChatClient:
         self._budget = Budget(max_requests, max_tokens_total, self._closed)
         self._heard = False  # whether the server was ever there
         self._dropped: set[str] = set()
-        self._limit = "max_tokens"  # what the server calls the length of an answer
+        self._top, self._limit = (
+            TOP_LOGPROBS,
+            "max_tokens",
+        )  # the second is what the server calls the length of an answer
         self._passing = (
             openai.APIConnectionError,  # time-outs included
             openai.InternalServerError,
@@ -172,9 +175,11 @@ class ChatClient:
 
         wanted: dict[str, Any] = {"temperature": temperature}
         if logprobs:
-            wanted |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+            wanted["logprobs"] = True
         while True:
             options = {name: value for name, value in wanted.items() if name not in self._dropped}
+            if "logprobs" in options:
+                options["top_logprobs"] = self._top
             if self._max_answer_tokens is not None:
                 options[self._limit] = self._max_answer_tokens
             try:
@@ -187,16 +192,15 @@ class ChatClient:
                     self._refused(error)
 
     def _adapt(self, refusal: str, options: dict[str, Any]) -> bool:
-        """Leave out or rename what the server says it does not take; False if that is not what it says."""
-        refused = {name for name in _DISPENSABLE if name in options and name in refusal}
-        if "logprobs" in refused:
-            refused.add("top_logprobs")
+        """Leave out, rename or reduce what the server says it does not take; False if that is not what it says."""
         renamed = "max_tokens" in options and "max_completion_tokens" in refusal
+        reduced = "top_logprobs" in refusal and options.get("top_logprobs", 0) > FEWER_LOGPROBS
+        refused = set() if reduced else {name for name in _DISPENSABLE if name in options and name in refusal}
         with self._lock:
             self._dropped |= refused
-            if renamed:
-                self._limit = "max_completion_tokens"
-        return bool(refused) or renamed
+            self._top = FEWER_LOGPROBS if reduced else self._top
+            self._limit = "max_completion_tokens" if renamed else self._limit
+        return bool(refused) or reduced or renamed
 
     def _refused(self, error: openai.APIStatusError) -> NoReturn:
         if error.status_code in (400, 413, 422) and _OF_THIS_TEXT.search(str(error)):
