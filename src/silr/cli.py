@@ -20,9 +20,9 @@ from silr.errors import InputError
 
 app = typer.Typer(
     help="Turn the cheap, biased labels of an LLM into better labels and a better classifier.\n\n"
-    "A first look: [bold]silr demo[/bold]. On your own table: [bold]annotate[/bold] it, [bold]label[/bold] 50 to 100 "
-    "texts by hand, [bold]refine[/bold] (which ends with a [bold]report[/bold]), and [bold]predict[/bold] new texts.",
-    rich_markup_mode="rich",
+    "A first look: **silr demo**. On your own table: **annotate** it, **label** 50 to 100 "
+    "texts by hand, **refine** (which ends with a **report**), and **predict** new texts.",
+    rich_markup_mode="markdown",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -39,7 +39,9 @@ def label(
     imported: Annotated[
         list[Path] | None,
         typer.Option(
-            "--import", help="Also take labels from an export of Label Studio or Argilla (JSON).", show_default=False
+            "--import",
+            help="Also take labels from an export of Label Studio (JSON, JSON-MIN) or Argilla.",
+            show_default=False,
         ),
     ] = None,
     show_llm_label: Annotated[
@@ -80,10 +82,12 @@ def label(
     finished, imports = True, []
     try:
         if session.recovered:
-            say(f"taken up: {session.recovered:,} actions of a session that was cut off")
+            say(f"taken up from a session that was cut off: {session.recovered:,} label(s), skip(s) or undo(s)")
             session.save()
         for path in imported or []:
-            found = import_gold(path, source.texts, source.ids(), source.classes, session.gold, text_column)
+            found = import_gold(
+                path, source.texts, source.ids(), source.classes, session.gold, text_column, source.columns()
+            )
             session.adopt(found.gold)
             imports.append(str(found))
             say(f"{path}: {found}")

@@ -34,6 +34,10 @@ class Record:
     most_running: int = 0
 
 
+class RefusalError(Exception):
+    """What the rule of the answers raises to have a request refused: a status, and a message."""
+
+
 def text_of(body: dict[str, Any]) -> str:
     """The text that a request is about."""
     found = re.search(r"<text>\n(.*)\n</text>", body["messages"][0]["content"], re.DOTALL)
@@ -54,7 +58,7 @@ def chat_server(
     Parameters
     ----------
     answer : callable
-        From a request's body to the text of the answer, or to a whole choice.
+        From a request's body to the text of the answer, or to a whole choice; or it raises `RefusalError`.
     fault_share : float, default 0
         Share of the requests that get no good answer, and in which ways.
     refuse : tuple of str
@@ -91,6 +95,8 @@ def chat_server(
                     record.faults[fault] += 1
             try:
                 self.respond(body, fault)
+            except RefusalError as refused:
+                self.send(refused.args[0], {"error": {"message": refused.args[1]}})
             except (BrokenPipeError, ConnectionResetError):
                 pass  # the client waits no longer
             finally:
@@ -117,13 +123,14 @@ def chat_server(
                     record.tokens += PROMPT_TOKENS + COMPLETION_TOKENS
                 self.send(200, self.completion(body, ""))
             else:
+                completion = self.completion(body)
                 if fault == "slow":
                     time.sleep(SLOW_SECONDS)
                 else:
                     with lock:
                         record.tokens += PROMPT_TOKENS + COMPLETION_TOKENS
                         record.answered[text_of(body)] += 1
-                self.send(200, self.completion(body))
+                self.send(200, completion)
 
         def completion(self, body: dict[str, Any], text: str | None = None) -> dict[str, Any]:
             said = answer(body) if text is None else text

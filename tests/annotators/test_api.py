@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from chat_server import PROMPT_TOKENS, chat_server, text_of
+from chat_server import PROMPT_TOKENS, RefusalError, chat_server, text_of
 
 from silr.annotators.answer_cache import AnswerCache
 from silr.annotators.api import ApiAnnotator
@@ -89,6 +89,51 @@ def test_fields_that_a_server_refuses_are_left_out(cache: AnswerCache, refuse: t
         assert record.requests == 10 + len(set(refuse) - {"top_logprobs"})  # refused once, not once a text
 
 
+def test_the_length_of_an_answer_has_two_names_and_log_probabilities_may_be_forbidden(cache: AnswerCache) -> None:
+    def answer(body: dict[str, Any]) -> str:
+        if "max_tokens" in body:
+            raise RefusalError(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
+        if "logprobs" in body:
+            raise RefusalError(403, "You are not allowed to request logprobs from this model")
+        return by_word(body)
+
+    with chat_server(answer) as (url, record):
+        found = annotate_texts(annotator(url, cache, concurrency=1, max_answer_tokens=9), TEXTS[:10])
+        assert (found.scores.argmax(axis=1) == TRUTH[:10]).all()
+        assert record.requests == 12 and record.bodies[-1]["max_completion_tokens"] == 9
+
+
+@pytest.mark.parametrize("most", [5, 0])
+def test_a_server_with_few_log_probabilities_is_asked_for_fewer(cache: AnswerCache, most: int) -> None:
+    def answer(body: dict[str, Any]) -> str:
+        if body.get("top_logprobs", 0) > most:
+            raise RefusalError(400, f"top_logprobs must be at most {most}")
+        return by_word(body)
+
+    with chat_server(answer) as (url, record):
+        found = annotate_texts(annotator(url, cache, concurrency=1), TEXTS[:10])
+        assert (found.scores.argmax(axis=1) == TRUTH[:10]).all()
+        assert record.requests == (11 if most else 12)
+        assert ("logprobs" in record.bodies[-1]) is (most > 0)
+
+
+@pytest.mark.parametrize(
+    "said", ["This model's maximum context length is 512 tokens", "The prompt triggered our content management policy"]
+)
+def test_a_text_that_the_server_does_not_take_costs_its_own_label_only(cache: AnswerCache, said: str) -> None:
+    def answer(body: dict[str, Any]) -> str:
+        if text_of(body) in TEXTS[:2]:
+            raise RefusalError(400, said)
+        return by_word(body)
+
+    with chat_server(answer) as (url, record):
+        asking = annotator(url, cache)
+        found = annotate_texts(asking, TEXTS[:10])
+        assert np.flatnonzero(np.isnan(found.scores[:, 0])).tolist() == [0, 1]
+        assert asking.unanswered == 2 and said in asking.last_failure
+        assert record.requests == 10  # asking again would not help
+
+
 def test_a_server_that_refuses_everything(cache: AnswerCache) -> None:
     with chat_server(by_word, refuse=("messages",)) as (url, _), pytest.raises(InputError, match="refuses the request"):
         annotate_texts(annotator(url, cache), TEXTS)
@@ -159,6 +204,22 @@ def test_an_answer_that_names_no_class_is_asked_again_once(cache: AnswerCache) -
         assert record.requests == 5  # the hopeless one was paid for as well
 
 
+@pytest.mark.parametrize(
+    "silence",
+    [
+        {"message": {"role": "assistant", "content": "", "reasoning_content": "Hm, hm."}},
+        {"message": {"role": "assistant", "content": ""}, "finish_reason": "length"},
+        {"message": {"role": "assistant", "content": None, "refusal": "I would rather not."}},
+        {"message": {"role": "assistant", "content": "I think that it"}, "finish_reason": "length"},
+    ],
+)
+def test_a_model_that_thinks_and_says_nothing_is_asked_again_once(cache: AnswerCache, silence: dict[str, Any]) -> None:
+    with chat_server(lambda body: silence if len(body["messages"]) == 1 else by_word(body)) as (url, record):
+        found = annotate_texts(annotator(url, cache), TEXTS[:5])
+        assert (found.scores.argmax(axis=1) == TRUTH[:5]).all()
+        assert record.requests == 10
+
+
 def test_names_that_begin_alike_are_asked_for_by_letter(cache: AnswerCache) -> None:
     with chat_server(lambda body: "B" if "good" in text_of(body) else "informative") as (url, record):
         found = annotate_texts(annotator(url, cache, ("informative", "insulting")), TEXTS[:6])
@@ -198,6 +259,19 @@ def test_the_budget_stops_cleanly(cache: AnswerCache, budget: dict[str, int]) ->
         rest = annotator(url, cache)
         assert (annotate_texts(rest, TEXTS).scores.argmax(axis=1) == TRUTH).all()
         assert record.requests == 60 and rest.cost.requests == 40 and rest.cost.cached == 20
+
+
+def test_tokens_hardly_go_beyond_the_budget_however_many_are_asked_for_at_a_time(cache: AnswerCache) -> None:
+    def slowly(body: dict[str, Any]) -> str:
+        time.sleep(0.02)
+        return by_word(body)
+
+    budget, each = 410, PROMPT_TOKENS + 3
+    with chat_server(slowly) as (url, record):
+        asking = annotator(url, cache, concurrency=16, max_tokens_total=budget)
+        annotate_texts(asking, TEXTS)
+    assert asking.stopped_by and record.most_running > 4
+    assert budget - 2 * each <= asking.cost.tokens == record.tokens <= budget + 2 * each
 
 
 def test_keys_come_from_the_environment_and_are_kept_nowhere(

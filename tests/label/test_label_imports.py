@@ -12,10 +12,10 @@ IDS = ["a", "b", "c", "d", "e", "f"]
 CLASSES = ["negative", "positive"]
 
 
-def read(tmp_path, content, taken=(), ids=IDS, text="text"):
+def read(tmp_path, content, taken=(), ids=IDS, text="text", columns=()):
     path = tmp_path / "export.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return import_gold(path, TEXTS, ids, CLASSES, set(taken), text)
+    return import_gold(path, TEXTS, ids, CLASSES, set(taken), text, columns)
 
 
 def task(text, *choices, cancelled=False, **data):
@@ -62,6 +62,29 @@ def test_label_studio_by_id_and_with_another_name_of_the_text(tmp_path):
     tasks = [task("cut off ...", "positive", id="f"), {**task("", "negative"), "data": {"body": "poor"}}]
     assert read(tmp_path, tasks, text="body").gold == {5: 1, 4: 0}
     assert read(tmp_path, tasks, text="body", ids=[None] * 6).gold == {4: 0}
+
+
+def flat(task, text, **label):
+    """A row of Label Studio's JSON-MIN export, of a table that had more columns than the text."""
+    about = {"annotator": 1, "annotation_id": 7, "created_at": "now", "updated_at": "now", "lead_time": 2.5}
+    return {"llm_label": "negative", "text": text, "id": task, **label, **about}
+
+
+def test_label_studio_json_min(tmp_path):
+    rows = [
+        flat(1, "good", mood="Positive"),
+        flat(2, "bad", mood="negative"),
+        flat(3, "poor", mood="positive"),
+        flat(3, "poor", mood="negative"),
+        flat(3, "poor", mood="negative"),
+        flat(4, "last", mood={"choices": ["negative", "positive"]}),
+        flat(5, "fine\r\nindeed"),
+    ]
+    found = read(tmp_path, rows, columns={"id", "text", "llm_label"})
+    assert found.gold == {0: 1, 1: 0, 4: 0}
+    assert (found.records, found.unlabelled) == (5, 2)
+    named = [{**row, "body": row.pop("text")} for row in rows[:2]]
+    assert read(tmp_path, named, text="body", columns={"llm_label"}).gold == {0: 1, 1: 0}
 
 
 def argilla(text, *answers, status="submitted", **more):

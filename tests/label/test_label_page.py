@@ -92,7 +92,7 @@ def test_twenty_texts_by_keys_with_undo_skip_reload_kill_and_resume(tmp_path, op
             labelled(page, number + 1, 20)
         assert len(asked) == 12
         assert re.fullmatch(r"±\s\d+(\.\d)? points", page.locator("#precision").inner_text())
-        assert re.fullmatch(r"\(±\s\d+(\.\d)? points at 20\)", page.locator("#later").inner_text())
+        assert re.fullmatch(r"\(±\s\d+(\.\d)? at 20\)", page.locator("#later").inner_text())
         assert page.locator("#left").inner_text() == "under 1 min"
         last = list(asked)[-1]
         page.keyboard.press("u")

@@ -163,7 +163,7 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost(tmp_path):
             page.process.wait()
     assert len(given) == 10
     with Labelling(path, "-n", 30) as page:
-        assert "taken up: 5 actions" in "".join(page.said)  # the first five are in the table since the second start
+        assert "cut off: 5 label(s)" in "".join(page.said)  # the first five are in the table since the second start
         assert page.state()["done"] == 10 and gold_of(path) == given
         page.act("label", label=0)
         code, out, err = page.end(signal.SIGTERM)

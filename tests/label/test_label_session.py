@@ -95,6 +95,7 @@ def test_skips_outlive_the_session(path):
     one.close()
     two = session(path)
     assert two.skipped == {skipped} and two.current != skipped
+    assert two.recovered == 0  # nothing was cut off
     two.undo()
     assert two.current == skipped
     two.close()

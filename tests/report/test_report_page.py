@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from hostile import HOSTILE, NAMES
 from reporting import make_run
 
+from silr.report.calibration import EDGES, axis_name
+from silr.report.charts import Series, line_chart
 from silr.report.write import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -188,6 +191,8 @@ def test_dark_light_wide_and_narrow(report: Path, open_page: Any, scheme: str, s
     if not small:
         for region in page.locator(".scroll").all():
             assert region.evaluate("each => each.scrollWidth <= each.clientWidth + 1")
+    for caption in page.locator(".scroll caption span").all():
+        assert caption.evaluate("each => each.getBoundingClientRect().right <= innerWidth")
     width = {1200: "", 390: "phone", 320: "narrow"}[size["width"]]
     shot(page, f"{width}-{scheme}" if small and scheme == "dark" else width or scheme)
     ground = colours(page, "body")[1]
@@ -224,7 +229,23 @@ def test_print(report: Path, open_page: Any) -> None:
     assert "Printed are the first 25" in page.locator("#changed .printed").inner_text()
     for region in page.locator(".scroll").all():
         assert region.evaluate("each => each.scrollWidth <= each.clientWidth + 1")
+    assert page.locator(".confusion tfoot").evaluate("each => getComputedStyle(each).display") == "table-row-group"
     shot(page, "print")
+
+
+def test_the_axis_of_the_finest_calibration_is_readable(open_page: Any, tmp_path: Path) -> None:
+    names = [axis_name(low, high) for low, high in pairwise(EDGES)]
+    series = [Series("claimed", [0.5] * len(names))]
+    style = (files("silr.report") / "static" / "report.css").read_text()
+    chart = line_chart("c", "Calibration", "", names, series, "refined score (%)")
+    (tmp_path / "chart.html").write_text(f"<meta charset=utf-8><style>{style}</style>{chart}")
+    page = open_page(tmp_path / "chart.html")
+    boxes = page.locator("svg text").evaluate_all(
+        "all => all.map(each => [each.textContent, each.getBBox().x, each.getBBox().width])"
+    )
+    ends = [(x, x + width) for name in names for words, x, width in boxes if words == name]
+    assert len(ends) == len(EDGES) - 1
+    assert all(one[1] + 3 < two[0] for one, two in pairwise(ends))
 
 
 def test_by_screen_reader_and_keys(report: Path, open_page: Any) -> None:

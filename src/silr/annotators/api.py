@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from silr.annotators.answers import Token, class_log_probabilities, named_class, safe_words, without_thoughts
 from silr.annotators.base import Plan, ScoreBatch, Scored
-from silr.annotators.client import BudgetSpentError, ChatClient, Cost, Messages, NoAnswerError, Reply
+from silr.annotators.budget import BudgetSpentError, Cost
+from silr.annotators.client import ChatClient, Messages, NoAnswerError, Reply
 from silr.annotators.prompts import Prompt
 from silr.errors import InputError
 

@@ -3,59 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from silr.annotators.answer_cache import AnswerCache
+from silr.annotators.budget import Budget, Cost
 from silr.errors import InputError
 
 if TYPE_CHECKING:
+    import openai
     import tenacity
 
 Messages = list[dict[str, str]]
 
 KEY_VARIABLES = ("SILR_API_KEY", "OPENAI_API_KEY")
-TOP_LOGPROBS = 20
+TOP_LOGPROBS, FEWER_LOGPROBS = 20, 5  # likeliest tokens at a place; some servers give no more than 5
 _LONGEST_WAIT = 60.0  # seconds before another attempt, unless the server asks for more
 _LONGEST_ASKED = 600.0
-_DISPENSABLE = ("logprobs", "top_logprobs", "temperature")  # not every server takes them
-
-
-class BudgetSpentError(Exception):
-    """The next request would go beyond the budget."""
+_DISPENSABLE = ("logprobs", "temperature")  # not every server takes them
+_OF_THIS_TEXT = re.compile(r"context.(length|size|window)|content.(filter|management)", re.IGNORECASE)
 
 
 class NoAnswerError(Exception):
     """The server gave no usable answer, however often it was asked."""
-
-
-@dataclass
-class Cost:
-    """What was asked of the server in this session.
-
-    Attributes
-    ----------
-    requests : int
-        HTTP requests sent, failed ones and repeated ones included.
-    cached : int
-        Answers that were known already, free of charge.
-    prompt_tokens, completion_tokens : int
-        As the server counts them, of the answers that came.
-    """
-
-    requests: int = 0
-    cached: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-    @property
-    def tokens(self) -> int:
-        """Prompt and completion."""
-        return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(frozen=True)
@@ -79,7 +54,7 @@ class ChatClient:
     max_answer_tokens : int, default None
         None: as the server has it.
     max_requests, max_tokens_total : int, default None
-        Budget of this session. No request is sent once it is reached; requests that are under way are finished.
+        Budget of this session; see `Budget`. Requests that are under way when it is spent are finished.
     timeout : float, default 120
         Seconds to wait for an answer.
     retries : int, default 8
@@ -118,13 +93,16 @@ class ChatClient:
             _check_url(base_url)
         elif self._key is None:
             raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")
-        self.model, self.cost = model, Cost()
-        self._cache, self._max_answer_tokens = cache, max_answer_tokens
-        self._max_requests, self._max_tokens = max_requests, max_tokens_total
+        self.model, self._cache, self._max_answer_tokens = model, cache, max_answer_tokens
         self._client = openai.OpenAI(api_key=self._key or "none", base_url=base_url, timeout=timeout, max_retries=0)
         self._lock, self._closed = threading.Lock(), threading.Event()
+        self._budget = Budget(max_requests, max_tokens_total, self._closed)
         self._heard = False  # whether the server was ever there
         self._dropped: set[str] = set()
+        self._top, self._limit = (
+            TOP_LOGPROBS,
+            "max_tokens",
+        )  # the second is what the server calls the length of an answer
         self._passing = (
             openai.APIConnectionError,  # time-outs included
             openai.InternalServerError,
@@ -140,6 +118,11 @@ class ChatClient:
             retry=tenacity.retry_if_exception(self._may_pass),
             reraise=True,
         )
+
+    @property
+    def cost(self) -> Cost:
+        """What was asked in this session."""
+        return self._budget.cost
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -181,8 +164,7 @@ class ChatClient:
         }
         known = self._cache.get(question)
         if known is not None:
-            with self._lock:
-                self.cost.cached += 1
+            self._budget.known()
             return Reply(known["text"], [(text, [tuple(pair) for pair in near]) for text, near in known["tokens"]])
         reply = self._ask(messages, temperature, logprobs)
         self._cache.put(question, asdict(reply))
@@ -192,64 +174,66 @@ class ChatClient:
         import openai
 
         wanted: dict[str, Any] = {"temperature": temperature}
-        if self._max_answer_tokens is not None:
-            wanted["max_tokens"] = self._max_answer_tokens
         if logprobs:
-            wanted |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+            wanted["logprobs"] = True
         while True:
             options = {name: value for name, value in wanted.items() if name not in self._dropped}
+            if "logprobs" in options:
+                options["top_logprobs"] = self._top
+            if self._max_answer_tokens is not None:
+                options[self._limit] = self._max_answer_tokens
             try:
                 reply: Reply = self._retrying(self._attempt, messages, options)
                 return reply
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                refused = {name for name in _DISPENSABLE if name in options and name in str(error)}
-                if not refused:
-                    raise InputError(f"the server refuses the request: {self._reason(error)}") from error
-                if "logprobs" in str(error):
-                    refused |= {"logprobs", "top_logprobs"}
-                with self._lock:
-                    self._dropped |= refused
             except self._passing as error:
-                if _unreachable(error) and not self._closed.is_set():
-                    url = self._client.base_url
-                    where = f"{url.scheme}://{url.netloc.decode()}"  # without a password
-                    raise InputError(
-                        f"no server answers at {where}: {self._reason(error.__cause__ or error)}"
-                    ) from error
-                if _unpaid(error):
-                    raise InputError(f"the server wants to be paid first: {self._reason(error)}") from error
-                raise NoAnswerError(self._reason(error)) from error
+                self._give_up(error)
             except openai.APIStatusError as error:
-                raise InputError(
-                    f"the server refuses the request ({error.status_code}): {self._reason(error)}"
-                ) from error
+                if not self._adapt(str(error), options):
+                    self._refused(error)
+
+    def _adapt(self, refusal: str, options: dict[str, Any]) -> bool:
+        """Leave out, rename or reduce what the server says it does not take; False if that is not what it says."""
+        renamed = "max_tokens" in options and "max_completion_tokens" in refusal
+        reduced = "top_logprobs" in refusal and options.get("top_logprobs", 0) > FEWER_LOGPROBS
+        refused = set() if reduced else {name for name in _DISPENSABLE if name in options and name in refusal}
+        with self._lock:
+            self._dropped |= refused
+            self._top = FEWER_LOGPROBS if reduced else self._top
+            self._limit = "max_completion_tokens" if renamed else self._limit
+        return bool(refused) or reduced or renamed
+
+    def _refused(self, error: openai.APIStatusError) -> NoReturn:
+        if error.status_code in (400, 413, 422) and _OF_THIS_TEXT.search(str(error)):
+            raise NoAnswerError(self._reason(error)) from error
+        raise InputError(f"the server refuses the request ({error.status_code}): {self._reason(error)}") from error
+
+    def _give_up(self, error: Exception) -> NoReturn:
+        if _unreachable(error) and not self._closed.is_set():
+            url = self._client.base_url
+            where = f"{url.scheme}://{url.netloc.decode()}"  # without a password
+            raise InputError(f"no server answers at {where}: {self._reason(error.__cause__ or error)}") from error
+        if _unpaid(error):
+            raise InputError(f"the server wants to be paid first: {self._reason(error)}") from error
+        raise NoAnswerError(self._reason(error)) from error
 
     def _may_pass(self, error: BaseException) -> bool:
         """Whether another attempt may help; one at a server that never was there hardly does."""
         return isinstance(error, self._passing) and not _unpaid(error) and (self._heard or not _unreachable(error))
 
     def _attempt(self, messages: Messages, options: dict[str, Any]) -> Reply:
-        with self._lock:
-            cost = self.cost
-            if self._max_requests is not None and cost.requests >= self._max_requests:
-                raise BudgetSpentError(f"{self._max_requests:,} requests")
-            if self._max_tokens is not None and cost.tokens >= self._max_tokens:
-                raise BudgetSpentError(f"{self._max_tokens:,} tokens")
-            cost.requests += 1
-        try:
-            create: Any = self._client.chat.completions.create
-            response = create(model=self.model, messages=messages, **options)
-        except ValueError as error:  # the body is no JSON
-            raise _UnusableError(f"a malformed answer: {error}") from error
-        except Exception as error:
-            self._heard |= not _unreachable(error)
-            raise
-        self._heard = True
-        usage = getattr(response, "usage", None)
-        if usage is not None:
-            with self._lock:
-                cost.prompt_tokens += getattr(usage, "prompt_tokens", None) or 0
-                cost.completion_tokens += getattr(usage, "completion_tokens", None) or 0
+        with self._budget.request(sum(len(message["content"]) for message in messages)) as paid:
+            try:
+                create: Any = self._client.chat.completions.create
+                response = create(model=self.model, messages=messages, **options)
+            except ValueError as error:  # the body is no JSON
+                raise _UnusableError(f"a malformed answer: {error}") from error
+            except Exception as error:
+                self._heard |= not _unreachable(error)
+                raise
+            self._heard = True
+            usage = getattr(response, "usage", None)
+            if usage is not None:
+                paid(*(getattr(usage, name, None) or 0 for name in ("prompt_tokens", "completion_tokens")))
         return _reply(response)
 
     def _reason(self, error: BaseException) -> str:
@@ -287,7 +271,7 @@ def _reply(response: Any) -> Reply:
     try:
         choice = response.choices[0]
         text = choice.message.content
-        if text is None and choice.finish_reason == "length":  # it thought until it had to stop, and would again
+        if not text and _silent_on_purpose(choice):
             return Reply("")
         places = (choice.logprobs.content if choice.logprobs else None) or []
         tokens = [(place.token, [(near.token, float(near.logprob)) for near in place.top_logprobs]) for place in places]
@@ -296,6 +280,12 @@ def _reply(response: Any) -> Reply:
     if not isinstance(text, str) or not text.strip():
         raise _UnusableError("an empty answer")
     return Reply(text, tokens)
+
+
+def _silent_on_purpose(choice: Any) -> bool:
+    """Whether it thought without coming to an answer, had to stop, or declined: it would again."""
+    kept_back = any(getattr(choice.message, name, None) for name in ("reasoning_content", "reasoning", "refusal"))
+    return kept_back or choice.finish_reason in ("length", "content_filter")
 
 
 def _unreachable(error: BaseException) -> bool:

@@ -99,6 +99,10 @@ class GoldTable:
         """Return the column `id` as strings, None for every row if there is none."""
         return label_column(self._frame, "id", self.table, required=False)
 
+    def columns(self) -> set[str]:
+        """Return the names of the table's columns."""
+        return set(map(str, self._frame.columns))
+
     def priors(self, gold: Mapping[int, int]) -> Priors | None:
         """Estimate what the LLM's labels are worth; None without gold."""
         rows = np.array([row for row in gold if self.codes[row] >= 0], dtype=np.int64)

@@ -1,22 +1,25 @@
-"""Labels that people gave elsewhere: exports of Label Studio (JSON) and Argilla (JSON or JSONL).
+"""Labels that people gave elsewhere: exports of Label Studio (JSON, JSON-MIN) and Argilla (JSON or JSONL).
 
-Label Studio: a list of tasks, each with `data` and `annotations`, whose results of type "choices" are read. Argilla:
-records with `fields` and `responses` (a list of answers for each question, or version 1's list of persons with their
-`values`), or the flat rows of a data set with `text` and `label.responses`. Where several persons disagree the majority
-counts.
+Label Studio: a list of tasks, each with `data` and `annotations`, whose results of type "choices" are read; or flat
+rows (JSON-MIN), one an annotation, whose label is the first value that is neither data of the table nor about the
+annotation. Argilla: records with `fields` and `responses` (a list of answers for each question, or version 1's list of
+persons with their `values`), or the flat rows of a data set with `text` and `label.responses`. Where several persons
+disagree the majority counts.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from silr.errors import InputError
 
 _UNDECIDED = {"draft", "discarded", "pending"}  # what Argilla calls an answer that was not submitted
+
+_ABOUT = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement"}  # in JSON-MIN
 
 
 class Imported(NamedTuple):
@@ -52,6 +55,7 @@ def import_gold(
     classes: Sequence[str],
     taken: Sequence[int] | set[int] | dict[int, int],
     text_name: str = "text",
+    columns: Collection[str] = (),
 ) -> Imported:
     """Read a file of labels and find their texts in the table.
 
@@ -67,6 +71,8 @@ def import_gold(
         Rows that have gold already; it stays.
     text_name : str, default "text"
         The text's name in the file, if not "text".
+    columns : collection of str, default ()
+        The table's columns, which a JSON-MIN export repeats beside the label.
 
     Raises
     ------
@@ -82,7 +88,7 @@ def import_gold(
     gold: dict[int, int] = {}
     unlabelled = unmatched = disputed = known = records = 0
     outside: Counter[str] = Counter()
-    for record in _records(path):
+    for record in _records(path, {*columns, text_name, "text"}):
         records += 1
         answers = Counter(str(answer).strip() for answer in _answers(record))
         if not answers:
@@ -104,7 +110,7 @@ def import_gold(
     return Imported(gold, records, unlabelled, unmatched, outside, disputed, known)
 
 
-def _records(path: Path) -> list[dict[str, Any]]:
+def _records(path: Path, columns: set[str]) -> list[dict[str, Any]]:
     try:
         content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -119,12 +125,26 @@ def _records(path: Path) -> list[dict[str, Any]]:
         values = [values]
     if not isinstance(values, list) or not values or not all(isinstance(value, dict) for value in values):
         raise InputError(f"{path} has no records; export JSON from Label Studio, or JSON or JSONL from Argilla")
+    if all("annotation_id" in value for value in values):
+        return _tasks(values, columns)
     if not any(_is_record(value) for value in values):
         raise InputError(
-            f"{path}: no record has annotations (Label Studio's JSON, not JSON-MIN) or responses (Argilla); its first "
-            f"has {', '.join(map(repr, list(values[0])[:8]))}"
+            f"{path}: no record has annotations (Label Studio's JSON), annotation_id (JSON-MIN) or responses "
+            f"(Argilla); its first has {', '.join(map(repr, list(values[0])[:8]))}"
         )
     return values
+
+
+def _tasks(rows: list[dict[str, Any]], columns: set[str]) -> list[dict[str, Any]]:
+    """Put the rows of a JSON-MIN export together to tasks as in the JSON export; their own id is the task's."""
+    tasks: dict[Any, dict[str, Any]] = {}
+    for number, row in enumerate(rows):
+        task = tasks.setdefault(str(row.get("id", f"row {number}")), {"data": {}, "annotations": []})
+        task["data"] |= {name: value for name, value in row.items() if name != "id"}
+        answer = next((row[name] for name in row if name not in columns and name not in _ABOUT), None)
+        choices = answer.get("choices") if isinstance(answer, dict) else [answer] * isinstance(answer, str)
+        task["annotations"].append({"result": [{"type": "choices", "value": {"choices": choices}}]})
+    return list(tasks.values())
 
 
 def _lines(content: str, path: Path) -> Iterator[Any]:

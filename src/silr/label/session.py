@@ -43,7 +43,7 @@ class Session:
     turn : int
         Counts the actions; who acts says on which turn, so that no key press counts twice.
     recovered : int
-        How many actions an earlier process left.
+        How many actions an earlier process left that are not in the table; skips that were saved do not count.
     """
 
     def __init__(self, table: GoldTable, target: int, seed: int = 0, show_llm_label: bool = False) -> None:
@@ -56,10 +56,10 @@ class Session:
         self._journal = LabelJournal(journal_path(table.output.resolve()), table.hash)
         for event in self._journal.events:
             self._apply(event)
-        self.recovered = len(self._journal.events)
+        self.recovered = sum("kept" not in event for event in self._journal.events)
         self.began_with = len(self.gold)
         self._seconds: list[float] = []
-        self._unsaved = bool(self._journal.events) or (bool(self.gold) and not table.weighted)
+        self._unsaved = self.recovered > 0 or (bool(self.gold) and not table.weighted)
         self._look_up()
 
     # --- what a person does -------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class Session:
             return
         self.table.save(self.gold)
         self._unsaved = False
-        self._journal.shorten({"do": "skip", "row": row} for row in sorted(self.skipped))
+        self._journal.shorten({"do": "skip", "row": row, "kept": True} for row in sorted(self.skipped))
 
     def close(self) -> None:
         """Save, and end the session."""

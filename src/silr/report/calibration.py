@@ -62,7 +62,8 @@ def calibration(record: Record) -> dict[str, Any] | None:
         }
         for each, name in enumerate(names)
     ]
-    return values | {"rows": rows, "checks": list(found), "chart": _chart(names, means, found)}
+    chart = _chart([axis_name(low, high) for low, high in pairwise(edges)], means, found)
+    return values | {"rows": rows, "checks": list(found), "chart": chart}
 
 
 def bin_edges(scores: NDArray[Any], checked: NDArray[np.bool_]) -> list[float]:
@@ -95,7 +96,7 @@ def _chart(names: list[str], means: list[float], found: dict[str, list[Right | N
         around = [None if each is None else each.interval for each in column]
         series.append(Series(f"right, by {name}", shares, around))
     words = "Mean score and share of right labels, with 95% intervals, for groups of texts with similar scores"
-    svg = line_chart("calibration", "Calibration of the refined score", words, names, series, "refined score")
+    svg = line_chart("calibration", "Calibration of the refined score", words, names, series, "refined score (%)")
     return {"svg": svg, "legend": [(swatch(number, each.dashed), each.name) for number, each in enumerate(series)]}
 
 
@@ -107,3 +108,8 @@ def _row(each: Right | None) -> dict[str, str] | None:
 
 def _name(low: float, high: float) -> str:
     return f"up to {high:.0%}" if low == 0 else f"{100 * low:.0f} to {high:.0%}"
+
+
+def axis_name(low: float, high: float) -> str:
+    """The same for an axis, where there is room for eight."""
+    return f"≤{100 * high:.0f}" if low == 0 else f"{100 * low:.0f}-{100 * high:.0f}"

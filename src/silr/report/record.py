@@ -122,7 +122,9 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
     run = Run(folder)
     iterations = run.iterations()
     if len(iterations) < 2:
-        raise InputError(f"the run {folder} has no finished iteration; run `silr refine` again to finish it")
+        raise InputError(
+            f"the run {folder} has no finished iteration: run `silr refine` again, which goes on or says why it cannot"
+        )
     try:
         best = best_iteration(iterations)
     except NoSignalError:

@@ -55,11 +55,9 @@ function show(news) {
   $("bar").value = Math.min(state.done, state.target);
   $("done").textContent = `${state.done} of ${state.target}`;
   $("skipped").textContent = String(state.skipped);
-  $("skipped-box").hidden = !state.skipped;
   $("left").textContent = duration(state.seconds_left);
-  $("left-box").hidden = state.seconds_left === null;
-  $("precision").textContent = state.half_width === null ? (state.done < 10 ? "after 10 labels" : "–") : points(state.half_width);
-  $("later").textContent = state.half_width_at_target === null ? "" : `(${points(state.half_width_at_target)} at ${state.target})`;
+  $("precision").textContent = state.half_width === null ? "–" : points(state.half_width);
+  $("later").textContent = state.half_width_at_target === null ? "" : `(${plusMinus(state.half_width_at_target)} at ${state.target})`;
   $("undo").disabled = !state.can_undo;
   const ended = state.done >= state.target || state.row === null;
   $("work").hidden = ended;
@@ -101,7 +99,7 @@ function showResult(result) {
   let words = `${result.name} now has the columns gold and gold_weight.`;
   if (result.llm_accuracy !== null) {
     const [low, high] = result.llm_accuracy_interval.map((share) => Math.round(100 * share));
-    words += ` An estimated ${Math.round(100 * result.llm_accuracy)} % of the LLM's labels are right (${low} to ${high} %).`;
+    words += ` An estimated ${Math.round(100 * result.llm_accuracy)}\u202f% of the LLM's labels are right (${low} to ${high}\u202f%).`;
   }
   if (result.gold < result.target) words += " The same command goes on where you stopped.";
   $("end-text").textContent = `${words} You can close this page.`;
@@ -123,8 +121,12 @@ function showResult(result) {
 }
 
 function points(half) {
+  return `${plusMinus(half)} points`;
+}
+
+function plusMinus(half) {
   const value = 100 * half;
-  return `±\u202f${value < 9.95 ? value.toFixed(1) : Math.round(value)} points`;
+  return `±\u202f${value < 9.95 ? value.toFixed(1) : Math.round(value)}`;
 }
 
 function duration(seconds) {

@@ -1,0 +1,112 @@
+"""What asking costs, and where it ends: requests under way are reckoned with before their cost is known."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_TOKENS_A_CHARACTER = 0.25  # until the first answer says better
+
+
+class BudgetSpentError(Exception):
+    """The next request would go beyond the budget."""
+
+
+@dataclass
+class Cost:
+    """What was asked of the server in this session.
+
+    Attributes
+    ----------
+    requests : int
+        HTTP requests sent, failed ones and repeated ones included.
+    cached : int
+        Answers that were known already, free of charge.
+    prompt_tokens, completion_tokens : int
+        As the server counts them, of the answers that came.
+    """
+
+    requests: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+class Budget:
+    """Counts requests and tokens, and refuses a request once the budget is spent. Threads may share it.
+
+    A request that is under way counts for as many tokens as the answered ones cost, by length of what was sent; while
+    those may spend the budget, the next waits. So tokens go beyond the budget by about one request, however many are
+    sent at a time.
+
+    Parameters
+    ----------
+    max_requests, max_tokens : int, default None
+    closed : threading.Event, default None
+        Set when nothing may be sent any more.
+
+    Attributes
+    ----------
+    cost : Cost
+    """
+
+    def __init__(
+        self, max_requests: int | None = None, max_tokens: int | None = None, closed: threading.Event | None = None
+    ) -> None:
+        self.cost = Cost()
+        self._max_requests, self._max_tokens = max_requests, max_tokens
+        self._closed, self._changed = closed or threading.Event(), threading.Condition()
+        self._under_way = self._answered = 0  # characters sent
+
+    @contextmanager
+    def request(self, characters: int) -> Iterator[Callable[[int, int], None]]:
+        """Send one request within this block, and call what it yields with the tokens of prompt and completion.
+
+        Raises
+        ------
+        BudgetSpentError
+            Nothing may be sent any more.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._in_doubt())
+            self._check()
+            self.cost.requests += 1
+            self._under_way += characters
+
+        def paid(prompt_tokens: int, completion_tokens: int) -> None:
+            with self._changed:
+                self.cost.prompt_tokens += prompt_tokens
+                self.cost.completion_tokens += completion_tokens
+                self._answered += characters
+
+        try:
+            yield paid
+        finally:
+            with self._changed:
+                self._under_way -= characters
+                self._changed.notify_all()
+
+    def known(self) -> None:
+        """Count an answer that cost nothing."""
+        with self._changed:
+            self.cost.cached += 1
+
+    def _in_doubt(self) -> bool:
+        """Whether what is under way may spend the budget."""
+        if self._max_tokens is None or not self._under_way:
+            return False
+        rate = self.cost.tokens / self._answered if self._answered else _TOKENS_A_CHARACTER
+        return self.cost.tokens < self._max_tokens <= self.cost.tokens + rate * self._under_way
+
+    def _check(self) -> None:
+        if self._max_requests is not None and self.cost.requests >= self._max_requests:
+            raise BudgetSpentError(f"{self._max_requests:,} requests")
+        if self._max_tokens is not None and (self.cost.tokens >= self._max_tokens or self._closed.is_set()):
+            raise BudgetSpentError(f"{self._max_tokens:,} tokens")
