@@ -209,7 +209,7 @@ def test_few_gold_labels_work_with_a_warning(corpus: Corpus) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classifier": "best"}, "classifier must be one of frozen, got 'best'"),
+        ({"classifier": "best"}, "classifier must be one of frozen, lora, qlora, full, got 'best'"),
         ({"method": "other"}, "method must be one of silr, paper"),
         ({"priors": "guess"}, "priors must be one of gold, oracle"),
         ({"loss": "hinge"}, "loss must be one of sigmoid, logistic"),

@@ -30,7 +30,7 @@ def make_loop(
     truth = codes(corpus.truth)
     values = {
         "estimate": estimate or (lambda labels, number: priors_from_truth(labels, truth, 2)),
-        "new_classifier": lambda: FrozenClassifier(FrozenConfig(epochs=20), "cpu"),
+        "new_classifier": lambda number: FrozenClassifier(FrozenConfig(epochs=20), "cpu"),
         "new_risk": lambda priors: UURisk(priors.theta, priors.class_prior, "sigmoid", "none"),
         "iterations": 3,
         "seed": 0,

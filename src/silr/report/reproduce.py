@@ -15,8 +15,10 @@ from silr.report.record import Record
 from silr.report.words import short, visible
 
 LONGEST_VALUE, MOST_SEEDS = 400, 100
-COMMAND_OPTIONS = ("method", "classifier", "model", "tune_top", "batch_size", "learning_rate", "max_length")
-COMMAND_OPTIONS += ("hidden_units", "loss", "correction", "epochs", "seed")
+COMMAND_OPTIONS = (
+    *("method", "classifier", "model", "tune_top", "batch_size", "learning_rate", "max_length"),
+    *("hidden_units", "loss", "correction", "epochs", "seed"),
+)
 
 
 def reproduce(record: Record) -> dict[str, Any]:

