@@ -1,0 +1,45 @@
+"""Two processes on the CPU (gloo) end like one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from synthetic import make_corpus
+
+
+def refine(table: Path, run: Path, model: str, processes: int) -> str:
+    options = ["--classifier", "full", "--model", model, "--learning-rate", "2e-3", "--epochs", "2", "--device", "cpu"]
+    command = ["silr", "refine", str(table), "-o", str(run), "--iterations", "2", *options]
+    launch = ["-m", *command]
+    if processes > 1:
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), *launch]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, *launch], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_two_processes_end_like_one(small_llama: str, tmp_path: Path) -> None:
+    """Of 801 texts, so that neither batches nor scored rows divide by two."""
+    table = make_corpus(801, seed=1).write(tmp_path, "table.csv")
+    refine(table, tmp_path / "one", small_llama, 1)
+    said = refine(table, tmp_path / "two", small_llama, 2)
+    assert said.count("iteration 1 of 2") == said.count("written:") == 1  # one of them speaks
+    one, two = (pd.read_csv(tmp_path / run / "labels.csv") for run in ("one", "two"))
+    assert len(two) == 801 and two["refined_label"].notna().all()
+    assert (one["refined_label"] == two["refined_label"]).mean() >= 0.99
+    for number in (1, 2):
+        risks: list[Any] = [
+            json.loads((tmp_path / run / f"iteration-{number}" / "iteration.json").read_text())["metrics"]["fit"]
+            for run in ("one", "two")
+        ]
+        assert risks[1]["validation_risk"] == pytest.approx(risks[0]["validation_risk"], rel=0.02, abs=1e-5)
+    assert not (tmp_path / "two" / "checkpoints").exists()
