@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn
 from silr.cli_refine import refine
 from silr.cli_report import report
 from silr.errors import InputError
+from silr.processes import is_main
 
 app = typer.Typer(
     help="Turn the cheap, biased labels of an LLM into better labels and a better classifier.\n\n"
@@ -143,6 +143,6 @@ def _say(line: str) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    if int(os.environ.get("RANK", 0)) == 0:  # one of several processes speaks
+    if is_main():
         _say(f"silr: {' '.join(message.split())}")
     sys.exit(code)

@@ -13,6 +13,7 @@ import typer
 from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn, one_of
 from silr.cli_report import report_of_finished
 from silr.errors import InputError
+from silr.processes import is_main
 
 
 def refine(
@@ -107,7 +108,6 @@ def refine(
     """
     if oracle and truth is None:
         raise InputError("--oracle needs --truth COLUMN")
-    from silr.processes import is_main
     from silr.refine_progress import RefineProgress
     from silr.refine_table import Columns, refine_table
     from silr.summary import print_history, summary
@@ -153,8 +153,6 @@ def refine(
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    from silr.processes import is_main
-
     if is_main() and issubclass(category, UserWarning) and not issubclass(category, FutureWarning):
         print(f"silr: warning: {message}", file=sys.stderr, flush=True)
 

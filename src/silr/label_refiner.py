@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from silr.classifiers.base import Classifier
-from silr.classifiers.choose import ClassifierName, classifier_maker, load_classifier
+from silr.classifiers.choose import ClassifierName, classifier_maker, classifier_options, load_classifier
 from silr.classifiers.frozen import FrozenClassifier
 from silr.classifiers.tokens import TokenFeatures
 from silr.corpus import check_finite, corpus_hash, digest
@@ -94,7 +94,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         For each iteration, 0 being the LLM's labels: ``labels``, ``priors`` and ``metrics``.
     best_iteration_ : int
     classes_ : ndarray of shape (K,)
-    n_features_in_ : int
+    n_features_in_ : int or None
+        None of a fine-tuned model, which reads texts.
 
     References
     ----------
@@ -218,7 +219,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         method = METHODS[self.method]
         correction = self.correction or method["correction"]
-        options = self._classifier_options(method["match_prior"])
+        options = classifier_options(self.get_params(), method["match_prior"])
 
         def loop(X: Any, checkpoints: Path | None) -> Loop:
             return Loop(
@@ -270,8 +271,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 iterations = refine(matrix, codes, loop(matrix, run.checkpoints), done, store)
             self.classifier_ = load_classifier(run.iteration_folder(best_iteration(iterations)), self.device)
         self._set_results(iterations, matrix)
-        if isinstance(matrix, np.ndarray):
-            self.n_features_in_ = matrix.shape[1]
+        self.n_features_in_ = matrix.shape[1] if isinstance(matrix, np.ndarray) else None
         return self
 
     def predict_proba(self, X: ArrayLike | Sequence[str]) -> NDArray[np.float32]:
@@ -288,11 +288,12 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if not hasattr(self, "features_"):
                 raise InputError("this refiner was fitted on features; give features, not texts")
             matrix = self.features_.transform(texts)
-        width = getattr(self, "n_features_in_", None)
-        if width is None and texts is None:
+        if self.n_features_in_ is None and texts is None:
             raise InputError("this refiner reads texts; give texts, not features")
-        if width is not None and matrix.shape[1] != width:
-            raise InputError(f"X has {matrix.shape[1]} features, but the classifier was fitted on {width}")
+        if self.n_features_in_ is not None and matrix.shape[1] != self.n_features_in_:
+            raise InputError(
+                f"X has {matrix.shape[1]} features, but the classifier was fitted on {self.n_features_in_}"
+            )
         classifier: Classifier = self.classifier_
         return classifier.predict_proba(matrix)
 
@@ -313,7 +314,9 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         opened = Run(run)
         iterations = opened.iterations()
         if len(iterations) < 2:
-            raise InputError(f"the run {run} has no finished iteration; run `silr refine` again to finish it")
+            raise InputError(
+                f"the run {run} has no finished iteration: run `silr refine` again, which goes on or says why it cannot"
+            )
         refiner = cls(run=str(run), device=device)
         refiner.classes_ = np.array(opened.manifest["identity"]["classes"])
         refiner.classifier_ = load_classifier(opened.iteration_folder(best_iteration(iterations)), device)
@@ -321,8 +324,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if record["kind"] != "given":
             refiner.features_ = load_saved(record, opened.folder / "features")
         refiner._set_results(iterations, np.empty((0, 0)))
-        if isinstance(refiner.classifier_, FrozenClassifier):
-            refiner.n_features_in_ = len(refiner.classifier_.standardise_.mean)
+        frozen = isinstance(refiner.classifier_, FrozenClassifier)
+        refiner.n_features_in_ = len(refiner.classifier_.standardise_.mean) if frozen else None
         return refiner
 
     def _check_choices(self) -> None:
@@ -338,8 +341,6 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise InputError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise InputError(f"learning_rate must be above 0, got {self.learning_rate}")
-        if self.classifier != "frozen" and self.model is None:
-            raise InputError(f"classifier {self.classifier!r} needs a model: a folder, a .gguf file or a hub name")
         if self.class_prior is not None and self.theta is None:
             raise InputError("class_prior describes the corpus together with theta; give theta too, or neither")
 
@@ -357,16 +358,6 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         elif hasattr(self, "features_"):
             del self.features_  # of an earlier fit
         return texts, matrix
-
-    def _classifier_options(self, match_prior: bool) -> dict[str, Any]:
-        """Settings of the classifier, as far as they are given or depend on its kind."""
-        shared = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
-        if self.classifier == "frozen":
-            shared |= {"learning_rate": self.learning_rate or 1e-3}
-            return {**shared, "hidden_units": self.hidden_units, "match_prior": match_prior}
-        defaults = {"epochs": 3, "batch_size": 16, "learning_rate": 2e-5 if self.classifier == "full" else 1e-4}
-        shared = {name: shared[name] or default for name, default in defaults.items()}
-        return {**shared, "model": str(self.model), "max_length": self.max_length, "tune_top": self.tune_top}
 
     def _configuration(self, options: dict[str, Any]) -> dict[str, Any]:
         values: dict[str, Any] = {name: options.get(name, value) for name, value in self.get_params().items()}

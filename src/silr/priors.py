@@ -282,7 +282,9 @@ def check_signal(priors: Priors, class_names: Sequence[str] | None = None) -> No
         found = f"{R[k, j]:.0%} of the texts labelled {names[k]} and {1 - R[j, k]:.0%} of those labelled {names[j]}"
         found += f" are truly {names[k]}" + (f" (leaving out all but {names[j]} and {names[k]})" if K > 2 else "")
         if priors.source == "gold":
-            limits = f"{priors.level:.0%} interval {100 * low:.0f} to {100 * high:.0f}, {priors.n_gold} gold labels"
+            limits = (
+                f"{priors.level:.0%} interval {round(100 * low)} to {round(100 * high)}, {priors.n_gold} gold labels"
+            )
             found += f", a difference of {100 * priors.signal[k, j]:.0f} points ({limits})"
         if high < 0:
             raise NoSignalError(

@@ -99,10 +99,8 @@ class ChatClient:
         self._budget = Budget(max_requests, max_tokens_total, self._closed)
         self._heard = False  # whether the server was ever there
         self._dropped: set[str] = set()
-        self._top, self._limit = (
-            TOP_LOGPROBS,
-            "max_tokens",
-        )  # the second is what the server calls the length of an answer
+        self._top = TOP_LOGPROBS
+        self._limit = "max_tokens"  # what the server calls the length of an answer
         self._passing = (
             openai.APIConnectionError,  # time-outs included
             openai.InternalServerError,

@@ -38,7 +38,8 @@ class FinetunedConfig:
     rank, alpha, dropout : int, int, float, default 8, 32, 0.05
         Of the adapters.
     checkpoint_seconds : float, default 30
-        Time between checkpoints inside a fit, if a folder is given for them.
+        Time between checkpoints inside a fit, if a folder is given for them; more where a checkpoint takes so long that
+        it would be over 5 % of the time. 0: every fourth step.
     """
 
     tuning: Tuning
@@ -93,7 +94,6 @@ class Backbone:
         self._model = locate(config.model)
         self.dtype = "float32" if config.tuning == "full" else best_dtype(self.device)
         self.tokenizer = load_tokenizer(self._model)
-        self._plain: Any = None
         self.network: Any = None
         self.holder: object = None
         self.lower: Any = None
@@ -116,20 +116,18 @@ class Backbone:
         """
         from transformers import set_seed
 
-        if self.network is not None and self.config.tuning != "full":
-            self._plain = self.network.unload()
-        if self._plain is None or self.config.tuning == "full":
-            self._plain = self.network = None
-            self._plain = self._load()
+        full = self.config.tuning == "full"
+        plain = None if self.network is None or full else self.network.unload()
+        self.network = None
+        if plain is None:
+            plain = self._load()
         set_seed(seed)
-        _renew(head_of(self._plain), self._plain.config)
-        self.network = self._plain
-        if self.config.tuning != "full":
-            if self.config.tuning == "qlora":
-                self._plain = _ready_for_training(self._plain)
-            self.network = self._with_adapters(self._plain)
-        elif self.config.tune_top:
-            _freeze_all_but_top(self.network, self.config.tune_top)
+        _renew(head_of(plain), plain.config)
+        if self.config.tuning == "qlora":
+            plain = _ready_for_training(plain)
+        if full and self.config.tune_top:
+            _freeze_all_but_top(plain, self.config.tune_top)
+        self.network = plain if full else self._with_adapters(plain)
         return self.network
 
     def merged(self, state: dict[str, Tensor]) -> Any:

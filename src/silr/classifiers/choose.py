@@ -8,10 +8,43 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from silr.annotators.models import locate
 from silr.classifiers.base import Classifier
 from silr.errors import InputError
 
 ClassifierName = Literal["frozen", "lora", "qlora", "full"]
+
+
+def classifier_options(given: dict[str, Any], match_prior: bool) -> dict[str, Any]:
+    """Return the settings of `FrozenConfig` or `FinetunedConfig`, where nothing else is given those of its kind.
+
+    Parameters
+    ----------
+    given : dict
+        Parameters of `silr.LabelRefiner`.
+    match_prior : bool
+        What the method says; a fine-tuned model keeps the thresholds that its fit finds.
+
+    Raises
+    ------
+    InputError
+        A fine-tuned model is not named, or a setting is for the other kind.
+    """
+    name = given["classifier"]
+    tuned = {each: given[each] for each in ("model", "max_length", "tune_top")}
+    shared = {each: given[each] for each in ("epochs", "batch_size", "learning_rate")}
+    if name == "frozen":
+        if strange := [each for each, value in tuned.items() if value is not None]:
+            raise InputError(f"{strange[0]} is for the classifiers lora, qlora and full; this one is 'frozen'")
+        shared["learning_rate"] = shared["learning_rate"] or 1e-3
+        return {**shared, "hidden_units": given["hidden_units"], "match_prior": match_prior}
+    if tuned["model"] is None:
+        raise InputError(f"classifier {name!r} needs a model: a folder, a .gguf file or a hub name")
+    if given["hidden_units"]:
+        raise InputError(f"hidden_units is for the classifier 'frozen'; this one is {name!r}")
+    defaults = {"epochs": 3, "batch_size": 16, "learning_rate": 2e-5 if name == "full" else 1e-4}
+    shared = {each: shared[each] or default for each, default in defaults.items()}
+    return {**tuned, **shared, "model": locate(tuned["model"])}  # found again from other folders
 
 
 def classifier_maker(

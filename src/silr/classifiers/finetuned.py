@@ -89,7 +89,7 @@ class FinetunedClassifier:
         self._steps = _Steps(self.config.epochs * (len(batches) + scored) + relabelled, on_step)
         self._backbone.holder = None
         self._backbone.fresh(random_state)
-        with self._states(X) as lower, _memory(), quiet(), _folder(self._checkpoints) as folder:
+        with _folder(self._checkpoints) as folder, _memory(), quiet(), self._states(X) as lower:
             trainer = UUTrainer(
                 self._backbone,
                 risk,

@@ -120,6 +120,11 @@ class UUTrainer(Trainer):
         found = self.predict(texts).predictions
         return np.asarray(found, dtype=np.float32).reshape(len(texts), -1)
 
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        began = time.monotonic()
+        super()._save_checkpoint(model, trial)
+        self.watch.saved(time.monotonic() - began)
+
     def _forward(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         positions = inputs.pop("positions")
         if self._lower is not None:
@@ -193,16 +198,14 @@ class _Watch(TrainerCallback):
             self._check()
         if self.seconds < float("inf") and state.global_step % 4 == 0:
             waited = time.monotonic() - self._saved
-            due = waited > max(self.seconds, self._cost / _CHECKPOINT_SHARE)
+            due = self.seconds == 0 or waited > max(self.seconds, self._cost / _CHECKPOINT_SHARE)
             if from_main(due):
                 self._check()
                 control.should_save = True
-                self._saved = time.monotonic()
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Note how long it took."""
-        self._cost = time.monotonic() - self._saved if control.should_save else self._cost
-        self._saved = time.monotonic()
+    def saved(self, seconds: float) -> None:
+        """Note how long a checkpoint took."""
+        self._saved, self._cost = time.monotonic(), seconds
 
     def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Report."""

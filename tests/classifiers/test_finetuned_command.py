@@ -1,0 +1,59 @@
+"""A fine-tuned model through the command line: refine, resume, predict from another folder, refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from command_line import Commands
+from synthetic import make_corpus
+
+
+@pytest.fixture
+def folder(small_llama: str, tmp_path: Path) -> Path:
+    make_corpus(480, seed=1).write(tmp_path, "table.csv")
+    (tmp_path / "model").symlink_to(small_llama)
+    return tmp_path
+
+
+def test_refine_and_predict(commands: Commands, folder: Path) -> None:
+    tuned = ["--classifier", "full", "--model", "model", "--learning-rate", "2e-3", "--tune-top", "2"]
+    common = ["table.csv", "-o", "run", *tuned, "--epochs", "3", "--truth", "truth", "--device", "cpu"]
+    done = commands("refine", *common, "--iterations", "1", cwd=folder)
+    assert (done.code, done.err) == (0, "")
+    labels = pd.read_csv(folder / "run" / "labels.csv")
+    assert (labels["refined_label"] == labels["truth"]).mean() > (labels["llm_label"] == labels["truth"]).mean() + 0.1
+    assert "--tune-top 2" in (folder / "run" / "report.html").read_text()
+    kept = (folder / "run" / "iteration-1" / "classifier.safetensors").stat()
+    assert commands("refine", *common, "--iterations", "2", cwd=folder).code == 0
+    assert (folder / "run" / "iteration-1" / "classifier.safetensors").stat().st_mtime_ns == kept.st_mtime_ns
+    assert not (folder / "run" / "checkpoints").exists()
+    labels = pd.read_csv(folder / "run" / "labels.csv")
+    (folder / "elsewhere").mkdir()
+    done = commands("predict", "../run", "../table.csv", "-o", "scored.csv", cwd=folder / "elsewhere")
+    assert done.code == 0, done
+    assert (
+        pd.read_csv(folder / "elsewhere" / "scored.csv")["refined_label"].tolist() == labels["refined_label"].tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--classifier", "lora"], "needs a model"),
+        (["--classifier", "lora", "--model", "nowhere/at/all"], "no model at nowhere/at/all"),
+        (["--classifier", "lora", "--model", "model", "--features", "tfidf"], "leave out --features"),
+        (["--classifier", "lora", "--model", "model", "--hidden-units", "8"], "hidden_units is for the classifier"),
+        (["--classifier", "lora", "--model", "model", "--tune-top", "3"], "the model has 3 layers"),
+        (["--classifier", "lora", "--model", "model", "--batch-size", "1000"], "fewer than one batch of 1000"),
+        (["--classifier", "lora", "--model", "model", "--max-length", "99"], "64 tokens at most"),
+        (["--tune-top", "2"], "tune_top is for the classifiers lora, qlora and full"),
+        (["--learning-rate", "-1"], "learning_rate must be above 0"),
+    ],
+)
+def test_refusals_are_one_line(commands: Commands, folder: Path, options: list[str], said: str) -> None:
+    done = commands("refine", "table.csv", "-o", "run", *options, "--device", "cpu", cwd=folder)
+    assert done.code == 2 and done.err.startswith("silr: ") and done.err.count("\n") == 1, done
+    assert said in done.err
