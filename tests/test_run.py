@@ -230,7 +230,9 @@ def test_an_empty_folder_will_do(corpus: Corpus, tmp_path: Path) -> None:
 def test_a_run_that_finished_no_iteration_predicts_nothing(run: Path) -> None:
     for number in (1, 2):
         shutil.rmtree(run / f"iteration-{number}")
-    with pytest.raises(InputError, match="has no finished iteration; run `silr refine` again to finish it"):
+    with pytest.raises(
+        InputError, match="has no finished iteration: run `silr refine` again, which goes on or says why it cannot"
+    ):
         LabelRefiner.load(run)
 
 
