@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,38 +39,71 @@ def score(truth: Any, labels: Any) -> dict[str, float]:
     return {"accuracy": float((truth == labels).mean()), "macro_f1": float(f1_score(truth, labels, average="macro"))}
 
 
-def one_seed(table: Path, seed: int, n_gold: int) -> dict[str, Any]:
-    """Scores of every method on one split: by iteration, on the relabelled corpus and on the test part."""
+@dataclass(frozen=True)
+class Split:
+    """One seed's split of a table into corpus and test part: each pair is (corpus, test)."""
+
+    texts: tuple[list[str], list[str]]
+    features: tuple[Any, Any]  # texts where the table has none
+    labels: tuple[Any, Any]
+    truth: tuple[Any, Any]
+    classes: list[str]
+
+
+def split(table: Path, seed: int) -> Split:
     frame = read_table(table)
     labels, truth = np.array(label_column(frame)), np.array(label_column(frame, "truth"))
-    matrix = np.load(features_path(table), mmap_mode="r") if features_path(table).exists() else None
     texts = np.array(text_column(frame), dtype=object)
     order = np.random.default_rng(seed).permutation(len(frame))
-    test, corpus = order[: len(frame) // 5], order[len(frame) // 5 :]
-    X = (lambda rows: list(texts[rows])) if matrix is None else (lambda rows: matrix[rows])
-    results: dict[str, Any] = {"LLM": {"corpus": score(truth[corpus], labels[corpus])}}
-    results["LLM"]["test"] = score(truth[test], labels[test])
+    corpus, test = order[len(frame) // 5 :], order[: len(frame) // 5]
+    words = list(texts[corpus]), list(texts[test])
+    features: tuple[Any, Any] = words
+    if features_path(table).exists():
+        matrix = np.load(features_path(table), mmap_mode="r")
+        features = matrix[corpus], matrix[test]
+    return Split(words, features, (labels[corpus], labels[test]), (truth[corpus], truth[test]), score_classes(frame))
+
+
+def draw_gold(part: Split, n_gold: int, seed: int) -> dict[str, Any]:
+    """Gold labels of the corpus, as many from each LLM label, as options of `fit`."""
+    codes, _ = encode_labels(list(part.labels[0]), part.classes)
+    rows, weights = draw_texts(codes, n_gold, seed)
+    gold, weight = np.full(len(codes), None, dtype=object), np.full(len(codes), np.nan)
+    gold[rows], weight[rows] = part.truth[0][rows], weights
+    return {"gold": gold, "gold_weight": weight}
+
+
+def one_seed(table: Path, seed: int, n_gold: int) -> dict[str, Any]:
+    """Scores of every method on one split: by iteration, on the relabelled corpus and on the test part."""
+    part = split(table, seed)
+    results: dict[str, Any] = {"LLM": score_llm(part)}
     try:
-        codes, _ = encode_labels(list(labels[corpus]), score_classes(frame))
-        rows, weights = draw_texts(codes, n_gold, seed)
+        gold = draw_gold(part, n_gold, seed)
     except InputError as error:
         return {**results, **{name: {"refused": str(error)} for name in METHODS}}
-    gold, weight = np.full(len(corpus), None, dtype=object), np.full(len(corpus), np.nan)
-    gold[rows], weight[rows] = truth[corpus][rows], weights
     for name, options in METHODS.items():
-        refiner = LabelRefiner(random_state=seed, **options)
-        try:
-            refiner.fit(X(corpus), labels[corpus], gold, gold_weight=weight, truth=truth[corpus])
-        except NoSignalError as error:
-            results[name] = {"refused": str(error)}
-            continue
-        results[name] = {
-            "corpus": score(truth[corpus], refiner.labels_),
-            "test": score(truth[test], refiner.predict(X(test))),
-            "corpus_by_iteration": [entry["metrics"]["true_accuracy"] for entry in refiner.history_],
-            "estimated_by_iteration": [entry["priors"].accuracy for entry in refiner.history_],
-        }
+        results[name] = score_refiner(LabelRefiner(random_state=seed, **options), part, part.features, gold)
     return results
+
+
+def score_llm(part: Split) -> dict[str, Any]:
+    return {name: score(part.truth[i], part.labels[i]) for i, name in enumerate(("corpus", "test"))}
+
+
+def score_refiner(
+    refiner: LabelRefiner, part: Split, X: tuple[Any, Any], gold: dict[str, Any], **options: Any
+) -> dict[str, Any]:
+    """Fit on the corpus, predict the test part."""
+    try:
+        refiner.fit(X[0], part.labels[0], **gold, truth=part.truth[0], **options)
+    except NoSignalError as error:
+        return {"refused": str(error)}
+    return {
+        "corpus": score(part.truth[0], refiner.labels_),
+        "test": score(part.truth[1], refiner.predict(X[1])),
+        "corpus_by_iteration": [entry["metrics"]["true_accuracy"] for entry in refiner.history_],
+        "estimated_by_iteration": [entry["priors"].accuracy for entry in refiner.history_],
+    }
 
 
 def mean_and_deviation(values: list[float]) -> str:

@@ -11,6 +11,8 @@ from hypothesis import settings
 from command_line import Commands
 from synthetic import Corpus, make_corpus
 
+pytest_plugins = ["small_models"]
+
 # The same examples at every run: a change is judged by what it changed. `--hypothesis-profile default` explores.
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")

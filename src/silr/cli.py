@@ -11,6 +11,7 @@ import typer
 
 from silr import __version__
 from silr.cli_annotate import annotate
+from silr.cli_export import export
 from silr.cli_label import label
 from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn
 from silr.cli_refine import refine
@@ -21,7 +22,7 @@ from silr.processes import is_main
 app = typer.Typer(
     help="Turn the cheap, biased labels of an LLM into better labels and a better classifier.\n\n"
     "A first look: **silr demo**. On your own table: **annotate** it, **label** 50 to 100 "
-    "texts by hand, **refine** (which ends with a **report**), and **predict** new texts.",
+    "texts by hand, **refine** (which ends with a **report**), **predict** new texts, and **export** the classifier.",
     rich_markup_mode="markdown",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -105,6 +106,7 @@ def evaluate(
 
 
 app.command()(report)
+app.command()(export)
 
 
 @app.command()

@@ -89,6 +89,12 @@ class TfidfFeatures:
     References
     ----------
     Deerwester et al., "Indexing by latent semantic analysis", JASIS 41, 1990.
+
+    Attributes
+    ----------
+    vectorizer : TfidfVectorizer
+        Fitted.
+    components : float32 array of shape (at most 256, words)
     """
 
     dimensions = 256
@@ -99,9 +105,9 @@ class TfidfFeatures:
         from sklearn.decomposition import TruncatedSVD
         from threadpoolctl import threadpool_limits
 
-        self._vectorizer = self._new_vectorizer()
+        self.vectorizer = self._new_vectorizer()
         try:
-            sparse = self._vectorizer.fit_transform(texts)
+            sparse = self.vectorizer.fit_transform(texts)
         except ValueError as error:
             raise InputError(
                 "no word occurs in two texts, so TF-IDF has nothing to count; take other features"
@@ -110,20 +116,20 @@ class TfidfFeatures:
         with threadpool_limits(1):  # matrices so thin take many times longer on a busy machine if threads share them
             axes = TruncatedSVD(k, random_state=0).fit(sparse).components_ if k > 0 else np.eye(1)
             rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(len(axes), len(axes))))[0]
-            self._components = (rotation @ axes).astype(np.float32)
+            self.components = (rotation @ axes).astype(np.float32)
         return self._project(sparse)
 
     def transform(self, texts: Sequence[str]) -> Matrix:
         """Project new texts."""
-        return self._project(self._vectorizer.transform(texts))
+        return self._project(self.vectorizer.transform(texts))
 
     def save(self, folder: Path) -> None:
         """Write ``tfidf.json`` (vocabulary) and ``tfidf.safetensors`` (idf, projection)."""
         from safetensors.numpy import save
 
-        write_json(folder / "tfidf.json", {word: int(column) for word, column in self._vectorizer.vocabulary_.items()})
+        write_json(folder / "tfidf.json", {word: int(column) for word, column in self.vectorizer.vocabulary_.items()})
         with atomic_write(folder / "tfidf.safetensors") as file:
-            file.write(save({"idf": self._vectorizer.idf_, "components": self._components}))
+            file.write(save({"idf": self.vectorizer.idf_, "components": self.components}))
 
     @classmethod
     def load(cls, folder: Path) -> TfidfFeatures:
@@ -134,9 +140,9 @@ class TfidfFeatures:
         try:
             vocabulary = json.loads((folder / "tfidf.json").read_text())
             tensors = load_file(folder / "tfidf.safetensors")
-            features._vectorizer = cls._new_vectorizer(vocabulary)
-            features._vectorizer.idf_ = tensors["idf"]
-            features._components = tensors["components"]
+            features.vectorizer = cls._new_vectorizer(vocabulary)
+            features.vectorizer.idf_ = tensors["idf"]
+            features.components = tensors["components"]
         except Exception as error:
             raise InputError(f"cannot read the TF-IDF features in {folder}: {error}".splitlines()[0]) from error
         return features
@@ -157,7 +163,7 @@ class TfidfFeatures:
 
     def _project(self, sparse: Any) -> Matrix:
         sparse.sort_indices()  # the order of words differs between corpus and new texts, and with it the rounding
-        return np.asarray(sparse @ self._components.T, dtype=np.float32)
+        return np.asarray(sparse @ self.components.T, dtype=np.float32)
 
 
 class SentenceFeatures:
@@ -178,13 +184,18 @@ class SentenceFeatures:
         """The model's name or folder."""
         return {"kind": "sentence-transformers", "model": self._model}
 
-    def fit_transform(self, texts: Sequence[str]) -> Matrix:
-        """Embed each distinct text once; float32 of shape (n, d)."""
+    @property
+    def encoder(self) -> Any:
+        """The model, loaded when it is first asked for."""
         if self._encoder is None:
             self._encoder = _sentence_encoder(self._model)
+        return self._encoder
+
+    def fit_transform(self, texts: Sequence[str]) -> Matrix:
+        """Embed each distinct text once; float32 of shape (n, d)."""
         unique = list(dict.fromkeys(texts))
         rows = {text: row for row, text in enumerate(unique)}
-        embedded = self._encoder.encode(unique, convert_to_numpy=True, show_progress_bar=False)
+        embedded = self.encoder.encode(unique, convert_to_numpy=True, show_progress_bar=False)
         return np.asarray(embedded[[rows[text] for text in texts]], dtype=np.float32)
 
     transform = fit_transform

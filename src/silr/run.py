@@ -40,7 +40,17 @@ if TYPE_CHECKING:
 MANIFEST, LOCK = "run.json", ".lock"
 BEFORE_MANIFEST = (LOCK, f".{MANIFEST}.")  # all that a process killed at once can have left
 FORMAT = 1
-PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "scipy", "pandas", "safetensors", "sentence-transformers")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "scikit-learn",
+    "numpy",
+    "scipy",
+    "pandas",
+    "safetensors",
+    "sentence-transformers",
+)
 
 
 @dataclass(frozen=True)

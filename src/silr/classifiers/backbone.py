@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -143,17 +144,30 @@ class Backbone:
         InputError
             The weights belong to another model.
         """
-        network = self._load()
         if self.config.tuning != "full":
-            if self.config.tuning == "qlora":
-                network = network.dequantize()
-            if self.device == "cpu":
-                network = network.float()  # exact, and what `transformers.pipeline` computes with too
-            network = self._with_adapters(network)
-        elif self.config.tune_top:
+            return self.adapted(state).merge_and_unload().eval()
+        network = self._load()
+        if self.config.tune_top:
             _freeze_all_but_top(network, self.config.tune_top)
         load_state(network, state)
-        return (network if self.config.tuning == "full" else network.merge_and_unload()).eval()
+        return network.eval()
+
+    def adapted(self, state: dict[str, Tensor]) -> Any:
+        """Return the network with its trained adapters still apart; in float32 on a processor.
+
+        Raises
+        ------
+        InputError
+            The weights belong to another model.
+        """
+        network = self._load()
+        if self.config.tuning == "qlora":
+            network = network.dequantize()
+        if self.device == "cpu":
+            network = network.float()  # exact, and what `transformers.pipeline` computes with too
+        network = self._with_adapters(network)
+        load_state(network, state)
+        return network
 
     def _load(self) -> Any:
         from transformers import AutoModelForSequenceClassification
@@ -189,7 +203,9 @@ class Backbone:
             lora_dropout=self.config.dropout,
             **options,
         )
-        return get_peft_model(network, settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft's use of transformers
+            return get_peft_model(network, settings)
 
 
 def trained_state(network: Any) -> dict[str, Tensor]:

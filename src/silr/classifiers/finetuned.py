@@ -162,6 +162,10 @@ class FinetunedClassifier:
             self._network = self._backbone.merged(self.state_)
         return self._backbone.tokenizer, self._network
 
+    def with_adapter(self) -> tuple[Any, Any]:
+        """The tokenizer, and the network with its trained adapter beside the weights."""
+        return self._backbone.tokenizer, self._backbone.adapted(self.state_)
+
     def _from_trainer(self, X: Tokens, order: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scores by the network as it was trained; by all processes together."""
         from silr.classifiers.uu_trainer import TextRows

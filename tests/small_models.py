@@ -47,3 +47,18 @@ def small_bert(make_small: Callable[[Any], str]) -> str:
 
     sizes = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
     return make_small(BertConfig(vocab_size=30522, max_position_embeddings=64, **sizes))
+
+
+@pytest.fixture(scope="session")
+def small_causal(minilm: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A language model that writes noise."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
+
+    torch.manual_seed(0)
+    folder = str(tmp_path_factory.mktemp("causal"))
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    AutoModelForCausalLM.from_config(LlamaConfig(vocab_size=30522, **sizes)).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(minilm)
+    tokenizer.eos_token = tokenizer.sep_token
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -1,0 +1,86 @@
+"""Test accuracy of a fine-tuned LLM under the UU risk, against the frozen head on the same splits and gold labels.
+
+    python benchmarks/finetuned_accuracy.py FOLDER MODEL [--tables nyt amazon] [--tune-top 8]
+
+FOLDER is that of accuracy.py, and so are splits and gold labels. MODEL is the annotator: a folder or a ``.gguf`` file.
+A stopped benchmark goes on where it stopped: finished iterations lie in --work, finished seeds in the results.
+Prints a table and writes results/finetuned_accuracy.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from accuracy import draw_gold, mean_and_deviation, score_llm, score_refiner, split
+
+from silr import LabelRefiner
+
+RESULTS = Path(__file__).parent / "results" / "finetuned_accuracy.json"
+
+
+def one_seed(table: Path, seed: int, options: dict[str, Any], work: Path, n_gold: int) -> dict[str, Any]:
+    part = split(table, seed)
+    gold = draw_gold(part, n_gold, seed)
+    began = time.monotonic()
+
+    def say(number: int, done: int, steps: int) -> None:
+        rate = time.monotonic() - began
+        print(f"\r  {table.name} seed {seed}: iteration {number}, {done}/{steps}, {rate:.0f} s", end="", flush=True)
+
+    refiner = LabelRefiner(random_state=seed, run=work / f"{table.name}-{seed}", **options)
+    return {
+        "LLM": score_llm(part),
+        "frozen head": score_refiner(LabelRefiner(random_state=seed), part, part.features, gold),
+        "fine-tuned": {
+            **score_refiner(refiner, part, part.texts, gold, on_step=say),
+            "seconds": round(time.monotonic() - began),
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--tables", nargs="+", default=["nyt", "amazon"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--gold", type=int, default=100)
+    parser.add_argument("--classifier", default="lora")
+    parser.add_argument("--iterations", type=int, default=5)
+    parser.add_argument("--tune-top", type=int)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--correction")
+    parser.add_argument("--work", type=Path, default=Path("finetuned-runs"))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    names = ("classifier", "iterations", "tune_top", "epochs", "learning_rate", "batch_size", "correction")
+    options = {name: getattr(arguments, name) for name in names}
+    found: dict[str, Any] = {"gold": arguments.gold, "options": options, "tables": {}}
+    if arguments.out.exists():
+        found = json.loads(arguments.out.read_text())
+        if found["options"] != options or found["gold"] != arguments.gold:
+            raise SystemExit(f"{arguments.out} holds results of other options: give another --out, or remove it")
+    arguments.work.mkdir(exist_ok=True, parents=True)
+    for name in arguments.tables:
+        seeds = found["tables"].setdefault(name, {})
+        for seed in arguments.seeds:
+            if str(seed) not in seeds:
+                table = arguments.folder / f"{name}.csv.gz"
+                trained = {**options, "model": arguments.model}
+                seeds[str(seed)] = one_seed(table, seed, trained, arguments.work, arguments.gold)
+                arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+        print(f"\n{name}, seeds {', '.join(seeds)}: test accuracy, corpus accuracy")
+        for method in ("LLM", "frozen head", "fine-tuned"):
+            runs = [seed[method] for seed in seeds.values() if "refused" not in seed[method]]
+            cells = [mean_and_deviation([run[part]["accuracy"] for run in runs]) for part in ("test", "corpus")]
+            print(f"  {method:14}{cells[0]:>16}{cells[1]:>16}   {len(seeds) - len(runs)} refused")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The model card of an exported run: what it was made from, how good it is, what it is for, and what it cannot do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from silr import __version__
+from silr.export.parts import Parts
+from silr.refine_table import TABLE
+from silr.report.words import limits, percent, short
+from silr.run import Run
+from silr.summary import summary, verdict
+
+
+def model_card(refiner: Any, run: Run, parts: Parts) -> str:
+    """The card as Markdown with the hub's metadata on top.
+
+    Parameters
+    ----------
+    refiner : LabelRefiner
+        Of the finished run.
+    run : Run
+    parts : Parts
+        What the folder holds.
+    """
+    values = summary(refiner)
+    classes = [code(name) for name in values["classes"]]
+    first, best = values["iterations"][0], values["iterations"][values["best_iteration"]]
+    identity = run.manifest["identity"]
+    lines = [
+        "---",
+        _metadata(parts),
+        "---",
+        "",
+        f"# {' or '.join(classes) if len(classes) <= 5 else f'{len(classes)} classes'}: a text classifier",
+        "",
+        f"It gives a text one of {len(classes)} classes: {', '.join(classes)}. It was trained on labels of an LLM, "
+        "which [robust UU learning](https://arxiv.org/abs/2502.12565) refined with a few labels by hand, by silr "
+        f"{__version__}.",
+        "",
+        "## How to use it",
+        "",
+        "```python",
+        parts.usage,
+        "```",
+        "",
+        parts.reads,
+        *[f"Note: {note}." for note in parts.notes],
+        "",
+        "## Data",
+        "",
+        *_data(run, values, first),
+        "",
+        "## How good it is",
+        "",
+        *_accuracy(values),
+        "",
+        "## Class priors",
+        "",
+        *_priors(classes, best, refiner),
+        "",
+        "## Training",
+        "",
+        f"Iteration {values['best_iteration']} of the run. Settings:",
+        "",
+        "```json",
+        json.dumps({**identity["configuration"], "features": identity["features"]}, indent=1, default=str),
+        "```",
+        "",
+        f"Made with {', '.join(f'{name} {version}' for name, version in run.manifest['packages'].items())}.",
+        "",
+        "## Intended use",
+        "",
+        "To label texts of the same kind as the corpus (source, language, length, time), where a share of wrong labels "
+        "like the one above does no harm or is found by somebody.",
+        "",
+        "## Limits",
+        "",
+        "- The accuracy is that of the corpus; on texts of another kind it is unknown, and can be much lower.",
+        "- The gold labels are few: the interval says how little they tell. It does not cover errors in them.",
+        "- What the LLM gets wrong in a systematic way is repaired on average. Groups of texts that it misjudges in a "
+        "way of their own can stay misjudged; the estimates do not show that.",
+        "- Its scores order texts and are not calibrated. Do not decide about people by them alone.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def code(text: Any) -> str:
+    """A name as Markdown code: whatever it holds is shown, not obeyed."""
+    line = short(text).replace("`", "'").replace("|", "\u2223")
+    return f"`{line}`"
+
+
+def _metadata(parts: Parts) -> str:
+    from huggingface_hub import ModelCardData
+
+    base = parts.base_model if parts.base_model and not parts.base_model.startswith("/") else None
+    tags = ["silr", "weak-supervision", "uu-learning"]
+    data = ModelCardData(
+        library_name=parts.library, pipeline_tag="text-classification", base_model=base, tags=tags, license=None
+    )
+    return str(data)
+
+
+def _data(run: Run, values: dict[str, Any], first: dict[str, Any]) -> list[str]:
+    try:
+        name = code(json.loads((run.folder / TABLE).read_text())["table"].rpartition("/")[2])
+    except (OSError, ValueError, KeyError, TypeError):
+        name = "a corpus given in Python"
+    texts, gold = run.manifest.get("texts"), run.manifest.get("gold")
+    lines = [f"{texts:,} texts of {name}, {gold:,} of them with a label by hand."]
+    if "pseudo_share" in first:
+        shares = zip(values["classes"], first["pseudo_share"], strict=True)
+        lines.append(f"The LLM's labels: {', '.join(f'{percent(share)} {code(each)}' for each, share in shares)}.")
+    lines.append(f"SHA-256 of texts, LLM labels and gold labels: `{run.manifest['identity']['input']}`.")
+    return lines
+
+
+def _accuracy(values: dict[str, Any]) -> list[str]:
+    rows = [row for row in values["iterations"] if row["iteration"] in (0, values["best_iteration"])]
+    truth = any("true_accuracy" in row for row in rows)
+    head = [
+        "labels of",
+        "right, estimated from gold labels",
+        "95 % interval",
+        *(["right by true labels"] if truth else []),
+    ]
+    lines = ["Share of the corpus's labels that are right:", "", f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    for row in rows:
+        cells = ["the LLM" if row["iteration"] == 0 else "this classifier", "unknown", ""]
+        if "estimated_accuracy" in row:
+            cells[1:] = [percent(row["estimated_accuracy"]), limits(row["estimated_accuracy_interval"])]
+        if truth:
+            cells.append(percent(row["true_accuracy"]) if "true_accuracy" in row else "unknown")
+        lines.append(f"| {' | '.join(cells)} |")
+    said = verdict(values)
+    return [*lines, "", *said] if said else lines
+
+
+def _priors(classes: list[str], best: dict[str, Any], refiner: Any) -> list[str]:
+    if "class_prior" not in best:
+        return ["Unknown: theta was given for the LLM's labels only."]
+    priors = refiner.priors_
+    lines = [f"From {'the true labels (research only)' if priors.source == 'oracle' else priors.source}.", ""]
+    lines += ["| class | share of the corpus (95 %) | share of this class where it is predicted (theta, 95 %) |"]
+    lines += ["| --- | --- | --- |"]
+    for k, name in enumerate(classes):
+        share = f"{percent(priors.class_prior[k])} ({limits(priors.class_prior_interval[k])})"
+        right = f"{percent(priors.theta[k, k])} ({limits(priors.theta_interval[k, k])})"
+        lines.append(f"| {name} | {share} | {right} |")
+    return lines

@@ -1,0 +1,126 @@
+"""A fine-tuned classifier as a Hugging Face folder: for `pipeline`, for peft, or for TRL as a reward."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from silr.annotators.models import quiet
+from silr.classifiers.backbone import head_of
+from silr.classifiers.finetuned import FinetunedClassifier
+from silr.classifiers.tokens import length_limit
+from silr.errors import InputError
+from silr.export.parts import Parts
+
+
+@dataclass(frozen=True)
+class FinetunedForm:
+    """Which folder to write.
+
+    Attributes
+    ----------
+    classes : list of str
+    adapter : bool
+        The adapter alone.
+    reward : int or None
+        The class whose evidence is the one score of a reward model; None for one score a class.
+    """
+
+    classes: list[str]
+    adapter: bool
+    reward: int | None
+
+
+def write_finetuned(classifier: FinetunedClassifier, folder: Path, form: FinetunedForm) -> Parts:
+    """Write weights, tokenizer and label names into an existing folder, in safetensors.
+
+    Raises
+    ------
+    InputError
+        The pretrained model is gone, there is no adapter, or a reward is wanted as one.
+    """
+    config = classifier.config
+    if form.adapter and form.reward is not None:
+        raise InputError("TRL reads a reward model as a whole: leave out --adapter, or --reward")
+    if form.adapter and config.tuning == "full":
+        raise InputError("--adapter: this run has tuned the model's own weights and has no adapter; leave it out")
+    tokenizer, network = classifier.with_adapter() if form.adapter else classifier.merged()
+    plain = network.get_base_model() if form.adapter else network
+    _set_outputs(plain, output_map(len(form.classes), form.reward))
+    _name_outputs(plain.config, form)
+    tokenizer.model_max_length = length_limit(tokenizer, config.max_length)
+    with quiet():
+        network.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        if form.adapter:
+            plain.config.save_pretrained(folder)
+    return _parts(config, form, tokenizer.model_max_length)
+
+
+def output_map(n_classes: int, reward: int | None) -> Tensor:
+    """The linear map from the scores that were trained to those of the folder, shape (folder's, trained).
+
+    Two classes were trained as one score s: the folder has (0, s), of which the softmax is the classifier's. A reward
+    is s or -s, and with more classes the score of its class minus the mean of the others'.
+    """
+    if n_classes == 2:
+        return torch.tensor([[0.0], [1.0]]) if reward is None else torch.tensor([[1.0 if reward else -1.0]])
+    if reward is None:
+        return torch.eye(n_classes)
+    weights = torch.full((1, n_classes), -1 / (n_classes - 1))
+    weights[0, reward] = 1.0
+    return weights
+
+
+def _set_outputs(network: Any, mapping: Tensor) -> None:
+    last = [part for part in head_of(network).modules() if isinstance(part, nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight = nn.Parameter(mapping @ last.weight)
+        if last.bias is not None:
+            last.bias = nn.Parameter(mapping @ last.bias)
+    last.out_features = len(mapping)
+
+
+def _name_outputs(config: Any, form: FinetunedForm) -> None:
+    names = form.classes if form.reward is None else [form.classes[form.reward]]
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: number for number, name in enumerate(names)}
+    config.problem_type = "single_label_classification" if form.reward is None else None
+
+
+_PIPELINE = """from transformers import pipeline
+
+classify = pipeline("text-classification", DIR)
+classify(["a text", "another"], truncation=True)"""
+
+_ADAPTER = """from peft import PeftConfig, PeftModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+base = PeftConfig.from_pretrained(DIR).base_model_name_or_path
+model = AutoModelForSequenceClassification.from_pretrained(base, config=AutoConfig.from_pretrained(DIR))
+model = PeftModel.from_pretrained(model, DIR)
+classify = pipeline("text-classification", model, tokenizer=AutoTokenizer.from_pretrained(DIR))
+classify(["a text", "another"], truncation=True)"""
+
+_REWARD = """from trl import GRPOConfig, GRPOTrainer
+
+GRPOTrainer(model=POLICY, reward_funcs=DIR, args=GRPOConfig(OUTPUT), train_dataset=PROMPTS).train()"""
+
+
+def _parts(config: Any, form: FinetunedForm, limit: int) -> Parts:
+    reads = f"It reads plain texts, up to {limit:,} tokens; the end of longer ones is cut."
+    if form.reward is not None:
+        rest = " minus the mean of the other classes' scores" if len(form.classes) > 2 else ", as log-odds"
+        note = (
+            f"the one score says how much a text is of class {form.classes[form.reward]!r}{rest}; TRL reads the folder"
+        )
+        return Parts("transformers", _REWARD, config.model, reads, [note])
+    notes = [f"texts over {limit:,} tokens are cut only if the pipeline is told so: truncation=True"]
+    if form.adapter:
+        notes.append(f"the adapter needs its model where it was: {config.model}")
+    usage = _ADAPTER if form.adapter else _PIPELINE
+    return Parts("peft" if form.adapter else "transformers", usage, config.model, reads, notes)

@@ -1,0 +1,132 @@
+"""A head on frozen features as a scikit-learn pipeline, kept by skops: no pickle, and only types that skops trusts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.classifiers.frozen import FrozenClassifier
+from silr.errors import InputError
+from silr.export.parts import Parts
+from silr.features import SentenceFeatures, TfidfFeatures
+from silr.files import atomic_write
+
+PIPELINE = "model.skops"
+
+
+def write_frozen(refiner: Any, folder: Path) -> Parts:
+    """Write ``model.skops``, and the sentence encoder beside it where there is one, into an existing folder.
+
+    Parameters
+    ----------
+    refiner : LabelRefiner
+        Fitted, with the classifier "frozen".
+    folder : Path
+
+    Raises
+    ------
+    InputError
+        skops is missing, or the sentence encoder is gone.
+    """
+    try:
+        from skops import io
+    except ImportError as error:
+        raise InputError("a run with frozen features is exported with skops: pip install 'silr[export]'") from error
+    features = getattr(refiner, "features_", None)
+    model = sklearn_head(refiner.classifier_, refiner.classes_)
+    if isinstance(features, TfidfFeatures):
+        model = sklearn_tfidf(features, model)
+    with atomic_write(folder / PIPELINE) as file:
+        file.write(io.dumps(model))
+    read = f'from pathlib import Path\n\nfrom skops.io import load\n\nmodel = load(Path(DIR) / "{PIPELINE}")\n'
+    if isinstance(features, TfidfFeatures):
+        return Parts(
+            "sklearn", read + 'model.predict(["a text", "another"])', None, "It reads plain texts of any length."
+        )
+    if isinstance(features, SentenceFeatures):
+        encoder = features.encoder
+        encoder.save(str(folder), create_model_card=False)
+        usage = (
+            "from sentence_transformers import SentenceTransformer\n"
+            f'{read}model.predict(SentenceTransformer(DIR).encode(["a text", "another"]))'
+        )
+        reads = f"It reads plain texts, up to {encoder.max_seq_length:,} tokens; the end of longer ones is not read."
+        return Parts("sentence-transformers", usage, features.record["model"], reads)
+    width = f"shape (n, {refiner.n_features_in_})"
+    note = f"the run was made from features, not from texts: {PIPELINE} reads the same features, {width}"
+    annotator = None if features is None else features.record["annotator"]
+    if annotator is not None:
+        note = (
+            f"the run reads hidden states of the annotator, which no standard pipeline computes: {PIPELINE} reads them "
+            f"from `silr annotate`'s .features.npy, {width}; `silr predict` reads texts"
+        )
+    return Parts(
+        "sklearn",
+        read + "model.predict(features)",
+        None,
+        f"It reads features of {width}, made as the run's were.",
+        [note],
+    )
+
+
+def sklearn_head(classifier: FrozenClassifier, classes: NDArray[Any]) -> Any:
+    """The head as a fitted `LogisticRegression` or `MLPClassifier`, standardisation and offsets worked in.
+
+    Parameters
+    ----------
+    classifier : FrozenClassifier
+        Fitted.
+    classes : array of shape (K,)
+        Sorted.
+
+    Returns
+    -------
+    estimator
+        Its `predict_proba` is the classifier's, to rounding.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier
+
+    state = {name: value.double().cpu().numpy() for name, value in classifier.head_.state_dict().items()}
+    weights = [value for name, value in state.items() if name.endswith("weight")]
+    biases = [value.copy() for name, value in state.items() if name.endswith("bias")]
+    mean, scale = (
+        part.double().cpu().numpy() for part in (classifier.standardise_.mean, classifier.standardise_.scale)
+    )
+    weights[0] = weights[0] * scale
+    biases[0] -= weights[0] @ mean
+    offsets = classifier.offsets_
+    biases[-1] += offsets[1] - offsets[0] if len(offsets) == 2 else offsets
+    example = np.random.default_rng(0).normal(size=(len(classes), len(mean)))  # a fit makes what `predict` looks for
+    if len(weights) == 1:
+        linear = LogisticRegression(max_iter=1)
+        _quietly(linear, example, classes)
+        linear.coef_, linear.intercept_ = weights[0], biases[0]
+        return linear
+    layered = MLPClassifier(len(biases[0]), max_iter=1, random_state=0)
+    _quietly(layered, example, classes)
+    del layered._optimizer  # of no use for predictions, and of a type that skops does not trust
+    layered.coefs_, layered.intercepts_ = [weight.T for weight in weights], biases
+    return layered
+
+
+def sklearn_tfidf(features: TfidfFeatures, head: Any) -> Any:
+    """The TF-IDF features and the head as one pipeline over texts."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.pipeline import make_pipeline
+
+    components = features.components
+    projection = TruncatedSVD(len(components), random_state=0)
+    projection.components_, projection.n_features_in_ = components, components.shape[1]
+    return make_pipeline(features.vectorizer, projection, head)
+
+
+def _quietly(estimator: Any, X: NDArray[np.float64], y: NDArray[Any]) -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has not converged, and need not
+        estimator.fit(X, y)

@@ -1,0 +1,84 @@
+"""Writes a run as a folder that other tools read, with a model card: all of it, or nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from silr.classifiers.finetuned import FinetunedClassifier
+from silr.errors import InputError
+from silr.export.card import model_card
+from silr.export.finetuned import FinetunedForm, write_finetuned
+from silr.export.frozen import write_frozen
+from silr.files import sync_folder
+from silr.label_refiner import LabelRefiner
+from silr.run import Run
+
+CARD = "README.md"
+
+
+def export_run(run: str | Path, folder: str | Path, adapter: bool = False, reward: str | None = None) -> list[str]:
+    """Write a finished run as a Hugging Face folder, or as a scikit-learn pipeline if its features were frozen.
+
+    Parameters
+    ----------
+    run : str or Path
+        Run directory.
+    folder : str or Path
+        A new or empty folder.
+    adapter : bool, default False
+        Write the adapter alone, without the model that it sits on.
+    reward : str, default None
+        Write a reward model with one score: higher where the text is rather of this class.
+
+    Returns
+    -------
+    list of str
+        What the user should know about the folder.
+
+    Raises
+    ------
+    InputError
+        The run is not finished or cannot be written in this form, the folder is in use, or a package is missing.
+    """
+    folder = Path(folder)
+    refiner = LabelRefiner.load(run, device="cpu")
+    names = [str(name) for name in refiner.classes_]
+    if reward is not None and reward not in names:
+        raise InputError(f"--reward {reward}: the classes of the run are {', '.join(names)}")
+    finetuned = isinstance(refiner.classifier_, FinetunedClassifier)
+    if not finetuned and (adapter or reward is not None):
+        raise InputError(
+            "a run with frozen features has no fine-tuned model: leave out --adapter and --reward (any function can be "
+            "a reward for TRL, such as one over silr.LabelRefiner.load(RUN).predict_proba)"
+        )
+    draft = _draft_of(folder)
+    try:
+        draft.mkdir(parents=True)
+        if finetuned:
+            form = FinetunedForm(names, adapter, None if reward is None else names.index(reward))
+            parts = write_finetuned(refiner.classifier_, draft, form)
+        else:
+            parts = write_frozen(refiner, draft)
+        (draft / CARD).write_text(model_card(refiner, Run(run), parts), encoding="utf-8")
+        if folder.is_dir():
+            folder.rmdir()
+        draft.rename(folder)
+        sync_folder(folder.parent)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot write {folder}: {getattr(error, 'strerror', None) or error}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return parts.notes
+
+
+def _draft_of(folder: Path) -> Path:
+    """Where the folder is written before it is whole; refuse a folder that holds something."""
+    folder = folder.absolute()
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder} exists already; give a new folder")
+    draft = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    return draft
