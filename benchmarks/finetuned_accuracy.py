@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from accuracy import draw_gold, mean_and_deviation, score_llm, score_refiner, split
-
 from silr import LabelRefiner
 
 RESULTS = Path(__file__).parent / "results" / "finetuned_accuracy.json"
@@ -51,6 +50,7 @@ def main() -> None:
     parser.add_argument("--gold", type=int, default=100)
     parser.add_argument("--classifier", default="lora")
     parser.add_argument("--iterations", type=int, default=5)
+    parser.add_argument("--prompt")
     parser.add_argument("--tune-top", type=int)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--learning-rate", type=float)
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("finetuned-runs"))
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    names = ("classifier", "iterations", "tune_top", "epochs", "learning_rate", "batch_size", "correction")
+    names = ("classifier", "iterations", "prompt", "tune_top", "epochs", "learning_rate", "batch_size", "correction")
     options = {name: getattr(arguments, name) for name in names}
     found: dict[str, Any] = {"gold": arguments.gold, "options": options, "tables": {}}
     if arguments.out.exists():

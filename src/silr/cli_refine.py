@@ -44,6 +44,14 @@ def refine(
         str | None,
         typer.Option(help="What to fine-tune: model folder, .gguf file or hub name.", show_default=False),
     ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            help="Fine-tuned: words around each text, with {text}, such as '{text} The sentiment is'. A language model "
+            "that is about to answer knows more than one that has just read. Default: the text alone.",
+            show_default=False,
+        ),
+    ] = None,
     tune_top: Annotated[
         int | None,
         typer.Option(
@@ -58,7 +66,11 @@ def refine(
         typer.Option(min=1, help="Texts a step, of all processes together; 16 if fine-tuned.", show_default=False),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Default: 1e-3 frozen, 1e-4 lora and qlora, 2e-5 full.", show_default=False)
+        float | None,
+        typer.Option(
+            help="Default: 1e-3 frozen, 2e-5 full; lora and qlora by the model's width, 1e-4 with --method paper.",
+            show_default=False,
+        ),
     ] = None,
     max_length: Annotated[
         int | None,
@@ -126,6 +138,7 @@ def refine(
             say=(lambda line: None) if silent else lambda line: print(line, flush=True),
             classifier=classifier,
             model=model,
+            prompt=prompt,
             tune_top=tune_top,
             batch_size=batch_size,
             learning_rate=learning_rate,

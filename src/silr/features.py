@@ -61,7 +61,7 @@ def load_saved(record: dict[str, Any], folder: Path) -> Features:
     if record["kind"] == "tokens":
         from silr.classifiers.tokens import TokenFeatures
 
-        return TokenFeatures(record["model"], record["max_length"])
+        return TokenFeatures(record["model"], record["max_length"], record.get("prompt"))
     return FileFeatures(None, record) if record["kind"] == "file" else SentenceFeatures(record["model"])
 
 

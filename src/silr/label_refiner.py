@@ -26,8 +26,8 @@ from silr.run import Iteration, Run
 
 Method = Literal["silr", "paper"]
 METHODS: dict[Method, dict[str, Any]] = {
-    "silr": {"match_prior": True, "correction": "none"},
-    "paper": {"match_prior": False, "correction": "leaky"},
+    "silr": {"match_prior": True, "correction": "none", "adapter_rate": None},
+    "paper": {"match_prior": False, "correction": "leaky", "adapter_rate": 1e-4},
 }
 
 
@@ -43,8 +43,9 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Which model to fine-tune: a folder, a ``.gguf`` file or a hub name.
     iterations : int, default 5
     method : {"silr", "paper"}, default "silr"
-        "paper" is the recipe of Asano et al.: leaky correction, thresholds as the fit leaves them. "silr" keeps the
-        risk unbiased and sets the thresholds by the class prior (`match_prior`).
+        "paper" is the recipe of Asano et al.: leaky correction, thresholds as the fit leaves them, learning rate 1e-4
+        for adapters. "silr" keeps the risk unbiased, sets the thresholds of a head on frozen features by the class
+        prior, and takes a learning rate for adapters that suits the model's width.
     loss : {"sigmoid", "logistic"}, default "sigmoid"
     correction : {"none", "leaky", "relu", "abs"}, default None
         None: as `method` says, "none" or "leaky".
@@ -55,11 +56,13 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     epochs : int, default None
         None: as many as make about 250 steps; 3 for a fine-tuned model.
     learning_rate : float, default None
-        None: 1e-3; 1e-4 for adapters, 2e-5 for all weights.
+        None: 1e-3; for adapters as `method` says, 2e-5 for all weights.
     batch_size : int, default None
         None: a 25th of the training texts, at least 256 and at most 4096; 16 for a fine-tuned model.
     max_length : int, default None
         The longest text that a fine-tuned model reads, in tokens; None: 512, or the model's limit if that is less.
+    prompt : str, default None
+        Words around each text that a fine-tuned model reads, such as "{text} The sentiment is". None: the text alone.
     tune_top : int, default None
         Fine-tune the last so many layers only; what the others make of a text is computed once. None: all.
     features : str, default "tfidf"
@@ -118,6 +121,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         learning_rate: float | None = None,
         batch_size: int | None = None,
         max_length: int | None = None,
+        prompt: str | None = None,
         tune_top: int | None = None,
         features: str = "tfidf",
         priors: Literal["gold", "oracle"] = "gold",
@@ -139,6 +143,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_length = max_length
+        self.prompt = prompt
         self.tune_top = tune_top
         self.features = features
         self.priors = priors
@@ -219,7 +224,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         method = METHODS[self.method]
         correction = self.correction or method["correction"]
-        options = classifier_options(self.get_params(), method["match_prior"])
+        options = classifier_options(self.get_params(), method["match_prior"], method["adapter_rate"])
 
         def loop(X: Any, checkpoints: Path | None) -> Loop:
             return Loop(
@@ -352,7 +357,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.classifier != "frozen":
             if texts is None:
                 raise InputError(f"classifier {self.classifier!r} reads texts; give texts, not features")
-            self.features_: Features = TokenFeatures(str(self.model), self.max_length)
+            self.features_: Features = TokenFeatures(str(self.model), self.max_length, self.prompt)
         elif texts is not None:
             self.features_ = make_features(self.features)
         elif hasattr(self, "features_"):

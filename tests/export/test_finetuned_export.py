@@ -36,7 +36,7 @@ def runs(
 ) -> dict[str, Path]:
     """A run of two classes for each kind of tuning, and one of three classes."""
     folder = tmp_path_factory.mktemp("runs")
-    options: dict[str, Any] = {"epochs": 1, "learning_rate": 3e-3, "device": "cpu"}
+    options: dict[str, Any] = {"epochs": 3, "learning_rate": 5e-3, "device": "cpu"}
     for tuning, model in (("lora", small_llama), ("full", small_bert), ("three", small_llama)):
         corpus = corpus_of_two
         if tuning == "three":
@@ -70,6 +70,20 @@ def test_three_classes(runs: dict[str, Path], texts: list[str], tmp_path: Path) 
     export_run(runs["three"], tmp_path / "model")
     found = pipeline("text-classification", str(tmp_path / "model"))(texts, truncation=True)
     assert [each["label"] for each in found] == LabelRefiner.load(runs["three"], "cpu").predict(texts).tolist()
+
+
+def test_prompt_is_in_the_tokenizer(small_llama: str, texts: list[str], tmp_path: Path) -> None:
+    """`pipeline` is given the texts alone, one of them too long for the model."""
+    corpus = make_corpus(240, seed=1)
+    options: dict[str, Any] = {"model": small_llama, "epochs": 3, "learning_rate": 5e-3, "device": "cpu"}
+    refiner = LabelRefiner("lora", 1, prompt="Read this: {text} The word is", run=tmp_path / "run", **options)
+    refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight)
+    export_run(tmp_path / "run", tmp_path / "model")
+    reader = pipeline("text-classification", str(tmp_path / "model"))
+    assert reader.tokenizer.decode(reader.tokenizer("good0").input_ids) == "[CLS] read this : good0 the word is [SEP]"
+    assert reader.tokenizer.decode(reader.tokenizer(texts[0], truncation=True).input_ids).endswith("the word is [SEP]")
+    found = reader(texts, truncation=True)
+    assert [each["label"] for each in found] == LabelRefiner.load(tmp_path / "run", "cpu").predict(texts).tolist()
 
 
 def test_adapter_alone(runs: dict[str, Path], texts: list[str], tmp_path: Path) -> None:
@@ -142,7 +156,7 @@ def test_hostile_names_in_the_card(small_llama: str, tmp_path: Path) -> None:
     names = ("</code><script>alert(1)</script>", "a|b`c\n---\nlicense: x")
     corpus = make_corpus(240, names, seed=1)
     refiner = LabelRefiner(
-        "lora", 1, model=small_llama, epochs=1, learning_rate=3e-3, run=tmp_path / "run", device="cpu"
+        "lora", 1, model=small_llama, epochs=3, learning_rate=5e-3, run=tmp_path / "run", device="cpu"
     )
     refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold)
     export_run(tmp_path / "run", tmp_path / "model")

@@ -30,8 +30,8 @@ class FinetunedConfig:
     epochs : int, default 3
     batch_size : int, default 16
         Texts a step, of all processes together.
-    learning_rate : float, default 1e-4
-        AdamW's; 3 % warm-up, then a cosine to 0.
+    learning_rate : float or None, default 1e-4
+        AdamW's; 3 % warm-up, then a cosine to 0. None: see `Backbone.learning_rate`.
     max_length : int or None, default None
         Longest text in tokens, see `silr.classifiers.tokens.TokenFeatures`.
     tune_top : int or None, default None
@@ -47,7 +47,7 @@ class FinetunedConfig:
     model: str
     epochs: int = 3
     batch_size: int = 16
-    learning_rate: float = 1e-4
+    learning_rate: float | None = 1e-4
     max_length: int | None = None
     tune_top: int | None = None
     rank: int = 8
@@ -106,6 +106,19 @@ class Backbone:
             half = best_dtype(self.device)
             return None if half == "float32" else half
         return None if self.dtype == "float32" else self.dtype
+
+    @property
+    def learning_rate(self) -> float:
+        """The configuration's, or by the network's width w: 5e-4 (2000 / w) ** 0.78 for adapters, 2e-5 for all weights.
+
+        References
+        ----------
+        The power of the width: Schulman and others, "LoRA Without Regret", Thinking Machines Lab, 2025.
+        """
+        if self.config.learning_rate is not None:
+            return self.config.learning_rate
+        width: int = self.network.config.get_text_config().hidden_size
+        return 2e-5 if self.config.tuning == "full" else 5e-4 * (2000 / width) ** 0.78
 
     def fresh(self, seed: int) -> Any:
         """Return the network with a new head and new adapters, all that an earlier fit learned gone.
@@ -265,12 +278,13 @@ def _freeze_all_but_top(network: Any, tune_top: int) -> None:
 
 
 def _renew(head: nn.Module, config: Any) -> None:
-    deviation = getattr(config, "initializer_range", 0.02)
-    for part in head.modules():
-        if isinstance(part, nn.Linear):
-            nn.init.normal_(part.weight, std=deviation)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
+    """Start anew; the last layer from 0, so that no class is ahead."""
+    linear = [part for part in head.modules() if isinstance(part, nn.Linear)]
+    for part in linear:
+        nn.init.normal_(part.weight, std=getattr(config, "initializer_range", 0.02))
+        if part.bias is not None:
+            nn.init.zeros_(part.bias)
+    nn.init.zeros_(linear[-1].weight)
 
 
 def _ready_for_training(network: Any) -> Any:

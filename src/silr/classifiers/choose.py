@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 from silr.annotators.models import locate
 from silr.classifiers.base import Classifier
+from silr.classifiers.prompted import check_prompt
 from silr.errors import InputError
 
 ClassifierName = Literal["frozen", "lora", "qlora", "full"]
 
 
-def classifier_options(given: dict[str, Any], match_prior: bool) -> dict[str, Any]:
+def classifier_options(given: dict[str, Any], match_prior: bool, adapter_rate: float | None) -> dict[str, Any]:
     """Return the settings of `FrozenConfig` or `FinetunedConfig`, where nothing else is given those of its kind.
 
     Parameters
@@ -24,6 +25,8 @@ def classifier_options(given: dict[str, Any], match_prior: bool) -> dict[str, An
         Parameters of `silr.LabelRefiner`.
     match_prior : bool
         What the method says; a fine-tuned model keeps the thresholds that its fit finds.
+    adapter_rate : float or None
+        The method's learning rate for adapters, if no other is given.
 
     Raises
     ------
@@ -31,7 +34,7 @@ def classifier_options(given: dict[str, Any], match_prior: bool) -> dict[str, An
         A fine-tuned model is not named, or a setting is for the other kind.
     """
     name = given["classifier"]
-    tuned = {each: given[each] for each in ("model", "max_length", "tune_top")}
+    tuned = {each: given[each] for each in ("model", "max_length", "prompt", "tune_top")}
     shared = {each: given[each] for each in ("epochs", "batch_size", "learning_rate")}
     if name == "frozen":
         if strange := [each for each, value in tuned.items() if value is not None]:
@@ -42,8 +45,10 @@ def classifier_options(given: dict[str, Any], match_prior: bool) -> dict[str, An
         raise InputError(f"classifier {name!r} needs a model: a folder, a .gguf file or a hub name")
     if given["hidden_units"]:
         raise InputError(f"hidden_units is for the classifier 'frozen'; this one is {name!r}")
-    defaults = {"epochs": 3, "batch_size": 16, "learning_rate": 2e-5 if name == "full" else 1e-4}
+    defaults = {"epochs": 3, "batch_size": 16, "learning_rate": None if name == "full" else adapter_rate}
     shared = {each: shared[each] or default for each, default in defaults.items()}
+    if tuned.pop("prompt") is not None:  # the features' affair
+        check_prompt(given["prompt"])
     return {**tuned, **shared, "model": locate(tuned["model"])}  # found again from other folders
 
 

@@ -156,15 +156,15 @@ class FinetunedClassifier:
         classifier.state_ = state
         return classifier
 
-    def merged(self) -> tuple[Any, Any]:
-        """The tokenizer, and the network with what was trained worked into its weights."""
+    def merged(self) -> Any:
+        """The network with what was trained worked into its weights."""
         if self._network is None:
             self._network = self._backbone.merged(self.state_)
-        return self._backbone.tokenizer, self._network
+        return self._network
 
-    def with_adapter(self) -> tuple[Any, Any]:
-        """The tokenizer, and the network with its trained adapter beside the weights."""
-        return self._backbone.tokenizer, self._backbone.adapted(self.state_)
+    def with_adapter(self) -> Any:
+        """The network with its trained adapter beside the weights."""
+        return self._backbone.adapted(self.state_)
 
     def _from_trainer(self, X: Tokens, order: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scores by the network as it was trained; by all processes together."""
@@ -175,7 +175,7 @@ class FinetunedClassifier:
         return scores
 
     def _from_merged(self, X: Tokens, order: NDArray[np.int64]) -> NDArray[np.float32]:
-        _, network = self.merged()
+        network = self.merged()
         parts = []
         with torch.inference_mode():
             for start in range(0, len(order), _EVAL):
@@ -218,7 +218,7 @@ class FinetunedClassifier:
             num_train_epochs=self.config.epochs,
             per_device_train_batch_size=self.config.batch_size // world_size(),
             per_device_eval_batch_size=_EVAL,
-            learning_rate=self.config.learning_rate,
+            learning_rate=self._backbone.learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=WARMUP,  # a share
             weight_decay=0.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from silr.annotators.base import distinct
 from silr.annotators.models import load_tokenizer, locate
+from silr.classifiers.prompted import with_prompt
 from silr.errors import InputError
 
 MAX_LENGTH = 512
@@ -52,6 +54,8 @@ class TokenFeatures:
     max_length : int, default None
         The longest text, in tokens; the end of longer ones is left out. None: 512, as in the paper, or the model's
         limit if that is less.
+    prompt : str, default None
+        Words around each text, with ``{text}`` where it stands. None: the text alone.
 
     Raises
     ------
@@ -59,28 +63,36 @@ class TokenFeatures:
         The model cannot be found, or its tokenizer cannot be used.
     """
 
-    def __init__(self, model: str, max_length: int | None = None) -> None:
-        self._model, self._max_length = locate(model), max_length
-        self._tokenizer: Any = None
+    def __init__(self, model: str, max_length: int | None = None, prompt: str | None = None) -> None:
+        self._model, self._max_length, self._prompt = locate(model), max_length, prompt
 
     @property
     def record(self) -> dict[str, Any]:
-        """The model and the longest text that was asked for."""
-        return {"kind": "tokens", "model": self._model, "max_length": self._max_length}
+        """The model, the longest text that was asked for, and the prompt."""
+        return {"kind": "tokens", "model": self._model, "max_length": self._max_length, "prompt": self._prompt}
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The model's, with the prompt and the longest text in it."""
+        tokenizer = load_tokenizer(self._model)
+        if self._prompt is not None:
+            tokenizer = with_prompt(tokenizer, self._prompt)
+        tokenizer.model_max_length = limit = length_limit(tokenizer, self._max_length)
+        if (own := tokenizer.num_special_tokens_to_add()) >= limit:
+            raise InputError(f"the prompt has {own:,} tokens, so a text of {limit:,} has no room for its own words")
+        return tokenizer
 
     def fit_transform(self, texts: Sequence[str]) -> Tokens:
         """Tokenise each distinct text once, and warn of texts that were cut."""
-        if self._tokenizer is None:
-            self._tokenizer = load_tokenizer(self._model)
-        limit = length_limit(self._tokenizer, self._max_length)
+        tokenizer, limit = self.tokenizer, self.tokenizer.model_max_length
         unique, where = distinct(texts)
         ids: list[NDArray[np.int32]] = []
         for start in range(0, len(unique), _CHUNK):
-            found = self._tokenizer(unique[start : start + _CHUNK], truncation=False, verbose=False)["input_ids"]
-            ids += [np.array(row or [self._tokenizer.pad_token_id], np.int32) for row in found]
+            found = tokenizer(unique[start : start + _CHUNK], truncation=False, verbose=False)["input_ids"]
+            ids += [np.array(row or [tokenizer.pad_token_id], np.int32) for row in found]
         cut = [position for position, row in enumerate(ids) if len(row) > limit]
         for position in cut:
-            shorter = self._tokenizer(unique[position], truncation=True, max_length=limit)["input_ids"]
+            shorter = tokenizer(unique[position], truncation=True, max_length=limit)["input_ids"]
             ids[position] = np.array(shorter, np.int32)
         if cut:
             rows = int(np.isin(where, cut).sum())

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from silr.annotators.models import quiet
 from silr.classifiers.backbone import head_of
 from silr.classifiers.finetuned import FinetunedClassifier
-from silr.classifiers.tokens import length_limit
 from silr.errors import InputError
 from silr.export.parts import Parts
 
@@ -35,8 +34,10 @@ class FinetunedForm:
     reward: int | None
 
 
-def write_finetuned(classifier: FinetunedClassifier, folder: Path, form: FinetunedForm) -> Parts:
+def write_finetuned(classifier: FinetunedClassifier, tokenizer: Any, folder: Path, form: FinetunedForm) -> Parts:
     """Write weights, tokenizer and label names into an existing folder, in safetensors.
+
+    The tokenizer is that of `TokenFeatures`, which knows the longest text and the prompt.
 
     Raises
     ------
@@ -48,11 +49,10 @@ def write_finetuned(classifier: FinetunedClassifier, folder: Path, form: Finetun
         raise InputError("TRL reads a reward model as a whole: leave out --adapter, or --reward")
     if form.adapter and config.tuning == "full":
         raise InputError("--adapter: this run has tuned the model's own weights and has no adapter; leave it out")
-    tokenizer, network = classifier.with_adapter() if form.adapter else classifier.merged()
+    network = classifier.with_adapter() if form.adapter else classifier.merged()
     plain = network.get_base_model() if form.adapter else network
     _set_outputs(plain, output_map(len(form.classes), form.reward))
     _name_outputs(plain.config, form)
-    tokenizer.model_max_length = length_limit(tokenizer, config.max_length)
     with quiet():
         network.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

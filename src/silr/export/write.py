@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from silr.classifiers.finetuned import FinetunedClassifier
+from silr.classifiers.tokens import TokenFeatures
 from silr.errors import InputError
 from silr.export.card import model_card
 from silr.export.finetuned import FinetunedForm, write_finetuned
@@ -58,8 +59,9 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
     try:
         draft.mkdir(parents=True)
         if finetuned:
+            assert isinstance(refiner.features_, TokenFeatures)
             form = FinetunedForm(names, adapter, None if reward is None else names.index(reward))
-            parts = write_finetuned(refiner.classifier_, draft, form)
+            parts = write_finetuned(refiner.classifier_, refiner.features_.tokenizer, draft, form)
         else:
             parts = write_frozen(refiner, draft)
         (draft / CARD).write_text(model_card(refiner, Run(run), parts), encoding="utf-8")

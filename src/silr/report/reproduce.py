@@ -16,7 +16,7 @@ from silr.report.words import short, visible
 
 LONGEST_VALUE, MOST_SEEDS = 400, 100
 COMMAND_OPTIONS = (
-    *("method", "classifier", "model", "tune_top", "batch_size", "learning_rate", "max_length"),
+    *("method", "classifier", "model", "prompt", "tune_top", "batch_size", "learning_rate", "max_length"),
     *("hidden_units", "loss", "correction", "epochs", "seed"),
 )
 

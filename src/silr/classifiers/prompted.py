@@ -1,0 +1,66 @@
+"""Words around each text, put there by the tokenizer itself, so that they go wherever the tokenizer goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from silr.errors import InputError
+
+_BEFORE, _AFTER = "<words before>", "<words after>"
+
+
+def check_prompt(prompt: str) -> None:
+    """Raise InputError unless the prompt has a place for the text."""
+    if prompt.count("{text}") != 1:
+        raise InputError(f"the prompt must contain {{text}} exactly once, not {prompt.count('{text}')} times")
+
+
+def with_prompt(tokenizer: Any, prompt: str) -> Any:
+    """Return a tokenizer that puts the words of a prompt around every text, inside of its special tokens.
+
+    A text that is too long is cut, the prompt is not. What `save_pretrained` writes has the prompt in it.
+
+    Parameters
+    ----------
+    tokenizer : transformers tokenizer
+        Of the fast kind.
+    prompt : str
+        With ``{text}`` once.
+
+    Returns
+    -------
+    PreTrainedTokenizerFast
+        Of no special class: those of some models would forget the prompt when they are loaded again.
+
+    Raises
+    ------
+    InputError
+        There is no ``{text}``, or the tokenizer is of the slow kind.
+    """
+    check_prompt(prompt)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise InputError("a prompt needs a fast tokenizer, which this model has none of; leave it out")
+    from tokenizers import Tokenizer
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+
+    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    special = tokenizer("a")["input_ids"]
+    start = next(at for at in range(len(special)) if special[at : at + len(plain)] == plain)
+    parts = prompt.split("{text}")
+    words = [tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"] if part else [] for part in parts]
+    around = {_BEFORE: special[:start] + words[0], _AFTER: words[1] + special[start + len(plain) :]}
+    around = {name: ids for name, ids in around.items() if ids}
+    order = [name for name in (_BEFORE, "$A", _AFTER) if name == "$A" or name in around]
+    backend = Tokenizer.from_str(backend.to_str())
+    backend.post_processor = TemplateProcessing(
+        single=order,
+        special_tokens=[
+            {"id": name, "ids": ids, "tokens": tokenizer.convert_ids_to_tokens(ids)} for name, ids in around.items()
+        ],
+    )
+    sides = {"padding_side": tokenizer.padding_side, "truncation_side": tokenizer.truncation_side}
+    names = {"model_max_length": tokenizer.model_max_length, "model_input_names": tokenizer.model_input_names}
+    new: Any = PreTrainedTokenizerFast
+    return new(tokenizer_object=backend, **tokenizer.special_tokens_map, **sides, **names)
