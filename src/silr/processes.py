@@ -7,7 +7,10 @@ where the work is (`silr.classifiers.finetuned`), and one process prints and wri
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
+
+from silr.errors import InputError
 
 
 def rank() -> int:
@@ -42,3 +45,28 @@ def from_main(value: Any) -> Any:
 
     PartialState()
     return broadcast_object_list([value])[0]
+
+
+def check_launch(gpus: int) -> None:
+    """Refuse launchers that split the weights, and warn if one process leaves GPUs idle.
+
+    Parameters
+    ----------
+    gpus : int
+        That this process sees.
+
+    Raises
+    ------
+    InputError
+        FSDP, or DeepSpeed's ZeRO stage 3.
+    """
+    sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    if sharded or os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3":
+        raise InputError(
+            "silr shares out texts among GPUs, each with the whole model: launch without FSDP and with ZeRO stage 2 at "
+            "most; for a model larger than a GPU take --classifier qlora"
+        )
+    if gpus > 1 and world_size() == 1:
+        warnings.warn(
+            f"one of {gpus} GPUs is used; `accelerate launch -m silr ...` instead of `silr ...` uses all", stacklevel=2
+        )

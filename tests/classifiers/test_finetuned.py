@@ -128,6 +128,21 @@ def test_kept_states_of_lower_layers_change_no_score(
     assert not any("layers.1" in name or "layer.1" in name for name in trained)
 
 
+@pytest.mark.parametrize("tune_top", [None, 1])
+def test_steps_are_counted_to_the_end(toy: Corpus, small_llama: str, tune_top: int | None) -> None:
+    """Batches of 64 texts that are read or scored, and of 16 that train."""
+    seen: list[tuple[int, int]] = []
+    classifier, _, tokens = fit(
+        toy, small_llama, "full", on_step=lambda *at: seen.append(at), tune_top=tune_top, epochs=2
+    )
+    classifier.predict_proba(tokens)
+    texts, total = len(tokens.ids), seen[-1][1]
+    scored = -(-texts // 64)
+    assert seen[0] == (0, total) and seen[-1] == (total, total)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert total == scored * (2 if tune_top else 1) + 2 * (27 + 1)
+
+
 def test_too_many_layers_to_tune(toy: Corpus, small_llama: str) -> None:
     with pytest.raises(InputError, match="--tune-top 3: the model has 3 layers"):
         fit(toy, small_llama, "lora", tune_top=3)

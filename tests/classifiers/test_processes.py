@@ -12,6 +12,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from silr.errors import InputError
+from silr.processes import check_launch
 from synthetic import make_corpus
 
 
@@ -43,3 +45,17 @@ def test_two_processes_end_like_one(small_llama: str, tmp_path: Path) -> None:
         ]
         assert risks[1]["validation_risk"] == pytest.approx(risks[0]["validation_risk"], rel=0.02, abs=1e-5)
     assert not (tmp_path / "two" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("name", ["ACCELERATE_USE_FSDP=true", "ACCELERATE_DEEPSPEED_ZERO_STAGE=3"])
+def test_split_weights_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(*name.split("="))
+    with pytest.raises(InputError, match="take --classifier qlora"):
+        check_launch(8)
+
+
+def test_idle_gpus_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.warns(UserWarning, match="one of 8 GPUs is used; `accelerate launch"):
+        check_launch(8)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    check_launch(8)

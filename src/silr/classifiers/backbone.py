@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from silr.annotators.models import best_device, best_dtype, folder_of, load_tokenizer, locate, quiet, readable
 from silr.errors import InputError
-from silr.processes import world_size
+from silr.processes import check_launch, world_size
 
 Tuning = Literal["lora", "qlora", "full"]
 
@@ -90,6 +90,7 @@ class Backbone:
     def __init__(self, config: FinetunedConfig, n_classes: int, device: str | None = None) -> None:
         self.config, self._n_outputs = config, 1 if n_classes == 2 else n_classes
         self.device = device or best_device()
+        check_launch(torch.cuda.device_count() if self.device == "cuda" else 0)
         if self.device == "cuda" and world_size() > 1:
             self.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
         self._model = locate(config.model)

@@ -63,7 +63,8 @@ class FinetunedClassifier:
     ) -> FitHistory:
         """Fit a fresh head and fresh adapters, and keep the epoch with the lowest validation risk.
 
-        `on_step` counts batches: those of training, of validation after each epoch, and of relabelling afterwards.
+        `on_step` counts batches: those that the lower layers read once, those of training, of validation after each
+        epoch, and of relabelling afterwards.
 
         Raises
         ------
@@ -86,7 +87,9 @@ class FinetunedClassifier:
         )
         scored = -(-len(held_out) // (_EVAL * world_size()))
         relabelled = -(-len(X.ids) // (_EVAL * world_size()))
-        self._steps = _Steps(self.config.epochs * (len(batches) + scored) + relabelled, on_step)
+        lower_batches = 0 if self._is_read(X) else -(-len(X.ids) // _EVAL)
+        self._steps = _Steps(lower_batches + self.config.epochs * (len(batches) + scored) + relabelled, on_step)
+        self._steps.report()
         self._backbone.holder = None
         self._backbone.fresh(random_state)
         with _folder(self._checkpoints) as folder, _memory(), quiet(), self._states(X) as lower:
@@ -104,8 +107,8 @@ class FinetunedClassifier:
                 trainer.watch.seconds = self.config.checkpoint_seconds
             found = last_checkpoint(folder)
             if found is not None:
-                self._steps.done = _steps_before(found, len(batches), scored)
-            self._steps.report()
+                self._steps.done = lower_batches + _steps_before(found, len(batches), scored)
+                self._steps.report()
             trainer.train(resume_from_checkpoint=None if found is None else str(found))
         self._trainer, self._backbone.holder = trainer, self
         self.state_ = trained_state(self._backbone.network)
@@ -198,15 +201,23 @@ class FinetunedClassifier:
             yield None
             return
         network, backbone = self._backbone.network, self._backbone
-        if backbone.lower is None or backbone.lower[0] is not X:
-            order = np.argsort(-X.lengths(), kind="stable")
-            chunks = (order[start : start + _EVAL] for start in range(0, len(order), _EVAL))
-            read = ((positions, self._inputs(X, positions)) for positions in chunks)
+        if not self._is_read(X):
             first = len(layers_of(network)) - self.config.tune_top
+            folder = self._checkpoints and self._checkpoints.parent
             network.eval()
-            backbone.lower = X, LowerLayers(network, X, read, first, self._checkpoints and self._checkpoints.parent)
+            backbone.lower = X, LowerLayers(network, X, self._batches_of(X), first, folder)
         with backbone.lower[1].instead_of(network) as lower:
             yield lower
+
+    def _is_read(self, X: Tokens) -> bool:
+        """Whether the lower layers need not read these texts (again)."""
+        return not self.config.tune_top or (self._backbone.lower is not None and self._backbone.lower[0] is X)
+
+    def _batches_of(self, X: Tokens) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
+        order = np.argsort(-X.lengths(), kind="stable")
+        for start in range(0, len(order), _EVAL):
+            yield order[start : start + _EVAL], self._inputs(X, order[start : start + _EVAL])
+            self._steps.one_more()
 
     def _arguments(self, folder: Path, seed: int) -> Any:
         from transformers import TrainingArguments
