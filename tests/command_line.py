@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 HEAVY = ("silr.refine_table", "silr.summary", "silr.evaluate", "silr.annotators.table", "transformers")
+HEAVY += ("silr.classifiers.uu_trainer", "silr.export", "peft", "sentence_transformers")
 
 
 class Result(NamedTuple):

@@ -89,7 +89,8 @@ class FinetunedClassifier:
         relabelled = -(-len(X.ids) // (_EVAL * world_size()))
         lower_batches = 0 if self._is_read(X) else -(-len(X.ids) // _EVAL)
         self._steps = _Steps(lower_batches + self.config.epochs * (len(batches) + scored) + relabelled, on_step)
-        self._steps.report()
+        if lower_batches:
+            self._steps.report()
         self._backbone.holder = None
         self._backbone.fresh(random_state)
         with _folder(self._checkpoints) as folder, _memory(), quiet(), self._states(X) as lower:
@@ -108,7 +109,7 @@ class FinetunedClassifier:
             found = last_checkpoint(folder)
             if found is not None:
                 self._steps.done = lower_batches + _steps_before(found, len(batches), scored)
-                self._steps.report()
+            self._steps.report()
             trainer.train(resume_from_checkpoint=None if found is None else str(found))
         self._trainer, self._backbone.holder = trainer, self
         self.state_ = trained_state(self._backbone.network)
