@@ -38,6 +38,8 @@ class FinetunedConfig:
         Adapt the last so many layers only. What the layers below make of each text is computed once. None: all layers.
     rank, alpha, dropout : int, int, float, default 8, 32, 0.05
         Of the adapters.
+    match_prior : bool, default False
+        After the fit, shift the scores so that each class is predicted as often as the class prior says.
     checkpoint_seconds : float, default 30
         Time between checkpoints inside a fit, if a folder is given for them; more where a checkpoint takes so long that
         it would be over 5 % of the time. 0: every fourth step.
@@ -53,6 +55,7 @@ class FinetunedConfig:
     rank: int = 8
     alpha: int = 32
     dropout: float = 0.05
+    match_prior: bool = False
     checkpoint_seconds: float = 30.0
 
 
@@ -253,6 +256,11 @@ def head_of(network: Any) -> nn.Module:
         if isinstance(head := getattr(network, name, None), nn.Module):
             return head
     raise InputError(f"silr does not know the head of {type(network).__name__}; take another model")
+
+
+def output_layer(network: Any) -> nn.Linear:
+    """Return the last layer of the head: of several copies, the one that is trained."""
+    return [part for part in head_of(network).modules() if isinstance(part, nn.Linear)][-1]
 
 
 def layers_of(network: Any) -> nn.ModuleList:

@@ -24,7 +24,7 @@ def classifier_options(given: dict[str, Any], match_prior: bool, adapter_rate: f
     given : dict
         Parameters of `silr.LabelRefiner`.
     match_prior : bool
-        What the method says; a fine-tuned model keeps the thresholds that its fit finds.
+        What the method says.
     adapter_rate : float or None
         The method's learning rate for adapters, if no other is given.
 
@@ -49,7 +49,12 @@ def classifier_options(given: dict[str, Any], match_prior: bool, adapter_rate: f
     shared = {each: shared[each] or default for each, default in defaults.items()}
     if tuned.pop("prompt") is not None:  # the features' affair
         check_prompt(given["prompt"])
-    return {**tuned, **shared, "model": locate(tuned["model"])}  # found again from other folders
+    return {
+        **tuned,
+        **shared,
+        "match_prior": match_prior,
+        "model": locate(tuned["model"]),
+    }  # found again from other folders
 
 
 def classifier_maker(

@@ -17,17 +17,18 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from silr.annotators.models import quiet
-from silr.classifiers.backbone import Backbone, FinetunedConfig, layers_of, trained_state
+from silr.classifiers.backbone import Backbone, FinetunedConfig, layers_of, output_layer, trained_state
 from silr.classifiers.base import FitHistory, OnStep
 from silr.classifiers.lower_layers import LowerLayers
 from silr.classifiers.tokens import Tokens
 from silr.errors import InputError
 from silr.files import atomic_write, make_folder, write_json
-from silr.processes import is_main, rank, wait_for_all, world_size
+from silr.processes import from_main, is_main, rank, wait_for_all, world_size
 from silr.risk import UURisk
 
 WARMUP = 0.03
 _EVAL = 64  # texts a batch where nothing is trained
+_SAMPLE = 4096  # held-out texts, at most, that say in which direction all states are alike
 
 
 class FinetunedClassifier:
@@ -51,6 +52,7 @@ class FinetunedClassifier:
         self._backbone, self._n_classes, self._checkpoints = backbone, n_classes, checkpoints
         self._trainer: Any = None
         self._network: Any = None
+        self._scored: tuple[Tokens, NDArray[np.float32]] | None = None
 
     def fit(
         self,
@@ -111,7 +113,9 @@ class FinetunedClassifier:
                 self._steps.done = lower_batches + _steps_before(found, len(batches), scored)
             self._steps.report()
             trainer.train(resume_from_checkpoint=None if found is None else str(found))
-        self._trainer, self._backbone.holder = trainer, self
+            self._trainer, self._backbone.holder = trainer, self
+            if self.config.match_prior:
+                self._match_prior(X, X.where[held_out], risk.class_prior.double().cpu().numpy(), lower)
         self.state_ = trained_state(self._backbone.network)
         return _history(trainer)
 
@@ -120,7 +124,9 @@ class FinetunedClassifier:
         order = np.argsort(-X.lengths(), kind="stable")
         scores = np.empty((len(order), 1 if self._n_classes == 2 else self._n_classes), np.float32)
         with _memory():
-            if self._backbone.holder is self:
+            if self._scored is not None and self._scored[0] is X:
+                scores = self._scored[1]
+            elif self._backbone.holder is self:
                 scores[order] = self._from_trainer(X, order)
             else:
                 scores[order] = self._from_merged(X, order)
@@ -169,6 +175,22 @@ class FinetunedClassifier:
     def with_adapter(self) -> Any:
         """The network with its trained adapter beside the weights."""
         return self._backbone.adapted(self.state_)
+
+    def _match_prior(self, X: Tokens, sample: Any, prior: Any, lower: LowerLayers | None) -> None:
+        """Set the thresholds by the class prior; the corpus is scored on the way."""
+        from silr.classifiers.thresholds import constant_direction, match_prior
+        from silr.classifiers.uu_trainer import TextRows
+
+        layer, direction = output_layer(self._backbone.network), None
+        if layer.bias is None:
+            some = sample[:: -(-len(sample) // _SAMPLE)]
+            direction = from_main(constant_direction(self._trainer.head_inputs(TextRows(X, some))))
+        order = np.argsort(-X.lengths(), kind="stable")
+        back = np.argsort(order)
+        scores = match_prior(
+            layer, direction, lambda: self._trainer.score(TextRows(X, order), lower)[back], X.where, prior
+        )
+        self._scored = X, scores
 
     def _from_trainer(self, X: Tokens, order: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scores by the network as it was trained; by all processes together."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from silr.classifiers.backbone import Backbone
+from silr.classifiers.backbone import Backbone, output_layer
 from silr.classifiers.lower_layers import LowerLayers
 from silr.classifiers.stratified_batches import StratifiedBatches
 from silr.classifiers.tokens import Tokens
@@ -119,6 +119,26 @@ class UUTrainer(Trainer):
         self._lower = lower
         found = self.predict(texts).predictions
         return np.asarray(found, dtype=np.float32).reshape(len(texts), -1)
+
+    def head_inputs(self, texts: TextRows) -> Tensor:
+        """What the last layer reads of texts, shape (n, width); each process reads all of them."""
+        assert self.model is not None
+        seen: list[Tensor] = []
+        hook = output_layer(self.model).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        parts = []
+        self.model.eval()
+        try:
+            for batch in DataLoader(texts, self.args.eval_batch_size, collate_fn=self._collate):
+                inputs = self._prepare_inputs(batch)
+                last = inputs["attention_mask"].sum(dim=1) - 1
+                inputs.pop("labels", None)
+                with torch.no_grad(), self.autocast_smart_context_manager():
+                    self._forward(self.model, inputs)
+                states = seen.pop()
+                parts.append((states[torch.arange(len(last)), last] if states.ndim == 3 else states).float().cpu())
+        finally:
+            hook.remove()
+        return torch.cat(parts)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         began = time.monotonic()

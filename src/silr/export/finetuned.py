@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from silr.annotators.models import quiet
-from silr.classifiers.backbone import head_of
+from silr.classifiers.backbone import output_layer
 from silr.classifiers.finetuned import FinetunedClassifier
 from silr.errors import InputError
 from silr.export.parts import Parts
@@ -77,7 +77,7 @@ def output_map(n_classes: int, reward: int | None) -> Tensor:
 
 
 def _set_outputs(network: Any, mapping: Tensor) -> None:
-    last = [part for part in head_of(network).modules() if isinstance(part, nn.Linear)][-1]
+    last = output_layer(network)
     with torch.no_grad():
         last.weight = nn.Parameter(mapping @ last.weight)
         if last.bias is not None:
