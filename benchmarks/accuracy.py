@@ -50,8 +50,8 @@ class Split:
     classes: list[str]
 
 
-def split(table: Path, seed: int) -> Split:
-    frame = read_table(table)
+def split(table: Path, seed: int, rows: int | None = None) -> Split:
+    frame = read_table(table).iloc[:rows]
     labels, truth = np.array(label_column(frame)), np.array(label_column(frame, "truth"))
     texts = np.array(text_column(frame), dtype=object)
     order = np.random.default_rng(seed).permutation(len(frame))
@@ -59,7 +59,7 @@ def split(table: Path, seed: int) -> Split:
     words = list(texts[corpus]), list(texts[test])
     features: tuple[Any, Any] = words
     if features_path(table).exists():
-        matrix = np.load(features_path(table), mmap_mode="r")
+        matrix = np.load(features_path(table), mmap_mode="r")[: len(frame)]
         features = matrix[corpus], matrix[test]
     return Split(words, features, (labels[corpus], labels[test]), (truth[corpus], truth[test]), score_classes(frame))
 

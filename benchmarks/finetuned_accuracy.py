@@ -3,7 +3,7 @@
     python benchmarks/finetuned_accuracy.py FOLDER MODEL [--tables nyt amazon] [--tune-top 8]
 
 FOLDER is that of accuracy.py, and so are splits and gold labels. MODEL is the annotator: a folder or a ``.gguf`` file.
-A stopped benchmark goes on where it stopped: finished iterations lie in --work, finished seeds in the results.
+The options are those of silr.LabelRefiner. A stopped benchmark goes on where it stopped: finished iterations lie in --work, finished seeds in the results.
 Prints a table and writes results/finetuned_accuracy.json.
 """
 
@@ -21,8 +21,10 @@ from silr import LabelRefiner
 RESULTS = Path(__file__).parent / "results" / "finetuned_accuracy.json"
 
 
-def one_seed(table: Path, seed: int, options: dict[str, Any], work: Path, n_gold: int) -> dict[str, Any]:
-    part = split(table, seed)
+def one_seed(
+    table: Path, seed: int, options: dict[str, Any], work: Path, n_gold: int, rows: int | None
+) -> dict[str, Any]:
+    part = split(table, seed, rows)
     gold = draw_gold(part, n_gold, seed)
     began = time.monotonic()
 
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", default=["nyt", "amazon"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--gold", type=int, default=100)
+    parser.add_argument("--rows", type=int, help="take the first so many rows of a table only")
     parser.add_argument("--classifier", default="lora")
     parser.add_argument("--iterations", type=int, default=5)
     parser.add_argument("--prompt")
@@ -73,13 +76,14 @@ def main() -> None:
             if str(seed) not in seeds:
                 table = arguments.folder / f"{name}.csv.gz"
                 trained = {**options, "model": arguments.model}
-                seeds[str(seed)] = one_seed(table, seed, trained, arguments.work, arguments.gold)
+                seeds[str(seed)] = one_seed(table, seed, trained, arguments.work, arguments.gold, arguments.rows)
                 arguments.out.write_text(json.dumps(found, indent=1) + "\n")
         print(f"\n{name}, seeds {', '.join(seeds)}: test accuracy, corpus accuracy")
         for method in ("LLM", "frozen head", "fine-tuned"):
             runs = [seed[method] for seed in seeds.values() if "refused" not in seed[method]]
             cells = [mean_and_deviation([run[part]["accuracy"] for run in runs]) for part in ("test", "corpus")]
             print(f"  {method:14}{cells[0]:>16}{cells[1]:>16}   {len(seeds) - len(runs)} refused")
+        print(f"  seconds a seed: {', '.join(str(seed['fine-tuned']['seconds']) for seed in seeds.values())}")
 
 
 if __name__ == "__main__":
