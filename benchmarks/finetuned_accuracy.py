@@ -3,7 +3,8 @@
     python benchmarks/finetuned_accuracy.py FOLDER MODEL [--tables nyt amazon] [--tune-top 8]
 
 FOLDER is that of accuracy.py, and so are splits and gold labels. MODEL is the annotator: a folder or a ``.gguf`` file.
-The options are those of silr.LabelRefiner. A stopped benchmark goes on where it stopped: finished iterations lie in --work, finished seeds in the results.
+The options are those of silr.LabelRefiner. A stopped benchmark goes on where it stopped: finished iterations lie in
+--work, finished seeds in the results.
 Prints a table and writes results/finetuned_accuracy.json.
 """
 
