@@ -16,9 +16,9 @@ _GROUP = 50  # batches among which texts are sorted by length
 class StratifiedBatches(Sampler[list[int]]):
     """Draws the batches of an epoch.
 
-    The UU risk needs the mean loss over every pseudo-labelled set U_j, so every batch holds texts of each: as many as
-    its share of the corpus says, but a quarter of an even share at least. The texts of a small set may so come several
-    times an epoch. An epoch draws as many texts as there are. Within 50 batches at a time, texts are put together by
+    The UU risk needs the mean loss over every pseudo-labelled set U_j, and its noise comes from the set with the fewest
+    texts in the batch, so every batch holds as many of each. The texts of a small set come several times an epoch, of a
+    large one not all. An epoch draws as many texts as there are. Within 50 batches at a time, texts are put together by
     length, so that little is padded; the batches then come in random order.
 
     Parameters
@@ -91,16 +91,9 @@ class StratifiedBatches(Sampler[list[int]]):
 
 
 def _quota(sizes: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
-    """Texts of each set in a batch."""
-    present = sizes > 0
-    least = np.where(present, max(1, batch_size // (4 * int(present.sum()))), 0)
-    wanted = np.maximum(least, batch_size * sizes / sizes.sum())
-    spare = batch_size - int(least.sum())
-    above = wanted - least
-    share = spare * above / above.sum() if above.sum() else np.zeros(len(sizes))
-    quota = least + np.floor(share).astype(np.int64)
-    for position in np.argsort(np.floor(share) - share)[: batch_size - int(quota.sum())]:
-        quota[position] += 1
+    """Texts of each set in a batch: as many of each, what does not divide of the largest."""
+    quota = np.where(sizes > 0, batch_size // np.count_nonzero(sizes), 0)
+    quota[np.argsort(-sizes, kind="stable")[: batch_size - int(quota.sum())]] += 1
     return quota
 
 
