@@ -20,6 +20,7 @@ from silr.annotators.models import quiet
 from silr.classifiers.backbone import Backbone, FinetunedConfig, layers_of, output_layer, trained_state
 from silr.classifiers.base import FitHistory, OnStep
 from silr.classifiers.lower_layers import LowerLayers
+from silr.classifiers.shared_beginning import begin_once
 from silr.classifiers.tokens import Tokens
 from silr.errors import InputError
 from silr.files import atomic_write, make_folder, write_json
@@ -95,7 +96,7 @@ class FinetunedClassifier:
             self._steps.report()
         self._backbone.holder = None
         self._backbone.fresh(random_state)
-        with _folder(self._checkpoints) as folder, _memory(), quiet(), self._states(X) as lower:
+        with _folder(self._checkpoints) as folder, _memory(), quiet(), self._reading(X) as lower:
             trainer = UUTrainer(
                 self._backbone,
                 risk,
@@ -196,14 +197,14 @@ class FinetunedClassifier:
         """Scores by the network as it was trained; by all processes together."""
         from silr.classifiers.uu_trainer import TextRows
 
-        with self._states(X) as lower:
+        with self._reading(X) as lower:
             scores: NDArray[np.float32] = self._trainer.score(TextRows(X, order), lower)
         return scores
 
     def _from_merged(self, X: Tokens, order: NDArray[np.int64]) -> NDArray[np.float32]:
         network = self.merged()
         parts = []
-        with torch.inference_mode():
+        with torch.inference_mode(), begin_once(network, X):
             for start in range(0, len(order), _EVAL):
                 inputs = self._inputs(X, order[start : start + _EVAL])
                 parts.append(network(**inputs).logits.float().cpu().numpy())
@@ -218,19 +219,20 @@ class FinetunedClassifier:
         return {name: part.to(self._backbone.device) for name, part in inputs.items()}
 
     @contextmanager
-    def _states(self, X: Tokens) -> Iterator[LowerLayers | None]:
-        """What the frozen lower layers make of the texts, if only upper layers are tuned."""
-        if not self.config.tune_top:
-            yield None
-            return
+    def _reading(self, X: Tokens) -> Iterator[LowerLayers | None]:
+        """No token is read twice: what all texts begin with, and what frozen lower layers make of them, is kept."""
         network, backbone = self._backbone.network, self._backbone
-        if not self._is_read(X):
-            first = len(layers_of(network)) - self.config.tune_top
-            folder = self._checkpoints and self._checkpoints.parent
-            network.eval()
-            backbone.lower = X, LowerLayers(network, X, self._batches_of(X), first, folder)
-        with backbone.lower[1].instead_of(network) as lower:
-            yield lower
+        with begin_once(network, X):
+            if not self.config.tune_top:
+                yield None
+                return
+            if not self._is_read(X):
+                first = len(layers_of(network)) - self.config.tune_top
+                folder = self._checkpoints and self._checkpoints.parent
+                network.eval()
+                backbone.lower = X, LowerLayers(network, X, self._batches_of(X), first, folder)
+            with backbone.lower[1].instead_of(network) as lower:
+                yield lower
 
     def _is_read(self, X: Tokens) -> bool:
         """Whether the lower layers need not read these texts (again)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,11 @@ class LowerLayers:
         self._states: Any = None
         with _stopped_at(layers_of(network)[first]) as seen, torch.inference_mode():
             for positions, inputs in batches:
-                try:
+                with suppress(EnoughError):
                     network(**inputs)
-                except _EnoughError:
-                    self._keep(positions, lengths, seen.pop())
+                rows = [part.expand(len(positions), -1, -1) for part in seen]  # a common beginning was read once
+                self._keep(positions, lengths, torch.cat(rows, dim=1))
+                seen.clear()
 
     @contextmanager
     def instead_of(self, network: Any) -> Iterator[LowerLayers]:
@@ -68,7 +69,7 @@ class LowerLayers:
         for row, position in enumerate(positions):
             own = self._states[self._starts[position] : self._starts[position + 1]]
             padded[row, : len(own)] = own
-        self._given = padded.to(device, non_blocking=True)
+        self._given, self._taken = padded.to(device, non_blocking=True), 0
 
     def _keep(self, positions: Any, lengths: Any, states: Tensor) -> None:
         if self._states is None:
@@ -82,13 +83,17 @@ class LowerLayers:
             self._states[self._starts[position] : self._starts[position + 1]] = states[row, : lengths[position]]
 
     def _put_in(self, layer: nn.Module, arguments: Any, options: Any) -> Any:
+        """Give states of as many texts and tokens as come: a pass may read a common beginning first, of one text."""
         assert self._given is not None, "a pass without states"
+        rows, tokens = (arguments[0] if arguments else options["hidden_states"]).shape[:2]
+        states = self._given[:rows, self._taken : self._taken + tokens]
+        self._taken += tokens
         if arguments:
-            return (self._given, *arguments[1:]), options
-        return arguments, {**options, "hidden_states": self._given}
+            return (states, *arguments[1:]), options
+        return arguments, {**options, "hidden_states": states}
 
 
-class _EnoughError(Exception):
+class EnoughError(Exception):
     """The layers below have run."""
 
 
@@ -99,7 +104,7 @@ def _stopped_at(layer: nn.Module) -> Iterator[list[Tensor]]:
 
     def catch(_: nn.Module, arguments: Any, options: Any) -> None:
         seen.append(arguments[0] if arguments else options["hidden_states"])
-        raise _EnoughError
+        raise EnoughError
 
     hook = layer.register_forward_pre_hook(catch, with_kwargs=True)
     try:

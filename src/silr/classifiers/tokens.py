@@ -43,6 +43,18 @@ class Tokens:
         """Tokens of each distinct text."""
         return np.fromiter(map(len, self.ids), np.int64, len(self.ids))
 
+    @cached_property
+    def common_start(self) -> int:
+        """How many tokens all texts begin with alike, at least one of each left over."""
+        if not self.ids:
+            return 0
+        first = self.ids[0][:-1]
+        for row in self.ids[1:]:
+            shorter = min(len(first), len(row) - 1)
+            differ = np.flatnonzero(first[:shorter] != row[:shorter])
+            first = first[: differ[0] if len(differ) else shorter]
+        return len(first)
+
 
 class TokenFeatures:
     """Turns texts into `Tokens` with a model's tokenizer; in the place of `silr.features.Features`.

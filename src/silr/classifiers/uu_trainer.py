@@ -135,7 +135,10 @@ class UUTrainer(Trainer):
                 with torch.no_grad(), self.autocast_smart_context_manager():
                     self._forward(self.model, inputs)
                 states = seen.pop()
-                parts.append((states[torch.arange(len(last)), last] if states.ndim == 3 else states).float().cpu())
+                if states.ndim == 3:  # of all tokens, but for a common beginning
+                    last -= inputs["attention_mask"].shape[1] - states.shape[1]
+                    states = states[torch.arange(len(last)), last]
+                parts.append(states.float().cpu())
         finally:
             hook.remove()
         return torch.cat(parts)
