@@ -257,10 +257,11 @@ def main() -> None:
     if options.method:
         print(json.dumps(one_method(options)))
         return
-    found: dict[str, Any] = {"machine": machine(options), "tables": {}}
-    print(found["machine"])
+    found: dict[str, Any] = json.loads(options.out.read_text()) if options.out.exists() else {}
+    print(machine(options))
     for table in options.tables:
-        rows = found["tables"][table] = {}
+        rows: dict[str, Any] = {}
+        found[table] = {"machine": machine(options), "methods": rows}
         print(f"\n{table}, {options.texts} texts\n{'':38}seconds (train + relabel)    times faster    MB    accuracy")
         for method in options.methods:
             command = [sys.executable, __file__, *sys.argv[1:], "--model", options.model, "--table", table]
