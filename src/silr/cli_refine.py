@@ -47,8 +47,8 @@ def refine(
     prompt: Annotated[
         str | None,
         typer.Option(
-            help="Fine-tuned: words around each text, with {text}, such as '{text} The sentiment is'. A language model "
-            "that is about to answer knows more than one that has just read. Default: the text alone.",
+            help="Fine-tuned: words around each text, such as '{text} The sentiment is', or annotator: the prompt that "
+            "the labels were asked with, which is the default if the model is the annotator; '{text}': the text alone.",
             show_default=False,
         ),
     ] = None,

@@ -25,6 +25,7 @@ from silr.corpus import (
     write_table,
 )
 from silr.errors import InputError
+from silr.features import FileFeatures
 from silr.files import write_json
 from silr.label_refiner import LabelRefiner
 from silr.processes import is_main
@@ -107,6 +108,7 @@ def refine_table(
         if features is not None:
             raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
         spec = "texts"
+        options["prompt"] = _prompt(table, options, say)
     elif spec == "annotator":
         path = features_path(table)
         if path.exists():
@@ -193,6 +195,34 @@ def predict_table(
     _add_refined(frame, refiner.classes_[scores.argmax(axis=1)], scores)
     write_table(frame, output)
     return frame
+
+
+def _prompt(table: str | Path, options: dict[str, Any], say: Callable[[str], None]) -> str | None:
+    """What a fine-tuned model reads around each text: by default, if it was the annotator, what it read then."""
+    prompt: str | None = options.get("prompt")
+    asked = prompt == "annotator"
+    if options.get("model") is None or not (asked or (prompt is None and options.get("method", "silr") == "silr")):
+        return prompt
+    from silr.annotators.encoding import prompt_around_text
+    from silr.annotators.models import load_tokenizer, locate
+    from silr.annotators.prompts import Prompt
+
+    path, model = features_path(table), locate(options["model"])
+    record = FileFeatures.of(path).record["annotator"] if path.exists() else None
+    if record is None or record.get("kind") != "local":
+        if asked:
+            raise InputError(
+                f"no annotator's prompt is known for {table}: `silr annotate` with a local model keeps it; or give "
+                "--prompt the words themselves, with {text}"
+            )
+        return None
+    if not asked and record["model"] != model:
+        return None
+    names = ("classes", "question", "opening", "class_words")
+    examples = [tuple(example) for example in record.get("examples", ())]
+    words = Prompt(**{name: record[name] for name in names}, template=record["prompt"], examples=examples)
+    say("the model reads each text inside the annotator's prompt (--prompt '{text}': the text alone)")
+    return prompt_around_text(words, load_tokenizer(model))
 
 
 def column_codes(frame: pd.DataFrame, name: str, classes: list[str], table: str | Path, *, required: bool) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -60,3 +62,22 @@ def test_refusals_are_one_line(commands: Commands, folder: Path, options: list[s
     done = commands("refine", "table.csv", "-o", "run", *options, "--device", "cpu", cwd=folder)
     assert done.code == 2 and done.err.startswith("silr: ") and done.err.count("\n") == 1, done
     assert said in done.err
+
+
+def test_the_annotators_prompt(commands: Commands, folder: Path, small_llama: str) -> None:
+    """It is the default if the model is the annotator, can be asked for, and can be left out."""
+    about = {"kind": "local", "model": str((folder / "model").resolve()), "classes": ["negative", "positive"]}
+    about |= {"question": None, "prompt": "Is it good? {text}", "opening": "It is", "class_words": {}, "examples": []}
+    np.save(folder / "table.features.npy", np.zeros((480, 2), np.float16))
+    (folder / "table.annotator.json").write_text(json.dumps(about))
+    tuned = ["--classifier", "lora", "--model", "model", "--epochs", "1", "--iterations", "1", "--device", "cpu"]
+    tuned += ["--learning-rate", "5e-3"]
+    found = {}
+    for run, options in {"default": [], "alone": ["--prompt", "{text}"], "paper": ["--method", "paper"]}.items():
+        done = commands("refine", "table.csv", "-o", run, *tuned, *options, cwd=folder)
+        assert ("annotator's prompt" in done.out) == (run == "default"), done
+        found[run] = json.loads((folder / run / "run.json").read_text())["identity"]["features"]["prompt"]
+    assert found == {"default": "Is it good? {text}\n\nIt is", "alone": "{text}", "paper": None}
+    (folder / "table.annotator.json").unlink()
+    done = commands("refine", "table.csv", "-o", "none", *tuned, "--prompt", "annotator", cwd=folder)
+    assert done.code == 2 and "no annotator's prompt is known" in done.err

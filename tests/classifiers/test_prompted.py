@@ -59,3 +59,8 @@ def test_it_is_saved_with_the_tokenizer(model: str, tmp_path: Path, request: pyt
 def test_no_place_for_the_text(smollm: str, prompt: str) -> None:
     with pytest.raises(InputError, match="exactly once"):
         with_prompt(AutoTokenizer.from_pretrained(smollm), prompt)
+
+
+def test_a_first_token_that_the_prompt_brings_is_not_doubled(minilm: str) -> None:
+    tokenizer = with_prompt(AutoTokenizer.from_pretrained(minilm), "[CLS] Read: {text}")
+    assert tokenizer.decode(tokenizer("tea")["input_ids"]) == "[CLS] read : tea [SEP]"

@@ -130,6 +130,18 @@ class PromptEncoder:
         return ids
 
 
+def prompt_around_text(prompt: Prompt, tokenizer: Any) -> str:
+    """Return the whole prompt with ``{text}`` for the text, up to where the answer begins.
+
+    Raises
+    ------
+    InputError
+        The chat template fails or loses the message.
+    """
+    before, after = _render(prompt, tokenizer)
+    return before + "{text}" + after + prompt.answer_opening().rstrip()
+
+
 def _render(prompt: Prompt, tokenizer: Any, n_turns: int = 0) -> list[str]:
     """Return what stands before, between and after the text and `n_turns` later turns, up to the model's next one."""
     before, after = prompt.around_text()

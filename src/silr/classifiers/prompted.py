@@ -50,6 +50,8 @@ def with_prompt(tokenizer: Any, prompt: str) -> Any:
     start = next(at for at in range(len(special)) if special[at : at + len(plain)] == plain)
     parts = prompt.split("{text}")
     words = [tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"] if part else [] for part in parts]
+    if words[0][:start] == special[:start]:  # a chat template brings the first token itself
+        words[0] = words[0][start:]
     around = {_BEFORE: special[:start] + words[0], _AFTER: words[1] + special[start + len(plain) :]}
     around = {name: ids for name, ids in around.items() if ids}
     order = [name for name in (_BEFORE, "$A", _AFTER) if name == "$A" or name in around]
