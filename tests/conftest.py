@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +18,9 @@ pytest_plugins = ["small_models"]
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
 
-torch.set_num_threads(min(2, torch.get_num_threads()))
+# Threads of two test processes that wait for each other make small models ten times slower.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests start
 
 
 @pytest.fixture(scope="session")

@@ -37,11 +37,13 @@ def runs(
     """A run of two classes for each kind of tuning, and one of three classes."""
     folder = tmp_path_factory.mktemp("runs")
     options: dict[str, Any] = {"epochs": 3, "learning_rate": 5e-3, "device": "cpu"}
-    for tuning, model in (("lora", small_llama), ("full", small_bert), ("three", small_llama)):
+    for tuning, model in (("lora", small_llama), ("three", small_llama), ("full", small_bert)):
         corpus = corpus_of_two
         if tuning == "three":
             corpus = make_corpus(300, ("bad", "fair", "good"), n_gold=90, bias=0.4, seed=2)
         kind = "lora" if tuning == "three" else tuning
+        if kind == "full":
+            options |= {"epochs": 4, "learning_rate": 2e-3}
         refiner = LabelRefiner(kind, 1, model=model, run=folder / tuning, **options)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*longer than 64")
