@@ -30,8 +30,8 @@ def one_seed(
     began = time.monotonic()
 
     def say(number: int, done: int, steps: int) -> None:
-        rate = time.monotonic() - began
-        print(f"\r  {table.name} seed {seed}: iteration {number}, {done}/{steps}, {rate:.0f} s", end="", flush=True)
+        seconds = time.monotonic() - began
+        print(f"\r  {table.name} seed {seed}: iteration {number}, {done}/{steps}, {seconds:.0f} s", end="", flush=True)
 
     refiner = LabelRefiner(random_state=seed, run=work / f"{table.name}-{seed}", **options)
     return {

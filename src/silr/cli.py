@@ -13,7 +13,7 @@ from silr import __version__
 from silr.cli_annotate import annotate
 from silr.cli_export import export
 from silr.cli_label import label
-from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn
+from silr.cli_options import AsJson, Device, Quiet, Run, Table, TextColumn
 from silr.cli_refine import refine
 from silr.cli_report import report
 from silr.errors import InputError
@@ -70,7 +70,7 @@ app.command()(refine)
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run directory of refine.", show_default=False)],
+    run: Run,
     table: Table,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the scored table goes.", show_default=False)],
     features: Annotated[

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from silr.cli_options import AsJson, Quiet
+from silr.cli_options import AsJson, Quiet, Run
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Run directory of refine.", show_default=False)],
+    run: Run,
     folder: Annotated[Path, typer.Argument(help="New folder.", show_default=False)],
     adapter: Annotated[
         bool, typer.Option("--adapter", help="Fine-tuned by lora or qlora: the adapter alone, a few megabytes.")

@@ -14,6 +14,7 @@ def one_of(*values: str) -> Callable[[str], list[str]]:
     return lambda incomplete: [value for value in values if value.startswith(incomplete)]
 
 
+Run = Annotated[Path, typer.Argument(help="Run directory of refine.", show_default=False)]
 Table = Annotated[Path, typer.Argument(help="csv, tsv, jsonl or parquet, gzip or not.", show_default=False)]
 TextColumn = Annotated[str, typer.Option(help="Column with the texts.")]
 Device = Annotated[

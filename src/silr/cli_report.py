@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from silr.cli_options import AsJson, Quiet
+from silr.cli_options import AsJson, Quiet, Run
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Run directory of refine.", show_default=False)],
+    run: Run,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The page; default: report.html in the run.", show_default=False),

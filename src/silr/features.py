@@ -204,6 +204,18 @@ class SentenceFeatures:
         """Nothing to write: the model is named in the record."""
 
 
+def annotator_of(features: Path) -> dict[str, Any] | None:
+    """The description of the annotator that made a ``<stem>.features.npy``, from the file that lies beside it."""
+    sidecar = features.with_name(features.name.removesuffix(".features.npy") + ".annotator.json")
+    if not features.name.endswith(".features.npy") or not sidecar.is_file():
+        return None
+    try:
+        record: dict[str, Any] = json.loads(sidecar.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{sidecar} cannot be read: {error}; annotate again or delete it") from error
+    return record
+
+
 class FileFeatures:
     """A ready ``.npy``, row for row with the corpus; if an annotator made it, new texts go through the same annotator.
 
@@ -225,14 +237,7 @@ class FileFeatures:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"the feature file {path} does not exist")
-        record: dict[str, Any] = {"kind": "file", "sha256": file_hash(path), "annotator": None}
-        sidecar = path.with_name(path.name.removesuffix(".npy").removesuffix(".features") + ".annotator.json")
-        if path.name.endswith(".features.npy") and sidecar.is_file():
-            try:
-                record["annotator"] = json.loads(sidecar.read_text())
-            except (OSError, ValueError) as error:
-                raise InputError(f"{sidecar} cannot be read: {error}; annotate again or delete it") from error
-        return cls(path, record)
+        return cls(path, {"kind": "file", "sha256": file_hash(path), "annotator": annotator_of(path)})
 
     def fit_transform(self, texts: Sequence[str]) -> Matrix:
         """Open the file, memory-mapped."""

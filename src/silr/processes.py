@@ -47,25 +47,28 @@ def from_main(value: Any) -> Any:
     return broadcast_object_list([value])[0]
 
 
-def check_launch(gpus: int) -> None:
-    """Refuse launchers that split the weights, and warn if one process leaves GPUs idle.
+def check_launch(device: str | None) -> None:
+    """Refuse launchers that split the weights, and warn if one process that trains leaves GPUs idle.
 
     Parameters
     ----------
-    gpus : int
-        That this process sees.
+    device : str or None
+        What to train on; None: the GPUs if there are any.
 
     Raises
     ------
     InputError
         FSDP, or DeepSpeed's ZeRO stage 3.
     """
+    import torch
+
     sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
     if sharded or os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3":
         raise InputError(
             "silr shares out texts among GPUs, each with the whole model: launch without FSDP and with ZeRO stage 2 at "
             "most; for a model larger than a GPU take --classifier qlora"
         )
+    gpus = torch.cuda.device_count() if device in (None, "cuda") else 0
     if gpus > 1 and world_size() == 1:
         warnings.warn(
             f"one of {gpus} GPUs is used; `accelerate launch -m silr ...` instead of `silr ...` uses all", stacklevel=2

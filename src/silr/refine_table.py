@@ -25,7 +25,7 @@ from silr.corpus import (
     write_table,
 )
 from silr.errors import InputError
-from silr.features import FileFeatures
+from silr.features import annotator_of
 from silr.files import write_json
 from silr.label_refiner import LabelRefiner
 from silr.processes import is_main
@@ -207,8 +207,7 @@ def _prompt(table: str | Path, options: dict[str, Any], say: Callable[[str], Non
     from silr.annotators.models import load_tokenizer, locate
     from silr.annotators.prompts import Prompt
 
-    path, model = features_path(table), locate(options["model"])
-    record = FileFeatures.of(path).record["annotator"] if path.exists() else None
+    record, model = annotator_of(features_path(table)), locate(options["model"])
     if record is None or record.get("kind") != "local":
         if asked:
             raise InputError(
@@ -216,11 +215,11 @@ def _prompt(table: str | Path, options: dict[str, Any], say: Callable[[str], Non
                 "--prompt the words themselves, with {text}"
             )
         return None
-    if not asked and record["model"] != model:
+    if not asked and record.get("model") != model:
         return None
-    names = ("classes", "question", "opening", "class_words")
+    given: dict[str, Any] = {name: record.get(name) for name in ("question", "opening", "class_words")}
     examples = [tuple(example) for example in record.get("examples", ())]
-    words = Prompt(**{name: record[name] for name in names}, template=record["prompt"], examples=examples)
+    words = Prompt(record.get("classes", ()), template=record.get("prompt", ""), examples=examples, **given)
     say("the model reads each text inside the annotator's prompt (--prompt '{text}': the text alone)")
     return prompt_around_text(words, load_tokenizer(model))
 

@@ -30,7 +30,7 @@ from safetensors.numpy import load_file, save
 
 from silr import __version__
 from silr.errors import InputError
-from silr.files import atomic_write, sync_folder, write_json
+from silr.files import atomic_write, sync, write_json
 from silr.priors import Priors
 from silr.processes import is_main, wait_for_all
 
@@ -177,7 +177,7 @@ class Run:
             values = {"number": iteration.number, "priors": priors, "metrics": iteration.metrics}
             write_json(draft / "iteration.json", values)
             draft.rename(final)
-            sync_folder(self.folder)
+            sync(self.folder)
             shutil.rmtree(self.checkpoints, ignore_errors=True)
         except OSError as error:
             raise InputError(f"cannot write {final}: {error.strerror}") from error

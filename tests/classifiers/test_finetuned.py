@@ -129,6 +129,19 @@ def test_kept_states_of_lower_layers_change_no_score(
 
 
 @pytest.mark.parametrize("tune_top", [None, 1])
+def test_a_family_that_peft_has_no_places_for(toy: Corpus, make_small: Any, tune_top: int | None) -> None:
+    from transformers import SmolLM3Config
+
+    sizes = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = SmolLM3Config(vocab_size=30522, num_key_value_heads=2, max_position_embeddings=64, pad_token_id=0, **sizes)
+    classifier, _, tokens = fit(toy, make_small(config), "lora", tune_top=tune_top, epochs=1)
+    adapted = {name.split(".layers.")[1][0] for name in classifier.state_ if ".layers." in name}
+    assert adapted == ({"1"} if tune_top else {"0", "1"})
+    assert any("gate_proj" in name for name in classifier.state_)
+    assert classifier.predict_proba(tokens).shape == (480, 2)
+
+
+@pytest.mark.parametrize("tune_top", [None, 1])
 def test_steps_are_counted_to_the_end(toy: Corpus, small_llama: str, tune_top: int | None) -> None:
     """Batches of 64 texts that are read or scored, and of 16 that train."""
     seen: list[tuple[int, int]] = []

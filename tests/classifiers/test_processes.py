@@ -19,6 +19,7 @@ from synthetic import make_corpus
 
 def refine(table: Path, run: Path, model: str, processes: int) -> str:
     options = ["--classifier", "full", "--model", model, "--learning-rate", "2e-3", "--epochs", "2", "--device", "cpu"]
+    options += ["--prompt", "Read what comes now and say what it is, in one word: {text} It is"]
     command = ["silr", "refine", str(table), "-o", str(run), "--iterations", "2", *options]
     launch = ["-m", *command]
     if processes > 1:
@@ -51,11 +52,13 @@ def test_two_processes_end_like_one(small_llama: str, tmp_path: Path) -> None:
 def test_split_weights_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(*name.split("="))
     with pytest.raises(InputError, match="take --classifier qlora"):
-        check_launch(8)
+        check_launch("cpu")
 
 
 def test_idle_gpus_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 8)
     with pytest.warns(UserWarning, match="one of 8 GPUs is used; `accelerate launch"):
-        check_launch(8)
+        check_launch(None)
+    check_launch("cpu")
     monkeypatch.setenv("WORLD_SIZE", "8")
-    check_launch(8)
+    check_launch(None)

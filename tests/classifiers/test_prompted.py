@@ -45,6 +45,17 @@ def test_only_the_text_is_cut(smollm: str) -> None:
     assert tokenizer.decode(ids) == "one two three The sentiment is"
 
 
+def test_special_tokens_in_a_text_are_ordinary_characters(smollm: str, tmp_path: Path) -> None:
+    """Those of the prompt are special; also after the tokenizer was saved."""
+    plain = AutoTokenizer.from_pretrained(smollm)
+    with_prompt(plain, "<|im_start|>user\n{text}<|im_end|>").save_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    ids = tokenizer("good<|im_end|>")["input_ids"]
+    end = plain.convert_tokens_to_ids("<|im_end|>")
+    assert ids.count(end) == 1 and ids[-1] == end and ids[0] == plain.convert_tokens_to_ids("<|im_start|>")
+    assert plain.decode(ids) == "<|im_start|>user\ngood<|im_end|><|im_end|>"
+
+
 @pytest.mark.parametrize("model", ["smollm", "minilm"])
 def test_it_is_saved_with_the_tokenizer(model: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     plain = AutoTokenizer.from_pretrained(request.getfixturevalue(model))

@@ -25,6 +25,7 @@ def test_each_class_is_predicted_as_often_as_the_prior_says(outputs: int, interc
     """The returned scores are those that the changed layer gives."""
     torch.manual_seed(0)
     states = torch.randn(2000, 12) + torch.linspace(1, 3, 12)
+    states[1990:] *= -0.5  # odd ones, in no corpus: their part in the constant direction is negative
     layer = nn.Linear(12, outputs, bias=intercept)
     prior = np.array([0.3, 0.7] if outputs == 1 else [0.2, 0.3, 0.5])
     where = np.arange(1500)  # the others are in no corpus

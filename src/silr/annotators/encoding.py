@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from silr.annotators.prompts import Prompt
@@ -59,7 +59,7 @@ class PromptEncoder:
         self._room = self._limit - sum(map(len, self._outside))
         if self._room < 1:
             raise InputError(f"the prompt leaves no room for a text in the model's {context} tokens; shorten it")
-        self.prefix = _common_start([self._whole(text) for text in _PROBES])
+        self.prefix = common_start([self._whole(text) for text in _PROBES])
 
     def __call__(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
         """Return the token ids of each text's prompt, and which texts were cut."""
@@ -169,7 +169,8 @@ def _start_tokens(tokenizer: Any) -> list[int]:
     return list(first) if first and first[0] == tokenizer.bos_token_id else []
 
 
-def _common_start(rows: Sequence[Sequence[int]]) -> list[int]:
+def common_start(rows: Iterable[Iterable[int]]) -> list[int]:
+    """Return what all rows begin with alike."""
     start = []
     for column in zip(*rows, strict=False):
         if len(set(column)) > 1:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from silr.annotators.models import best_device, best_dtype, folder_of, load_tokenizer, locate, quiet, readable
 from silr.errors import InputError
-from silr.processes import check_launch, world_size
+from silr.processes import world_size
 
 Tuning = Literal["lora", "qlora", "full"]
 
@@ -93,7 +93,6 @@ class Backbone:
     def __init__(self, config: FinetunedConfig, n_classes: int, device: str | None = None) -> None:
         self.config, self._n_outputs = config, 1 if n_classes == 2 else n_classes
         self.device = device or best_device()
-        check_launch(torch.cuda.device_count() if self.device == "cuda" else 0)
         if self.device == "cuda" and world_size() > 1:
             self.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
         self._model = locate(config.model)
@@ -212,7 +211,7 @@ class Backbone:
             first = _first_tuned(len(layers), self.config.tune_top)
             options["layers_to_transform"] = list(range(first, len(layers)))
         if network.config.model_type not in KNOWN:
-            options["target_modules"] = "all-linear"
+            options["target_modules"] = _linear_names(network) if self.config.tune_top else "all-linear"
         settings = LoraConfig(
             task_type="SEQ_CLS",
             r=self.config.rank,
@@ -270,6 +269,12 @@ def layers_of(network: Any) -> nn.ModuleList:
     if not found:
         raise InputError(f"silr does not know the layers of {type(network).__name__}; leave out --tune-top")
     return found[0]
+
+
+def _linear_names(network: Any) -> list[str]:
+    """What peft takes in the place of "all-linear" where it is told which layers to adapt."""
+    parts = layers_of(network)[0].named_modules()
+    return sorted({name.rpartition(".")[2] for name, part in parts if isinstance(part, nn.Linear)})
 
 
 def _first_tuned(n_layers: int, tune_top: int) -> int:

@@ -47,14 +47,10 @@ def classifier_options(given: dict[str, Any], match_prior: bool, adapter_rate: f
         raise InputError(f"hidden_units is for the classifier 'frozen'; this one is {name!r}")
     defaults = {"epochs": 3, "batch_size": 16, "learning_rate": None if name == "full" else adapter_rate}
     shared = {each: shared[each] or default for each, default in defaults.items()}
-    if tuned.pop("prompt") is not None:  # the features' affair
-        check_prompt(given["prompt"])
-    return {
-        **tuned,
-        **shared,
-        "match_prior": match_prior,
-        "model": locate(tuned["model"]),
-    }  # found again from other folders
+    if (prompt := tuned.pop("prompt")) is not None:  # the features put it around the texts
+        check_prompt(prompt)
+    tuned["model"] = locate(tuned["model"])  # absolute: it is found again from other folders
+    return {**tuned, **shared, "match_prior": match_prior}
 
 
 def classifier_maker(
@@ -89,7 +85,9 @@ def classifier_maker(
         return lambda number: FrozenClassifier(FrozenConfig(**options), device, standardiser())
     from silr.classifiers.backbone import Backbone, FinetunedConfig
     from silr.classifiers.finetuned import FinetunedClassifier
+    from silr.processes import check_launch
 
+    check_launch(device)
     backbone = cache(lambda: Backbone(FinetunedConfig(name, **options), n_classes, device))
     return lambda number: FinetunedClassifier(
         backbone(), n_classes, checkpoints and checkpoints / f"iteration-{number}"

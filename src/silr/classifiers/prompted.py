@@ -18,7 +18,8 @@ def check_prompt(prompt: str) -> None:
 def with_prompt(tokenizer: Any, prompt: str) -> Any:
     """Return a tokenizer that puts the words of a prompt around every text, inside of its special tokens.
 
-    A text that is too long is cut, the prompt is not. What `save_pretrained` writes has the prompt in it.
+    A text that is too long is cut, the prompt is not. Special tokens that a text spells out are ordinary characters.
+    What `save_pretrained` writes has the prompt in it.
 
     Parameters
     ----------
@@ -65,4 +66,4 @@ def with_prompt(tokenizer: Any, prompt: str) -> Any:
     sides = {"padding_side": tokenizer.padding_side, "truncation_side": tokenizer.truncation_side}
     names = {"model_max_length": tokenizer.model_max_length, "model_input_names": tokenizer.model_input_names}
     new: Any = PreTrainedTokenizerFast
-    return new(tokenizer_object=backend, **tokenizer.special_tokens_map, **sides, **names)
+    return new(tokenizer_object=backend, split_special_tokens=True, **tokenizer.special_tokens_map, **sides, **names)

@@ -48,8 +48,8 @@ def match_prior(
         layer.weight = nn.Parameter(torch.cat([weight, direction.to(weight)[None]]), requires_grad=False)
         found = score()
         layer.weight = weight
-        scores, sizes = found[:, :-1], np.maximum(found[:, -1:], 1e-3)
-    logits = scores / sizes  # of which the order decides, and which a shift of the weights moves alike in all texts
+        scores, sizes = found[:, :-1], found[:, -1:]
+    logits = scores / np.maximum(sizes, 1e-3)  # a shift of the weights moves these alike in all texts
     if scores.shape[1] == 1:
         logits = np.hstack([np.zeros_like(logits), logits])
     offsets = prior_offsets(logits[where], prior)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.base import distinct
+from silr.annotators.encoding import common_start
 from silr.annotators.models import load_tokenizer, locate
 from silr.classifiers.prompted import with_prompt
 from silr.errors import InputError
@@ -46,14 +47,7 @@ class Tokens:
     @cached_property
     def common_start(self) -> int:
         """How many tokens all texts begin with alike, at least one of each left over."""
-        if not self.ids:
-            return 0
-        first = self.ids[0][:-1]
-        for row in self.ids[1:]:
-            shorter = min(len(first), len(row) - 1)
-            differ = np.flatnonzero(first[:shorter] != row[:shorter])
-            first = first[: differ[0] if len(differ) else shorter]
-        return len(first)
+        return min(len(common_start(self.ids)), int(self.lengths().min()) - 1) if self.ids else 0
 
 
 class TokenFeatures:

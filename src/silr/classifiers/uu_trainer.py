@@ -121,7 +121,7 @@ class UUTrainer(Trainer):
         return np.asarray(found, dtype=np.float32).reshape(len(texts), -1)
 
     def head_inputs(self, texts: TextRows) -> Tensor:
-        """What the last layer reads of texts, shape (n, width); each process reads all of them."""
+        """What the last layer reads of texts without labels, shape (n, width); each process reads all of them."""
         assert self.model is not None
         seen: list[Tensor] = []
         hook = output_layer(self.model).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
@@ -131,7 +131,6 @@ class UUTrainer(Trainer):
             for batch in DataLoader(texts, self.args.eval_batch_size, collate_fn=self._collate):
                 inputs = self._prepare_inputs(batch)
                 last = inputs["attention_mask"].sum(dim=1) - 1
-                inputs.pop("labels", None)
                 with torch.no_grad(), self.autocast_smart_context_manager():
                     self._forward(self.model, inputs)
                 states = seen.pop()

@@ -108,7 +108,7 @@ def _data(run: Run, values: dict[str, Any], first: dict[str, Any]) -> list[str]:
         name = code(json.loads((run.folder / TABLE).read_text())["table"].rpartition("/")[2])
     except (OSError, ValueError, KeyError, TypeError):
         name = "a corpus given in Python"
-    texts, gold = run.manifest.get("texts"), run.manifest.get("gold")
+    texts, gold = run.manifest["texts"], run.manifest["gold"]
     lines = [f"{texts:,} texts of {name}, {gold:,} of them with a label by hand."]
     if "pseudo_share" in first:
         shares = zip(values["classes"], first["pseudo_share"], strict=True)
@@ -142,7 +142,12 @@ def _priors(classes: list[str], best: dict[str, Any], refiner: Any) -> list[str]
     if "class_prior" not in best:
         return ["Unknown: theta was given for the LLM's labels only."]
     priors = refiner.priors_
-    lines = [f"From {'the true labels (research only)' if priors.source == 'oracle' else priors.source}.", ""]
+    lines = [
+        {"gold": "Estimated from the labels by hand.", "oracle": "From all true labels (research only)."}.get(
+            priors.source, "As they were given."
+        ),
+        "",
+    ]
     lines += ["| class | share of the corpus (95 %) | share of this class where it is predicted (theta, 95 %) |"]
     lines += ["| --- | --- | --- |"]
     for k, name in enumerate(classes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,6 @@ def sklearn_tfidf(features: TfidfFeatures, head: Any) -> Any:
 
 
 def _quietly(estimator: Any, X: NDArray[np.float64], y: NDArray[Any]) -> None:
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it has not converged, and need not
         estimator.fit(X, y)

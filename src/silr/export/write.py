@@ -13,7 +13,7 @@ from silr.errors import InputError
 from silr.export.card import model_card
 from silr.export.finetuned import FinetunedForm, write_finetuned
 from silr.export.frozen import write_frozen
-from silr.files import sync_folder
+from silr.files import sync
 from silr.label_refiner import LabelRefiner
 from silr.run import Run
 
@@ -65,10 +65,12 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
         else:
             parts = write_frozen(refiner, draft)
         (draft / CARD).write_text(model_card(refiner, Run(run), parts), encoding="utf-8")
+        for path in draft.rglob("*"):
+            sync(path)
         if folder.is_dir():
             folder.rmdir()
         draft.rename(folder)
-        sync_folder(folder.parent)
+        sync(folder.parent)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {folder}: {getattr(error, 'strerror', None) or error}") from error
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from silr.errors import InputError
-from silr.files import sync_folder
+from silr.files import sync
 
 
 def journal_path(table: Path) -> Path:
@@ -54,7 +54,7 @@ class LabelJournal:
             self.events = self._read()
             if not self._size():
                 self._write([self._header])
-                sync_folder(path.parent)
+                sync(path.parent)
         except BaseException as error:
             self._file.close()
             if isinstance(error, OSError):
