@@ -12,7 +12,7 @@ from typing import get_args
 
 import pytest
 
-from silr.label_refiner import Method
+from silr.methods import Method
 from silr.risk import Correction, Loss
 from synthetic import make_corpus
 

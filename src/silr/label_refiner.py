@@ -19,16 +19,11 @@ from silr.corpus import check_finite, corpus_hash, digest
 from silr.errors import InputError
 from silr.features import Features, features_of_run, load_saved, make_features
 from silr.labels import check_gold, encode_columns
+from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.refine import Loop, OnStep, best_iteration, refine
 from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
-
-Method = Literal["silr", "paper"]
-METHODS: dict[Method, dict[str, Any]] = {
-    "silr": {"match_prior": True, "correction": "none", "adapter_rate": None},
-    "paper": {"match_prior": False, "correction": "leaky", "adapter_rate": 1e-4},
-}
 
 
 class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -43,9 +38,10 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Which model to fine-tune: a folder, a ``.gguf`` file or a hub name.
     iterations : int, default 5
     method : {"silr", "paper"}, default "silr"
-        "paper" is the recipe of Asano et al.: leaky correction, thresholds as the fit leaves them, learning rate 1e-4
-        for adapters. "silr" keeps the risk unbiased, sets the thresholds of a head on frozen features by the class
-        prior, and takes a learning rate for adapters that suits the model's width.
+        "paper" is the recipe of Asano et al.: leaky correction, thresholds as the fit leaves them, a model fine-tuned
+        from a head of 0, with learning rate 1e-4 for adapters. "silr" keeps the risk unbiased, sets the thresholds by
+        the class prior, and fine-tunes from the head that fits the untuned model, with a learning rate for adapters
+        that suits the model's width.
     loss : {"sigmoid", "logistic"}, default "sigmoid"
     correction : {"none", "leaky", "relu", "abs"}, default None
         None: as `method` says, "none" or "leaky".
@@ -54,7 +50,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     hidden_units : int, default 0
         0 is a linear head, else one hidden layer of that many units.
     epochs : int, default None
-        None: as many as make about 250 steps; 3 for a fine-tuned model.
+        None: as many as make about 250 steps; for a fine-tuned model 1, with method "paper" 3.
     learning_rate : float, default None
         None: 1e-3; for adapters as `method` says, 2e-5 for all weights.
     batch_size : int, default None
@@ -223,8 +219,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return priors_from_gold(labels[labelled], gold_codes[labelled], n_classes, weights, strata)
 
         method = METHODS[self.method]
-        correction = self.correction or method["correction"]
-        options = classifier_options(self.get_params(), method["match_prior"], method["adapter_rate"])
+        correction = self.correction or method.correction
+        options = classifier_options(self.get_params(), method)
 
         def loop(X: Any, checkpoints: Path | None) -> Loop:
             return Loop(

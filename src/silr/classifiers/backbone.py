@@ -38,6 +38,9 @@ class FinetunedConfig:
         Adapt the last so many layers only. What the layers below make of each text is computed once. None: all layers.
     rank, alpha, dropout : int, int, float, default 8, 32, 0.05
         Of the adapters.
+    linear_probe : bool, default False
+        Start the head from the classifier on the states of the model before it is tuned, see `silr.classifiers.probe`.
+        False: from 0.
     match_prior : bool, default False
         After the fit, shift the scores so that each class is predicted as often as the class prior says.
     checkpoint_seconds : float, default 30
@@ -55,6 +58,7 @@ class FinetunedConfig:
     rank: int = 8
     alpha: int = 32
     dropout: float = 0.05
+    linear_probe: bool = False
     match_prior: bool = False
     checkpoint_seconds: float = 30.0
 
@@ -80,6 +84,8 @@ class Backbone:
         The classifier whose fit the network holds.
     lower : (Tokens, LowerLayers) or None
         What the lower layers make of a corpus, if only upper layers are tuned.
+    probed : (Tokens, array) or None
+        What the head reads of a corpus before anything is tuned, if it starts from there.
     device, dtype : str
         Of the frozen weights, and of their products; bfloat16 where the device is fast at it. Trained weights are
         float32.
@@ -101,6 +107,7 @@ class Backbone:
         self.network: Any = None
         self.holder: object = None
         self.lower: Any = None
+        self.probed: Any = None
 
     @property
     def autocast(self) -> str | None:
@@ -192,7 +199,8 @@ class Backbone:
         options: dict[str, Any] = {"dtype": getattr(torch, self.dtype), "num_labels": self._n_outputs}
         if self.config.tuning == "qlora":
             options["quantization_config"] = _four_bits(options["dtype"])
-        with readable(self._model), quiet():
+        with readable(self._model), quiet(), torch.random.fork_rng():
+            torch.manual_seed(0)  # layers that the folder has no weights for are the same whenever it is read
             network = auto.from_pretrained(
                 folder_of(self._model, best_dtype(self.device)), device_map={"": self.device}, **options
             )

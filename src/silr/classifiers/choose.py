@@ -12,21 +12,19 @@ from silr.annotators.models import locate
 from silr.classifiers.base import Classifier
 from silr.classifiers.prompted import check_prompt
 from silr.errors import InputError
+from silr.methods import Recipe
 
 ClassifierName = Literal["frozen", "lora", "qlora", "full"]
 
 
-def classifier_options(given: dict[str, Any], match_prior: bool, adapter_rate: float | None) -> dict[str, Any]:
+def classifier_options(given: dict[str, Any], method: Recipe) -> dict[str, Any]:
     """Return the settings of `FrozenConfig` or `FinetunedConfig`, where nothing else is given those of its kind.
 
     Parameters
     ----------
     given : dict
         Parameters of `silr.LabelRefiner`.
-    match_prior : bool
-        What the method says.
-    adapter_rate : float or None
-        The method's learning rate for adapters, if no other is given.
+    method : Recipe
 
     Raises
     ------
@@ -40,17 +38,18 @@ def classifier_options(given: dict[str, Any], match_prior: bool, adapter_rate: f
         if strange := [each for each, value in tuned.items() if value is not None]:
             raise InputError(f"{strange[0]} is for the classifiers lora, qlora and full; this one is 'frozen'")
         shared["learning_rate"] = shared["learning_rate"] or 1e-3
-        return {**shared, "hidden_units": given["hidden_units"], "match_prior": match_prior}
+        return {**shared, "hidden_units": given["hidden_units"], "match_prior": method.match_prior}
     if tuned["model"] is None:
         raise InputError(f"classifier {name!r} needs a model: a folder, a .gguf file or a hub name")
     if given["hidden_units"]:
         raise InputError(f"hidden_units is for the classifier 'frozen'; this one is {name!r}")
-    defaults = {"epochs": 3, "batch_size": 16, "learning_rate": None if name == "full" else adapter_rate}
+    rate = None if name == "full" else method.adapter_rate
+    defaults = {"epochs": method.tuning_epochs, "batch_size": 16, "learning_rate": rate}
     shared = {each: shared[each] or default for each, default in defaults.items()}
     if (prompt := tuned.pop("prompt")) is not None:  # the features put it around the texts
         check_prompt(prompt)
     tuned["model"] = locate(tuned["model"])  # absolute: it is found again from other folders
-    return {**tuned, **shared, "match_prior": match_prior}
+    return {**tuned, **shared, "linear_probe": method.linear_probe, "match_prior": method.match_prior}
 
 
 def classifier_maker(

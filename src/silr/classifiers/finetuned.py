@@ -20,16 +20,16 @@ from silr.annotators.models import quiet
 from silr.classifiers.backbone import Backbone, FinetunedConfig, layers_of, output_layer, trained_state
 from silr.classifiers.base import FitHistory, OnStep
 from silr.classifiers.lower_layers import LowerLayers
+from silr.classifiers.probe import SAMPLE, ProbeStates, start_from_probe
 from silr.classifiers.shared_beginning import begin_once
-from silr.classifiers.tokens import Tokens
+from silr.classifiers.thresholds import constant_direction, match_prior
+from silr.classifiers.tokens import TEXTS_A_PASS, Tokens
 from silr.errors import InputError
 from silr.files import atomic_write, make_folder, write_json
 from silr.processes import from_main, is_main, rank, wait_for_all, world_size
 from silr.risk import UURisk
 
 WARMUP = 0.03
-_EVAL = 64  # texts a batch where nothing is trained
-_SAMPLE = 4096  # held-out texts, at most, that say in which direction all states are alike
 
 
 class FinetunedClassifier:
@@ -66,8 +66,8 @@ class FinetunedClassifier:
     ) -> FitHistory:
         """Fit a fresh head and fresh adapters, and keep the epoch with the lowest validation risk.
 
-        `on_step` counts batches: those that the lower layers read once, those of training, of validation after each
-        epoch, and of relabelling afterwards.
+        `on_step` counts batches: those that the lower layers read once, those that the head's start is fitted to, those
+        of training, of validation after each epoch, and of relabelling afterwards.
 
         Raises
         ------
@@ -88,11 +88,14 @@ class FinetunedClassifier:
         batches = StratifiedBatches(
             sets, lengths[X.where[train]], self.config.batch_size, random_state, rank(), world_size()
         )
-        scored = -(-len(held_out) // (_EVAL * world_size()))
-        relabelled = -(-len(X.ids) // (_EVAL * world_size()))
-        lower_batches = 0 if self._is_read(X) else -(-len(X.ids) // _EVAL)
-        self._steps = _Steps(lower_batches + self.config.epochs * (len(batches) + scored) + relabelled, on_step)
-        if lower_batches:
+        scored = -(-len(held_out) // (TEXTS_A_PASS * world_size()))
+        relabelled = -(-len(X.ids) // (TEXTS_A_PASS * world_size()))
+        found = None if self._checkpoints is None else last_checkpoint(self._checkpoints)
+        first = 0 if self._is_read(X) else -(-len(X.ids) // TEXTS_A_PASS)
+        if self.config.linear_probe and found is None and not self._is_probed(X):
+            first += relabelled
+        self._steps = _Steps(first + self.config.epochs * (len(batches) + scored) + relabelled, on_step)
+        if first:
             self._steps.report()
         self._backbone.holder = None
         self._backbone.fresh(random_state)
@@ -109,9 +112,10 @@ class FinetunedClassifier:
             )
             if self._checkpoints is not None:
                 trainer.watch.seconds = self.config.checkpoint_seconds
-            found = last_checkpoint(folder)
             if found is not None:
-                self._steps.done = lower_batches + _steps_before(found, len(batches), scored)
+                self._steps.done = first + _steps_before(found, len(batches), scored)
+            elif self.config.linear_probe:
+                self._probe(trainer, X, pseudo_labels, risk, validation, random_state)
             self._steps.report()
             trainer.train(resume_from_checkpoint=None if found is None else str(found))
             self._trainer, self._backbone.holder = trainer, self
@@ -177,15 +181,33 @@ class FinetunedClassifier:
         """The network with its trained adapter beside the weights."""
         return self._backbone.adapted(self.state_)
 
+    def _probe(self, trainer: Any, X: Tokens, *fit: Any) -> None:
+        """Start from the linear head on the network's states; a head of several layers, which start anew, stays."""
+        from silr.classifiers.uu_trainer import TextRows
+
+        layer = output_layer(self._backbone.network)
+        if not self._is_probed(X):
+            states = ProbeStates(X, layer.in_features)
+            order = np.argsort(-X.lengths(), kind="stable")
+            for positions, found in trainer.head_inputs(TextRows(X, order)):
+                states.put(positions, found)
+                self._steps.one_more()
+            self._backbone.probed = X, states.matrix
+        start_from_probe(layer, self._backbone.probed[1], *fit)
+
+    def _is_probed(self, X: Tokens) -> bool:
+        """Whether the states of these texts are known."""
+        return self._backbone.probed is not None and self._backbone.probed[0] is X
+
     def _match_prior(self, X: Tokens, sample: Any, prior: Any, lower: LowerLayers | None) -> None:
         """Set the thresholds by the class prior; the corpus is scored on the way."""
-        from silr.classifiers.thresholds import constant_direction, match_prior
         from silr.classifiers.uu_trainer import TextRows
 
         layer, direction = output_layer(self._backbone.network), None
         if layer.bias is None:
-            some = sample[:: -(-len(sample) // _SAMPLE)]
-            direction = from_main(constant_direction(self._trainer.head_inputs(TextRows(X, some))))
+            some = sample[:: -(-len(sample) // SAMPLE)]
+            states = np.concatenate([part for _, part in self._trainer.head_inputs(TextRows(X, some))])
+            direction = from_main(constant_direction(torch.from_numpy(states)))
         order = np.argsort(-X.lengths(), kind="stable")
         back = np.argsort(order)
         scores = match_prior(
@@ -205,8 +227,8 @@ class FinetunedClassifier:
         network = self.merged()
         parts = []
         with torch.inference_mode(), begin_once(network, X):
-            for start in range(0, len(order), _EVAL):
-                inputs = self._inputs(X, order[start : start + _EVAL])
+            for start in range(0, len(order), TEXTS_A_PASS):
+                inputs = self._inputs(X, order[start : start + TEXTS_A_PASS])
                 parts.append(network(**inputs).logits.float().cpu().numpy())
         return np.concatenate(parts)
 
@@ -240,8 +262,8 @@ class FinetunedClassifier:
 
     def _batches_of(self, X: Tokens) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
         order = np.argsort(-X.lengths(), kind="stable")
-        for start in range(0, len(order), _EVAL):
-            yield order[start : start + _EVAL], self._inputs(X, order[start : start + _EVAL])
+        for start in range(0, len(order), TEXTS_A_PASS):
+            yield order[start : start + TEXTS_A_PASS], self._inputs(X, order[start : start + TEXTS_A_PASS])
             self._steps.one_more()
 
     def _arguments(self, folder: Path, seed: int) -> Any:
@@ -253,7 +275,7 @@ class FinetunedClassifier:
             output_dir=str(folder),
             num_train_epochs=self.config.epochs,
             per_device_train_batch_size=self.config.batch_size // world_size(),
-            per_device_eval_batch_size=_EVAL,
+            per_device_eval_batch_size=TEXTS_A_PASS,
             learning_rate=self._backbone.learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=WARMUP,  # a share

@@ -54,14 +54,19 @@ def match_prior(
         logits = np.hstack([np.zeros_like(logits), logits])
     offsets = prior_offsets(logits[where], prior)
     shift = (offsets[1:] - offsets[:1] if scores.shape[1] == 1 else offsets).astype(np.float32)
+    add_intercept(layer, direction, torch.from_numpy(shift))
+    changed: NDArray[np.float32] = scores + sizes * shift
+    return changed
+
+
+def add_intercept(layer: nn.Linear, direction: Tensor | None, shift: Tensor) -> None:
+    """Shift all scores by `shift`, shape (outputs,); a layer without intercept along the constant direction."""
     with torch.no_grad():
-        here = torch.from_numpy(shift).to(layer.weight)
+        here = shift.to(layer.weight)
         if direction is None:
             layer.bias.add_(here)
         else:
             layer.weight.add_(here[:, None] * direction.to(layer.weight))
-    changed: NDArray[np.float32] = scores + sizes * shift
-    return changed
 
 
 def constant_direction(states: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from silr.classifiers.prompted import with_prompt
 from silr.errors import InputError
 
 MAX_LENGTH = 512
+TEXTS_A_PASS = 64  # where nothing is trained
 _CHUNK = 4096  # texts tokenised together
 
 

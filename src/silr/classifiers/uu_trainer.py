@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallba
 from silr.classifiers.backbone import Backbone, output_layer
 from silr.classifiers.lower_layers import LowerLayers
 from silr.classifiers.stratified_batches import StratifiedBatches
-from silr.classifiers.tokens import Tokens
+from silr.classifiers.tokens import TEXTS_A_PASS, Tokens
 from silr.errors import InputError
 from silr.processes import from_main, rank, world_size
 from silr.risk import UURisk
@@ -120,16 +120,18 @@ class UUTrainer(Trainer):
         found = self.predict(texts).predictions
         return np.asarray(found, dtype=np.float32).reshape(len(texts), -1)
 
-    def head_inputs(self, texts: TextRows) -> Tensor:
-        """What the last layer reads of texts without labels, shape (n, width); each process reads all of them."""
+    def head_inputs(self, texts: TextRows) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """What the last layer reads: by batches, which processes share, positions of texts and states, one row each."""
         assert self.model is not None
         seen: list[Tensor] = []
         hook = output_layer(self.model).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-        parts = []
+        processes = world_size()
         self.model.eval()
         try:
-            for batch in DataLoader(texts, self.args.eval_batch_size, collate_fn=self._collate):
-                inputs = self._prepare_inputs(batch)
+            together = TEXTS_A_PASS * processes
+            for rows in np.split(np.arange(len(texts)), range(together, len(texts), together)):
+                own = np.resize(rows, -(-len(rows) // processes) * processes)[rank() :: processes]
+                inputs = self._prepare_inputs(self._collate([texts[row] for row in own]))
                 last = inputs["attention_mask"].sum(dim=1) - 1
                 with torch.no_grad(), self.autocast_smart_context_manager():
                     self._forward(self.model, inputs)
@@ -137,10 +139,12 @@ class UUTrainer(Trainer):
                 if states.ndim == 3:  # of all tokens, but for a common beginning
                     last -= inputs["attention_mask"].shape[1] - states.shape[1]
                     states = states[torch.arange(len(last)), last]
-                parts.append(states.float().cpu())
+                states = states.float()
+                if processes > 1:
+                    states = torch.stack(_gathered(states), dim=1).flatten(0, 1)[: len(rows)]
+                yield texts.positions[rows], states.cpu().numpy()
         finally:
             hook.remove()
-        return torch.cat(parts)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         began = time.monotonic()
