@@ -1,0 +1,166 @@
+"""The methods that are compared. Each gets the same texts, features, LLM labels and scores, and gold labels.
+
+Each is a function of a split and its gold labels; it returns what it calls every text of the corpus and of the test
+part, after each iteration if it has some. True labels beyond the gold ones reach the methods whose name says "oracle",
+and the ceiling.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.preprocessing import StandardScaler
+
+from ccp import propagate_credibility
+from silr import LabelRefiner, UUClassifier
+from silr.classifiers.choose import load_classifier
+from tables import Split
+
+ITERATIONS = 5
+PENALTIES = np.logspace(-5, 1, 13)
+
+Labels = tuple[Any, Any]
+"""Codes of the corpus and of the test part."""
+
+
+@dataclass(frozen=True)
+class Gold:
+    """Gold labels of the corpus: codes, -1 where there is none, and weights."""
+
+    labels: Any
+    weights: Any
+
+    @property
+    def rows(self) -> Any:
+        return np.flatnonzero(self.labels >= 0)
+
+
+def llm(part: Split, gold: Gold) -> list[Labels]:
+    """The LLM's labels as they are."""
+    return [part.llm]
+
+
+def threshold(part: Split, gold: Gold) -> list[Labels]:
+    """The LLM's scores, with the threshold that is right on most gold labels; weights of classes if there are several.
+
+    Between two gold labels the threshold lies in the middle; of equally good ones the median is taken.
+    """
+    rows = gold.rows
+    if len(part.classes) > 2:
+        model = LogisticRegression(max_iter=1000).fit(part.scores[0][rows], gold.labels[rows], gold.weights[rows])
+        return [tuple(model.predict(scores) for scores in part.scores)]
+    margins = [scores[:, 1] - scores[:, 0] for scores in part.scores]
+    order = rows[np.argsort(margins[0][rows], kind="stable")]
+    values, signs = margins[0][order], np.where(gold.labels[order] == 1, -1.0, 1.0) * gold.weights[order]
+    cuts = np.concatenate([[-np.inf], (values[1:] + values[:-1]) / 2, [np.inf]])
+    right = np.concatenate([[0], np.cumsum(signs)])  # up to a constant: those above a cut are called 1
+    right[1:-1][values[1:] == values[:-1]] = -np.inf
+    best = np.flatnonzero(right == right.max())
+    cut = cuts[best[len(best) // 2]]
+    return [tuple((margin > cut).astype(int) for margin in margins)]
+
+
+def gold_only(part: Split, gold: Gold) -> list[Labels]:
+    """Logistic regression on the gold labels alone; the penalty by cross-validation."""
+    return [supervised(part, gold.rows, gold.labels[gold.rows], gold.weights[gold.rows], PENALTIES)]
+
+
+def ceiling(part: Split, gold: Gold) -> list[Labels]:
+    """Logistic regression on all true labels of the corpus."""
+    return [supervised(part, np.arange(len(part.truth[0])), part.truth[0], None, np.logspace(-4, 0, 5))]
+
+
+def pn(part: Split, gold: Gold) -> list[Labels]:
+    """Ordinary training on the LLM's labels, and on what came out again; silr's head and steps."""
+    found, labels = [], part.llm[0]
+    for iteration in range(ITERATIONS):
+        model = UUClassifier(match_prior=False, random_state=part.seed * 100 + iteration)
+        model.fit(part.features[0], labels)
+        found.append((model.predict(part.features[0]), model.predict(part.features[1])))
+        labels = found[-1][0]
+        if len(np.unique(labels)) < 2:
+            break
+    return found
+
+
+def cleanlab(part: Split, gold: Gold) -> list[Labels]:
+    """Confident learning (Northcutt et al., 2021) on the LLM's labels, by cleanlab around a logistic regression."""
+    from cleanlab.classification import CleanLearning
+
+    corpus, test = standardised(part)
+    model = CleanLearning(LogisticRegression(C=0.01, max_iter=1000), seed=part.seed)
+    model.fit(corpus, part.llm[0])
+    return [(model.predict(corpus), model.predict(test))]
+
+
+def ccp(part: Split, gold: Gold) -> list[Labels]:
+    """Contrastive credibility propagation (Kutt et al., AAAI 2024) from the LLM's labels, gold labels clamped."""
+    corpus, test = standardised(part)
+    return [propagate_credibility(corpus, test, part.llm[0], gold.labels, len(part.classes), part.seed)]
+
+
+def refiner(**options: Any) -> Callable[[Split, Gold], list[Labels]]:
+    """silr or the paper's recipe, on frozen features."""
+
+    def method(part: Split, gold: Gold) -> list[Labels]:
+        given = np.where(gold.labels < 0, np.nan, gold.labels)
+        with tempfile.TemporaryDirectory() as folder:
+            model = LabelRefiner(random_state=part.seed, iterations=ITERATIONS, run=folder, **options)
+            model.fit(part.features[0], part.llm[0], given, gold_weight=gold.weights, truth=part.truth[0])
+            found = []
+            for number in range(1, model.best_iteration_ + 1):
+                classifier = load_classifier(Path(folder) / f"iteration-{number}")
+                scores = classifier.predict_proba(part.features[1])
+                found.append((model.history_[number]["labels"], scores.argmax(axis=1)))
+        return found
+
+    return method
+
+
+@dataclass(frozen=True)
+class Method:
+    run: Callable[[Split, Gold], list[Labels]]
+    needs_gold: bool = True
+
+
+METHODS: dict[str, Method] = {
+    "LLM": Method(llm, False),
+    "threshold": Method(threshold),
+    "gold only": Method(gold_only),
+    "PN iterated": Method(pn, False),
+    "cleanlab": Method(cleanlab, False),
+    "CCP": Method(ccp, False),
+    "UU": Method(refiner(method="paper", correction="none")),
+    "robust UU (paper)": Method(refiner(method="paper")),
+    "robust UU, oracle priors": Method(refiner(method="paper", priors="oracle"), False),
+    "silr": Method(refiner()),
+    "silr, oracle priors": Method(refiner(priors="oracle"), False),
+    "ceiling: all true labels": Method(ceiling, False),
+}
+
+
+def standardised(part: Split) -> tuple[Any, Any]:
+    scaler = StandardScaler().fit(part.features[0])
+    return tuple(scaler.transform(matrix) for matrix in part.features)
+
+
+def supervised(part: Split, rows: Any, labels: Any, weights: Any, penalties: Any) -> Labels:
+    corpus, test = standardised(part)
+    if len(np.unique(labels)) < 2:
+        return tuple(np.full(len(matrix), labels[0]) for matrix in (corpus, test))
+    folds = min(5, int(np.bincount(labels)[np.unique(labels)].min()))
+    if folds < 2:
+        model: Any = LogisticRegression(C=1e-3, max_iter=1000)
+    else:
+        model = LogisticRegressionCV(Cs=penalties, cv=folds, scoring="neg_log_loss", max_iter=1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(corpus[rows], labels, sample_weight=weights)
+    return model.predict(corpus), model.predict(test)

@@ -1,0 +1,141 @@
+"""The methods of the benchmarks: those we wrote against independent derivations, all of them end to end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccp import adjusted, propagate_credibility, propagated, soft_contrastive_loss, strongest
+from methods import METHODS, Gold, threshold
+from synthetic import make_corpus
+from tables import Split, draw_gold, split
+
+COMPARE = Path(__file__).parent.parent / "benchmarks" / "compare.py"
+
+
+def write_table(folder: Path, name: str, classes: tuple[str, ...], n: int = 700, features: bool = True) -> Path:
+    """A table as `compare.py` reads them: the annotator is biased, and its scores know more than its labels."""
+    corpus = make_corpus(n, classes, seed=1)
+    rng = np.random.default_rng(0)
+    said = corpus.llm_labels[:, None] == np.array(classes)
+    true = corpus.truth[:, None] == np.array(classes)
+    logits = rng.normal(size=said.shape) + 2 * true
+    logits += said * (logits.max(axis=1, keepdims=True) - logits + 0.1)
+    scores = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    columns = {f"llm_score_{each}": scores[:, k] for k, each in enumerate(classes)}
+    if features:
+        np.save(folder / f"{name}.features.npy", corpus.features.astype(np.float16))
+    return corpus.write(folder, f"{name}.csv.gz", **columns)
+
+
+def test_every_method_runs(tmp_path: Path) -> None:
+    """With hidden states and two classes, and with TF-IDF and three."""
+    write_table(tmp_path, "two", ("negative", "positive"))
+    write_table(tmp_path, "three", ("a", "b", "c"), features=False)
+    command = [sys.executable, str(COMPARE), str(tmp_path), "--tables", "two", "three", "--quick", "--jobs", "1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:] for line in done.stdout.splitlines() if "±" in line}
+    assert set(rows) == set(METHODS)
+    accuracy = {name: [float(cell.split()[0]) for cell in cells] for name, cells in rows.items()}
+    for column in range(2):
+        assert accuracy["ceiling: all true labels"][column] > 0.85
+        assert accuracy["silr"][column] > accuracy["LLM"][column] + 0.1
+        assert accuracy["gold only"][column] > accuracy["LLM"][column]
+
+
+def test_a_split_is_the_seeds_and_gold_is_the_corpus_truth(tmp_path: Path) -> None:
+    table = write_table(tmp_path, "two", ("negative", "positive"), n=200)
+    one, again, other = split(table, 0), split(table, 0), split(table, 1)
+    assert one.texts == again.texts and one.texts != other.texts
+    assert len(one.texts[0]) == 160 and len(one.texts[1]) == 40
+    everything = np.load(tmp_path / "two.features.npy").astype(np.float32)
+    assert sorted(map(tuple, np.concatenate(one.features))) == sorted(map(tuple, everything))
+    gold, weight = draw_gold(one, 20)
+    assert (gold >= 0).sum() == 20 and np.isfinite(weight[gold >= 0]).all()
+    assert (gold == one.truth[0])[gold >= 0].all()
+
+
+@given(st.lists(st.tuples(st.integers(-5, 5), st.booleans(), st.integers(1, 3)), min_size=1, max_size=12))
+def test_no_threshold_is_right_on_more_gold_labels(rows: list[tuple[int, bool, int]]) -> None:
+    """Against every cut that there is."""
+    margin, truth, weight = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    scores = np.column_stack([np.zeros_like(margin), margin])
+    nothing: Any = None
+    part = Split(["a", "b"], nothing, nothing, (scores, scores), nothing, nothing, 0)
+    ((found, _),) = threshold(part, Gold(truth.astype(int), weight))
+    cuts = [-9.0, 9.0, *(np.unique(margin) + 0.5)]
+    best = max(float(weight[(margin > cut) == truth].sum()) for cut in cuts)
+    assert float(weight[found == truth].sum()) == best
+
+
+# --- CCP (Kutt et al., 2024) ------------------------------------------------------------------------------------------
+
+
+def test_credibility_is_what_a_class_has_more_than_the_next() -> None:
+    q = torch.tensor([[0.9, 0.2, 0.5], [0.4, 0.4, 0.1]])
+    wanted = torch.tensor([[0.4, -0.7, -0.4], [0.0, 0.0, -0.3]])
+    torch.testing.assert_close(adjusted(q), wanted)
+
+
+def test_with_full_labels_the_loss_is_the_supervised_contrastive_one() -> None:
+    """Khosla et al., 2020, equation 2, by loops; the similarity is that of the angle's cosine from 0 to 1."""
+    torch.manual_seed(0)
+    z = torch.nn.functional.normalize(torch.randn(6, 4), dim=1)
+    labels = [0, 1, 0, 1, 1, 0]
+    total = 0.0
+    for i in range(6):
+        weights = {j: float(torch.exp((1 + z[i] @ z[j]) / 2 / 0.1)) for j in range(6) if j != i}
+        same = [j for j in weights if labels[j] == labels[i]]
+        total -= sum(np.log(weights[j] / sum(weights.values())) for j in same) / len(same)
+    found = soft_contrastive_loss(z, torch.nn.functional.one_hot(torch.tensor(labels)).float())
+    assert float(found) == pytest.approx(total / 6, rel=1e-4)
+
+
+def test_texts_without_credibility_do_not_count() -> None:
+    torch.manual_seed(0)
+    z = torch.nn.functional.normalize(torch.randn(6, 4), dim=1)
+    q = torch.nn.functional.one_hot(torch.tensor([0, 1, 0, 1, 1, 0])).float()
+    q[4:] = 0
+    assert float(soft_contrastive_loss(z, q)) * 6 == pytest.approx(
+        float(soft_contrastive_loss(z[:4], q[:4])) * 4, rel=1e-4
+    )
+
+
+def test_propagation_is_the_mean_similarity_to_each_class() -> None:
+    """Each text's own vector is left out."""
+    z = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), dim=1)
+    q = torch.tensor([[1.0, 0.0], [0.0, 0.5], [0.0, 0.0]])
+    near = (1 + float(z[0] @ z[2])) / 2
+    said = [[0.0, 0.5], [0.5, 0.0], [near, near]]
+    torch.testing.assert_close(propagated(z, q), adjusted(torch.tensor(said)), atol=1e-5, rtol=0)
+
+
+def test_weak_vectors_are_reset_as_long_as_the_class_shares_stay() -> None:
+    strength = torch.linspace(0.01, 1, 100)
+    q = torch.zeros(100, 2)
+    q[torch.arange(100), torch.arange(100) % 2] = strength
+    kept = strongest(q, q, torch.zeros(100, dtype=torch.bool)).max(dim=1).values > 0
+    assert 1 <= kept.sum() < 20 and kept[-int(kept.sum()) :].all()  # two strong ones have the shares of all
+    q[50:, 0], q[50:, 1] = strength[50:], 0  # the strong half is all of one class
+    kept = strongest(q, q, torch.zeros(100, dtype=torch.bool)).max(dim=1).values > 0
+    assert kept.sum() > 50
+
+
+def test_ccp_learns_where_clusters_are_clear() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(2, size=400)
+    X = rng.normal(size=(400, 10)).astype(np.float32)
+    X[:, :3] += 3 * truth[:, None] - 1.5
+    said = np.where(rng.random(400) < 0.25, 1 - truth, truth)
+    gold = np.where(np.arange(400) < 20, truth, -1)
+    corpus, test = propagate_credibility(X[:300], X[300:], said[:300], gold[:300], 2, 0)
+    assert (test == truth[300:]).mean() > 0.93 and (corpus[:20] == truth[:20]).all()
