@@ -19,8 +19,10 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.preprocessing import StandardScaler
 
 from ccp import propagate_credibility
-from silr import LabelRefiner, UUClassifier
+from silr import LabelRefiner, UUClassifier, stack
 from silr.classifiers.choose import load_classifier
+from silr.features import TfidfFeatures
+from silr.soft_uu import refine_softly
 from tables import Split
 
 ITERATIONS = 5
@@ -124,6 +126,23 @@ def refiner(**options: Any) -> Callable[[Split, Gold], list[Labels]]:
     return method
 
 
+def soft_uu(part: Split, gold: Gold) -> list[Labels]:
+    """Iterated UU learning with soft sets from the stack of all evidence, hidden states and TF-IDF side by side."""
+    views = [standardised(part)]
+    if part.has_states:
+        words = TfidfFeatures()
+        views.append(scaled(words.fit_transform(part.texts[0]), words.transform(part.texts[1])))
+    known = stack.Gold.of(gold.labels, gold.weights, part.classes)
+    corpus, test = (np.hstack(matrices).astype(np.float32) for matrices in zip(*views, strict=True))
+    found = refine_softly(corpus, [view[0] for view in views], part.scores[0], known, ITERATIONS, part.seed)
+    labels = []
+    for each in found[1:]:
+        codes = each.logits.argmax(axis=1)
+        codes[known.rows] = known.codes
+        labels.append((codes, (test @ each.weight.T + each.intercept).argmax(axis=1)))
+    return labels
+
+
 @dataclass(frozen=True)
 class Method:
     run: Callable[[Split, Gold], list[Labels]]
@@ -142,13 +161,18 @@ METHODS: dict[str, Method] = {
     "robust UU, oracle priors": Method(refiner(method="paper", priors="oracle"), False),
     "silr": Method(refiner()),
     "silr, oracle priors": Method(refiner(priors="oracle"), False),
+    "soft UU": Method(soft_uu),
     "ceiling: all true labels": Method(ceiling, False),
 }
 
 
 def standardised(part: Split) -> tuple[Any, Any]:
-    scaler = StandardScaler().fit(part.features[0])
-    return tuple(scaler.transform(matrix) for matrix in part.features)
+    return scaled(*part.features)
+
+
+def scaled(corpus: Any, test: Any) -> tuple[Any, Any]:
+    scaler = StandardScaler().fit(corpus)
+    return scaler.transform(corpus), scaler.transform(test)
 
 
 def supervised(part: Split, rows: Any, labels: Any, weights: Any, penalties: Any) -> Labels:

@@ -31,6 +31,7 @@ class Split:
     llm: tuple[Any, Any]
     truth: tuple[Any, Any]
     seed: int
+    has_states: bool = True
 
 
 def split(table: Path, seed: int, rows: int | None = None) -> Split:
@@ -46,14 +47,15 @@ def split(table: Path, seed: int, rows: int | None = None) -> Split:
     order = np.random.default_rng(seed).permutation(len(frame))
     parts = order[len(frame) // 5 :], order[: len(frame) // 5]
     words = tuple(list(texts[part]) for part in parts)
-    if features_path(table).exists():
+    has_states = features_path(table).exists()
+    if has_states:
         matrix = np.load(features_path(table), mmap_mode="r")
         features = tuple(np.asarray(matrix[chosen[part]], dtype=np.float32) for part in parts)
     else:
         tfidf = TfidfFeatures()
         features = tfidf.fit_transform(words[0]), tfidf.transform(words[1])
     llm, truth = (tuple(column[part] for part in parts) for column in columns)
-    return Split(classes, words, features, tuple(scores[part] for part in parts), llm, truth, seed)
+    return Split(classes, words, features, tuple(scores[part] for part in parts), llm, truth, seed, has_states)
 
 
 def draw_gold(part: Split, n_gold: int) -> tuple[Any, Any]:

@@ -1,0 +1,168 @@
+"""Iterated UU learning with soft sets and the squared loss: closed form, and honest about its gold labels.
+
+Let text i belong to the pseudo-labelled set U_j to the degree q_ij. For the squared loss the UU risk is least squares
+onto the labels unmixed by Theta, ``t_ik = n pi_k sum_j A_kj q_ij / sum_i q_ij`` (docs/method.md): a linear map of q_i.
+So a ridge regression of q on the features finds the head up to such a map, and the map comes from the gold labels.
+
+One iteration regresses the soft labels on the features, maps the scores to calibrated logits by a logistic regression
+on the gold labels, and makes new soft labels of them, with those of gold texts fixed. Everything is done once for all
+gold labels and once without each of five folds, so that scores of gold texts come from fits that never saw their
+labels: the map, the log-loss that decides when to stop, and the estimated accuracy are honest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.stack import Gold, Scores, class_logits, contrasts, regression, softmax, stack
+
+PENALTY = 2000.0  # of the ridge, for standardised features
+SHARPEN = 2.0  # times the calibrated logits, before they are soft labels again
+CALIBRATION_PENALTY = 10.0  # C
+WORSE = 2.0  # standard errors above the best log-loss at which to stop
+
+
+@dataclass(frozen=True)
+class SoftIteration:
+    """What one iteration ends with.
+
+    Attributes
+    ----------
+    logits : float64 array of shape (n, K)
+        Calibrated; the first column is 0 for two classes.
+    gold_logits : float64 array of shape (m, K)
+        Of gold texts, from fits without their labels.
+    gold_loss : float
+        Weighted log-loss of these.
+    weight, intercept : float64 arrays of shape (K, d) and (K,)
+        The map from features to logits; None of the start, which is no map of the features.
+    """
+
+    logits: Scores
+    gold_logits: Scores
+    gold_loss: float
+    weight: Scores | None = None
+    intercept: Scores | None = None
+
+
+class Ridge:
+    """Ridge regressions of many targets on the same features.
+
+    Parameters
+    ----------
+    features : array of shape (n, d)
+        Standardised.
+    penalty : float
+    """
+
+    def __init__(self, features: NDArray[Any], penalty: float) -> None:
+        self._features = features
+        gram = features.T @ features
+        gram[np.diag_indices(len(gram))] += penalty
+        self._inverse = np.linalg.inv(gram.astype(np.float64))
+
+    def fit(self, targets: Scores) -> tuple[Scores, Scores]:
+        """Weights and intercepts, shapes (t, d) and (t,), for targets of shape (n, t)."""
+        mean = targets.mean(axis=0)
+        right = self._features.T @ (targets - mean).astype(self._features.dtype)
+        return (self._inverse @ right).T, mean  # the features' mean is 0
+
+    def scores(self, weight: Scores, intercept: Scores) -> Scores:
+        """Fitted values, shape (n, t)."""
+        found: Scores = (self._features @ weight.T.astype(self._features.dtype)).astype(np.float64) + intercept
+        return found
+
+
+def refine_softly(
+    features: NDArray[Any],
+    views: Sequence[NDArray[Any]],
+    llm_scores: Scores | None,
+    gold: Gold,
+    iterations: int,
+    seed: int,
+) -> list[SoftIteration]:
+    """Refine from the stack of all evidence.
+
+    Parameters
+    ----------
+    features : array of shape (n, d)
+        What the classifier reads, standardised: the views side by side.
+    views, llm_scores, gold, seed
+        As `silr.stack.stack` takes them.
+    iterations : int
+        At most; fewer if the gold labels show that one made things worse.
+
+    Returns
+    -------
+    list of SoftIteration
+        The start, and each iteration that was kept.
+    """
+    folds = gold.folds(seed)
+    parts = [gold, *(gold.part(learn) for learn, _ in folds)]
+    logits = [stack(views, llm_scores, part, seed) for part in parts]
+    found = [_judged(logits, gold, folds)]
+    ridge = Ridge(features, PENALTY)
+    sharpen = 1.0
+    while len(found) <= iterations:
+        targets = [_soft_labels(each * sharpen, part) for each, part in zip(logits, parts, strict=True)]
+        weights, intercepts = ridge.fit(np.hstack(targets))
+        raw = np.split(ridge.scores(weights, intercepts), len(parts), axis=1)
+        sizes = [max(float(each.std()), 1e-12) for each in raw]
+        columns = [contrasts(each) / size for each, size in zip(raw, sizes, strict=True)]
+        left_out = np.empty((len(gold.rows), columns[0].shape[1]))
+        for each, (_, leave) in zip(columns[1:], folds, strict=True):
+            left_out[leave] = each[gold.rows[leave]]
+        calibration = regression(left_out, gold, CALIBRATION_PENALTY)
+        logits = [class_logits(calibration, each) for each in columns]
+        K = gold.n_classes
+        head = _through(
+            calibration, contrasts(weights[:K].T).T / sizes[0], contrasts(intercepts[None, :K])[0] / sizes[0]
+        )
+        iteration = _judged(logits, gold, folds, head)
+        best = min(found, key=lambda each: each.gold_loss)
+        if _is_worse(iteration, best, gold):
+            break
+        found.append(iteration)
+        sharpen = SHARPEN
+    return found
+
+
+def _through(calibration: Any, weight: Scores, intercept: Scores) -> tuple[Scores, Scores]:
+    """Calibration after a linear map is a linear map."""
+    slope, shift = calibration.coef_, calibration.intercept_
+    if len(slope) == 1:
+        slope, shift = np.vstack([np.zeros_like(slope), slope]), np.append(0.0, shift)
+    return slope @ weight, slope @ intercept + shift
+
+
+def _soft_labels(logits: Scores, gold: Gold) -> Scores:
+    labels = softmax(logits)
+    labels[gold.rows] = np.eye(gold.n_classes)[gold.codes]
+    return labels
+
+
+def _judged(
+    logits: list[Scores], gold: Gold, folds: Any, head: tuple[Scores | None, Scores | None] = (None, None)
+) -> SoftIteration:
+    honest = np.empty((len(gold.rows), gold.n_classes))
+    for each, (_, leave) in zip(logits[1:], folds, strict=True):
+        honest[leave] = each[gold.rows[leave]]
+    losses = _losses(honest, gold)
+    return SoftIteration(logits[0], honest, float(np.average(losses, weights=gold.weights)), *head)
+
+
+def _losses(logits: Scores, gold: Gold) -> Scores:
+    shares = softmax(logits)[np.arange(len(gold.codes)), gold.codes]
+    losses: Scores = -np.log(np.maximum(shares, 1e-12))
+    return losses
+
+
+def _is_worse(iteration: SoftIteration, best: SoftIteration, gold: Gold) -> bool:
+    """Whether the log-loss of gold texts is above the best by more than chance."""
+    rise = gold.weights * (_losses(iteration.gold_logits, gold) - _losses(best.gold_logits, gold))
+    return bool(rise.mean() > WORSE * rise.std() / np.sqrt(len(rise)))

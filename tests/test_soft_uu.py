@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge as ScikitRidge
+
+from silr.errors import InputError
+from silr.soft_uu import Ridge, SoftIteration, refine_softly
+from silr.stack import Gold, contrasts, softmax, stack
+from synthetic import Corpus, make_corpus
+
+
+def evidence(corpus: Corpus, classes: tuple[str, ...]) -> tuple[Any, Any, Gold, Any]:
+    """Standardised features, most of them noise, the LLM's log-probabilities (a little surer if right), gold, truth."""
+    noise = np.random.default_rng(1).normal(size=(len(corpus.texts), 100))
+    X = np.hstack([corpus.features, noise]).astype(np.float32)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    code = {name: number for number, name in enumerate(classes)}
+    truth, said = (np.array([code[each] for each in labels]) for labels in (corpus.truth, corpus.llm_labels))
+    logits = np.eye(len(classes))[said] * 2 + np.eye(len(classes))[truth] * 0.5
+    logits += np.random.default_rng(0).normal(size=logits.shape)
+    gold = np.array([-1 if label is None else code[label] for label in corpus.gold])
+    return X, np.log(softmax(logits)), Gold.of(gold, corpus.gold_weight, classes), truth
+
+
+def accuracy(iteration: SoftIteration, truth: Any) -> float:
+    return float((iteration.logits.argmax(axis=1) == truth).mean())
+
+
+# --- the risk ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_with_the_squared_loss_the_uu_risk_is_least_squares_onto_unmixed_labels(K: int) -> None:
+    """``R(g) = 1/2n sum_i |g_i - t_i|^2 + constant`` for the risk as it is defined, summed by loops."""
+    rng = np.random.default_rng(K)
+    n = 40
+    q = rng.dirichlet(np.ones(K), size=n)
+    theta = np.eye(K) * 0.6 + rng.dirichlet(np.ones(K), size=K) * 0.4
+    size = q.sum(axis=0)
+    prior = size / n @ theta
+    A = np.linalg.inv(theta)
+
+    def risk(g: Any) -> float:
+        total = 0.0
+        for k in range(K):
+            for j in range(K):
+                losses = [0.5 * sum((g[i, c] - (c == k)) ** 2 for c in range(K)) for i in range(n)]
+                total += prior[k] * A[k, j] * sum(q[i, j] * losses[i] for i in range(n)) / size[j]
+        return total
+
+    unmixed = n * prior * ((q / size) @ A.T)
+    gaps = []
+    for _ in range(5):
+        g = rng.normal(size=(n, K))
+        gaps.append(risk(g) - 0.5 * ((g - unmixed) ** 2).sum() / n)
+    np.testing.assert_allclose(gaps, gaps[0], rtol=1e-9)
+
+
+def test_for_two_classes_theta_changes_only_scale_and_intercept() -> None:
+    """The head fitted to the unmixed labels is the one fitted to the soft labels, up to an affine map."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 6))
+    X -= X.mean(axis=0)
+    q = softmax(np.column_stack([np.zeros(300), X[:, 0] + rng.normal(size=300)]))
+    theta, size = np.array([[0.9, 0.1], [0.3, 0.7]]), q.sum(axis=0)
+    unmixed = 300 * (size / 300 @ theta) * ((q / size) @ np.linalg.inv(theta).T)
+    ridge = Ridge(X, 10.0)
+    (plain,), _ = ridge.fit(q[:, 1:])
+    (moved,), _ = ridge.fit(unmixed[:, 1:])
+    np.testing.assert_allclose(moved / np.linalg.norm(moved), plain / np.linalg.norm(plain), atol=1e-9)
+
+
+def test_ridge_is_scikit_learns() -> None:
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(200, 7)), rng.normal(size=(200, 3))
+    X -= X.mean(axis=0)
+    ridge = Ridge(X, 5.0)
+    weight, intercept = ridge.fit(y)
+    wanted = ScikitRidge(alpha=5.0).fit(X, y)
+    np.testing.assert_allclose(weight, wanted.coef_, atol=1e-9)
+    np.testing.assert_allclose(ridge.scores(weight, intercept), wanted.predict(X), atol=1e-9)
+
+
+# --- what comes out ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [("negative", "positive"), ("a", "b", "c", "d")])
+def test_iterations_are_better_than_the_start_and_the_start_than_the_llm(classes: tuple[str, ...]) -> None:
+    corpus = make_corpus(3000, classes, n_gold=80, seed=2)
+    X, scores, gold, truth = evidence(corpus, classes)
+    found = refine_softly(X, [X], scores, gold, 5, 0)
+    assert accuracy(found[0], truth) > corpus.llm_accuracy + 0.1
+    assert accuracy(found[-1], truth) > accuracy(found[0], truth)
+    assert all(each.logits.shape == (3000, len(classes)) for each in found)
+    rest = np.ones(3000, bool)
+    rest[gold.rows] = False
+    honest = np.average(found[-1].gold_logits.argmax(axis=1) == gold.codes, weights=gold.weights)
+    assert honest == pytest.approx(accuracy(found[-1], truth), abs=0.12)
+
+
+@pytest.mark.parametrize("classes", [("negative", "positive"), ("a", "b", "c")])
+def test_the_head_gives_the_logits(classes: tuple[str, ...]) -> None:
+    """Of the last iteration, as one linear map of the features."""
+    X, scores, gold, _ = evidence(make_corpus(600, classes, seed=3), classes)
+    last = refine_softly(X, [X], scores, gold, 2, 0)[-1]
+    assert last.weight is not None and last.intercept is not None
+    np.testing.assert_allclose(X @ last.weight.T + last.intercept, last.logits, atol=1e-3)
+
+
+def test_gold_texts_are_judged_without_their_own_labels() -> None:
+    """Labels drawn by lot, and more features than labels: fits repeat them, left-out scores are chance."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(800, 300)).astype(np.float32)
+    codes = np.full(800, -1)
+    codes[:120] = rng.permutation(np.arange(120) % 2)
+    gold = Gold.of(codes, None, ("a", "b"))
+    found = refine_softly(X, [X], None, gold, 3, 0)
+    for each in found:
+        assert each.gold_loss > 0.66  # log 2 is 0.693
+        assert 0.35 < (each.gold_logits.argmax(axis=1) == gold.codes).mean() < 0.65
+
+
+def test_it_stops_where_the_gold_labels_say_so() -> None:
+    """What the features have in common is not the class: from the second fit on it would win."""
+    rng = np.random.default_rng(4)
+    truth = (rng.random(2000) < 0.5).astype(int)
+    X = rng.normal(size=(2000, 30)) * 0.05
+    X[:, :20] += 3 * rng.normal(size=(2000, 1))  # twenty features say one thing, which is another one
+    X[:, 20] = truth * 2 - 1 + 0.7 * rng.normal(size=2000)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    codes = np.where(np.arange(2000) < 150, truth, -1)
+    gold = Gold.of(codes, None, ("a", "b"))
+    found = refine_softly(X, [X[:, 20:21]], None, gold, 50, 0)
+    assert accuracy(found[-1], truth) > accuracy(found[0], truth) - 0.05
+    losses = [each.gold_loss for each in found]
+    assert losses[-1] < losses[0] + 0.1
+
+
+def test_the_stack_trusts_what_the_gold_labels_confirm() -> None:
+    """An LLM that knows everything, and one that knows nothing, beside features that know a little."""
+    rng = np.random.default_rng(5)
+    truth = rng.integers(2, size=2000)
+    X = rng.normal(size=(2000, 5))
+    X[:, 0] += truth
+    codes = np.where(np.arange(2000) < 200, truth, -1)
+    gold = Gold.of(codes, None, ("a", "b"))
+    margin = np.column_stack([np.zeros(2000), 4 * truth - 2 + rng.normal(size=2000)])
+    noise = np.column_stack([np.zeros(2000), rng.normal(size=2000)])
+    knowing, ignorant, alone = (stack([X], scores, gold, 0).argmax(axis=1) for scores in (margin, noise, None))
+    assert (knowing == truth).mean() > 0.95
+    assert (ignorant == truth).mean() > (alone == truth).mean() - 0.03
+
+
+def test_contrasts_leave_out_what_scores_have_in_common() -> None:
+    scores = np.random.default_rng(0).normal(size=(5, 3))
+    np.testing.assert_allclose(contrasts(scores + 7), contrasts(scores), atol=1e-12)
+    np.testing.assert_allclose(contrasts(scores[:, :2])[:, 0], scores[:, 1] - scores[:, 0])
+
+
+def test_a_class_without_gold_labels_is_named() -> None:
+    with pytest.raises(InputError, match="class 'b' has 1 gold labels; give at least two of each"):
+        Gold.of(np.array([0, 0, 1, -1]), None, ("a", "b"))
