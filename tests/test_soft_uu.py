@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.linear_model import Ridge as ScikitRidge
 
 from silr.errors import InputError
 from silr.soft_uu import Ridge, SoftIteration, refine_softly
-from silr.stack import Gold, contrasts, softmax, stack
+from silr.stack import Gold, Pool, softmax, stack
 from synthetic import Corpus, make_corpus
 
 
@@ -88,17 +89,16 @@ def test_ridge_is_scikit_learns() -> None:
 
 
 @pytest.mark.parametrize("classes", [("negative", "positive"), ("a", "b", "c", "d")])
-def test_iterations_are_better_than_the_start_and_the_start_than_the_llm(classes: tuple[str, ...]) -> None:
-    corpus = make_corpus(3000, classes, n_gold=80, seed=2)
+def test_evidence_adds_up(classes: tuple[str, ...]) -> None:
+    """The start is better than the LLM and than gold labels alone; from the latter, iterations are better still."""
+    corpus = make_corpus(2000, classes, n_gold=80, seed=2)
     X, scores, gold, truth = evidence(corpus, classes)
-    found = refine_softly(X, [X], scores, gold, 5, 0)
-    assert accuracy(found[0], truth) > corpus.llm_accuracy + 0.1
-    assert accuracy(found[-1], truth) > accuracy(found[0], truth)
-    assert all(each.logits.shape == (3000, len(classes)) for each in found)
-    rest = np.ones(3000, bool)
-    rest[gold.rows] = False
-    honest = np.average(found[-1].gold_logits.argmax(axis=1) == gold.codes, weights=gold.weights)
-    assert honest == pytest.approx(accuracy(found[-1], truth), abs=0.12)
+    start, alone = (refine_softly(X, [X], each, gold, 3, 0) for each in (scores, None))
+    assert accuracy(start[0], truth) > max(corpus.llm_accuracy + 0.1, accuracy(alone[0], truth))
+    assert accuracy(alone[-1], truth) > accuracy(alone[0], truth)
+    assert all(each.logits.shape == (2000, len(classes)) for each in alone)
+    honest = np.average(alone[-1].gold_logits.argmax(axis=1) == gold.codes, weights=gold.weights)
+    assert honest == pytest.approx(accuracy(alone[-1], truth), abs=0.12)
 
 
 @pytest.mark.parametrize("classes", [("negative", "positive"), ("a", "b", "c")])
@@ -154,10 +154,28 @@ def test_the_stack_trusts_what_the_gold_labels_confirm() -> None:
     assert (ignorant == truth).mean() > (alone == truth).mean() - 0.03
 
 
-def test_contrasts_leave_out_what_scores_have_in_common() -> None:
-    scores = np.random.default_rng(0).normal(size=(5, 3))
-    np.testing.assert_allclose(contrasts(scores + 7), contrasts(scores), atol=1e-12)
-    np.testing.assert_allclose(contrasts(scores[:, :2])[:, 0], scores[:, 1] - scores[:, 0])
+def test_a_pool_of_two_classes_is_a_logistic_regression() -> None:
+    """Of the differences of the two scores, with scikit-learn's penalty."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(2, size=200)
+    opinions = [rng.normal(size=(200, 2)) + np.eye(2)[truth] * strength for strength in (0.5, 2.0)]
+    gold = Gold(np.arange(200), truth, rng.uniform(0.5, 1.5, size=200), 2)
+    pool = Pool.fit(opinions, gold, 0.7)
+    differences = np.column_stack([each[:, 1] - each[:, 0] for each in opinions])
+    wanted = LogisticRegression(C=0.7, tol=1e-8).fit(differences, truth, gold.weights)
+    np.testing.assert_allclose(pool.trust, wanted.coef_[0], atol=1e-3)
+    logits = pool(opinions)
+    np.testing.assert_allclose(logits[:, 1] - logits[:, 0], wanted.decision_function(differences), atol=5e-3)
+
+
+def test_a_pool_does_not_depend_on_the_order_of_classes() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.integers(3, size=90)
+    opinion = rng.normal(size=(90, 3)) + np.eye(3)[truth]
+    turned = [2, 0, 1]
+    one = Pool.fit([opinion], Gold(np.arange(90), truth, np.ones(90), 3), 10.0)([opinion])
+    other = Pool.fit([opinion[:, turned]], Gold(np.arange(90), np.argsort(turned)[truth], np.ones(90), 3), 10.0)
+    np.testing.assert_allclose(other([opinion[:, turned]]), one[:, turned], atol=1e-3)
 
 
 def test_a_class_without_gold_labels_is_named() -> None:

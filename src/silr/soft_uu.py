@@ -4,10 +4,10 @@ Let text i belong to the pseudo-labelled set U_j to the degree q_ij. For the squ
 onto the labels unmixed by Theta, ``t_ik = n pi_k sum_j A_kj q_ij / sum_i q_ij`` (docs/method.md): a linear map of q_i.
 So a ridge regression of q on the features finds the head up to such a map, and the map comes from the gold labels.
 
-One iteration regresses the soft labels on the features, maps the scores to calibrated logits by a logistic regression
-on the gold labels, and makes new soft labels of them, with those of gold texts fixed. Everything is done once for all
-gold labels and once without each of five folds, so that scores of gold texts come from fits that never saw their
-labels: the map, the log-loss that decides when to stop, and the estimated accuracy are honest.
+One iteration regresses the soft labels on the features, calibrates the scores on the gold labels (a temperature, and a
+shift for each class), and makes new soft labels of them, with those of gold texts fixed. Everything is done once for
+all gold labels and once without each of five folds, so that scores of gold texts come from fits that never saw their
+labels: the calibration, the log-loss that decides when to stop, and the estimated accuracy are honest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.stack import Gold, Scores, class_logits, contrasts, regression, softmax, stack
+from silr.stack import Gold, Pool, Scores, centred, scale_of, softmax, stack
 
 PENALTY = 2000.0  # of the ridge, for standardised features
 SHARPEN = 2.0  # times the calibrated logits, before they are soft labels again
@@ -34,7 +34,7 @@ class SoftIteration:
     Attributes
     ----------
     logits : float64 array of shape (n, K)
-        Calibrated; the first column is 0 for two classes.
+        Calibrated.
     gold_logits : float64 array of shape (m, K)
         Of gold texts, from fits without their labels.
     gold_loss : float
@@ -112,17 +112,10 @@ def refine_softly(
         targets = [_soft_labels(each * sharpen, part) for each, part in zip(logits, parts, strict=True)]
         weights, intercepts = ridge.fit(np.hstack(targets))
         raw = np.split(ridge.scores(weights, intercepts), len(parts), axis=1)
-        sizes = [max(float(each.std()), 1e-12) for each in raw]
-        columns = [contrasts(each) / size for each, size in zip(raw, sizes, strict=True)]
-        left_out = np.empty((len(gold.rows), columns[0].shape[1]))
-        for each, (_, leave) in zip(columns[1:], folds, strict=True):
-            left_out[leave] = each[gold.rows[leave]]
-        calibration = regression(left_out, gold, CALIBRATION_PENALTY)
-        logits = [class_logits(calibration, each) for each in columns]
-        K = gold.n_classes
-        head = _through(
-            calibration, contrasts(weights[:K].T).T / sizes[0], contrasts(intercepts[None, :K])[0] / sizes[0]
-        )
+        opinions = [centred(each) / scale_of(centred(each)) for each in raw]
+        pool = Pool.fit([_left_out(opinions, gold, folds)], gold, CALIBRATION_PENALTY)
+        logits = [pool([each]) for each in opinions]
+        head = _head(pool, weights[: gold.n_classes], intercepts[: gold.n_classes], raw[0])
         iteration = _judged(logits, gold, folds, head)
         best = min(found, key=lambda each: each.gold_loss)
         if _is_worse(iteration, best, gold):
@@ -132,12 +125,18 @@ def refine_softly(
     return found
 
 
-def _through(calibration: Any, weight: Scores, intercept: Scores) -> tuple[Scores, Scores]:
+def _head(pool: Pool, weight: Scores, intercept: Scores, raw: Scores) -> tuple[Scores, Scores]:
     """Calibration after a linear map is a linear map."""
-    slope, shift = calibration.coef_, calibration.intercept_
-    if len(slope) == 1:
-        slope, shift = np.vstack([np.zeros_like(slope), slope]), np.append(0.0, shift)
-    return slope @ weight, slope @ intercept + shift
+    slope = pool.trust[0] / scale_of(centred(raw))
+    return slope * (weight - weight.mean(axis=0)), slope * (intercept - intercept.mean()) + pool.shift
+
+
+def _left_out(scores: Sequence[Scores], gold: Gold, folds: Any) -> Scores:
+    """Scores of gold texts, shape (m, K), each from the fit without its fold; the first of `scores` is without none."""
+    found = np.empty((len(gold.rows), gold.n_classes))
+    for each, (_, leave) in zip(scores[1:], folds, strict=True):
+        found[leave] = each[gold.rows[leave]]
+    return found
 
 
 def _soft_labels(logits: Scores, gold: Gold) -> Scores:
@@ -149,9 +148,7 @@ def _soft_labels(logits: Scores, gold: Gold) -> Scores:
 def _judged(
     logits: list[Scores], gold: Gold, folds: Any, head: tuple[Scores | None, Scores | None] = (None, None)
 ) -> SoftIteration:
-    honest = np.empty((len(gold.rows), gold.n_classes))
-    for each, (_, leave) in zip(logits[1:], folds, strict=True):
-        honest[leave] = each[gold.rows[leave]]
+    honest = _left_out(logits, gold, folds)
     losses = _losses(honest, gold)
     return SoftIteration(logits[0], honest, float(np.average(losses, weights=gold.weights)), *head)
 

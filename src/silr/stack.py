@@ -2,8 +2,8 @@
 
 An argmax of the LLM's scores throws away how sure it is, and takes its bias along. A few gold labels know less, but
 are right. A logistic regression of their own for each view (hidden states, TF-IDF) learns from the gold labels alone;
-what these say about gold texts that they have not seen goes, with the LLM's log-odds, into one more. It finds out how
-far each is to be trusted: on some corpora the LLM knows nearly everything, on others next to nothing.
+what these say about gold texts that they have not seen is pooled with the LLM's scores. The pool finds out how far each
+is to be trusted: on some corpora the LLM knows nearly everything, on others next to nothing.
 
 References
 ----------
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
@@ -27,7 +28,8 @@ from silr.errors import InputError
 
 Scores = NDArray[np.float64]
 PENALTIES = np.logspace(-4.5, 0, 7)  # C of the views' regressions, on standardised features
-STACK_PENALTY = 0.3  # C of the regression over them
+STACK_PENALTY = 0.3  # C of the pool
+SMALL = 1e-3  # penalty of the shifts
 FOLDS = 5
 
 
@@ -80,6 +82,44 @@ class Gold:
         return list(splitter.split(self.codes, self.codes))
 
 
+@dataclass(frozen=True)
+class Pool:
+    """Class logits of several opinions: ``sum_v trust_v s_vk + shift_k``.
+
+    One number says how far each opinion is trusted, one how common each class is: few enough for few gold labels. With
+    one opinion it is temperature scaling with a bias (Alexandari et al., ICML 2020), for two classes Platt's.
+    """
+
+    trust: Scores
+    shift: Scores
+
+    @classmethod
+    def fit(cls, opinions: Sequence[Scores], gold: Gold, penalty: float) -> Pool:
+        """Fit to opinions on the gold texts, each of shape (m, K), by weighted log-loss with an L2 penalty 1 / C."""
+        stacked, truth = np.stack(opinions, axis=1), np.eye(gold.n_classes)[gold.codes]
+        n_opinions = stacked.shape[1]
+
+        def loss(parameters: Scores) -> tuple[float, Scores]:
+            trust, shift = parameters[:n_opinions], parameters[n_opinions:]
+            logits = np.tensordot(stacked, trust, axes=(1, 0)) + shift
+            shares = softmax(logits)
+            value = -gold.weights @ np.log(np.maximum(shares[np.arange(len(truth)), gold.codes], 1e-300))
+            value += trust @ trust / (2 * penalty) + SMALL * shift @ shift / 2
+            gap = (shares - truth) * gold.weights[:, None]
+            slopes = np.einsum("mvk,mk->v", stacked, gap) + trust / penalty
+            return float(value), np.concatenate([slopes, gap.sum(axis=0) + SMALL * shift])
+
+        found = minimize(loss, np.zeros(n_opinions + gold.n_classes), jac=True, method="L-BFGS-B").x
+        return cls(found[:n_opinions], found[n_opinions:])
+
+    def __call__(self, opinions: Sequence[Scores]) -> Scores:
+        """Logits of any texts, shape (n, K)."""
+        logits = np.tile(self.shift, (len(opinions[0]), 1))
+        for trust, opinion in zip(self.trust, opinions, strict=True):
+            logits += trust * opinion
+        return logits
+
+
 def stack(views: Sequence[NDArray[Any]], llm_scores: Scores | None, gold: Gold, seed: int) -> Scores:
     """Class logits of all texts.
 
@@ -96,46 +136,43 @@ def stack(views: Sequence[NDArray[Any]], llm_scores: Scores | None, gold: Gold, 
     Returns
     -------
     float64 array of shape (n, K)
-        The first column is 0 for two classes.
     """
     everywhere: list[Scores] = []
     at_gold: list[Scores] = []
     if llm_scores is not None:
-        columns = contrasts(llm_scores)
-        columns = (columns - columns.mean(axis=0)) / max(float(columns.std()), 1e-12)
-        everywhere.append(columns)
-        at_gold.append(columns[gold.rows])
+        opinion = centred(llm_scores)
+        opinion = (opinion - opinion.mean(axis=0)) / scale_of(opinion)
+        everywhere.append(opinion)
+        at_gold.append(opinion[gold.rows])
     for view in views:
         left_out, weight, intercept = _one_view(view[gold.rows], gold, seed)
-        size = max(float(left_out.std()), 1e-12)
+        size = scale_of(left_out)
         everywhere.append((view @ weight.T + intercept) / size)
         at_gold.append(left_out / size)
-    model = regression(np.hstack(at_gold), gold, STACK_PENALTY)
-    return class_logits(model, np.hstack(everywhere))
+    return Pool.fit(at_gold, gold, STACK_PENALTY)(everywhere)
 
 
-def regression(X: NDArray[Any], gold: Gold, penalty: float) -> Any:
-    """A logistic regression of the gold labels on X, shape (m, d)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of steps that did not suffice: the last ones change nothing here
-        return LogisticRegression(C=penalty, max_iter=300).fit(X, gold.codes, sample_weight=gold.weights)
-
-
-def class_logits(model: Any, X: NDArray[Any]) -> Scores:
-    """Its logits, shape (n, K), with a column of 0 in front for two classes."""
-    found = np.asarray(model.decision_function(X), dtype=np.float64)
-    return found if found.ndim == 2 else np.column_stack([np.zeros_like(found), found])
-
-
-def contrasts(scores: NDArray[Any]) -> Scores:
-    """Scores of K classes without what they have in common: the difference for two, deviations from the mean else."""
+def centred(scores: NDArray[Any]) -> Scores:
+    """Scores of K classes, shape (n, K), without what they have in common."""
     scores = np.asarray(scores, dtype=np.float64)
-    found: Scores = scores[:, 1:] - scores[:, :1] if scores.shape[1] == 2 else scores - scores.mean(1, keepdims=True)
+    found: Scores = scores - scores.mean(axis=1, keepdims=True)
     return found
 
 
+def scale_of(scores: Scores) -> float:
+    """What to divide centred scores by, so that those of two classes differ by a standard deviation of 1."""
+    return max(2 * float(scores.std()), 1e-12)
+
+
+def softmax(logits: Scores) -> Scores:
+    """Probabilities, shape (n, K)."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    total: Scores = shifted / shifted.sum(axis=1, keepdims=True)
+    return total
+
+
 def _one_view(X: NDArray[Any], gold: Gold, seed: int) -> tuple[Scores, Scores, Scores]:
-    """Contrasts of left-out gold texts with the best penalty, and weights and intercept with all of them.
+    """Logits of left-out gold texts with the best penalty, and weights and intercepts with all of them.
 
     The regression is done in the coordinates of the at most m directions that the m texts span: the others get no
     weight from an L2 penalty.
@@ -147,21 +184,22 @@ def _one_view(X: NDArray[Any], gold: Gold, seed: int) -> tuple[Scores, Scores, S
     for penalty in PENALTIES:
         logits = np.empty((len(X), gold.n_classes))
         for learn, leave in folds:
-            model = regression(low[learn], gold.part(learn), penalty)
-            logits[leave] = class_logits(model, low[leave])
+            weight, intercept = _regression(low[learn], gold.part(learn), penalty)
+            logits[leave] = low[leave] @ weight.T + intercept
         loss = log_loss(gold.codes, softmax(logits), sample_weight=gold.weights, labels=range(gold.n_classes))
         if best is None or loss < best[0]:
-            best = loss, penalty, contrasts(logits)
+            best = loss, penalty, logits
     assert best is not None
-    model = regression(low, gold, best[1])
-    weight, intercept = model.coef_ @ axes, model.intercept_
-    if gold.n_classes > 2:
-        weight, intercept = weight - weight.mean(axis=0), intercept - intercept.mean()
-    return best[2], weight, intercept
+    weight, intercept = _regression(low, gold, best[1])
+    return best[2], weight @ axes, intercept
 
 
-def softmax(logits: Scores) -> Scores:
-    """Probabilities, shape (n, K)."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    total: Scores = shifted / shifted.sum(axis=1, keepdims=True)
-    return total
+def _regression(X: NDArray[Any], gold: Gold, penalty: float) -> tuple[Scores, Scores]:
+    """Logistic regression on X, shape (m, d): centred weights (K, d) and intercepts (K,)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of steps that did not suffice: the last ones change nothing here
+        model = LogisticRegression(C=penalty, max_iter=300).fit(X, gold.codes, sample_weight=gold.weights)
+    weight, intercept = model.coef_, model.intercept_
+    if len(weight) == 1:
+        weight, intercept = np.vstack([-weight, weight]) / 2, np.append(-intercept, intercept) / 2
+    return weight - weight.mean(axis=0), intercept - intercept.mean()
