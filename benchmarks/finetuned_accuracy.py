@@ -2,7 +2,8 @@
 
     python benchmarks/finetuned_accuracy.py FOLDER MODEL [--tables nyt amazon] [--tune-top 8]
 
-FOLDER is that of accuracy.py, and so are splits and gold labels. MODEL is the annotator: a folder or a ``.gguf`` file.
+FOLDER is that of accuracy.py, and so are splits and gold labels. MODEL is the annotator: a folder or a ``.gguf`` file;
+it reads each text inside the prompt that it was asked with, unless there is another --prompt.
 The options are those of silr.LabelRefiner. A stopped benchmark goes on where it stopped: finished iterations lie in
 --work, finished seeds in the results.
 Prints a table and writes results/finetuned_accuracy.json.
@@ -19,6 +20,16 @@ from typing import Any
 from accuracy import draw_gold, mean_and_deviation, score_llm, score_refiner, split
 from silr import LabelRefiner
 
+KINDS = {"amazon": "product review", "nyt": "newspaper editorial", "movie": "movie review", "tweets": "tweet"}
+ASKED = """<|im_start|>system
+You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>
+<|im_start|>user
+Is the sentiment of this {kind} positive or negative? Answer with one word.
+
+{KIND}:
+{{text}}<|im_end|>
+<|im_start|>assistant
+The sentiment is"""
 RESULTS = Path(__file__).parent / "results" / "finetuned_accuracy.json"
 
 
@@ -77,6 +88,8 @@ def main() -> None:
             if str(seed) not in seeds:
                 table = arguments.folder / f"{name}.csv.gz"
                 trained = {**options, "model": arguments.model}
+                if arguments.prompt is None:
+                    trained["prompt"] = ASKED.format(kind=KINDS[name], KIND=KINDS[name].upper())
                 seeds[str(seed)] = one_seed(table, seed, trained, arguments.work, arguments.gold, arguments.rows)
                 arguments.out.write_text(json.dumps(found, indent=1) + "\n")
         print(f"\n{name}, seeds {', '.join(seeds)}: test accuracy, corpus accuracy")
