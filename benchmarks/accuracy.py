@@ -51,7 +51,9 @@ class Split:
 
 
 def split(table: Path, seed: int, rows: int | None = None) -> Split:
-    frame = read_table(table).iloc[:rows]
+    frame = read_table(table)
+    chosen = np.arange(len(frame)) if rows is None else np.random.default_rng(0).permutation(len(frame))[:rows]
+    frame = frame.iloc[chosen]
     labels, truth = np.array(label_column(frame)), np.array(label_column(frame, "truth"))
     texts = np.array(text_column(frame), dtype=object)
     order = np.random.default_rng(seed).permutation(len(frame))
@@ -59,8 +61,8 @@ def split(table: Path, seed: int, rows: int | None = None) -> Split:
     words = list(texts[corpus]), list(texts[test])
     features: tuple[Any, Any] = words
     if features_path(table).exists():
-        matrix = np.load(features_path(table), mmap_mode="r")[: len(frame)]
-        features = matrix[corpus], matrix[test]
+        matrix = np.load(features_path(table), mmap_mode="r")
+        features = matrix[chosen[corpus]], matrix[chosen[test]]
     return Split(words, features, (labels[corpus], labels[test]), (truth[corpus], truth[test]), score_classes(frame))
 
 

@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", default=["nyt", "amazon"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--gold", type=int, default=100)
-    parser.add_argument("--rows", type=int, help="take the first so many rows of a table only")
+    parser.add_argument("--rows", type=int, help="take so many rows of a table only")
     parser.add_argument("--classifier", default="lora")
     parser.add_argument("--iterations", type=int, default=5)
     parser.add_argument("--prompt")

