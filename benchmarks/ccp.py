@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-ITERATIONS, STEPS, CLASSIFIER_STEPS = 5, 200, 400  # at least so many steps, and five epochs
+ITERATIONS, STEPS, CLASSIFIER_STEPS = 5, 60, 200  # at least so many steps, and five epochs
 BATCH, WIDTH, PROJECTION = 256, 128, 64
 TEMPERATURE, DROPOUT, RATE = 0.1, 0.2, 1e-3
 LARGEST_DIVERGENCE = 0.01  # between the class shares of the kept vectors and of all (algorithm 3)

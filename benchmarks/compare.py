@@ -11,7 +11,7 @@ split 8:2 into corpus and test part, and the corpus 7:1 into training and valida
 corpus, as many from each LLM label. Every method gets the same texts, features, LLM labels and gold labels.
 
 Results go into benchmarks/results/compare/TABLE.json as soon as they are there, and what is there is not computed
-again (--again METHOD does). --quick takes 600 rows and one seed, and writes nothing.
+again (--again METHOD does). --quick takes 300 rows and one seed, and writes nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from tables import TABLES, draw_gold, score, split
 
 RESULTS = Path(__file__).parent / "results" / "compare"
 PACKAGES = ("silr", "torch", "scikit-learn", "numpy", "cleanlab")
-QUICK_ROWS = 600
+QUICK_ROWS = 300
 
 
 def one_cell(table: Path, method: str, seed: int, n_gold: int, rows: int | None) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--gold", nargs="+", type=int, default=[100])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--quick", action="store_true", help="a smoke test: 600 rows, one seed, nothing is written")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: 300 rows, one seed, nothing is written")
     options = parser.parse_args()
     if options.quick:
         options.seeds = 1
