@@ -20,22 +20,19 @@ import argparse
 import json
 import os
 import platform
-import sys
 import time
-import traceback
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from methods import METHODS, Gold
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
-from tables import TABLES, draw_gold, score, split
+from tables import TABLES, draw_gold, mean_and_deviation, score, split
 
 RESULTS = Path(__file__).parent / "results" / "compare"
 PACKAGES = ("silr", "torch", "scikit-learn", "numpy", "cleanlab")
@@ -66,7 +63,7 @@ def missing(found: dict[str, Any], options: argparse.Namespace) -> Iterator[tupl
         for n_gold in options.gold:
             for seed in range(options.seeds):
                 for method in options.methods:
-                    cell = found[table].get(str(n_gold), {}).get(method, {})
+                    cell = found[table]["cells"].get(str(n_gold), {}).get(method, {})
                     if (n_gold or not METHODS[method].needs_gold) and str(seed) not in cell:
                         yield table, method, seed, n_gold
 
@@ -74,18 +71,20 @@ def missing(found: dict[str, Any], options: argparse.Namespace) -> Iterator[tupl
 def main() -> None:
     options = parse()
     path = {table: RESULTS / f"{table}.json" for table in options.tables}
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {table: {"cells": {}} for table in options.tables}
     for table in options.tables:
-        found[table] = json.loads(path[table].read_text()) if path[table].exists() and not options.quick else {}
-        for cells in found[table].values():
+        if path[table].exists() and not options.quick:
+            found[table] = json.loads(path[table].read_text())
+        for cells in found[table]["cells"].values():
             for method in options.again:
                 cells.pop(method, None)
     work = list(missing(found, options))
     print(f"{len(work):,} cells to compute on {options.jobs} cores")
     RESULTS.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    with ProcessPoolExecutor(options.jobs) as pool:
-        rows = QUICK_ROWS if options.quick else None
+    rows = QUICK_ROWS if options.quick else None
+    pool = ProcessPoolExecutor(options.jobs)
+    try:
         jobs = {
             pool.submit(one_cell, options.folder / f"{table}.csv.gz", method, seed, n_gold, rows): (
                 table, method, seed, n_gold,
@@ -94,22 +93,20 @@ def main() -> None:
         }  # fmt: skip
         for done, job in enumerate(as_completed(jobs), start=1):
             table, method, seed, n_gold = jobs[job]
-            try:
-                cell = job.result()
-            except Exception:
-                print(f"\n{table}, {method}, seed {seed}, {n_gold} gold labels:", file=sys.stderr)
-                traceback.print_exc()
-                pool.shutdown(cancel_futures=True)
-                raise SystemExit(1) from None
-            found[table].setdefault(str(n_gold), {}).setdefault(method, {})[str(seed)] = cell
+            if (error := job.exception()) is not None:
+                raise RuntimeError(f"{table}, {method}, seed {seed}, {n_gold} gold labels") from error
+            found[table]["cells"].setdefault(str(n_gold), {}).setdefault(method, {})[str(seed)] = job.result()
             found[table]["machine"] = machine()
             if not options.quick:
                 write_json(path[table], found[table])
             left = (time.monotonic() - began) / done * (len(work) - done)
             print(f"\r{done}/{len(work)}, {left:.0f} s left ", end="", flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
     for n_gold in options.gold:
         print(f"\n\nTest accuracy, {n_gold} gold labels, {options.seeds} seeds\n")
-        print(markdown({table: found[table].get(str(n_gold), {}) for table in options.tables}, options.methods))
+        chosen = {table: found[table]["cells"].get(str(n_gold), {}) for table in options.tables}
+        print(markdown(chosen, options.methods))
 
 
 def markdown(tables: dict[str, Any], methods: list[str]) -> str:
@@ -125,7 +122,7 @@ def cell(runs: list[dict[str, Any]]) -> str:
     values = [run["test"]["accuracy"] for run in runs if "refused" not in run]
     if not values:
         return "refused" if runs else "-"
-    said = f"{np.mean(values):.3f} ± {np.std(values):.3f}"
+    said = mean_and_deviation(values)
     return said if len(values) == len(runs) else f"{said} ({len(runs) - len(values)} of {len(runs)} refused)"
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/finetuned_accuracy.py FOLDER MODEL [--tables nyt amazon] [--tune-top 8]
 
-FOLDER is that of accuracy.py, and so are splits and gold labels. MODEL is the annotator: a folder or a ``.gguf`` file;
+FOLDER is that of compare.py, and so are splits and gold labels. MODEL is the annotator: a folder or a ``.gguf`` file;
 it reads each text inside the prompt that it was asked with, unless there is another --prompt.
 The options are those of silr.LabelRefiner. A stopped benchmark goes on where it stopped: finished iterations lie in
 --work, finished seeds in the results.
@@ -17,19 +17,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from accuracy import draw_gold, mean_and_deviation, score_llm, score_refiner, split
+from methods import gold_column
 from silr import LabelRefiner
+from silr.annotators.encoding import prompt_around_text
+from silr.annotators.models import load_tokenizer, locate
+from silr.annotators.prompts import Prompt
+from silr.errors import NoSignalError
+from tables import Split, draw_gold, mean_and_deviation, score, split
 
 KINDS = {"amazon": "product review", "nyt": "newspaper editorial", "movie": "movie review", "tweets": "tweet"}
-ASKED = """<|im_start|>system
-You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>
-<|im_start|>user
-Is the sentiment of this {kind} positive or negative? Answer with one word.
-
-{KIND}:
-{{text}}<|im_end|>
-<|im_start|>assistant
-The sentiment is"""
+QUESTION = "Is the sentiment of this {kind} positive or negative?"
+TEMPLATE = "{{question}} Answer with one word.\n\n{KIND}:\n{{text}}"
 RESULTS = Path(__file__).parent / "results" / "finetuned_accuracy.json"
 
 
@@ -37,7 +35,7 @@ def one_seed(
     table: Path, seed: int, options: dict[str, Any], work: Path, n_gold: int, rows: int | None
 ) -> dict[str, Any]:
     part = split(table, seed, rows)
-    gold = draw_gold(part, n_gold, seed)
+    gold = draw_gold(part, n_gold)
     began = time.monotonic()
 
     def say(number: int, done: int, steps: int) -> None:
@@ -45,14 +43,38 @@ def one_seed(
         print(f"\r  {table.name} seed {seed}: iteration {number}, {done}/{steps}, {seconds:.0f} s", end="", flush=True)
 
     refiner = LabelRefiner(random_state=seed, run=work / f"{table.name}-{seed}", **options)
+    frozen = LabelRefiner(random_state=seed)
     return {
-        "LLM": score_llm(part),
-        "frozen head": score_refiner(LabelRefiner(random_state=seed), part, part.features, gold),
+        "LLM": {name: score(part.truth[i], part.llm[i]) for i, name in enumerate(("corpus", "test"))},
+        "frozen head": score_refiner(frozen, part, part.features, gold),
         "fine-tuned": {
             **score_refiner(refiner, part, part.texts, gold, on_step=say),
             "seconds": round(time.monotonic() - began),
         },
     }
+
+
+def score_refiner(refiner: LabelRefiner, part: Split, X: tuple[Any, Any], gold: Any, **more: Any) -> dict[str, Any]:
+    """Fit on the corpus, predict the test part."""
+    labels, weights = gold
+    try:
+        refiner.fit(X[0], part.llm[0], gold_column(labels), gold_weight=weights, truth=part.truth[0], **more)
+    except NoSignalError as error:
+        return {"refused": str(error)}
+    return {
+        "corpus": score(part.truth[0], refiner.labels_),
+        "test": score(part.truth[1], refiner.predict(X[1])),
+        "corpus_by_iteration": [entry["metrics"]["true_accuracy"] for entry in refiner.history_],
+    }
+
+
+def asked(table: str, model: Path) -> str:
+    """The annotator's prompt, with {text}."""
+    words = {"kind": KINDS[table], "KIND": KINDS[table].upper()}
+    prompt = Prompt(
+        ["negative", "positive"], QUESTION.format(**words), TEMPLATE.format(**words), opening="The sentiment is"
+    )
+    return prompt_around_text(prompt, load_tokenizer(locate(str(model))))
 
 
 def main() -> None:
@@ -89,7 +111,7 @@ def main() -> None:
                 table = arguments.folder / f"{name}.csv.gz"
                 trained = {**options, "model": arguments.model}
                 if arguments.prompt is None:
-                    trained["prompt"] = ASKED.format(kind=KINDS[name], KIND=KINDS[name].upper())
+                    trained["prompt"] = asked(name, arguments.model)
                 seeds[str(seed)] = one_seed(table, seed, trained, arguments.work, arguments.gold, arguments.rows)
                 arguments.out.write_text(json.dumps(found, indent=1) + "\n")
         print(f"\n{name}, seeds {', '.join(seeds)}: test accuracy, corpus accuracy")

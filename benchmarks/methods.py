@@ -18,11 +18,12 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.preprocessing import StandardScaler
 
+import stack
 from ccp import propagate_credibility
-from silr import LabelRefiner, UUClassifier, stack
+from silr import LabelRefiner, UUClassifier
 from silr.classifiers.choose import load_classifier
 from silr.features import TfidfFeatures
-from silr.soft_uu import refine_softly
+from soft_uu import refine_softly
 from tables import Split
 
 ITERATIONS = 5
@@ -112,10 +113,10 @@ def refiner(**options: Any) -> Callable[[Split, Gold], list[Labels]]:
     """silr or the paper's recipe, on frozen features."""
 
     def method(part: Split, gold: Gold) -> list[Labels]:
-        given = np.where(gold.labels < 0, np.nan, gold.labels)
         with tempfile.TemporaryDirectory() as folder:
             model = LabelRefiner(random_state=part.seed, iterations=ITERATIONS, run=folder, **options)
-            model.fit(part.features[0], part.llm[0], given, gold_weight=gold.weights, truth=part.truth[0])
+            given = {"gold": gold_column(gold.labels), "gold_weight": gold.weights, "truth": part.truth[0]}
+            model.fit(part.features[0], part.llm[0], **given)
             found = []
             for number in range(1, model.best_iteration_ + 1):
                 classifier = load_classifier(Path(folder) / f"iteration-{number}")
@@ -160,10 +161,16 @@ METHODS: dict[str, Method] = {
     "robust UU (paper)": Method(refiner(method="paper")),
     "robust UU, oracle priors": Method(refiner(method="paper", priors="oracle"), False),
     "silr": Method(refiner()),
+    "silr, corrected": Method(refiner(correction="leaky")),
     "silr, oracle priors": Method(refiner(priors="oracle"), False),
     "soft UU": Method(soft_uu),
     "ceiling: all true labels": Method(ceiling, False),
 }
+
+
+def gold_column(labels: Any) -> Any:
+    """Codes as `LabelRefiner` takes them: NaN where there is no gold label."""
+    return np.where(labels < 0, np.nan, labels)
 
 
 def standardised(part: Split) -> tuple[Any, Any]:

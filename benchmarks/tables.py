@@ -67,5 +67,9 @@ def draw_gold(part: Split, n_gold: int) -> tuple[Any, Any]:
     return gold, weight
 
 
+def mean_and_deviation(values: list[float]) -> str:
+    return f"{np.mean(values):.3f} ± {np.std(values):.3f}" if values else "-"
+
+
 def score(truth: Any, labels: Any) -> dict[str, float]:
     return {"accuracy": float((truth == labels).mean()), "macro_f1": float(f1_score(truth, labels, average="macro"))}

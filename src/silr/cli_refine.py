@@ -89,7 +89,12 @@ def refine(
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Default: about 250 steps; of a fine-tuned model 1.", show_default=False)
+        int | None,
+        typer.Option(
+            min=1,
+            help="Default: about 250 steps; of a fine-tuned model 1, with --method paper 3.",
+            show_default=False,
+        ),
     ] = None,
     theta: Annotated[
         str | None,

@@ -156,6 +156,21 @@ def test_steps_are_counted_to_the_end(toy: Corpus, small_llama: str, tune_top: i
     assert total == scored * (2 if tune_top else 1) + 2 * (27 + 1)
 
 
+def test_the_callers_risk_may_move(toy: Corpus, small_llama: str) -> None:
+    """To another device, as it does on a GPU: what trains and what validates are copies."""
+    tokens, labels = read(small_llama, toy), codes(toy.llm_labels)
+    found = []
+    for device in ("cpu", "meta"):
+        risk = UURisk([[0.9, 0.1], [0.4, 0.6]], [0.65, 0.35])
+        classifier = FinetunedClassifier(Backbone(FinetunedConfig("full", small_llama, epochs=2), 2, "cpu"), 2)
+        history = classifier.fit(
+            tokens, labels, risk, held_out(480, 0), 0, lambda *_, risk=risk, device=device: risk.to(device)
+        )
+        assert risk.weights.device.type == device
+        found.append(history.validation_risk)
+    assert found[0] == found[1]
+
+
 def test_too_many_layers_to_tune(toy: Corpus, small_llama: str) -> None:
     with pytest.raises(InputError, match="--tune-top 3: the model has 3 layers"):
         fit(toy, small_llama, "lora", tune_top=3)

@@ -13,8 +13,8 @@ from torch import nn
 from silr.classifiers.backbone import Backbone, FinetunedConfig, output_layer
 from silr.classifiers.finetuned import FinetunedClassifier
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
-from silr.classifiers.probe import start_from_probe
-from silr.classifiers.tokens import TokenFeatures
+from silr.classifiers.probe import ProbeStates
+from silr.classifiers.tokens import TokenFeatures, Tokens
 from silr.refine import held_out
 from silr.risk import UURisk
 from synthetic import make_corpus
@@ -36,7 +36,9 @@ def test_the_layer_scores_like_the_probe(n_classes: int, intercept: bool) -> Non
     risk = UURisk(theta, np.bincount(truth) / 600)
     validation = held_out(600, 0)
     layer = nn.Linear(8, 1 if n_classes == 2 else n_classes, bias=intercept)
-    start_from_probe(layer, states, labels, risk, validation, 3)
+    kept = ProbeStates(Tokens([np.arange(3, dtype=np.int32)] * 600, np.arange(600)), 8)
+    kept.put(np.arange(600), states)
+    kept.start(layer, labels, risk, validation, 3)
     probe = FrozenClassifier(FrozenConfig(match_prior=False), "cpu")
     probe.fit(states, labels, risk, validation, 3)
     wanted = probe.decision_scores(states)

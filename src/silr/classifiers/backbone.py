@@ -84,7 +84,7 @@ class Backbone:
         The classifier whose fit the network holds.
     lower : (Tokens, LowerLayers) or None
         What the lower layers make of a corpus, if only upper layers are tuned.
-    probed : (Tokens, array) or None
+    probed : ProbeStates or None
         What the head reads of a corpus before anything is tuned, if it starts from there.
     device, dtype : str
         Of the frozen weights, and of their products; bfloat16 where the device is fast at it. Trained weights are

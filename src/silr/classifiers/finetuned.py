@@ -20,7 +20,7 @@ from silr.annotators.models import quiet
 from silr.classifiers.backbone import Backbone, FinetunedConfig, layers_of, output_layer, trained_state
 from silr.classifiers.base import FitHistory, OnStep
 from silr.classifiers.lower_layers import LowerLayers
-from silr.classifiers.probe import SAMPLE, ProbeStates, start_from_probe
+from silr.classifiers.probe import SAMPLE, ProbeStates
 from silr.classifiers.shared_beginning import begin_once
 from silr.classifiers.thresholds import constant_direction, match_prior
 from silr.classifiers.tokens import TEXTS_A_PASS, Tokens
@@ -187,17 +187,22 @@ class FinetunedClassifier:
 
         layer = output_layer(self._backbone.network)
         if not self._is_probed(X):
-            states = ProbeStates(X, layer.in_features)
+            states = ProbeStates(X, layer.in_features, self._beside_checkpoints)
             order = np.argsort(-X.lengths(), kind="stable")
             for positions, found in trainer.head_inputs(TextRows(X, order)):
                 states.put(positions, found)
                 self._steps.one_more()
-            self._backbone.probed = X, states.matrix
-        start_from_probe(layer, self._backbone.probed[1], *fit)
+            self._backbone.probed = states
+        self._backbone.probed.start(layer, *fit)
 
     def _is_probed(self, X: Tokens) -> bool:
         """Whether the states of these texts are known."""
-        return self._backbone.probed is not None and self._backbone.probed[0] is X
+        return self._backbone.probed is not None and self._backbone.probed.tokens is X
+
+    @property
+    def _beside_checkpoints(self) -> Path | None:
+        """A folder for what is too large for memory."""
+        return None if self._checkpoints is None else self._checkpoints.parent
 
     def _match_prior(self, X: Tokens, sample: Any, prior: Any, lower: LowerLayers | None) -> None:
         """Set the thresholds by the class prior; the corpus is scored on the way."""
@@ -250,9 +255,9 @@ class FinetunedClassifier:
                 return
             if not self._is_read(X):
                 first = len(layers_of(network)) - self.config.tune_top
-                folder = self._checkpoints and self._checkpoints.parent
                 network.eval()
-                backbone.lower = X, LowerLayers(network, X, self._batches_of(X), first, folder)
+                lower_layers = LowerLayers(network, X, self._batches_of(X), first, self._beside_checkpoints)
+                backbone.lower = X, lower_layers
             with backbone.lower[1].instead_of(network) as lower:
                 yield lower
 

@@ -7,14 +7,17 @@ labels apart, its errors included. From a head that is fitted already they start
 from __future__ import annotations
 
 import tempfile
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
+from silr.classifiers.standardise import Standardiser
 from silr.classifiers.thresholds import add_intercept, constant_direction
 from silr.classifiers.tokens import Tokens
 from silr.risk import UURisk
@@ -23,7 +26,17 @@ SAMPLE = 4096  # texts, at most, that say in which direction all states are alik
 
 
 class ProbeStates:
-    """What the last layer of the head reads of each text before anything is tuned; in a temporary file.
+    """What the last layer of the head reads of each text before anything is tuned.
+
+    They lie in a temporary file, texts times width numbers, that is gone with the process.
+
+    Parameters
+    ----------
+    tokens : Tokens
+    width : int
+        Numbers a text.
+    folder : Path, default None
+        Where the file lies; by default where temporary files do.
 
     Attributes
     ----------
@@ -31,10 +44,11 @@ class ProbeStates:
         One row a text of the corpus, equal texts included.
     """
 
-    def __init__(self, tokens: Tokens, width: int) -> None:
+    def __init__(self, tokens: Tokens, width: int, folder: Path | None = None) -> None:
+        self.tokens = tokens
         self._rows = np.argsort(tokens.where, kind="stable")
         self._starts = np.searchsorted(tokens.where[self._rows], np.arange(len(tokens.ids) + 1))
-        with tempfile.TemporaryFile() as file:  # gone with the map
+        with tempfile.TemporaryFile(dir=folder) as file:  # the map keeps it
             self.matrix = np.memmap(file, np.float32, "w+", shape=(len(tokens), width))
 
     def put(self, positions: NDArray[np.int64], states: NDArray[np.float32]) -> None:
@@ -42,40 +56,42 @@ class ProbeStates:
         for position, state in zip(positions, states, strict=True):
             self.matrix[self._rows[self._starts[position] : self._starts[position + 1]]] = state
 
+    def start(
+        self,
+        layer: nn.Linear,
+        pseudo_labels: NDArray[np.int16],
+        risk: UURisk,
+        validation: NDArray[np.bool_],
+        random_state: int,
+    ) -> None:
+        """Fit a linear head under the risk, and put it into the layer, standardisation worked in.
 
-def start_from_probe(
-    layer: nn.Linear,
-    states: Any,
-    pseudo_labels: NDArray[np.int16],
-    risk: UURisk,
-    validation: NDArray[np.bool_],
-    random_state: int,
-) -> None:
-    """Fit a linear head to states under the risk, and put it into the layer, standardisation worked in.
+        Parameters
+        ----------
+        layer : Linear
+            The last of the network's head; changed in place.
+        pseudo_labels, risk, validation, random_state
+            As of `silr.classifiers.base.Classifier.fit`.
 
-    Parameters
-    ----------
-    layer : Linear
-        The last of the network's head; changed in place.
-    states : array of shape (n, width)
-        What the layer reads.
-    pseudo_labels, risk, validation, random_state
-        As of `silr.classifiers.base.Classifier.fit`.
+        References
+        ----------
+        Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", ICLR 2022.
+        """
+        probe = FrozenClassifier(FrozenConfig(match_prior=False), "cpu", self._standardiser)
+        probe.fit(self.matrix, pseudo_labels, risk, validation, random_state)
+        head: Any = probe.head_
+        with torch.no_grad():
+            weight = head.weight * self._standardiser.scale
+            intercept = head.bias - weight @ self._standardiser.mean
+            layer.weight.copy_(weight)
+            if layer.bias is not None:
+                layer.bias.zero_()
+        add_intercept(layer, self._direction if layer.bias is None else None, intercept)
 
-    References
-    ----------
-    Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", ICLR 2022.
-    """
-    probe = FrozenClassifier(FrozenConfig(match_prior=False), "cpu")
-    probe.fit(states, pseudo_labels, risk.cpu(), validation, random_state)
-    scaling = probe.standardise_
-    with torch.no_grad():
-        weight = probe.head_.weight * scaling.scale
-        intercept = probe.head_.bias - weight @ scaling.mean
-        layer.weight.copy_(weight)
-        if layer.bias is not None:
-            layer.bias.zero_()
-    direction = None
-    if layer.bias is None:
-        direction = constant_direction(torch.from_numpy(states[:: -(-len(states) // SAMPLE)]))
-    add_intercept(layer, direction, intercept)
+    @cached_property
+    def _standardiser(self) -> Standardiser:
+        return Standardiser.of(self.matrix)
+
+    @cached_property
+    def _direction(self) -> Tensor:
+        return constant_direction(torch.from_numpy(self.matrix[:: -(-len(self.matrix) // SAMPLE)]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class UUTrainer(Trainer):
         lower: LowerLayers | None,
         on_step: Callable[[], None],
     ) -> None:
-        self._risk, self._batches, self._lower = risk, batches, lower
+        self._batches, self._lower = batches, lower
         self._padding = int(backbone.tokenizer.pad_token_id)
         self.watch = _Watch(batches, on_step)
         super().__init__(
@@ -86,7 +87,8 @@ class UUTrainer(Trainer):
             callbacks=[self.watch],
         )
         self.remove_callback(PrinterCallback)
-        self._risk_here = risk.to(self.args.device)
+        # copies: a module moves as a whole, and the validation risk is taken on the processor
+        self._risk, self._validation = deepcopy(risk).to(self.args.device), deepcopy(risk).cpu()
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches of this process; `StratifiedBatches` has shared them out."""
@@ -101,7 +103,7 @@ class UUTrainer(Trainer):
         logits = self._forward(model, inputs)
         if (processes := world_size()) > 1:
             logits, labels = _from_all(logits), torch.cat(_gathered(labels))
-        loss = self._risk_here(logits, labels) * processes
+        loss = self._risk(logits, labels) * processes
         self.watch.look_at(loss, self.state.global_step + 1)
         return loss
 
@@ -163,7 +165,7 @@ class UUTrainer(Trainer):
 
     def _validation_risk(self, found: EvalPrediction) -> dict[str, float]:
         logits, labels = torch.from_numpy(found.predictions), torch.from_numpy(found.label_ids)
-        return {"risk": float(self._risk.cpu()(logits, labels))}
+        return {"risk": float(self._validation(logits, labels))}
 
 
 def collate(items: Sequence[dict[str, Any]], padding: int) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
@@ -102,10 +103,9 @@ class Pool:
         def loss(parameters: Scores) -> tuple[float, Scores]:
             trust, shift = parameters[:n_opinions], parameters[n_opinions:]
             logits = np.tensordot(stacked, trust, axes=(1, 0)) + shift
-            shares = softmax(logits)
-            value = -gold.weights @ np.log(np.maximum(shares[np.arange(len(truth)), gold.codes], 1e-300))
+            value = -gold.weights @ (log_softmax(logits, axis=1) * truth).sum(axis=1)
             value += trust @ trust / (2 * penalty) + SMALL * shift @ shift / 2
-            gap = (shares - truth) * gold.weights[:, None]
+            gap = (softmax(logits, axis=1) - truth) * gold.weights[:, None]
             slopes = np.einsum("mvk,mk->v", stacked, gap) + trust / penalty
             return float(value), np.concatenate([slopes, gap.sum(axis=0) + SMALL * shift])
 
@@ -164,13 +164,6 @@ def scale_of(scores: Scores) -> float:
     return max(2 * float(scores.std()), 1e-12)
 
 
-def softmax(logits: Scores) -> Scores:
-    """Probabilities, shape (n, K)."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    total: Scores = shifted / shifted.sum(axis=1, keepdims=True)
-    return total
-
-
 def _one_view(X: NDArray[Any], gold: Gold, seed: int) -> tuple[Scores, Scores, Scores]:
     """Logits of left-out gold texts with the best penalty, and weights and intercepts with all of them.
 
@@ -186,7 +179,7 @@ def _one_view(X: NDArray[Any], gold: Gold, seed: int) -> tuple[Scores, Scores, S
         for learn, leave in folds:
             weight, intercept = _regression(low[learn], gold.part(learn), penalty)
             logits[leave] = low[leave] @ weight.T + intercept
-        loss = log_loss(gold.codes, softmax(logits), sample_weight=gold.weights, labels=range(gold.n_classes))
+        loss = log_loss(gold.codes, softmax(logits, axis=1), sample_weight=gold.weights, labels=range(gold.n_classes))
         if best is None or loss < best[0]:
             best = loss, penalty, logits
     assert best is not None

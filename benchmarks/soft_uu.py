@@ -1,8 +1,10 @@
-"""Iterated UU learning with soft sets and the squared loss: closed form, and honest about its gold labels.
+"""A candidate for the default: iterated UU learning with soft sets and the squared loss, in closed form.
 
-Let text i belong to the pseudo-labelled set U_j to the degree q_ij. For the squared loss the UU risk is least squares
-onto the labels unmixed by Theta, ``t_ik = n pi_k sum_j A_kj q_ij / sum_i q_ij`` (docs/method.md): a linear map of q_i.
-So a ridge regression of q on the features finds the head up to such a map, and the map comes from the gold labels.
+Let text i belong to the pseudo-labelled set U_j to the degree q_ij. The squared loss of scores g_i for class k is
+``|g_i - e_k|^2 / 2``, and the weights ``pi_k A_kj q_ij / sum_i q_ij`` of the UU risk sum over k and j to 1/n for each
+text, as ``pi A`` are the shares of the sets. So the risk is ``1/2n sum_i |g_i - t_i|^2`` up to a constant, with
+``t_ik = n pi_k sum_j A_kj q_ij / sum_i q_ij``: least squares onto the labels unmixed by Theta, a linear map of q_i. A
+ridge regression of q on the features finds the head up to such a map, and the map comes from the gold labels.
 
 One iteration regresses the soft labels on the features, calibrates the scores on the gold labels (a temperature, and a
 shift for each class), and makes new soft labels of them, with those of gold texts fixed. Everything is done once for
@@ -18,8 +20,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.special import log_softmax, softmax
 
-from silr.stack import Gold, Pool, Scores, centred, scale_of, softmax, stack
+from stack import Gold, Pool, Scores, centred, scale_of, stack
 
 PENALTY = 2000.0  # of the ridge, for standardised features
 SHARPEN = 2.0  # times the calibrated logits, before they are soft labels again
@@ -51,7 +55,7 @@ class SoftIteration:
 
 
 class Ridge:
-    """Ridge regressions of many targets on the same features.
+    """Ridge regressions, one after another, on the same features: their matrix is factorised once.
 
     Parameters
     ----------
@@ -64,13 +68,13 @@ class Ridge:
         self._features = features
         gram = features.T @ features
         gram[np.diag_indices(len(gram))] += penalty
-        self._inverse = np.linalg.inv(gram.astype(np.float64))
+        self._factor = cho_factor(gram.astype(np.float64))
 
     def fit(self, targets: Scores) -> tuple[Scores, Scores]:
         """Weights and intercepts, shapes (t, d) and (t,), for targets of shape (n, t)."""
         mean = targets.mean(axis=0)
         right = self._features.T @ (targets - mean).astype(self._features.dtype)
-        return (self._inverse @ right).T, mean  # the features' mean is 0
+        return cho_solve(self._factor, right.astype(np.float64)).T, mean  # the features' mean is 0
 
     def scores(self, weight: Scores, intercept: Scores) -> Scores:
         """Fitted values, shape (n, t)."""
@@ -140,7 +144,7 @@ def _left_out(scores: Sequence[Scores], gold: Gold, folds: Any) -> Scores:
 
 
 def _soft_labels(logits: Scores, gold: Gold) -> Scores:
-    labels = softmax(logits)
+    labels: Scores = softmax(logits, axis=1)
     labels[gold.rows] = np.eye(gold.n_classes)[gold.codes]
     return labels
 
@@ -154,8 +158,7 @@ def _judged(
 
 
 def _losses(logits: Scores, gold: Gold) -> Scores:
-    shares = softmax(logits)[np.arange(len(gold.codes)), gold.codes]
-    losses: Scores = -np.log(np.maximum(shares, 1e-12))
+    losses: Scores = -log_softmax(logits, axis=1)[np.arange(len(gold.codes)), gold.codes]
     return losses
 
 
