@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pandas as pd
 
+from killing import listen_to_ctrl_c
 from silr.corpus import read_table, write_table
 
 CLASSES = ("negative", "positive")
@@ -70,7 +71,7 @@ class Labelling:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=listen_to_ctrl_c,
         )
         self.said: list[str] = []
         for line in self.process.stdout:

@@ -1,5 +1,6 @@
 """`silr label --terminal` on a pseudo-terminal, as a person uses it over ssh."""
 
+import fcntl
 import os
 import pty
 import re
@@ -7,12 +8,20 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
 from labelling import gold_of, make_table
 
+from killing import listen_to_ctrl_c
 from silr.label.journal import journal_path
+
+
+def own_terminal() -> None:
+    """In the child: its input is the terminal that it listens to."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    listen_to_ctrl_c()
 
 
 class Terminal:
@@ -25,7 +34,7 @@ class Terminal:
             stderr=theirs,
             env={**os.environ, "COLUMNS": "60", "LINES": "20"},
             start_new_session=True,
-            preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+            preexec_fn=own_terminal,
         )
         os.close(theirs)
         self.shown = ""
