@@ -14,7 +14,7 @@ import torch
 from silr.classifiers.backbone import Backbone, FinetunedConfig, trained_state
 from silr.classifiers.base import FitHistory
 from silr.classifiers.finetuned import FinetunedClassifier
-from silr.classifiers.tokens import TokenFeatures, Tokens
+from silr.classifiers.tokens import TokenFeatures, Tokens, passes
 from silr.errors import InputError
 from silr.priors import priors_from_truth
 from silr.refine import held_out
@@ -143,17 +143,21 @@ def test_a_family_that_peft_has_no_places_for(toy: Corpus, make_small: Any, tune
 
 @pytest.mark.parametrize("tune_top", [None, 1])
 def test_steps_are_counted_to_the_end(toy: Corpus, small_llama: str, tune_top: int | None) -> None:
-    """Batches of 64 texts that are read or scored, and of 16 that train."""
+    """Passes that read or score, and batches of 16 texts that train."""
     seen: list[tuple[int, int]] = []
     classifier, _, tokens = fit(
         toy, small_llama, "full", on_step=lambda *at: seen.append(at), tune_top=tune_top, epochs=2
     )
     classifier.predict_proba(tokens)
-    texts, total = len(tokens.ids), seen[-1][1]
-    scored = -(-texts // 64)
+    lengths, total = np.sort(tokens.lengths())[::-1], seen[-1][1]
+    scored, validated = (
+        len(passes(lengths)),
+        len(passes(np.sort(tokens.lengths()[tokens.where[held_out(480, 0)]])[::-1])),
+    )
+    assert scored > 1
     assert seen[0] == (0, total) and seen[-1] == (total, total)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
-    assert total == scored * (2 if tune_top else 1) + 2 * (27 + 1)
+    assert total == scored * (2 if tune_top else 1) + 2 * (27 + validated)
 
 
 def test_the_callers_risk_may_move(toy: Corpus, small_llama: str) -> None:

@@ -14,7 +14,7 @@ from silr.classifiers.backbone import Backbone, FinetunedConfig, output_layer
 from silr.classifiers.finetuned import FinetunedClassifier
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.classifiers.probe import ProbeStates
-from silr.classifiers.tokens import TokenFeatures, Tokens
+from silr.classifiers.tokens import TokenFeatures, Tokens, passes
 from silr.refine import held_out
 from silr.risk import UURisk
 from synthetic import make_corpus
@@ -68,13 +68,17 @@ def test_a_fit_starts_where_the_frozen_classifier_ends(
     backbone = Backbone(config, 2, "cpu")
     tokens = TokenFeatures(model).fit_transform(texts)
     validation = held_out(320, 0)
+    validation_lengths = np.sort(tokens.lengths()[tokens.where[validation]])[::-1]
     for seed in (4, 5):  # the second fit finds the states of the first
         seen: list[tuple[int, int]] = []
         classifier = FinetunedClassifier(backbone, 2)
         classifier.fit(tokens, labels, RISK, validation, seed, lambda *at, seen=seen: seen.append(at))
         scores = classifier.predict_proba(tokens)
         reads = (1 + bool(tune_top)) * (seed == 4)  # of all texts, before the training
-        assert seen[-1] == (reads * 5 + 18 + 1 + 5, reads * 5 + 18 + 1 + 5)
+        lengths = np.sort(tokens.lengths())[::-1]
+        all_texts, held_out_texts = (len(passes(some)) for some in (lengths, validation_lengths))
+        total = (reads + 1) * all_texts + 18 + held_out_texts
+        assert seen[-1] == (total, total)
         probe = FrozenClassifier(FrozenConfig(match_prior=False), "cpu")
         probe.fit(plain_states(backbone, model, texts), labels, RISK, validation, seed)
         np.testing.assert_allclose(scores, probe.predict_proba(plain_states(backbone, model, texts)), atol=0.02)

@@ -23,7 +23,7 @@ from silr.classifiers.lower_layers import LowerLayers
 from silr.classifiers.probe import SAMPLE, ProbeStates
 from silr.classifiers.shared_beginning import begin_once
 from silr.classifiers.thresholds import constant_direction, match_prior
-from silr.classifiers.tokens import TEXTS_A_PASS, Tokens
+from silr.classifiers.tokens import Tokens, passes
 from silr.errors import InputError
 from silr.files import atomic_write, make_folder, write_json
 from silr.processes import from_main, is_main, rank, wait_for_all, world_size
@@ -88,10 +88,10 @@ class FinetunedClassifier:
         batches = StratifiedBatches(
             sets, lengths[X.where[train]], self.config.batch_size, random_state, rank(), world_size()
         )
-        scored = -(-len(held_out) // (TEXTS_A_PASS * world_size()))
-        relabelled = -(-len(X.ids) // (TEXTS_A_PASS * world_size()))
+        scored = len(passes(lengths[X.where[held_out]], world_size()))
+        relabelled = len(passes(np.sort(lengths)[::-1], world_size()))
         found = None if self._checkpoints is None else last_checkpoint(self._checkpoints)
-        first = 0 if self._is_read(X) else -(-len(X.ids) // TEXTS_A_PASS)
+        first = 0 if self._is_read(X) else len(passes(np.sort(lengths)[::-1]))
         if self.config.linear_probe and found is None and not self._is_probed(X):
             first += relabelled
         self._steps = _Steps(first + self.config.epochs * (len(batches) + scored) + relabelled, on_step)
@@ -232,9 +232,8 @@ class FinetunedClassifier:
         network = self.merged()
         parts = []
         with torch.inference_mode(), begin_once(network, X):
-            for start in range(0, len(order), TEXTS_A_PASS):
-                inputs = self._inputs(X, order[start : start + TEXTS_A_PASS])
-                parts.append(network(**inputs).logits.float().cpu().numpy())
+            for rows in passes(X.lengths()[order]):
+                parts.append(network(**self._inputs(X, order[rows])).logits.float().cpu().numpy())
         return np.concatenate(parts)
 
     def _inputs(self, X: Tokens, positions: NDArray[np.int64]) -> dict[str, Tensor]:
@@ -267,8 +266,8 @@ class FinetunedClassifier:
 
     def _batches_of(self, X: Tokens) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
         order = np.argsort(-X.lengths(), kind="stable")
-        for start in range(0, len(order), TEXTS_A_PASS):
-            yield order[start : start + TEXTS_A_PASS], self._inputs(X, order[start : start + TEXTS_A_PASS])
+        for rows in passes(X.lengths()[order]):
+            yield order[rows], self._inputs(X, order[rows])
             self._steps.one_more()
 
     def _arguments(self, folder: Path, seed: int) -> Any:
@@ -280,7 +279,6 @@ class FinetunedClassifier:
             output_dir=str(folder),
             num_train_epochs=self.config.epochs,
             per_device_train_batch_size=self.config.batch_size // world_size(),
-            per_device_eval_batch_size=TEXTS_A_PASS,
             learning_rate=self._backbone.learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=WARMUP,  # a share

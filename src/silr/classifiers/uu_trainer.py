@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from silr.classifiers.backbone import Backbone, output_layer
 from silr.classifiers.lower_layers import LowerLayers
 from silr.classifiers.stratified_batches import StratifiedBatches
-from silr.classifiers.tokens import TEXTS_A_PASS, Tokens
+from silr.classifiers.tokens import Tokens, passes
 from silr.errors import InputError
 from silr.processes import from_main, rank, world_size
 from silr.risk import UURisk
@@ -32,7 +32,7 @@ class TextRows(Dataset[dict[str, Any]]):
     """Some of the distinct texts, longest first unless they train, with their pseudo-labels if they have any."""
 
     def __init__(self, tokens: Tokens, positions: NDArray[np.int64], labels: NDArray[np.int16] | None = None) -> None:
-        self._ids, self.positions, self._labels = tokens.ids, positions, labels
+        self._ids, self.positions, self.labels = tokens.ids, positions, labels
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -40,7 +40,11 @@ class TextRows(Dataset[dict[str, Any]]):
     def __getitem__(self, row: int) -> dict[str, Any]:
         position = int(self.positions[row])
         item: dict[str, Any] = {"position": position, "ids": self._ids[position]}
-        return item if self._labels is None else {**item, "label": int(self._labels[row])}
+        return item if self.labels is None else {**item, "label": int(self.labels[row])}
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each text."""
+        return np.fromiter((len(self._ids[position]) for position in self.positions), np.int64, len(self))
 
 
 class UUTrainer(Trainer):
@@ -83,7 +87,6 @@ class UUTrainer(Trainer):
             train_dataset=train,
             eval_dataset=validation,
             data_collator=self._collate,
-            compute_metrics=self._validation_risk,
             callbacks=[self.watch],
         )
         self.remove_callback(PrinterCallback)
@@ -107,46 +110,67 @@ class UUTrainer(Trainer):
         self.watch.look_at(loss, self.state.global_step + 1)
         return loss
 
-    def prediction_step(
-        self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Return the scores and pseudo-labels of a batch, without a loss: means of batches are no risk."""
-        inputs = self._prepare_inputs(inputs)
-        labels = inputs.pop("labels", None)
-        with torch.no_grad(), self.autocast_smart_context_manager():
-            return None, self._forward(model, inputs).float(), labels
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Return the risk of all validation texts: the mean of batches' risks is another number."""
+        assert isinstance(self.eval_dataset, TextRows)
+        labels = self.eval_dataset.labels
+        assert labels is not None
+        scores = torch.from_numpy(self.score(self.eval_dataset, self._lower))
+        found = {"eval_risk": float(self._validation(scores, torch.from_numpy(labels).long()))}
+        self.log(found)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
+        return found
 
     def score(self, texts: TextRows, lower: LowerLayers | None) -> NDArray[np.float32]:
         """Scores of texts in their order, shape (n, 1) or (n, K); each is read by one process."""
         self._lower = lower
-        found = self.predict(texts).predictions
-        return np.asarray(found, dtype=np.float32).reshape(len(texts), -1)
+        found = []
+        for rows, inputs in self._passes(texts):
+            found.append(self._of_all(rows, self._read(inputs)))
+            self.watch.one_more()
+        return np.concatenate(found)
 
     def head_inputs(self, texts: TextRows) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """What the last layer reads: by batches, which processes share, positions of texts and states, one row each."""
-        assert self.model is not None
+        """What the last layer reads: by passes, which processes share, positions of texts and states, one row each."""
         seen: list[Tensor] = []
         hook = output_layer(self.model).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-        processes = world_size()
-        self.model.eval()
         try:
-            together = TEXTS_A_PASS * processes
-            for rows in np.split(np.arange(len(texts)), range(together, len(texts), together)):
-                own = np.resize(rows, -(-len(rows) // processes) * processes)[rank() :: processes]
-                inputs = self._prepare_inputs(self._collate([texts[row] for row in own]))
+            for rows, inputs in self._passes(texts):
                 last = inputs["attention_mask"].sum(dim=1) - 1
-                with torch.no_grad(), self.autocast_smart_context_manager():
-                    self._forward(self.model, inputs)
+                width = inputs["attention_mask"].shape[1]
+                self._read(inputs)
                 states = seen.pop()
                 if states.ndim == 3:  # of all tokens, but for a common beginning
-                    last -= inputs["attention_mask"].shape[1] - states.shape[1]
+                    last -= width - states.shape[1]
                     states = states[torch.arange(len(last)), last]
-                states = states.float()
-                if processes > 1:
-                    states = torch.stack(_gathered(states), dim=1).flatten(0, 1)[: len(rows)]
-                yield texts.positions[rows], states.cpu().numpy()
+                yield texts.positions[rows], self._of_all(rows, states)
         finally:
             hook.remove()
+
+    def _passes(self, texts: TextRows) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
+        """Rows that are read together, and this process's inputs of them, with nothing trained."""
+        assert self.model is not None
+        self.model.eval()
+        processes = world_size()
+        for rows in passes(texts.lengths(), processes):
+            own = np.resize(rows, -(-len(rows) // processes) * processes)[rank() :: processes]
+            inputs = self._collate([texts[row] for row in own])
+            inputs.pop("labels", None)
+            yield rows, self._prepare_inputs(inputs)
+
+    def _read(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Scores, with nothing trained."""
+        with torch.no_grad(), self.autocast_smart_context_manager():
+            return self._forward(self.model, inputs)
+
+    def _of_all(self, rows: NDArray[np.int64], own: Tensor) -> NDArray[np.float32]:
+        """What all processes found for rows that they read together."""
+        own = own.float()
+        if world_size() > 1:
+            own = torch.stack(_gathered(own), dim=1).flatten(0, 1)[: len(rows)]
+        return own.cpu().numpy()
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         began = time.monotonic()
@@ -162,10 +186,6 @@ class UUTrainer(Trainer):
 
     def _collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         return collate(items, self._padding)
-
-    def _validation_risk(self, found: EvalPrediction) -> dict[str, float]:
-        logits, labels = torch.from_numpy(found.predictions), torch.from_numpy(found.label_ids)
-        return {"risk": float(self._validation(logits, labels))}
 
 
 def collate(items: Sequence[dict[str, Any]], padding: int) -> dict[str, Tensor]:
@@ -204,7 +224,7 @@ class _Watch(TrainerCallback):
     """
 
     def __init__(self, batches: StratifiedBatches, on_step: Callable[[], None]) -> None:
-        self._batches, self._on_step = batches, on_step
+        self._batches, self.one_more = batches, on_step
         self.seconds = float("inf")
         self._bad: Tensor | None = None
         self._saved, self._cost = time.monotonic(), 0.0
@@ -221,7 +241,7 @@ class _Watch(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Report, and make a checkpoint if it is time."""
-        self._on_step()
+        self.one_more()
         if state.global_step % _LOOK_EVERY == 0 or state.global_step == state.max_steps:
             self._check()
         if self.seconds < float("inf") and state.global_step % 4 == 0:
@@ -234,10 +254,6 @@ class _Watch(TrainerCallback):
     def saved(self, seconds: float) -> None:
         """Note how long a checkpoint took."""
         self._saved, self._cost = time.monotonic(), seconds
-
-    def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Report."""
-        self._on_step()
 
     def _check(self) -> None:
         if self._bad is not None and np.isfinite(step := float(self._bad)):
