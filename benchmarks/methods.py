@@ -18,12 +18,9 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.preprocessing import StandardScaler
 
-import stack
 from ccp import propagate_credibility
 from silr import LabelRefiner, UUClassifier
 from silr.classifiers.choose import load_classifier
-from silr.features import TfidfFeatures
-from soft_uu import refine_softly
 from tables import Split
 
 ITERATIONS = 5
@@ -109,39 +106,30 @@ def ccp(part: Split, gold: Gold) -> list[Labels]:
     return [propagate_credibility(corpus, test, part.llm[0], gold.labels, len(part.classes), part.seed)]
 
 
-def refiner(**options: Any) -> Callable[[Split, Gold], list[Labels]]:
-    """silr or the paper's recipe, on frozen features."""
+def refiner(words: bool = False, **options: Any) -> Callable[[Split, Gold], list[Labels]]:
+    """silr or the paper's recipe, on frozen features; with `words`, on TF-IDF beside them, as `silr refine` does it."""
 
     def method(part: Split, gold: Gold) -> list[Labels]:
         with tempfile.TemporaryDirectory() as folder:
-            model = LabelRefiner(random_state=part.seed, iterations=ITERATIONS, run=folder, **options)
+            run, corpus, test = Path(folder) / "run", part.features[0], part.features[1]
+            if words and part.has_states:
+                states = Path(folder) / "states.npy"
+                np.save(states, corpus)
+                options["features"], corpus = [str(states), "tfidf"], part.texts[0]
+            model = LabelRefiner(random_state=part.seed, iterations=ITERATIONS, run=run, **options)
             given = {"gold": gold_column(gold.labels), "gold_weight": gold.weights, "truth": part.truth[0]}
-            model.fit(part.features[0], part.llm[0], **given)
+            model.fit(corpus, part.llm[0], llm_scores=part.scores[0], **given)
+            if words and part.has_states:
+                test = model.features_.transform(part.texts[1], test)
+            if not model.best_iteration_:
+                return [(model.labels_, part.llm[1])]
             found = []
             for number in range(1, model.best_iteration_ + 1):
-                classifier = load_classifier(Path(folder) / f"iteration-{number}")
-                scores = classifier.predict_proba(part.features[1])
+                scores = load_classifier(run / f"iteration-{number}").predict_proba(test)
                 found.append((model.history_[number]["labels"], scores.argmax(axis=1)))
         return found
 
     return method
-
-
-def soft_uu(part: Split, gold: Gold) -> list[Labels]:
-    """Iterated UU learning with soft sets from the stack of all evidence, hidden states and TF-IDF side by side."""
-    views = [standardised(part)]
-    if part.has_states:
-        words = TfidfFeatures()
-        views.append(scaled(words.fit_transform(part.texts[0]), words.transform(part.texts[1])))
-    known = stack.Gold.of(gold.labels, gold.weights, part.classes)
-    corpus, test = (np.hstack(matrices).astype(np.float32) for matrices in zip(*views, strict=True))
-    found = refine_softly(corpus, [view[0] for view in views], part.scores[0], known, ITERATIONS, part.seed)
-    labels = []
-    for each in found[1:]:
-        codes = each.logits.argmax(axis=1)
-        codes[known.rows] = known.codes
-        labels.append((codes, (test @ each.weight.T + each.intercept).argmax(axis=1)))
-    return labels
 
 
 @dataclass(frozen=True)
@@ -160,10 +148,10 @@ METHODS: dict[str, Method] = {
     "UU": Method(refiner(method="paper", correction="none")),
     "robust UU (paper)": Method(refiner(method="paper")),
     "robust UU, oracle priors": Method(refiner(method="paper", priors="oracle"), False),
-    "silr": Method(refiner()),
-    "silr, corrected": Method(refiner(correction="leaky")),
-    "silr, oracle priors": Method(refiner(priors="oracle"), False),
-    "soft UU": Method(soft_uu),
+    "UU, prior matched": Method(refiner(method="uu")),
+    "UU, prior matched, corrected": Method(refiner(method="uu", correction="leaky")),
+    "UU, prior matched, oracle priors": Method(refiner(method="uu", priors="oracle"), False),
+    "silr": Method(refiner(words=True)),
     "ceiling: all true labels": Method(ceiling, False),
 }
 

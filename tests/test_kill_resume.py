@@ -12,7 +12,20 @@ import numpy as np
 from killing import Reference, differences, iterations, killed_at_random, start, undisturbed
 from synthetic import make_corpus
 
-OPTIONS = ["--features", "tfidf", "--hidden-units", "64", "--epochs", "25", "--iterations", "3", "--device", "cpu"]
+OPTIONS = [
+    "--features",
+    "tfidf",
+    "--method",
+    "uu",
+    "--hidden-units",
+    "64",
+    "--epochs",
+    "25",
+    "--iterations",
+    "3",
+    "--device",
+    "cpu",
+]
 
 
 def test_killed_or_interrupted_runs_end_like_undisturbed_ones(tmp_path: Path) -> None:

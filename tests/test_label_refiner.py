@@ -15,7 +15,7 @@ from silr import LabelRefiner
 from silr.errors import InputError, NoSignalError
 from synthetic import Corpus
 
-QUICK = {"epochs": 10, "iterations": 2, "device": "cpu"}
+QUICK = {"method": "uu", "epochs": 10, "iterations": 2, "device": "cpu"}
 MISSING = [None, np.nan]
 
 
@@ -34,7 +34,7 @@ def fit(corpus: Corpus, X: Any = None, y: Any = None, gold: Any = "its own", **p
 
 @pytest.fixture(scope="module")
 def refined(corpus: Corpus) -> LabelRefiner:
-    return fit(corpus, truth=corpus.truth)
+    return fit(corpus, truth=corpus.truth, method="uu")
 
 
 # --- the labels get better --------------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ def test_texts(corpus: Corpus) -> None:
 
 
 def test_hidden_layer(corpus: Corpus) -> None:
-    refiner = fit(corpus, hidden_units=16, iterations=2)
+    refiner = fit(corpus, method="uu", hidden_units=16, iterations=2)
     assert accuracy(refiner.labels_, corpus) > corpus.llm_accuracy + 0.1
 
 
@@ -97,12 +97,12 @@ def test_hidden_layer(corpus: Corpus) -> None:
 
 
 def test_truth_scores_and_does_nothing_else(corpus: Corpus, refined: LabelRefiner) -> None:
-    without = fit(corpus)
+    without = fit(corpus, method="uu")
     np.testing.assert_array_equal(without.labels_, refined.labels_)
     np.testing.assert_array_equal(without.scores_, refined.scores_)
     assert not any("true_accuracy" in entry["metrics"] for entry in without.history_)
     flipped = np.where(corpus.truth == "positive", "negative", "positive")
-    against = fit(corpus, truth=flipped)
+    against = fit(corpus, truth=flipped, method="uu")
     np.testing.assert_array_equal(against.scores_, refined.scores_)
     assert against.history_[5]["metrics"]["true_accuracy"] == pytest.approx(1 - accuracy(refined.labels_, corpus))
 
@@ -169,16 +169,16 @@ def test_the_fit_leaves_numpy_s_and_torch_s_random_numbers_alone(corpus: Corpus)
 def test_labels_without_signal(corpus: Corpus) -> None:
     noise = np.random.default_rng(0).permutation(corpus.llm_labels)
     with pytest.raises(NoSignalError, match=r"cannot be told apart: .* say nothing dependable about the truth"):
-        fit(corpus, y=noise, gold=few(corpus, 200), gold_weight=None)
+        fit(corpus, y=noise, gold=few(corpus, 200), gold_weight=None, method="uu")
     swapped = np.where(corpus.llm_labels == "positive", "negative", "positive")
     with pytest.raises(NoSignalError, match="look swapped"):
-        fit(corpus, y=swapped)
+        fit(corpus, y=swapped, method="uu")
 
 
 def test_features_without_signal(corpus: Corpus) -> None:
     noise = np.random.default_rng(0).normal(size=(len(corpus.texts), 2))  # too few to learn the labels by heart
     with pytest.raises(NoSignalError, match="first iteration lost it"):
-        fit(corpus, noise)
+        fit(corpus, noise, method="uu")
 
 
 def few(corpus: Corpus, n: int) -> np.ndarray:
@@ -210,7 +210,7 @@ def test_few_gold_labels_work_with_a_warning(corpus: Corpus) -> None:
     ("changes", "message"),
     [
         ({"classifier": "best"}, "classifier must be one of frozen, lora, qlora, full, got 'best'"),
-        ({"method": "other"}, "method must be one of silr, paper"),
+        ({"method": "other"}, "method must be one of silr, uu, paper"),
         ({"priors": "guess"}, "priors must be one of gold, oracle"),
         ({"loss": "hinge"}, "loss must be one of sigmoid, logistic"),
         ({"correction": "some"}, "correction must be one of"),

@@ -54,7 +54,7 @@ def test_a_true_label_outside_the_classes(truth: list[object], named: str) -> No
     ("y", "gold", "message"),
     [
         ([None, np.nan, None], None, "all 3 of the LLM's labels are missing"),
-        (["a", None, "a"], ["a", "b", "a"], "one class only, 'a'"),
+        (["a", None, "a"], ["a", "a", None], "one class only, 'a'"),
         ([["a", "b"]], None, r"one column, got shape \(1, 2\)"),
         (["a", "b"], ["a"], r"gold has shape \(1,\), the LLM's labels \(2,\)"),
         (["a", "b"], [1, 0], "labels of different types cannot be compared"),

@@ -19,7 +19,7 @@ from silr.errors import InputError
 from silr.run import Run
 from synthetic import Corpus
 
-QUICK = {"epochs": 10, "iterations": 2}
+QUICK = {"method": "uu", "epochs": 10, "iterations": 2}
 
 
 def refine(corpus: Corpus, run: Path, X: Any = None, gold: Any = None, **parameters: Any) -> LabelRefiner:
@@ -330,7 +330,8 @@ FULL = """if True:
         if iteration.number == 1:
             resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))
     try:
-        LabelRefiner(run=sys.argv[1], iterations=3, epochs=10, device="cpu").fit(X, y, gold, on_iteration=fill)
+        refiner = LabelRefiner(run=sys.argv[1], iterations=3, method="uu", epochs=10, device="cpu")
+        refiner.fit(X, y, gold, on_iteration=fill)
     except InputError as error:
         print(error)
 """
@@ -346,7 +347,7 @@ def test_full_disk_keeps_what_is_finished(corpus: Corpus, tmp_path: Path) -> Non
     assert b"File too large" in done.stdout and done.stderr == b""
     before = {name: kept for name, kept in snapshot(tmp_path / "run").items() if name.startswith("iteration-")}
     assert {name.split("/")[0] for name in before} == {"iteration-0", "iteration-1"}
-    resumed = LabelRefiner(run=tmp_path / "run", iterations=3, epochs=10, device="cpu").fit(*given)
+    resumed = LabelRefiner(run=tmp_path / "run", iterations=3, method="uu", epochs=10, device="cpu").fit(*given)
     assert {name: kept for name, kept in snapshot(tmp_path / "run").items() if name in before} == before
-    direct = LabelRefiner(iterations=3, epochs=10, device="cpu").fit(*given)
+    direct = LabelRefiner(iterations=3, method="uu", epochs=10, device="cpu").fit(*given)
     np.testing.assert_array_equal(resumed.scores_, direct.scores_)

@@ -17,6 +17,7 @@ from silr.risk import Correction, Loss
 from synthetic import make_corpus
 
 BIN = Path(sys.executable).parent
+LONG = ("--method", "uu", "--epochs", 200)
 
 
 def on_a_terminal(*arguments: object, columns: int = 120) -> tuple[int, list[str]]:
@@ -38,7 +39,7 @@ def on_a_terminal(*arguments: object, columns: int = 120) -> tuple[int, list[str
 
 def test_refine_shows_a_bar_above_which_the_lines_stay(tmp_path: Path) -> None:
     table = make_corpus(3000, seed=2).write(tmp_path)
-    code, lines = on_a_terminal("refine", table, "-o", tmp_path / "run", "--iterations", 2, "--epochs", 200)
+    code, lines = on_a_terminal("refine", table, "-o", tmp_path / "run", "--iterations", 2, *LONG)
     assert code == 0
     bars = [line for line in lines if line.startswith("Refining")]
     state = r"iteration (\d) of 2, step (\d+) of \d+, [\d.,]+ steps/s, \d+ s left, estimated accuracy \d\d\.\d% \("
@@ -46,13 +47,13 @@ def test_refine_shows_a_bar_above_which_the_lines_stay(tmp_path: Path) -> None:
     assert len(set(steps)) > 3 and steps == sorted(steps) and {number for number, _ in steps} == {1, 2}
     for line in ("iteration 1 of 2: estimated accuracy", "iteration 2 of 2: estimated accuracy", "written: "):
         assert sum(each.startswith(line) for each in lines) == 1
-    code, lines = on_a_terminal("refine", table, "-o", tmp_path / "run", "--iterations", 2, "--epochs", 200, "--quiet")
+    code, lines = on_a_terminal("refine", table, "-o", tmp_path / "run", "--iterations", 2, *LONG, "--quiet")
     assert (code, lines) == (0, [])
 
 
 def test_a_run_that_goes_on_counts_from_where_it_was(tmp_path: Path) -> None:
     table = make_corpus(600, seed=2).write(tmp_path)
-    refine = ("refine", table, "-o", tmp_path / "run", "--epochs", 10)
+    refine = ("refine", table, "-o", tmp_path / "run", "--method", "uu", "--epochs", 10)
     assert on_a_terminal(*refine, "--iterations", 1)[0] == 0
     code, lines = on_a_terminal(*refine, "--iterations", 2, columns=80)
     assert code == 0

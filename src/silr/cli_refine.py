@@ -20,16 +20,21 @@ def refine(
     table: Table,
     output: Annotated[Path, typer.Option("--output", "-o", help="Run directory.", show_default=False)],
     features: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="annotator (the file that annotate wrote; the default if it is there), tfidf, a sentence-transformers "
-            "folder or name, or a .npy file.",
+            help="annotator (the file that annotate wrote), tfidf, a sentence-transformers folder or name, or a .npy "
+            "file; given several times, side by side. Default: annotator and tfidf, or what there is.",
             autocompletion=one_of("annotator", "tfidf"),
             show_default=False,
         ),
     ] = None,
     method: Annotated[
-        str, typer.Option(help="silr, or paper: the recipe of Asano et al.", autocompletion=one_of("silr", "paper"))
+        str,
+        typer.Option(
+            help="silr: all that scores and gold labels say, then soft labels. uu: sets by label under the unbiased UU "
+            "risk. paper: the recipe of Asano et al.",
+            autocompletion=one_of("silr", "uu", "paper"),
+        ),
     ] = "silr",
     iterations: Annotated[int, typer.Option(min=1)] = 5,
     classifier: Annotated[
@@ -137,7 +142,7 @@ def refine(
             table,
             output,
             columns=Columns(text_column, label_column, gold_column, weight_column, truth),
-            features=features,
+            features=features or None,
             on_iteration=shown.on_iteration,
             on_step=shown.on_step,
             say=(lambda line: None) if silent else lambda line: print(line, flush=True),

@@ -56,6 +56,10 @@ def make_features(spec: str) -> Features:
 
 def load_saved(record: dict[str, Any], folder: Path) -> Features:
     """The features of a run, from its record and its folder."""
+    if record["kind"] == "joined":
+        from silr.joined_features import JoinedFeatures
+
+        return JoinedFeatures.load(record, folder)
     if record["kind"] == "tfidf":
         return TfidfFeatures.load(folder)
     if record["kind"] == "tokens":
@@ -67,6 +71,8 @@ def load_saved(record: dict[str, Any], folder: Path) -> Features:
 
 def features_of_run(features: Features, texts: list[str], folder: Path) -> Matrix:
     """The corpus's features, computed once a run, by the main process."""
+    from silr.joined_features import JoinedFeatures
+
     if features.record["kind"] in ("file", "tokens"):  # read where it is; made again as quickly as it is read
         return features.fit_transform(texts)
     kept = folder / "features.npy"
@@ -77,6 +83,8 @@ def features_of_run(features: Features, texts: list[str], folder: Path) -> Matri
         with atomic_write(kept) as file:
             np.save(file, matrix, allow_pickle=False)
     wait_for_all()
+    if isinstance(features, JoinedFeatures):
+        features.read_widths(folder)
     return load_features(kept, len(texts))
 
 

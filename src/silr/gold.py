@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -46,3 +48,11 @@ def draw_texts(llm_labels: ArrayLike, n: int, random_state: int = 0) -> tuple[ND
     drawn = np.concatenate(rows)
     order = np.argsort(drawn)
     return drawn[order], np.concatenate(weights)[order]
+
+
+def post_stratified(llm_labels: NDArray[Any], drawn: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How many texts of the same LLM label each drawn text speaks for, shape (N,); a missing label is one too."""
+    stratum = llm_labels - llm_labels.min()
+    size, count = np.bincount(stratum), np.bincount(stratum[drawn], minlength=int(stratum.max()) + 1)
+    weights: NDArray[np.float64] = (size / np.maximum(count, 1))[stratum]
+    return weights

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,12 +18,17 @@ from silr.classifiers.tokens import TokenFeatures
 from silr.corpus import check_finite, corpus_hash, digest
 from silr.errors import InputError
 from silr.features import Features, features_of_run, load_saved, make_features
+from silr.gold import post_stratified
+from silr.joined_features import JoinedFeatures
 from silr.labels import check_gold, encode_columns
 from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
-from silr.refine import Loop, OnStep, best_iteration, refine
+from silr.refine import Loop, OnStep, Store, best_iteration, last_iteration, refine
+from silr.refiner_settings import check_settings, is_soft
 from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
+from silr.soft_refine import refine_from_gold
+from silr.stack import GoldLabels
 
 
 class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -37,11 +42,13 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     model : str, default None
         Which model to fine-tune: a folder, a ``.gguf`` file or a hub name.
     iterations : int, default 5
-    method : {"silr", "paper"}, default "silr"
+    method : {"silr", "uu", "paper"}, default "silr"
         "paper" is the recipe of Asano et al.: leaky correction, thresholds as the fit leaves them, a model fine-tuned
-        from a head of 0, with learning rate 1e-4 for adapters. "silr" keeps the risk unbiased, sets the thresholds by
+        from a head of 0, with learning rate 1e-4 for adapters. "uu" keeps the risk unbiased, sets the thresholds by
         the class prior, and fine-tunes from the head that fits the untuned model, with a learning rate for adapters
-        that suits the model's width.
+        that suits the model's width. "silr" starts from all that the LLM's scores and the gold labels say together, and
+        goes on with soft labels and a linear head; without gold labels, with oracle priors, and for fine-tuned models
+        it is "uu".
     loss : {"sigmoid", "logistic"}, default "sigmoid"
     correction : {"none", "leaky", "relu", "abs"}, default None
         None: as `method` says, "none" or "leaky".
@@ -61,9 +68,9 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Words around each text that a fine-tuned model reads, such as "{text} The sentiment is". None: the text alone.
     tune_top : int, default None
         Fine-tune the last so many layers only; what the others make of a text is computed once. None: all.
-    features : str, default "tfidf"
+    features : str or sequence of str, default "tfidf"
         How texts become features, if `fit` is given texts: "tfidf", a sentence-transformers folder or name, or a
-        ``.npy`` file with one row a text.
+        ``.npy`` file with one row a text. Several are put side by side.
     priors : {"gold", "oracle"}, default "gold"
         Where theta and the class prior come from. "oracle" takes all true labels: for research only.
     theta : array-like of shape (K, K), default None
@@ -81,7 +88,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     labels_ : ndarray of shape (n,)
-        The refined labels.
+        The refined labels. With method "silr" those of gold texts are what they would be without their gold label.
     scores_ : float32 ndarray of shape (n, K)
         Class scores of the refined labels.
     theta_ : ndarray of shape (K, K)
@@ -92,6 +99,9 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     history_ : list of dict
         For each iteration, 0 being the LLM's labels: ``labels``, ``priors`` and ``metrics``.
     best_iteration_ : int
+        Whose labels are the result; 0 if the LLM's fit the gold labels as well as the refined ones.
+    classifier_iteration_ : int
+        Whose classifier predicts: the last one that the signal lasted to.
     classes_ : ndarray of shape (K,)
     n_features_in_ : int or None
         None of a fine-tuned model, which reads texts.
@@ -119,7 +129,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_length: int | None = None,
         prompt: str | None = None,
         tune_top: int | None = None,
-        features: str = "tfidf",
+        features: str | Sequence[str] = "tfidf",
         priors: Literal["gold", "oracle"] = "gold",
         theta: ArrayLike | None = None,
         class_prior: ArrayLike | None = None,
@@ -155,6 +165,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: ArrayLike,
         gold: ArrayLike | None = None,
         *,
+        llm_scores: ArrayLike | None = None,
         gold_weight: ArrayLike | None = None,
         truth: ArrayLike | None = None,
         on_iteration: Callable[[Iteration], None] | None = None,
@@ -170,6 +181,9 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             The LLM's labels, of any type. None or NaN where it gave none; such texts are labelled too.
         gold : array-like of shape (n,), default None
             Labels given by a person, None or NaN where there is none. At least 10; 50 to 100 are enough.
+        llm_scores : array-like of shape (n, K), default None
+            The LLM's log-probabilities, classes in sorted order; NaN where it gave no label. None: only its labels are
+            known. Method "silr" reads them.
         gold_weight : array-like of shape (n,), default None
             1 / probability that the text was drawn for a gold label, up to a factor. None: gold was drawn at random, or
             at random inside each LLM label.
@@ -187,19 +201,23 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         NoSignalError
             The LLM's labels cannot be told apart: there is nothing to refine.
         """
-        self._check_choices()
+        check_settings(self.get_params())
         self.classes_, codes, gold_codes, true_codes = encode_columns(y, gold, truth)
         n_classes = len(self.classes_)
         weight = None if gold_weight is None else np.asarray(gold_weight)
         names = [str(each) for each in self.classes_]
         if weight is not None and weight.shape != codes.shape:
             raise InputError(f"gold_weight has shape {weight.shape}, the LLM's labels {codes.shape}")
+        scores = None if llm_scores is None else np.asarray(llm_scores, dtype=np.float64)
+        if scores is not None and scores.shape != (len(codes), n_classes):
+            raise InputError(f"llm_scores has shape {scores.shape}; {len(codes):,} rows of {n_classes} are wanted")
         if self.theta is not None and np.shape(self.theta) != (n_classes, n_classes):
             raise InputError(f"theta has shape {np.shape(self.theta)}, but the classes are {', '.join(names)}")
         if self.priors == "oracle" and truth is None:
             raise InputError("priors='oracle' takes them from the truth: give it")
         if self.priors == "gold" and (self.theta is None or (gold_codes >= 0).any()):
             check_gold(gold_codes, names)
+        soft = is_soft(self.get_params(), gold_codes, names)
         texts, matrix = self._read(X, len(codes))
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)):
@@ -222,8 +240,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         correction = self.correction or method.correction
         options = classifier_options(self.get_params(), method)
 
-        def loop(X: Any, checkpoints: Path | None) -> Loop:
-            return Loop(
+        def work(X: Any, checkpoints: Path | None, done: list[Iteration], store: Store) -> list[Iteration]:
+            loop = Loop(
                 estimate=estimate,
                 new_classifier=classifier_maker(self.classifier, options, X, n_classes, self.device, checkpoints),
                 new_risk=lambda priors: UURisk(priors.theta, priors.class_prior, self.loss, correction, self.leak),
@@ -233,6 +251,13 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 truth=true_codes if truth is not None else None,
                 on_step=on_step,
             )
+            if not soft:
+                return refine(X, codes, loop, done, store)
+            features = getattr(self, "features_", None)
+            views = features.views if isinstance(features, JoinedFeatures) else [slice(0, X.shape[1])]
+            weights = post_stratified(codes, gold_codes >= 0) if weight is None else weight
+            known = GoldLabels.of(gold_codes, weights, n_classes)
+            return refine_from_gold(X, views, codes, scores, known, loop, done, store)
 
         if self.run is None:
             if texts is not None:
@@ -245,10 +270,11 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 if on_iteration is not None:
                     on_iteration(iteration)
 
-            iterations = refine(matrix, codes, loop(matrix, None), [], keep)
-            self.classifier_ = classifiers[best_iteration(iterations)]
+            iterations = work(matrix, None, [], keep)
+            self.classifier_ = classifiers[last_iteration(iterations)]
         else:
             columns = [codes, gold_codes, weight, true_codes if self.priors == "oracle" else None]
+            columns += [scores] if soft else []
             configuration = {**self._configuration(options), "seed": int(seed), "correction": correction}
             identity = {
                 "configuration": configuration,
@@ -269,8 +295,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     raise InputError(f"{run.folder} has {len(done) - 1} iterations already; ask for as many or more")
                 if texts is not None:
                     matrix = features_of_run(self.features_, texts, run.folder / "features")
-                iterations = refine(matrix, codes, loop(matrix, run.checkpoints), done, store)
-            self.classifier_ = load_classifier(run.iteration_folder(best_iteration(iterations)), self.device)
+                iterations = work(matrix, run.checkpoints, done, store)
+            self.classifier_ = load_classifier(run.iteration_folder(last_iteration(iterations)), self.device)
         self._set_results(iterations, matrix)
         self.n_features_in_ = matrix.shape[1] if isinstance(matrix, np.ndarray) else None
         return self
@@ -320,7 +346,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         refiner = cls(run=str(run), device=device)
         refiner.classes_ = np.array(opened.manifest["identity"]["classes"])
-        refiner.classifier_ = load_classifier(opened.iteration_folder(best_iteration(iterations)), device)
+        refiner.classifier_ = load_classifier(opened.iteration_folder(last_iteration(iterations)), device)
         record = opened.manifest["identity"]["features"]
         if record["kind"] != "given":
             refiner.features_ = load_saved(record, opened.folder / "features")
@@ -328,22 +354,6 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         frozen = isinstance(refiner.classifier_, FrozenClassifier)
         refiner.n_features_in_ = len(refiner.classifier_.standardise_.mean) if frozen else None
         return refiner
-
-    def _check_choices(self) -> None:
-        choices = {"classifier": get_args(ClassifierName), "method": get_args(Method), "priors": ("gold", "oracle")}
-        choices |= {"loss": get_args(Loss), "correction": get_args(Correction)}
-        for name, allowed in choices.items():
-            value = getattr(self, name)
-            if value not in allowed and (name, value) != ("correction", None):
-                raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-        at_least = {"iterations": 1, "hidden_units": 0, "epochs": 1, "batch_size": 1, "max_length": 1, "tune_top": 1}
-        for name, lowest in at_least.items():
-            if getattr(self, name) is not None and getattr(self, name) < lowest:
-                raise InputError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise InputError(f"learning_rate must be above 0, got {self.learning_rate}")
-        if self.class_prior is not None and self.theta is None:
-            raise InputError("class_prior describes the corpus together with theta; give theta too, or neither")
 
     def _read(self, X: Any, n: int) -> tuple[list[str] | None, Any]:
         texts, matrix = _texts_or_matrix(X)
@@ -355,7 +365,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise InputError(f"classifier {self.classifier!r} reads texts; give texts, not features")
             self.features_: Features = TokenFeatures(str(self.model), self.max_length, self.prompt)
         elif texts is not None:
-            self.features_ = make_features(self.features)
+            one = self.features if isinstance(self.features, str) else None
+            self.features_ = JoinedFeatures.of(self.features) if one is None else make_features(one)
         elif hasattr(self, "features_"):
             del self.features_  # of an earlier fit
         return texts, matrix
@@ -371,7 +382,9 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _set_results(self, iterations: list[Iteration], matrix: NDArray[Any]) -> None:
         self.best_iteration_ = best_iteration(iterations)
         best = iterations[self.best_iteration_]
-        self.labels_ = self.classes_[best.labels]
+        self.classifier_iteration_ = last_iteration(iterations)
+        refined = iterations[self.classifier_iteration_].labels
+        self.labels_ = self.classes_[np.where(best.labels < 0, refined, best.labels)]
         self.scores_ = self.classifier_.predict_proba(matrix) if best.scores is None else best.scores
         self.priors_ = best.priors
         self.theta_ = None if best.priors is None else best.priors.theta

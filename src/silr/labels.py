@@ -31,7 +31,7 @@ def encode_columns(
     found, also, true = (set(values) for values in distinct)
     if not found:
         raise InputError(f"all {len(labels):,} of the LLM's labels are missing")
-    if len(found) < 2:
+    if len(found | also) < 2:
         raise InputError(f"the LLM's labels have one class only, '{min(found)}': there is nothing to tell apart")
     try:
         classes = sorted(found | also)  # equal values of other types, such as 1.0, become those of the LLM's labels

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from silr.risk import Correction
 
-Method = Literal["silr", "paper"]
+Method = Literal["silr", "uu", "paper"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Recipe:
         Learning rate of adapters; None: by the model's width.
     linear_probe : bool
         Whether a fine-tuned model starts from the head that fits the untuned one.
+    soft : bool
+        Whether a linear head on frozen features is refined softly from the gold labels (`silr.soft_refine`).
     """
 
     correction: Correction
@@ -34,9 +36,11 @@ class Recipe:
     tuning_epochs: int
     adapter_rate: float | None
     linear_probe: bool
+    soft: bool = False
 
 
 METHODS: dict[Method, Recipe] = {
-    "silr": Recipe("none", match_prior=True, tuning_epochs=1, adapter_rate=None, linear_probe=True),
+    "silr": Recipe("none", match_prior=True, tuning_epochs=1, adapter_rate=None, linear_probe=True, soft=True),
+    "uu": Recipe("none", match_prior=True, tuning_epochs=1, adapter_rate=None, linear_probe=True),
     "paper": Recipe("leaky", match_prior=False, tuning_epochs=3, adapter_rate=1e-4, linear_probe=False),
 }

@@ -82,13 +82,13 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
     NoSignalError
         The annotator's labels carry no usable signal.
     """
-    iterations = [replace(each, metrics={**each.metrics, **_score(loop, each.labels)}) for each in done]
+    iterations = [replace(each, metrics={**each.metrics, **score(loop, each.labels)}) for each in done]
     if not iterations:
         priors = loop.estimate(llm_labels, 0)
         if priors is None:
             raise InputError("nothing is known about the LLM's labels: give gold labels, or theta")
         check_signal(priors, loop.class_names)
-        iterations.append(Iteration(0, llm_labels, None, priors, _score(loop, llm_labels)))
+        iterations.append(Iteration(0, llm_labels, None, priors, score(loop, llm_labels)))
         store(iterations[0], None)
     validation = held_out(len(llm_labels), loop.seed)
     while len(iterations) <= loop.iterations and "stopped" not in iterations[-1].metrics:
@@ -103,7 +103,7 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
         scores = classifier.predict_proba(X)
         labels = np.concatenate([part.argmax(axis=1).astype(np.int16) for part in np.array_split(scores, 16)])
         priors = loop.estimate(labels, number)
-        metrics = {"fit": history.to_dict(), "changed": int((labels != before.labels).sum()), **_score(loop, labels)}
+        metrics = {"fit": history.to_dict(), "changed": int((labels != before.labels).sum()), **score(loop, labels)}
         try:
             if priors is not None:
                 check_signal(priors, loop.class_names)
@@ -114,8 +114,8 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
     return iterations
 
 
-def best_iteration(iterations: list[Iteration]) -> int:
-    """Number of the iteration whose labels are the result: the last one whose labels can be told apart.
+def last_iteration(iterations: list[Iteration]) -> int:
+    """Number of the last iteration whose labels are to be used: the one before a stop. Its classifier predicts.
 
     Raises
     ------
@@ -123,10 +123,22 @@ def best_iteration(iterations: list[Iteration]) -> int:
         That is the annotator's: the first iteration already lost the signal.
     """
     stopped = iterations[-1].metrics.get("stopped")
-    best = len(iterations) - 1 - (stopped is not None)
-    if best == 0:
+    last = len(iterations) - 1 - (stopped is not None)
+    if last == 0:
         raise NoSignalError(f"the labels carry too little signal, the first iteration lost it: {stopped}")
-    return best
+    return last
+
+
+def best_iteration(iterations: list[Iteration]) -> int:
+    """Number of the iteration whose labels are the result: the last one, or 0 if it is known to be no better.
+
+    Raises
+    ------
+    NoSignalError
+        As `last_iteration`.
+    """
+    last = last_iteration(iterations)
+    return 0 if iterations[last].metrics.get("no_better") else last
 
 
 def held_out(n: int, seed: int) -> NDArray[np.bool_]:
@@ -141,7 +153,8 @@ def derived_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
 
 
-def _score(loop: Loop, labels: Labels) -> dict[str, float]:
+def score(loop: Loop, labels: Labels) -> dict[str, float]:
+    """``true_accuracy`` of labels, if any true label is known."""
     if loop.truth is None or not (known := loop.truth >= 0).any():
         return {}
     return {"true_accuracy": float((labels == loop.truth)[known].mean())}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from silr.corpus import (
 from silr.errors import InputError
 from silr.features import annotator_of
 from silr.files import write_json
+from silr.joined_features import JoinedFeatures
 from silr.label_refiner import LabelRefiner
 from silr.processes import is_main
 from silr.refine import OnStep
@@ -55,7 +56,7 @@ def refine_table(
     run: str | Path,
     *,
     columns: Columns | None = None,
-    features: str | None = None,
+    features: str | Sequence[str] | None = None,
     on_iteration: Callable[[Iteration], None] | None = None,
     on_step: OnStep | None = None,
     say: Callable[[str], None] = lambda line: None,
@@ -70,9 +71,10 @@ def refine_table(
         Run directory; an interrupted run goes on where it stopped.
     columns : Columns, default None
         None: the default names.
-    features : str, default None
+    features : str or sequence of str, default None
         "annotator" (the hidden states beside the table), "tfidf", a sentence-transformers folder or name, or a
-        ``.npy``. None: "annotator" if that file is there, else "tfidf".
+        ``.npy``; several are put side by side. None: "annotator" if that file is there, with method "silr" and "tfidf"
+        beside it, else "tfidf".
     on_iteration, on_step : callable, default None
         As `LabelRefiner.fit` calls them.
     say : callable
@@ -92,8 +94,7 @@ def refine_table(
     labels = label_column(frame, names.label, table)
     given = score_classes(frame)
     codes, classes = encode_labels(labels, given, names.label)
-    if given:
-        score_columns(frame, classes, table, names.label)  # refuses scores that are not numbers
+    scores = score_columns(frame, classes, table, names.label) if given else None
     missing = int((codes < 0).sum())
     if missing:
         say(f"{missing:,} texts have no {names.label}: they train nothing, and are labelled all the same")
@@ -102,31 +103,20 @@ def refine_table(
     if names.weight != Columns.weight:
         label_column(frame, names.weight, table)  # refuses a column that is named but absent
     needed = np.zeros(len(frame), dtype=bool) if gold is None else gold >= 0
-    spec = features or "annotator"
-    tuned = options.get("classifier", "frozen") != "frozen"
-    if tuned:
-        if features is not None:
-            raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
-        spec = "texts"
-        options["prompt"] = _prompt(table, options, say)
-    elif spec == "annotator":
-        path = features_path(table)
-        if path.exists():
-            spec = str(path)
-        elif features is None:
-            spec = "tfidf"
-            say(f"there is no {path.name} beside the table, so features are TF-IDF; `silr annotate` writes better ones")
-        else:
-            raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
-    elif spec != "tfidf" and not spec.endswith(".npy"):
-        say(f"features: sentence embeddings by {spec}, computed once; on a CPU that can take minutes")
+    if options.get("classifier", "frozen") == "frozen":
+        specs = _features(table, features, options.get("method", "silr"), say)
+    elif features is not None:
+        raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
+    else:
+        specs, options["prompt"] = ["texts"], _prompt(table, options, say)
+    spec = specs[0] if len(specs) == 1 else specs
     refiner = LabelRefiner(features=spec, run=run, **options)
     folder = Path(run)
     record = {
         "table": os.path.relpath(table, folder),
         "sha256": file_hash(table),
         "columns": vars(names),
-        "features": os.path.relpath(spec, folder) if spec not in ("tfidf", "texts") and Path(spec).exists() else spec,
+        "features": [_from(folder, each) for each in specs],
         "iterations": refiner.iterations,
     }
 
@@ -140,6 +130,7 @@ def refine_table(
         texts,
         _names(codes, classes),
         _names(gold, classes),
+        llm_scores=scores if names.label == Columns.label else None,  # other labels are not those of the scores
         gold_weight=weight_column(frame, names.weight, table, needed),
         truth=_names(truth, classes),
         on_iteration=note,
@@ -148,6 +139,8 @@ def refine_table(
     if is_main():
         write_json(folder / TABLE, record)
         _add_refined(frame, refiner.labels_, refiner.scores_)
+        if gold is not None:
+            frame.loc[gold >= 0, REFINED_LABEL] = _names(gold[gold >= 0], classes)
         write_table(frame, folder / LABELS)
     return refiner
 
@@ -185,16 +178,44 @@ def predict_table(
     texts = text_column(frame, text, table)
     say(str(text_counts(texts)))
     features_path(output)  # refuses an unknown suffix before any work
-    beside = features_path(table)
-    from_file = not hasattr(refiner, "features_") or refiner.features_.record["kind"] == "file"
-    if features is None and from_file and beside.exists():
+    beside, known = features_path(table), getattr(refiner, "features_", None)
+    parts = known.parts if isinstance(known, JoinedFeatures) else [known]
+    if features is None and any(part is None or part.record["kind"] == "file" for part in parts) and beside.exists():
         say(f"features: {beside}")
         features = beside
-    X: Any = texts if features is None else load_features(features, len(texts))
+    X: Any = texts
+    if features is not None:
+        X = load_features(features, len(texts))
+        if isinstance(known, JoinedFeatures):
+            X = known.transform(texts, X)
     scores = refiner.predict_proba(X)
     _add_refined(frame, refiner.classes_[scores.argmax(axis=1)], scores)
     write_table(frame, output)
     return frame
+
+
+def _features(
+    table: str | Path, asked: str | Sequence[str] | None, method: str, say: Callable[[str], None]
+) -> list[str]:
+    """The kinds of features to read, files by their paths."""
+    path = features_path(table)
+    if asked is None:
+        if path.exists():
+            return [str(path), "tfidf"] if method == "silr" else [str(path)]
+        say(f"there is no {path.name} beside the table, so features are TF-IDF; `silr annotate` writes better ones")
+        return ["tfidf"]
+    found = [asked] if isinstance(asked, str) else list(asked)
+    if "annotator" in found and not path.exists():
+        raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
+    for spec in found:
+        if spec not in ("annotator", "tfidf") and not spec.endswith(".npy"):
+            say(f"features: sentence embeddings by {spec}, computed once; on a CPU that can take minutes")
+    return [str(path) if spec == "annotator" else spec for spec in found]
+
+
+def _from(folder: Path, spec: str) -> str:
+    """A path as it is seen from the run's folder; other names stay."""
+    return os.path.relpath(spec, folder) if spec not in ("tfidf", "texts") and Path(spec).exists() else spec
 
 
 def _prompt(table: str | Path, options: dict[str, Any], say: Callable[[str], None]) -> str | None:

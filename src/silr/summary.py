@@ -39,7 +39,9 @@ def summary(refiner: Refined) -> dict[str, Any]:
                 "pseudo_share": priors.pseudo_share.tolist(),
             }
         values |= {
-            name: entry["metrics"][name] for name in ("true_accuracy", "changed", "stopped") if name in entry["metrics"]
+            name: entry["metrics"][name]
+            for name in ("true_accuracy", "classifier_accuracy", "changed", "stopped")
+            if name in entry["metrics"]
         }
         iterations.append(values)
     return {
@@ -96,9 +98,21 @@ def verdict(values: dict[str, Any]) -> list[str]:
     first, best = rows[0], rows[values["best_iteration"]]
     if "estimated_accuracy" in first and "estimated_accuracy" in best and "theta" in best:
         gain = best["estimated_accuracy"] - first["estimated_accuracy"]
-        if gain < 0:
+        if values["best_iteration"] == 0:
+            lines.append(
+                "By the gold labels the refined labels are no better than the LLM's, so the LLM's are the result. More "
+                "gold labels may tell."
+            )
+        elif gain < 0:
             lines.append(
                 "By the gold labels the refined labels are no better than the LLM's. Keep the LLM's, or label more "
                 "texts to be sure."
             )
+    last = rows[-1 - ("stopped" in rows[-1])]
+    if "classifier_accuracy" in last:
+        lines.append(
+            "The features do not hold all that the LLM knows, so the labels lean on its own scores too. The classifier "
+            f"that labels new texts has the features alone: {last['classifier_accuracy']:.0%} of its labels are right, "
+            "estimated from gold."
+        )
     return lines

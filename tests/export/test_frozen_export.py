@@ -22,7 +22,7 @@ def hidden(request: pytest.FixtureRequest) -> int:
 
 
 def test_texts_by_tfidf(corpus: Corpus, hidden: int, tmp_path: Path) -> None:
-    refiner = LabelRefiner(iterations=1, hidden_units=hidden, run=tmp_path / "run")
+    refiner = LabelRefiner(iterations=1, method="uu", hidden_units=hidden, run=tmp_path / "run")
     refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight)
     assert export_run(tmp_path / "run", tmp_path / "model") == []
     file = tmp_path / "model" / "model.skops"
@@ -36,7 +36,7 @@ def test_texts_by_tfidf(corpus: Corpus, hidden: int, tmp_path: Path) -> None:
 def test_three_classes_of_features(corpus3: Corpus, hidden: int, tmp_path: Path) -> None:
     """Half precision goes in as it is; offsets of the class prior are in the folder too."""
     features = corpus3.features.astype(np.float16)
-    refiner = LabelRefiner(iterations=1, hidden_units=hidden, run=tmp_path / "run")
+    refiner = LabelRefiner(iterations=1, method="uu", hidden_units=hidden, run=tmp_path / "run")
     refiner.fit(features, corpus3.llm_labels, corpus3.gold, gold_weight=corpus3.gold_weight)
     assert refiner.classifier_.offsets_.any()
     (note,) = export_run(tmp_path / "run", tmp_path / "model")

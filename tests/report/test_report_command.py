@@ -13,7 +13,7 @@ from command_line import Commands, Result
 from silr.cli_report import report_of_finished
 from synthetic import make_corpus
 
-QUICK = ("--epochs", 3, "--iterations", 1, "--device", "cpu")
+QUICK = ("--method", "uu", "--epochs", 3, "--iterations", 1, "--device", "cpu")
 
 
 def refused(result: Result, *said: str) -> None:

@@ -16,7 +16,7 @@ from command_line import Commands, Result
 from synthetic import Corpus, make_corpus
 
 NONE = "\u2013"
-QUICK = ("--epochs", 10, "--iterations", 3, "--device", "cpu", "--features", "tfidf")
+QUICK = ("--method", "uu", "--epochs", 10, "--iterations", 3, "--device", "cpu", "--features", "tfidf")
 
 
 @pytest.fixture(scope="module")

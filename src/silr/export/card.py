@@ -26,7 +26,7 @@ def model_card(refiner: Any, run: Run, parts: Parts) -> str:
     """
     values = summary(refiner)
     classes = [code(name) for name in values["classes"]]
-    first, best = values["iterations"][0], values["iterations"][values["best_iteration"]]
+    first, best = values["iterations"][0], values["iterations"][refiner.classifier_iteration_]
     identity = run.manifest["identity"]
     lines = [
         "---",
@@ -54,15 +54,15 @@ def model_card(refiner: Any, run: Run, parts: Parts) -> str:
         "",
         "## How good it is",
         "",
-        *_accuracy(values),
+        *_accuracy(values, best),
         "",
         "## Class priors",
         "",
-        *_priors(classes, best, refiner),
+        *_priors(classes, best, refiner.history_[refiner.classifier_iteration_]["priors"]),
         "",
         "## Training",
         "",
-        f"Iteration {values['best_iteration']} of the run. Settings:",
+        f"Iteration {best['iteration']} of the run. Settings:",
         "",
         "```json",
         json.dumps({**identity["configuration"], "features": identity["features"]}, indent=1, default=str),
@@ -117,8 +117,8 @@ def _data(run: Run, values: dict[str, Any], first: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _accuracy(values: dict[str, Any]) -> list[str]:
-    rows = [row for row in values["iterations"] if row["iteration"] in (0, values["best_iteration"])]
+def _accuracy(values: dict[str, Any], best: dict[str, Any]) -> list[str]:
+    rows = [values["iterations"][0], best]
     truth = any("true_accuracy" in row for row in rows)
     head = [
         "labels of",
@@ -138,10 +138,9 @@ def _accuracy(values: dict[str, Any]) -> list[str]:
     return [*lines, "", *said] if said else lines
 
 
-def _priors(classes: list[str], best: dict[str, Any], refiner: Any) -> list[str]:
+def _priors(classes: list[str], best: dict[str, Any], priors: Any) -> list[str]:
     if "class_prior" not in best:
         return ["Unknown: theta was given for the LLM's labels only."]
-    priors = refiner.priors_
     lines = [
         {"gold": "Estimated from the labels by hand.", "oracle": "From all true labels (research only)."}.get(
             priors.source, "As they were given."

@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.pipeline import make_pipeline
 
 from silr.classifiers.frozen import FrozenClassifier
 from silr.errors import InputError
 from silr.export.parts import Parts
 from silr.features import SentenceFeatures, TfidfFeatures
 from silr.files import atomic_write
+from silr.joined_features import JoinedFeatures
 
-PIPELINE = "model.skops"
+PIPELINE, WORDS = "model.skops", "tfidf.skops"
+READ = f'from pathlib import Path\n\nfrom skops.io import load\n\nmodel = load(Path(DIR) / "{PIPELINE}")\n'
+TEXTS = '["a text", "another"]'
 
 
 def write_frozen(refiner: Any, folder: Path) -> Parts:
@@ -39,23 +43,16 @@ def write_frozen(refiner: Any, folder: Path) -> Parts:
     features = getattr(refiner, "features_", None)
     model = sklearn_head(refiner.classifier_, refiner.classes_)
     if isinstance(features, TfidfFeatures):
-        model = sklearn_tfidf(features, model)
+        model = make_pipeline(*sklearn_tfidf(features), model)
     with atomic_write(folder / PIPELINE) as file:
         file.write(io.dumps(model))
-    read = f'from pathlib import Path\n\nfrom skops.io import load\n\nmodel = load(Path(DIR) / "{PIPELINE}")\n'
     if isinstance(features, TfidfFeatures):
-        return Parts(
-            "sklearn", read + 'model.predict(["a text", "another"])', None, "It reads plain texts of any length."
-        )
+        return Parts("sklearn", f"{READ}model.predict({TEXTS})", None, "It reads plain texts of any length.")
     if isinstance(features, SentenceFeatures):
-        encoder = features.encoder
-        encoder.save(str(folder), create_model_card=False)
-        usage = (
-            "from sentence_transformers import SentenceTransformer\n"
-            f'{read}model.predict(SentenceTransformer(DIR).encode(["a text", "another"]))'
-        )
-        reads = f"It reads plain texts, up to {encoder.max_seq_length:,} tokens; the end of longer ones is not read."
-        return Parts("sentence-transformers", usage, features.record["model"], reads)
+        usage = f"{_encoder_import(features, folder)}{READ}model.predict(SentenceTransformer(DIR).encode({TEXTS}))"
+        return Parts("sentence-transformers", usage, features.record["model"], _limit(features))
+    if isinstance(features, JoinedFeatures):
+        return _joined(features, folder)
     width = f"shape (n, {refiner.n_features_in_})"
     note = f"the run was made from features, not from texts: {PIPELINE} reads the same features, {width}"
     annotator = None if features is None else features.record["annotator"]
@@ -66,11 +63,47 @@ def write_frozen(refiner: Any, folder: Path) -> Parts:
         )
     return Parts(
         "sklearn",
-        read + "model.predict(features)",
+        READ + "model.predict(features)",
         None,
         f"It reads features of {width}, made as the run's were.",
         [note],
     )
+
+
+def _joined(features: JoinedFeatures, folder: Path) -> Parts:
+    """Write what the parts need; the head reads them side by side."""
+    from skops import io
+
+    made, imports, library, base, notes = [], "import numpy as np\n", "sklearn", None, []
+    reads = "It reads plain texts of any length."
+    for part in features.parts:
+        if isinstance(part, TfidfFeatures):
+            with atomic_write(folder / WORDS) as file:
+                file.write(io.dumps(make_pipeline(*sklearn_tfidf(part))))
+            made.append(f'load(Path(DIR) / "{WORDS}").transform(texts)')
+        elif isinstance(part, SentenceFeatures):
+            imports += _encoder_import(part, folder)
+            made.append("SentenceTransformer(DIR).encode(texts)")
+            library, base, reads = "sentence-transformers", part.record["model"], _limit(part)
+        else:
+            made.append("features")
+            reads = "It reads plain texts, and features of them that are made as the run's were."
+            notes.append(
+                "the run reads hidden states of the annotator, which no standard pipeline computes: `features` are "
+                "those of `silr annotate`'s .features.npy; `silr predict` reads texts"
+            )
+    usage = f"{imports}{READ}texts = {TEXTS}\nmodel.predict(np.hstack([{', '.join(made)}]))"
+    return Parts(library, usage, base, reads, notes)
+
+
+def _encoder_import(features: SentenceFeatures, folder: Path) -> str:
+    features.encoder.save(str(folder), create_model_card=False)
+    return "from sentence_transformers import SentenceTransformer\n"
+
+
+def _limit(features: SentenceFeatures) -> str:
+    most = features.encoder.max_seq_length
+    return f"It reads plain texts, up to {most:,} tokens; the end of longer ones is not read."
 
 
 def sklearn_head(classifier: FrozenClassifier, classes: NDArray[Any]) -> Any:
@@ -114,15 +147,14 @@ def sklearn_head(classifier: FrozenClassifier, classes: NDArray[Any]) -> Any:
     return layered
 
 
-def sklearn_tfidf(features: TfidfFeatures, head: Any) -> Any:
-    """The TF-IDF features and the head as one pipeline over texts."""
+def sklearn_tfidf(features: TfidfFeatures) -> tuple[Any, Any]:
+    """The TF-IDF features as two fitted steps of a pipeline over texts."""
     from sklearn.decomposition import TruncatedSVD
-    from sklearn.pipeline import make_pipeline
 
     components = features.components
     projection = TruncatedSVD(len(components), random_state=0)
     projection.components_, projection.n_features_in_ = components, components.shape[1]
-    return make_pipeline(features.vectorizer, projection, head)
+    return features.vectorizer, projection
 
 
 def _quietly(estimator: Any, X: NDArray[np.float64], y: NDArray[Any]) -> None:

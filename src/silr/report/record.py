@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from silr.corpus import file_hash, label_column, read_table, text_column, weight_column
 from silr.errors import InputError, NoSignalError
+from silr.gold import post_stratified
 from silr.refine import best_iteration
 from silr.refine_table import LABELS, TABLE, Columns, column_codes
 from silr.run import Iteration, Run
@@ -156,8 +157,10 @@ def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | No
     try:
         table = json.loads((folder / TABLE).read_text())
         columns = vars(Columns(**table["columns"]))
-        found = {name: str(table[name]) for name in ("table", "sha256", "features")}
-        return {**found, "columns": columns, "iterations": int(table.get("iterations", 0))}
+        found = {name: str(table[name]) for name in ("table", "sha256")}
+        given = table["features"]
+        features = [given] if isinstance(given, str) else [str(each) for each in given]
+        return {**found, "features": features, "columns": columns, "iterations": int(table.get("iterations", 0))}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
@@ -201,9 +204,7 @@ def _corpus(frame: pd.DataFrame, name: str, columns: dict[str, Any], llm: Codes,
         gold = np.full(len(frame), -1)
     weight = weight_column(frame, columns["weight"], name, gold >= 0)
     if weight is None:  # as in `priors_from_gold`: each gold label speaks for its share of the LLM's set
-        stratum = np.where(llm < 0, len(classes), llm)
-        size, drawn = np.bincount(stratum), np.bincount(stratum[gold >= 0], minlength=stratum.max() + 1)
-        weight = (size / np.maximum(drawn, 1))[stratum]
+        weight = post_stratified(llm, gold >= 0)
     ids = label_column(frame, "id", name) if "id" in frame.columns else None
     return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight)
 

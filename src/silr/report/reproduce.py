@@ -54,12 +54,8 @@ def _command(record: Record, table: dict[str, Any]) -> str:
     """The `silr refine` command, as it is given inside the run's folder; it makes a new run beside it."""
     configuration = record.run.manifest["identity"]["configuration"]
     words = ["silr", "refine", table["table"], "-o", "../run-again"]
-    try:
-        beside = Path(table["features"]) == features_path(table["table"])
-    except InputError:
-        beside = False
-    if not beside and configuration["classifier"] == "frozen":
-        words += ["--features", table["features"]]
+    if configuration["classifier"] == "frozen":
+        words += [word for spec in table["features"] for word in ("--features", _asked(spec, table["table"]))]
     for name in COMMAND_OPTIONS:
         if configuration.get(name) is not None:
             words += [f"--{name.replace('_', '-')}", str(configuration[name])]
@@ -76,6 +72,14 @@ def _command(record: Record, table: dict[str, Any]) -> str:
         words.append("--oracle")
     lines = shlex.join(words[:5]), *(shlex.join(words[at : at + 2]) for at in range(5, len(words), 2))
     return visible(" \\\n    ".join(lines))
+
+
+def _asked(spec: str, table: str) -> str:
+    """What names a kind of features on the command line."""
+    try:
+        return "annotator" if Path(spec) == features_path(table) else spec
+    except InputError:
+        return spec
 
 
 def _python(configuration: dict[str, Any], iterations: int) -> str:

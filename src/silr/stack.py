@@ -25,17 +25,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 
-from silr.errors import InputError
+from silr.ridge import StandardisedMatrix
 
 Scores = NDArray[np.float64]
 PENALTIES = np.logspace(-4.5, 0, 7)  # C of the views' regressions, on standardised features
 STACK_PENALTY = 0.3  # C of the pool
 SMALL = 1e-3  # penalty of the shifts
 FOLDS = 5
+LEAST = 3  # gold labels of each class: one to learn from inside a fold inside a fold
 
 
 @dataclass(frozen=True)
-class Gold:
+class GoldLabels:
     """Gold labels of m texts.
 
     Attributes
@@ -43,7 +44,7 @@ class Gold:
     rows : int64 array of shape (m,)
         Where the texts stand in the corpus.
     codes : int array of shape (m,)
-        Classes, 0..K-1; each occurs at least twice.
+        Classes, 0..K-1.
     weights : float64 array of shape (m,)
         1 / probability of being drawn, with a mean of 1.
     n_classes : int
@@ -55,29 +56,18 @@ class Gold:
     n_classes: int
 
     @classmethod
-    def of(cls, codes: NDArray[Any], weights: NDArray[Any] | None, class_names: Sequence[str]) -> Gold:
-        """Take the rows of a column that have a label (not -1); without weights all weigh the same.
-
-        Raises
-        ------
-        InputError
-            A class has fewer than two gold labels.
-        """
+    def of(cls, codes: NDArray[Any], weights: NDArray[Any] | None, n_classes: int) -> GoldLabels:
+        """Take the rows of a column that have a label (not -1); without weights all weigh the same."""
         rows = np.flatnonzero(codes >= 0)
-        counts = np.bincount(codes[rows], minlength=len(class_names))
-        if counts.min() < 2:
-            raise InputError(
-                f"class {class_names[int(counts.argmin())]!r} has {counts.min()} gold labels; give at least two of each"
-            )
         weight = np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)[rows]
-        return cls(rows, codes[rows].astype(np.int64), weight / weight.mean(), len(class_names))
+        return cls(rows, codes[rows].astype(np.int64), weight / weight.mean(), n_classes)
 
-    def part(self, positions: NDArray[np.int64]) -> Gold:
+    def part(self, positions: NDArray[np.int64]) -> GoldLabels:
         """Some of them."""
-        return Gold(self.rows[positions], self.codes[positions], self.weights[positions], self.n_classes)
+        return GoldLabels(self.rows[positions], self.codes[positions], self.weights[positions], self.n_classes)
 
     def folds(self, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Positions to learn from and positions left out, five times (fewer if a class has fewer labels)."""
+        """Positions to learn from and positions left out: five times, or as often as the rarest class has labels."""
         count = min(FOLDS, int(np.bincount(self.codes).min()))
         splitter = StratifiedKFold(count, shuffle=True, random_state=seed)
         return list(splitter.split(self.codes, self.codes))
@@ -95,7 +85,7 @@ class Pool:
     shift: Scores
 
     @classmethod
-    def fit(cls, opinions: Sequence[Scores], gold: Gold, penalty: float) -> Pool:
+    def fit(cls, opinions: Sequence[Scores], gold: GoldLabels, penalty: float) -> Pool:
         """Fit to opinions on the gold texts, each of shape (m, K), by weighted log-loss with an L2 penalty 1 / C."""
         stacked, truth = np.stack(opinions, axis=1), np.eye(gold.n_classes)[gold.codes]
         n_opinions = stacked.shape[1]
@@ -120,16 +110,19 @@ class Pool:
         return logits
 
 
-def stack(views: Sequence[NDArray[Any]], llm_scores: Scores | None, gold: Gold, seed: int) -> Scores:
+def stack(X: StandardisedMatrix, views: Sequence[slice], llm: Scores | None, gold: GoldLabels, seed: int) -> Scores:
     """Class logits of all texts.
 
     Parameters
     ----------
-    views : sequence of arrays of shape (n, d)
-        Features of the corpus, standardised.
-    llm_scores : array of shape (n, K) or None
-        The LLM's log-probabilities.
-    gold : Gold
+    X : StandardisedMatrix
+        Features of the corpus.
+    views : sequence of slice
+        The columns of each kind of features.
+    llm : array of shape (n, K) or None
+        The LLM's scores, by `standard`.
+    gold : GoldLabels
+        At least two of each class.
     seed : int
         Of the folds.
 
@@ -139,17 +132,23 @@ def stack(views: Sequence[NDArray[Any]], llm_scores: Scores | None, gold: Gold, 
     """
     everywhere: list[Scores] = []
     at_gold: list[Scores] = []
-    if llm_scores is not None:
-        opinion = centred(llm_scores)
-        opinion = (opinion - opinion.mean(axis=0)) / scale_of(opinion)
-        everywhere.append(opinion)
-        at_gold.append(opinion[gold.rows])
+    if llm is not None:
+        everywhere.append(llm)
+        at_gold.append(llm[gold.rows])
+    known = X.rows(gold.rows)
     for view in views:
-        left_out, weight, intercept = _one_view(view[gold.rows], gold, seed)
+        left_out, weight, intercept = _one_view(known[:, view], gold, seed)
         size = scale_of(left_out)
-        everywhere.append((view @ weight.T + intercept) / size)
+        everywhere.append(X.scores(weight, intercept, view) / size)
         at_gold.append(left_out / size)
     return Pool.fit(at_gold, gold, STACK_PENALTY)(everywhere)
+
+
+def standard(llm_scores: NDArray[Any]) -> Scores:
+    """The LLM's log-probabilities, shape (n, K), alike for all classes where it gave none, on the pool's scale."""
+    scores = centred(llm_scores)
+    found: Scores = (scores - scores.mean(axis=0)) / scale_of(scores)
+    return found
 
 
 def centred(scores: NDArray[Any]) -> Scores:
@@ -164,13 +163,13 @@ def scale_of(scores: Scores) -> float:
     return max(2 * float(scores.std()), 1e-12)
 
 
-def _one_view(X: NDArray[Any], gold: Gold, seed: int) -> tuple[Scores, Scores, Scores]:
+def _one_view(X: NDArray[Any], gold: GoldLabels, seed: int) -> tuple[Scores, Scores, Scores]:
     """Logits of left-out gold texts with the best penalty, and weights and intercepts with all of them.
 
     The regression is done in the coordinates of the at most m directions that the m texts span: the others get no
     weight from an L2 penalty.
     """
-    _, _, axes = np.linalg.svd(X.astype(np.float64), full_matrices=False)
+    _, _, axes = np.linalg.svd(X, full_matrices=False)
     low = X @ axes.T
     folds = gold.folds(seed)
     best: tuple[float, float, Scores] | None = None
@@ -187,7 +186,7 @@ def _one_view(X: NDArray[Any], gold: Gold, seed: int) -> tuple[Scores, Scores, S
     return best[2], weight @ axes, intercept
 
 
-def _regression(X: NDArray[Any], gold: Gold, penalty: float) -> tuple[Scores, Scores]:
+def _regression(X: NDArray[Any], gold: GoldLabels, penalty: float) -> tuple[Scores, Scores]:
     """Logistic regression on X, shape (m, d): centred weights (K, d) and intercepts (K,)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of steps that did not suffice: the last ones change nothing here

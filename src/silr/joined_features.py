@@ -1,0 +1,99 @@
+"""Several kinds of features side by side: what one does not see another may."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from silr.errors import InputError
+from silr.features import FileFeatures, Matrix, load_saved, make_features
+from silr.files import write_json
+
+WIDTHS = "widths.json"
+
+
+class JoinedFeatures:
+    """Features of the same texts, one kind after another.
+
+    Parameters
+    ----------
+    parts : sequence of Features
+        At most one that is kept in the run's folder under a name of its own (TF-IDF), and none of tokens.
+
+    Attributes
+    ----------
+    widths : list of int
+        Columns of each part, once the corpus was read.
+    """
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.parts = list(parts)
+        self.widths: list[int] = []
+
+    @classmethod
+    def of(cls, specs: Sequence[str]) -> JoinedFeatures:
+        """Features by their names, see `silr.features.make_features`.
+
+        Raises
+        ------
+        InputError
+            The same kind twice.
+        """
+        if len(set(specs)) < len(specs):
+            raise InputError(f"the same features twice: {', '.join(specs)}")
+        return cls([make_features(spec) for spec in specs])
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What identifies the parts."""
+        return {"kind": "joined", "parts": [part.record for part in self.parts]}
+
+    @property
+    def views(self) -> list[slice]:
+        """The columns of each part."""
+        ends = np.cumsum(self.widths).tolist()
+        return [slice(end - width, end) for end, width in zip(ends, self.widths, strict=True)]
+
+    def fit_transform(self, texts: Sequence[str]) -> Matrix:
+        """Features of the corpus, float32 of shape (n, d)."""
+        found = [part.fit_transform(texts) for part in self.parts]
+        self.widths = [each.shape[1] for each in found]
+        return np.hstack(found).astype(np.float32, copy=False)
+
+    def transform(self, texts: Sequence[str], ready: Matrix | None = None) -> Matrix:
+        """Features of new texts; `ready` are those of the part that came from a file, if they are at hand."""
+        found = []
+        for part in self.parts:
+            given = ready if isinstance(part, FileFeatures) else None
+            found.append(part.transform(texts) if given is None else given)
+        return np.hstack(found).astype(np.float32, copy=False)
+
+    def save(self, folder: Path) -> None:
+        """Write what the parts need, and their widths, into an existing folder."""
+        for part in self.parts:
+            part.save(folder)
+        write_json(folder / WIDTHS, self.widths)
+
+    @classmethod
+    def load(cls, record: dict[str, Any], folder: Path) -> JoinedFeatures:
+        """Read what `save` wrote."""
+        found = cls([load_saved(part, folder) for part in record["parts"]])
+        found.read_widths(folder)
+        return found
+
+    def read_widths(self, folder: Path) -> None:
+        """Read the parts' widths.
+
+        Raises
+        ------
+        InputError
+            They are missing or damaged.
+        """
+        try:
+            self.widths = [int(width) for width in json.loads((folder / WIDTHS).read_text())]
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"cannot read {folder / WIDTHS}: {error}".splitlines()[0]) from error

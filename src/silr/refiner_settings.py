@@ -1,0 +1,82 @@
+"""Which settings of a refinement go together."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.classifiers.choose import ClassifierName
+from silr.errors import InputError
+from silr.methods import METHODS, Method
+from silr.risk import Correction, Loss
+from silr.stack import LEAST
+
+# settings of the UU risk and its fit, and what they are where nothing is asked for
+OF_THE_FIT = {
+    "loss": "sigmoid",
+    "correction": None,
+    "hidden_units": 0,
+    "epochs": None,
+    "learning_rate": None,
+    "batch_size": None,
+}
+
+
+def check_settings(given: dict[str, Any]) -> None:
+    """Refuse parameters of `silr.LabelRefiner` that are none of their choices, or too small.
+
+    Raises
+    ------
+    InputError
+    """
+    choices = {"classifier": get_args(ClassifierName), "method": get_args(Method), "priors": ("gold", "oracle")}
+    choices |= {"loss": get_args(Loss), "correction": get_args(Correction)}
+    for name, allowed in choices.items():
+        value = given[name]
+        if value not in allowed and (name, value) != ("correction", None):
+            raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+    at_least = {"iterations": 1, "hidden_units": 0, "epochs": 1, "batch_size": 1, "max_length": 1, "tune_top": 1}
+    for name, lowest in at_least.items():
+        if given[name] is not None and given[name] < lowest:
+            raise InputError(f"{name} must be at least {lowest}, got {given[name]}")
+    if given["learning_rate"] is not None and not given["learning_rate"] > 0:
+        raise InputError(f"learning_rate must be above 0, got {given['learning_rate']}")
+    if given["class_prior"] is not None and given["theta"] is None:
+        raise InputError("class_prior describes the corpus together with theta; give theta too, or neither")
+
+
+def is_soft(given: dict[str, Any], gold: NDArray[np.int16], names: list[str]) -> bool:
+    """Whether the default method can work as it should; else it is the method "uu", with a warning if that surprises.
+
+    Parameters
+    ----------
+    given : dict
+        Parameters of `silr.LabelRefiner`.
+    gold : int16 array of shape (n,)
+        Gold labels, -1 where there is none.
+    names : list of str
+        Of the classes.
+
+    Raises
+    ------
+    InputError
+        It can, but a setting is for the other methods.
+    """
+    others = given["classifier"] != "frozen" or given["priors"] == "oracle" or given["theta"] is not None
+    if not METHODS[given["method"]].soft or others:
+        return False
+    counts = np.bincount(gold[gold >= 0], minlength=len(names))
+    if (fewest := int(counts.min())) < LEAST:
+        warnings.warn(
+            f"class {names[int(counts.argmin())]!r} has {fewest} gold labels; the method 'silr' needs {LEAST} of each "
+            "class, so this run takes the method 'uu'",
+            stacklevel=3,
+        )
+        return False
+    for name, plain in OF_THE_FIT.items():
+        if given[name] != plain:
+            raise InputError(f"{name} is a setting of the methods uu and paper: take one of them, or leave it out")
+    return True

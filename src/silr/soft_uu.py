@@ -1,0 +1,163 @@
+"""Iterated UU learning with soft sets and the squared loss, in closed form.
+
+Let text i belong to the pseudo-labelled set U_j to the degree q_ij. The squared loss of scores g_i for class k is
+``|g_i - e_k|^2 / 2``, and the weights ``pi_k A_kj q_ij / sum_i q_ij`` of the UU risk sum over k and j to 1/n for each
+text, as ``pi A`` are the shares of the sets. So the risk is ``1/2n sum_i |g_i - t_i|^2`` up to a constant, with
+``t_ik = n pi_k sum_j A_kj q_ij / sum_i q_ij``: least squares onto the labels unmixed by Theta, a linear map of q_i. A
+ridge regression of q on the features finds the head up to such a map, and the map comes from the gold labels.
+
+One iteration regresses the soft labels on the features, calibrates the scores on the gold labels (a temperature, and a
+shift for each class), and makes new soft labels of them, with those of gold texts fixed. Everything is done once for
+all gold labels and once without each of five folds, so that scores of gold texts come from fits that never saw their
+labels: the calibration, the log-loss that decides when to stop, and the estimated accuracy are honest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+
+from silr.refine import Labels
+from silr.ridge import Ridge, StandardisedMatrix
+from silr.stack import GoldLabels, Pool, Scores, centred, scale_of, stack, standard
+
+PENALTY = 2000.0  # of the ridge, for standardised features
+SHARPEN = 2.0  # times the calibrated logits, before they are soft labels again
+CALIBRATION_PENALTY = 10.0  # C
+WORSE = 2.0  # standard errors above the best log-loss at which to stop
+
+
+@dataclass(frozen=True)
+class SoftIteration:
+    """What one iteration ends with.
+
+    Attributes
+    ----------
+    logits : float64 array of shape (n, K)
+        Calibrated.
+    gold_logits : float64 array of shape (m, K)
+        Of gold texts, from fits without their labels.
+    gold_loss : float
+        Weighted log-loss of these.
+    head : Head or None
+        The map from features to logits; None of the start, which is no map of the features.
+    pooled : bool
+        Whether the logits lean on the LLM's scores beside the head's.
+    """
+
+    logits: Scores
+    gold_logits: Scores
+    gold_loss: float
+    head: Head | None = None
+    pooled: bool = False
+
+
+@dataclass(frozen=True)
+class Head:
+    """A linear map from standardised features to calibrated logits.
+
+    Attributes
+    ----------
+    weight, intercept : float64 arrays of shape (K, d) and (K,)
+    gold_logits : float64 array of shape (m, K)
+        Of gold texts, from fits without their labels.
+    """
+
+    weight: Scores
+    intercept: Scores
+    gold_logits: Scores
+
+
+def refine_softly(
+    X: StandardisedMatrix,
+    views: Sequence[slice],
+    llm_scores: Scores | None,
+    gold: GoldLabels,
+    seed: int,
+) -> Iterator[SoftIteration]:
+    """Refine from the stack of all evidence: the start, then one iteration after another.
+
+    Parameters
+    ----------
+    X : StandardisedMatrix
+        What the classifier reads.
+    views, llm_scores, gold, seed
+        As `silr.stack.stack` takes them, with at least three gold labels of each class.
+    """
+    llm = None if llm_scores is None else standard(llm_scores)
+    folds = gold.folds(seed)
+    parts = [gold, *(gold.part(learn) for learn, _ in folds)]
+    logits = [stack(X, views, llm, part, seed) for part in parts]
+    yield _judged(logits, gold, folds)
+    ridge = Ridge(X, PENALTY)
+    sharpen = 1.0
+    while True:
+        targets = [_soft_labels(each * sharpen, part) for each, part in zip(logits, parts, strict=True)]
+        weights, intercepts = ridge.fit(np.hstack(targets))
+        raw = np.split(X.scores(weights, intercepts), len(parts), axis=1)
+        opinions = [centred(each) / scale_of(centred(each)) for each in raw]
+        left_out = _left_out(opinions, gold, folds)
+        pool = Pool.fit([left_out], gold, CALIBRATION_PENALTY)
+        logits = [pool([each]) for each in opinions]
+        iteration = _judged(logits, gold, folds)
+        head = _head(pool, weights[: gold.n_classes], intercepts[: gold.n_classes], raw[0], iteration.gold_logits)
+        iteration = replace(iteration, head=head)
+        if llm is not None:
+            both = Pool.fit([left_out, llm[gold.rows]], gold, CALIBRATION_PENALTY)
+            pooled = [both([each, llm]) for each in opinions]
+            other = replace(_judged(pooled, gold, folds), head=head, pooled=True)
+            if is_worse(iteration, other, gold):
+                logits, iteration = pooled, other
+        yield iteration
+        sharpen = SHARPEN
+
+
+def is_worse(iteration: SoftIteration, best: SoftIteration, gold: GoldLabels) -> bool:
+    """Whether the log-loss of gold texts is above the best by more than chance: two standard errors."""
+    rise = gold.weights * (_losses(iteration.gold_logits, gold) - _losses(best.gold_logits, gold))
+    return bool(rise.mean() > WORSE * rise.std() / np.sqrt(len(rise)))
+
+
+def _head(pool: Pool, weight: Scores, intercept: Scores, raw: Scores, gold_logits: Scores) -> Head:
+    """Calibration after a linear map is a linear map."""
+    slope = pool.trust[0] / scale_of(centred(raw))
+    shifted = slope * (intercept - intercept.mean()) + pool.shift
+    return Head(slope * (weight - weight.mean(axis=0)), shifted, gold_logits)
+
+
+def _left_out(scores: Sequence[Scores], gold: GoldLabels, folds: Any) -> Scores:
+    """Scores of gold texts, shape (m, K), each from the fit without its fold; the first of `scores` is without none."""
+    found = np.empty((len(gold.rows), gold.n_classes))
+    for each, (_, leave) in zip(scores[1:], folds, strict=True):
+        found[leave] = each[gold.rows[leave]]
+    return found
+
+
+def _soft_labels(logits: Scores, gold: GoldLabels) -> Scores:
+    labels: Scores = softmax(logits, axis=1)
+    labels[gold.rows] = np.eye(gold.n_classes)[gold.codes]
+    return labels
+
+
+def loss_of_labels(labels: Labels, gold: GoldLabels) -> float:
+    """Weighted log-loss of the gold texts by what their labels alone (-1: none) say of the classes.
+
+    On the scale of `SoftIteration.gold_loss`: which class the labels favour does no harm, how much they tell counts.
+    """
+    opinion = standard(np.vstack([np.eye(gold.n_classes), np.zeros(gold.n_classes)])[labels])[gold.rows]
+    logits = Pool.fit([opinion], gold, CALIBRATION_PENALTY)([opinion])
+    return float(np.average(_losses(logits, gold), weights=gold.weights))
+
+
+def _judged(logits: list[Scores], gold: GoldLabels, folds: Any) -> SoftIteration:
+    honest = _left_out(logits, gold, folds)
+    return SoftIteration(logits[0], honest, float(np.average(_losses(honest, gold), weights=gold.weights)))
+
+
+def _losses(logits: Scores, gold: GoldLabels) -> Scores:
+    losses: Scores = -log_softmax(logits, axis=1)[np.arange(len(gold.codes)), gold.codes]
+    return losses
