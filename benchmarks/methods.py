@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from ccp import propagate_credibility
 from silr import LabelRefiner, UUClassifier
 from silr.classifiers.choose import load_classifier
+from silr.features import TfidfFeatures
 from tables import Split
 
 ITERATIONS = 5
@@ -67,14 +68,20 @@ def threshold(part: Split, gold: Gold) -> list[Labels]:
     return [tuple((margin > cut).astype(int) for margin in margins)]
 
 
-def gold_only(part: Split, gold: Gold) -> list[Labels]:
+def gold_only(views: str) -> Callable[[Split, Gold], list[Labels]]:
     """Logistic regression on the gold labels alone; the penalty by cross-validation."""
-    return [supervised(part, gold.rows, gold.labels[gold.rows], gold.weights[gold.rows], PENALTIES)]
+
+    def method(part: Split, gold: Gold) -> list[Labels]:
+        features = VIEWS[views](part)
+        return [supervised(features, gold.rows, gold.labels[gold.rows], gold.weights[gold.rows], PENALTIES)]
+
+    return method
 
 
 def ceiling(part: Split, gold: Gold) -> list[Labels]:
-    """Logistic regression on all true labels of the corpus."""
-    return [supervised(part, np.arange(len(part.truth[0])), part.truth[0], None, np.logspace(-4, 0, 5))]
+    """Logistic regression on all true labels of the corpus, on states and TF-IDF."""
+    rows = np.arange(len(part.truth[0]))
+    return [supervised(both_views(part), rows, part.truth[0], None, np.logspace(-4, 0, 5))]
 
 
 def pn(part: Split, gold: Gold) -> list[Labels]:
@@ -94,6 +101,8 @@ def cleanlab(part: Split, gold: Gold) -> list[Labels]:
     """Confident learning (Northcutt et al., 2021) on the LLM's labels, by cleanlab around a logistic regression."""
     from cleanlab.classification import CleanLearning
 
+    if len(np.unique(part.llm[0])) < 2:
+        return [part.llm]  # nothing to be confident about
     corpus, test = standardised(part)
     model = CleanLearning(LogisticRegression(C=0.01, max_iter=1000), seed=part.seed)
     model.fit(corpus, part.llm[0])
@@ -102,24 +111,27 @@ def cleanlab(part: Split, gold: Gold) -> list[Labels]:
 
 def ccp(part: Split, gold: Gold) -> list[Labels]:
     """Contrastive credibility propagation (Kutt et al., AAAI 2024) from the LLM's labels, gold labels clamped."""
+    if len(np.unique(part.llm[0])) < 2:
+        return [part.llm]  # no pairs of different credibility
     corpus, test = standardised(part)
     return [propagate_credibility(corpus, test, part.llm[0], gold.labels, len(part.classes), part.seed)]
 
 
-def refiner(words: bool = False, **options: Any) -> Callable[[Split, Gold], list[Labels]]:
-    """silr or the paper's recipe, on frozen features; with `words`, on TF-IDF beside them, as `silr refine` does it."""
+def refiner(with_words: bool = False, **options: Any) -> Callable[[Split, Gold], list[Labels]]:
+    """A method of silr's on frozen features; `with_words` puts TF-IDF beside them, as `silr refine` does by itself."""
 
     def method(part: Split, gold: Gold) -> list[Labels]:
         with tempfile.TemporaryDirectory() as folder:
+            settings = dict(options)
             run, corpus, test = Path(folder) / "run", part.features[0], part.features[1]
-            if words and part.has_states:
+            if with_words and part.has_states:
                 states = Path(folder) / "states.npy"
                 np.save(states, corpus)
-                options["features"], corpus = [str(states), "tfidf"], part.texts[0]
-            model = LabelRefiner(random_state=part.seed, iterations=ITERATIONS, run=run, **options)
+                settings["features"], corpus = [str(states), "tfidf"], part.texts[0]
+            model = LabelRefiner(random_state=part.seed, iterations=ITERATIONS, run=run, **settings)
             given = {"gold": gold_column(gold.labels), "gold_weight": gold.weights, "truth": part.truth[0]}
             model.fit(corpus, part.llm[0], llm_scores=part.scores[0], **given)
-            if words and part.has_states:
+            if with_words and part.has_states:
                 test = model.features_.transform(part.texts[1], test)
             if not model.best_iteration_:
                 return [(model.labels_, part.llm[1])]
@@ -138,27 +150,22 @@ class Method:
     needs_gold: bool = True
 
 
-METHODS: dict[str, Method] = {
-    "LLM": Method(llm, False),
-    "threshold": Method(threshold),
-    "gold only": Method(gold_only),
-    "PN iterated": Method(pn, False),
-    "cleanlab": Method(cleanlab, False),
-    "CCP": Method(ccp, False),
-    "UU": Method(refiner(method="paper", correction="none")),
-    "robust UU (paper)": Method(refiner(method="paper")),
-    "robust UU, oracle priors": Method(refiner(method="paper", priors="oracle"), False),
-    "UU, prior matched": Method(refiner(method="uu")),
-    "UU, prior matched, corrected": Method(refiner(method="uu", correction="leaky")),
-    "UU, prior matched, oracle priors": Method(refiner(method="uu", priors="oracle"), False),
-    "silr": Method(refiner(words=True)),
-    "ceiling: all true labels": Method(ceiling, False),
-}
-
-
 def gold_column(labels: Any) -> Any:
     """Codes as `LabelRefiner` takes them: NaN where there is no gold label."""
     return np.where(labels < 0, np.nan, labels)
+
+
+def words(part: Split) -> tuple[Any, Any]:
+    """TF-IDF, standardised."""
+    tfidf = TfidfFeatures()
+    return scaled(tfidf.fit_transform(part.texts[0]), tfidf.transform(part.texts[1]))
+
+
+def both_views(part: Split) -> tuple[Any, Any]:
+    """Hidden states and TF-IDF, standardised; TF-IDF alone where there are no states."""
+    if not part.has_states:
+        return standardised(part)
+    return tuple(np.hstack(pair) for pair in zip(standardised(part), words(part), strict=True))
 
 
 def standardised(part: Split) -> tuple[Any, Any]:
@@ -170,8 +177,8 @@ def scaled(corpus: Any, test: Any) -> tuple[Any, Any]:
     return scaler.transform(corpus), scaler.transform(test)
 
 
-def supervised(part: Split, rows: Any, labels: Any, weights: Any, penalties: Any) -> Labels:
-    corpus, test = standardised(part)
+def supervised(features: tuple[Any, Any], rows: Any, labels: Any, weights: Any, penalties: Any) -> Labels:
+    corpus, test = features
     if len(np.unique(labels)) < 2:
         return tuple(np.full(len(matrix), labels[0]) for matrix in (corpus, test))
     folds = min(5, int(np.bincount(labels)[np.unique(labels)].min()))
@@ -183,3 +190,26 @@ def supervised(part: Split, rows: Any, labels: Any, weights: Any, penalties: Any
         warnings.simplefilter("ignore")
         model.fit(corpus[rows], labels, sample_weight=weights)
     return model.predict(corpus), model.predict(test)
+
+
+VIEWS = {"states": standardised, "TF-IDF": words, "both": both_views}
+
+METHODS: dict[str, Method] = {
+    "LLM": Method(llm, False),
+    "threshold": Method(threshold),
+    "gold only: states": Method(gold_only("states")),
+    "gold only: TF-IDF": Method(gold_only("TF-IDF")),
+    "gold only: both": Method(gold_only("both")),
+    "PN iterated": Method(pn, False),
+    "cleanlab": Method(cleanlab, False),
+    "CCP": Method(ccp, False),
+    "UU": Method(refiner(method="paper", correction="none")),
+    "robust UU (paper)": Method(refiner(method="paper")),
+    "robust UU (paper), both views": Method(refiner(with_words=True, method="paper")),
+    "robust UU, oracle priors": Method(refiner(method="paper", priors="oracle"), False),
+    "UU, prior matched": Method(refiner(method="uu")),
+    "UU, prior matched, corrected": Method(refiner(method="uu", correction="leaky")),
+    "UU, prior matched, oracle priors": Method(refiner(method="uu", priors="oracle"), False),
+    "silr": Method(refiner(with_words=True), False),
+    "ceiling: all true labels": Method(ceiling, False),
+}

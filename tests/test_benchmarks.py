@@ -49,7 +49,7 @@ def test_every_method_runs(tmp_path: Path) -> None:
     for column in range(2):
         assert accuracy["ceiling: all true labels"][column] > 0.85
         assert accuracy["silr"][column] > accuracy["LLM"][column] + 0.1
-        assert accuracy["gold only"][column] > accuracy["LLM"][column]
+        assert accuracy["gold only: states"][column] > accuracy["LLM"][column]
 
 
 def test_a_split_is_the_seeds_and_gold_is_the_corpus_truth(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from silr.corpus import file_hash, load_features
+from silr.corpus import check_finite, file_hash, load_features
 from silr.errors import InputError
 from silr.files import atomic_write, make_folder, write_json
 from silr.processes import is_main, wait_for_all
@@ -36,6 +37,21 @@ class Features(Protocol):
     def save(self, folder: Path) -> None:
         """Write what `transform` needs into an existing folder."""
         ...
+
+
+def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
+    """Split an input by its kind: (texts, empty matrix) or (None, matrix)."""
+    if getattr(X, "ndim", 1) == 1:
+        values = list(X)
+        if values and all(isinstance(value, str) for value in values):
+            return values, np.empty((0, 0))
+    matrix = np.asanyarray(X)
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.size:
+        raise InputError(
+            f"X must be texts (a list of str) or a matrix of numbers, got {matrix.dtype} of shape {matrix.shape}"
+        )
+    check_finite(matrix, "X")
+    return None, matrix
 
 
 def make_features(spec: str) -> Features:

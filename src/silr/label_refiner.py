@@ -15,20 +15,21 @@ from silr.classifiers.base import Classifier
 from silr.classifiers.choose import ClassifierName, classifier_maker, classifier_options, load_classifier
 from silr.classifiers.frozen import FrozenClassifier
 from silr.classifiers.tokens import TokenFeatures
-from silr.corpus import check_finite, corpus_hash, digest
+from silr.corpus import corpus_hash, digest
 from silr.errors import InputError
-from silr.features import Features, features_of_run, load_saved, make_features
+from silr.features import Features, features_of_run, load_saved, make_features, texts_or_matrix
 from silr.gold import post_stratified
 from silr.joined_features import JoinedFeatures
 from silr.labels import check_gold, encode_columns
 from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.refine import Loop, OnStep, Store, best_iteration, last_iteration, refine
-from silr.refiner_settings import check_settings, is_soft
+from silr.refiner_settings import check_settings, is_blind, is_soft
 from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
 from silr.soft_refine import refine_from_gold
 from silr.stack import GoldLabels
+from silr.without_gold import refine_without_gold
 
 
 class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -47,8 +48,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from a head of 0, with learning rate 1e-4 for adapters. "uu" keeps the risk unbiased, sets the thresholds by
         the class prior, and fine-tunes from the head that fits the untuned model, with a learning rate for adapters
         that suits the model's width. "silr" starts from all that the LLM's scores and the gold labels say together, and
-        goes on with soft labels and a linear head; without gold labels, with oracle priors, and for fine-tuned models
-        it is "uu".
+        goes on with soft labels and a linear head; with `theta` or oracle priors, and for fine-tuned models, it is
+        "uu".
     loss : {"sigmoid", "logistic"}, default "sigmoid"
     correction : {"none", "leaky", "relu", "abs"}, default None
         None: as `method` says, "none" or "leaky".
@@ -180,7 +181,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y : array-like of shape (n,)
             The LLM's labels, of any type. None or NaN where it gave none; such texts are labelled too.
         gold : array-like of shape (n,), default None
-            Labels given by a person, None or NaN where there is none. At least 10; 50 to 100 are enough.
+            Labels given by a person, None or NaN where there is none. At least 10; 50 to 100 are enough. Without any,
+            method "silr" takes the LLM's scores of two classes at their word, and warns.
         llm_scores : array-like of shape (n, K), default None
             The LLM's log-probabilities, classes in sorted order; NaN where it gave no label. None: only its labels are
             known. Method "silr" reads them.
@@ -215,9 +217,10 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(f"theta has shape {np.shape(self.theta)}, but the classes are {', '.join(names)}")
         if self.priors == "oracle" and truth is None:
             raise InputError("priors='oracle' takes them from the truth: give it")
-        if self.priors == "gold" and (self.theta is None or (gold_codes >= 0).any()):
+        blind = is_blind(self.get_params(), gold_codes, scores, n_classes)
+        if self.priors == "gold" and (self.theta is None or (gold_codes >= 0).any()) and not blind:
             check_gold(gold_codes, names)
-        soft = is_soft(self.get_params(), gold_codes, names)
+        soft = not blind and is_soft(self.get_params(), gold_codes, names)
         texts, matrix = self._read(X, len(codes))
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)):
@@ -251,6 +254,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 truth=true_codes if truth is not None else None,
                 on_step=on_step,
             )
+            if blind and scores is not None:
+                return refine_without_gold(X, codes, scores, loop, done, store)
             if not soft:
                 return refine(X, codes, loop, done, store)
             features = getattr(self, "features_", None)
@@ -274,7 +279,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.classifier_ = classifiers[last_iteration(iterations)]
         else:
             columns = [codes, gold_codes, weight, true_codes if self.priors == "oracle" else None]
-            columns += [scores] if soft else []
+            columns += [scores] if soft or blind else []
             configuration = {**self._configuration(options), "seed": int(seed), "correction": correction}
             identity = {
                 "configuration": configuration,
@@ -310,7 +315,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Wrong width, non-finite features, or texts where the run's features cannot be computed for new texts.
         """
         check_is_fitted(self)
-        texts, matrix = _texts_or_matrix(X)
+        texts, matrix = texts_or_matrix(X)
         if texts is not None:
             if not hasattr(self, "features_"):
                 raise InputError("this refiner was fitted on features; give features, not texts")
@@ -356,7 +361,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return refiner
 
     def _read(self, X: Any, n: int) -> tuple[list[str] | None, Any]:
-        texts, matrix = _texts_or_matrix(X)
+        texts, matrix = texts_or_matrix(X)
         length = len(matrix) if texts is None else len(texts)
         if length != n:
             raise InputError(f"X has {length:,} rows, the labels {n:,}")
@@ -391,18 +396,3 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.class_prior_ = None if best.priors is None else best.priors.class_prior
         names = ("labels", "priors", "metrics")
         self.history_: list[dict[str, Any]] = [{name: getattr(each, name) for name in names} for each in iterations]
-
-
-def _texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
-    """Split the input by its kind: (texts, empty matrix) or (None, matrix)."""
-    if getattr(X, "ndim", 1) == 1:
-        values = list(X)
-        if values and all(isinstance(value, str) for value in values):
-            return values, np.empty((0, 0))
-    matrix = np.asanyarray(X)
-    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.size:
-        raise InputError(
-            f"X must be texts (a list of str) or a matrix of numbers, got {matrix.dtype} of shape {matrix.shape}"
-        )
-    check_finite(matrix, "X")
-    return None, matrix

@@ -48,6 +48,25 @@ def check_settings(given: dict[str, Any]) -> None:
         raise InputError("class_prior describes the corpus together with theta; give theta too, or neither")
 
 
+def is_blind(given: dict[str, Any], gold: NDArray[np.int16], scores: Any, n_classes: int) -> bool:
+    """Whether the default method has the LLM's scores of two classes, and nothing else to go by.
+
+    Raises
+    ------
+    InputError
+        It has, but a setting is for the other methods.
+    """
+    if not _default(given) or (gold >= 0).any() or scores is None or n_classes != 2:
+        return False
+    _check_default(given)
+    warnings.warn(
+        "there are no gold labels, so the LLM's scores are taken at their word, and how good the result is nobody "
+        "knows; 50 to 100 texts labelled by hand (`silr label`) make it better, and tell",
+        stacklevel=3,
+    )
+    return True
+
+
 def is_soft(given: dict[str, Any], gold: NDArray[np.int16], names: list[str]) -> bool:
     """Whether the default method can work as it should; else it is the method "uu", with a warning if that surprises.
 
@@ -65,8 +84,7 @@ def is_soft(given: dict[str, Any], gold: NDArray[np.int16], names: list[str]) ->
     InputError
         It can, but a setting is for the other methods.
     """
-    others = given["classifier"] != "frozen" or given["priors"] == "oracle" or given["theta"] is not None
-    if not METHODS[given["method"]].soft or others:
+    if not _default(given):
         return False
     counts = np.bincount(gold[gold >= 0], minlength=len(names))
     if (fewest := int(counts.min())) < LEAST:
@@ -76,7 +94,17 @@ def is_soft(given: dict[str, Any], gold: NDArray[np.int16], names: list[str]) ->
             stacklevel=3,
         )
         return False
+    _check_default(given)
+    return True
+
+
+def _default(given: dict[str, Any]) -> bool:
+    """Whether the default method is wanted, where it is one of its own."""
+    others = given["classifier"] != "frozen" or given["priors"] == "oracle" or given["theta"] is not None
+    return METHODS[given["method"]].soft and not others
+
+
+def _check_default(given: dict[str, Any]) -> None:
     for name, plain in OF_THE_FIT.items():
         if given[name] != plain:
             raise InputError(f"{name} is a setting of the methods uu and paper: take one of them, or leave it out")
-    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -94,6 +95,7 @@ def refine_from_gold(
                 f"it fits the gold labels worse than an iteration before (log-loss {soft.gold_loss:.3f}, "
                 f"before {best.gold_loss:.3f})"
             )
+        iterations[1:-1] = [replace(each, scores=None) for each in iterations[1:-1]]  # many texts, many bytes
         iterations.append(Iteration(number, labels, scores, estimate, metrics))
         if number >= len(done):
             store(iterations[-1], FrozenClassifier.linear(soft.head.weight, soft.head.intercept, standardiser))

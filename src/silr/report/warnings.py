@@ -143,6 +143,13 @@ def _gold(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
             "accurate the refined labels are is unknown; 50 to 100 labels by hand would tell."
         )
         yield Caution("careful", "No gold labels", words)
+    elif priors is None:
+        words = (
+            "The LLM's scores were taken at their word, and the class prior was guessed from them. If they order the "
+            "texts well, the refined labels are better than the LLM's; if they do not, they are noise, and nothing "
+            "here can tell. 50 to 100 labels by hand would."
+        )
+        yield Caution("serious", "No gold labels", words)
     elif n and n < FEW_GOLD:
         words = "Every estimate on this page is rough. 50 to 100 gold labels are enough."
         yield Caution("careful", f"Only {n} gold labels", words)

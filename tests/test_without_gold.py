@@ -1,0 +1,85 @@
+"""Two classes and no gold label: what the LLM's scores alone can do, and what is said about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from command_line import Commands
+from silr import LabelRefiner
+from silr.errors import InputError, NoSignalError
+from silr.without_gold import guessed_prior
+from synthetic import Corpus, make_corpus
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return make_corpus(1500, seed=6)
+
+
+def biased(corpus: Corpus, shift: float) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+    """Scores that order the texts well (AUC 0.92), with a threshold that is wrong by `shift`; and their argmax."""
+    noise = np.random.default_rng(0).normal(size=len(corpus.texts))
+    margin = 2.0 * (corpus.truth == "positive") - 1 + noise + shift
+    return np.column_stack([-margin / 2, margin / 2]), np.where(margin > 0, "positive", "negative")
+
+
+def accuracy(labels: NDArray[np.str_], corpus: Corpus) -> float:
+    return float((labels == corpus.truth).mean())
+
+
+@pytest.mark.parametrize("shift", [-1.5, 0.0, 1.5])
+def test_a_wrong_threshold_is_mended(corpus: Corpus, shift: float) -> None:
+    scores, labels = biased(corpus, shift)
+    with pytest.warns(UserWarning, match="no gold labels, so the LLM's scores are taken at their word"):
+        refiner = LabelRefiner().fit(corpus.features, labels, llm_scores=scores, truth=corpus.truth)
+    assert accuracy(refiner.labels_, corpus) > accuracy(labels, corpus) + (0.15 if shift else 0.03)
+    assert refiner.priors_ is None and refiner.best_iteration_ == 5
+    np.testing.assert_array_equal(refiner.predict(corpus.features), refiner.labels_)
+    np.testing.assert_allclose(refiner.predict_proba(corpus.features), refiner.scores_, atol=1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0.3, 0.7), st.floats(-5, 5), st.floats(0.1, 10))
+def test_the_guess_does_not_depend_on_scale_and_threshold(share: float, shift: float, scale: float) -> None:
+    rng = np.random.default_rng(0)
+    margin = np.where(rng.random(2000) < share, 3.0, 0.0) + rng.normal(size=2000)
+    found = guessed_prior(margin, 0)
+    assert found == pytest.approx((share + 0.5) / 2, abs=0.06)
+    assert guessed_prior(shift + scale * margin, 0) == pytest.approx(found, abs=0.02)
+
+
+def test_where_it_does_not_work(corpus: Corpus) -> None:
+    scores, labels = biased(corpus, 1.0)
+    for given_scores, method in ((None, "silr"), (scores, "uu"), (scores, "paper")):
+        with pytest.raises(InputError, match="0 gold labels are too few"):
+            LabelRefiner(method=method).fit(corpus.features, labels, llm_scores=given_scores)
+    with pytest.raises(NoSignalError, match="the same for all texts"), pytest.warns(UserWarning):
+        LabelRefiner().fit(corpus.features, labels, llm_scores=np.zeros((1500, 2)))
+    three = make_corpus(300, ("a", "b", "c"))
+    with pytest.raises(InputError, match="0 gold labels are too few"):
+        LabelRefiner().fit(three.features, three.llm_labels, llm_scores=np.zeros((300, 3)))
+
+
+def test_through_the_command_line(commands: Commands, corpus: Corpus, tmp_path: Path) -> None:
+    """Refined, interrupted, gone on with, predicted, and a report that says what nobody knows."""
+    scores, labels = biased(corpus, 1.5)
+    columns = {f"llm_score_{name}": scores[:, k] for k, name in enumerate(("negative", "positive"))}
+    table = corpus.write(tmp_path, llm_label=labels, gold="", gold_weight="", **columns)
+    np.save(tmp_path / "table.features.npy", corpus.features)
+    whole = commands("refine", table, "-o", tmp_path / "whole", "--truth", "truth")
+    assert whole.code == 0 and whole.err.count("\n") == 1 and "there are no gold labels" in whole.err
+    assert commands("refine", table, "-o", tmp_path / "run", "--iterations", 2).code == 0
+    assert commands("refine", table, "-o", tmp_path / "run").code == 0
+    refined = [pd.read_csv(tmp_path / run / "labels.csv")["refined_label"] for run in ("whole", "run")]
+    assert (refined[0] == refined[1]).all()
+    assert (refined[0] == corpus.truth).mean() > (labels == corpus.truth).mean() + 0.1
+    assert commands("predict", tmp_path / "run", table, "-o", tmp_path / "scored.csv").code == 0
+    assert (pd.read_csv(tmp_path / "scored.csv")["refined_label"] == refined[0]).all()
+    assert "taken at their word" in (tmp_path / "whole" / "report.html").read_text()
