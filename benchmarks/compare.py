@@ -11,7 +11,8 @@ split 8:2 into corpus and test part, and the corpus 7:1 into training and valida
 corpus, as many from each LLM label. Every method gets the same texts, features, LLM labels and gold labels.
 
 Results go into benchmarks/results/compare/TABLE.json as soon as they are there, and what is there is not computed
-again (--again METHOD does). --quick takes 300 rows and one seed, and writes nothing.
+again (--again METHOD does); at the end, tables and plots of all results go into docs/benchmarks.md. --quick takes 300
+rows and one seed, and writes nothing.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from compare_report import RESULTS, cell, write_report
 from methods import METHODS, Gold
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
-from tables import TABLES, draw_gold, mean_and_deviation, score, split
+from tables import TABLES, draw_gold, score, split
 
-RESULTS = Path(__file__).parent / "results" / "compare"
 PACKAGES = ("silr", "torch", "scikit-learn", "numpy", "cleanlab")
 QUICK_ROWS = 300
 
@@ -107,23 +108,16 @@ def main() -> None:
         print(f"\n\nTest accuracy, {n_gold} gold labels, {options.seeds} seeds\n")
         chosen = {table: found[table]["cells"].get(str(n_gold), {}) for table in options.tables}
         print(markdown(chosen, options.methods))
+    if not options.quick:
+        write_report(list(METHODS))
 
 
 def markdown(tables: dict[str, Any], methods: list[str]) -> str:
     """One row a method, one column a table: mean and deviation of the test accuracy over the seeds."""
     lines = ["| | " + " | ".join(tables) + " |", "| --- |" + " --- |" * len(tables)]
     for method in methods:
-        cells = [cell(list(found.get(method, {}).values())) for found in tables.values()]
-        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+        lines.append(f"| {method} | " + " | ".join(cell(found.get(method, {})) for found in tables.values()) + " |")
     return "\n".join(lines)
-
-
-def cell(runs: list[dict[str, Any]]) -> str:
-    values = [run["test"]["accuracy"] for run in runs if "refused" not in run]
-    if not values:
-        return "refused" if runs else "-"
-    said = mean_and_deviation(values)
-    return said if len(values) == len(runs) else f"{said} ({len(runs) - len(values)} of {len(runs)} refused)"
 
 
 def machine() -> dict[str, Any]:
