@@ -18,7 +18,6 @@ from tables import TABLES, mean_and_deviation
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "compare"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- from compare.py -->", "<!-- end of what is from compare.py -->"
 CEILING, OURS, LLM = "ceiling: all true labels", "silr", "LLM"
 LINES = {  # of the plots
     "silr": "tab:red",
@@ -39,7 +38,7 @@ def write_report(methods: list[str]) -> None:
     found = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
     order = [name for name in [*TABLES, *sorted(set(found) - set(TABLES))] if name in found]
     cells: dict[str, Cells] = {name: found[name]["cells"] for name in order}
-    lines = ["", *_table(cells, methods, "test"), "", *_against_rivals(cells), ""]
+    lines = [*_table(cells, methods, "test"), "", *_against_rivals(cells), ""]
     lines += ["Accuracy of the relabelled corpus, in the same way:", "", *_table(cells, methods, "corpus"), ""]
     _plot_iterations(cells, ROOT / "docs" / "accuracy-by-iteration.svg")
     _plot_gold(cells, ROOT / "docs" / "accuracy-by-gold.svg")
@@ -57,11 +56,15 @@ def write_report(methods: list[str]) -> None:
         "labels.](accuracy-by-gold.svg)",
         "",
         f"Run on {machine['date']} with {packages}, Python {machine['python']}, {machine['cores']} cores.",
-        "",
     ]
-    text = DOCUMENT.read_text()
-    before, rest = text.split(BEGIN)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + END + rest.split(END)[1])
+    put_into_document("compare.py", lines)
+
+
+def put_into_document(mark: str, lines: list[str]) -> None:
+    """Replace what stands between the two marks of a script."""
+    begin, end = f"<!-- from {mark} -->", f"<!-- end of what is from {mark} -->"
+    before, rest = DOCUMENT.read_text().split(begin)
+    DOCUMENT.write_text("\n".join([before + begin, "", *lines, "", end]) + rest.split(end)[1])
 
 
 def accuracies(runs: dict[str, dict[str, Any]], part: str = "test") -> list[float]:

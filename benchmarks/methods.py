@@ -68,12 +68,12 @@ def threshold(part: Split, gold: Gold) -> list[Labels]:
     return [tuple((margin > cut).astype(int) for margin in margins)]
 
 
-def gold_only(views: str) -> Callable[[Split, Gold], list[Labels]]:
+def gold_only(views: str, weighted: bool = True) -> Callable[[Split, Gold], list[Labels]]:
     """Logistic regression on the gold labels alone; the penalty by cross-validation."""
 
     def method(part: Split, gold: Gold) -> list[Labels]:
-        features = VIEWS[views](part)
-        return [supervised(features, gold.rows, gold.labels[gold.rows], gold.weights[gold.rows], PENALTIES)]
+        weights = gold.weights[gold.rows] if weighted else None
+        return [supervised(VIEWS[views](part), gold.rows, gold.labels[gold.rows], weights, PENALTIES)]
 
     return method
 
@@ -200,6 +200,7 @@ METHODS: dict[str, Method] = {
     "gold only: states": Method(gold_only("states")),
     "gold only: TF-IDF": Method(gold_only("TF-IDF")),
     "gold only: both": Method(gold_only("both")),
+    "gold only: both, unweighted": Method(gold_only("both", weighted=False)),
     "PN iterated": Method(pn, False),
     "cleanlab": Method(cleanlab, False),
     "CCP": Method(ccp, False),

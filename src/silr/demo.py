@@ -69,7 +69,7 @@ def run_demo(folder: Path) -> None:
             gold,
             folder / "run",
             columns=Columns(truth="truth"),
-            features=str(features_path(labelled)),
+            features=[str(features_path(labelled)), "tfidf"],
             iterations=ITERATIONS,
             on_iteration=shown.on_iteration,
             on_step=shown.on_step,

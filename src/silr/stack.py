@@ -166,6 +166,9 @@ def scale_of(scores: Scores) -> float:
 def _one_view(X: NDArray[Any], gold: GoldLabels, seed: int) -> tuple[Scores, Scores, Scores]:
     """Logits of left-out gold texts with the best penalty, and weights and intercepts with all of them.
 
+    Gold labels weigh alike here: what a text says of its class does not depend on how it was drawn, and weights that
+    differ would only make fewer labels of them. The pool, which sets thresholds, weighs them.
+
     The regression is done in the coordinates of the at most m directions that the m texts span: the others get no
     weight from an L2 penalty.
     """
@@ -178,7 +181,7 @@ def _one_view(X: NDArray[Any], gold: GoldLabels, seed: int) -> tuple[Scores, Sco
         for learn, leave in folds:
             weight, intercept = _regression(low[learn], gold.part(learn), penalty)
             logits[leave] = low[leave] @ weight.T + intercept
-        loss = log_loss(gold.codes, softmax(logits, axis=1), sample_weight=gold.weights, labels=range(gold.n_classes))
+        loss = log_loss(gold.codes, softmax(logits, axis=1), labels=range(gold.n_classes))
         if best is None or loss < best[0]:
             best = loss, penalty, logits
     assert best is not None
@@ -190,7 +193,7 @@ def _regression(X: NDArray[Any], gold: GoldLabels, penalty: float) -> tuple[Scor
     """Logistic regression on X, shape (m, d): centred weights (K, d) and intercepts (K,)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of steps that did not suffice: the last ones change nothing here
-        model = LogisticRegression(C=penalty, max_iter=300).fit(X, gold.codes, sample_weight=gold.weights)
+        model = LogisticRegression(C=penalty, max_iter=300).fit(X, gold.codes)
     weight, intercept = model.coef_, model.intercept_
     if len(weight) == 1:
         weight, intercept = np.vstack([-weight, weight]) / 2, np.append(-intercept, intercept) / 2
