@@ -43,7 +43,7 @@ def one_seed(
         print(f"\r  {table.name} seed {seed}: iteration {number}, {done}/{steps}, {seconds:.0f} s", end="", flush=True)
 
     refiner = LabelRefiner(random_state=seed, run=work / f"{table.name}-{seed}", **options)
-    frozen = LabelRefiner(random_state=seed)
+    frozen = LabelRefiner(method="uu", random_state=seed)
     return {
         "LLM": {name: score(part.truth[i], part.llm[i]) for i, name in enumerate(("corpus", "test"))},
         "frozen head": score_refiner(frozen, part, part.features, gold),
