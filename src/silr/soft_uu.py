@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
-from silr.refine import Labels
 from silr.ridge import Ridge, StandardisedMatrix
 from silr.stack import GoldLabels, Pool, Scores, centred, scale_of, stack, standard
 
@@ -143,7 +143,7 @@ def _soft_labels(logits: Scores, gold: GoldLabels) -> Scores:
     return labels
 
 
-def loss_of_labels(labels: Labels, gold: GoldLabels) -> float:
+def loss_of_labels(labels: NDArray[np.int16], gold: GoldLabels) -> float:
     """Weighted log-loss of the gold texts by what their labels alone (-1: none) say of the classes.
 
     On the scale of `SoftIteration.gold_loss`: which class the labels favour does no harm, how much they tell counts.
