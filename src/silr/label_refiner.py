@@ -23,6 +23,7 @@ from silr.joined_features import JoinedFeatures
 from silr.labels import check_gold, encode_columns
 from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
+from silr.processes import wait_for_all
 from silr.refine import Loop, OnStep, Store, best_iteration, last_iteration, refine
 from silr.refiner_settings import check_settings, is_blind, is_soft
 from silr.risk import LEAK, Correction, Loss, UURisk
@@ -296,6 +297,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                         on_iteration(iteration)
 
                 done = run.iterations()
+                wait_for_all()  # nobody writes before all have read
                 if len(done) > self.iterations + 1:
                     raise InputError(f"{run.folder} has {len(done) - 1} iterations already; ask for as many or more")
                 if texts is not None:

@@ -31,20 +31,25 @@ def is_main() -> bool:
 def wait_for_all() -> None:
     """Go on when every process is here."""
     if world_size() > 1:
-        from accelerate import PartialState
-
-        PartialState().wait_for_everyone()
+        _state().wait_for_everyone()
 
 
 def from_main(value: Any) -> Any:
     """Return what the main process has for `value`."""
     if world_size() == 1:
         return value
-    from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    PartialState()
+    _state()
     return broadcast_object_list([value])[0]
+
+
+def _state() -> Any:
+    """What connects the processes. Without a GPU it must be asked for by name, or it connects nothing."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=not torch.cuda.is_available())
 
 
 def check_launch(device: str | None) -> None:

@@ -48,6 +48,19 @@ def test_two_processes_end_like_one(small_llama: str, tmp_path: Path) -> None:
     assert not (tmp_path / "two" / "checkpoints").exists()
 
 
+def test_a_slow_process_is_waited_for(tmp_path: Path) -> None:
+    """Before anything is trained too."""
+    script = tmp_path / "wait.py"
+    script.write_text(
+        "import pathlib, time\nfrom silr.processes import from_main, is_main, rank, wait_for_all\n"
+        "if is_main():\n    time.sleep(2)\n    pathlib.Path('made').touch()\n"
+        "wait_for_all()\nassert pathlib.Path('made').exists()\nassert from_main(rank()) == 0\n"
+    )
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    done = subprocess.run([sys.executable, *launch], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", ["ACCELERATE_USE_FSDP=true", "ACCELERATE_DEEPSPEED_ZERO_STAGE=3"])
 def test_split_weights_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(*name.split("="))
