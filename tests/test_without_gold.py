@@ -83,3 +83,30 @@ def test_through_the_command_line(commands: Commands, corpus: Corpus, tmp_path: 
     assert commands("predict", tmp_path / "run", table, "-o", tmp_path / "scored.csv").code == 0
     assert (pd.read_csv(tmp_path / "scored.csv")["refined_label"] == refined[0]).all()
     assert "taken at their word" in (tmp_path / "whole" / "report.html").read_text()
+
+
+def test_the_order_of_the_score_columns_is_nothing_to_go_by(commands: Commands, corpus: Corpus, tmp_path: Path) -> None:
+    """Names that are not sorted, or sorted by value, as an annotator writes them: yes before no, 9 before 10."""
+    scores, labels = biased(corpus, 1.5)
+    for names in (("yes", "no"), ("9", "10")):
+        named = {"negative": names[0], "positive": names[1]}
+        columns = {f"llm_score_{name}": scores[:, k] for k, name in enumerate(names)}
+        said, truth = (np.array([named[each] for each in column]) for column in (labels, corpus.truth))
+        table = corpus.write(tmp_path, llm_label=said, gold="", gold_weight="", truth=truth, **columns)
+        np.save(tmp_path / "table.features.npy", corpus.features)
+        run = tmp_path / f"run-{names[0]}"
+        assert commands("refine", table, "-o", run).code == 0
+        refined = pd.read_csv(run / "labels.csv", dtype=str)["refined_label"]
+        assert (refined == truth).mean() > 0.85
+
+
+def test_classes_that_the_llm_never_gave(commands: Commands, corpus: Corpus, tmp_path: Path) -> None:
+    """It calls all texts positive, and scores a third class that nothing and nobody has."""
+    scores, _ = biased(corpus, 9.0)
+    columns = {"llm_score_positive": scores[:, 1], "llm_score_negative": scores[:, 0], "llm_score_other": -20.0}
+    table = corpus.write(tmp_path, llm_label="positive", **columns)
+    np.save(tmp_path / "table.features.npy", corpus.features)
+    result = commands("refine", table, "-o", tmp_path / "run")
+    assert (result.code, result.err) == (0, "")
+    refined = pd.read_csv(tmp_path / "run" / "labels.csv")["refined_label"]
+    assert (refined == corpus.truth).mean() > 0.85

@@ -123,7 +123,11 @@ def label_column(
 
 
 def encode_labels(
-    labels: Sequence[str | None], classes: Sequence[str] | None = None, name: str = LABEL
+    labels: Sequence[str | None],
+    classes: Sequence[str] | None = None,
+    name: str = LABEL,
+    *,
+    one_class: bool = False,
 ) -> tuple[NDArray[np.int64], list[str]]:
     """Turn labels into class numbers.
 
@@ -135,6 +139,8 @@ def encode_labels(
         The classes in order; by default those that occur, sorted (by value if all are integers).
     name : str, default "llm_label"
         What the messages call the labels.
+    one_class : bool, default False
+        Whether it will do that a single one of several classes occurs.
 
     Returns
     -------
@@ -152,7 +158,7 @@ def encode_labels(
         raise InputError(f"{name}: all {len(labels):,} labels are missing")
     order = sort_classes(found) if classes is None else list(classes)
     check_classes(found, order, name)
-    if len(found) == 1:
+    if len(found) == 1 and not (one_class and len(order) > 1):
         raise InputError(f"{name} has one class only, {min(found)!r}; at least two must occur")
     code = {label: number for number, label in enumerate(order)}
     return np.array([-1 if label is None else code[label] for label in labels], dtype=np.int64), order

@@ -93,7 +93,7 @@ def refine_table(
     say(str(text_counts(texts)))
     labels = label_column(frame, names.label, table)
     given = score_classes(frame)
-    codes, classes = encode_labels(labels, given, names.label)
+    codes, classes = encode_labels(labels, given, names.label, one_class=True)
     scores = score_columns(frame, classes, table, names.label) if given else None
     missing = int((codes < 0).sum())
     if missing:
@@ -102,6 +102,8 @@ def refine_table(
     truth = None if names.truth is None else column_codes(frame, names.truth, classes, table, required=True)
     if names.weight != Columns.weight:
         label_column(frame, names.weight, table)  # refuses a column that is named but absent
+    if scores is not None:
+        scores = _of_occurring(scores, classes, codes, gold) if names.label == Columns.label else None
     needed = np.zeros(len(frame), dtype=bool) if gold is None else gold >= 0
     if options.get("classifier", "frozen") == "frozen":
         specs = _features(table, features, options.get("method", "silr"), say)
@@ -130,7 +132,7 @@ def refine_table(
         texts,
         _names(codes, classes),
         _names(gold, classes),
-        llm_scores=scores if names.label == Columns.label else None,  # other labels are not those of the scores
+        llm_scores=scores,
         gold_weight=weight_column(frame, names.weight, table, needed),
         truth=_names(truth, classes),
         on_iteration=note,
@@ -213,6 +215,12 @@ def _features(
     return [str(path) if spec == "annotator" else spec for spec in found]
 
 
+def _of_occurring(scores: Any, classes: list[str], *columns: Any) -> Any:
+    """Scores of the classes that some label or gold label has, in the order of `LabelRefiner`: sorted."""
+    occurring = {classes[code] for column in columns if column is not None for code in np.unique(column) if code >= 0}
+    return scores[:, [classes.index(name) for name in sorted(occurring)]]
+
+
 def _from(folder: Path, spec: str) -> str:
     """A path as it is seen from the run's folder; other names stay."""
     return os.path.relpath(spec, folder) if spec not in ("tfidf", "texts") and Path(spec).exists() else spec
@@ -222,7 +230,7 @@ def _prompt(table: str | Path, options: dict[str, Any], say: Callable[[str], Non
     """What a fine-tuned model reads around each text: by default, if it was the annotator, what it read then."""
     prompt: str | None = options.get("prompt")
     asked = prompt == "annotator"
-    if options.get("model") is None or not (asked or (prompt is None and options.get("method", "silr") == "silr")):
+    if options.get("model") is None or not (asked or (prompt is None and options.get("method") != "paper")):
         return prompt
     from silr.annotators.encoding import prompt_around_text
     from silr.annotators.models import load_tokenizer, locate

@@ -80,7 +80,7 @@ class GoldTable:
         given = list(classes) if classes else score_classes(self._frame)
         if classes and len(set(classes)) < max(2, len(classes)):
             raise InputError("--classes must name at least two classes, each once")
-        self.codes, self.classes = encode_labels(label_column(self._frame, label, table), given, label)
+        self.codes, self.classes = encode_labels(label_column(self._frame, label, table), given, label, one_class=True)
         try:
             scores = score_columns(self._frame, self.classes, table, label)
         except InputError:
