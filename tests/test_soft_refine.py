@@ -12,6 +12,7 @@ import pytest
 
 from silr import LabelRefiner
 from silr.errors import InputError
+from silr.report.write import write_report
 from silr.summary import summary, verdict
 from synthetic import Corpus, make_corpus
 
@@ -158,3 +159,10 @@ def test_a_class_with_hardly_any_gold_label(corpus: Corpus) -> None:
     assert "fit" in found.history_[1]["metrics"]
     gold[np.flatnonzero(corpus.truth == "negative")[2]] = "negative"
     assert "gold_loss" in fit(corpus, gold=gold).history_[1]["metrics"]
+
+
+def test_the_report_says_that_nothing_is_better(corpus: Corpus, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(size=(1500, 8))
+    fit(corpus, corpus.truth, noise, run=tmp_path / "run")
+    page = write_report(tmp_path / "run").read_text()
+    assert "so the LLM&#39;s are the result" in page and "or nothing better than the LLM's labels" in page

@@ -73,7 +73,8 @@ def refine(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            help="Default: 1e-3 frozen, 2e-5 full; lora and qlora by the model's width, 1e-4 with --method paper.",
+            help="Default: 1e-3 frozen (method uu or paper), 2e-5 full; lora and qlora by the model's width, 1e-4 with "
+            "--method paper.",
             show_default=False,
         ),
     ] = None,
@@ -81,14 +82,16 @@ def refine(
         int | None,
         typer.Option(min=1, help="Fine-tuned: tokens read of a text; default 512.", show_default=False),
     ] = None,
-    hidden_units: Annotated[int, typer.Option(min=0, help="0: linear head; else one hidden layer.")] = 0,
+    hidden_units: Annotated[
+        int, typer.Option(min=0, help="Method uu or paper. 0: linear head; else one hidden layer.")
+    ] = 0,
     loss: Annotated[
-        str, typer.Option(help="sigmoid or logistic.", autocompletion=one_of("sigmoid", "logistic"))
+        str, typer.Option(help="Method uu or paper: sigmoid or logistic.", autocompletion=one_of("sigmoid", "logistic"))
     ] = "sigmoid",
     correction: Annotated[
         str | None,
         typer.Option(
-            help="none, leaky, relu or abs; default: the method's.",
+            help="Method uu or paper: none, leaky, relu or abs; default: the method's.",
             autocompletion=one_of("none", "leaky", "relu", "abs"),
             show_default=False,
         ),
@@ -97,7 +100,7 @@ def refine(
         int | None,
         typer.Option(
             min=1,
-            help="Default: about 250 steps; of a fine-tuned model 1, with --method paper 3.",
+            help="Method uu or paper: by default about 250 steps; of a fine-tuned model 1, with --method paper 3.",
             show_default=False,
         ),
     ] = None,

@@ -56,7 +56,9 @@ def _stopped(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     if "stopped" not in last.metrics:
         return
     kept = f"The labels of iteration {record.best_iteration_} are the result."
-    if record.best_iteration_ == 0:
+    if record.best_iteration_ == 0 and last.number > 1:
+        kept = "This page shows the LLM's labels, as the iterations before were no better."
+    elif record.best_iteration_ == 0:
         kept = "It was the first iteration, so nothing was refined: this page shows the LLM's labels."
     why = short(last.metrics["stopped"], 600)
     words = f"{why[0].upper()}{why[1:]}. {kept}"
@@ -75,13 +77,13 @@ def _unfinished(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
 
 def _no_better(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
     rows, best = summary["iterations"], summary["best_iteration"]
-    if best == 0:
-        return
+    if best == 0 and "stopped" in rows[-1] and len(rows) == 2:
+        return  # nothing was refined
     for line in verdict(summary):
         if not line.startswith("Stopped"):  # that has a warning of its own
             yield Caution("serious", "The refined labels are not better", line)
     before, after = rows[0].get("true_accuracy"), rows[best].get("true_accuracy")
-    if before is not None and after is not None and after <= before:
+    if best and before is not None and after is not None and after <= before:
         words = f"By the true labels {percent(after)} of the refined labels are right, {percent(before)} of the LLM's."
         yield Caution("serious", "By the truth the refined labels are not better", words)
 
