@@ -6,8 +6,10 @@ where the work is (`silr.classifiers.finetuned`), and one process prints and wri
 
 from __future__ import annotations
 
+import atexit
 import os
 import warnings
+from functools import cache
 from typing import Any
 
 from silr.errors import InputError
@@ -49,7 +51,21 @@ def _state() -> Any:
     import torch
     from accelerate import PartialState
 
-    return PartialState(cpu=not torch.cuda.is_available())
+    state = PartialState(cpu=not torch.cuda.is_available())
+    _disconnect_at_exit()
+    return state
+
+
+@cache
+def _disconnect_at_exit() -> None:
+    """A process that ends while connected may be aborted by threads that still listen to the others."""
+    import torch.distributed
+
+    def disconnect() -> None:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+    atexit.register(disconnect)
 
 
 def check_launch(device: str | None) -> None:
