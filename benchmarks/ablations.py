@@ -22,7 +22,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from compare_report import put_into_document
-from methods import Gold, refiner
+from methods import Gold, refiner, words
 from silr import UUClassifier
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
@@ -46,11 +46,7 @@ def by_both(part: Split, gold: Gold) -> Any:
 
 
 def by_words(part: Split, gold: Gold) -> Any:
-    from silr.features import TfidfFeatures
-
-    words = TfidfFeatures()
-    features = words.fit_transform(part.texts[0]), words.transform(part.texts[1])
-    return refiner()(replace(part, features=features), gold)[-1][1]
+    return refiner()(replace(part, features=words(part)), gold)[-1][1]
 
 
 def without_scores(part: Split, gold: Gold) -> Any:
