@@ -23,6 +23,13 @@ torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests start
 
 
+@pytest.fixture
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fine-tuned models multiply exactly, also on processors that are faster at bfloat16."""
+    monkeypatch.setattr("silr.classifiers.backbone.best_dtype", lambda device: "float32")
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)  # transformers leaves that of an earlier test
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Corpus:
     return make_corpus()

@@ -37,7 +37,7 @@ def make_small(minilm: str, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 def small_llama(make_small: Callable[[Any], str]) -> str:
     from transformers import LlamaConfig
 
-    sizes = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4}
     return make_small(LlamaConfig(vocab_size=30522, num_key_value_heads=2, max_position_embeddings=64, **sizes))
 
 
@@ -45,7 +45,7 @@ def small_llama(make_small: Callable[[Any], str]) -> str:
 def small_bert(make_small: Callable[[Any], str]) -> str:
     from transformers import BertConfig
 
-    sizes = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4}
     return make_small(BertConfig(vocab_size=30522, max_position_embeddings=64, **sizes))
 
 

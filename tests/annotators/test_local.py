@@ -110,7 +110,9 @@ def test_other_architectures_as_reference(make_model, name):
     config, reuses = ARCHITECTURES[name]
     model = make_model(config(), chat=False)
     for words in ({}, {"no": "not so", "maybe": "not sure"}):
-        annotator = LocalAnnotator(model, ["yes", "no", "maybe"], question="Is it so?", class_words=words)
+        annotator = LocalAnnotator(
+            model, ["yes", "no", "maybe"], question="Is it so?", class_words=words, dtype="float32"
+        )
         assert (annotator.n_prefix > 5) == reuses
         assert_as_reference(annotator, TEXTS + [f"{'so ' * n}ever" for n in range(20, 30)], tolerance=1e-3)
 
@@ -155,7 +157,7 @@ def test_numbers_that_overflow_are_refused(tiny_llama, tokenizer, tmp_path):
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(InputError, match="not finite in float32"):
-        LocalAnnotator(tmp_path, ["no", "yes"]).annotate(["a"])
+        LocalAnnotator(tmp_path, ["no", "yes"], dtype="float32").annotate(["a"])
 
 
 @pytest.mark.parametrize(

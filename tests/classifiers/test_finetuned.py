@@ -21,6 +21,8 @@ from silr.refine import held_out
 from silr.risk import UURisk
 from synthetic import Corpus, make_corpus
 
+pytestmark = pytest.mark.usefixtures("float32")
+
 QUICK = {"epochs": 2, "learning_rate": 2e-3}
 
 
@@ -108,6 +110,24 @@ def test_an_earlier_classifier_scores_by_its_own_weights(toy: Corpus, small_llam
     later = FinetunedClassifier(earlier._backbone, 2)
     refit(later, toy, tokens, seed=9)
     assert np.abs(earlier.predict_proba(tokens) - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_half_precision(
+    toy: Corpus, small_llama: str, tuning: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: with the start from the probe, thresholds by the prior, and scores fine enough to set them."""
+    monkeypatch.setattr("silr.classifiers.backbone.best_dtype", lambda device: "bfloat16")
+    classifier, _, tokens = fit(toy, small_llama, tuning, epochs=4, linear_probe=True, match_prior=True)
+    assert classifier._backbone.autocast == "bfloat16"
+    scores = classifier.predict_proba(tokens)
+    assert accuracy(scores, toy) > toy.llm_accuracy + 0.15
+    assert scores.argmax(axis=1).mean() == pytest.approx(codes(toy.truth).mean(), abs=0.01)
+    assert len(np.unique(scores)) > 400
+    classifier.save(tmp_path)
+    loaded = FinetunedClassifier.load(tmp_path, "cpu").predict_proba(tokens)
+    assert np.abs(loaded - scores).max() < 0.03
+    assert (loaded.argmax(axis=1) == scores.argmax(axis=1)).mean() > 0.98
 
 
 # --- lower layers -----------------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from silr.refine import held_out
 from silr.risk import UURisk
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.usefixtures("float32")
+
 RISK = UURisk([[0.9, 0.1], [0.4, 0.6]], [0.65, 0.35])
 
 

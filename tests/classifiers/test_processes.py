@@ -20,8 +20,12 @@ from synthetic import make_corpus
 def refine(table: Path, run: Path, model: str, processes: int) -> str:
     options = ["--classifier", "full", "--model", model, "--learning-rate", "2e-3", "--epochs", "2", "--device", "cpu"]
     options += ["--prompt", "Read what comes now and say what it is, in one word: {text} It is"]
-    command = ["silr", "refine", str(table), "-o", str(run), "--iterations", "2", *options]
-    launch = ["-m", *command]
+    script = run.parent / "exact.py"  # in half precision two orders of summation go apart
+    script.write_text(
+        "import silr.classifiers.backbone as backbone\nfrom silr.cli import main\n"
+        "backbone.best_dtype = lambda device: 'float32'\nmain()\n"
+    )
+    launch = [str(script), "refine", str(table), "-o", str(run), "--iterations", "2", *options]
     if processes > 1:
         launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), *launch]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

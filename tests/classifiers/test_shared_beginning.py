@@ -19,6 +19,8 @@ from silr.refine import held_out
 from silr.risk import UURisk
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.usefixtures("float32")
+
 PROMPT = "Read what comes now and say whether it is good or not, in one word. {text} The word is"
 TEXTS = ["good0 good1 good2", "bad1", "fair1 word2 word3 word4 word5 word6", ""]
 

@@ -18,6 +18,8 @@ from silr.refine import held_out
 from silr.risk import UURisk
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.usefixtures("float32")
+
 
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("intercept", [True, False])

@@ -117,6 +117,11 @@ class Backbone:
             return None if half == "float32" else half
         return None if self.dtype == "float32" else self.dtype
 
+    def autocasting(self) -> Any:
+        """Inside this context, weights and states of two formats meet in the one to multiply in."""
+        half = self.autocast
+        return torch.autocast(torch.device(self.device).type, getattr(torch, half or "bfloat16"), enabled=bool(half))
+
     @property
     def learning_rate(self) -> float:
         """The configuration's, or by the network's width w: 5e-4 (2000 / w) ** 0.78 for adapters, 2e-5 for all weights.
@@ -207,6 +212,7 @@ class Backbone:
         network.config.get_text_config().pad_token_id = self.tokenizer.pad_token_id
         network.config.use_cache = False
         head_of(network).float()
+        output_layer(network).__class__ = _FullPrecisionLinear
         return network
 
     def _with_adapters(self, network: Any) -> Any:
@@ -230,6 +236,15 @@ class Backbone:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft's use of transformers
             return get_peft_model(network, settings)
+
+
+class _FullPrecisionLinear(nn.Linear):
+    """Multiplies in float32 whatever is around it: in half precision many texts would have the same score."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        """As of `Linear`."""
+        with torch.autocast(states.device.type, enabled=False):
+            return super().forward(states.to(self.weight))
 
 
 def trained_state(network: Any) -> dict[str, Tensor]:

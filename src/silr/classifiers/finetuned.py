@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -230,8 +230,9 @@ class FinetunedClassifier:
 
     def _from_merged(self, X: Tokens, order: NDArray[np.int64]) -> NDArray[np.float32]:
         network = self.merged()
+        exact = self._backbone.device == "cpu"  # what `transformers.pipeline` computes
         parts = []
-        with torch.inference_mode(), begin_once(network, X):
+        with torch.inference_mode(), nullcontext() if exact else self._backbone.autocasting(), begin_once(network, X):
             for rows in passes(X.lengths()[order]):
                 parts.append(network(**self._inputs(X, order[rows])).logits.float().cpu().numpy())
         return np.concatenate(parts)

@@ -79,6 +79,7 @@ class UUTrainer(Trainer):
         on_step: Callable[[], None],
     ) -> None:
         self._batches, self._lower = batches, lower
+        self._autocasting = backbone.autocasting
         self._padding = int(backbone.tokenizer.pad_token_id)
         self.watch = _Watch(batches, on_step)
         super().__init__(
@@ -161,8 +162,8 @@ class UUTrainer(Trainer):
             yield rows, self._prepare_inputs(inputs)
 
     def _read(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Scores, with nothing trained."""
-        with torch.no_grad(), self.autocast_smart_context_manager():
+        """Scores, with nothing trained; also before the trainer has made the network cast by itself."""
+        with torch.no_grad(), self._autocasting():
             return self._forward(self.model, inputs)
 
     def _of_all(self, rows: NDArray[np.int64], own: Tensor) -> NDArray[np.float32]:

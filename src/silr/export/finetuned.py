@@ -57,6 +57,7 @@ def write_finetuned(classifier: FinetunedClassifier, tokenizer: Any, folder: Pat
         network.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         if form.adapter:
+            plain.config.dtype = plain.dtype  # not that of its training
             plain.config.save_pretrained(folder)
     return _parts(config, form, tokenizer.model_max_length)
 
