@@ -1,4 +1,4 @@
-"""Test accuracy of a fine-tuned LLM under the UU risk, against the frozen head on the same splits and gold labels.
+"""Test accuracy of a fine-tuned LLM, against frozen heads on the same splits, features of it, and gold labels.
 
     python benchmarks/finetuned_accuracy.py FOLDER MODEL [--tables nyt amazon] [--tune-top 8]
 
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from methods import gold_column
+from methods import METHODS, Gold, gold_column
 from silr import LabelRefiner
 from silr.annotators.encoding import prompt_around_text
 from silr.annotators.models import load_tokenizer, locate
@@ -43,29 +43,27 @@ def one_seed(
         print(f"\r  {table.name} seed {seed}: iteration {number}, {done}/{steps}, {seconds:.0f} s", end="", flush=True)
 
     refiner = LabelRefiner(random_state=seed, run=work / f"{table.name}-{seed}", **options)
-    frozen = LabelRefiner(method="uu", random_state=seed)
-    return {
-        "LLM": {name: score(part.truth[i], part.llm[i]) for i, name in enumerate(("corpus", "test"))},
-        "frozen head": score_refiner(frozen, part, part.features, gold),
-        "fine-tuned": {
-            **score_refiner(refiner, part, part.texts, gold, on_step=say),
-            "seconds": round(time.monotonic() - began),
-        },
-    }
-
-
-def score_refiner(refiner: LabelRefiner, part: Split, X: tuple[Any, Any], gold: Any, **more: Any) -> dict[str, Any]:
-    """Fit on the corpus, predict the test part."""
+    found = {"LLM": both(part, part.llm)}
+    for name in ("UU, prior matched", "silr"):
+        found[f"frozen head, {name}"] = both(part, METHODS[name].run(part, Gold(*gold))[-1])
     labels, weights = gold
+    given = {"llm_scores": part.scores[0], "gold_weight": weights, "truth": part.truth[0], "on_step": say}
     try:
-        refiner.fit(X[0], part.llm[0], gold_column(labels), gold_weight=weights, truth=part.truth[0], **more)
+        refiner.fit(part.texts[0], part.llm[0], gold_column(labels), **given)
     except NoSignalError as error:
-        return {"refused": str(error)}
-    return {
-        "corpus": score(part.truth[0], refiner.labels_),
-        "test": score(part.truth[1], refiner.predict(X[1])),
+        return {**found, "fine-tuned": {"refused": str(error)}}
+    found["fine-tuned"] = {
+        **both(part, (refiner.labels_, refiner.predict(part.texts[1]))),
         "corpus_by_iteration": [entry["metrics"]["true_accuracy"] for entry in refiner.history_],
+        "estimated": [refiner.priors_.accuracy, *refiner.priors_.accuracy_interval],
+        "seconds": round(time.monotonic() - began),
     }
+    return found
+
+
+def both(part: Split, labels: tuple[Any, Any]) -> dict[str, Any]:
+    """Scores of labels of the corpus and of the test part."""
+    return {name: score(part.truth[i], labels[i]) for i, name in enumerate(("corpus", "test"))}
 
 
 def asked(table: str, model: Path) -> str:
@@ -86,6 +84,7 @@ def main() -> None:
     parser.add_argument("--gold", type=int, default=100)
     parser.add_argument("--rows", type=int, help="take so many rows of a table only")
     parser.add_argument("--classifier", default="lora")
+    parser.add_argument("--method", default="silr")
     parser.add_argument("--iterations", type=int, default=5)
     parser.add_argument("--prompt")
     parser.add_argument("--tune-top", type=int)
@@ -96,7 +95,17 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("finetuned-runs"))
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    names = ("classifier", "iterations", "prompt", "tune_top", "epochs", "learning_rate", "batch_size", "correction")
+    names = (
+        "classifier",
+        "method",
+        "iterations",
+        "prompt",
+        "tune_top",
+        "epochs",
+        "learning_rate",
+        "batch_size",
+        "correction",
+    )
     options = {name: getattr(arguments, name) for name in names}
     found: dict[str, Any] = {"gold": arguments.gold, "options": options, "tables": {}}
     if arguments.out.exists():
@@ -115,10 +124,10 @@ def main() -> None:
                 seeds[str(seed)] = one_seed(table, seed, trained, arguments.work, arguments.gold, arguments.rows)
                 arguments.out.write_text(json.dumps(found, indent=1) + "\n")
         print(f"\n{name}, seeds {', '.join(seeds)}: test accuracy, corpus accuracy")
-        for method in ("LLM", "frozen head", "fine-tuned"):
+        for method in next(iter(seeds.values())):
             runs = [seed[method] for seed in seeds.values() if "refused" not in seed[method]]
             cells = [mean_and_deviation([run[part]["accuracy"] for run in runs]) for part in ("test", "corpus")]
-            print(f"  {method:14}{cells[0]:>16}{cells[1]:>16}   {len(seeds) - len(runs)} refused")
+            print(f"  {method:32}{cells[0]:>16}{cells[1]:>16}   {len(seeds) - len(runs)} refused")
         print(f"  seconds a seed: {', '.join(str(seed['fine-tuned']['seconds']) for seed in seeds.values())}")
 
 

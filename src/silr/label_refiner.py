@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state
 from silr.classifiers.base import Classifier
 from silr.classifiers.choose import ClassifierName, classifier_maker, classifier_options, load_classifier
 from silr.classifiers.frozen import FrozenClassifier
-from silr.classifiers.tokens import TokenFeatures
+from silr.classifiers.tokens import TokenFeatures, Tokens
 from silr.corpus import corpus_hash, digest
 from silr.errors import InputError
 from silr.features import Features, features_of_run, load_saved, make_features, texts_or_matrix
@@ -28,6 +28,7 @@ from silr.refine import Loop, OnStep, Store, best_iteration, last_iteration, ref
 from silr.refiner_settings import check_settings, is_blind, is_soft
 from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
+from silr.soft_finetune import refine_finetuned
 from silr.soft_refine import refine_from_gold
 from silr.stack import GoldLabels
 from silr.without_gold import refine_without_gold
@@ -49,8 +50,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from a head of 0, with learning rate 1e-4 for adapters. "uu" keeps the risk unbiased, sets the thresholds by
         the class prior, and fine-tunes from the head that fits the untuned model, with a learning rate for adapters
         that suits the model's width. "silr" starts from all that the LLM's scores and the gold labels say together, and
-        goes on with soft labels and a linear head; with `theta` or oracle priors, and for fine-tuned models, it is
-        "uu".
+        goes on with soft labels and a linear head, and a fine-tuned model learns the labels of such a head on its own
+        states; with `theta` or oracle priors it is "uu".
     loss : {"sigmoid", "logistic"}, default "sigmoid"
     correction : {"none", "leaky", "relu", "abs"}, default None
         None: as `method` says, "none" or "leaky".
@@ -259,10 +260,12 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 return refine_without_gold(X, codes, scores, loop, done, store)
             if not soft:
                 return refine(X, codes, loop, done, store)
-            features = getattr(self, "features_", None)
-            views = features.views if isinstance(features, JoinedFeatures) else [slice(0, X.shape[1])]
             weights = post_stratified(codes, gold_codes >= 0) if weight is None else weight
             known = GoldLabels.of(gold_codes, weights, n_classes)
+            if isinstance(X, Tokens):
+                return refine_finetuned(X, texts or [], codes, scores, known, loop, done, store)
+            features = getattr(self, "features_", None)
+            views = features.views if isinstance(features, JoinedFeatures) else [slice(0, X.shape[1])]
             return refine_from_gold(X, views, codes, scores, known, loop, done, store)
 
         if self.run is None:
@@ -298,7 +301,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
                 done = run.iterations()
                 wait_for_all()  # nobody writes before all have read
-                if len(done) > self.iterations + 1:
+                if len(done) > self.iterations + 1 and not (soft and self.classifier != "frozen"):
                     raise InputError(f"{run.folder} has {len(done) - 1} iterations already; ask for as many or more")
                 if texts is not None:
                     matrix = features_of_run(self.features_, texts, run.folder / "features")

@@ -10,9 +10,12 @@ import atexit
 import os
 import warnings
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from silr.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def rank() -> int:
@@ -44,6 +47,17 @@ def from_main(value: Any) -> Any:
 
     _state()
     return broadcast_object_list([value])[0]
+
+
+def gathered(part: Tensor) -> list[Tensor]:
+    """What each process has for `part`, of one shape, in their order."""
+    import torch
+
+    if not torch.distributed.is_initialized():
+        _state()
+    parts = [torch.empty_like(part) for _ in range(world_size())]
+    torch.distributed.all_gather(parts, part.contiguous())
+    return parts
 
 
 def _state() -> Any:

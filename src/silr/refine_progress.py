@@ -16,7 +16,7 @@ class RefineProgress(ExitStack):
     Parameters
     ----------
     iterations : int
-        How many there will be.
+        How many there will be, unless one says in its ``metrics["of"]`` that there are others.
     quiet : bool, default False
         Show nothing.
     """
@@ -42,6 +42,7 @@ class RefineProgress(ExitStack):
 
     def on_iteration(self, iteration: Iteration) -> None:
         """Print what is known about the labels of a finished iteration."""
+        self._iterations = iteration.metrics.get("of", self._iterations)
         accuracy = "estimated accuracy unknown"
         if iteration.priors is not None:
             low, high = iteration.priors.accuracy_interval

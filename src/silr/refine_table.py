@@ -124,6 +124,7 @@ def refine_table(
 
     def note(iteration: Iteration) -> None:
         if is_main():
+            record["iterations"] = iteration.metrics.get("of", refiner.iterations)
             write_json(folder / TABLE, record)  # not only at the end: `silr report` reads runs that were cut off too
         if on_iteration is not None:
             on_iteration(iteration)
@@ -139,6 +140,7 @@ def refine_table(
         on_step=on_step,
     )
     if is_main():
+        record["iterations"] = refiner.history_[0]["metrics"].get("of", refiner.iterations)
         write_json(folder / TABLE, record)
         _add_refined(frame, refiner.labels_, refiner.scores_)
         if gold is not None:

@@ -23,6 +23,7 @@ OF_THE_FIT = {
     "learning_rate": None,
     "batch_size": None,
 }
+OF_TUNING = ("epochs", "learning_rate", "batch_size")
 
 
 def check_settings(given: dict[str, Any]) -> None:
@@ -56,7 +57,9 @@ def is_blind(given: dict[str, Any], gold: NDArray[np.int16], scores: Any, n_clas
     InputError
         It has, but a setting is for the other methods.
     """
-    if not _default(given) or (gold >= 0).any() or scores is None or n_classes != 2:
+    if not _default(given) or given["classifier"] != "frozen":
+        return False
+    if (gold >= 0).any() or scores is None or n_classes != 2:
         return False
     _check_default(given)
     warnings.warn(
@@ -100,11 +103,12 @@ def is_soft(given: dict[str, Any], gold: NDArray[np.int16], names: list[str]) ->
 
 def _default(given: dict[str, Any]) -> bool:
     """Whether the default method is wanted, where it is one of its own."""
-    others = given["classifier"] != "frozen" or given["priors"] == "oracle" or given["theta"] is not None
+    others = given["priors"] == "oracle" or given["theta"] is not None
     return METHODS[given["method"]].soft and not others
 
 
 def _check_default(given: dict[str, Any]) -> None:
+    tuned = () if given["classifier"] == "frozen" else OF_TUNING
     for name, plain in OF_THE_FIT.items():
-        if given[name] != plain:
+        if given[name] != plain and name not in tuned:
             raise InputError(f"{name} is a setting of the methods uu and paper: take one of them, or leave it out")

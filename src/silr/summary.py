@@ -40,7 +40,7 @@ def summary(refiner: Refined) -> dict[str, Any]:
             }
         values |= {
             name: entry["metrics"][name]
-            for name in ("true_accuracy", "classifier_accuracy", "changed", "stopped")
+            for name in ("true_accuracy", "classifier_accuracy", "changed", "stopped", "of")
             if name in entry["metrics"]
         }
         iterations.append(values)
@@ -85,7 +85,7 @@ def print_history(refiner: Refined) -> None:
         )
     console = Console()
     console.print(table)
-    for line in verdict(values):
+    for line in verdict(values) + remarks(values):
         console.print(line, highlight=False)
 
 
@@ -108,7 +108,18 @@ def verdict(values: dict[str, Any]) -> list[str]:
                 "By the gold labels the refined labels are no better than the LLM's. Keep the LLM's, or label more "
                 "texts to be sure."
             )
+    return lines
+
+
+def remarks(values: dict[str, Any]) -> list[str]:
+    """What to know about the classifier, which is none of its faults."""
+    rows, lines = values["iterations"], []
     last = rows[-1 - ("stopped" in rows[-1])]
+    if "of" in last and "classifier_accuracy" not in last:
+        lines.append(
+            "The fine-tuned model has learned from the gold labels by way of iteration 1, a linear head on its untuned "
+            "states, so they cannot judge it: its interval is the head's, wider by the share of labels that it changed."
+        )
     if "classifier_accuracy" in last:
         lines.append(
             "The features do not hold all that the LLM knows, so the labels lean on its own scores too. The classifier "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from dataclasses import dataclass
@@ -102,6 +103,8 @@ class Backbone:
         if self.device == "cuda" and world_size() > 1:
             self.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
         self._model = locate(config.model)
+        # of a faster way to multiply 4-bit weights, which it says even where there are none
+        logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
         self.dtype = "float32" if config.tuning == "full" else best_dtype(self.device)
         self.tokenizer = load_tokenizer(self._model)
         self.network: Any = None

@@ -101,6 +101,8 @@ def load_classifier(folder: Path, device: str | None = None) -> Classifier:
     InputError
         The files are missing or damaged.
     """
+    if not (folder / "classifier.json").exists():
+        raise InputError(f"{folder} holds no classifier (yet): run `silr refine` again, which goes on where it stopped")
     try:
         kind = json.loads((folder / "classifier.json").read_text())["kind"]
     except (OSError, ValueError, KeyError, TypeError) as error:

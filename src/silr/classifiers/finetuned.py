@@ -21,6 +21,7 @@ from silr.classifiers.backbone import Backbone, FinetunedConfig, layers_of, outp
 from silr.classifiers.base import FitHistory, OnStep
 from silr.classifiers.lower_layers import LowerLayers
 from silr.classifiers.probe import SAMPLE, ProbeStates
+from silr.classifiers.reading import TextReader, TextRows, collate
 from silr.classifiers.shared_beginning import begin_once
 from silr.classifiers.thresholds import constant_direction, match_prior
 from silr.classifiers.tokens import Tokens, passes
@@ -28,6 +29,7 @@ from silr.errors import InputError
 from silr.files import atomic_write, make_folder, write_json
 from silr.processes import from_main, is_main, rank, wait_for_all, world_size
 from silr.risk import UURisk
+from silr.soft_risk import SoftRisk
 
 WARMUP = 0.03
 
@@ -51,21 +53,21 @@ class FinetunedClassifier:
     def __init__(self, backbone: Backbone, n_classes: int, checkpoints: Path | None = None) -> None:
         self.config = backbone.config
         self._backbone, self._n_classes, self._checkpoints = backbone, n_classes, checkpoints
-        self._trainer: Any = None
         self._network: Any = None
         self._scored: tuple[Tokens, NDArray[np.float32]] | None = None
 
     def fit(
         self,
         X: Tokens,
-        pseudo_labels: NDArray[np.int16],
-        risk: UURisk,
+        pseudo_labels: NDArray[Any],
+        risk: UURisk | SoftRisk,
         validation: NDArray[np.bool_],
         random_state: int,
         on_step: OnStep | None = None,
     ) -> FitHistory:
         """Fit a fresh head and fresh adapters, and keep the epoch with the lowest validation risk.
 
+        `pseudo_labels` may be soft, float32 of shape (n, K), with a `SoftRisk`; then batches are drawn at random.
         `on_step` counts batches: those that the lower layers read once, those that the head's start is fitted to, those
         of training, of validation after each epoch, and of relabelling afterwards.
 
@@ -75,16 +77,18 @@ class FinetunedClassifier:
             Fewer texts than one batch, the risk is no longer a number, or memory does not suffice.
         """
         from silr.classifiers.stratified_batches import StratifiedBatches
-        from silr.classifiers.uu_trainer import TextRows, UUTrainer, last_checkpoint
+        from silr.classifiers.uu_trainer import UUTrainer, last_checkpoint
 
-        train = np.flatnonzero((pseudo_labels >= 0) & ~validation)
-        held_out = np.flatnonzero((pseudo_labels >= 0) & validation)
+        labelled = pseudo_labels >= 0 if pseudo_labels.ndim == 1 else np.ones(len(pseudo_labels), bool)
+        train, held_out = np.flatnonzero(labelled & ~validation), np.flatnonzero(labelled & validation)
         if not len(held_out):
             raise InputError(f"{len(train):,} texts are too few to hold some out; give more")
         lengths = X.lengths()
         held_out = held_out[np.argsort(-lengths[X.where[held_out]], kind="stable")]
         labels = pseudo_labels[train]
-        sets = [np.flatnonzero(labels == j) for j in range(risk.n_classes)]
+        sets = [np.arange(len(train))]
+        if labels.ndim == 1:
+            sets = [np.flatnonzero(labels == j) for j in range(self._n_classes)]
         batches = StratifiedBatches(
             sets, lengths[X.where[train]], self.config.batch_size, random_state, rank(), world_size()
         )
@@ -100,6 +104,7 @@ class FinetunedClassifier:
         self._backbone.holder = None
         self._backbone.fresh(random_state)
         with _folder(self._checkpoints) as folder, _memory(), quiet(), self._reading(X) as lower:
+            reader = TextReader(self._backbone, lower, self._steps.one_more)
             trainer = UUTrainer(
                 self._backbone,
                 risk,
@@ -107,7 +112,7 @@ class FinetunedClassifier:
                 TextRows(X, X.where[train], labels),
                 TextRows(X, X.where[held_out], pseudo_labels[held_out]),
                 batches,
-                lower,
+                reader,
                 self._steps.one_more,
             )
             if self._checkpoints is not None:
@@ -115,12 +120,13 @@ class FinetunedClassifier:
             if found is not None:
                 self._steps.done = first + _steps_before(found, len(batches), scored)
             elif self.config.linear_probe:
-                self._probe(trainer, X, pseudo_labels, risk, validation, random_state)
+                layer = output_layer(self._backbone.network)
+                self._probe(reader, X).start(layer, pseudo_labels, risk, validation, random_state)
             self._steps.report()
             trainer.train(resume_from_checkpoint=None if found is None else str(found))
-            self._trainer, self._backbone.holder = trainer, self
+            self._backbone.holder = self
             if self.config.match_prior:
-                self._match_prior(X, X.where[held_out], risk.class_prior.double().cpu().numpy(), lower)
+                self._match_prior(reader, X, X.where[held_out], risk.class_prior.double().cpu().numpy())
         self.state_ = trained_state(self._backbone.network)
         return _history(trainer)
 
@@ -181,19 +187,29 @@ class FinetunedClassifier:
         """The network with its trained adapter beside the weights."""
         return self._backbone.adapted(self.state_)
 
-    def _probe(self, trainer: Any, X: Tokens, *fit: Any) -> None:
-        """Start from the linear head on the network's states; a head of several layers, which start anew, stays."""
-        from silr.classifiers.uu_trainer import TextRows
+    def untuned_states(self, X: Tokens, on_step: OnStep | None = None) -> NDArray[np.float32]:
+        """What the head reads of each text before anything is tuned, shape (n, width); a fit does not read it again."""
+        total = len(passes(np.sort(X.lengths())[::-1])) * (1 if self._is_read(X) else 2)
+        self._steps = _Steps(total, on_step)
+        self._steps.report()
+        self._backbone.holder = None
+        self._backbone.fresh(0)
+        with _folder(self._checkpoints), _memory(), quiet(), self._reading(X) as lower:
+            states = self._probe(TextReader(self._backbone, lower, self._steps.one_more), X)
+        return states.matrix
 
-        layer = output_layer(self._backbone.network)
+    def _probe(self, reader: TextReader, X: Tokens) -> ProbeStates:
+        """The states that a linear head reads; of a head of several layers, which start anew, those of the last."""
         if not self._is_probed(X):
-            states = ProbeStates(X, layer.in_features, self._beside_checkpoints)
+            width = output_layer(self._backbone.network).in_features
+            states = ProbeStates(X, width, self._beside_checkpoints)
             order = np.argsort(-X.lengths(), kind="stable")
-            for positions, found in trainer.head_inputs(TextRows(X, order)):
+            for positions, found in reader.head_inputs(TextRows(X, order)):
                 states.put(positions, found)
                 self._steps.one_more()
             self._backbone.probed = states
-        self._backbone.probed.start(layer, *fit)
+        found_states: ProbeStates = self._backbone.probed
+        return found_states
 
     def _is_probed(self, X: Tokens) -> bool:
         """Whether the states of these texts are known."""
@@ -204,29 +220,22 @@ class FinetunedClassifier:
         """A folder for what is too large for memory."""
         return None if self._checkpoints is None else self._checkpoints.parent
 
-    def _match_prior(self, X: Tokens, sample: Any, prior: Any, lower: LowerLayers | None) -> None:
+    def _match_prior(self, reader: TextReader, X: Tokens, sample: Any, prior: Any) -> None:
         """Set the thresholds by the class prior; the corpus is scored on the way."""
-        from silr.classifiers.uu_trainer import TextRows
-
         layer, direction = output_layer(self._backbone.network), None
         if layer.bias is None:
             some = sample[:: -(-len(sample) // SAMPLE)]
-            states = np.concatenate([part for _, part in self._trainer.head_inputs(TextRows(X, some))])
+            states = np.concatenate([part for _, part in reader.head_inputs(TextRows(X, some))])
             direction = from_main(constant_direction(torch.from_numpy(states)))
         order = np.argsort(-X.lengths(), kind="stable")
         back = np.argsort(order)
-        scores = match_prior(
-            layer, direction, lambda: self._trainer.score(TextRows(X, order), lower)[back], X.where, prior
-        )
+        scores = match_prior(layer, direction, lambda: reader.score(TextRows(X, order))[back], X.where, prior)
         self._scored = X, scores
 
     def _from_trainer(self, X: Tokens, order: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scores by the network as it was trained; by all processes together."""
-        from silr.classifiers.uu_trainer import TextRows
-
         with self._reading(X) as lower:
-            scores: NDArray[np.float32] = self._trainer.score(TextRows(X, order), lower)
-        return scores
+            return TextReader(self._backbone, lower, self._steps.one_more).score(TextRows(X, order))
 
     def _from_merged(self, X: Tokens, order: NDArray[np.int64]) -> NDArray[np.float32]:
         network = self.merged()
@@ -238,8 +247,6 @@ class FinetunedClassifier:
         return np.concatenate(parts)
 
     def _inputs(self, X: Tokens, positions: NDArray[np.int64]) -> dict[str, Tensor]:
-        from silr.classifiers.uu_trainer import collate
-
         items = [{"position": int(position), "ids": X.ids[position]} for position in positions]
         inputs = collate(items, int(self._backbone.tokenizer.pad_token_id))
         del inputs["positions"]

@@ -20,8 +20,12 @@ from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.classifiers.standardise import Standardiser
 from silr.classifiers.thresholds import add_intercept, constant_direction
 from silr.classifiers.tokens import Tokens
+from silr.ridge import Ridge, StandardisedMatrix
 from silr.risk import UURisk
+from silr.soft_risk import SoftRisk
+from silr.soft_uu import PENALTY
 
+CLIP = 0.02  # of soft labels, before their logarithm
 SAMPLE = 4096  # texts, at most, that say in which direction all states are alike
 
 
@@ -59,30 +63,38 @@ class ProbeStates:
     def start(
         self,
         layer: nn.Linear,
-        pseudo_labels: NDArray[np.int16],
-        risk: UURisk,
+        pseudo_labels: NDArray[Any],
+        risk: UURisk | SoftRisk,
         validation: NDArray[np.bool_],
         random_state: int,
     ) -> None:
-        """Fit a linear head under the risk, and put it into the layer, standardisation worked in.
+        """Fit a linear head, and put it into the layer, standardisation worked in.
 
         Parameters
         ----------
         layer : Linear
             The last of the network's head; changed in place.
         pseudo_labels, risk, validation, random_state
-            As of `silr.classifiers.base.Classifier.fit`.
+            As of `silr.classifiers.finetuned.FinetunedClassifier.fit`. A head for soft labels is a ridge regression of
+            their log-odds on the states of all texts.
 
         References
         ----------
         Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", ICLR 2022.
         """
-        probe = FrozenClassifier(FrozenConfig(match_prior=False), "cpu", self._standardiser)
-        probe.fit(self.matrix, pseudo_labels, risk, validation, random_state)
-        head: Any = probe.head_
+        if isinstance(risk, UURisk):
+            probe = FrozenClassifier(FrozenConfig(match_prior=False), "cpu", self._standardiser)
+            probe.fit(self.matrix, pseudo_labels, risk, validation, random_state)
+            head: Any = probe.head_
+            weight, intercept = head.weight.detach(), head.bias.detach()
+        else:
+            logits = np.log(np.clip(pseudo_labels, CLIP, 1).astype(np.float64))
+            logits = logits[:, 1:] - logits[:, :1] if layer.out_features == 1 else logits
+            ridge = Ridge(StandardisedMatrix(self.matrix, self._standardiser), PENALTY)
+            weight, intercept = (torch.from_numpy(part).float() for part in ridge.fit(logits))
         with torch.no_grad():
-            weight = head.weight * self._standardiser.scale
-            intercept = head.bias - weight @ self._standardiser.mean
+            weight = weight * self._standardiser.scale
+            intercept = intercept - weight @ self._standardiser.mean
             layer.weight.copy_(weight)
             if layer.bias is not None:
                 layer.bias.zero_()

@@ -10,7 +10,7 @@ from silr.export.parts import Parts
 from silr.refine_table import TABLE
 from silr.report.words import limits, percent, short
 from silr.run import Run
-from silr.summary import summary, verdict
+from silr.summary import remarks, summary, verdict
 
 
 def model_card(refiner: Any, run: Run, parts: Parts) -> str:
@@ -134,7 +134,7 @@ def _accuracy(values: dict[str, Any], best: dict[str, Any]) -> list[str]:
         if truth:
             cells.append(percent(row["true_accuracy"]) if "true_accuracy" in row else "unknown")
         lines.append(f"| {' | '.join(cells)} |")
-    said = verdict(values)
+    said = verdict(values) + remarks(values)
     return [*lines, "", *said] if said else lines
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from silr.labels import FEW_GOLD
 from silr.report.record import Record
 from silr.report.words import inline, percent, short
-from silr.summary import verdict
+from silr.summary import remarks, verdict
 
 CLOSE_TO_ZERO = 0.1  # of the lower limit of theta - theta'
 FEWEST_IN_A_SET = 5
@@ -36,7 +36,20 @@ def find_warnings(record: Record, summary: dict[str, Any]) -> list[Caution]:
     summary : dict
         What `silr.summary.summary` gives for the record.
     """
-    checks = (_stopped, _unfinished, _no_better, _chance, _signal, _gold, _sets, _classes, _missing, _oracle, _table)
+    checks = (
+        _stopped,
+        _unfinished,
+        _no_better,
+        _remarks,
+        _chance,
+        _signal,
+        _gold,
+        _sets,
+        _classes,
+        _missing,
+        _oracle,
+        _table,
+    )
     found = [warning for check in checks for warning in check(record, summary)]
     order = ("serious", "careful", "note")
     return sorted(found, key=lambda warning: order.index(warning.level))
@@ -86,6 +99,11 @@ def _no_better(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
     if best and before is not None and after is not None and after <= before:
         words = f"By the true labels {percent(after)} of the refined labels are right, {percent(before)} of the LLM's."
         yield Caution("serious", "By the truth the refined labels are not better", words)
+
+
+def _remarks(_: Record, summary: dict[str, Any]) -> Iterator[Caution]:
+    for line in remarks(summary):
+        yield Caution("careful", "About the classifier", line)
 
 
 def _chance(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:

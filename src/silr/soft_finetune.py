@@ -1,0 +1,112 @@
+"""The default method with a fine-tuned model: it learns the soft labels of a linear head on its own untuned states.
+
+The head, with the texts' words beside the states, is refined from the gold labels by `silr.soft_refine`, with scores of
+gold texts from fits without their labels. The model, which starts from the head that fits those soft labels on its
+states alone, is tuned on them once. As gold labels have taught it through all other texts, they cannot judge it: what
+is known of its labels is what is known of the head's, give or take the share of labels that it changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.classifiers.finetuned import FinetunedClassifier
+from silr.classifiers.tokens import Tokens
+from silr.features import TfidfFeatures
+from silr.priors import Priors
+from silr.refine import Labels, Loop, Store, derived_seed, held_out, last_iteration, score
+from silr.run import Iteration
+from silr.soft_refine import refine_from_gold
+from silr.soft_risk import SoftRisk
+from silr.stack import GoldLabels, Scores
+
+
+def refine_finetuned(
+    X: Tokens,
+    texts: Sequence[str],
+    llm_labels: Labels,
+    llm_scores: Scores | None,
+    gold: GoldLabels,
+    loop: Loop,
+    done: list[Iteration],
+    store: Store,
+) -> list[Iteration]:
+    """Refine the annotator's labels with a fine-tuned model.
+
+    Parameters
+    ----------
+    X : Tokens
+        The texts as the model reads them.
+    texts : sequence of str
+        The same.
+    llm_labels, llm_scores, gold, loop, done, store
+        As `silr.soft_refine.refine_from_gold` takes them. Finished iterations are not computed again.
+
+    Returns
+    -------
+    list of Iteration
+        Three: the annotator's labels, the linear head's, which has no classifier for new texts, and the model's. If
+        the head's lean on the annotator's scores (``metrics["classifier_accuracy"]``), which new texts will not have,
+        they are the labels of the model's iteration too. ``metrics["of"]`` says that two iterations are all.
+    """
+    done = [replace(each, metrics={**each.metrics, **score(loop, each.labels)}) for each in done]
+    if len(done) > 2:
+        return done
+    classifier: Any = loop.new_classifier(2)
+    assert isinstance(classifier, FinetunedClassifier)
+    start, head = done if len(done) == 2 else _linear_head(X, texts, llm_labels, llm_scores, gold, loop, classifier)
+    if not done:
+        store(start, None)
+    if len(done) < 2:
+        store(head, None)
+    assert head.scores is not None and head.priors is not None
+    soft = head.scores.copy()
+    soft[gold.rows] = np.eye(gold.n_classes, dtype=np.float32)[gold.codes]
+    on_step = loop.on_step and partial(loop.on_step, 2)
+    risk, validation = SoftRisk(soft.mean(axis=0)), held_out(len(soft), loop.seed)
+    history = classifier.fit(X, soft, risk, validation, derived_seed(loop.seed, 2), on_step)
+    scores = classifier.predict_proba(X)
+    metrics: dict[str, Any] = {"fit": history.to_dict(), "no_better": head.metrics["no_better"], "of": 2}
+    if "classifier_accuracy" in head.metrics:
+        scores = head.scores
+        metrics["classifier_accuracy"] = head.metrics["classifier_accuracy"]
+    scores[gold.rows] = head.scores[gold.rows]  # of fits without their labels
+    labels = scores.argmax(axis=1).astype(np.int16)
+    metrics |= {"changed": int((labels != head.labels).sum()), **score(loop, labels)}
+    priors = _give_or_take(head.priors, metrics["changed"] / len(labels))
+    tuned = Iteration(2, labels, scores, priors, metrics)
+    store(tuned, classifier)
+    return [start, head, tuned]
+
+
+def _linear_head(
+    X: Tokens,
+    texts: Sequence[str],
+    llm_labels: Labels,
+    llm_scores: Scores | None,
+    gold: GoldLabels,
+    loop: Loop,
+    classifier: FinetunedClassifier,
+) -> tuple[Iteration, Iteration]:
+    """The annotator's labels, and those of the linear head."""
+    states = classifier.untuned_states(X, loop.on_step and partial(loop.on_step, 1))
+    words = TfidfFeatures().fit_transform(texts)
+    both: NDArray[Any] = np.hstack([states, words]).astype(np.float32, copy=False)
+    views = [slice(0, states.shape[1]), slice(states.shape[1], both.shape[1])]
+    quiet = replace(loop, on_step=None)
+    found = refine_from_gold(both, views, llm_labels, llm_scores, gold, quiet, [], lambda *_: None)
+    start, head = found[0], found[last_iteration(found)]
+    metrics = {**head.metrics, "of": 2, "changed": int((head.labels != start.labels).sum())}
+    return replace(start, metrics={**start.metrics, "of": 2}), replace(head, number=1, metrics=metrics)
+
+
+def _give_or_take(priors: Priors, share: float) -> Priors:
+    """What is known of labels that differ from known ones in this share of texts."""
+    low, high = priors.accuracy_interval
+    return replace(priors, accuracy_interval=np.array([max(low - share, 0.0), min(high + share, 1.0)]))
