@@ -12,9 +12,9 @@ from transformers import AutoModelForSequenceClassification
 
 from silr.classifiers.backbone import Backbone, FinetunedConfig
 from silr.classifiers.finetuned import FinetunedClassifier
+from silr.classifiers.reading import collate
 from silr.classifiers.shared_beginning import begin_once
 from silr.classifiers.tokens import TokenFeatures, Tokens
-from silr.classifiers.uu_trainer import collate
 from silr.refine import held_out
 from silr.risk import UURisk
 from synthetic import make_corpus
