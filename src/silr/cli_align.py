@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -119,6 +120,7 @@ def align(
     from silr.align import AlignSettings
     from silr.align import align as run_align
 
+    warnings.simplefilter("ignore", FutureWarning)  # TRL's and peft's use of transformers
     silent = quiet or as_json or not is_main()
     settings = AlignSettings(
         policy=policy,
@@ -161,7 +163,7 @@ def sample(
     policy: Policy,
     prompts: Prompts,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the table goes.", show_default=False)],
-    generations: Annotated[int, typer.Option(min=1, help="Answers to a prompt.")] = 4,
+    generations: Annotated[int, typer.Option("--generations", "-n", min=1, help="Answers to a prompt.")] = 4,
     max_new_tokens: Longest = 64,
     temperature: Temperature = 1.0,
     chat: Chat = None,

@@ -64,12 +64,12 @@ def align(
         Something that is given cannot be used, there is nothing to learn, or the disk or memory is full.
     """
     settings = settings.checked(world_size())
+    prompts = read_prompts(settings.prompts, settings.prompt_column)
     check_launch(settings.device, "--tuning qlora")
     if settings.method != "best-of-n":
         from silr.align.trl_trainers import need_trl
 
         need_trl(settings.tracker)
-    prompts = read_prompts(settings.prompts, settings.prompt_column)
     source = PolicySource.of(settings.policy, settings.tuning, settings.device, settings.trust_remote_code)
     tokenizer = source.tokenizer()
     prompt_format = choose_format(settings.chat, tokenizer)

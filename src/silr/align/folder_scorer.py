@@ -50,10 +50,11 @@ def _transformers(folder: Path, device: str | None) -> tuple[list[str], Any]:
         if (folder / "adapter_config.json").is_file():
             from peft import PeftConfig, PeftModel
 
-            base = auto.from_pretrained(PeftConfig.from_pretrained(str(folder)).base_model_name_or_path, config=config)
+            name = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
+            base = auto.from_pretrained(name, config=config, dtype=torch.float32)
             network: Any = PeftModel.from_pretrained(base, str(folder))
         else:
-            network = auto.from_pretrained(folder)
+            network = auto.from_pretrained(folder, dtype=torch.float32)
     network = network.eval().to(device or best_device())
     names = {int(number): str(name) for number, name in config.id2label.items()}
 

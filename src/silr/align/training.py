@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from silr.align.candidates import Candidates
 from silr.align.folder import AlignFolder
@@ -18,9 +19,12 @@ from silr.align.prompts import PromptFormat
 from silr.align.scorer import Scorer
 from silr.align.settings import AlignSettings
 from silr.align.text_format import render
+from silr.annotators.models import quiet
 from silr.errors import InputError
 from silr.processes import is_main, wait_for_all
 from silr.progress import progress
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -108,12 +112,12 @@ def train(task: Task, folder: AlignFolder) -> str | None:
     unit = "pairs" if settings.method == "dpo" else "completions"
     with progress("Training", steps, unit, done=done, state=state, quiet=task.quiet) as advance:
         watch = Watch(advance, settings.batch_size)
-        with trouble(folder.checkpoints), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # TRL's use of transformers
+        with trouble(folder.checkpoints), quiet():
             if settings.method == "dpo":
-                trainer = dpo_trainer(*options, pairs, watch)
+                trainer = dpo_trainer(*options, shuffled(pairs, steps * settings.batch_size, settings.seed), watch)
             else:
                 prompts = [task.prompt_format.for_trl(prompt) for prompt in task.prompts]
+                prompts = shuffled(prompts, steps * settings.batch_size // settings.generations, settings.seed)
                 trainer = grpo_trainer(*options, prompts, _reward_of(task), watch)
             trainer.remove_callback(_printer())
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
@@ -125,6 +129,18 @@ def train(task: Task, folder: AlignFolder) -> str | None:
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
         wait_for_all()
     return watch.stopped
+
+
+def shuffled(items: Sequence[T], length: int, seed: int) -> list[T]:
+    """Return as many passes over the items as make up the length, each in an order of its own.
+
+    So that a training is one pass for TRL, and one that goes on from a checkpoint reads on where it stopped.
+    """
+    rng = np.random.default_rng(seed)
+    order: list[int] = []
+    while len(order) < length:
+        order += rng.permutation(len(items)).tolist()
+    return [items[row] for row in order[:length]]
 
 
 def _reward_of(task: Task) -> Any:

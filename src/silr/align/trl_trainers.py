@@ -98,6 +98,7 @@ def grpo_trainer(
         max_completion_length=settings.max_new_tokens,
         temperature=settings.temperature,
         top_k=0,
+        shuffle_dataset=False,
         use_vllm=settings.vllm,
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs take several processes
