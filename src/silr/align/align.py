@@ -24,6 +24,7 @@ from silr.align.settings import AlignSettings
 from silr.align.text_format import format_of
 from silr.align.training import Task, train, trouble
 from silr.annotators.models import fingerprint
+from silr.annotators.models import quiet as quiet_loading
 from silr.corpus import corpus_hash
 from silr.errors import InputError
 from silr.files import write_json
@@ -82,9 +83,10 @@ def align(
         judge = load_scorer(settings.judge, reward.wanted, source.device, "--judge")
         if judge.record["weights"] == reward.record["weights"]:
             raise InputError("--judge is the reward itself; a judge must have seen other texts")
-    for scorer in (reward, judge):
-        if scorer is not None:
-            scorer([text_format.replace("{prompt}", prompts[0])])  # what it cannot read is said before any work
+    with quiet_loading():
+        for scorer in (reward, judge):
+            if scorer is not None:
+                scorer([prompts[0]])  # loads what it reads with; what it cannot read is said before any work
     encoded = prompt_format.encode(prompts, tokenizer)
     weights, context = _look(source)
     check_lengths(encoded, context, settings.max_new_tokens, settings.prompts)
