@@ -11,7 +11,7 @@ of texts that no reward has seen. Arms: GRPO with the reward from raw, paper, si
 the silr reward, best-of-n and a revise step, and the LLM's own critique (self-refine), with as many tokens.
 
 A stopped benchmark goes on where it stopped: runs and checkpoints lie in --work (with the samples), finished arms in
-benchmarks/results/align/TASK.json. A GPU is used if there is one. --report writes results/align/table.md.
+benchmarks/results/align/TASK.json. A GPU is used if there is one. --report writes table.md beside them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +119,10 @@ def one_seed(task: str, seed: int, found: dict[str, Any], options: argparse.Name
         write_json(path, found)
 
 
-def table() -> str:
+def table(folder: Path) -> str:
     """Markdown: the judge's mean and deviation over seeds, and what watches for reward hacking."""
     lines = []
-    for path in sorted(RESULTS.glob("*.json")):
+    for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
         seeds = found["seeds"].values()
         lines += [f"\n{path.stem}, seeds {', '.join(found['seeds'])}\n"]
@@ -147,8 +148,8 @@ def _spread(values: list[float]) -> str:
 
 
 def main() -> None:
+    warnings.simplefilter("ignore", FutureWarning)  # TRL's and peft's use of transformers
     options = parse()
-    RESULTS.mkdir(parents=True, exist_ok=True)
     if not options.report:
         names = ("length", "steps", "kl", "learning_rate", "prompts", "gold")
         asked = {**{name: getattr(options, name) for name in names}, "encoder": bool(options.encoder)}
@@ -159,9 +160,9 @@ def main() -> None:
                 raise SystemExit(f"{path} holds results of other settings: give another --out, or remove it")
             for seed in options.seeds:
                 one_seed(task, seed, found, options, path)
-    if options.out == RESULTS:
-        (RESULTS / "table.md").write_text(table())
-        print(table())
+    text = table(options.out)
+    (options.out / "table.md").write_text(text)
+    print(text)
 
 
 def parse() -> argparse.Namespace:
