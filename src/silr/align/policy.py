@@ -93,7 +93,9 @@ class PolicySource:
         if self.tuning == "qlora":
             options["quantization_config"] = four_bits(options["dtype"], "--tuning qlora")
         with readable(self.model), quiet():
-            return auto.from_pretrained(folder_of(self.model, self.half), device_map={"": self.device}, **options)
+            network = auto.from_pretrained(folder_of(self.model, self.half), device_map={"": self.device}, **options)
+        network.get_output_embeddings().register_forward_pre_hook(_in_one_piece)
+        return network
 
     def adapter(self) -> Any:
         """Return the adapters' configuration for peft, None if all weights are tuned."""
@@ -111,6 +113,11 @@ def read_policy(folder: Path, source: PolicySource) -> Any:
     from peft import PeftModel
 
     return PeftModel.from_pretrained(source.network(), folder / "adapter").eval()
+
+
+def _in_one_piece(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of the last states of long prompts torch would make one product a prompt, each with a copy of the weights."""
+    return (inputs[0].contiguous(), *inputs[1:])
 
 
 @contextmanager
