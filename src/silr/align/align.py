@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.align.candidates import Candidates
+from silr.align.candidates import SAME, Candidates
 from silr.align.cautions import Caution, find_warnings
 from silr.align.folder import AlignFolder, read_json
 from silr.align.generate import Completion, log_probabilities, sample
@@ -24,7 +24,7 @@ from silr.align.settings import AlignSettings
 from silr.align.text_format import format_of
 from silr.align.training import Task, train, trouble
 from silr.annotators.models import fingerprint
-from silr.annotators.models import quiet as quiet_loading
+from silr.annotators.models import quiet as hushed
 from silr.corpus import corpus_hash
 from silr.errors import InputError
 from silr.files import write_json
@@ -33,7 +33,6 @@ from silr.processes import check_launch, is_main, wait_for_all, world_size
 from silr.progress import progress
 
 NOT_IDENTITY = ("policy", "prompts", "reward", "judge", "wanted", "device", "save_steps", "tracker", "vllm", "chat")
-SAME = 1e-6  # rewards that differ by less are one
 
 
 def align(
@@ -74,16 +73,17 @@ def align(
     source = PolicySource.of(settings.policy, settings.tuning, settings.device, settings.trust_remote_code)
     tokenizer = source.tokenizer()
     prompt_format = choose_format(settings.chat, tokenizer)
-    text_format, known_from = format_of(Path(settings.reward).expanduser(), prompt_format.chat)
+    reward = load_scorer(settings.reward, settings.wanted, source.device)
     if settings.text_format is not None:
         text_format, known_from = settings.text_format, "as it was given"
-    reward = load_scorer(settings.reward, settings.wanted, source.device)
+    else:
+        text_format, known_from = format_of(Path(settings.reward).expanduser(), prompt_format.chat)
     judge = None
     if settings.judge is not None:
         judge = load_scorer(settings.judge, reward.wanted, source.device, "--judge")
         if judge.record["weights"] == reward.record["weights"]:
             raise InputError("--judge is the reward itself; a judge must have seen other texts")
-    with quiet_loading():
+    with hushed():
         for scorer in (reward, judge):
             if scorer is not None:
                 scorer([prompts[0]])  # loads what it reads with; what it cannot read is said before any work

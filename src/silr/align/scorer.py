@@ -72,7 +72,7 @@ def load_scorer(path: str | Path, wanted: str | None, device: str | None, role: 
     InputError
         It is neither, it has no such class, it cannot read new texts, or a package is missing.
     """
-    folder = Path(path).expanduser()
+    folder = Path(path).expanduser().resolve()
     if (folder / MANIFEST).is_file():
         from silr.align.run_scorer import run_scorer
 

@@ -103,7 +103,7 @@ class AlignSettings:
             raise InputError(f"--temperature {self.temperature}: it must lie above 0 and not above 10")
         if self.vllm and self.method != "grpo":
             raise InputError(f"--vllm is for --method grpo: TRL generates nothing for {self.method}")
-        if self.vllm and processes == 1:
+        if self.vllm:
             _need_vllm()
         if self.method == "grpo" and (self.batch_size % self.generations or self.batch_size % processes):
             several = f" and by the {processes} processes" if processes > 1 else ""
