@@ -176,7 +176,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--length", type=int, default=24, help="longest completion, in tokens")
     parser.add_argument("--kl", type=float, default=0.05)
-    parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--prompts", type=int, default=500)
     parser.add_argument("--gold", type=int, default=100)
     parser.add_argument("--work", type=Path, default=Path("align-runs"))
