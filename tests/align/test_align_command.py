@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from command_line import Commands
+from command_line import Commands, become
 
 FAST = ("--max-new-tokens", "12", "--tracker", "none", "--device", "cpu")
 STRONG = ("--learning-rate", "0.02", "--kl", "0.01")
@@ -117,13 +117,15 @@ def test_killed_and_resumed_is_as_undisturbed(
     more: tuple[object, ...] = ("--steps", 11, "--save-steps", 2, *STRONG)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert align(*options(policy, prompts, reward, whole, *more)).code == 0
-    command = [sys.executable, "-m", "silr", *map(str, options(policy, prompts, reward, killed, *more))]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    arguments = list(map(str, options(policy, prompts, reward, killed, *more)))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if (child := os.fork()) == 0:
+        become({"arguments": arguments, "cwd": None, "file_size": None}, nowhere, nowhere)
     while not (killed / "checkpoints" / "checkpoint-4" / "trainer_state.json").exists():
-        assert process.poll() is None
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
     assert not (killed / "policy").exists()
     done = align(*options(policy, prompts, reward, killed, *more))
     assert done.code == 0, done.err
