@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from silr import __version__
+from silr.cli_align import align, sample
 from silr.cli_annotate import annotate
 from silr.cli_export import export
 from silr.cli_label import label
@@ -22,7 +23,8 @@ from silr.processes import is_main
 app = typer.Typer(
     help="Turn the cheap, biased labels of an LLM into better labels and a better classifier.\n\n"
     "A first look: **silr demo**. On your own table: **annotate** it, **label** 50 to 100 "
-    "texts by hand, **refine** (which ends with a **report**), **predict** new texts, and **export** the classifier.",
+    "texts by hand, **refine** (which ends with a **report**), **predict** new texts, **export** the classifier, "
+    "or **align** a language model with it.",
     rich_markup_mode="markdown",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -107,6 +109,8 @@ def evaluate(
 
 app.command()(report)
 app.command()(export)
+app.command()(sample)
+app.command()(align)
 
 
 @app.command()

@@ -254,6 +254,7 @@ class FileFeatures:
     def __init__(self, path: Path | None, record: dict[str, Any]) -> None:
         self._path = path
         self.record = record
+        self._annotator: Any = None
 
     @classmethod
     def of(cls, path: str | Path) -> FileFeatures:
@@ -269,14 +270,17 @@ class FileFeatures:
         return load_features(self._path, len(texts))
 
     def transform(self, texts: Sequence[str]) -> Matrix:
-        """Read new texts with the annotator that made the file."""
+        """Read new texts with the annotator that made the file; it is loaded once."""
         if self.record["annotator"] is None:
             raise InputError(
                 "the features of this run came from a file, so new texts need their own: give a .npy made the same way"
             )
-        from silr.annotators.local import LocalAnnotator
+        if self._annotator is None:
+            from silr.annotators.local import LocalAnnotator
 
-        return LocalAnnotator.from_description(self.record["annotator"]).annotate(texts).features
+            self._annotator = LocalAnnotator.from_description(self.record["annotator"])
+        features: Matrix = self._annotator.annotate(texts).features
+        return features
 
     def save(self, folder: Path) -> None:
         """Nothing to write: the record says it all."""

@@ -82,13 +82,15 @@ def _disconnect_at_exit() -> None:
     atexit.register(disconnect)
 
 
-def check_launch(device: str | None) -> None:
+def check_launch(device: str | None, smaller: str = "--classifier qlora") -> None:
     """Refuse launchers that split the weights, and warn if one process that trains leaves GPUs idle.
 
     Parameters
     ----------
     device : str or None
         What to train on; None: the GPUs if there are any.
+    smaller : str, default "--classifier qlora"
+        The option for a model that a GPU cannot hold.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def check_launch(device: str | None) -> None:
     if sharded or os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3":
         raise InputError(
             "silr shares out texts among GPUs, each with the whole model: launch without FSDP and with ZeRO stage 2 at "
-            "most; for a model larger than a GPU take --classifier qlora"
+            f"most; for a model larger than a GPU take {smaller}"
         )
     gpus = torch.cuda.device_count() if device in (None, "cuda") else 0
     if gpus > 1 and world_size() == 1:

@@ -17,7 +17,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -195,7 +195,7 @@ class Run:
 def _take_over(folder: Path, identity: dict[str, Any], about: dict[str, Any]) -> None:
     """Write the manifest, unless there is one of this identity, and sweep out what a killed process left unfinished."""
     started = (folder / MANIFEST).exists()
-    differs = _differences(Run(folder).manifest["identity"], identity) if started else []
+    differs = differences(Run(folder).manifest["identity"], identity) if started else []
     if differs and Run(folder).iteration_folder(0).exists():
         raise InputError(
             f"{folder} is a run made with other input or settings ({', '.join(differs)}); give another output folder, "
@@ -207,7 +207,7 @@ def _take_over(folder: Path, identity: dict[str, Any], about: dict[str, Any]) ->
         return
     shutil.rmtree(folder / "features", ignore_errors=True)
     values = {"format": FORMAT, "silr": __version__, "identity": identity, **about}
-    write_json(folder / MANIFEST, {**values, "packages": _versions(), "hardware": _hardware()})
+    write_json(folder / MANIFEST, {**values, "packages": versions(PACKAGES), "hardware": hardware()})
 
 
 def _read_iteration(folder: Path, number: int) -> Iteration:
@@ -222,16 +222,18 @@ def _read_iteration(folder: Path, number: int) -> Iteration:
         raise InputError(f"{folder} is damaged: {reason}; delete it and all later ones, and run again") from error
 
 
-def _differences(old: Any, new: Any, name: str = "") -> list[str]:
+def differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """Return the names of the values that are not alike, nested ones with dots."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = {**old, **new}
-        return [each for key in keys for each in _differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
+        return [each for key in keys for each in differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
     return [] if old == new else [name]
 
 
-def _versions() -> dict[str, str]:
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Return the versions of Python and of those packages that are installed."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -239,7 +241,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _hardware() -> dict[str, Any]:
+def hardware() -> dict[str, Any]:
+    """Return what computes here."""
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

@@ -206,7 +206,7 @@ class Backbone:
         auto: Any = AutoModelForSequenceClassification
         options: dict[str, Any] = {"dtype": getattr(torch, self.dtype), "num_labels": self._n_outputs}
         if self.config.tuning == "qlora":
-            options["quantization_config"] = _four_bits(options["dtype"])
+            options["quantization_config"] = four_bits(options["dtype"])
         with readable(self._model), quiet(), torch.random.fork_rng():
             torch.manual_seed(0)  # layers that the folder has no weights for are the same whenever it is read
             network = auto.from_pretrained(
@@ -334,11 +334,18 @@ def _ready_for_training(network: Any) -> Any:
     return prepare(network, use_gradient_checkpointing=False)
 
 
-def _four_bits(compute: torch.dtype) -> Any:
+def four_bits(compute: torch.dtype, option: str = "--classifier qlora") -> Any:
+    """Return the settings of weights in 4 bits (NF4, double quantisation); heads stay as they are.
+
+    Raises
+    ------
+    InputError
+        bitsandbytes is missing; the message names the option.
+    """
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
-        raise InputError("--classifier qlora needs bitsandbytes: pip install 'silr[qlora]', or take lora") from error
+        raise InputError(f"{option} needs bitsandbytes: pip install 'silr[qlora]', or take lora") from error
     import transformers
 
     settings: Any = transformers.BitsAndBytesConfig
@@ -347,5 +354,5 @@ def _four_bits(compute: torch.dtype) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute,
-        llm_int8_skip_modules=["score", "classifier"],
+        llm_int8_skip_modules=["score", "classifier", "lm_head"],
     )

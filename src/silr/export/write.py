@@ -52,8 +52,8 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
     finetuned = isinstance(refiner.classifier_, FinetunedClassifier)
     if not finetuned and (adapter or reward is not None):
         raise InputError(
-            "a run with frozen features has no fine-tuned model: leave out --adapter and --reward (any function can be "
-            "a reward for TRL, such as one over silr.LabelRefiner.load(RUN).predict_proba)"
+            "a run with frozen features has no fine-tuned model: leave out --adapter and --reward (`silr align` "
+            "takes any run as its reward)"
         )
     draft = _draft_of(folder)
     try:

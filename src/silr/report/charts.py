@@ -40,8 +40,9 @@ def line_chart(
     positions: Sequence[str],
     series: Sequence[Series],
     axis: str = "iteration",
+    shares: bool = True,
 ) -> Markup:
-    """Shares by position, with intervals.
+    """Shares by position, with intervals; or other numbers.
 
     Parameters
     ----------
@@ -55,10 +56,12 @@ def line_chart(
         With one value for each position.
     axis : str, default "iteration"
         What the positions are.
+    shares : bool, default True
+        Whether the values are shares, which lie between 0 and 1 and are shown in percent.
     """
     shown = [value for each in series for value in each.values if value is not None]
     shown += [limit for each in series for pair in each.limits or () if pair for limit in pair]
-    scale = _Scale(shown)
+    scale = _Scale(shown, shares)
     parts = [_horizontal_grid(scale)]
     step = (WIDTH - LEFT - RIGHT) / len(positions)
     every = math.ceil(len(positions) / 11)
@@ -128,14 +131,19 @@ def block(number: int) -> Markup:
 
 
 class _Scale:
-    """Shares to heights, between two ticks around all values."""
+    """Values to heights, between two ticks around all of them."""
 
-    def __init__(self, values: Sequence[float]) -> None:
+    def __init__(self, values: Sequence[float], shares: bool = True) -> None:
         span = max(values) - min(values)
+        self.shares = shares
         self.step = 0.2 if span > 0.55 else 0.1 if span > 0.2 else 0.05
+        if not shares:
+            least = max(span, 1e-6) / 5  # at most six ticks, 1, 2 or 5 times a power of ten apart
+            power = 10.0 ** math.floor(math.log10(least))
+            self.step = next(times * power for times in (1, 2, 5, 10) if times * power >= least * (1 - 1e-9))
         self.first = math.floor(min(values) / self.step + 1e-9)
         self.last = max(math.ceil(max(values) / self.step - 1e-9), self.first + 2)
-        if self.last * self.step > 1 + 1e-9:
+        if shares and self.last * self.step > 1 + 1e-9:
             self.first, self.last = self.first - 1, self.last - 1
         self.low, self.high = self.first * self.step, self.last * self.step
 
@@ -144,6 +152,9 @@ class _Scale:
 
     def ticks(self) -> list[float]:
         return [number * self.step for number in range(self.first, self.last + 1)]
+
+    def words(self, tick: float) -> str:
+        return f"{tick:.0%}" if self.shares else f"{round(tick, 9):,g}"
 
 
 def _line(series: Series, number: int, x: Sequence[float], scale: _Scale) -> Markup:
@@ -188,7 +199,7 @@ def _horizontal_grid(scale: _Scale) -> Markup:
     for tick in scale.ticks():
         y = _round(scale.at(tick))
         parts.append(Markup('<line class="grid" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(LEFT, y, WIDTH - RIGHT, y))
-        parts.append(_text(LEFT - 6, y + 4, f"{tick:.0%}", "end"))
+        parts.append(_text(LEFT - 6, y + 4, scale.words(tick), "end"))
     return Markup("").join(parts)
 
 

@@ -33,7 +33,7 @@ def reproduce(record: Record) -> dict[str, Any]:
     seeds = ", ".join(str(derived_seed(seed, number)) for number in range(1, last + 1)[:MOST_SEEDS])
     split = f"{n - validation:,} texts train, {validation:,} choose the epoch (7:1, drawn with the seed)"
     command = None if record.table is None else _command(record, record.table)
-    hashes = {"input (texts, labels, gold)": identity["input"], **_flat(identity["features"], "features")}
+    hashes = {"input (texts, labels, gold)": identity["input"], **flat(identity["features"], "features")}
     if record.table is not None:
         hashes = {"table": record.table["table"], "table, SHA-256": record.table["sha256"], **hashes}
         hashes["table today"] = _today(record, record.table)
@@ -41,11 +41,11 @@ def reproduce(record: Record) -> dict[str, Any]:
         "command": command,
         "python": None if command else _python(configuration, last),
         "groups": [
-            ("Settings", _rows(_flat(configuration) | {"iterations finished": last})),
-            ("Seeds and split", _rows({"seed": seed, "seeds of the iterations": seeds, "split": split})),
-            ("Input", _rows(hashes)),
-            ("Versions", _rows({"silr": manifest.get("silr", "unknown"), **manifest.get("packages", {})})),
-            ("Hardware", _rows(_flat(manifest.get("hardware", {})))),
+            ("Settings", fact_rows(flat(configuration) | {"iterations finished": last})),
+            ("Seeds and split", fact_rows({"seed": seed, "seeds of the iterations": seeds, "split": split})),
+            ("Input", fact_rows(hashes)),
+            ("Versions", fact_rows({"silr": manifest.get("silr", "unknown"), **manifest.get("packages", {})})),
+            ("Hardware", fact_rows(flat(manifest.get("hardware", {})))),
         ],
     }
 
@@ -96,17 +96,19 @@ def _today(record: Record, table: dict[str, Any]) -> str:
     return "as it was" if file_hash(path) == table["sha256"] else "changed since it was refined"
 
 
-def _flat(values: Any, name: str = "") -> dict[str, Any]:
+def flat(values: Any, name: str = "") -> dict[str, Any]:
+    """Return the values of nested dicts by their dotted names."""
     if not isinstance(values, dict):
         return {name: values}
     return {
         key: value
         for each, inner in values.items()
-        for key, value in _flat(inner, f"{name}.{each}" if name else str(each)).items()
+        for key, value in flat(inner, f"{name}.{each}" if name else str(each)).items()
     }
 
 
-def _rows(values: dict[str, Any]) -> list[tuple[str, str]]:
+def fact_rows(values: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return names and values as the page shows them; those that are None are left out."""
     shown = {
         name: value if isinstance(value, str) else "none" if value == [] else json.dumps(value, ensure_ascii=False)
         for name, value in values.items()

@@ -54,7 +54,7 @@ def _rows(record: Record, corpus: Corpus, order: Iterable[int], most: int) -> li
             {
                 "row": int(row) + 1,
                 "id": short(corpus.ids[row]) if corpus.ids and corpus.ids[row] is not None else None,
-                "text": _cut(text),
+                "text": cut(text),
                 "llm": _name(record, record.llm[row]),
                 "refined": _name(record, record.best.labels[row]),
                 "score": f"{scores[row].max():.3f}",
@@ -67,7 +67,7 @@ def _rows(record: Record, corpus: Corpus, order: Iterable[int], most: int) -> li
     return rows
 
 
-def _cut(text: str) -> dict[str, Any]:
+def cut(text: str) -> dict[str, Any]:
     """The beginning of a text, what else is shown of it, and how long it is."""
     shown = visible(text[:LONGEST]).strip()
     if len(text) <= HEAD + 40:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -40,13 +42,27 @@ def write_report(run: str | Path, output: str | Path | None = None, truth: str |
         `run` is no run or has no finished iteration, the truth cannot be used, or the file cannot be written.
     """
     path = Path(run) / REPORT if output is None else Path(output)
-    record = read_record(run, truth)
+    save_page(path, files("silr.report") / "template.html", contents(read_record(run, truth)))
+    return path
+
+
+def save_page(path: Path, template: Traversable, values: dict[str, Any]) -> None:
+    """Write a page in the style of the reports, atomically; every text in `values` is escaped.
+
+    Parameters
+    ----------
+    path : Path
+    template : Traversable
+        A jinja2 template that places `policy`, `style` and `script`.
+    values : dict
+        What else it shows.
+    """
     folder = files("silr.report")
     style = (folder / "static" / "report.css").read_text()
     script = (folder / "static" / "report.js").read_text()
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string((folder / "template.html").read_text()).render(
-        contents(record),
+    page = environment.from_string(template.read_text()).render(
+        values,
         style=Markup(style),
         script=Markup(script),
         policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
@@ -54,7 +70,6 @@ def write_report(run: str | Path, output: str | Path | None = None, truth: str |
     )
     with atomic_write(path) as file:
         file.write(page.encode("utf-8", "replace"))
-    return path
 
 
 def _hash(text: str) -> str:

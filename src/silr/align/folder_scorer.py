@@ -1,0 +1,91 @@
+"""A folder of `silr export` as a reward: a Hugging Face classifier or reward model, or a scikit-learn pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.align.scorer import Score, Scorer, class_number
+from silr.annotators.models import best_device, quiet, readable
+from silr.corpus import file_hash
+from silr.errors import InputError
+from silr.export.frozen import PIPELINE, WORDS
+
+BATCH = 32
+
+
+def folder_scorer(folder: Path, wanted: str | None, device: str | None, role: str) -> Scorer:
+    """Return the scorer of an exported folder.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, has no such class, or reads more than texts.
+    """
+    if (folder / PIPELINE).is_file():
+        classes, predict = _sklearn(folder, role)
+        weights = folder / PIPELINE
+    else:
+        classes, predict = _transformers(folder, device)
+        weights = next(iter(sorted(folder.glob("*.safetensors"))), folder / "config.json")
+    one = len(classes) == 1  # a reward model: it says nothing of the other classes
+    number = 0 if one and wanted is None else class_number(wanted, classes, folder, role)
+    record = {"path": str(folder), "kind": "export", "class": classes[number], "weights": file_hash(weights)}
+    scale = f"probability of {classes[number]!r}, " + ("the sigmoid of the score" if one else "as the folder gives it")
+    return Scorer(classes[number], scale, record, lambda texts: predict(texts)[:, number])
+
+
+def _transformers(folder: Path, device: str | None) -> tuple[list[str], Any]:
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+    auto: Any = AutoModelForSequenceClassification
+    with readable(str(folder)), quiet():
+        config: Any = AutoConfig.from_pretrained(folder)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        if (folder / "adapter_config.json").is_file():
+            from peft import PeftConfig, PeftModel
+
+            name = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
+            base = auto.from_pretrained(name, config=config, dtype=torch.float32)
+            network: Any = PeftModel.from_pretrained(base, str(folder))
+        else:
+            network = auto.from_pretrained(folder, dtype=torch.float32)
+    network = network.eval().to(device or best_device())
+    names = {int(number): str(name) for number, name in config.id2label.items()}
+
+    def predict(texts: Sequence[str]) -> NDArray[np.float64]:
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        found = np.empty((len(texts), len(names)))
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            inputs = tokenizer([texts[row] for row in rows], truncation=True, padding=True, return_tensors="pt")
+            with torch.inference_mode():
+                logits = network(**inputs.to(network.device)).logits.double()
+            found[rows] = (logits.sigmoid() if len(names) == 1 else logits.softmax(dim=1)).cpu().numpy()
+        return found
+
+    return [names[number] for number in range(len(names))], predict
+
+
+def _sklearn(folder: Path, role: str) -> tuple[list[str], Any]:
+    try:
+        from skops import io
+    except ImportError as error:
+        raise InputError(f"{role} {folder} is read with skops: pip install 'silr[export]'") from error
+    with readable(str(folder)):
+        model: Any = io.load(folder / PIPELINE)
+    classes = [str(name) for name in model.classes_]
+    if hasattr(model, "steps"):
+        predict: Score = lambda texts: model.predict_proba(list(texts))  # noqa: E731
+        return classes, predict
+    if (folder / "modules.json").is_file() and not (folder / WORDS).is_file():
+        from silr.features import SentenceFeatures
+
+        encoder = SentenceFeatures(str(folder))
+        return classes, lambda texts: model.predict_proba(encoder.transform(list(texts)))
+    raise InputError(f"{role} {folder} reads features that texts alone have not; give the run directory itself")

@@ -1,0 +1,171 @@
+"""Sampling completions of many prompts in batches, and their log-probabilities under two policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.align.policy import check_numbers
+from silr.errors import InputError
+from silr.processes import rank, world_size
+
+TOKENS_AT_ONCE = {"cpu": 8_192, "cuda": 65_536}  # of a batch, prompts and completions
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a policy wrote.
+
+    Attributes
+    ----------
+    text : str
+        Without special tokens.
+    ids : list of int
+        Its tokens, the end token included if it came to it.
+    ended : bool
+        Whether it came to an end before the longest length.
+    """
+
+    text: str
+    ids: list[int]
+    ended: bool
+
+
+def sample(
+    network: Any,
+    tokenizer: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    temperature: float,
+    seed: int,
+    on_batch: Callable[[int], None] = lambda done: None,
+) -> list[Completion]:
+    """Sample one completion for each prompt, from the whole distribution at a temperature.
+
+    Several processes share the batches. The same seed gives the same completions on as many processes or fewer.
+
+    Parameters
+    ----------
+    network, tokenizer
+        Of transformers.
+    prompts : sequence of token ids
+        A prompt that is there several times gets several completions.
+    max_new_tokens : int
+    temperature : float
+    seed : int
+    on_batch : callable
+        Called with the number of prompts that were just answered.
+
+    Raises
+    ------
+    InputError
+        The policy's weights hold NaN or infinity, or the memory does not suffice.
+    """
+    import torch
+
+    network.eval()
+    ends = _ends(network, tokenizer)
+    found: dict[int, Completion] = {}
+    for number, rows in enumerate(_batches(prompts, max_new_tokens, network.device.type)):
+        on_batch(len(rows))
+        if number % world_size() != rank():
+            continue
+        ids, mask = _left_padded([prompts[row] for row in rows], tokenizer.pad_token_id)
+        with torch.inference_mode(), torch.random.fork_rng(_gpus(network)):
+            torch.manual_seed(seed * 100_003 + number)
+            try:
+                made = network.generate(
+                    input_ids=ids.to(network.device),
+                    attention_mask=mask.to(network.device),
+                    max_new_tokens=max_new_tokens,
+                    do_sample=True,
+                    temperature=temperature,
+                    top_p=1.0,
+                    top_k=0,
+                    repetition_penalty=1.0,
+                    eos_token_id=ends or None,
+                    pad_token_id=tokenizer.pad_token_id,
+                    use_cache=True,
+                )
+            except torch.OutOfMemoryError as error:
+                raise InputError("the GPU's memory does not suffice: take a smaller --max-new-tokens") from error
+            except RuntimeError as error:
+                check_numbers(error)
+                raise
+        for row, tokens in zip(rows, made[:, ids.shape[1] :].tolist(), strict=True):
+            stop = next((at for at, token in enumerate(tokens) if token in ends), None)
+            own = tokens if stop is None else tokens[: stop + 1]
+            found[row] = Completion(tokenizer.decode(own, skip_special_tokens=True), own, stop is not None)
+    if world_size() > 1:
+        from accelerate.utils import gather_object
+
+        found = dict(gather_object(list(found.items())))
+    return [found[row] for row in range(len(prompts))]
+
+
+def log_probabilities(
+    network: Any, prompts: Sequence[Sequence[int]], completions: Sequence[Completion], temperature: float, padding: int
+) -> NDArray[np.float64]:
+    """Return the log-probability of each whole completion as it was sampled, shape (n,)."""
+    import torch
+
+    whole = [[*prompt, *each.ids] for prompt, each in zip(prompts, completions, strict=True)]
+    found = np.zeros(len(whole))
+    for rows in _batches(whole, 0, network.device.type):
+        ids, mask = _left_padded([whole[row] for row in rows], padding)
+        keep = max(len(completions[row].ids) for row in rows)
+        if not keep:
+            continue
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
+        with torch.inference_mode():
+            given = {name: part.to(network.device) for name, part in inputs.items()}
+            logits = network(**given, use_cache=False, logits_to_keep=keep + 1).logits[:, :-1]
+            logps = torch.log_softmax(logits.float() / temperature, dim=-1)
+            taken = logps.gather(2, given["input_ids"][:, -keep:, None])[:, :, 0].double().cpu().numpy()
+        for row, values in zip(rows, taken, strict=True):
+            own = len(completions[row].ids)
+            found[row] = values[keep - own :].sum() if own else 0.0
+    return found
+
+
+def _ends(network: Any, tokenizer: Any) -> list[int]:
+    """Tokens that end a completion: those that the model names, and the tokenizer's."""
+    named = network.generation_config.eos_token_id
+    ends = [] if named is None else [named] if isinstance(named, int) else list(named)
+    if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in ends:
+        ends.append(tokenizer.eos_token_id)
+    return ends
+
+
+def _batches(prompts: Sequence[Sequence[int]], more: int, device: str) -> list[list[int]]:
+    """Rows that are read together: of nearly one length, the longest first, so that memory peaks at the start."""
+    order = np.argsort([-len(ids) for ids in prompts], kind="stable").tolist()
+    room, batches = TOKENS_AT_ONCE.get(device, TOKENS_AT_ONCE["cpu"]), []
+    while order:
+        size = max(1, room // max(1, len(prompts[order[0]]) + more))
+        batches.append(order[:size])
+        order = order[size:]
+    return batches
+
+
+def _left_padded(rows: Sequence[Sequence[int]], padding: int) -> tuple[Any, Any]:
+    import torch
+
+    width = max(map(len, rows))
+    ids = torch.full((len(rows), width), padding, dtype=torch.long)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for row, tokens in enumerate(rows):
+        if tokens:
+            ids[row, width - len(tokens) :] = torch.tensor(list(tokens))
+            mask[row, width - len(tokens) :] = 1
+    return ids, mask
+
+
+def _gpus(network: Any) -> list[int]:
+    return [network.device.index or 0] if network.device.type == "cuda" else []

@@ -1,0 +1,105 @@
+"""What is measured of a set of completions: reward, judge, length, diversity, repetition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.align.generate import Completion
+
+N = 2  # of the n-grams of words
+
+
+def distinct_n(texts: Sequence[str], n: int = N) -> float:
+    """Return the share of different n-grams among all n-grams of words of all texts, 0 if there are none.
+
+    It falls as the number of texts grows: compare sets of one size.
+
+    References
+    ----------
+    Li and others, "A Diversity-Promoting Objective Function for Neural Conversation Models", NAACL 2016.
+    """
+    grams = [gram for text in texts for gram in _grams(text, n)]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def repetition(text: str, n: int = N) -> float:
+    """Return the share of n-grams of words that have occurred earlier in the same text, 0 if it has none.
+
+    References
+    ----------
+    Welleck and others, "Neural Text Generation with Unlikelihood Training", ICLR 2020 (seq-rep-n).
+    """
+    grams = _grams(text, n)
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One completion for each of n prompts, measured.
+
+    Attributes
+    ----------
+    completions : list of str
+    reward : array of shape (n,)
+    judge : array of shape (n,) or None
+    tokens : int array of shape (n,)
+    ended : float
+        Share that ended before the longest length.
+    """
+
+    completions: list[str]
+    reward: NDArray[np.float64]
+    judge: NDArray[np.float64] | None
+    tokens: NDArray[np.int64]
+    ended: float
+
+    @classmethod
+    def of(cls, found: Sequence[Completion], texts: Sequence[str], reward: Any, judge: Any) -> Measured:
+        """Score completions; `texts` are what reward and judge read of them."""
+        return cls(
+            [each.text for each in found],
+            reward(texts),
+            None if judge is None else judge(texts),
+            np.array([len(each.ids) for each in found]),
+            float(np.mean([each.ended for each in found])),
+        )
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of everything, with the judge only if there is one."""
+        values = {"reward": float(self.reward.mean())}
+        if self.judge is not None:
+            values["judge"] = float(self.judge.mean())
+        values |= {"tokens": float(self.tokens.mean()), "ended": self.ended}
+        values["distinct_2"] = distinct_n(self.completions)
+        values["repetition_2"] = float(np.mean([repetition(text) for text in self.completions]))
+        return values
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-friendly values."""
+        judge = None if self.judge is None else self.judge.tolist()
+        values = {"completions": self.completions, "reward": self.reward.tolist(), "judge": judge}
+        return {**values, "tokens": self.tokens.tolist(), "ended": self.ended}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Measured:
+        """Read what `to_dict` returned."""
+        judge = None if values["judge"] is None else np.array(values["judge"], dtype=np.float64)
+        reward, tokens = np.array(values["reward"], dtype=np.float64), np.array(values["tokens"], dtype=np.int64)
+        return cls(values["completions"], reward, judge, tokens, values["ended"])
+
+
+def difference(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the mean change and its standard error, prompts paired."""
+    change = after - before
+    error = float(change.std(ddof=1) / np.sqrt(len(change))) if len(change) > 1 else float("inf")
+    return float(change.mean()), error
+
+
+def _grams(text: str, n: int) -> list[tuple[str, ...]]:
+    words = text.lower().split()
+    return list(zip(*(words[start:] for start in range(n)), strict=False))

@@ -1,0 +1,121 @@
+"""A run as a reward: its classifier, calibrated on the gold labels where the method has not done that itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.align.scorer import Scorer, class_number
+from silr.corpus import digest, label_column, weight_column
+from silr.errors import InputError
+from silr.formats import read_table
+from silr.label_refiner import LabelRefiner
+from silr.refine_table import LABELS, TABLE, Columns
+from silr.run import Run
+
+FEWEST_GOLD = 20
+EPSILON = 1e-7
+
+
+def run_scorer(folder: Path, wanted: str | None, device: str | None, role: str) -> Scorer:
+    """Return the scorer of a run directory.
+
+    Raises
+    ------
+    InputError
+        The run is not finished, has no such class, or reads features that new texts have none of.
+    """
+    refiner = LabelRefiner.load(folder, device)
+    classes = [str(name) for name in refiner.classes_]
+    column = class_number(wanted, classes, folder, role)
+    if not hasattr(refiner, "features_"):
+        raise InputError(f"{role} {folder} was made from features, not from texts: it cannot score what is written")
+    run = Run(folder)
+    method = run.manifest["identity"]["configuration"].get("method")
+    number = refiner.classifier_iteration_
+    slope, offset, scale = 1.0, 0.0, "as the run gives it"
+    corpus_scores = run.iterations()[number].scores
+    if method == "silr" and refiner.priors_ is not None and refiner.priors_.source == "gold":
+        scale = "with the scale and thresholds that the run took from its gold labels"
+    if method != "silr" or hasattr(refiner.classifier_, "merged"):
+        found = None if corpus_scores is None else _calibrated(folder, corpus_scores[:, column], classes[column])
+        if found is not None:
+            slope, offset = found
+            scale = "by Platt's logistic calibration on the run's gold labels"
+
+    def score(texts: Any) -> NDArray[np.float64]:
+        p = refiner.predict_proba(list(texts))[:, column].astype(np.float64)
+        return p if (slope, offset) == (1.0, 0.0) else _sigmoid(slope * log_odds(p) + offset)
+
+    record = {"path": str(folder), "kind": "run", "class": classes[column], "iteration": number}
+    record["weights"] = digest(json.dumps(run.manifest["identity"], sort_keys=True), corpus_scores)
+    return Scorer(classes[column], f"probability of {classes[column]!r}, {scale}", record, score)
+
+
+def log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log-odds of probabilities, finite also for 0 and 1."""
+    p = np.clip(p, EPSILON, 1 - EPSILON)
+    found: NDArray[np.float64] = np.log(p) - np.log1p(-p)
+    return found
+
+
+def platt(
+    odds: NDArray[np.float64], positive: NDArray[np.bool_], weight: NDArray[np.float64]
+) -> tuple[float, float] | None:
+    """Fit ``sigmoid(slope * odds + offset)`` to labels.
+
+    Parameters
+    ----------
+    odds : array of shape (n,)
+        Log-odds.
+    positive : bool array of shape (n,)
+    weight : array of shape (n,)
+
+    Returns
+    -------
+    slope, offset, or None if one kind of label is missing or the scores run against the labels.
+
+    References
+    ----------
+    Platt, "Probabilistic Outputs for Support Vector Machines", 1999: targets (n+ + 1) / (n+ + 2) and 1 / (n- + 2).
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    if not n_positive or not n_negative:
+        return None
+    target = np.where(positive, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+    share = weight / weight.mean()
+    model = LogisticRegression(C=1e6, max_iter=1000)
+    both = np.concatenate([odds, odds])[:, None]
+    sides = np.repeat([1, 0], len(odds))
+    model.fit(both, sides, sample_weight=np.concatenate([share * target, share * (1 - target)]))
+    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+    return (slope, offset) if slope > 0 else None
+
+
+def _calibrated(folder: Path, scores: Any, wanted: str) -> tuple[float, float] | None:
+    """Slope and offset by the gold labels of the run's own table, None if there are too few."""
+    if not (folder / LABELS).is_file() or not (folder / TABLE).is_file():
+        return None
+    columns = Columns(**json.loads((folder / TABLE).read_text())["columns"])
+    frame = read_table(folder / LABELS)
+    gold = label_column(frame, columns.gold, required=False)
+    rows = np.array([label is not None for label in gold])
+    if rows.sum() < FEWEST_GOLD or len(frame) != len(scores):
+        return None
+    given = weight_column(frame, columns.weight, folder / LABELS, rows)
+    weight = np.ones(int(rows.sum())) if given is None else np.asarray(given, dtype=np.float64)[rows]
+    positive = np.array([label == wanted for label in gold])[rows]
+    return platt(log_odds(np.asarray(scores, dtype=np.float64))[rows], positive, weight)
+
+
+def _sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.special import expit
+
+    found: NDArray[np.float64] = expit(z)
+    return found

@@ -1,0 +1,100 @@
+"""Rewards and judges: anything that says how probable it is that a text is of the wanted class."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.errors import InputError
+from silr.export.frozen import PIPELINE
+from silr.run import MANIFEST
+
+Score = Callable[[Sequence[str]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A reward or a judge.
+
+    Attributes
+    ----------
+    wanted : str
+        The class that is wanted.
+    scale : str
+        What its numbers are, in words.
+    record : dict
+        Where it comes from, with a hash of its weights.
+    """
+
+    wanted: str
+    scale: str
+    record: dict[str, Any]
+    _score: Score
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return the probability of the wanted class for each text, shape (n,); equal texts are read once.
+
+        Raises
+        ------
+        InputError
+            A score is not a number.
+        """
+        unique = list(dict.fromkeys(texts))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*longer than")  # said of the reward once, not at every step
+            found = np.asarray(self._score(unique), dtype=np.float64)
+        if not np.isfinite(found).all():
+            raise InputError(f"{self.record['path']} gives scores that are no numbers (NaN); it cannot be used")
+        where = {text: row for row, text in enumerate(unique)}
+        return found[[where[text] for text in texts]]
+
+
+def load_scorer(path: str | Path, wanted: str | None, device: str | None, role: str = "--reward") -> Scorer:
+    """Load a run directory, or a folder that `silr export` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+    wanted : str or None
+        None is enough for a reward model that has one score.
+    device : str or None
+    role : str, default "--reward"
+        What the messages call it.
+
+    Raises
+    ------
+    InputError
+        It is neither, it has no such class, it cannot read new texts, or a package is missing.
+    """
+    folder = Path(path).expanduser().resolve()
+    if (folder / MANIFEST).is_file():
+        from silr.align.run_scorer import run_scorer
+
+        return run_scorer(folder, wanted, device, role)
+    if (folder / PIPELINE).is_file() or (folder / "config.json").is_file():
+        from silr.align.folder_scorer import folder_scorer
+
+        return folder_scorer(folder, wanted, device, role)
+    raise InputError(f"{role} {folder} is neither a run of `silr refine` nor a folder of `silr export`")
+
+
+def class_number(wanted: str | None, classes: Sequence[str], path: Path, role: str) -> int:
+    """Return the number of the wanted class.
+
+    Raises
+    ------
+    InputError
+        It is not named, or none of the classes.
+    """
+    names = ", ".join(classes)
+    if wanted is None:
+        raise InputError(f"--class: say which class of {path} is wanted ({names})")
+    if wanted not in classes:
+        raise InputError(f"--class {wanted}: the classes of {role} {path} are {names}")
+    return list(classes).index(wanted)

@@ -1,0 +1,188 @@
+"""One training of a policy, from the last checkpoint if there is one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from silr.align.candidates import Candidates
+from silr.align.folder import AlignFolder
+from silr.align.measures import distinct_n, repetition
+from silr.align.policy import PolicySource, check_numbers, write_policy
+from silr.align.prompts import PromptFormat
+from silr.align.scorer import Scorer
+from silr.align.settings import AlignSettings
+from silr.align.text_format import render
+from silr.annotators.models import quiet
+from silr.errors import InputError
+from silr.processes import is_main, wait_for_all
+from silr.progress import progress
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained with what.
+
+    Attributes
+    ----------
+    settings : AlignSettings
+    source : PolicySource
+    tokenizer : transformers tokenizer
+    prompts : list of str
+        Those that train.
+    encoded : list of lists of int
+        Their tokens.
+    prompt_format : PromptFormat
+    text_format : str
+        Of what reward and judge read.
+    reward : Scorer
+    judge : Scorer or None
+    quiet : bool
+    """
+
+    settings: AlignSettings
+    source: PolicySource
+    tokenizer: Any
+    prompts: list[str]
+    encoded: list[list[int]]
+    prompt_format: PromptFormat
+    text_format: str
+    reward: Scorer
+    judge: Scorer | None
+    quiet: bool
+
+    def texts(self, prompts: Sequence[str], completions: Sequence[str]) -> list[str]:
+        """Return what reward and judge read."""
+        return [render(self.text_format, *each) for each in zip(prompts, completions, strict=True)]
+
+    def steps(self, items: int) -> int:
+        """Return the number of updates: by default those of one pass over so many completions or pairs.
+
+        Raises
+        ------
+        InputError
+            There are fewer than one update takes.
+        """
+        if items < self.settings.batch_size:
+            kind = "pairs" if self.settings.method == "dpo" else "completions"
+            raise InputError(
+                f"the prompts for training give {items:,} {kind}, and one update takes {self.settings.batch_size} "
+                "(--batch-size): give more prompts or a smaller one"
+            )
+        return self.settings.steps or items // self.settings.batch_size
+
+
+def train(task: Task, folder: AlignFolder) -> str | None:
+    """Train a policy with TRL and write it.
+
+    Parameters
+    ----------
+    task : Task
+    folder : AlignFolder
+
+    Returns
+    -------
+    str or None
+        Why training ended before its last step, if it did.
+
+    Raises
+    ------
+    InputError
+        There is nothing to learn, a number is none, or the disk or memory is full. Checkpoints are kept.
+    """
+    from silr.align.trl_trainers import dpo_trainer, grpo_trainer
+    from silr.align.watch import Watch
+    from silr.classifiers.uu_trainer import last_checkpoint
+
+    settings, network = task.settings, task.source.network()
+    pairs = Candidates(task, folder.candidates).pairs(network) if settings.method == "dpo" else []
+    steps = task.steps(len(pairs) if settings.method == "dpo" else len(task.prompts) * settings.generations)
+    checkpoint = last_checkpoint(folder.checkpoints)
+    done = 0 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
+    state = f"step {done} of {steps}"
+    options = network, task.tokenizer, task.source, settings, folder.checkpoints, steps
+    unit = "pairs" if settings.method == "dpo" else "completions"
+    with progress("Training", steps, unit, done=done, state=state, quiet=task.quiet) as advance:
+        watch = Watch(advance, settings.batch_size)
+        with trouble(folder.checkpoints), quiet():
+            if settings.method == "dpo":
+                trainer = dpo_trainer(*options, shuffled(pairs, steps * settings.batch_size, settings.seed), watch)
+            else:
+                prompts = [task.prompt_format.for_trl(prompt) for prompt in task.prompts]
+                prompts = shuffled(prompts, steps * settings.batch_size // settings.generations, settings.seed)
+                trainer = grpo_trainer(*options, prompts, _reward_of(task), watch)
+            trainer.remove_callback(_printer())
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    with trouble(folder.policy):
+        if is_main():
+            trained = trainer.accelerator.unwrap_model(trainer.model)
+            folder.keep_history(trainer.state.log_history, watch.stopped)
+            write_policy(trained, task.tokenizer, task.source, folder.policy, folder.folder / ".policy.tmp")
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)
+        wait_for_all()
+    return watch.stopped
+
+
+def shuffled(items: Sequence[T], length: int, seed: int) -> list[T]:
+    """Return as many passes over the items as make up the length, each in an order of its own.
+
+    So that a training is one pass for TRL, and one that goes on from a checkpoint reads on where it stopped.
+    """
+    rng = np.random.default_rng(seed)
+    order: list[int] = []
+    while len(order) < length:
+        order += rng.permutation(len(items)).tolist()
+    return [items[row] for row in order[:length]]
+
+
+def _reward_of(task: Task) -> Any:
+    """The reward as TRL asks for it; the judge and the text's own measures go into the log beside it."""
+
+    def reward_of(prompts: Sequence[str], completions: Sequence[str], log_metric: Any) -> list[float]:
+        texts = task.texts(prompts, completions)
+        if task.judge is not None:
+            log_metric("judge", float(task.judge(texts).mean()))
+        log_metric("distinct_2", distinct_n(completions))
+        log_metric("repetition_2", sum(map(repetition, completions)) / len(completions))
+        found: list[float] = task.reward(texts).tolist()
+        return found
+
+    return reward_of
+
+
+@contextmanager
+def trouble(written: Path) -> Iterator[None]:
+    """Turn what a full disk, a full memory or broken weights raise into one line."""
+    import torch
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            "the GPU's memory does not suffice: take --tuning qlora, a smaller --max-new-tokens or --batch-size, or "
+            "several GPUs with `accelerate launch -m silr align ...`; checkpoints are kept"
+        ) from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise InputError(f"cannot write {written}: {reason}; what was finished before is kept") from error
+    except RuntimeError as error:
+        check_numbers(error)
+        if "file" in str(error).lower() and "writ" in str(error).lower():  # torch.save on a full disk
+            reason = str(error).splitlines()[0]
+            raise InputError(f"cannot write {written}: {reason}; is the disk full? Checkpoints are kept") from error
+        raise
+
+
+def _printer() -> Any:
+    from transformers import PrinterCallback
+
+    return PrinterCallback

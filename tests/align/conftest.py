@@ -1,0 +1,103 @@
+"""A policy that writes random words, a run that likes some of them, and prompts: an alignment takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from command_line import HEAVY, Commands
+from silr.refine_table import refine_table
+from synthetic import FILLER, make_corpus
+
+WORDS = [*FILLER, *(f"{name}{number}" for name in ("negative", "positive") for number in range(6))]
+TEMPLATE = (
+    "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} </s>{% endfor %}"
+    "{% if add_generation_prompt %}assistant {% endif %}"
+)
+
+
+def word_tokenizer(chat: bool = False) -> Any:
+    """One token a word."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["<unk>", "</s>", "<pad>", "user", "assistant", *WORDS]
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    new: Any = PreTrainedTokenizerFast
+    made = new(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>", pad_token="<pad>")
+    made.chat_template = TEMPLATE if chat else None
+    return made
+
+
+def write_policy(folder: Path, chat: bool = False) -> str:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+    tokenizer = word_tokenizer(chat)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=64,
+        bos_token_id=None,
+        eos_token_id=1,
+        pad_token_id=2,
+        **sizes,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Without a chat template."""
+    return write_policy(tmp_path_factory.mktemp("policy"))
+
+
+@pytest.fixture(scope="session")
+def chat_policy(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_policy(tmp_path_factory.mktemp("chat"), chat=True)
+
+
+def write_run(folder: Path, seed: int, **columns: Any) -> Path:
+    table = make_corpus(400, seed=seed).write(folder, **columns)
+    refine_table(table, folder / "run", iterations=2, device="cpu")
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def reward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that tells texts with words like positive3 from those with negative3."""
+    return write_run(tmp_path_factory.mktemp("reward"), 1)
+
+
+@pytest.fixture(scope="session")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_run(tmp_path_factory.mktemp("judge"), 2)
+
+
+@pytest.fixture(scope="session")
+def prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_prompts(tmp_path_factory.mktemp("prompts") / "prompts.csv")
+
+
+def write_prompts(path: Path, n: int = 40) -> Path:
+    """Different pairs of words, that no class has."""
+    pairs = [f"{first} {second} " for first in FILLER for second in FILLER][::7][:n]
+    pd.DataFrame({"prompt": pairs}).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def align() -> Iterator[Commands]:
+    """Runs `silr` with TRL already imported."""
+    with Commands(
+        (*HEAVY, "silr.align", "silr.align.watch", "silr.classifiers.uu_trainer", "datasets", "trl")
+    ) as started:
+        yield started

@@ -1,0 +1,181 @@
+"""`silr align` and `silr sample` from the command line to the files that they leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from command_line import Commands, become
+
+FAST = ("--max-new-tokens", "12", "--tracker", "none", "--device", "cpu")
+STRONG = ("--learning-rate", "0.02", "--kl", "0.01")
+
+
+def options(policy: str, prompts: Path, reward: Path, output: Path, *more: object) -> list[object]:
+    given = ["--policy", policy, "--prompts", prompts, "--reward", reward, "--class", "positive", "-o", output]
+    return ["align", *given, *FAST, *more]
+
+
+def test_grpo_raises_reward_and_judge(
+    policy: str, prompts: Path, reward: Path, judge: Path, tmp_path: Path, align: Commands
+) -> None:
+    out = tmp_path / "out"
+    more = ("--judge", judge, "--steps", 16, "--tracker", "tensorboard", "--json", *STRONG)
+    done = align(*options(policy, prompts, reward, out, *more))
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    assert result == json.loads((out / "result.json").read_text())
+    assert result["after"]["reward"] > result["before"]["reward"] + 0.04
+    assert result["after"]["judge"] > result["before"]["judge"] + 0.04
+    assert result["kl"]["completion"] > 0 and result["prompts"] == {"train": 32, "test": 8, "held_out": True}
+    samples = pd.read_csv(out / "samples.csv")
+    assert list(samples)[:3] == ["prompt", "before", "after"] and len(samples) == 8
+    assert samples["reward_after"].mean() == pytest.approx(result["after"]["reward"], abs=1e-4)
+    tokenizer = AutoTokenizer.from_pretrained(out / "policy")
+    aligned = AutoModelForCausalLM.from_pretrained(out / "policy")
+    start = AutoModelForCausalLM.from_pretrained(policy)
+    ids = tokenizer("word0 word1", return_tensors="pt")["input_ids"]
+    assert not np.allclose(aligned(ids).logits.detach(), start(ids).logits.detach(), atol=1e-3)
+    assert list((out / "tensorboard").iterdir()) and not (out / "checkpoints").exists()
+    log = json.loads((out / "history.json").read_text())["log"]
+    assert [each["step"] for each in log if "loss" in each] == list(range(1, 17))
+    assert all(0 <= each["judge"] <= 1 and each["kl"] >= 0 for each in log if "loss" in each)
+    page = (out / "report.html").read_text()
+    assert "<svg" in page and "word" in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_dpo(policy: str, prompts: Path, reward: Path, judge: Path, tmp_path: Path, align: Commands) -> None:
+    """Pairs are the best and the worst of the candidates, and TRL is given the tokens that were sampled."""
+    out = tmp_path / "out"
+    more = ("--method", "dpo", "--judge", judge, "--batch-size", 4, "--generations", 6, "--steps", 16, "--json")
+    done = align(*options(policy, prompts, reward, out, *more, "--learning-rate", "0.02"))
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    assert result["after"]["reward"] > result["before"]["reward"] + 0.04
+    assert result["after"]["judge"] > result["before"]["judge"]
+    candidates = json.loads(next(iter((out / "candidates").iterdir())).read_text())
+    assert all(len(each["rewards"]) == 6 == len(each["completions"]) for each in candidates)
+    assert max(np.ptp(each["rewards"]) for each in candidates) > 0.2
+
+
+def test_best_of_n_takes_the_best(
+    policy: str, prompts: Path, reward: Path, judge: Path, tmp_path: Path, align: Commands
+) -> None:
+    out = tmp_path / "out"
+    more = ("--method", "best-of-n", "--generations", 4, "--judge", judge, "--json")
+    done = align(*options(policy, prompts, reward, out, *more))
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    samples = pd.read_csv(out / "samples.csv")
+    assert len(samples) == 40 and (samples["reward_after"] >= samples["reward_before"]).all()
+    assert result["after"]["judge"] > result["before"]["judge"] + 0.1
+    assert result["kl"]["completion"] == pytest.approx(np.log(4) - 3 / 4) and result["policy"] is None
+    best = [
+        max(zip(each["rewards"], each["completions"], strict=True))[1][0]
+        for path in sorted((out / "candidates").iterdir())
+        for each in json.loads(path.read_text())
+    ]
+    assert best == samples["after"].tolist()
+
+
+def test_all_weights_of_a_policy_with_a_chat_template(
+    chat_policy: str, prompts: Path, reward: Path, tmp_path: Path, align: Commands
+) -> None:
+    out = tmp_path / "out"
+    more = ("--tuning", "full", "--steps", 4, "--learning-rate", "0.003")
+    done = align(*options(chat_policy, prompts, reward, out, *more))
+    assert done.code == 0, done.err
+    assert "as the user's message in its chat template" in done.out
+    assert r"'{prompt}\n\n{completion}'" in done.out
+    assert not (out / "policy" / "adapter").exists()
+    assert json.loads((out / "result.json").read_text())["kl"]["completion"] != 0
+
+
+def test_adapters_on_four_bits(policy: str, prompts: Path, reward: Path, tmp_path: Path, align: Commands) -> None:
+    pytest.importorskip("bitsandbytes")
+    out = tmp_path / "out"
+    done = align(*options(policy, prompts, reward, out, "--tuning", "qlora", "--steps", 2))
+    assert done.code == 0, done.err
+    assert (out / "policy" / "adapter" / "adapter_model.safetensors").exists()
+
+
+def test_killed_and_resumed_is_as_undisturbed(
+    policy: str, prompts: Path, reward: Path, tmp_path: Path, align: Commands
+) -> None:
+    """More than one pass, killed with SIGKILL in the middle of training."""
+    more: tuple[object, ...] = ("--steps", 11, "--save-steps", 2, *STRONG)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert align(*options(policy, prompts, reward, whole, *more)).code == 0
+    arguments = list(map(str, options(policy, prompts, reward, killed, *more)))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if (child := os.fork()) == 0:
+        become({"arguments": arguments, "cwd": None, "file_size": None}, nowhere, nowhere)
+    while not (killed / "checkpoints" / "checkpoint-4" / "trainer_state.json").exists():
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert not (killed / "policy").exists()
+    done = align(*options(policy, prompts, reward, killed, *more))
+    assert done.code == 0, done.err
+    for name in ("policy/model.safetensors", "policy/adapter/adapter_model.safetensors", "samples.csv"):
+        assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
+    assert not [path for path in killed.iterdir() if path.name.startswith(".") and path.name != ".lock"]
+
+
+def test_other_settings_are_refused(policy: str, prompts: Path, reward: Path, tmp_path: Path, align: Commands) -> None:
+    more = ("--method", "best-of-n", "--generations", 2)
+    assert align(*options(policy, prompts, reward, tmp_path / "out", *more)).code == 0
+    before = (tmp_path / "out" / "samples.csv").read_bytes()
+    done = align(*options(policy, prompts, reward, tmp_path / "out", *more, "--seed", 1))
+    assert done.code == 2 and "other input or settings (seed)" in done.err
+    assert (tmp_path / "out" / "samples.csv").read_bytes() == before
+
+
+def test_two_processes_train_one_policy(policy: str, prompts: Path, reward: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "silr"]
+    given = map(str, options(policy, prompts, reward, out, "--steps", 2, "--json"))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *launch, *given], capture_output=True, text=True, env=environment, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["prompts"]["test"] == 8
+    assert (out / "policy" / "model.safetensors").exists()
+
+
+def test_from_scratch(chat_policy: str, prompts: Path, tmp_path: Path, align: Commands) -> None:
+    """Answers of the policy, labelled, refined, as a reward: the reward reads prompt and answer as it was trained."""
+    answers = tmp_path / "answers.csv"
+    arguments = ["--policy", chat_policy, "--prompts", prompts, "-o", answers, "-n", 10, "--max-new-tokens", 12]
+    done = align("sample", *arguments)
+    assert done.code == 0, done.err
+    frame = pd.read_csv(answers, keep_default_na=False)
+    assert len(frame) == 400 and (frame["text"] == frame["prompt"] + "\n\n" + frame["completion"]).all()
+    assert frame["completion"].nunique() > 300
+    true = frame["text"].str.count("positive") > frame["text"].str.count("negative")
+    named = np.where(true, "positive", "negative")
+    rng = np.random.default_rng(0)
+    frame["llm_label"] = np.where(rng.random(400) < 0.3, "positive", named)
+    frame["gold"] = np.where(np.arange(400) < 80, named, "")
+    frame.to_csv(tmp_path / "labelled.csv", index=False)
+    assert align("refine", tmp_path / "labelled.csv", "-o", tmp_path / "run", "--iterations", 2).code == 0
+    more: Any = ("--method", "best-of-n", "--generations", 4)
+    done = align(*options(chat_policy, prompts, tmp_path / "run", tmp_path / "out", *more))
+    assert done.code == 0, done.err
+    assert "as in the reward's own table" in done.out
+    before, after = (pd.read_csv(tmp_path / "out" / "samples.csv")[name] for name in ("before", "after"))
+    count = [each.str.count("positive").mean() - each.str.count("negative").mean() for each in (before, after)]
+    assert count[1] > count[0] + 0.5
