@@ -23,7 +23,7 @@ OF_THE_FIT = {
     "learning_rate": None,
     "batch_size": None,
 }
-OF_TUNING = ("epochs", "learning_rate", "batch_size")
+OF_TUNING = ("epochs", "learning_rate", "batch_size", "hidden_units")  # the last is refused with its own words
 
 
 def check_settings(given: dict[str, Any]) -> None:

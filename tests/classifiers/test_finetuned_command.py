@@ -21,7 +21,7 @@ def folder(small_llama: str, tmp_path: Path) -> Path:
 
 
 def test_refine_and_predict(commands: Commands, folder: Path) -> None:
-    tuned = ["--classifier", "full", "--model", "model", "--learning-rate", "2e-3", "--tune-top", "2"]
+    tuned = ["--classifier", "full", "--model", "model", "--learning-rate", "2e-3", "--tune-top", "2", "--method", "uu"]
     common = ["table.csv", "-o", "run", *tuned, "--epochs", "3", "--truth", "truth", "--device", "cpu"]
     done = commands("refine", *common, "--iterations", "1", cwd=folder)
     assert (done.code, done.err) == (0, "")

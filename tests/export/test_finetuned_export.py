@@ -195,7 +195,7 @@ def test_refusals(runs: dict[str, Path], tmp_path: Path, commands: Commands) -> 
 def test_model_that_is_gone(runs: dict[str, Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs["three"], run)
-    kept = run / "iteration-1" / "classifier.json"
+    kept = run / "iteration-2" / "classifier.json"
     values = json.loads(kept.read_text())
     kept.write_text(json.dumps({**values, "model": "/gone/model"}))
     with pytest.raises(InputError, match="no model at /gone/model"):
