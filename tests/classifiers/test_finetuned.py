@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -202,48 +201,41 @@ def test_too_many_layers_to_tune(toy: Corpus, small_llama: str) -> None:
 
 # --- stops ------------------------------------------------------------------------------------------------------------
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path[:0] = [{here!r}, {above!r}]
-from test_finetuned import fit, make_corpus
-seen = []
-def on_step(done, total):
-    seen.append(done)
-    if len(seen) == {at}:
-        os.kill(os.getpid(), signal.SIGKILL)
-classifier, history, tokens = fit(
-    make_corpus(480, seed=1), {model!r}, "lora", Path({folder!r}), on_step, checkpoint_seconds=0.0, match_prior=True
-)
-print(seen[0])
-classifier.save(Path({out!r}))
-"""
+
+def fit_in_a_fork(toy: Corpus, model: str, checkpoints: Path, out: Path, kill_at: int = 0) -> int:
+    """Exit code of a process that fits and saves, or kills itself when so many steps were reported."""
+    out.mkdir(exist_ok=True)
+    if (child := os.fork()) == 0:
+        seen: list[int] = []
+
+        def on_step(done: int, total: int) -> None:
+            seen.append(done)
+            if len(seen) == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            found = fit(toy, model, "lora", checkpoints, on_step, checkpoint_seconds=0.0, match_prior=True)
+            found[0].save(out)
+            (out / "first").write_text(str(seen[0]))
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def test_a_killed_fit_goes_on_from_its_last_checkpoint(small_llama: str, tmp_path: Path) -> None:
-    def run(at: int, folder: str) -> subprocess.CompletedProcess[str]:
-        (out := tmp_path / f"{folder}-out").mkdir(exist_ok=True)
-        here = Path(__file__).parent
-        script = KILLED.format(
-            here=str(here),
-            above=str(here.parent),
-            at=at,
-            model=small_llama,
-            folder=str(tmp_path / folder),
-            out=str(out),
-        )
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
-
-    assert run(40, "killed").returncode == -signal.SIGKILL  # in the second epoch of 27 steps
-    assert list((tmp_path / "killed").glob("checkpoint-*"))
-    again = run(0, "killed")
-    assert again.returncode == 0, again.stderr
-    assert int(again.stdout) >= 35
-    undisturbed = run(0, "whole")
-    assert int(undisturbed.stdout) == 0
+def test_a_killed_fit_goes_on_from_its_last_checkpoint(toy: Corpus, small_llama: str, tmp_path: Path) -> None:
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    checkpoints = tmp_path / "checkpoints"
+    assert fit_in_a_fork(toy, small_llama, checkpoints, killed, 40) == -signal.SIGKILL  # second epoch of 27 steps
+    assert list(checkpoints.glob("checkpoint-*"))
+    assert fit_in_a_fork(toy, small_llama, checkpoints, killed) == 0
+    assert int((killed / "first").read_text()) >= 35
+    assert fit_in_a_fork(toy, small_llama, tmp_path / "others", whole) == 0
+    assert int((whole / "first").read_text()) == 0
     name = "classifier.safetensors"
-    assert (tmp_path / "killed-out" / name).read_bytes() == (tmp_path / "whole-out" / name).read_bytes()
+    assert (killed / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_a_risk_that_is_no_number_names_its_step_and_keeps_the_checkpoint(

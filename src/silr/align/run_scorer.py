@@ -41,7 +41,8 @@ def run_scorer(folder: Path, wanted: str | None, device: str | None, role: str) 
     corpus_scores = run.iterations()[number].scores
     if method == "silr" and refiner.priors_ is not None and refiner.priors_.source == "gold":
         scale = "with the scale and thresholds that the run took from its gold labels"
-    if method != "silr" or hasattr(refiner.classifier_, "merged"):
+    by_labels = hasattr(refiner.classifier_, "merged") and "of" not in refiner.history_[0]["metrics"]
+    if method != "silr" or by_labels:  # thresholds at most
         found = None if corpus_scores is None else _calibrated(folder, corpus_scores[:, column], classes[column])
         if found is not None:
             slope, offset = found
