@@ -13,7 +13,7 @@ import pytest
 from silr import LabelRefiner
 from silr.errors import InputError
 from silr.report.write import write_report
-from silr.summary import summary, verdict
+from silr.summary import remarks, summary, verdict
 from synthetic import Corpus, make_corpus
 
 
@@ -94,9 +94,8 @@ def test_the_llms_labels_are_the_result_where_nothing_is_better(corpus: Corpus) 
     known = np.arange(1500) != 5
     np.testing.assert_array_equal(refiner.labels_[known], good[known])
     assert refiner.labels_[5] in ("negative", "positive")
-    said = " ".join(verdict(summary(refiner)))
-    assert "no better than the LLM's, so the LLM's are the result" in said
-    assert "classifier that labels new texts has the features alone" in said
+    assert "no better than the LLM's, so the LLM's are the result" in " ".join(verdict(summary(refiner)))
+    assert "classifier that labels new texts has the features alone" in " ".join(remarks(summary(refiner)))
     np.testing.assert_array_equal(refiner.classes_[refiner.scores_[known].argmax(axis=1)], good[known])
     assert refiner.predict(noise[:3]).shape == (3,)
 
