@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,7 @@ _UsageError: Any = typer.BadParameter.__base__  # typer's own or click's, as its
 
 def main() -> None:
     """Run the command line: exit code 0 done, 2 bad input or usage (one line on stderr), 130 interrupted."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses faster kernels aloud, wherever it is imported
     try:
         code = app(_spread(sys.argv[1:]), standalone_mode=False) or 0
     except (typer.Abort, KeyboardInterrupt):

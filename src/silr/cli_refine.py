@@ -36,7 +36,12 @@ def refine(
             autocompletion=one_of("silr", "uu", "paper"),
         ),
     ] = "silr",
-    iterations: Annotated[int, typer.Option(min=1)] = 5,
+    iterations: Annotated[
+        int,
+        typer.Option(
+            min=1, help="A model fine-tuned by method silr is fitted once, to the labels of a head after so many."
+        ),
+    ] = 5,
     classifier: Annotated[
         str,
         typer.Option(

@@ -97,3 +97,8 @@ class JoinedFeatures:
             self.widths = [int(width) for width in json.loads((folder / WIDTHS).read_text())]
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"cannot read {folder / WIDTHS}: {error}".splitlines()[0]) from error
+
+
+def views_of(features: Any, width: int) -> list[slice]:
+    """The columns of each kind of features; of others than joined ones, all of `width`."""
+    return features.views if isinstance(features, JoinedFeatures) else [slice(0, width)]

@@ -19,7 +19,7 @@ from silr.corpus import corpus_hash, digest
 from silr.errors import InputError
 from silr.features import Features, features_of_run, load_saved, make_features, texts_or_matrix
 from silr.gold import post_stratified
-from silr.joined_features import JoinedFeatures
+from silr.joined_features import JoinedFeatures, views_of
 from silr.labels import check_gold, encode_columns
 from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
@@ -45,6 +45,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     model : str, default None
         Which model to fine-tune: a folder, a ``.gguf`` file or a hub name.
     iterations : int, default 5
+        A model fine-tuned by method "silr" is fitted once, to the labels of a head after so many.
     method : {"silr", "uu", "paper"}, default "silr"
         "paper" is the recipe of Asano et al.: leaky correction, thresholds as the fit leaves them, a model fine-tuned
         from a head of 0, with learning rate 1e-4 for adapters. "uu" keeps the risk unbiased, sets the thresholds by
@@ -106,8 +107,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classifier_iteration_ : int
         Whose classifier predicts: the last one that the signal lasted to.
     classes_ : ndarray of shape (K,)
-    n_features_in_ : int or None
-        None of a fine-tuned model, which reads texts.
+    n_features_in_ : int, or None of a fine-tuned model, which reads texts
 
     References
     ----------
@@ -208,8 +208,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_settings(self.get_params())
         self.classes_, codes, gold_codes, true_codes = encode_columns(y, gold, truth)
         n_classes = len(self.classes_)
-        weight = None if gold_weight is None else np.asarray(gold_weight)
         names = [str(each) for each in self.classes_]
+        weight = None if gold_weight is None else np.asarray(gold_weight)
         if weight is not None and weight.shape != codes.shape:
             raise InputError(f"gold_weight has shape {weight.shape}, the LLM's labels {codes.shape}")
         scores = None if llm_scores is None else np.asarray(llm_scores, dtype=np.float64)
@@ -225,8 +225,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         soft = not blind and is_soft(self.get_params(), gold_codes, names)
         texts, matrix = self._read(X, len(codes))
         seed = self.random_state
-        if not isinstance(seed, (int, np.integer)):
-            seed = check_random_state(seed).randint(2**31 - 1)
+        seed = seed if isinstance(seed, (int, np.integer)) else check_random_state(seed).randint(2**31 - 1)
 
         def estimate(labels: NDArray[np.int16], number: int) -> Priors | None:
             labelled = labels >= 0
@@ -261,12 +260,10 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if not soft:
                 return refine(X, codes, loop, done, store)
             weights = post_stratified(codes, gold_codes >= 0) if weight is None else weight
-            known = GoldLabels.of(gold_codes, weights, n_classes)
+            given = codes, scores, GoldLabels.of(gold_codes, weights, n_classes), loop, done, store
             if isinstance(X, Tokens):
-                return refine_finetuned(X, texts or [], codes, scores, known, loop, done, store)
-            features = getattr(self, "features_", None)
-            views = features.views if isinstance(features, JoinedFeatures) else [slice(0, X.shape[1])]
-            return refine_from_gold(X, views, codes, scores, known, loop, done, store)
+                return refine_finetuned(X, texts or [], *given)
+            return refine_from_gold(X, views_of(getattr(self, "features_", None), X.shape[1]), *given)
 
         if self.run is None:
             if texts is not None:

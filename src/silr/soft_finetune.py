@@ -22,7 +22,7 @@ from silr.features import TfidfFeatures
 from silr.priors import Priors
 from silr.refine import Labels, Loop, Store, derived_seed, held_out, last_iteration, score
 from silr.run import Iteration
-from silr.soft_refine import refine_from_gold
+from silr.soft_refine import llm_iteration, refine_from_gold
 from silr.soft_risk import SoftRisk
 from silr.stack import GoldLabels, Scores
 
@@ -58,13 +58,17 @@ def refine_finetuned(
     done = [replace(each, metrics={**each.metrics, **score(loop, each.labels)}) for each in done]
     if len(done) > 2:
         return done
+    if not done:
+        start = llm_iteration(llm_labels, llm_scores, gold, loop)
+        done = [replace(start, metrics={**start.metrics, "of": 2})]
+        store(done[0], None)
     classifier: Any = loop.new_classifier(2)
     assert isinstance(classifier, FinetunedClassifier)
-    start, head = done if len(done) == 2 else _linear_head(X, texts, llm_labels, llm_scores, gold, loop, classifier)
-    if not done:
-        store(start, None)
     if len(done) < 2:
-        store(head, None)
+        states = classifier.untuned_states(X, loop.on_step and partial(loop.on_step, 1))
+        done.append(_linear_head(states, texts, done[0], llm_scores, gold, loop))
+        store(done[1], None)
+    head = done[1]
     assert head.scores is not None and head.priors is not None
     soft = head.scores.copy()
     soft[gold.rows] = np.eye(gold.n_classes, dtype=np.float32)[gold.codes]
@@ -82,28 +86,26 @@ def refine_finetuned(
     priors = _give_or_take(head.priors, metrics["changed"] / len(labels))
     tuned = Iteration(2, labels, scores, priors, metrics)
     store(tuned, classifier)
-    return [start, head, tuned]
+    return [*done, tuned]
 
 
 def _linear_head(
-    X: Tokens,
+    states: NDArray[np.float32],
     texts: Sequence[str],
-    llm_labels: Labels,
+    start: Iteration,
     llm_scores: Scores | None,
     gold: GoldLabels,
     loop: Loop,
-    classifier: FinetunedClassifier,
-) -> tuple[Iteration, Iteration]:
-    """The annotator's labels, and those of the linear head."""
-    states = classifier.untuned_states(X, loop.on_step and partial(loop.on_step, 1))
+) -> Iteration:
+    """The labels of a linear head on states and words, after as many rounds as are wanted."""
     words = TfidfFeatures().fit_transform(texts)
     both: NDArray[Any] = np.hstack([states, words]).astype(np.float32, copy=False)
     views = [slice(0, states.shape[1]), slice(states.shape[1], both.shape[1])]
     quiet = replace(loop, on_step=None)
-    found = refine_from_gold(both, views, llm_labels, llm_scores, gold, quiet, [], lambda *_: None)
-    start, head = found[0], found[last_iteration(found)]
-    metrics = {**head.metrics, "of": 2, "changed": int((head.labels != start.labels).sum())}
-    return replace(start, metrics={**start.metrics, "of": 2}), replace(head, number=1, metrics=metrics)
+    found = refine_from_gold(both, views, start.labels, llm_scores, gold, quiet, [], lambda *_: None)
+    head = found[last_iteration(found)]
+    changed = int((head.labels != start.labels).sum())
+    return replace(head, number=1, metrics={**head.metrics, "of": 2, "changed": changed})
 
 
 def _give_or_take(priors: Priors, share: float) -> Priors:

@@ -63,10 +63,9 @@ def refine_from_gold(
         ``metrics["classifier_accuracy"]`` estimates that of the classifier.
     """
     opinions = _opinions(llm_labels, llm_scores, gold.n_classes)
-    priors = loop.estimate(llm_labels, 0)
+    iterations = [llm_iteration(llm_labels, llm_scores, gold, loop)]
+    priors = iterations[0].priors
     assert priors is not None
-    said = softmax(opinions, axis=1).astype(np.float32)
-    iterations = [Iteration(0, llm_labels, said, priors, score(loop, llm_labels))]
     if not done:
         store(iterations[0], None)
     standardiser = Standardiser.of(X)
@@ -105,6 +104,12 @@ def refine_from_gold(
         if best is None or soft.gold_loss < best.gold_loss:
             best = soft
     return iterations
+
+
+def llm_iteration(llm_labels: Labels, llm_scores: Scores | None, gold: GoldLabels, loop: Loop) -> Iteration:
+    """Iteration 0: the annotator's labels, its scores, and what is known of them."""
+    said = softmax(_opinions(llm_labels, llm_scores, gold.n_classes), axis=1).astype(np.float32)
+    return Iteration(0, llm_labels, said, loop.estimate(llm_labels, 0), score(loop, llm_labels))
 
 
 def _opinions(labels: Labels, scores: Scores | None, n_classes: int) -> Scores:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from small_policies import write_policy
 from test_align_command import options
 from transformers import AutoModelForCausalLM
 
 from command_line import Commands
-from conftest import write_policy
 from silr.align.trl_trainers import need_trl
 from silr.errors import InputError
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_policies import word_tokenizer, write_policy
 
-from conftest import word_tokenizer, write_policy
 from report.hostile import HOSTILE
 from silr import LabelRefiner
 from silr.align.cautions import find_warnings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from silr.annotators.models import best_device, best_dtype, folder_of, locate, quiet, readable
+from silr.annotators.models import best_dtype, folder_of, locate, own_device, quiet, readable
 from silr.classifiers.backbone import four_bits
 from silr.errors import InputError
 from silr.files import sync
-from silr.processes import world_size
 
 RANK, ALPHA = 16, 32  # of the adapters
 
@@ -40,10 +38,7 @@ class PolicySource:
     @classmethod
     def of(cls, model: str | Path, tuning: str, device: str | None, trust_remote_code: bool = False) -> PolicySource:
         """Find the model, and the device of this process."""
-        device = device or best_device()
-        if device == "cuda" and world_size() > 1:
-            device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-        return cls(locate(model), tuning, device, trust_remote_code)
+        return cls(locate(model), tuning, own_device(device), trust_remote_code)
 
     @property
     def half(self) -> str:

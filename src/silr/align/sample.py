@@ -9,6 +9,7 @@ from typing import Any
 from silr.align.generate import sample
 from silr.align.policy import PolicySource, context_of
 from silr.align.prompts import check_lengths, choose_format, read_prompts
+from silr.align.settings import check_sampling
 from silr.align.text_format import default_format, render
 from silr.errors import InputError
 from silr.formats import split_suffix, write_table
@@ -62,10 +63,7 @@ def sample_table(output: str | Path, settings: SampleSettings, say: Any = lambda
     split_suffix(Path(output))  # refuses an unknown suffix before any work
     if not Path(output).absolute().parent.is_dir():
         raise InputError(f"the folder {Path(output).parent} does not exist")
-    if not 0 < settings.temperature <= 10:
-        raise InputError(f"--temperature {settings.temperature}: it must lie above 0 and not above 10")
-    if settings.text_format is not None and "{completion}" not in settings.text_format:
-        raise InputError("--reward-text must contain {completion}, and {prompt} if the prompt is to be read too")
+    check_sampling(settings.temperature, settings.text_format)
     prompts = read_prompts(settings.prompts, settings.prompt_column)
     source = PolicySource.of(settings.policy, "lora", settings.device, settings.trust_remote_code)
     tokenizer = source.tokenizer()

@@ -99,8 +99,7 @@ class AlignSettings:
             raise InputError(f"--tuning {self.tuning}: it must be one of {', '.join(TUNINGS)}")
         if self.generations < 2:
             raise InputError(f"--generations {self.generations}: it takes two completions of a prompt to compare them")
-        if not 0 < self.temperature <= 10:
-            raise InputError(f"--temperature {self.temperature}: it must lie above 0 and not above 10")
+        check_sampling(self.temperature, self.text_format)
         if self.vllm and self.method != "grpo":
             raise InputError(f"--vllm is for --method grpo: TRL generates nothing for {self.method}")
         if self.vllm:
@@ -113,8 +112,6 @@ class AlignSettings:
             )
         if self.method == "dpo" and self.batch_size % processes:
             raise InputError(f"--batch-size {self.batch_size} must be divisible by the {processes} processes")
-        if self.text_format is not None and "{completion}" not in self.text_format:
-            raise InputError("--reward-text must contain {completion}, and {prompt} if the reward reads the prompt too")
         kl = KL.get(self.method, 0.0) if self.kl is None else self.kl
         if not 0 <= kl < float("inf") or (self.method == "dpo" and kl == 0):
             raise InputError(f"--kl {kl}: it must be {'above 0' if self.method == 'dpo' else '0 or more'}")
@@ -124,6 +121,14 @@ class AlignSettings:
         elif not 0 < rate < float("inf"):
             raise InputError(f"--learning-rate {rate}: it must be above 0")
         return replace(self, kl=kl, learning_rate=rate)
+
+
+def check_sampling(temperature: float, text_format: str | None) -> None:
+    """Raise InputError if nothing can be sampled at this temperature, or a text lacks the completion."""
+    if not 0 < temperature <= 10:
+        raise InputError(f"--temperature {temperature}: it must lie above 0 and not above 10")
+    if text_format is not None and "{completion}" not in text_format:
+        raise InputError("--reward-text must contain {completion}, and {prompt} if the prompt is to be read too")
 
 
 def _need_vllm() -> None:

@@ -8,7 +8,6 @@ GRPO: Shao and others, "DeepSeekMath", 2024 (arXiv 2402.03300). DPO: Rafailov an
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -30,7 +29,6 @@ RewardOf = Callable[[Sequence[str], Sequence[str], Callable[[str, float], None]]
 
 def need_trl(tracker: str) -> None:
     """Raise InputError unless TRL and the tracker are installed."""
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # TRL imports it, and it misses faster kernels aloud
     try:
         import datasets  # noqa: F401
         import trl  # noqa: F401
@@ -170,7 +168,7 @@ def _common(source: PolicySource, settings: AlignSettings, folder: Path, steps: 
     own = settings.batch_size // world_size()
     at_once = max(size for size in range(1, min(AT_ONCE, own) + 1) if own % size == 0)
     cpu = source.device == "cpu"
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder.parent / "tensorboard"))
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder.parent / "tensorboard")
     return {
         "output_dir": str(folder),
         "max_steps": steps,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silr.errors import InputError
+from silr.processes import world_size
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +27,13 @@ def best_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def own_device(device: str | None) -> str:
+    """Return the device of this process: by default the GPU if there is one, of several processes each its own."""
+    device = device or best_device()
+    several = device == "cuda" and world_size() > 1
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if several else device
 
 
 def best_dtype(device: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,9 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from silr.annotators.models import best_device, best_dtype, folder_of, load_tokenizer, locate, quiet, readable
+from silr.annotators.models import best_dtype, folder_of, load_tokenizer, locate, own_device, quiet, readable
 from silr.errors import InputError
-from silr.processes import world_size
 
 Tuning = Literal["lora", "qlora", "full"]
 
@@ -99,12 +96,8 @@ class Backbone:
 
     def __init__(self, config: FinetunedConfig, n_classes: int, device: str | None = None) -> None:
         self.config, self._n_outputs = config, 1 if n_classes == 2 else n_classes
-        self.device = device or best_device()
-        if self.device == "cuda" and world_size() > 1:
-            self.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+        self.device = own_device(device)
         self._model = locate(config.model)
-        # of a faster way to multiply 4-bit weights, which it says even where there are none
-        logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
         self.dtype = "float32" if config.tuning == "full" else best_dtype(self.device)
         self.tokenizer = load_tokenizer(self._model)
         self.network: Any = None
