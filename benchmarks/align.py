@@ -105,13 +105,14 @@ def one_seed(task: str, seed: int, found: dict[str, Any], options: argparse.Name
         return
     work = options.work / f"{task}-{seed}"
     parts = split(options.folder, TASKS[task], seed, options.prompts)
-    features = ["tfidf"] + ([options.encoder] if options.encoder else [])
-    refused = write_rewards(parts, features, options.gold, seed, work)
-    cell.setdefault("accuracy", accuracy(parts, work))
-    print(f"{task}, seed {seed}: accuracy on unseen texts", cell["accuracy"], flush=True)
+    if "refused" not in cell or not (work / "judge").is_dir():
+        features = ["tfidf"] + ([options.encoder] if options.encoder else [])
+        cell["refused"] = write_rewards(parts, features, options.gold, seed, work)
+        cell["accuracy"] = accuracy(parts, work)
+        print(f"{task}, seed {seed}: accuracy on unseen texts", cell["accuracy"], flush=True)
     for arm in wanted:
-        if arm in refused:
-            cell[arm] = {"refused": refused[arm]}
+        if arm in cell["refused"]:
+            cell[arm] = {"refused": cell["refused"][arm]}
         else:
             cell[arm] = one_arm(arm, task, seed, work, parts.prompts, options)
             print(f"{task}, seed {seed}, {arm}: judge {cell[arm]['after']['judge']:.3f}", flush=True)

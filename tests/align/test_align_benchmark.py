@@ -47,7 +47,7 @@ def test_every_arm_runs_and_is_not_run_again(
     monkeypatch.setattr(sys, "argv", ["align.py", str(tmp_path), chat_policy, *options, *folders])
     benchmark.main()
     found = json.loads((out / "reviews.json").read_text())["seeds"]["0"]
-    assert set(found) == {"accuracy", *arms}
+    assert set(found) == {"accuracy", "refused", *arms}
     assert found["accuracy"]["true"] > 0.9 and found["accuracy"]["judge"] > 0.9
     assert found["best-of-n"]["after"]["judge"] > found["best-of-n"]["before"]["judge"]
     assert found["revise"]["generated_tokens"] <= 24 and found["self-refine"]["generated_tokens"] <= 24

@@ -17,6 +17,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from command_line import Commands, become
+from synthetic import make_corpus
 
 FAST = ("--max-new-tokens", "12", "--tracker", "none", "--device", "cpu")
 STRONG = ("--learning-rate", "0.02", "--kl", "0.01")
@@ -64,9 +65,9 @@ def test_dpo(policy: str, prompts: Path, reward: Path, judge: Path, tmp_path: Pa
     result = json.loads(done.out)
     assert result["after"]["reward"] > result["before"]["reward"] + 0.04
     assert result["after"]["judge"] > result["before"]["judge"]
-    candidates = json.loads(next(iter((out / "candidates").iterdir())).read_text())
-    assert all(len(each["rewards"]) == 6 == len(each["completions"]) for each in candidates)
-    assert max(np.ptp(each["rewards"]) for each in candidates) > 0.2
+    candidates = [each for path in (out / "candidates").iterdir() for each in json.loads(path.read_text())]
+    assert len(candidates) == 32 and all(len(written) == 6 == len(rewards) for written, rewards in candidates)
+    assert max(np.ptp(rewards) for _, rewards in candidates) > 0.2
 
 
 def test_best_of_n_takes_the_best(
@@ -82,11 +83,11 @@ def test_best_of_n_takes_the_best(
     assert result["after"]["judge"] > result["before"]["judge"] + 0.1
     assert result["kl"]["completion"] == pytest.approx(np.log(4) - 3 / 4) and result["policy"] is None
     best = [
-        max(zip(each["rewards"], each["completions"], strict=True))[1][0]
+        max(zip(rewards, written, strict=True))[1][0]
         for path in sorted((out / "candidates").iterdir())
-        for each in json.loads(path.read_text())
+        for written, rewards in json.loads(path.read_text())
     ]
-    assert best == samples["after"].tolist()
+    assert sorted(best) == sorted(samples["after"])  # the parts hold prompts by length
 
 
 def test_all_weights_of_a_policy_with_a_chat_template(
@@ -154,6 +155,51 @@ def test_two_processes_train_one_policy(policy: str, prompts: Path, reward: Path
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["prompts"]["test"] == 8
     assert (out / "policy" / "model.safetensors").exists()
+
+
+def test_a_reward_that_the_judge_does_not_share_is_said_aloud(
+    policy: str, prompts: Path, reward: Path, tmp_path: Path, align: Commands
+) -> None:
+    """The judge likes what the reward dislikes: the policy learns, and the user is told what."""
+    corpus = make_corpus(400, seed=3)
+    other = np.where(corpus.truth == "positive", "negative", "positive")
+    table = tmp_path / "opposite.csv"
+    corpus.table().drop(columns=["gold", "gold_weight"]).assign(llm_label=other).to_csv(table, index=False)
+    as_they_are = ("--method", "uu", "--iterations", 1, "--theta", "1,0;0,1")
+    done = align("refine", table, "-o", tmp_path / "judge", *as_they_are)
+    assert done.code == 0, done.err
+    more = ("--judge", tmp_path / "judge", "--steps", 16, *STRONG)
+    done = align(*options(policy, prompts, reward, tmp_path / "out", *more))
+    assert done.code == 0, done.err
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["after"]["reward"] > result["before"]["reward"] + 0.04
+    assert result["after"]["judge"] < result["before"]["judge"] - 0.04
+    assert "silr: warning: The reward rose while the judge fell" in done.err
+    assert "The reward rose while the judge fell" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_killed_sampling_goes_on(chat_policy: str, prompts: Path, tmp_path: Path, align: Commands) -> None:
+    whole, killed = tmp_path / "whole.csv", tmp_path / "killed.csv"
+    given = ["--policy", chat_policy, "--prompts", prompts, "-n", 64, "--max-new-tokens", 12, "-o"]
+    assert align("sample", *given, whole).code == 0
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if (child := os.fork()) == 0:
+        become(
+            {"arguments": ["sample", *map(str, given), str(killed)], "cwd": None, "file_size": None}, nowhere, nowhere
+        )
+    parts = tmp_path / "killed.csv.partial" / "completions"
+    while not (parts / "000003.json").exists():
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert not killed.exists()
+    first = (parts / "000000.json").stat().st_mtime_ns
+    done = align("sample", *given, killed, "--seed", 1)
+    assert done.code == 2 and "unfinished sampling with other settings (seed)" in done.err
+    assert (parts / "000000.json").stat().st_mtime_ns == first
+    assert align("sample", *given, killed).code == 0
+    assert killed.read_bytes() == whole.read_bytes() and not parts.parent.exists()
 
 
 def test_from_scratch(chat_policy: str, prompts: Path, tmp_path: Path, align: Commands) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.align.candidates import SAME, Candidates
+from silr.align.candidates import SAME, candidates
 from silr.align.cautions import Caution, find_warnings
 from silr.align.folder import AlignFolder, read_json
 from silr.align.generate import Completion, log_probabilities, sample
 from silr.align.measures import Measured
-from silr.align.policy import PolicySource, context_of, read_policy, starting_point
+from silr.align.policy import PolicySource, Start, context_of, read_policy, starting_point
 from silr.align.prompts import check_lengths, choose_format, hold_out, read_prompts
 from silr.align.report import write_align_report
 from silr.align.scorer import load_scorer
@@ -88,8 +88,9 @@ def align(
             if scorer is not None:
                 scorer([prompts[0]])  # loads what it reads with; what it cannot read is said before any work
     encoded = prompt_format.encode(prompts, tokenizer)
-    weights, context = _look(source)
-    check_lengths(encoded, context, settings.max_new_tokens, settings.prompts)
+    start = Start(source)
+    weights = fingerprint(start.network())
+    check_lengths(encoded, context_of(start.network()), settings.max_new_tokens, settings.prompts)
     rows, kept = hold_out(len(prompts), settings.seed)
     if settings.method == "best-of-n":
         rows = kept = list(range(len(prompts)))
@@ -107,6 +108,7 @@ def align(
     task = Task(
         settings,
         source,
+        start,
         tokenizer,
         [prompts[row] for row in rows],
         [encoded[row] for row in rows],
@@ -146,12 +148,6 @@ def align(
     return result
 
 
-def _look(source: PolicySource) -> tuple[str, int | None]:
-    """Return a hash of the policy's weights, and how many tokens it reads; each stage loads it anew."""
-    network = source.network()
-    return fingerprint(network), context_of(network)
-
-
 def _train(
     task: Task, folder: AlignFolder, prompts: list[str], encoded: list[list[int]]
 ) -> tuple[Measured, Measured, dict[str, float]]:
@@ -161,10 +157,10 @@ def _train(
     def measured(found: list[Completion]) -> Measured:
         return Measured.of(found, task.texts(prompts, [each.text for each in found]), task.reward, task.judge)
 
-    def start() -> dict[str, Any]:
-        return measured(_sampled(task, task.source.network(), encoded, "Sampling before")).to_dict()
+    def first() -> dict[str, Any]:
+        return measured(_sampled(task, task.start.network(), encoded, "Sampling before")).to_dict()
 
-    before = Measured.from_dict(folder.keep(folder.before, start))
+    before = Measured.from_dict(folder.keep(folder.before, first))
     if before.reward.max() - before.reward.min() < SAME:
         raise InputError(
             f"the reward is {before.reward[0]:.6g} for all {len(before.reward)} completions of the starting policy: "
@@ -172,8 +168,10 @@ def _train(
         )
     if not folder.policy.exists():
         train(task, folder)
-    elif is_main():
-        shutil.rmtree(folder.checkpoints, ignore_errors=True)
+    else:
+        task.start.give()
+        if is_main():
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)
     with trouble(folder.folder):
         trained = read_policy(folder.policy, task.source)
         found = _sampled(task, trained, encoded, "Sampling after")
@@ -186,14 +184,13 @@ def _choose(
 ) -> tuple[Measured, Measured, dict[str, float]]:
     """Take the first of n completions, and the one that the reward likes best."""
     n = task.settings.generations
-    sampled = Candidates(task, folder.candidates).sampled(task.source.network())
-    rewards = np.stack([scores for _, scores in sampled])
+    sampled, rewards = candidates(task, folder.candidates, task.start.network())
     if (rewards.max(axis=1) - rewards.min(axis=1) < SAME).all():
         raise InputError("the reward is the same for all completions of each prompt: there is nothing to choose by")
     chosen = {"before": np.zeros(len(sampled), dtype=np.int64), "after": rewards.argmax(axis=1)}
     found = []
     for picks in chosen.values():
-        picked = [completions[pick] for (completions, _), pick in zip(sampled, picks, strict=True)]
+        picked = [completions[pick] for completions, pick in zip(sampled, picks, strict=True)]
         texts = task.texts(prompts, [each.text for each in picked])
         found.append(Measured.of(picked, texts, task.reward, task.judge))
     folder.keep(folder.before, found[0].to_dict)

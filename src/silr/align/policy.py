@@ -101,6 +101,25 @@ class PolicySource:
         return LoraConfig(task_type="CAUSAL_LM", r=RANK, lora_alpha=ALPHA, target_modules="all-linear")
 
 
+class Start:
+    """The starting policy, loaded once for all that only reads it, until a training takes it and changes it."""
+
+    def __init__(self, source: PolicySource) -> None:
+        self._source = source
+        self._network: Any = None
+
+    def network(self) -> Any:
+        """Return it for reading."""
+        if self._network is None:
+            self._network = self._source.network()
+        return self._network
+
+    def give(self) -> Any:
+        """Return it and forget it."""
+        network, self._network = self.network(), None
+        return network
+
+
 def read_policy(folder: Path, source: PolicySource) -> Any:
     """Load what `write_policy` wrote, with its adapters still apart if it has any."""
     if source.tuning == "full":

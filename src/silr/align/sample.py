@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from silr.align.generate import sample
+from filelock import FileLock, Timeout
+
+from silr.align.folder import read_json
+from silr.align.parts import sample_in_parts
 from silr.align.policy import PolicySource, context_of
 from silr.align.prompts import check_lengths, choose_format, read_prompts
 from silr.align.settings import check_sampling
 from silr.align.text_format import default_format, render
+from silr.annotators import partial_path
+from silr.annotators.models import fingerprint
+from silr.corpus import corpus_hash
 from silr.errors import InputError
+from silr.files import make_folder, write_json
 from silr.formats import split_suffix, write_table
-from silr.processes import is_main
-from silr.progress import progress
+from silr.processes import is_main, wait_for_all
+from silr.run import differences
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,8 @@ class SampleSettings:
 
 def sample_table(output: str | Path, settings: SampleSettings, say: Any = lambda line: None, quiet: bool = True) -> int:
     """Write answers of a policy as a table with the columns prompt, completion and text.
+
+    They are kept in a folder beside it as they come: if the process ends early, the same call goes on from there.
 
     Parameters
     ----------
@@ -73,26 +85,56 @@ def sample_table(output: str | Path, settings: SampleSettings, say: Any = lambda
     check_lengths(encoded, context_of(network), settings.max_new_tokens, settings.prompts)
     text_format = settings.text_format or default_format(prompt_format.chat)
     say(str(prompt_format))
-    rows = [row for row in range(len(prompts)) for _ in range(settings.generations)]
-    done = 0
-    with progress("Sampling", len(rows), "completions", quiet=quiet or not is_main()) as advance:
-
-        def on_batch(answered: int) -> None:
-            nonlocal done
-            done += answered
-            advance(answered, answered, f"{done:,} of {len(rows):,} completions")
-
-        found = sample(
+    identity = {
+        "policy": fingerprint(network),
+        "prompts": corpus_hash(prompts),
+        "chat": prompt_format.chat,
+        **{name: getattr(settings, name) for name in ("generations", "max_new_tokens", "temperature", "seed")},
+    }
+    partial = partial_path(output)
+    with _unfinished(partial, identity):
+        sampled = sample_in_parts(
+            partial / "completions",
             network,
             tokenizer,
-            [encoded[row] for row in rows],
+            encoded,
+            settings.generations,
+            lambda rows, found: [],
             max_new_tokens=settings.max_new_tokens,
             temperature=settings.temperature,
             seed=settings.seed,
-            on_batch=on_batch,
+            quiet=quiet or not is_main(),
         )
-    asked, answers = [prompts[row] for row in rows], [each.text for each in found]
-    texts = [render(text_format, *each) for each in zip(asked, answers, strict=True)]
-    if is_main():
-        write_table(pd.DataFrame({"prompt": asked, "completion": answers, "text": texts}), Path(output))
-    return len(rows)
+        asked = [prompt for prompt in prompts for _ in range(settings.generations)]
+        answers = [each.text for completions, _ in sampled for each in completions]
+        texts = [render(text_format, *each) for each in zip(asked, answers, strict=True)]
+        if is_main():
+            write_table(pd.DataFrame({"prompt": asked, "completion": answers, "text": texts}), Path(output))
+            shutil.rmtree(partial)
+    return len(texts)
+
+
+@contextmanager
+def _unfinished(folder: Path, identity: dict[str, Any]) -> Iterator[None]:
+    """Keep what is sampled in a folder, for this very sampling and one program at a time."""
+    if not is_main():
+        wait_for_all()
+        yield
+        return
+    make_folder(folder)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"another process is sampling into {folder}; wait for it or stop it") from None
+    with lock:
+        meta = folder / "meta.json"
+        if not meta.exists():
+            write_json(meta, identity)
+        elif changed := differences(read_json(meta), identity):
+            raise InputError(
+                f"{folder} holds an unfinished sampling with other settings ({', '.join(changed)}); repeat that "
+                "command to finish it, delete the folder, or choose another output"
+            )
+        wait_for_all()
+        yield

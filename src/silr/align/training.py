@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from silr.align.candidates import Candidates
+from silr.align.candidates import pairs as pairs_of
 from silr.align.folder import AlignFolder
 from silr.align.measures import distinct_n, repetition
-from silr.align.policy import PolicySource, check_numbers, write_policy
+from silr.align.policy import PolicySource, Start, check_numbers, write_policy
 from silr.align.prompts import PromptFormat
 from silr.align.scorer import Scorer
 from silr.align.settings import AlignSettings
@@ -35,6 +35,7 @@ class Task:
     ----------
     settings : AlignSettings
     source : PolicySource
+    start : Start
     tokenizer : transformers tokenizer
     prompts : list of str
         Those that train.
@@ -50,6 +51,7 @@ class Task:
 
     settings: AlignSettings
     source: PolicySource
+    start: Start
     tokenizer: Any
     prompts: list[str]
     encoded: list[list[int]]
@@ -98,12 +100,15 @@ def train(task: Task, folder: AlignFolder) -> str | None:
     InputError
         There is nothing to learn, a number is none, or the disk or memory is full. Checkpoints are kept.
     """
+    from transformers import set_seed
+
     from silr.align.trl_trainers import dpo_trainer, grpo_trainer
     from silr.align.watch import Watch
     from silr.classifiers.uu_trainer import last_checkpoint
 
-    settings, network = task.settings, task.source.network()
-    pairs = Candidates(task, folder.candidates).pairs(network) if settings.method == "dpo" else []
+    set_seed(task.settings.seed)  # new adapters are the same whatever was drawn before
+    settings, network = task.settings, task.start.give()
+    pairs = pairs_of(task, folder.candidates, network) if settings.method == "dpo" else []
     steps = task.steps(len(pairs) if settings.method == "dpo" else len(task.prompts) * settings.generations)
     checkpoint = last_checkpoint(folder.checkpoints)
     done = 0 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])

@@ -1,0 +1,86 @@
+"""Several completions of each prompt, in files of some prompts each, so that a killed sampling goes on where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from silr.align.folder import read_json
+from silr.align.generate import Completion, sample
+from silr.files import make_folder, write_json
+from silr.processes import is_main, wait_for_all
+from silr.progress import progress
+
+COMPLETIONS = 128  # a file: what a kill can cost
+
+Score = Callable[[list[int], list[Completion]], Sequence[float]]
+
+
+def sample_in_parts(
+    folder: Path,
+    network: Any,
+    tokenizer: Any,
+    prompts: Sequence[Sequence[int]],
+    n: int,
+    score: Score,
+    *,
+    max_new_tokens: int,
+    temperature: float,
+    seed: int,
+    quiet: bool,
+) -> list[tuple[list[Completion], list[float]]]:
+    """Sample n completions of each prompt, and score them; what the folder has already is not sampled again.
+
+    Parameters
+    ----------
+    folder : Path
+        It holds nothing but parts of this very work.
+    network, tokenizer, prompts, max_new_tokens, temperature, seed
+        As in `silr.align.generate.sample`.
+    n : int
+    score : callable
+        Given the prompt's number of each completion, and the completions, returns a number for each, or nothing.
+    quiet : bool
+
+    Returns
+    -------
+    list
+        For each prompt its completions, and what `score` said of them.
+    """
+    if is_main():
+        make_folder(folder)
+    wait_for_all()
+    order = np.argsort([-len(ids) for ids in prompts], kind="stable").tolist()  # little padding in a part
+    found: dict[int, tuple[list[Completion], list[float]]] = {}
+    total, size = n * len(order), max(1, COMPLETIONS // n)
+    with progress("Sampling", total, "completions", state=f"0 of {total:,} completions", quiet=quiet) as advance:
+        for number, begin in enumerate(range(0, len(order), size)):
+            rows = order[begin : begin + size]
+            path = folder / f"{number:06}.json"
+            there = path.exists()
+            wait_for_all()  # nobody writes before all have looked
+            if there:
+                values = read_json(path)
+            else:
+                repeated = [row for row in rows for _ in range(n)]
+                completions = sample(
+                    network,
+                    tokenizer,
+                    [prompts[row] for row in repeated],
+                    max_new_tokens=max_new_tokens,
+                    temperature=temperature,
+                    seed=seed * 1_000_003 + number + 1,
+                )
+                scores = [float(value) for value in score(repeated, completions)]
+                written = [[each.text, each.ids, each.ended] for each in completions]
+                values = [[written[at : at + n], scores[at : at + n]] for at in range(0, len(repeated), n)]
+            if is_main() and not there:
+                write_json(path, values)
+            for row, (written, scores) in zip(rows, values, strict=True):
+                found[row] = [Completion(*parts) for parts in written], scores
+            done = len(rows) * n
+            advance(done, 0 if there else done, f"{n * len(found):,} of {total:,} completions")
+    return [found[row] for row in range(len(prompts))]
