@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +87,7 @@ def write_align_report(
             ("Hardware", fact_rows(flat(manifest["hardware"]))),
         ],
     }
-    save_page(folder.folder / "report.html", files("silr.align") / "template.html", values)
+    save_page(folder.folder / "report.html", "align/template.html", values)
 
 
 def _show(name: str, value: float) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from silr.files import atomic_write
@@ -42,26 +41,32 @@ def write_report(run: str | Path, output: str | Path | None = None, truth: str |
         `run` is no run or has no finished iteration, the truth cannot be used, or the file cannot be written.
     """
     path = Path(run) / REPORT if output is None else Path(output)
-    save_page(path, files("silr.report") / "template.html", contents(read_record(run, truth)))
+    save_page(path, "report/template.html", contents(read_record(run, truth)))
     return path
 
 
-def save_page(path: Path, template: Traversable, values: dict[str, Any]) -> None:
+def save_page(path: Path, template: str, values: dict[str, Any]) -> None:
     """Write a page in the style of the reports, atomically; every text in `values` is escaped.
 
     Parameters
     ----------
     path : Path
-    template : Traversable
-        A jinja2 template that places `policy`, `style` and `script`.
+    template : str
+        A jinja2 template of this package, such as "report/template.html", that extends "report/page.html".
     values : dict
         What else it shows.
     """
     folder = files("silr.report")
     style = (folder / "static" / "report.css").read_text()
     script = (folder / "static" / "report.js").read_text()
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(template.read_text()).render(
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=PackageLoader("silr", ""),
+    )
+    page = environment.get_template(template).render(
         values,
         style=Markup(style),
         script=Markup(script),
