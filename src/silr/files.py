@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from filelock import FileLock, Timeout
+
 from silr.errors import InputError
 
 
@@ -46,6 +48,28 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
             reason = error.strerror or f"{error}; is the disk full?"  # NumPy counts bytes and gives no reason
             raise InputError(f"cannot write {path}: {reason}") from error
         raise
+
+
+@contextmanager
+def locked(path: Path, busy: str) -> Iterator[None]:
+    """Hold a lock file; the lock goes with the process, however it ends.
+
+    Raises
+    ------
+    InputError
+        Another process holds it, in the words of `busy`, or it cannot be written.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(busy) from None
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_json(path: str | Path, value: Any) -> None:

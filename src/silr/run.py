@@ -12,7 +12,6 @@ iterations and nothing else.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
@@ -30,7 +29,7 @@ from safetensors.numpy import load_file, save
 
 from silr import __version__
 from silr.errors import InputError
-from silr.files import atomic_write, sync, write_json
+from silr.files import atomic_write, locked, sync, write_json
 from silr.priors import Priors
 from silr.processes import is_main, wait_for_all
 
@@ -132,14 +131,9 @@ class Run:
             elif folder.exists() and not all(path.name.startswith(BEFORE_MANIFEST) for path in folder.iterdir()):
                 raise InputError(f"{folder} exists and is not a run; give a new folder")
             folder.mkdir(parents=True, exist_ok=True)
-            lock = (folder / LOCK).open("a")
         except OSError as error:
             raise InputError(f"cannot make the run {folder}: {error.strerror}") from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(f"another process is working on the run {folder}") from error
+        with locked(folder / LOCK, f"another process is working on the run {folder}"):
             _take_over(folder, json.loads(json.dumps(identity)), about)
             wait_for_all()
             yield cls(folder)

@@ -14,7 +14,6 @@ DIR/
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from typing import Any
 
 from silr import __version__
 from silr.errors import InputError
-from silr.files import make_folder, write_json
+from silr.files import locked, make_folder, write_json
 from silr.processes import is_main, wait_for_all
 from silr.run import differences, hardware, versions
 
@@ -75,15 +74,7 @@ class AlignFolder:
                     "folder, or delete this one"
                 )
         make_folder(folder)
-        try:
-            lock = (folder / LOCK).open("a")
-        except OSError as error:
-            raise InputError(f"cannot write into {folder}: {error.strerror}") from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(f"another process is working on {folder}") from error
+        with locked(folder / LOCK, f"another process is working on {folder}"):
             if not (folder / "before.json").exists():
                 made = {"packages": versions(PACKAGES), "hardware": hardware()}
                 write_json(folder / MANIFEST, {"format": FORMAT, "silr": __version__, "identity": identity, **made})

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from silr.align.folder import read_json
 from silr.align.parts import sample_in_parts
 from silr.align.policy import PolicySource, context_of
@@ -21,7 +19,7 @@ from silr.annotators import partial_path
 from silr.annotators.models import fingerprint
 from silr.corpus import corpus_hash
 from silr.errors import InputError
-from silr.files import make_folder, write_json
+from silr.files import locked, make_folder, write_json
 from silr.formats import split_suffix, write_table
 from silr.processes import is_main, wait_for_all
 from silr.run import differences
@@ -122,12 +120,7 @@ def _unfinished(folder: Path, identity: dict[str, Any]) -> Iterator[None]:
         yield
         return
     make_folder(folder)
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"another process is sampling into {folder}; wait for it or stop it") from None
-    with lock:
+    with locked(folder / "lock", f"another process is sampling into {folder}; wait for it or stop it"):
         meta = folder / "meta.json"
         if not meta.exists():
             write_json(meta, identity)
