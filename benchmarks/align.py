@@ -37,6 +37,7 @@ from silr.align.scorer import load_scorer
 from silr.files import write_json
 
 RESULTS = Path(__file__).parent / "results" / "align"
+SAMPLES = 10  # of each arm that go into the results
 ARMS = (*REWARDS, "best-of-n", "revise", "self-refine")
 NAMES = {
     "untouched": "untouched policy",
@@ -79,7 +80,19 @@ def one_arm(arm: str, task: str, seed: int, work: Path, prompts: list[str], opti
         result = align(work / f"aligned-{arm}", settings, say=print, quiet=False)
         found = {name: result[name] for name in ("before", "after", "kl")}
         found["warnings"] = [warning["title"] for warning in result["warnings"]]
-    return {**found, "seconds": round(time.monotonic() - began)}
+    return {**found, "samples": samples_of(arm, work), "seconds": round(time.monotonic() - began)}
+
+
+def samples_of(arm: str, work: Path) -> list[dict[str, Any]]:
+    """The first held-out prompts, what was written, and what the judge says of it."""
+    frame = pd.read_csv(samples_path(arm, work), keep_default_na=False).head(SAMPLES)
+    names = {"before": "before", "after": "after", "judge_after": "judge", "judge": "judge"}
+    columns = ["prompt", *(name for name in names if name in frame.columns)]
+    return frame[columns].rename(columns=names).to_dict("records")
+
+
+def samples_path(arm: str, work: Path) -> Path:
+    return work / f"{arm}.csv" if arm in ("revise", "self-refine") else work / f"aligned-{arm}" / "samples.csv"
 
 
 def revised(arm: str, task: str, seed: int, work: Path, test: list[str], options: argparse.Namespace) -> Any:
@@ -94,7 +107,7 @@ def revised(arm: str, task: str, seed: int, work: Path, test: list[str], options
     texts = [prompt + each.text for prompt, each in zip(test, found, strict=True)]
     measured = Measured.of(found, texts, reward, judge)
     columns = {"prompt": test, "after": measured.completions, "judge": measured.judge}
-    pd.DataFrame(columns).to_csv(work / f"{arm}.csv", index=False)
+    pd.DataFrame(columns).round({"judge": 4}).to_csv(samples_path(arm, work), index=False)
     return {"after": measured.means(), "generated_tokens": tokens}
 
 

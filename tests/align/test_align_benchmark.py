@@ -51,6 +51,8 @@ def test_every_arm_runs_and_is_not_run_again(
     assert found["accuracy"]["true"] > 0.9 and found["accuracy"]["judge"] > 0.9
     assert found["best-of-n"]["after"]["judge"] > found["best-of-n"]["before"]["judge"]
     assert found["revise"]["generated_tokens"] <= 24 and found["self-refine"]["generated_tokens"] <= 24
+    assert all(len(found[arm]["samples"]) == 10 for arm in arms)
+    assert {"prompt", "before", "after", "judge"} == set(found["best-of-n"]["samples"][0])
     capsys.readouterr()
     monkeypatch.setattr(sys, "argv", ["align.py", "--report", "--out", str(out)])
     benchmark.main()
