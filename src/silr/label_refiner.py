@@ -22,7 +22,7 @@ from silr.gold import post_stratified
 from silr.joined_features import JoinedFeatures, views_of
 from silr.labels import check_gold, encode_columns
 from silr.methods import METHODS, Method
-from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
+from silr.priors import Priors, given_priors, gold_weights, priors_from_gold, priors_from_truth
 from silr.processes import wait_for_all
 from silr.refine import Loop, OnStep, Store, best_iteration, last_iteration, refine
 from silr.refiner_settings import check_settings, is_blind, is_soft
@@ -210,8 +210,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_classes = len(self.classes_)
         names = [str(each) for each in self.classes_]
         weight = None if gold_weight is None else np.asarray(gold_weight)
-        if weight is not None and weight.shape != codes.shape:
-            raise InputError(f"gold_weight has shape {weight.shape}, the LLM's labels {codes.shape}")
+        if weight is not None:
+            gold_weights(weight, np.flatnonzero(gold_codes >= 0), len(codes))  # refuses what cannot be one
         scores = None if llm_scores is None else np.asarray(llm_scores, dtype=np.float64)
         if scores is not None and scores.shape != (len(codes), n_classes):
             raise InputError(f"llm_scores has shape {scores.shape}; {len(codes):,} rows of {n_classes} are wanted")

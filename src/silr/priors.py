@@ -159,10 +159,8 @@ def priors_from_gold(
         raise InputError(f"level must lie between 0 and 1 and smoothing be at least 0, not {level} and {smoothing}")
     w = np.ones(len(drawn))
     if weight is not None:
-        w = np.asarray(weight, dtype=np.float64)
-        if w.shape != labels.shape or not np.isfinite(w[drawn]).all() or w[drawn].min() <= 0:
-            raise InputError("gold weights must be one number for each text, positive wherever there is a gold label")
-        w = w[drawn] / w[drawn].max()
+        w = gold_weights(weight, drawn, len(labels))
+        w /= w.max()
     elif strata is not None:
         stratum = _codes(strata, n_classes + 1, "strata", len(labels))
         N_h, n_h = np.bincount(stratum), np.bincount(stratum[drawn])
@@ -365,6 +363,22 @@ def _signal(R: FloatArray) -> FloatArray:
 
 def _diagonal(tables: FloatArray) -> FloatArray:
     return np.diagonal(tables, axis1=-2, axis2=-1)
+
+
+def gold_weights(weight: ArrayLike, drawn: NDArray[np.intp], n: int) -> NDArray[np.float64]:
+    """Return the weights of the gold texts, given those of all n.
+
+    Raises
+    ------
+    InputError
+        It is not one number a text, or one of a gold text is not positive and finite.
+    """
+    w = np.asarray(weight, dtype=np.float64)
+    if w.shape != (n,):
+        raise InputError(f"gold_weight has shape {w.shape}; it must be one number for each of {n:,} texts")
+    if not np.isfinite(w[drawn]).all() or (w[drawn] <= 0).any():
+        raise InputError("gold weights must be positive wherever there is a gold label")
+    return w[drawn]
 
 
 def _codes(values: ArrayLike, n_classes: int, what: str, length: int | None = None, lowest: int = 0) -> Array:
