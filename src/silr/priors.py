@@ -375,9 +375,9 @@ def gold_weights(weight: ArrayLike, drawn: NDArray[np.intp], n: int) -> NDArray[
     """
     w = np.asarray(weight, dtype=np.float64)
     if w.shape != (n,):
-        raise InputError(f"gold_weight has shape {w.shape}; it must be one number for each of {n:,} texts")
+        raise InputError(f"gold_weight has shape {w.shape}; one number for each text is wanted, ({n},)")
     if not np.isfinite(w[drawn]).all() or (w[drawn] <= 0).any():
-        raise InputError("gold weights must be positive wherever there is a gold label")
+        raise InputError("gold weights must be finite and positive wherever there is a gold label")
     return w[drawn]
 
 
