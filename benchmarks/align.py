@@ -37,6 +37,7 @@ from silr.align.scorer import load_scorer
 from silr.files import write_json
 
 RESULTS = Path(__file__).parent / "results" / "align"
+HEAD = ("judge", "by seed", "KL, nats", "tokens", "distinct-2", "repeated pairs", "reward's accuracy on unseen texts")
 SAMPLES = 10  # of each arm that go into the results
 ARMS = (*REWARDS, "best-of-n", "revise", "self-refine")
 NAMES = {
@@ -134,31 +135,42 @@ def one_seed(task: str, seed: int, found: dict[str, Any], options: argparse.Name
 
 
 def table(folder: Path) -> str:
-    """Markdown: the judge's mean and deviation over seeds, and what watches for reward hacking."""
+    """Markdown: the judge's mean over seeds and its value for each, and what watches for reward hacking."""
     lines = []
     for path in sorted(folder.glob("*.json")):
-        found = json.loads(path.read_text())
-        seeds = found["seeds"].values()
-        lines += [f"\n{path.stem}, seeds {', '.join(found['seeds'])}\n"]
-        lines += ["| | judge | KL, nats | tokens | distinct-2 | repeated pairs |", "| --- |" + " --- |" * 5]
+        seeds = json.loads(path.read_text())["seeds"]
+        lines += [f"\n{path.stem}, seeds {', '.join(seeds)}\n", "| " + " | ".join(("", *HEAD)) + " |"]
+        lines += ["|" + " --- |" * (len(HEAD) + 1)]
         for arm, name in NAMES.items():
-            if arm == "untouched":
-                trained = [next((c[each] for each in REWARDS if "before" in c.get(each, {})), None) for c in seeds]
-                cells = [{"after": cell["before"]} for cell in trained if cell]
-            else:
-                cells = [cell[arm] for cell in seeds if "after" in cell.get(arm, {})]
-            if cells:
-                parts = [_spread([cell["after"]["judge"] for cell in cells])]
-                distances = [cell["kl"]["completion"] for cell in cells if cell.get("kl")]
-                parts.append(f"{np.mean(distances):.2f}" if distances else "")
-                means = {key: np.mean([cell["after"][key] for cell in cells]) for key in cells[0]["after"]}
-                parts += [f"{means['tokens']:.1f}", f"{means['distinct_2']:.2f}", f"{means['repetition_2']:.1%}"]
-                lines.append(f"| {name} | " + " | ".join(parts) + " |")
+            cells = [_cell(seed, arm) for seed in seeds.values()]
+            if any(cells):
+                accuracy = [seed["accuracy"][arm] for seed in seeds.values() if arm in seed["accuracy"]]
+                lines.append("| " + " | ".join([name, *_row(cells, accuracy)]) + " |")
     return "\n".join(lines).strip() + "\n"
 
 
-def _spread(values: list[float]) -> str:
-    return f"{np.mean(values):.3f} ± {np.std(values):.3f}"
+def _cell(seed: dict[str, Any], arm: str) -> dict[str, Any] | None:
+    """What is known of an arm, None if it was refused or did not run; the untouched policy is the start of any arm."""
+    if arm == "untouched":
+        trained = next((seed[each] for each in REWARDS if "before" in seed.get(each, {})), None)
+        return {"after": trained["before"]} if trained else None
+    return seed[arm] if "after" in seed.get(arm, {}) else None
+
+
+def _row(cells: list[dict[str, Any] | None], accuracy: list[float]) -> list[str]:
+    judged = [f"{cell['after']['judge']:.3f}" if cell else "-" for cell in cells]
+    there = [cell for cell in cells if cell]
+    means = {key: np.mean([cell["after"][key] for cell in there]) for key in there[0]["after"]}
+    distances = [cell["kl"]["completion"] for cell in there if cell.get("kl")]
+    return [
+        f"{means['judge']:.3f} ± {np.std([cell['after']['judge'] for cell in there]):.3f}",
+        ", ".join(judged),
+        f"{np.mean(distances):.2f}" if distances else "",
+        f"{means['tokens']:.1f}",
+        f"{means['distinct_2']:.2f}",
+        f"{means['repetition_2']:.1%}",
+        f"{np.mean(accuracy):.2f}" if accuracy else "",
+    ]
 
 
 def main() -> None:
