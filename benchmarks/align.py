@@ -37,7 +37,16 @@ from silr.align.scorer import load_scorer
 from silr.files import write_json
 
 RESULTS = Path(__file__).parent / "results" / "align"
-HEAD = ("judge", "by seed", "KL, nats", "tokens", "distinct-2", "repeated pairs", "reward's accuracy on unseen texts")
+HEAD = (
+    "judge",
+    "by seed",
+    "KL, nats",
+    "tokens",
+    "distinct-2",
+    "repeated pairs",
+    "reward right on unseen texts",
+    "reward and judge correlate",
+)
 SAMPLES = 10  # of each arm that go into the results
 ARMS = (*REWARDS, "best-of-n", "revise", "self-refine")
 NAMES = {
@@ -81,6 +90,7 @@ def one_arm(arm: str, task: str, seed: int, work: Path, prompts: list[str], opti
         result = align(work / f"aligned-{arm}", settings, say=print, quiet=False)
         found = {name: result[name] for name in ("before", "after", "kl")}
         found["warnings"] = [warning["title"] for warning in result["warnings"]]
+        found["agreement"] = agreement(arm, work)
     return {**found, "samples": samples_of(arm, work), "seconds": round(time.monotonic() - began)}
 
 
@@ -90,6 +100,12 @@ def samples_of(arm: str, work: Path) -> list[dict[str, Any]]:
     names = {"before": "before", "after": "after", "judge_after": "judge", "judge": "judge"}
     columns = ["prompt", *(name for name in names if name in frame.columns)]
     return frame[columns].rename(columns=names).to_dict("records")
+
+
+def agreement(arm: str, work: Path) -> float:
+    """Correlation of reward and judge over what the untouched policy wrote: how good the reward is, before training."""
+    frame = pd.read_csv(samples_path(arm, work))
+    return float(np.corrcoef(frame["reward_before"], frame["judge_before"])[0, 1])
 
 
 def samples_path(arm: str, work: Path) -> Path:
@@ -170,6 +186,7 @@ def _row(cells: list[dict[str, Any] | None], accuracy: list[float]) -> list[str]
         f"{means['distinct_2']:.2f}",
         f"{means['repetition_2']:.1%}",
         f"{np.mean(accuracy):.2f}" if accuracy else "",
+        f"{np.mean([cell['agreement'] for cell in there]):.2f}" if "agreement" in there[0] else "",
     ]
 
 
