@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from command_line import Commands, become
+from command_line import Commands
 from synthetic import make_corpus
 
 FAST = ("--max-new-tokens", "12", "--tracker", "none", "--device", "cpu")
@@ -25,6 +25,16 @@ STRONG = ("--learning-rate", "0.02", "--kl", "0.01")
 def options(policy: str, prompts: Path, reward: Path, output: Path, *more: object) -> list[object]:
     given = ["--policy", policy, "--prompts", prompts, "--reward", reward, "--class", "positive", "-o", output]
     return ["align", *given, *FAST, *more]
+
+
+def kill_when(path: Path, *arguments: object) -> None:
+    """Run `silr` in a process of its own, and kill it as soon as a file is there."""
+    command = [sys.executable, "-m", "silr", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        while not path.exists():
+            assert child.poll() is None
+            time.sleep(0.01)
+        child.send_signal(signal.SIGKILL)
 
 
 def test_grpo_raises_reward_and_judge(
@@ -117,15 +127,9 @@ def test_killed_and_resumed_is_as_undisturbed(
     more: tuple[object, ...] = ("--steps", 11, "--save-steps", 2, *STRONG)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert align(*options(policy, prompts, reward, whole, *more)).code == 0
-    arguments = list(map(str, options(policy, prompts, reward, killed, *more)))
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    if (child := os.fork()) == 0:
-        become({"arguments": arguments, "cwd": None, "file_size": None}, nowhere, nowhere)
-    while not (killed / "checkpoints" / "checkpoint-4" / "trainer_state.json").exists():
-        assert os.waitpid(child, os.WNOHANG) == (0, 0)
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    kill_when(
+        killed / "checkpoints" / "checkpoint-4" / "trainer_state.json", *options(policy, prompts, reward, killed, *more)
+    )
     assert not (killed / "policy").exists()
     done = align(*options(policy, prompts, reward, killed, *more))
     assert done.code == 0, done.err
@@ -181,17 +185,8 @@ def test_a_killed_sampling_goes_on(chat_policy: str, prompts: Path, tmp_path: Pa
     whole, killed = tmp_path / "whole.csv", tmp_path / "killed.csv"
     given = ["--policy", chat_policy, "--prompts", prompts, "-n", 64, "--max-new-tokens", 12, "-o"]
     assert align("sample", *given, whole).code == 0
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    if (child := os.fork()) == 0:
-        become(
-            {"arguments": ["sample", *map(str, given), str(killed)], "cwd": None, "file_size": None}, nowhere, nowhere
-        )
     parts = tmp_path / "killed.csv.partial" / "completions"
-    while not (parts / "000003.json").exists():
-        assert os.waitpid(child, os.WNOHANG) == (0, 0)
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    kill_when(parts / "000003.json", "sample", *given, killed)
     assert not killed.exists()
     first = (parts / "000000.json").stat().st_mtime_ns
     done = align("sample", *given, killed, "--seed", 1)
