@@ -18,11 +18,11 @@ from silr.classifiers.tokens import TokenFeatures, Tokens
 from silr.corpus import corpus_hash, digest
 from silr.errors import InputError
 from silr.features import Features, features_of_run, load_saved, make_features, texts_or_matrix
-from silr.gold import post_stratified
+from silr.gold import gold_weights, post_stratified
 from silr.joined_features import JoinedFeatures, views_of
 from silr.labels import check_gold, encode_columns
 from silr.methods import METHODS, Method
-from silr.priors import Priors, given_priors, gold_weights, priors_from_gold, priors_from_truth
+from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.processes import wait_for_all
 from silr.refine import Loop, OnStep, Store, best_iteration, last_iteration, refine
 from silr.refiner_settings import check_settings, is_blind, is_soft

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from silr.errors import InputError, NoSignalError
+from silr.gold import gold_weights
 from silr.shares import share_interval
 
 FloatArray = NDArray[np.float64]
@@ -363,22 +364,6 @@ def _signal(R: FloatArray) -> FloatArray:
 
 def _diagonal(tables: FloatArray) -> FloatArray:
     return np.diagonal(tables, axis1=-2, axis2=-1)
-
-
-def gold_weights(weight: ArrayLike, drawn: NDArray[np.intp], n: int) -> NDArray[np.float64]:
-    """Return the weights of the gold texts, given those of all n.
-
-    Raises
-    ------
-    InputError
-        It is not one number a text, or one of a gold text is not positive and finite.
-    """
-    w = np.asarray(weight, dtype=np.float64)
-    if w.shape != (n,):
-        raise InputError(f"gold_weight has shape {w.shape}; one number for each text is wanted, ({n},)")
-    if not np.isfinite(w[drawn]).all() or (w[drawn] <= 0).any():
-        raise InputError("gold weights must be finite and positive wherever there is a gold label")
-    return w[drawn]
 
 
 def _codes(values: ArrayLike, n_classes: int, what: str, length: int | None = None, lowest: int = 0) -> Array:

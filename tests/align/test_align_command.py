@@ -145,6 +145,9 @@ def test_other_settings_are_refused(policy: str, prompts: Path, reward: Path, tm
     done = align(*options(policy, prompts, reward, tmp_path / "out", *more, "--seed", 1))
     assert done.code == 2 and "other input or settings (seed)" in done.err
     assert (tmp_path / "out" / "samples.csv").read_bytes() == before
+    (tmp_path / "out" / "before.json").unlink()  # killed while it sampled: the candidates are of seed 0
+    done = align(*options(policy, prompts, reward, tmp_path / "out", *more, "--seed", 1))
+    assert done.code == 2 and "other input or settings (seed)" in done.err
 
 
 def test_two_processes_train_one_policy(policy: str, prompts: Path, reward: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def pairs(task: Task, folder: Path, network: Any) -> list[Pair]:
     Raises
     ------
     InputError
-        It never does.
+        For no prompt does it do so.
     """
     from silr.align.trl_trainers import Pair
 

@@ -68,14 +68,14 @@ class AlignFolder:
                 raise InputError(f"{folder} exists and is no alignment; give a new folder")
         elif folder.exists():
             changed = differences(cls(folder).manifest["identity"], identity)
-            if changed and (folder / "before.json").exists():
+            if changed and _begun(folder):
                 raise InputError(
                     f"{folder} was made with other input or settings ({', '.join(changed)}); give another output "
                     "folder, or delete this one"
                 )
         make_folder(folder)
         with locked(folder / LOCK, f"another process is working on {folder}"):
-            if not (folder / "before.json").exists():
+            if not _begun(folder):
                 made = {"packages": versions(PACKAGES), "hardware": hardware()}
                 write_json(folder / MANIFEST, {"format": FORMAT, "silr": __version__, "identity": identity, **made})
             wait_for_all()
@@ -99,6 +99,11 @@ class AlignFolder:
             write_json(path, values)
         wait_for_all()
         return values
+
+
+def _begun(folder: Path) -> bool:
+    """Whether something is there that other settings would not have made."""
+    return (folder / "before.json").exists() or (folder / "candidates").exists()
 
 
 def read_json(path: Path) -> Any:

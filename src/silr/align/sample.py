@@ -122,7 +122,8 @@ def _unfinished(folder: Path, identity: dict[str, Any]) -> Iterator[None]:
     make_folder(folder)
     with locked(folder / "lock", f"another process is sampling into {folder}; wait for it or stop it"):
         meta = folder / "meta.json"
-        if not meta.exists():
+        if not meta.exists():  # a deletion that was cut short leaves completions of nobody knows what
+            shutil.rmtree(folder / "completions", ignore_errors=True)
             write_json(meta, identity)
         elif changed := differences(read_json(meta), identity):
             raise InputError(
