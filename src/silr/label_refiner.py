@@ -219,7 +219,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(f"theta has shape {np.shape(self.theta)}, but the classes are {', '.join(names)}")
         if self.priors == "oracle" and truth is None:
             raise InputError("priors='oracle' takes them from the truth: give it")
-        blind = is_blind(self.get_params(), gold_codes, scores, n_classes)
+        blind = is_blind(self.get_params(), gold_codes, scores)
         if self.priors == "gold" and (self.theta is None or (gold_codes >= 0).any()) and not blind:
             check_gold(gold_codes, names)
         soft = not blind and is_soft(self.get_params(), gold_codes, names)

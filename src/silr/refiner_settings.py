@@ -49,8 +49,8 @@ def check_settings(given: dict[str, Any]) -> None:
         raise InputError("class_prior describes the corpus together with theta; give theta too, or neither")
 
 
-def is_blind(given: dict[str, Any], gold: NDArray[np.int16], scores: Any, n_classes: int) -> bool:
-    """Whether the default method has the LLM's scores of two classes, and nothing else to go by.
+def is_blind(given: dict[str, Any], gold: NDArray[np.int16], scores: Any) -> bool:
+    """Whether the default method has the LLM's scores, and nothing else to go by.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def is_blind(given: dict[str, Any], gold: NDArray[np.int16], scores: Any, n_clas
     """
     if not _default(given) or given["classifier"] != "frozen":
         return False
-    if (gold >= 0).any() or scores is None or n_classes != 2:
+    if (gold >= 0).any() or scores is None:
         return False
     _check_default(given)
     warnings.warn(

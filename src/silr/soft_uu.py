@@ -6,16 +6,18 @@ text, as ``pi A`` are the shares of the sets. So the risk is ``1/2n sum_i |g_i -
 ``t_ik = n pi_k sum_j A_kj q_ij / sum_i q_ij``: least squares onto the labels unmixed by Theta, a linear map of q_i. A
 ridge regression of q on the features finds the head up to such a map, and the map comes from the gold labels.
 
-One iteration regresses the soft labels on the features, calibrates the scores on the gold labels (a temperature, and a
-shift for each class), and makes new soft labels of them, with those of gold texts fixed. Everything is done once for
-all gold labels and once without each of five folds, so that scores of gold texts come from fits that never saw their
-labels: the calibration, the log-loss that decides when to stop, and the estimated accuracy are honest.
+One iteration regresses the soft labels on the features, calibrates the scores (a temperature, and a shift for each
+class: those that keep spread and class shares of the labels before, unless the gold labels speak against it), and makes
+new soft labels of them, with those of gold texts fixed. Everything is done once for all gold labels and once without
+each of five folds, so that scores of gold texts come from fits that never saw their labels: the calibration, the
+log-loss that decides when to stop, and the estimated accuracy are honest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -23,11 +25,13 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
 from silr.ridge import Ridge, StandardisedMatrix
+from silr.self_training import PENALTY, self_train, shift_to
 from silr.stack import GoldLabels, Pool, Scores, centred, scale_of, stack, standard
 
-PENALTY = 2000.0  # of the ridge, for standardised features
+ROUNDS = 5  # of self-training from the LLM's scores
 SHARPEN = 2.0  # times the calibrated logits, before they are soft labels again
 CALIBRATION_PENALTY = 10.0  # C
+HOLD = 30.0  # penalty with which an iteration keeps the class shares of the one before
 WORSE = 2.0  # standard errors above the best log-loss at which to stop
 
 
@@ -91,9 +95,10 @@ def refine_softly(
     llm = None if llm_scores is None else standard(llm_scores)
     folds = gold.folds(seed)
     parts = [gold, *(gold.part(learn) for learn, _ in folds)]
-    logits = [stack(X, views, llm, part, seed) for part in parts]
-    yield _judged(logits, gold, folds)
     ridge = Ridge(X, PENALTY)
+    alone = None if llm_scores is None else _by_itself(X, ridge, llm_scores)
+    logits = [stack(X, views, alone, part, seed) for part in parts]
+    yield _judged(logits, gold, folds)
     sharpen = 1.0
     while True:
         targets = [_soft_labels(each * sharpen, part) for each, part in zip(logits, parts, strict=True)]
@@ -101,13 +106,15 @@ def refine_softly(
         raw = np.split(X.scores(weights, intercepts), len(parts), axis=1)
         opinions = [centred(each) / scale_of(centred(each)) for each in raw]
         left_out = _left_out(opinions, gold, folds)
-        pool = Pool.fit([left_out], gold, CALIBRATION_PENALTY)
+        before = _alike(opinions[0], logits[0])
+        pool = Pool.fit([left_out], gold, CALIBRATION_PENALTY, before, HOLD)
         logits = [pool([each]) for each in opinions]
         iteration = _judged(logits, gold, folds)
         head = _head(pool, weights[: gold.n_classes], intercepts[: gold.n_classes], raw[0], iteration.gold_logits)
         iteration = replace(iteration, head=head)
         if llm is not None:
-            both = Pool.fit([left_out, llm[gold.rows]], gold, CALIBRATION_PENALTY)
+            before = Pool(np.append(before.trust, 0.0), before.shift)
+            both = Pool.fit([left_out, llm[gold.rows]], gold, CALIBRATION_PENALTY, before, HOLD)
             pooled = [both([each, llm]) for each in opinions]
             other = replace(_judged(pooled, gold, folds), head=head, pooled=True)
             if is_worse(iteration, other, gold):
@@ -117,9 +124,12 @@ def refine_softly(
 
 
 def is_worse(iteration: SoftIteration, best: SoftIteration, gold: GoldLabels) -> bool:
-    """Whether the log-loss of gold texts is above the best by more than chance: two standard errors."""
+    """Whether the log-loss of gold texts is above the best by more than chance, and by enough to matter.
+
+    That is two standard errors, and one nat in all, which Akaike's criterion asks for one more parameter.
+    """
     rise = gold.weights * (_losses(iteration.gold_logits, gold) - _losses(best.gold_logits, gold))
-    return bool(rise.mean() > WORSE * rise.std() / np.sqrt(len(rise)))
+    return bool(rise.sum() > max(1.0, WORSE * rise.std() * np.sqrt(len(rise))))
 
 
 def _head(pool: Pool, weight: Scores, intercept: Scores, raw: Scores, gold_logits: Scores) -> Head:
@@ -127,6 +137,20 @@ def _head(pool: Pool, weight: Scores, intercept: Scores, raw: Scores, gold_logit
     slope = pool.trust[0] / scale_of(centred(raw))
     shifted = slope * (intercept - intercept.mean()) + pool.shift
     return Head(slope * (weight - weight.mean(axis=0)), shifted, gold_logits)
+
+
+def _by_itself(X: StandardisedMatrix, ridge: Ridge, llm_scores: Scores) -> Scores | None:
+    """What the LLM's scores say by themselves, on the pool's scale; None if they are the same for all texts."""
+    if np.ptp(llm_scores - llm_scores[:, :1], axis=0).max() < 1e-9:
+        return None
+    student = next(islice(self_train(X, ridge, llm_scores), ROUNDS - 1, None))
+    return student.logits / scale_of(student.logits)
+
+
+def _alike(opinion: Scores, logits: Scores) -> Pool:
+    """The temperature and the shifts that give an opinion, shape (n, K), spread and class shares of other logits."""
+    trust = scale_of(centred(logits))
+    return Pool(np.array([trust]), shift_to(trust * opinion, softmax(logits, axis=1).mean(axis=0)))
 
 
 def _left_out(scores: Sequence[Scores], gold: GoldLabels, folds: Any) -> Scores:

@@ -3,7 +3,8 @@
 An argmax of the LLM's scores throws away how sure it is, and takes its bias along. A few gold labels know less, but
 are right. A logistic regression of their own for each view (hidden states, TF-IDF) learns from the gold labels alone;
 what these say about gold texts that they have not seen is pooled with the LLM's scores. The pool finds out how far each
-is to be trusted: on some corpora the LLM knows nearly everything, on others next to nothing.
+is to be trusted: on some corpora the LLM knows nearly everything, on others next to nothing. Before the gold labels say
+anything, what the LLM's scores say by themselves (`silr.self_training`) is trusted, and nothing else.
 
 References
 ----------
@@ -29,8 +30,10 @@ from silr.ridge import StandardisedMatrix
 
 Scores = NDArray[np.float64]
 PENALTIES = np.logspace(-4.5, 0, 7)  # C of the views' regressions, on standardised features
-STACK_PENALTY = 0.3  # C of the pool
-SMALL = 1e-3  # penalty of the shifts
+STACK_PENALTY = 2.0  # C of the pool
+STACK_HOLD = 2.0  # penalty of its shifts
+FIRST_TRUST = 1.0  # in what the LLM's scores say by themselves
+SMALL = 1e-3  # penalty of shifts where nothing else is said
 FOLDS = 5
 LEAST = 3  # gold labels of each class: one to learn from inside a fold inside a fold
 
@@ -85,21 +88,43 @@ class Pool:
     shift: Scores
 
     @classmethod
-    def fit(cls, opinions: Sequence[Scores], gold: GoldLabels, penalty: float) -> Pool:
-        """Fit to opinions on the gold texts, each of shape (m, K), by weighted log-loss with an L2 penalty 1 / C."""
+    def fit(
+        cls,
+        opinions: Sequence[Scores],
+        gold: GoldLabels,
+        penalty: float,
+        towards: Pool | None = None,
+        hold: float = SMALL,
+    ) -> Pool:
+        """Fit to opinions on the gold texts by weighted log-loss.
+
+        Parameters
+        ----------
+        opinions : sequence of arrays of shape (m, K)
+        gold : GoldLabels
+        penalty : float
+            C: trust is held to that of `towards` by an L2 penalty of 1 / C.
+        towards : Pool or None, default None
+            What is believed before any gold label; None: trust and shifts of 0.
+        hold : float, default 0.001
+            L2 penalty that holds the shifts.
+        """
         stacked, truth = np.stack(opinions, axis=1), np.eye(gold.n_classes)[gold.codes]
         n_opinions = stacked.shape[1]
+        if towards is None:
+            towards = cls(np.zeros(n_opinions), np.zeros(gold.n_classes))
+        first = np.concatenate([towards.trust, towards.shift])
+        holds = np.concatenate([np.full(n_opinions, 1 / penalty), np.full(gold.n_classes, hold)])
 
         def loss(parameters: Scores) -> tuple[float, Scores]:
-            trust, shift = parameters[:n_opinions], parameters[n_opinions:]
-            logits = np.tensordot(stacked, trust, axes=(1, 0)) + shift
-            value = -gold.weights @ (log_softmax(logits, axis=1) * truth).sum(axis=1)
-            value += trust @ trust / (2 * penalty) + SMALL * shift @ shift / 2
+            logits = np.tensordot(stacked, parameters[:n_opinions], axes=(1, 0)) + parameters[n_opinions:]
+            away = parameters - first
+            value = holds @ away**2 / 2 - gold.weights @ (log_softmax(logits, axis=1) * truth).sum(axis=1)
             gap = (softmax(logits, axis=1) - truth) * gold.weights[:, None]
-            slopes = np.einsum("mvk,mk->v", stacked, gap) + trust / penalty
-            return float(value), np.concatenate([slopes, gap.sum(axis=0) + SMALL * shift])
+            slopes = np.concatenate([np.einsum("mvk,mk->v", stacked, gap), gap.sum(axis=0)])
+            return float(value), slopes + holds * away
 
-        found = minimize(loss, np.zeros(n_opinions + gold.n_classes), jac=True, method="L-BFGS-B").x
+        found = minimize(loss, first, jac=True, method="L-BFGS-B").x
         return cls(found[:n_opinions], found[n_opinions:])
 
     def __call__(self, opinions: Sequence[Scores]) -> Scores:
@@ -120,7 +145,7 @@ def stack(X: StandardisedMatrix, views: Sequence[slice], llm: Scores | None, gol
     views : sequence of slice
         The columns of each kind of features.
     llm : array of shape (n, K) or None
-        The LLM's scores, by `standard`.
+        What the LLM's scores say by themselves, of deviation 1 as `scale_of` has it.
     gold : GoldLabels
         At least two of each class.
     seed : int
@@ -132,16 +157,20 @@ def stack(X: StandardisedMatrix, views: Sequence[slice], llm: Scores | None, gol
     """
     everywhere: list[Scores] = []
     at_gold: list[Scores] = []
+    trust: list[float] = []
     if llm is not None:
         everywhere.append(llm)
         at_gold.append(llm[gold.rows])
+        trust.append(FIRST_TRUST)
     known = X.rows(gold.rows)
     for view in views:
         left_out, weight, intercept = _one_view(known[:, view], gold, seed)
         size = scale_of(left_out)
         everywhere.append(X.scores(weight, intercept, view) / size)
         at_gold.append(left_out / size)
-    return Pool.fit(at_gold, gold, STACK_PENALTY)(everywhere)
+        trust.append(0.0)
+    towards = Pool(np.array(trust), np.zeros(gold.n_classes))
+    return Pool.fit(at_gold, gold, STACK_PENALTY, towards, STACK_HOLD)(everywhere)
 
 
 def standard(llm_scores: NDArray[Any]) -> Scores:

@@ -22,8 +22,8 @@ from silr.classifiers.thresholds import add_intercept, constant_direction
 from silr.classifiers.tokens import Tokens
 from silr.ridge import Ridge, StandardisedMatrix
 from silr.risk import UURisk
+from silr.self_training import PENALTY
 from silr.soft_risk import SoftRisk
-from silr.soft_uu import PENALTY
 
 CLIP = 0.02  # of soft labels, before their logarithm
 SAMPLE = 4096  # texts, at most, that say in which direction all states are alike

@@ -1,0 +1,105 @@
+"""What the LLM's scores say by themselves: self-training from them, with class shares that are guessed and kept.
+
+An LLM that calls nearly everything positive can still order the texts well: its scores are right up to a threshold for
+each class. The thresholds need the class shares. A mixture of normal densities with one covariance, one for each class,
+fitted to the LLM's margins, gives one guess, even shares are another; half way between them has neither's worst case.
+From there on, ridge regressions of the soft labels on the features, each with the thresholds that keep the guessed
+shares, average out the errors of single texts.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from silr.ridge import Numbers, Ridge, StandardisedMatrix
+from silr.stack import centred, scale_of, standard
+
+PENALTY = 2000.0  # of the ridge, for standardised features
+STEEP = 4.0  # logits per standard deviation of the difference of two classes, where it becomes a soft label
+LEAST_SHARE = 0.02
+
+
+@dataclass(frozen=True)
+class Student:
+    """What one round ends with.
+
+    Attributes
+    ----------
+    logits : float64 array of shape (n, K)
+        Their softmax has the guessed shares.
+    weight, intercept : float64 arrays of shape (K, d) and (K,)
+        The map from standardised features to these.
+    """
+
+    logits: Numbers
+    weight: Numbers
+    intercept: Numbers
+
+
+def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: NDArray[Any]) -> Iterator[Student]:
+    """One round after another, without end.
+
+    Parameters
+    ----------
+    X : StandardisedMatrix
+    ridge : Ridge
+        On X.
+    llm_scores : array of shape (n, K)
+        Log-probabilities, NaN where the LLM gave none; not the same for all texts.
+    """
+    known = np.isfinite(llm_scores).all(axis=1)
+    opinion = np.zeros(llm_scores.shape)
+    opinion[known] = standard(llm_scores[known])
+    shares = guessed_shares(opinion[known])
+    logits = STEEP * opinion
+    while True:
+        weight, intercept = ridge.fit(softmax(logits + shift_to(logits, shares), axis=1))
+        fitted = centred(X.scores(weight, intercept))
+        slope = STEEP / scale_of(fitted - fitted.mean(axis=0))
+        weight, intercept = slope * (weight - weight.mean(axis=0)), slope * (intercept - intercept.mean())
+        logits = slope * fitted
+        shift = shift_to(logits, shares)
+        logits, intercept = logits + shift, intercept + shift
+        yield Student(logits, weight, intercept)
+
+
+def guessed_shares(opinion: Numbers) -> Numbers:
+    """The class shares, shape (K,), from what `silr.stack.standard` makes of the LLM's scores, shape (n, K).
+
+    Half way between even shares and those of a mixture of normal densities with one covariance, which start at the
+    texts that speak most for a class. At least 2 % each.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    n_classes = opinion.shape[1]
+    first = opinion.argmax(axis=1)
+    there = np.unique(first)
+    margins = opinion[:, 1:] - opinion[:, :1]
+    means = np.vstack([margins[first == code].mean(axis=0) for code in there])
+    model = GaussianMixture(len(there), covariance_type="tied", means_init=means, max_iter=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = np.bincount(there[model.fit(margins).predict(margins)], minlength=n_classes) / len(margins)
+    shares = np.maximum((found + 1 / n_classes) / 2, LEAST_SHARE)
+    guess: Numbers = shares / shares.sum()
+    return guess
+
+
+def shift_to(logits: Numbers, shares: Numbers) -> Numbers:
+    """The shift of logits, shape (n, K), at which their softmax has these means, shape (K,); its own mean is 0."""
+    shift: Numbers = np.zeros(len(shares))
+    for _ in range(100):
+        step = np.log(shares) - np.log(softmax(logits + shift, axis=1).mean(axis=0))
+        shift += step
+        if np.abs(step).max() < 1e-6:
+            break
+    centre: Numbers = shift - shift.mean()
+    return centre
