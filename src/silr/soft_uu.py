@@ -89,7 +89,9 @@ def refine_softly(
     ----------
     X : StandardisedMatrix
         What the classifier reads.
-    views, llm_scores, gold, seed
+    llm_scores : array of shape (n, K) or None
+        The LLM's log-probabilities.
+    views, gold, seed
         As `silr.stack.stack` takes them, with at least three gold labels of each class.
     """
     llm = None if llm_scores is None else standard(llm_scores)
