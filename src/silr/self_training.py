@@ -2,9 +2,9 @@
 
 An LLM that calls nearly everything positive can still order the texts well: its scores are right up to a threshold for
 each class. The thresholds need the class shares. A mixture of normal densities with one covariance, one for each class,
-fitted to the LLM's margins, gives one guess, even shares are another; half way between them has neither's worst case.
-From there on, ridge regressions of the soft labels on the features, each with the thresholds that keep the guessed
-shares, average out the errors of single texts.
+fitted to the LLM's margins, gives one guess, the mean of the LLM's probabilities another, even shares a third; the mean
+of the three has nobody's worst case. From there on, ridge regressions of the soft labels on the features, each with the
+thresholds that keep the guessed shares, average out the errors of single texts.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: NDArray[Any]) ->
     known = np.isfinite(llm_scores).all(axis=1)
     opinion = np.zeros(llm_scores.shape)
     opinion[known] = standard(llm_scores[known])
-    shares = guessed_shares(opinion[known])
+    shares = guessed_shares(llm_scores[known])
     logits = STEEP * opinion
     while True:
         weight, intercept = ridge.fit(softmax(logits + shift_to(logits, shares), axis=1))
@@ -70,15 +70,17 @@ def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: NDArray[Any]) ->
         yield Student(logits, weight, intercept)
 
 
-def guessed_shares(opinion: Numbers) -> Numbers:
-    """The class shares, shape (K,), from what `silr.stack.standard` makes of the LLM's scores, shape (n, K).
+def guessed_shares(llm_scores: Numbers) -> Numbers:
+    """The class shares, shape (K,), from the LLM's log-probabilities, shape (n, K).
 
-    Half way between even shares and those of a mixture of normal densities with one covariance, which start at the
-    texts that speak most for a class. At least 2 % each.
+    The mean of three guesses: even shares; the mean of the LLM's probabilities; and those of a mixture of normal
+    densities with one covariance, fitted to what `silr.stack.standard` makes of the scores, which start at the texts
+    that speak most for a class. At least 2 % each.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
+    opinion = standard(llm_scores)
     n_classes = opinion.shape[1]
     first = opinion.argmax(axis=1)
     there = np.unique(first)
@@ -87,8 +89,8 @@ def guessed_shares(opinion: Numbers) -> Numbers:
     model = GaussianMixture(len(there), covariance_type="tied", means_init=means, max_iter=200)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found = np.bincount(there[model.fit(margins).predict(margins)], minlength=n_classes) / len(margins)
-    shares = np.maximum((found + 1 / n_classes) / 2, LEAST_SHARE)
+        mixed = np.bincount(there[model.fit(margins).predict(margins)], minlength=n_classes) / len(margins)
+    shares = np.maximum((mixed + softmax(llm_scores, axis=1).mean(axis=0) + 1 / n_classes) / 3, LEAST_SHARE)
     guess: Numbers = shares / shares.sum()
     return guess
 
