@@ -190,6 +190,7 @@ def _common(source: PolicySource, settings: AlignSettings, folder: Path, steps: 
         "disable_tqdm": True,
         "seed": settings.seed,
         "use_cpu": cpu,
+        "ddp_find_unused_parameters": False,
         "ddp_backend": "gloo" if cpu and world_size() > 1 else None,
         "dataloader_pin_memory": not cpu,
     }
