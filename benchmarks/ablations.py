@@ -17,13 +17,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from compare_report import put_into_document
 from methods import Gold, refiner, words
-from silr import UUClassifier
+from silr import UUClassifier, soft_uu, stack
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
 from silr.priors import priors_from_truth
@@ -47,6 +48,16 @@ def by_both(part: Split, gold: Gold) -> Any:
 
 def by_words(part: Split, gold: Gold) -> Any:
     return refiner()(replace(part, features=words(part)), gold)[-1][1]
+
+
+def changed(module: Any, **constants: float) -> Run:
+    """The default with other constants."""
+
+    def run(part: Split, gold: Gold) -> Any:
+        with patch.multiple(module, **constants):
+            return by_both(part, gold)
+
+    return run
 
 
 def without_scores(part: Split, gold: Gold) -> Any:
@@ -86,6 +97,12 @@ def rows(n: int) -> Run:
 VARIANTS: dict[str, dict[str, Run]] = {
     "silr: features": {"states and TF-IDF (default)": by_both, "states": by_states(), "TF-IDF": by_words},
     "silr: what is known of the LLM": {"its scores (default)": by_both, "its labels alone": without_scores},
+    "silr: trust in the LLM before any gold label": {"1 (default)": by_both, "0": changed(stack, FIRST_TRUST=0.0)},
+    "silr: iterations": {
+        "sharpened, class shares held (default)": by_both,
+        "not sharpened": changed(soft_uu, SHARPEN=1.0),
+        "class shares not held": changed(soft_uu, HOLD=stack.SMALL),
+    },
     "silr: texts in the corpus": {f"{n:,}": rows(n) for n in (500, 1000, 2000)} | {"all": by_both},
     "uu: correction": {
         "none (default)": by_states(method="uu"),
