@@ -89,7 +89,7 @@ def refine_from_gold(
         if soft.pooled:
             right = soft.head.gold_logits.argmax(axis=1) == gold.codes
             metrics["classifier_accuracy"] = float(np.average(right, weights=gold.weights))
-        if best is not None and is_worse(soft, best, gold):
+        if best is not None and is_worse(soft.gold_logits, best.gold_logits, gold):
             metrics["stopped"] = (
                 f"it fits the gold labels worse than an iteration before (log-loss {soft.gold_loss:.3f}, "
                 f"before {best.gold_loss:.3f})"

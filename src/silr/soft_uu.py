@@ -100,43 +100,43 @@ def refine_softly(
     ridge = Ridge(X, PENALTY)
     alone = None if llm_scores is None else _by_itself(X, ridge, llm_scores)
     logits = [stack(X, views, alone, part, seed) for part in parts]
-    yield _judged(logits, gold, folds)
+    yield _judged(logits[0], _left_out(logits, gold, folds), gold)
     sharpen = 1.0
     while True:
-        targets = [_soft_labels(each * sharpen, part) for each, part in zip(logits, parts, strict=True)]
-        weights, intercepts = ridge.fit(np.hstack(targets))
-        raw = np.split(X.scores(weights, intercepts), len(parts), axis=1)
-        opinions = [centred(each) / scale_of(centred(each)) for each in raw]
+        soft = np.hstack([_soft_labels(each * sharpen, part) for each, part in zip(logits, parts, strict=True)])
+        weights, intercepts = ridge.fit(soft)
+        raw = [centred(each) for each in np.split(X.scores(weights, intercepts), len(parts), axis=1)]
+        sizes = [scale_of(each) for each in raw]
+        opinions = [each / size for each, size in zip(raw, sizes, strict=True)]
+        del soft, raw  # many texts, many bytes
         left_out = _left_out(opinions, gold, folds)
         before = _alike(opinions[0], logits[0])
         pool = Pool.fit([left_out], gold, CALIBRATION_PENALTY, before, HOLD)
-        logits = [pool([each]) for each in opinions]
-        iteration = _judged(logits, gold, folds)
-        head = _head(pool, weights[: gold.n_classes], intercepts[: gold.n_classes], raw[0], iteration.gold_logits)
-        iteration = replace(iteration, head=head)
+        honest = pool([left_out])
+        head = _head(pool, weights[: gold.n_classes] / sizes[0], intercepts[: gold.n_classes] / sizes[0], honest)
+        others: list[Scores] = []
         if llm is not None:
             before = Pool(np.append(before.trust, 0.0), before.shift)
             both = Pool.fit([left_out, llm[gold.rows]], gold, CALIBRATION_PENALTY, before, HOLD)
-            pooled = [both([each, llm]) for each in opinions]
-            other = replace(_judged(pooled, gold, folds), head=head, pooled=True)
-            if is_worse(iteration, other, gold):
-                logits, iteration = pooled, other
-        yield iteration
+            if is_worse(honest, both([left_out, llm[gold.rows]]), gold):
+                pool, others, honest = both, [llm], both([left_out, llm[gold.rows]])
+        logits = [pool([each, *others]) for each in opinions]
+        yield replace(_judged(logits[0], honest, gold), head=head, pooled=bool(others))
         sharpen = SHARPEN
 
 
-def is_worse(iteration: SoftIteration, best: SoftIteration, gold: GoldLabels) -> bool:
-    """Whether the log-loss of gold texts is above the best by more than chance, and by enough to matter.
+def is_worse(gold_logits: Scores, best: Scores, gold: GoldLabels) -> bool:
+    """Whether the log-loss of gold texts, from logits (m, K), is above the best by more than chance, and matters.
 
     That is two standard errors, and one nat in all, which Akaike's criterion asks for one more parameter.
     """
-    rise = gold.weights * (_losses(iteration.gold_logits, gold) - _losses(best.gold_logits, gold))
+    rise = gold.weights * (_losses(gold_logits, gold) - _losses(best, gold))
     return bool(rise.sum() > max(1.0, WORSE * rise.std() * np.sqrt(len(rise))))
 
 
-def _head(pool: Pool, weight: Scores, intercept: Scores, raw: Scores, gold_logits: Scores) -> Head:
+def _head(pool: Pool, weight: Scores, intercept: Scores, gold_logits: Scores) -> Head:
     """Calibration after a linear map is a linear map."""
-    slope = pool.trust[0] / scale_of(centred(raw))
+    slope = pool.trust[0]
     shifted = slope * (intercept - intercept.mean()) + pool.shift
     return Head(slope * (weight - weight.mean(axis=0)), shifted, gold_logits)
 
@@ -179,9 +179,8 @@ def loss_of_labels(labels: NDArray[np.int16], gold: GoldLabels) -> float:
     return float(np.average(_losses(logits, gold), weights=gold.weights))
 
 
-def _judged(logits: list[Scores], gold: GoldLabels, folds: Any) -> SoftIteration:
-    honest = _left_out(logits, gold, folds)
-    return SoftIteration(logits[0], honest, float(np.average(_losses(honest, gold), weights=gold.weights)))
+def _judged(logits: Scores, gold_logits: Scores, gold: GoldLabels) -> SoftIteration:
+    return SoftIteration(logits, gold_logits, float(np.average(_losses(gold_logits, gold), weights=gold.weights)))
 
 
 def _losses(logits: Scores, gold: GoldLabels) -> Scores:
