@@ -153,8 +153,8 @@ def test_gold_labels_show_what_an_iteration_made_worse() -> None:
     codes = np.where(np.arange(2000) < 150, truth, -1)
     gold = GoldLabels.of(codes, None, 2)
     found = refined(X, None, gold, 50, (slice(20, 21),))
-    assert any(is_worse(later, found[1], gold) for later in found[2:])
-    assert not is_worse(found[1], found[1], gold)
+    assert any(is_worse(later.gold_logits, found[1].gold_logits, gold) for later in found[2:])
+    assert not is_worse(found[1].gold_logits, found[1].gold_logits, gold)
 
 
 def test_the_stack_trusts_what_the_gold_labels_confirm() -> None:
