@@ -6,11 +6,11 @@ text, as ``pi A`` are the shares of the sets. So the risk is ``1/2n sum_i |g_i -
 ``t_ik = n pi_k sum_j A_kj q_ij / sum_i q_ij``: least squares onto the labels unmixed by Theta, a linear map of q_i. A
 ridge regression of q on the features finds the head up to such a map, and the map comes from the gold labels.
 
-One iteration regresses the soft labels on the features, calibrates the scores (a temperature, and a shift for each
-class: those that keep spread and class shares of the labels before, unless the gold labels speak against it), and makes
-new soft labels of them, with those of gold texts fixed. Everything is done once for all gold labels and once without
-each of five folds, so that scores of gold texts come from fits that never saw their labels: the calibration, the
-log-loss that decides when to stop, and the estimated accuracy are honest.
+One iteration regresses the soft labels on the features, calibrates the scores (a temperature by the gold labels, and
+for each class the shift that keeps the class shares of the labels before), and makes new soft labels of them, with
+those of gold texts fixed. Everything is done once for all gold labels and once without each of five folds, so that
+scores of gold texts come from fits that never saw their labels: the calibration, the log-loss that decides when to
+stop, and the estimated accuracy are honest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from silr.stack import GoldLabels, Pool, Scores, centred, scale_of, stack, stand
 ROUNDS = 5  # of self-training from the LLM's scores
 SHARPEN = 2.0  # times the calibrated logits, before they are soft labels again
 CALIBRATION_PENALTY = 10.0  # C
-HOLD = 30.0  # penalty with which an iteration keeps the class shares of the one before
+HOLD = 3000.0  # penalty with which an iteration keeps the class shares of the one before
 WORSE = 2.0  # standard errors above the best log-loss at which to stop
 
 
