@@ -57,6 +57,14 @@ def test_the_guess_is_the_mean_of_three(share: float, shift: float, scale: float
     assert found.sum() == pytest.approx(1)
 
 
+def test_the_guess_leaves_nothing_to_chance() -> None:
+    scores = np.random.default_rng(0).normal(size=(500, 4)) * [1, 2, 3, 4]
+    np.random.seed(1)
+    found = guessed_shares(scores)
+    np.random.seed(2)
+    np.testing.assert_array_equal(guessed_shares(scores), found)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(2, 5), st.integers(0, 1000))
 def test_a_shift_gives_the_wanted_shares(n_classes: int, seed: int) -> None:

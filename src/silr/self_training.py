@@ -82,13 +82,23 @@ def guessed_shares(llm_scores: Numbers) -> Numbers:
 
     opinion = standard(llm_scores)
     n_classes = opinion.shape[1]
-    first = opinion.argmax(axis=1)
-    there = np.unique(first)
+    there, first = np.unique(opinion.argmax(axis=1), return_inverse=True)
     margins = opinion[:, 1:] - opinion[:, :1]
-    means = np.vstack([margins[first == code].mean(axis=0) for code in there])
-    model = GaussianMixture(len(there), covariance_type="tied", means_init=means, max_iter=200)
+    means = np.vstack([margins[first == group].mean(axis=0) for group in range(len(there))])
+    within = margins - means[first]
+    covariance = within.T @ within / len(margins) + 1e-6 * np.eye(n_classes - 1)
+    model = GaussianMixture(
+        len(there),
+        covariance_type="tied",
+        weights_init=np.bincount(first) / len(first),
+        means_init=means,
+        precisions_init=np.linalg.inv(covariance),
+        init_params="random",  # nothing is left to chance, but the usual way would cluster the texts first
+        random_state=0,
+        max_iter=200,
+    )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a guess need not be more exact
         mixed = np.bincount(there[model.fit(margins).predict(margins)], minlength=n_classes) / len(margins)
     shares = np.maximum((mixed + softmax(llm_scores, axis=1).mean(axis=0) + 1 / n_classes) / 3, LEAST_SHARE)
     guess: Numbers = shares / shares.sum()
