@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from silr.prior_matching import prior_offsets
+from silr.prior_matching import prior_offsets, soft_prior_offsets
 
 
 def predicted_shares(logits: NDArray[np.float32], offsets: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -159,3 +159,14 @@ def test_the_input_is_left_alone() -> None:
     logits.flags.writeable = prior.flags.writeable = False
     first, second = prior_offsets(logits, prior), prior_offsets(logits, prior)
     assert (first == second).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 5), st.integers(0, 1000))
+def test_soft_offsets_give_the_wanted_mean_probabilities(n_classes: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    logits, shares = rng.normal(size=(500, n_classes)) * 3, rng.dirichlet(np.full(n_classes, 3.0))
+    shift = soft_prior_offsets(logits, shares)
+    moved = np.exp(logits + shift)
+    np.testing.assert_allclose((moved / moved.sum(axis=1, keepdims=True)).mean(axis=0), shares, atol=1e-4)
+    assert shift.mean() == pytest.approx(0, abs=1e-9)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from command_line import Commands
 from silr import LabelRefiner
 from silr.errors import InputError, NoSignalError
-from silr.self_training import guessed_shares, shift_to
+from silr.self_training import guessed_shares
 from synthetic import Corpus, make_corpus
 
 
@@ -61,17 +61,6 @@ def test_the_guess_leaves_nothing_to_chance() -> None:
     scores = np.random.default_rng(0).normal(size=(500, 4)) * [1, 2, 3, 4]
     found = guessed_shares(scores)
     np.testing.assert_array_equal(guessed_shares(scores), found)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(2, 5), st.integers(0, 1000))
-def test_a_shift_gives_the_wanted_shares(n_classes: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    logits, shares = rng.normal(size=(500, n_classes)) * 3, rng.dirichlet(np.full(n_classes, 3.0))
-    shift = shift_to(logits, shares)
-    moved = np.exp(logits + shift)
-    np.testing.assert_allclose((moved / moved.sum(axis=1, keepdims=True)).mean(axis=0), shares, atol=1e-4)
-    assert shift.mean() == pytest.approx(0, abs=1e-9)
 
 
 def test_several_classes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import softmax
 
 SHARPNESS = 20.0
 SHARPENINGS = 8
@@ -62,6 +63,29 @@ def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64])
             break
         scores, offsets, scale = scores * 4, offsets * 4, scale / 4
     return np.asarray(best)
+
+
+def soft_prior_offsets(logits: NDArray[np.float64], class_prior: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Offsets b such that the mean over the texts of ``softmax(logits + b)`` is the class prior.
+
+    Parameters
+    ----------
+    logits : array of shape (n, K)
+    class_prior : array of shape (K,)
+
+    Returns
+    -------
+    array of shape (K,)
+        Their mean is 0.
+    """
+    offsets: NDArray[np.float64] = np.zeros(len(class_prior))
+    for _ in range(100):
+        step = np.log(class_prior) - np.log(softmax(logits + offsets, axis=1).mean(axis=0))
+        offsets += step
+        if np.abs(step).max() < 1e-6:
+            break
+    centre: NDArray[np.float64] = offsets - offsets.mean()
+    return centre
 
 
 def _threshold(difference: NDArray[np.float32], share: float) -> float:

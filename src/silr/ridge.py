@@ -14,6 +14,7 @@ from torch import Tensor
 from silr.classifiers.standardise import CHUNK_ROWS, Standardiser, as_tensor
 
 Numbers = NDArray[np.float64]
+PENALTY = 2000.0  # for standardised features, of soft labels
 
 
 class StandardisedMatrix:

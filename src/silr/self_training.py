@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from silr.prior_matching import soft_prior_offsets
 from silr.ridge import Numbers, Ridge, StandardisedMatrix
 from silr.stack import centred, scale_of, standard
 
-PENALTY = 2000.0  # of the ridge, for standardised features
 STEEP = 4.0  # logits per standard deviation of the difference of two classes, where it becomes a soft label
 LEAST_SHARE = 0.02
 
@@ -52,7 +52,7 @@ def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: NDArray[Any]) ->
     ridge : Ridge
         On X.
     llm_scores : array of shape (n, K)
-        Log-probabilities, NaN where the LLM gave none; not the same for all texts.
+        Log-probabilities, NaN where the LLM gave none; they must not `say_nothing`.
     """
     known = np.isfinite(llm_scores).all(axis=1)
     opinion = np.zeros(llm_scores.shape)
@@ -60,14 +60,20 @@ def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: NDArray[Any]) ->
     shares = guessed_shares(llm_scores[known])
     logits = STEEP * opinion
     while True:
-        weight, intercept = ridge.fit(softmax(logits + shift_to(logits, shares), axis=1))
+        weight, intercept = ridge.fit(softmax(logits + soft_prior_offsets(logits, shares), axis=1))
         fitted = centred(X.scores(weight, intercept))
         slope = STEEP / scale_of(fitted - fitted.mean(axis=0))
         weight, intercept = slope * (weight - weight.mean(axis=0)), slope * (intercept - intercept.mean())
         logits = slope * fitted
-        shift = shift_to(logits, shares)
+        shift = soft_prior_offsets(logits, shares)
         logits, intercept = logits + shift, intercept + shift
         yield Student(logits, weight, intercept)
+
+
+def say_nothing(llm_scores: NDArray[Any]) -> bool:
+    """Whether scores, shape (n, K), are the same for all texts that have some."""
+    known = llm_scores[np.isfinite(llm_scores).all(axis=1)]
+    return not len(known) or bool(np.ptp(known - known[:, :1], axis=0).max() < 1e-9)
 
 
 def guessed_shares(llm_scores: Numbers) -> Numbers:
@@ -103,15 +109,3 @@ def guessed_shares(llm_scores: Numbers) -> Numbers:
     shares = np.maximum((mixed + softmax(llm_scores, axis=1).mean(axis=0) + 1 / n_classes) / 3, LEAST_SHARE)
     guess: Numbers = shares / shares.sum()
     return guess
-
-
-def shift_to(logits: Numbers, shares: Numbers) -> Numbers:
-    """The shift of logits, shape (n, K), at which their softmax has these means, shape (K,); its own mean is 0."""
-    shift: Numbers = np.zeros(len(shares))
-    for _ in range(100):
-        step = np.log(shares) - np.log(softmax(logits + shift, axis=1).mean(axis=0))
-        shift += step
-        if np.abs(step).max() < 1e-6:
-            break
-    centre: Numbers = shift - shift.mean()
-    return centre

@@ -7,10 +7,10 @@ text, as ``pi A`` are the shares of the sets. So the risk is ``1/2n sum_i |g_i -
 ridge regression of q on the features finds the head up to such a map, and the map comes from the gold labels.
 
 One iteration regresses the soft labels on the features, calibrates the scores (a temperature by the gold labels, and
-for each class the shift that keeps the class shares of the labels before), and makes new soft labels of them, with
-those of gold texts fixed. Everything is done once for all gold labels and once without each of five folds, so that
-scores of gold texts come from fits that never saw their labels: the calibration, the log-loss that decides when to
-stop, and the estimated accuracy are honest.
+for each class the shift that would keep the class shares of the labels before if their spread stayed, too), and makes
+new soft labels of them, with those of gold texts fixed. Everything is done once for all gold labels and once without
+each of five folds, so that scores of gold texts come from fits that never saw their labels: the calibration, the
+log-loss that decides when to stop, and the estimated accuracy are honest.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
-from silr.ridge import Ridge, StandardisedMatrix
-from silr.self_training import PENALTY, self_train, shift_to
+from silr.prior_matching import soft_prior_offsets
+from silr.ridge import PENALTY, Ridge, StandardisedMatrix
+from silr.self_training import say_nothing, self_train
 from silr.stack import GoldLabels, Pool, Scores, centred, scale_of, stack, standard
 
 ROUNDS = 5  # of self-training from the LLM's scores
 SHARPEN = 2.0  # times the calibrated logits, before they are soft labels again
 CALIBRATION_PENALTY = 10.0  # C
-HOLD = 3000.0  # penalty with which an iteration keeps the class shares of the one before
+HOLD = 3000.0  # penalty that holds an iteration's shifts to those of `_alike`
 WORSE = 2.0  # standard errors above the best log-loss at which to stop
 
 
@@ -117,9 +118,10 @@ def refine_softly(
         others: list[Scores] = []
         if llm is not None:
             before = Pool(np.append(before.trust, 0.0), before.shift)
-            both = Pool.fit([left_out, llm[gold.rows]], gold, CALIBRATION_PENALTY, before, HOLD)
-            if is_worse(honest, both([left_out, llm[gold.rows]]), gold):
-                pool, others, honest = both, [llm], both([left_out, llm[gold.rows]])
+            at_gold = [left_out, llm[gold.rows]]
+            both = Pool.fit(at_gold, gold, CALIBRATION_PENALTY, before, HOLD)
+            if is_worse(honest, both(at_gold), gold):
+                pool, others, honest = both, [llm], both(at_gold)
         logits = [pool([each, *others]) for each in opinions]
         yield replace(_judged(logits[0], honest, gold), head=head, pooled=bool(others))
         sharpen = SHARPEN
@@ -143,7 +145,7 @@ def _head(pool: Pool, weight: Scores, intercept: Scores, gold_logits: Scores) ->
 
 def _by_itself(X: StandardisedMatrix, ridge: Ridge, llm_scores: Scores) -> Scores | None:
     """What the LLM's scores say by themselves, on the pool's scale; None if they are the same for all texts."""
-    if np.ptp(llm_scores - llm_scores[:, :1], axis=0).max() < 1e-9:
+    if say_nothing(llm_scores):
         return None
     student = next(islice(self_train(X, ridge, llm_scores), ROUNDS - 1, None))
     return student.logits / scale_of(student.logits)
@@ -152,7 +154,7 @@ def _by_itself(X: StandardisedMatrix, ridge: Ridge, llm_scores: Scores) -> Score
 def _alike(opinion: Scores, logits: Scores) -> Pool:
     """The temperature and the shifts that give an opinion, shape (n, K), spread and class shares of other logits."""
     trust = scale_of(centred(logits))
-    return Pool(np.array([trust]), shift_to(trust * opinion, softmax(logits, axis=1).mean(axis=0)))
+    return Pool(np.array([trust]), soft_prior_offsets(trust * opinion, softmax(logits, axis=1).mean(axis=0)))
 
 
 def _left_out(scores: Sequence[Scores], gold: GoldLabels, folds: Any) -> Scores:

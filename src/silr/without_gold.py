@@ -16,9 +16,9 @@ from silr.classifiers.frozen import FrozenClassifier
 from silr.classifiers.standardise import Standardiser
 from silr.errors import NoSignalError
 from silr.refine import Labels, Loop, Store, score
-from silr.ridge import Numbers, Ridge, StandardisedMatrix
+from silr.ridge import PENALTY, Numbers, Ridge, StandardisedMatrix
 from silr.run import Iteration
-from silr.self_training import PENALTY, self_train
+from silr.self_training import say_nothing, self_train
 
 
 def refine_without_gold(
@@ -48,8 +48,7 @@ def refine_without_gold(
     NoSignalError
         The scores are the same for all texts.
     """
-    known = llm_scores[np.isfinite(llm_scores).all(axis=1)]
-    if not len(known) or np.ptp(known - known[:, :1], axis=0).max() < 1e-9:
+    if say_nothing(llm_scores):
         raise NoSignalError("the LLM's scores are the same for all texts: they say nothing; label 50 texts by hand")
     iterations = [Iteration(0, llm_labels, None, None, score(loop, llm_labels))]
     if not done:

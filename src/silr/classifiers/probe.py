@@ -20,9 +20,8 @@ from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.classifiers.standardise import Standardiser
 from silr.classifiers.thresholds import add_intercept, constant_direction
 from silr.classifiers.tokens import Tokens
-from silr.ridge import Ridge, StandardisedMatrix
+from silr.ridge import PENALTY, Ridge, StandardisedMatrix
 from silr.risk import UURisk
-from silr.self_training import PENALTY
 from silr.soft_risk import SoftRisk
 
 CLIP = 0.02  # of soft labels, before their logarithm
