@@ -99,9 +99,9 @@ VARIANTS: dict[str, dict[str, Run]] = {
     "silr: what is known of the LLM": {"its scores (default)": by_both, "its labels alone": without_scores},
     "silr: trust in the LLM before any gold label": {"1 (default)": by_both, "0": changed(stack, FIRST_TRUST=0.0)},
     "silr: iterations": {
-        "sharpened, class shares held (default)": by_both,
+        "sharpened, shifts held (default)": by_both,
         "not sharpened": changed(soft_uu, SHARPEN=1.0),
-        "class shares not held": changed(soft_uu, HOLD=stack.SMALL),
+        "shifts not held": changed(soft_uu, HOLD=stack.SMALL),
     },
     "silr: texts in the corpus": {f"{n:,}": rows(n) for n in (500, 1000, 2000)} | {"all": by_both},
     "uu: correction": {

@@ -12,8 +12,8 @@ from sklearn.preprocessing import StandardScaler
 
 from silr.classifiers.standardise import Standardiser
 from silr.ridge import Ridge, StandardisedMatrix
-from silr.soft_uu import SoftIteration, is_worse, refine_softly
-from silr.stack import GoldLabels, Pool, stack, standard
+from silr.soft_uu import SoftIteration, _alike, is_worse, refine_softly
+from silr.stack import GoldLabels, Pool, centred, scale_of, stack, standard
 from synthetic import Corpus, make_corpus
 
 
@@ -196,3 +196,34 @@ def test_a_pool_does_not_depend_on_the_order_of_classes() -> None:
     one = Pool.fit([opinion], GoldLabels(np.arange(90), truth, np.ones(90), 3), 10.0)([opinion])
     other = Pool.fit([opinion[:, turned]], GoldLabels(np.arange(90), np.argsort(turned)[truth], np.ones(90), 3), 10.0)
     np.testing.assert_allclose(other([opinion[:, turned]]), one[:, turned], atol=1e-3)
+
+
+def test_a_pool_is_held_to_what_is_believed() -> None:
+    """Its parameters are a minimum of the loss as it is said, summed by hand: no step in any direction is better."""
+    rng = np.random.default_rng(2)
+    truth = rng.integers(3, size=60)
+    opinions = [rng.normal(size=(60, 3)) + np.eye(3)[truth] * strength for strength in (0.5, 2.0)]
+    gold = GoldLabels(np.arange(60), truth, rng.uniform(0.5, 1.5, size=60), 3)
+    belief = Pool(np.array([1.0, 0.0]), np.array([0.5, 0.0, -0.5]))
+
+    def loss(pool: Pool) -> float:
+        away = ((pool.trust - belief.trust) ** 2).sum() / 2.0 + 5.0 * ((pool.shift - belief.shift) ** 2).sum()
+        said = log_softmax(pool(opinions), axis=1)
+        return float(away / 2 - sum(gold.weights[i] * said[i, truth[i]] for i in range(60)))
+
+    found = Pool.fit(opinions, gold, 2.0, belief, 5.0)
+    for direction in np.vstack([np.eye(5), -np.eye(5)]) * 0.01:
+        assert loss(Pool(found.trust + direction[:2], found.shift + direction[2:])) > loss(found)
+    held = Pool.fit(opinions, gold, 1e-6, belief, 1e6)
+    np.testing.assert_allclose(np.append(held.trust, held.shift), np.append(belief.trust, belief.shift), atol=1e-3)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_what_an_iteration_is_held_to_has_spread_and_class_shares_of_the_labels_before(n_classes: int) -> None:
+    rng = np.random.default_rng(3)
+    opinion, before = (rng.normal(size=(500, n_classes)) * size + rng.normal(size=n_classes) for size in (1.0, 3.0))
+    opinion = centred(opinion) / scale_of(centred(opinion))
+    alike = _alike(opinion, before)
+    shares = [softmax(logits, axis=1).mean(axis=0) for logits in (alike([opinion]), before)]
+    np.testing.assert_allclose(shares[0], shares[1], atol=1e-4)
+    assert scale_of(alike.trust[0] * opinion) == pytest.approx(scale_of(centred(before)))
