@@ -87,6 +87,9 @@ class PolicySource:
         options: dict[str, Any] = {"dtype": getattr(torch, dtype), "trust_remote_code": self.trust_remote_code}
         if self.tuning == "qlora":
             options["quantization_config"] = four_bits(options["dtype"], "--tuning qlora")
+        if self.device.startswith("cuda"):
+            # rows of padding on the left made cuDNN's attention give gradients that are no numbers (H100, torch 2.11)
+            torch.backends.cuda.enable_cudnn_sdp(False)
         with readable(self.model), quiet():
             network = auto.from_pretrained(folder_of(self.model, self.half), device_map={"": self.device}, **options)
         network.get_output_embeddings().register_forward_pre_hook(_in_one_piece)
