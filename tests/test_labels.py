@@ -74,7 +74,9 @@ def test_enough_gold() -> None:
         check_gold(np.array(missing + [1] * 40), names)
     for n in (10, 29):
         with pytest.warns(UserWarning, match=f"only {n} gold labels: expect wide intervals and results that vary"):
-            check_gold(np.array(missing + [0] + [1] * (n - 1)), names)
+            check_gold(np.array(missing + [0] * 3 + [1] * (n - 3)), names)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        check_gold(np.array(missing + [0] * 3 + [1] * 27), names)
+    with pytest.warns(UserWarning, match="class 'no' has 1 gold label, too few to tell what belongs to it"):
         check_gold(np.array(missing + [0] + [1] * 29), names)

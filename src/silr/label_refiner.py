@@ -19,6 +19,7 @@ from silr.corpus import corpus_hash, digest
 from silr.errors import InputError
 from silr.features import Features, features_of_run, load_saved, make_features, texts_or_matrix
 from silr.gold import gold_weights, post_stratified
+from silr.gold_labels import GoldLabels
 from silr.joined_features import JoinedFeatures, views_of
 from silr.labels import check_gold, encode_columns
 from silr.methods import METHODS, Method
@@ -30,7 +31,6 @@ from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
 from silr.soft_finetune import refine_finetuned
 from silr.soft_refine import refine_from_gold
-from silr.stack import GoldLabels
 from silr.without_gold import refine_without_gold
 
 
@@ -222,7 +222,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         blind = is_blind(self.get_params(), gold_codes, scores)
         if self.priors == "gold" and (self.theta is None or (gold_codes >= 0).any()) and not blind:
             check_gold(gold_codes, names)
-        soft = not blind and is_soft(self.get_params(), gold_codes, names)
+        soft = not blind and is_soft(self.get_params(), gold_codes)
         texts, matrix = self._read(X, len(codes))
         seed = self.random_state
         seed = seed if isinstance(seed, (int, np.integer)) else check_random_state(seed).randint(2**31 - 1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from silr.errors import InputError
 
 FEWEST_GOLD, FEW_GOLD = 10, 30
+FEW_OF_A_CLASS = 3
 
 
 def encode_columns(
@@ -75,7 +76,7 @@ def _look_up(values: NDArray[Any], code: dict[Any, int]) -> Any:
 
 
 def check_gold(codes: NDArray[np.int16], names: list[str]) -> None:
-    """Refuse fewer than 10 gold labels or a single class, warn below 30."""
+    """Refuse fewer than 10 gold labels or a single class, warn below 30, or below 3 of a class."""
     known = codes[codes >= 0]
     if len(known) < FEWEST_GOLD:
         raise InputError(
@@ -90,5 +91,13 @@ def check_gold(codes: NDArray[np.int16], names: list[str]) -> None:
         warnings.warn(
             f"only {len(known)} gold labels: expect wide intervals and results that vary by several points; 50 to 100 "
             "are enough",
+            stacklevel=3,
+        )
+    counts = np.bincount(known, minlength=len(names))
+    if (fewest := int(counts.min())) < FEW_OF_A_CLASS:
+        name = names[int(counts.argmin())]
+        warnings.warn(
+            f"class {name!r} has {fewest} gold label{'s' * (fewest != 1)}, too few to tell what belongs to it: label "
+            f"more texts, of those that the LLM calls {name!r} first",
             stacklevel=3,
         )

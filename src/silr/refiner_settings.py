@@ -12,7 +12,6 @@ from silr.classifiers.choose import ClassifierName
 from silr.errors import InputError
 from silr.methods import METHODS, Method
 from silr.risk import Correction, Loss
-from silr.stack import LEAST
 
 # settings of the UU risk and its fit, and what they are where nothing is asked for
 OF_THE_FIT = {
@@ -70,32 +69,15 @@ def is_blind(given: dict[str, Any], gold: NDArray[np.int16], scores: Any) -> boo
     return True
 
 
-def is_soft(given: dict[str, Any], gold: NDArray[np.int16], names: list[str]) -> bool:
-    """Whether the default method can work as it should; else it is the method "uu", with a warning if that surprises.
-
-    Parameters
-    ----------
-    given : dict
-        Parameters of `silr.LabelRefiner`.
-    gold : int16 array of shape (n,)
-        Gold labels, -1 where there is none.
-    names : list of str
-        Of the classes.
+def is_soft(given: dict[str, Any], gold: NDArray[np.int16]) -> bool:
+    """Whether the default method works with gold labels, shape (n,), -1 where there is none; else it is "uu".
 
     Raises
     ------
     InputError
-        It can, but a setting is for the other methods.
+        It does, but a setting is for the other methods.
     """
-    if not _default(given):
-        return False
-    counts = np.bincount(gold[gold >= 0], minlength=len(names))
-    if (fewest := int(counts.min())) < LEAST:
-        warnings.warn(
-            f"class {names[int(counts.argmin())]!r} has {fewest} gold labels; the method 'silr' needs {LEAST} of each "
-            "class, so this run takes the method 'uu'",
-            stacklevel=3,
-        )
+    if not _default(given) or not (gold >= 0).any():
         return False
     _check_default(given)
     return True

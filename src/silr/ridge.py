@@ -74,13 +74,17 @@ class Ridge:
     X : StandardisedMatrix
     penalty : float
         On the squared weights, beside the sum of squared errors.
+
+    Attributes
+    ----------
+    gram : float64 array of shape (d, d)
+        ``X^T X``.
     """
 
     def __init__(self, X: StandardisedMatrix, penalty: float) -> None:
         self._X = X
-        gram = X.gram()
-        gram[np.diag_indices(len(gram))] += penalty
-        self._factor = cho_factor(gram, overwrite_a=True)
+        self.gram = X.gram()
+        self._factor = cho_factor(self.gram + penalty * np.eye(len(self.gram)), overwrite_a=True)
 
     def fit(self, targets: Numbers) -> tuple[Numbers, Numbers]:
         """Weights and intercepts, shapes (t, d) and (t,), for targets of shape (n, t)."""

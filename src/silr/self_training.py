@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from silr.pool import centred, scale_of, standard
 from silr.prior_matching import soft_prior_offsets
 from silr.ridge import Numbers, Ridge, StandardisedMatrix
-from silr.stack import centred, scale_of, standard
 
 STEEP = 4.0  # logits per standard deviation of the difference of two classes, where it becomes a soft label
 LEAST_SHARE = 0.02
@@ -80,7 +80,7 @@ def guessed_shares(llm_scores: Numbers) -> Numbers:
     """The class shares, shape (K,), from the LLM's log-probabilities, shape (n, K).
 
     The mean of three guesses: even shares; the mean of the LLM's probabilities; and those of a mixture of normal
-    densities with one covariance, fitted to what `silr.stack.standard` makes of the scores, which start at the texts
+    densities with one covariance, fitted to what `silr.pool.standard` makes of the scores, which start at the texts
     that speak most for a class. At least 2 % each.
     """
     from sklearn.exceptions import ConvergenceWarning

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from silr.classifiers.finetuned import FinetunedClassifier
 from silr.classifiers.tokens import Tokens
 from silr.features import TfidfFeatures
+from silr.gold_labels import GoldLabels
+from silr.pool import Scores
 from silr.priors import Priors
 from silr.refine import Labels, Loop, Store, derived_seed, held_out, last_iteration, score
 from silr.run import Iteration
 from silr.soft_refine import llm_iteration, refine_from_gold
 from silr.soft_risk import SoftRisk
-from silr.stack import GoldLabels, Scores
 
 
 def refine_finetuned(

@@ -13,11 +13,14 @@ from scipy.special import softmax
 
 from silr.classifiers.frozen import FrozenClassifier
 from silr.classifiers.standardise import Standardiser
+from silr.gold_labels import GoldLabels
+from silr.pool import Scores
 from silr.refine import Labels, Loop, Store, score
 from silr.ridge import StandardisedMatrix
 from silr.run import Iteration
 from silr.soft_uu import SoftIteration, is_worse, loss_of_labels, refine_softly
-from silr.stack import GoldLabels, Scores
+
+EQUAL = 1e-4  # two accuracies that differ by less are the same
 
 
 def refine_from_gold(
@@ -83,7 +86,7 @@ def refine_from_gold(
         estimate = loop.estimate(labels, number)
         assert estimate is not None
         metrics: dict[str, Any] = {"changed": int((labels != before.labels).sum()), "gold_loss": soft.gold_loss}
-        no_better = estimate.accuracy <= priors.accuracy and soft.gold_loss >= said_loss
+        no_better = estimate.accuracy <= priors.accuracy + EQUAL and soft.gold_loss >= said_loss
         no_better |= bool((labels == llm_labels)[llm_labels >= 0].all())
         metrics |= {"no_better": no_better, **score(loop, labels)}
         if soft.pooled:

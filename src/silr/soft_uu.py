@@ -6,9 +6,10 @@ text, as ``pi A`` are the shares of the sets. So the risk is ``1/2n sum_i |g_i -
 ``t_ik = n pi_k sum_j A_kj q_ij / sum_i q_ij``: least squares onto the labels unmixed by Theta, a linear map of q_i. A
 ridge regression of q on the features finds the head up to such a map, and the map comes from the gold labels.
 
-One iteration regresses the soft labels on the features, calibrates the scores (a temperature by the gold labels, and
-for each class the shift that would keep the class shares of the labels before if their spread stayed, too), and makes
-new soft labels of them, with those of gold texts fixed. Everything is done once for all gold labels and once without
+One iteration regresses the soft labels on the features, and calibrates the scores (a temperature by the gold labels,
+and for each class the shift that would keep the class shares of the labels before if their spread stayed, too). The
+next soft labels are half way between these and the first ones, so that what the gold labels said is not lost from one
+regression to the next, with those of gold texts fixed. Everything is done once for all gold labels and once without
 each of five folds, so that scores of gold texts come from fits that never saw their labels: the calibration, the
 log-loss that decides when to stop, and the estimated accuracy are honest.
 """
@@ -24,14 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
+from silr.gold_labels import GoldLabels
+from silr.pool import Pool, Scores, centred, scale_of, standard
 from silr.prior_matching import soft_prior_offsets
 from silr.ridge import PENALTY, Ridge, StandardisedMatrix
 from silr.self_training import say_nothing, self_train
-from silr.stack import GoldLabels, Pool, Scores, centred, scale_of, stack, standard
+from silr.start import Opinion, View, first_logits
 
 ROUNDS = 5  # of self-training from the LLM's scores
-SHARPEN = 2.0  # times the calibrated logits, before they are soft labels again
-CALIBRATION_PENALTY = 10.0  # C
+TRUSTED, BARE = 2.0, 0.5  # variance of the trust in what the LLM's scores say by themselves, and in the bare ones
+ANCHOR = 0.5  # share of the first logits in those that the next soft labels are made of
+TEMPERATURE, OTHERS = 0.1, 10.0  # C of an iteration's temperature, and of the trust in other opinions beside it
 HOLD = 3000.0  # penalty that holds an iteration's shifts to those of `_alike`
 WORSE = 2.0  # standard errors above the best log-loss at which to stop
 
@@ -84,7 +88,7 @@ def refine_softly(
     gold: GoldLabels,
     seed: int,
 ) -> Iterator[SoftIteration]:
-    """Refine from the stack of all evidence: the start, then one iteration after another.
+    """Refine from all that is known: the start, then one iteration after another.
 
     Parameters
     ----------
@@ -92,19 +96,28 @@ def refine_softly(
         What the classifier reads.
     llm_scores : array of shape (n, K) or None
         The LLM's log-probabilities.
-    views, gold, seed
-        As `silr.stack.stack` takes them, with at least three gold labels of each class.
+    views : sequence of slice
+        The columns of each kind of features.
+    gold : GoldLabels
+    seed : int
+        Of the folds.
     """
     llm = None if llm_scores is None else standard(llm_scores)
     folds = gold.folds(seed)
     parts = [gold, *(gold.part(learn) for learn, _ in folds)]
     ridge = Ridge(X, PENALTY)
-    alone = None if llm_scores is None else _by_itself(X, ridge, llm_scores)
-    logits = [stack(X, views, alone, part, seed) for part in parts]
-    yield _judged(logits[0], _left_out(logits, gold, folds), gold)
-    sharpen = 1.0
+    said = [] if llm_scores is None else _said(X, ridge, llm_scores)
+    seen = [View.of(each, ridge.gram[each, each] / X.shape[0]) for each in views]
+    first = [first_logits(X, seen, said, part) for part in parts]
+    yield _judged(first[0], _left_out(first, gold, folds), gold)
+    logits = first
     while True:
-        soft = np.hstack([_soft_labels(each * sharpen, part) for each, part in zip(logits, parts, strict=True)])
+        soft = np.hstack(
+            [
+                _soft_labels(ANCHOR * start + (1 - ANCHOR) * each, part)
+                for start, each, part in zip(first, logits, parts, strict=True)
+            ]
+        )
         weights, intercepts = ridge.fit(soft)
         raw = [centred(each) for each in np.split(X.scores(weights, intercepts), len(parts), axis=1)]
         sizes = [scale_of(each) for each in raw]
@@ -112,19 +125,18 @@ def refine_softly(
         del soft, raw  # many texts, many bytes
         left_out = _left_out(opinions, gold, folds)
         before = _alike(opinions[0], logits[0])
-        pool = Pool.fit([left_out], gold, CALIBRATION_PENALTY, before, HOLD)
+        pool = Pool.fit([left_out], gold, TEMPERATURE, before, HOLD)
         honest = pool([left_out])
         head = _head(pool, weights[: gold.n_classes] / sizes[0], intercepts[: gold.n_classes] / sizes[0], honest)
         others: list[Scores] = []
         if llm is not None:
             before = Pool(np.append(before.trust, 0.0), before.shift)
             at_gold = [left_out, llm[gold.rows]]
-            both = Pool.fit(at_gold, gold, CALIBRATION_PENALTY, before, HOLD)
+            both = Pool.fit(at_gold, gold, (TEMPERATURE, OTHERS), before, HOLD)
             if is_worse(honest, both(at_gold), gold):
                 pool, others, honest = both, [llm], both(at_gold)
         logits = [pool([each, *others]) for each in opinions]
         yield replace(_judged(logits[0], honest, gold), head=head, pooled=bool(others))
-        sharpen = SHARPEN
 
 
 def is_worse(gold_logits: Scores, best: Scores, gold: GoldLabels) -> bool:
@@ -143,12 +155,15 @@ def _head(pool: Pool, weight: Scores, intercept: Scores, gold_logits: Scores) ->
     return Head(slope * (weight - weight.mean(axis=0)), shifted, gold_logits)
 
 
-def _by_itself(X: StandardisedMatrix, ridge: Ridge, llm_scores: Scores) -> Scores | None:
-    """What the LLM's scores say by themselves, on the pool's scale; None if they are the same for all texts."""
+def _said(X: StandardisedMatrix, ridge: Ridge, llm_scores: Scores) -> list[Opinion]:
+    """What the LLM's scores say by themselves, which is trusted, and the bare scores, which may know more of a text.
+
+    Nothing if they are the same for all texts.
+    """
     if say_nothing(llm_scores):
-        return None
-    student = next(islice(self_train(X, ridge, llm_scores), ROUNDS - 1, None))
-    return student.logits / scale_of(student.logits)
+        return []
+    student = next(islice(self_train(X, ridge, llm_scores), ROUNDS - 1, None)).logits
+    return [Opinion(student / scale_of(student), 1.0, TRUSTED), Opinion(standard(llm_scores), 0.0, BARE)]
 
 
 def _alike(opinion: Scores, logits: Scores) -> Pool:
@@ -177,7 +192,7 @@ def loss_of_labels(labels: NDArray[np.int16], gold: GoldLabels) -> float:
     On the scale of `SoftIteration.gold_loss`: which class the labels favour does no harm, how much they tell counts.
     """
     opinion = standard(np.vstack([np.eye(gold.n_classes), np.zeros(gold.n_classes)])[labels])[gold.rows]
-    logits = Pool.fit([opinion], gold, CALIBRATION_PENALTY)([opinion])
+    logits = Pool.fit([opinion], gold, OTHERS)([opinion])
     return float(np.average(_losses(logits, gold), weights=gold.weights))
 
 

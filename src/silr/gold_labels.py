@@ -1,0 +1,55 @@
+"""Gold labels as the default method takes them: rows, codes and weights, and folds of them to be left out."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class GoldLabels:
+    """Gold labels of m texts.
+
+    Attributes
+    ----------
+    rows : int64 array of shape (m,)
+        Where the texts stand in the corpus.
+    codes : int array of shape (m,)
+        Classes, 0..K-1.
+    weights : float64 array of shape (m,)
+        1 / probability of being drawn, with a mean of 1.
+    n_classes : int
+    """
+
+    rows: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    n_classes: int
+
+    @classmethod
+    def of(cls, codes: NDArray[Any], weights: NDArray[Any] | None, n_classes: int) -> GoldLabels:
+        """Take the rows of a column that have a label (not -1); without weights all weigh the same."""
+        rows = np.flatnonzero(codes >= 0)
+        weight = np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)[rows]
+        return cls(rows, codes[rows].astype(np.int64), weight / weight.mean(), n_classes)
+
+    def part(self, positions: NDArray[np.int64]) -> GoldLabels:
+        """Some of them."""
+        return GoldLabels(self.rows[positions], self.codes[positions], self.weights[positions], self.n_classes)
+
+    def folds(self, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Positions to learn from and positions left out: five times, or as often as the most common class has labels.
+
+        Of a class with fewer labels some folds have none.
+        """
+        count = min(FOLDS, int(np.bincount(self.codes).max()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of rare classes
+            return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(self.codes, self.codes))

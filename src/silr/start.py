@@ -1,0 +1,219 @@
+"""The first soft labels: what the LLM's scores and the gold labels say together.
+
+An argmax of the LLM's scores throws away how sure it is, and takes its bias along. A few gold labels know less, but are
+right. So the logit of a class is a Gaussian process whose mean is what the LLM's scores say by themselves
+(`silr.self_training`), and which the gold labels correct: in the trust in the LLM, in a shift, and in a linear function
+of each kind of features. How large these corrections are to be expected, and along which directions of the features,
+nobody says: every combination of a grid is weighed by its evidence, the probability that it gives to the gold labels.
+So on some corpora the LLM is trusted nearly alone, on others next to nothing, without a label spent on finding out.
+
+The kernel of features is the usual one, ``x x'``, or ``x C^2 x'`` with C their covariance in the corpus, by which two
+texts are alike if they are alike to the same texts of the corpus. The second one expects the classes along the
+directions in which the corpus differs most, as those of words often are. It is left out for features that differ in a
+few directions only, as hidden states do, whatever the texts are about.
+
+References
+----------
+Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, sections 2.7, 3.4 and 5.2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.special import log_expit, logsumexp, softmax
+from torch import Tensor
+
+from silr import laplace
+from silr.gold_labels import GoldLabels
+from silr.pool import Scores
+from silr.ridge import StandardisedMatrix
+
+SHIFT_VARIANCES = (0.3, 3.0)
+AMPLITUDES = tuple(np.logspace(-1, 2.6, 5))  # variance of the correction by one kind of features
+SPREAD = 0.2  # effective number of directions, as a share of all, from which on the second kernel makes sense
+MOST_FITS = 600  # as many combinations are weighed at most, times classes
+MANY = 200  # gold labels; of more, so many weigh the combinations
+BEST = 4  # and so many of these are fitted to all
+NUMBERS_AT_ONCE = 20_000_000  # of kernels
+JITTER, SMALL = 1e-8, 1e-12
+
+
+class Combination(NamedTuple):
+    """What is expected of the corrections: the variance of the shift, and kernel and amplitude of each view."""
+
+    shift: float
+    views: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What somebody says of all texts, and how far it is trusted before any gold label.
+
+    Attributes
+    ----------
+    scores : float64 array of shape (n, K)
+        Logits, of deviation 1 as `silr.pool.scale_of` has it.
+    trust, variance : float
+        Mean and variance of the factor that makes logits of the result of them.
+    """
+
+    scores: Scores
+    trust: float
+    variance: float
+
+    def margins(self) -> Scores:
+        """Log-odds of class 1, shape (1, n), or of each class against the others, shape (K, n)."""
+        if self.scores.shape[1] == 2:
+            return (self.scores[:, 1] - self.scores[:, 0])[None]
+        others = [logsumexp(np.delete(self.scores, each, axis=1), axis=1) for each in range(self.scores.shape[1])]
+        margins: Scores = self.scores.T - np.array(others)
+        return margins
+
+
+@dataclass(frozen=True)
+class View:
+    """One kind of features, with its kernels.
+
+    Attributes
+    ----------
+    columns : slice
+    maps : tuple of float64 arrays of shape (d, d)
+        For each kernel a symmetric matrix M: it is the product of features times M, of mean square 1 in the corpus.
+    """
+
+    columns: slice
+    maps: tuple[Scores, ...]
+
+    @classmethod
+    def of(cls, columns: slice, covariance: Scores) -> View:
+        """With the covariance of its features in the corpus."""
+        variance, squares = np.trace(covariance), (covariance**2).sum()
+        maps = [np.eye(len(covariance)) / np.sqrt(max(variance, SMALL))]
+        if variance**2 > SPREAD * len(covariance) * squares:
+            maps.append(covariance / np.sqrt((covariance @ covariance * covariance).sum()))
+        return cls(columns, tuple(maps))
+
+
+def first_logits(X: StandardisedMatrix, views: Sequence[View], opinions: Sequence[Opinion], gold: GoldLabels) -> Scores:
+    """Class logits of all texts.
+
+    Parameters
+    ----------
+    X : StandardisedMatrix
+        Features of the corpus.
+    views : sequence of View
+        They cover its columns.
+    opinions : sequence of Opinion
+    gold : GoldLabels
+        Weights are not read: what a text says of its class does not depend on how it was drawn.
+
+    Returns
+    -------
+    float64 array of shape (n, K)
+        Of two classes it is one process, of more one for each class against the others.
+    """
+    margins = [each.margins() for each in opinions]
+    at_gold = [np.ascontiguousarray(each[:, gold.rows]) for each in margins]
+    known = X.rows(gold.rows)
+    spread = [[known[:, view.columns] @ each for each in view.maps] for view in views]
+    problem = _Problem.of(spread, opinions, at_gold, _targets(gold))
+    combinations, shares, duals = _weighed(problem)
+    n_targets = len(problem.targets)
+    weighted = shares[:, None, None] * duals
+    shift = np.array([each.shift for each in combinations]) @ weighted.sum(axis=2)
+    weight = np.zeros((n_targets, X.shape[1]))
+    for place, (view, kernels) in enumerate(zip(views, spread, strict=True)):
+        for kernel, features in enumerate(kernels):
+            size = [each.views[place][1] * (each.views[place][0] == kernel) for each in combinations]
+            weight[:, view.columns] += np.tensordot(size, weighted, axes=1) @ features @ view.maps[kernel]
+    logits = X.scores(weight, shift)
+    for opinion, everywhere, there in zip(opinions, margins, at_gold, strict=True):
+        trust = opinion.trust + opinion.variance * (weighted.sum(axis=0) * there).sum(axis=1)
+        logits += (trust[:, None] * everywhere).T
+    return np.hstack([-logits, logits]) / 2 if n_targets == 1 else np.asarray(log_expit(logits))
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Kernels of the views (m, m); the sum of the opinions' kernels (t, m, m), prior means and targets (t, m)."""
+
+    kernels: list[list[Tensor]]
+    opinions: Tensor
+    means: Tensor
+    targets: Tensor
+
+    @classmethod
+    def of(
+        cls, spread: list[list[Scores]], opinions: Sequence[Opinion], at_gold: list[Scores], targets: Scores
+    ) -> _Problem:
+        t, m = targets.shape
+        kernel, means = np.tile(JITTER * np.eye(m), (t, 1, 1)), np.zeros((t, m))
+        for opinion, margins in zip(opinions, at_gold, strict=True):
+            kernel += opinion.variance * margins[:, :, None] * margins[:, None, :]
+            means += opinion.trust * margins
+        views = [[torch.from_numpy(each @ each.T) for each in kernels] for kernels in spread]
+        return cls(views, *map(torch.from_numpy, (kernel, means, targets)))
+
+    def part(self, rows: Tensor) -> _Problem:
+        kernels = [[each[rows][:, rows] for each in pair] for pair in self.kernels]
+        return _Problem(kernels, self.opinions[:, rows][:, :, rows], self.means[:, rows], self.targets[:, rows])
+
+    def fit(self, combinations: Sequence[Combination]) -> tuple[Scores, Scores]:
+        """Duals (c, t, m) and evidence (c,) of combinations."""
+        t, m = self.targets.shape
+        duals, evidence = [], []
+        at_once = max(1, NUMBERS_AT_ONCE // (t * m * m))
+        for start in range(0, len(combinations), at_once):
+            some = combinations[start : start + at_once]
+            kernels = torch.stack([self._kernel(each) for each in some]).unsqueeze(1) + self.opinions
+            found, said = laplace.fit(
+                kernels.reshape(len(some) * t, m, m), self.means.repeat(len(some), 1), self.targets.repeat(len(some), 1)
+            )
+            duals.append(found.reshape(len(some), t, m).numpy())
+            evidence.append(said.reshape(len(some), t).sum(dim=1).numpy())
+        return np.concatenate(duals), np.concatenate(evidence)
+
+    def _kernel(self, combination: Combination) -> Tensor:
+        total = torch.full(self.opinions.shape[1:], combination.shift, dtype=torch.float64)
+        for pair, (kernel, amplitude) in zip(self.kernels, combination.views, strict=True):
+            total = total + amplitude * pair[kernel]
+        return total
+
+
+def _weighed(problem: _Problem) -> tuple[list[Combination], Scores, Scores]:
+    """Combinations, their shares of the evidence (c,), and the duals of their fits (c, t, m)."""
+    t, m = problem.targets.shape
+    combinations = _combinations([len(each) for each in problem.kernels], MOST_FITS // t)
+    few = torch.from_numpy(np.sort(np.random.default_rng(0).permutation(m)[:MANY]))
+    duals, evidence = problem.part(few).fit(combinations)
+    if m > MANY:
+        best = np.argsort(evidence)[-BEST:]
+        combinations, evidence = [combinations[each] for each in best], evidence[best]
+        duals = np.concatenate([problem.fit([each])[0] for each in combinations])
+    return combinations, softmax(evidence), duals
+
+
+def _combinations(kernels: Sequence[int], most: int) -> list[Combination]:
+    """All of the grid for views with so many kernels, or as many of them, drawn at random."""
+    each = [list(product(range(count), AMPLITUDES)) for count in kernels]
+    size = len(SHIFT_VARIANCES) * math.prod(map(len, each))
+    rng = np.random.default_rng(0)
+    numbers = np.arange(size) if size <= most else np.sort(rng.choice(size, most, replace=False))
+    places = np.unravel_index(numbers, (len(SHIFT_VARIANCES), *map(len, each)))
+    return [
+        Combination(SHIFT_VARIANCES[shift], tuple(choices[at] for choices, at in zip(each, views, strict=True)))
+        for shift, *views in zip(*places, strict=True)
+    ]
+
+
+def _targets(gold: GoldLabels) -> Scores:
+    """1 where a gold text is of class 1, shape (1, m), or of each class, shape (K, m)."""
+    found = np.eye(gold.n_classes)[gold.codes].T
+    return np.ascontiguousarray(found[1:] if gold.n_classes == 2 else found)
