@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from compare_report import put_into_document
 from methods import Gold, refiner, words
-from silr import UUClassifier, soft_uu, stack
+from silr import UUClassifier, pool, soft_uu, start
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
 from silr.priors import priors_from_truth
@@ -97,11 +97,17 @@ def rows(n: int) -> Run:
 VARIANTS: dict[str, dict[str, Run]] = {
     "silr: features": {"states and TF-IDF (default)": by_both, "states": by_states(), "TF-IDF": by_words},
     "silr: what is known of the LLM": {"its scores (default)": by_both, "its labels alone": without_scores},
-    "silr: trust in the LLM before any gold label": {"1 (default)": by_both, "0": changed(stack, FIRST_TRUST=0.0)},
+    "silr: trust in the LLM before any gold label": {"1 (default)": by_both, "0": changed(soft_uu, TRUST=0.0)},
+    "silr: kernels": {
+        "plain, and through the corpus for TF-IDF (default)": by_both,
+        "plain alone": changed(start, SPREAD=np.inf),
+        "both for states, too": changed(start, SPREAD=0.0),
+    },
     "silr: iterations": {
-        "sharpened, shifts held (default)": by_both,
-        "not sharpened": changed(soft_uu, SHARPEN=1.0),
-        "shifts not held": changed(soft_uu, HOLD=stack.SMALL),
+        "half way with the start, shifts and temperature held (default)": by_both,
+        "free of the start": changed(soft_uu, ANCHOR=0.0),
+        "shifts not held": changed(soft_uu, HOLD=pool.SMALL),
+        "temperature not held": changed(soft_uu, TEMPERATURE=10.0),
     },
     "silr: texts in the corpus": {f"{n:,}": rows(n) for n in (500, 1000, 2000)} | {"all": by_both},
     "uu: correction": {

@@ -33,7 +33,8 @@ from silr.self_training import say_nothing, self_train
 from silr.start import Opinion, View, first_logits
 
 ROUNDS = 5  # of self-training from the LLM's scores
-TRUSTED, BARE = 2.0, 0.5  # variance of the trust in what the LLM's scores say by themselves, and in the bare ones
+TRUST, VARIANCE = 1.0, 2.0  # in what the LLM's scores say by themselves, before any gold label
+BARE = 0.5  # variance of the trust in the bare ones
 ANCHOR = 0.5  # share of the first logits in those that the next soft labels are made of
 TEMPERATURE, OTHERS = 0.1, 10.0  # C of an iteration's temperature, and of the trust in other opinions beside it
 HOLD = 3000.0  # penalty that holds an iteration's shifts to those of `_alike`
@@ -163,7 +164,7 @@ def _said(X: StandardisedMatrix, ridge: Ridge, llm_scores: Scores) -> list[Opini
     if say_nothing(llm_scores):
         return []
     student = next(islice(self_train(X, ridge, llm_scores), ROUNDS - 1, None)).logits
-    return [Opinion(student / scale_of(student), 1.0, TRUSTED), Opinion(standard(llm_scores), 0.0, BARE)]
+    return [Opinion(student / scale_of(student), TRUST, VARIANCE), Opinion(standard(llm_scores), 0.0, BARE)]
 
 
 def _alike(opinion: Scores, logits: Scores) -> Pool:
