@@ -6,12 +6,12 @@ text, as ``pi A`` are the shares of the sets. So the risk is ``1/2n sum_i |g_i -
 ``t_ik = n pi_k sum_j A_kj q_ij / sum_i q_ij``: least squares onto the labels unmixed by Theta, a linear map of q_i. A
 ridge regression of q on the features finds the head up to such a map, and the map comes from the gold labels.
 
-One iteration regresses the soft labels on the features, and calibrates the scores (a temperature by the gold labels,
-and for each class the shift that would keep the class shares of the labels before if their spread stayed, too). The
-next soft labels are half way between these and the first ones, so that what the gold labels said is not lost from one
-regression to the next, with those of gold texts fixed. Everything is done once for all gold labels and once without
-each of five folds, so that scores of gold texts come from fits that never saw their labels: the calibration, the
-log-loss that decides when to stop, and the estimated accuracy are honest.
+One iteration regresses the soft labels on the features, and calibrates the scores: as the labels before are, with their
+spread and class shares, unless the gold labels clearly want another temperature. The next soft labels are half way
+between these and the first ones, so that what the gold labels said is not lost from one regression to the next, with
+those of gold texts fixed. Everything is done once for all gold labels and once without each of five folds, so that
+scores of gold texts come from fits that never saw their labels: the calibration, the log-loss that decides when to
+stop, and the estimated accuracy are honest.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scipy.special import log_softmax, softmax
 
 from silr.gold_labels import GoldLabels
 from silr.pool import Pool, Scores, centred, scale_of, standard
-from silr.prior_matching import soft_prior_offsets
+from silr.prior_matching import prior_offsets
 from silr.ridge import PENALTY, Ridge, StandardisedMatrix
 from silr.self_training import say_nothing, self_train
 from silr.start import Opinion, View, first_logits
@@ -38,6 +38,7 @@ BARE = 0.5  # variance of the trust in the bare ones
 ANCHOR = 0.5  # share of the first logits in those that the next soft labels are made of
 TEMPERATURE, OTHERS = 0.1, 10.0  # C of an iteration's temperature, and of the trust in other opinions beside it
 HOLD = 3000.0  # penalty that holds an iteration's shifts to those of `_alike`
+ENOUGH = 50_000
 WORSE = 2.0  # standard errors above the best log-loss at which to stop
 
 
@@ -169,8 +170,11 @@ def _said(X: StandardisedMatrix, ridge: Ridge, llm_scores: Scores) -> list[Opini
 
 def _alike(opinion: Scores, logits: Scores) -> Pool:
     """The temperature and the shifts that give an opinion, shape (n, K), spread and class shares of other logits."""
+    some = slice(None, None, max(1, len(opinion) // ENOUGH))  # texts, to find the shifts
     trust = scale_of(centred(logits))
-    return Pool(np.array([trust]), soft_prior_offsets(trust * opinion, softmax(logits, axis=1).mean(axis=0)))
+    shares = np.bincount(logits[some].argmax(axis=1), minlength=logits.shape[1]) / len(logits[some])
+    shifts = prior_offsets((trust * opinion[some]).astype(np.float32), shares)
+    return Pool(np.array([trust]), shifts - shifts.mean())
 
 
 def _left_out(scores: Sequence[Scores], gold: GoldLabels, folds: Any) -> Scores:
