@@ -73,7 +73,7 @@ def refine_from_gold(
         store(iterations[0], None)
     standardiser = Standardiser.of(X)
     found = refine_softly(StandardisedMatrix(X, standardiser), views, opinions, gold, loop.seed)
-    said_loss = loss_of_labels(llm_labels, gold)
+    said_loss = loss_of_labels(llm_labels, gold, loop.seed)
     best: SoftIteration | None = None
     _report(loop, 1, 0)
     next(found)  # the start
