@@ -14,7 +14,7 @@ from silr.classifiers.standardise import Standardiser
 from silr.gold_labels import GoldLabels
 from silr.pool import Pool, centred, scale_of
 from silr.ridge import Ridge, StandardisedMatrix
-from silr.soft_uu import SoftIteration, _alike, is_worse, refine_softly
+from silr.soft_uu import SoftIteration, _alike, is_worse, loss_of_labels, refine_softly
 from synthetic import Corpus, make_corpus
 
 
@@ -226,3 +226,13 @@ def test_what_an_iteration_is_held_to_has_spread_and_class_shares_of_the_labels_
     shares = [np.bincount(logits.argmax(axis=1)) / 500 for logits in (alike([opinion]), before)]
     np.testing.assert_allclose(shares[0], shares[1], atol=0.006)
     assert scale_of(alike.trust[0] * opinion) == pytest.approx(scale_of(centred(before)))
+
+
+def test_labels_by_lot_tell_nothing() -> None:
+    """Not even of the gold texts that they were compared with."""
+    rng = np.random.default_rng(7)
+    losses = []
+    for seed in range(30):
+        gold = GoldLabels.of(np.where(np.arange(400) < 24, rng.integers(2, size=400), -1), None, 2)
+        losses.append(loss_of_labels(rng.integers(2, size=400).astype(np.int16), gold, seed))
+    assert np.mean(losses) > np.log(2)
