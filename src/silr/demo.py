@@ -100,11 +100,12 @@ def plot_history(refiner: LabelRefiner, path: Path) -> None:
         true = [100 * entry["metrics"]["true_accuracy"] for entry in refiner.history_]
         axes.plot(numbers, true, "o-", color="tab:orange", label="true")
         for number in (0, len(true) - 1):
+            above = true[number] >= 100 * priors[number].accuracy  # away from the other line
             axes.annotate(
                 f"{true[number]:.1f} %",
                 (number, true[number]),
                 textcoords="offset points",
-                xytext=(0, -16),
+                xytext=(0, 8 if above else -16),
                 ha="center",
             )
     axes.set_xticks(numbers, ["the LLM", *(str(number) for number in numbers[1:])])
