@@ -74,17 +74,15 @@ class Ridge:
     X : StandardisedMatrix
     penalty : float
         On the squared weights, beside the sum of squared errors.
-
-    Attributes
-    ----------
-    gram : float64 array of shape (d, d)
-        ``X^T X``.
+    gram : float64 array of shape (d, d), default None
+        ``X^T X``, if it is known; it is overwritten.
     """
 
-    def __init__(self, X: StandardisedMatrix, penalty: float) -> None:
+    def __init__(self, X: StandardisedMatrix, penalty: float, gram: Numbers | None = None) -> None:
         self._X = X
-        self.gram = X.gram()
-        self._factor = cho_factor(self.gram + penalty * np.eye(len(self.gram)), overwrite_a=True)
+        gram = X.gram() if gram is None else gram
+        gram[np.diag_indices(len(gram))] += penalty
+        self._factor = cho_factor(gram, overwrite_a=True)
 
     def fit(self, targets: Numbers) -> tuple[Numbers, Numbers]:
         """Weights and intercepts, shapes (t, d) and (t,), for targets of shape (n, t)."""

@@ -107,9 +107,10 @@ def refine_softly(
     llm = None if llm_scores is None else standard(llm_scores)
     folds = gold.folds(seed)
     parts = [gold, *(gold.part(learn) for learn, _ in folds)]
-    ridge = Ridge(X, PENALTY)
+    gram = X.gram()
+    seen = [View.of(each, gram[each, each] / X.shape[0]) for each in views]
+    ridge = Ridge(X, PENALTY, gram)
     said = [] if llm_scores is None else _said(X, ridge, llm_scores)
-    seen = [View.of(each, ridge.gram[each, each] / X.shape[0]) for each in views]
     first = [first_logits(X, seen, said, part) for part in parts]
     yield _judged(first[0], _left_out(first, gold, folds), gold)
     logits = first

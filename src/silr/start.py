@@ -84,21 +84,34 @@ class View:
     Attributes
     ----------
     columns : slice
-    maps : tuple of float64 arrays of shape (d, d)
-        For each kernel a symmetric matrix M: it is the product of features times M, of mean square 1 in the corpus.
+    plain : float
+        The features times this are of mean square 1 in the corpus; the first kernel is their product.
+    through : float64 array of shape (d, d) or None
+        The features times this are, too; the second kernel is their product, if there is one.
     """
 
     columns: slice
-    maps: tuple[Scores, ...]
+    plain: float
+    through: Scores | None
 
     @classmethod
     def of(cls, columns: slice, covariance: Scores) -> View:
         """With the covariance of its features in the corpus."""
         variance, squares = np.trace(covariance), (covariance**2).sum()
-        maps = [np.eye(len(covariance)) / np.sqrt(max(variance, SMALL))]
+        through = None
         if variance**2 > SPREAD * len(covariance) * squares:
-            maps.append(covariance / np.sqrt((covariance @ covariance * covariance).sum()))
-        return cls(columns, tuple(maps))
+            through = covariance / np.sqrt((covariance @ covariance * covariance).sum())
+        return cls(columns, 1 / np.sqrt(max(variance, SMALL)), through)
+
+    def mapped(self, features: Scores) -> list[Scores]:
+        """For each kernel the features, shape (m, d), whose product it is.
+
+        Both maps are symmetric, so that they also make weights of the features of weights of what they make of them.
+        """
+        found = [features * self.plain]
+        if self.through is not None:
+            found.append(features @ self.through)
+        return found
 
 
 def first_logits(X: StandardisedMatrix, views: Sequence[View], opinions: Sequence[Opinion], gold: GoldLabels) -> Scores:
@@ -122,17 +135,17 @@ def first_logits(X: StandardisedMatrix, views: Sequence[View], opinions: Sequenc
     margins = [each.margins() for each in opinions]
     at_gold = [np.ascontiguousarray(each[:, gold.rows]) for each in margins]
     known = X.rows(gold.rows)
-    spread = [[known[:, view.columns] @ each for each in view.maps] for view in views]
-    problem = _Problem.of(spread, opinions, at_gold, _targets(gold))
+    mapped = [view.mapped(known[:, view.columns]) for view in views]
+    problem = _Problem.of(mapped, opinions, at_gold, _targets(gold))
     combinations, shares, duals = _weighed(problem)
     n_targets = len(problem.targets)
     weighted = shares[:, None, None] * duals
     shift = np.array([each.shift for each in combinations]) @ weighted.sum(axis=2)
     weight = np.zeros((n_targets, X.shape[1]))
-    for place, (view, kernels) in enumerate(zip(views, spread, strict=True)):
+    for place, (view, kernels) in enumerate(zip(views, mapped, strict=True)):
         for kernel, features in enumerate(kernels):
             size = [each.views[place][1] * (each.views[place][0] == kernel) for each in combinations]
-            weight[:, view.columns] += np.tensordot(size, weighted, axes=1) @ features @ view.maps[kernel]
+            weight[:, view.columns] += view.mapped(np.tensordot(size, weighted, axes=1) @ features)[kernel]
     logits = X.scores(weight, shift)
     for opinion, everywhere, there in zip(opinions, margins, at_gold, strict=True):
         trust = opinion.trust + opinion.variance * (weighted.sum(axis=0) * there).sum(axis=1)
@@ -151,14 +164,14 @@ class _Problem:
 
     @classmethod
     def of(
-        cls, spread: list[list[Scores]], opinions: Sequence[Opinion], at_gold: list[Scores], targets: Scores
+        cls, mapped: list[list[Scores]], opinions: Sequence[Opinion], at_gold: list[Scores], targets: Scores
     ) -> _Problem:
         t, m = targets.shape
         kernel, means = np.tile(JITTER * np.eye(m), (t, 1, 1)), np.zeros((t, m))
         for opinion, margins in zip(opinions, at_gold, strict=True):
             kernel += opinion.variance * margins[:, :, None] * margins[:, None, :]
             means += opinion.trust * margins
-        views = [[torch.from_numpy(each @ each.T) for each in kernels] for kernels in spread]
+        views = [[torch.from_numpy(each @ each.T) for each in kernels] for kernels in mapped]
         return cls(views, *map(torch.from_numpy, (kernel, means, targets)))
 
     def part(self, rows: Tensor) -> _Problem:
