@@ -16,8 +16,8 @@ from silr.start import Opinion, View, first_logits
 def begin(X: Scores, columns: list[slice], llm: Scores | None, gold: GoldLabels) -> Scores:
     matrix = StandardisedMatrix(X, Standardiser.of(X))
     gram = matrix.gram()
-    opinions = [] if llm is None else [Opinion(llm, 1.0, 2.0)]
-    return first_logits(matrix, [View.of(each, gram[each, each] / len(X)) for each in columns], opinions, gold)
+    opinions = [] if llm is None else [Opinion.of(llm, 1.0, 2.0)]
+    return first_logits(matrix, [View.of(each, gram[each, each] / len(X)) for each in columns], opinions, [gold])[0]
 
 
 def gold_of(truth: Scores, n: int, n_classes: int = 2) -> GoldLabels:

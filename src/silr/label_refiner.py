@@ -222,7 +222,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         blind = is_blind(self.get_params(), gold_codes, scores)
         if self.priors == "gold" and (self.theta is None or (gold_codes >= 0).any()) and not blind:
             check_gold(gold_codes, names)
-        soft = not blind and is_soft(self.get_params(), gold_codes)
+        soft = not blind and is_soft(self.get_params())
         texts, matrix = self._read(X, len(codes))
         seed = self.random_state
         seed = seed if isinstance(seed, (int, np.integer)) else check_random_state(seed).randint(2**31 - 1)

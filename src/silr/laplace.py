@@ -1,5 +1,7 @@
 """Gaussian processes that classify two classes, many at once, by Laplace's approximation.
 
+scikit-learn's classifier has neither a prior mean nor many priors at once, on which all hangs here.
+
 References
 ----------
 Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, sections 3.4 and 5.5.

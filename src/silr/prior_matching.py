@@ -68,15 +68,7 @@ def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64])
 def soft_prior_offsets(logits: NDArray[np.float64], class_prior: NDArray[np.float64]) -> NDArray[np.float64]:
     """Offsets b such that the mean over the texts of ``softmax(logits + b)`` is the class prior.
 
-    Parameters
-    ----------
-    logits : array of shape (n, K)
-    class_prior : array of shape (K,)
-
-    Returns
-    -------
-    array of shape (K,)
-        Their mean is 0.
+    Takes what `prior_offsets` takes; the mean of the offsets, shape (K,), is 0.
     """
     offsets: NDArray[np.float64] = np.zeros(len(class_prior))
     for _ in range(100):

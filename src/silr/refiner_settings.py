@@ -69,15 +69,15 @@ def is_blind(given: dict[str, Any], gold: NDArray[np.int16], scores: Any) -> boo
     return True
 
 
-def is_soft(given: dict[str, Any], gold: NDArray[np.int16]) -> bool:
-    """Whether the default method works with gold labels, shape (n,), -1 where there is none; else it is "uu".
+def is_soft(given: dict[str, Any]) -> bool:
+    """Whether the default method is wanted; without gold labels it is `is_blind` that says so.
 
     Raises
     ------
     InputError
-        It does, but a setting is for the other methods.
+        It is, but a setting is for the other methods.
     """
-    if not _default(given) or not (gold >= 0).any():
+    if not _default(given):
         return False
     _check_default(given)
     return True

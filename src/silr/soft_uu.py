@@ -38,7 +38,7 @@ BARE = 0.5  # variance of the trust in the bare ones
 ANCHOR = 0.5  # share of the first logits in those that the next soft labels are made of
 TEMPERATURE, OTHERS = 0.1, 10.0  # C of an iteration's temperature, and of the trust in other opinions beside it
 HOLD = 3000.0  # penalty that holds an iteration's shifts to those of `_alike`
-ENOUGH = 50_000
+ENOUGH = 50_000  # texts, to find the shifts of `_alike`
 WORSE = 2.0  # standard errors above the best log-loss at which to stop
 
 
@@ -110,8 +110,8 @@ def refine_softly(
     gram = X.gram()
     seen = [View.of(each, gram[each, each] / X.shape[0]) for each in views]
     ridge = Ridge(X, PENALTY, gram)
-    said = [] if llm_scores is None else _said(X, ridge, llm_scores)
-    first = [first_logits(X, seen, said, part) for part in parts]
+    said = [] if llm_scores is None or llm is None else _said(X, ridge, llm_scores, llm)
+    first = first_logits(X, seen, said, parts)
     yield _judged(first[0], _left_out(first, gold, folds), gold)
     logits = first
     while True:
@@ -158,7 +158,7 @@ def _head(pool: Pool, weight: Scores, intercept: Scores, gold_logits: Scores) ->
     return Head(slope * (weight - weight.mean(axis=0)), shifted, gold_logits)
 
 
-def _said(X: StandardisedMatrix, ridge: Ridge, llm_scores: Scores) -> list[Opinion]:
+def _said(X: StandardisedMatrix, ridge: Ridge, llm_scores: Scores, bare: Scores) -> list[Opinion]:
     """What the LLM's scores say by themselves, which is trusted, and the bare scores, which may know more of a text.
 
     Nothing if they are the same for all texts.
@@ -166,7 +166,7 @@ def _said(X: StandardisedMatrix, ridge: Ridge, llm_scores: Scores) -> list[Opini
     if say_nothing(llm_scores):
         return []
     student = next(islice(self_train(X, ridge, llm_scores), ROUNDS - 1, None)).logits
-    return [Opinion(student / scale_of(student), TRUST, VARIANCE), Opinion(standard(llm_scores), 0.0, BARE)]
+    return [Opinion.of(student / scale_of(student), TRUST, VARIANCE), Opinion.of(bare, 0.0, BARE)]
 
 
 def _alike(opinion: Scores, logits: Scores) -> Pool:

@@ -58,23 +58,23 @@ class Opinion:
 
     Attributes
     ----------
-    scores : float64 array of shape (n, K)
-        Logits, of deviation 1 as `silr.pool.scale_of` has it.
+    margins : float64 array of shape (t, n)
+        Log-odds of class 1, t = 1, or of each of more classes against the others, t = K.
     trust, variance : float
         Mean and variance of the factor that makes logits of the result of them.
     """
 
-    scores: Scores
+    margins: Scores
     trust: float
     variance: float
 
-    def margins(self) -> Scores:
-        """Log-odds of class 1, shape (1, n), or of each class against the others, shape (K, n)."""
-        if self.scores.shape[1] == 2:
-            return (self.scores[:, 1] - self.scores[:, 0])[None]
-        others = [logsumexp(np.delete(self.scores, each, axis=1), axis=1) for each in range(self.scores.shape[1])]
-        margins: Scores = self.scores.T - np.array(others)
-        return margins
+    @classmethod
+    def of(cls, scores: Scores, trust: float, variance: float) -> Opinion:
+        """From class logits, shape (n, K), of deviation 1 as `silr.pool.scale_of` has it."""
+        if scores.shape[1] == 2:
+            return cls((scores[:, 1] - scores[:, 0])[None], trust, variance)
+        others = [logsumexp(np.delete(scores, each, axis=1), axis=1) for each in range(scores.shape[1])]
+        return cls(scores.T - np.array(others), trust, variance)
 
 
 @dataclass(frozen=True)
@@ -114,43 +114,62 @@ class View:
         return found
 
 
-def first_logits(X: StandardisedMatrix, views: Sequence[View], opinions: Sequence[Opinion], gold: GoldLabels) -> Scores:
-    """Class logits of all texts.
+def first_logits(
+    X: StandardisedMatrix, views: Sequence[View], opinions: Sequence[Opinion], parts: Sequence[GoldLabels]
+) -> list[Scores]:
+    """Class logits of all texts, by each of several sets of gold labels.
 
     Parameters
     ----------
     X : StandardisedMatrix
-        Features of the corpus.
+        Features of the corpus; they are read once for all sets.
     views : sequence of View
         They cover its columns.
     opinions : sequence of Opinion
-    gold : GoldLabels
+    parts : sequence of GoldLabels
         Weights are not read: what a text says of its class does not depend on how it was drawn.
 
     Returns
     -------
-    float64 array of shape (n, K)
+    list of float64 arrays of shape (n, K)
         Of two classes it is one process, of more one for each class against the others.
     """
-    margins = [each.margins() for each in opinions]
-    at_gold = [np.ascontiguousarray(each[:, gold.rows]) for each in margins]
+    fits = [_fit(X, views, opinions, part) for part in parts]
+    weights, shifts = np.vstack([each.weight for each in fits]), np.concatenate([each.shift for each in fits])
+    found = []
+    for each, logits in zip(fits, np.split(X.scores(weights, shifts), len(fits), axis=1), strict=True):
+        for opinion, trust in zip(opinions, each.trusts, strict=True):
+            logits += (trust[:, None] * opinion.margins).T
+        found.append(np.hstack([-logits, logits]) / 2 if logits.shape[1] == 1 else np.asarray(log_expit(logits)))
+    return found
+
+
+class _Fit(NamedTuple):
+    """Weights of the features (t, d), shifts (t,), and for each opinion the factors (t,) of its margins."""
+
+    weight: Scores
+    shift: Scores
+    trusts: list[Scores]
+
+
+def _fit(X: StandardisedMatrix, views: Sequence[View], opinions: Sequence[Opinion], gold: GoldLabels) -> _Fit:
     known = X.rows(gold.rows)
     mapped = [view.mapped(known[:, view.columns]) for view in views]
+    at_gold = [np.ascontiguousarray(each.margins[:, gold.rows]) for each in opinions]
     problem = _Problem.of(mapped, opinions, at_gold, _targets(gold))
     combinations, shares, duals = _weighed(problem)
-    n_targets = len(problem.targets)
     weighted = shares[:, None, None] * duals
-    shift = np.array([each.shift for each in combinations]) @ weighted.sum(axis=2)
-    weight = np.zeros((n_targets, X.shape[1]))
+    total = weighted.sum(axis=0)
+    weight = np.zeros((len(total), X.shape[1]))
     for place, (view, kernels) in enumerate(zip(views, mapped, strict=True)):
         for kernel, features in enumerate(kernels):
             size = [each.views[place][1] * (each.views[place][0] == kernel) for each in combinations]
             weight[:, view.columns] += view.mapped(np.tensordot(size, weighted, axes=1) @ features)[kernel]
-    logits = X.scores(weight, shift)
-    for opinion, everywhere, there in zip(opinions, margins, at_gold, strict=True):
-        trust = opinion.trust + opinion.variance * (weighted.sum(axis=0) * there).sum(axis=1)
-        logits += (trust[:, None] * everywhere).T
-    return np.hstack([-logits, logits]) / 2 if n_targets == 1 else np.asarray(log_expit(logits))
+    shift = np.array([each.shift for each in combinations]) @ weighted.sum(axis=2)
+    trusts = [
+        each.trust + each.variance * (total * there).sum(axis=1) for each, there in zip(opinions, at_gold, strict=True)
+    ]
+    return _Fit(weight, shift, trusts)
 
 
 @dataclass(frozen=True)
