@@ -23,7 +23,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from compare_report import put_into_document
-from methods import Gold, refiner, words
+from methods import Gold, refiner
 from silr import UUClassifier, pool, soft_uu, start
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
@@ -43,11 +43,11 @@ def by_states(**options: Any) -> Run:
 
 
 def by_both(part: Split, gold: Gold) -> Any:
-    return refiner(with_words=True)(part, gold)[-1][1]
+    return refiner(with_tfidf=True)(part, gold)[-1][1]
 
 
-def by_words(part: Split, gold: Gold) -> Any:
-    return refiner()(replace(part, features=words(part)), gold)[-1][1]
+def by_tfidf(part: Split, gold: Gold) -> Any:
+    return refiner(with_tfidf=True)(replace(part, has_states=False), gold)[-1][1]
 
 
 def changed(module: Any, **constants: float) -> Run:
@@ -63,7 +63,7 @@ def changed(module: Any, **constants: float) -> Run:
 def without_scores(part: Split, gold: Gold) -> Any:
     """The LLM's labels alone."""
     labels = tuple(np.eye(len(part.classes))[each] for each in part.llm)
-    return refiner(with_words=True)(replace(part, scores=labels), gold)[-1][1]
+    return refiner(with_tfidf=True)(replace(part, scores=labels), gold)[-1][1]
 
 
 def wrong_priors(theta_error: float, prior_error: float) -> Run:
@@ -95,7 +95,7 @@ def rows(n: int) -> Run:
 
 
 VARIANTS: dict[str, dict[str, Run]] = {
-    "silr: features": {"states and TF-IDF (default)": by_both, "states": by_states(), "TF-IDF": by_words},
+    "silr: features": {"states and TF-IDF (default)": by_both, "states": by_states(), "TF-IDF": by_tfidf},
     "silr: what is known of the LLM": {"its scores (default)": by_both, "its labels alone": without_scores},
     "silr: trust in the LLM before any gold label": {"1 (default)": by_both, "0": changed(soft_uu, TRUST=0.0)},
     "silr: kernels": {

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from ccp import propagate_credibility
 from silr import LabelRefiner, UUClassifier
 from silr.classifiers.choose import load_classifier
-from silr.features import TfidfFeatures
+from silr.tfidf import TfidfFeatures
 from tables import Split
 
 ITERATIONS = 5
@@ -117,22 +117,23 @@ def ccp(part: Split, gold: Gold) -> list[Labels]:
     return [propagate_credibility(corpus, test, part.llm[0], gold.labels, len(part.classes), part.seed)]
 
 
-def refiner(with_words: bool = False, **options: Any) -> Callable[[Split, Gold], list[Labels]]:
-    """A method of silr's on frozen features; `with_words` puts TF-IDF beside them, as `silr refine` does by itself."""
+def refiner(with_tfidf: bool = False, **options: Any) -> Callable[[Split, Gold], list[Labels]]:
+    """A method of silr's on frozen features; `with_tfidf` puts TF-IDF beside them, as `silr refine` does."""
 
     def method(part: Split, gold: Gold) -> list[Labels]:
         with tempfile.TemporaryDirectory() as folder:
             settings = dict(options)
             run, corpus, test = Path(folder) / "run", part.features[0], part.features[1]
-            if with_words and part.has_states:
+            if with_tfidf:
                 states = Path(folder) / "states.npy"
                 np.save(states, corpus)
-                settings["features"], corpus = [str(states), "tfidf"], part.texts[0]
+                settings["features"] = [str(states), "tfidf"] if part.has_states else "tfidf"
+                corpus = part.texts[0]
             model = LabelRefiner(random_state=part.seed, iterations=ITERATIONS, run=run, **settings)
             given = {"gold": gold_column(gold.labels), "gold_weight": gold.weights, "truth": part.truth[0]}
             model.fit(corpus, part.llm[0], llm_scores=part.scores[0], **given)
-            if with_words and part.has_states:
-                test = model.features_.transform(part.texts[1], test)
+            if with_tfidf:
+                test = model.features_.transform(part.texts[1], *([test] if part.has_states else []))
             if not model.best_iteration_:
                 return [(model.labels_, part.llm[1])]
             found = []
@@ -155,17 +156,17 @@ def gold_column(labels: Any) -> Any:
     return np.where(labels < 0, np.nan, labels)
 
 
-def words(part: Split) -> tuple[Any, Any]:
-    """TF-IDF, standardised."""
-    tfidf = TfidfFeatures()
-    return scaled(tfidf.fit_transform(part.texts[0]), tfidf.transform(part.texts[1]))
+def tfidf(part: Split) -> tuple[Any, Any]:
+    """TF-IDF of words and of characters, standardised."""
+    features = TfidfFeatures()
+    return scaled(features.fit_transform(part.texts[0]), features.transform(part.texts[1]))
 
 
 def both_views(part: Split) -> tuple[Any, Any]:
     """Hidden states and TF-IDF, standardised; TF-IDF alone where there are no states."""
     if not part.has_states:
         return standardised(part)
-    return tuple(np.hstack(pair) for pair in zip(standardised(part), words(part), strict=True))
+    return tuple(np.hstack(pair) for pair in zip(standardised(part), tfidf(part), strict=True))
 
 
 def standardised(part: Split) -> tuple[Any, Any]:
@@ -192,7 +193,7 @@ def supervised(features: tuple[Any, Any], rows: Any, labels: Any, weights: Any, 
     return model.predict(corpus), model.predict(test)
 
 
-VIEWS = {"states": standardised, "TF-IDF": words, "both": both_views}
+VIEWS = {"states": standardised, "TF-IDF": tfidf, "both": both_views}
 
 METHODS: dict[str, Method] = {
     "LLM": Method(llm, False),
@@ -206,11 +207,11 @@ METHODS: dict[str, Method] = {
     "CCP": Method(ccp, False),
     "UU": Method(refiner(method="paper", correction="none")),
     "robust UU (paper)": Method(refiner(method="paper")),
-    "robust UU (paper), both views": Method(refiner(with_words=True, method="paper")),
+    "robust UU (paper), both views": Method(refiner(with_tfidf=True, method="paper")),
     "robust UU, oracle priors": Method(refiner(method="paper", priors="oracle"), False),
     "UU, prior matched": Method(refiner(method="uu")),
     "UU, prior matched, corrected": Method(refiner(method="uu", correction="leaky")),
     "UU, prior matched, oracle priors": Method(refiner(method="uu", priors="oracle"), False),
-    "silr": Method(refiner(with_words=True), False),
+    "silr": Method(refiner(with_tfidf=True), False),
     "ceiling: all true labels": Method(ceiling, False),
 }

@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.metrics import f1_score
 
 from silr.corpus import features_path, label_column, read_table, score_classes, score_columns, text_column
-from silr.features import TfidfFeatures
 from silr.gold import draw_texts
+from silr.tfidf import TfidfFeatures
 
 TABLES = ["movie", "amazon", "nyt", "tweets", "laroseda", "corona", "offensive", "nsmc", "liar", "bace"]
 

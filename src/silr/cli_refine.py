@@ -22,8 +22,9 @@ def refine(
     features: Annotated[
         list[str] | None,
         typer.Option(
-            help="annotator (the file that annotate wrote), tfidf, a sentence-transformers folder or name, or a .npy "
-            "file; given several times, side by side. Default: annotator and tfidf, or what there is.",
+            help="annotator (the file that annotate wrote), tfidf (words and characters), a sentence-transformers "
+            "folder or name, or a .npy file; given several times, side by side. Default: annotator and tfidf, or what "
+            "there is.",
             autocompletion=one_of("annotator", "tfidf"),
             show_default=False,
         ),

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from silr.corpus import check_finite, file_hash, load_features
 from silr.errors import InputError
-from silr.files import atomic_write, make_folder, write_json
+from silr.files import atomic_write, make_folder
 from silr.processes import is_main, wait_for_all
+from silr.tfidf import TfidfFeatures
 
 Matrix = Any  # an array with one row a text, or `silr.classifiers.tokens.Tokens`
 
@@ -85,109 +86,19 @@ def load_saved(record: dict[str, Any], folder: Path) -> Features:
     return FileFeatures(None, record) if record["kind"] == "file" else SentenceFeatures(record["model"])
 
 
-def features_of_run(features: Features, texts: list[str], folder: Path) -> Matrix:
-    """The corpus's features, computed once a run, by the main process."""
-    from silr.joined_features import JoinedFeatures
-
+def features_of_run(features: Features, texts: list[str], folder: Path) -> tuple[Features, Matrix]:
+    """The corpus's features, computed once a run, by the main process, and the way there as it is kept."""
     if features.record["kind"] in ("file", "tokens"):  # read where it is; made again as quickly as it is read
-        return features.fit_transform(texts)
+        return features, features.fit_transform(texts)
     kept = folder / "features.npy"
-    if is_main() and not kept.exists():
+    if fresh := is_main() and not kept.exists():
         make_folder(folder)
         matrix = features.fit_transform(texts)
         features.save(folder)
         with atomic_write(kept) as file:
             np.save(file, matrix, allow_pickle=False)
     wait_for_all()
-    if isinstance(features, JoinedFeatures):
-        features.read_widths(folder)
-    return load_features(kept, len(texts))
-
-
-class TfidfFeatures:
-    """TF-IDF of words and word pairs, reduced to at most 256 dimensions by a truncated SVD (latent semantic analysis).
-
-    The components are turned by a fixed random rotation, which spreads the strong ones over all columns: left as they
-    are, the standardisation of each column would blow the weak ones, mostly noise, up to the size of the strong ones.
-
-    References
-    ----------
-    Deerwester et al., "Indexing by latent semantic analysis", JASIS 41, 1990.
-
-    Attributes
-    ----------
-    vectorizer : TfidfVectorizer
-        Fitted.
-    components : float32 array of shape (at most 256, words)
-    """
-
-    dimensions = 256
-    record: dict[str, Any] = {"kind": "tfidf", "dimensions": dimensions}  # noqa: RUF012
-
-    def fit_transform(self, texts: Sequence[str]) -> Matrix:
-        """Learn the vocabulary and the projection from the corpus; float32 of shape (n, at most 256)."""
-        from sklearn.decomposition import TruncatedSVD
-        from threadpoolctl import threadpool_limits
-
-        self.vectorizer = self._new_vectorizer()
-        try:
-            sparse = self.vectorizer.fit_transform(texts)
-        except ValueError as error:
-            raise InputError(
-                "no word occurs in two texts, so TF-IDF has nothing to count; take other features"
-            ) from error
-        k = min(self.dimensions, *(length - 1 for length in sparse.shape))
-        with threadpool_limits(1):  # matrices so thin take many times longer on a busy machine if threads share them
-            axes = TruncatedSVD(k, random_state=0).fit(sparse).components_ if k > 0 else np.eye(1)
-            rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(len(axes), len(axes))))[0]
-            self.components = (rotation @ axes).astype(np.float32)
-        return self._project(sparse)
-
-    def transform(self, texts: Sequence[str]) -> Matrix:
-        """Project new texts."""
-        return self._project(self.vectorizer.transform(texts))
-
-    def save(self, folder: Path) -> None:
-        """Write ``tfidf.json`` (vocabulary) and ``tfidf.safetensors`` (idf, projection)."""
-        from safetensors.numpy import save
-
-        write_json(folder / "tfidf.json", {word: int(column) for word, column in self.vectorizer.vocabulary_.items()})
-        with atomic_write(folder / "tfidf.safetensors") as file:
-            file.write(save({"idf": self.vectorizer.idf_, "components": self.components}))
-
-    @classmethod
-    def load(cls, folder: Path) -> TfidfFeatures:
-        """Read what `save` wrote."""
-        from safetensors.numpy import load_file
-
-        features = cls()
-        try:
-            vocabulary = json.loads((folder / "tfidf.json").read_text())
-            tensors = load_file(folder / "tfidf.safetensors")
-            features.vectorizer = cls._new_vectorizer(vocabulary)
-            features.vectorizer.idf_ = tensors["idf"]
-            features.components = tensors["components"]
-        except Exception as error:
-            raise InputError(f"cannot read the TF-IDF features in {folder}: {error}".splitlines()[0]) from error
-        return features
-
-    @staticmethod
-    def _new_vectorizer(vocabulary: dict[str, int] | None = None) -> Any:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        return TfidfVectorizer(
-            ngram_range=(1, 2),
-            min_df=2 if vocabulary is None else 1,
-            max_features=None if vocabulary else 50_000,
-            sublinear_tf=True,
-            vocabulary=vocabulary,
-            dtype=np.float32,
-            token_pattern=r"(?u)\b\w+\b",
-        )
-
-    def _project(self, sparse: Any) -> Matrix:
-        sparse.sort_indices()  # the order of words differs between corpus and new texts, and with it the rounding
-        return np.asarray(sparse @ self.components.T, dtype=np.float32)
+    return features if fresh else load_saved(features.record, folder), load_features(kept, len(texts))
 
 
 class SentenceFeatures:

@@ -12,6 +12,7 @@ import numpy as np
 from silr.errors import InputError
 from silr.features import FileFeatures, Matrix, load_saved, make_features
 from silr.files import write_json
+from silr.tfidf import TfidfFeatures
 
 WIDTHS = "widths.json"
 
@@ -27,7 +28,7 @@ class JoinedFeatures:
     Attributes
     ----------
     widths : list of int
-        Columns of each part, once the corpus was read.
+        Columns of each kind, once the corpus was read; TF-IDF is of two kinds.
     """
 
     def __init__(self, parts: Sequence[Any]) -> None:
@@ -54,14 +55,15 @@ class JoinedFeatures:
 
     @property
     def views(self) -> list[slice]:
-        """The columns of each part."""
-        ends = np.cumsum(self.widths).tolist()
-        return [slice(end - width, end) for end, width in zip(ends, self.widths, strict=True)]
+        """The columns of each kind."""
+        return slices(self.widths)
 
     def fit_transform(self, texts: Sequence[str]) -> Matrix:
         """Features of the corpus, float32 of shape (n, d)."""
         found = [part.fit_transform(texts) for part in self.parts]
-        self.widths = [each.shape[1] for each in found]
+        self.widths = [
+            width for part, each in zip(self.parts, found, strict=True) for width in _widths(part, each.shape[1])
+        ]
         return np.hstack(found).astype(np.float32, copy=False)
 
     def transform(self, texts: Sequence[str], ready: Matrix | None = None) -> Matrix:
@@ -100,5 +102,15 @@ class JoinedFeatures:
 
 
 def views_of(features: Any, width: int) -> list[slice]:
-    """The columns of each kind of features; of others than joined ones, all of `width`."""
-    return features.views if isinstance(features, JoinedFeatures) else [slice(0, width)]
+    """The columns of each kind of features, of `width` columns in all."""
+    return slices(features.widths if isinstance(features, JoinedFeatures) else _widths(features, width))
+
+
+def _widths(features: Any, width: int) -> list[int]:
+    return features.widths if isinstance(features, TfidfFeatures) else [width]
+
+
+def slices(widths: Sequence[int]) -> list[slice]:
+    """The columns of kinds of features that stand side by side."""
+    ends = np.cumsum(widths).tolist()
+    return [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]

@@ -73,8 +73,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     tune_top : int, default None
         Fine-tune the last so many layers only; what the others make of a text is computed once. None: all.
     features : str or sequence of str, default "tfidf"
-        How texts become features, if `fit` is given texts: "tfidf", a sentence-transformers folder or name, or a
-        ``.npy`` file with one row a text. Several are put side by side.
+        How texts become features, if `fit` is given texts: "tfidf" (of words and of characters), a
+        sentence-transformers folder or name, or a ``.npy`` file with one row a text. Several are put side by side.
     priors : {"gold", "oracle"}, default "gold"
         Where theta and the class prior come from. "oracle" takes all true labels: for research only.
     theta : array-like of shape (K, K), default None
@@ -114,6 +114,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Asano, Kozuno, Baba, "Self Iterative Label Refinement via Robust Unlabeled Learning", NeurIPS 2025 (arXiv
     2502.12565).
     """
+
+    features_: Features
 
     def __init__(
         self,
@@ -184,7 +186,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             The LLM's labels, of any type. None or NaN where it gave none; such texts are labelled too.
         gold : array-like of shape (n,), default None
             Labels given by a person, None or NaN where there is none. At least 10; 50 to 100 are enough. Without any,
-            method "silr" takes the LLM's scores of two classes at their word, and warns.
+            method "silr" takes the LLM's scores at their word, and warns.
         llm_scores : array-like of shape (n, K), default None
             The LLM's log-probabilities, classes in sorted order; NaN where it gave no label. None: only its labels are
             known. Method "silr" reads them.
@@ -207,8 +209,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_settings(self.get_params())
         self.classes_, codes, gold_codes, true_codes = encode_columns(y, gold, truth)
-        n_classes = len(self.classes_)
-        names = [str(each) for each in self.classes_]
+        n_classes, names = len(self.classes_), [str(each) for each in self.classes_]
         weight = None if gold_weight is None else np.asarray(gold_weight)
         if weight is not None:
             gold_weights(weight, np.flatnonzero(gold_codes >= 0), len(codes))  # refuses what cannot be one
@@ -240,9 +241,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             strata = np.where(codes < 0, n_classes, codes)[labelled]
             return priors_from_gold(labels[labelled], gold_codes[labelled], n_classes, weights, strata)
 
-        method = METHODS[self.method]
-        correction = self.correction or method.correction
-        options = classifier_options(self.get_params(), method)
+        correction = self.correction or METHODS[self.method].correction
+        options = classifier_options(self.get_params(), METHODS[self.method])
 
         def work(X: Any, checkpoints: Path | None, done: list[Iteration], store: Store) -> list[Iteration]:
             loop = Loop(
@@ -301,7 +301,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 if len(done) > self.iterations + 1 and not (soft and self.classifier != "frozen"):
                     raise InputError(f"{run.folder} has {len(done) - 1} iterations already; ask for as many or more")
                 if texts is not None:
-                    matrix = features_of_run(self.features_, texts, run.folder / "features")
+                    self.features_, matrix = features_of_run(self.features_, texts, run.folder / "features")
                 iterations = work(matrix, run.checkpoints, done, store)
             self.classifier_ = load_classifier(run.iteration_folder(last_iteration(iterations)), self.device)
         self._set_results(iterations, matrix)
@@ -370,10 +370,10 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.classifier != "frozen":
             if texts is None:
                 raise InputError(f"classifier {self.classifier!r} reads texts; give texts, not features")
-            self.features_: Features = TokenFeatures(str(self.model), self.max_length, self.prompt)
+            self.features_ = TokenFeatures(str(self.model), self.max_length, self.prompt)
         elif texts is not None:
-            one = self.features if isinstance(self.features, str) else None
-            self.features_ = JoinedFeatures.of(self.features) if one is None else make_features(one)
+            spec = self.features
+            self.features_ = make_features(spec) if isinstance(spec, str) else JoinedFeatures.of(spec)
         elif hasattr(self, "features_"):
             del self.features_  # of an earlier fit
         return texts, matrix

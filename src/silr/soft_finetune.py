@@ -1,6 +1,6 @@
 """The default method with a fine-tuned model: it learns the soft labels of a linear head on its own untuned states.
 
-The head, with the texts' words beside the states, is refined from the gold labels by `silr.soft_refine`, with scores of
+The head, with TF-IDF beside the states, is refined from the gold labels by `silr.soft_refine`, with scores of
 gold texts from fits without their labels. The model, which starts from the head that fits those soft labels on its
 states alone, is tuned on them once. As gold labels have taught it through all other texts, they cannot judge it: what
 is known of its labels is what is known of the head's, give or take the share of labels that it changed.
@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 
 from silr.classifiers.finetuned import FinetunedClassifier
 from silr.classifiers.tokens import Tokens
-from silr.features import TfidfFeatures
 from silr.gold_labels import GoldLabels
+from silr.joined_features import slices
 from silr.pool import Scores
 from silr.priors import Priors
 from silr.refine import Labels, Loop, Store, derived_seed, held_out, last_iteration, score
 from silr.run import Iteration
 from silr.soft_refine import llm_iteration, refine_from_gold
 from silr.soft_risk import SoftRisk
+from silr.tfidf import TfidfFeatures
 
 
 def refine_finetuned(
@@ -98,10 +99,10 @@ def _linear_head(
     gold: GoldLabels,
     loop: Loop,
 ) -> Iteration:
-    """The labels of a linear head on states and words, after as many rounds as are wanted."""
-    words = TfidfFeatures().fit_transform(texts)
-    both: NDArray[Any] = np.hstack([states, words]).astype(np.float32, copy=False)
-    views = [slice(0, states.shape[1]), slice(states.shape[1], both.shape[1])]
+    """The labels of a linear head on states and TF-IDF, after as many rounds as are wanted."""
+    tfidf = TfidfFeatures()
+    both: NDArray[Any] = np.hstack([states, tfidf.fit_transform(texts)]).astype(np.float32, copy=False)
+    views = slices([states.shape[1], *tfidf.widths])
     quiet = replace(loop, on_step=None)
     found = refine_from_gold(both, views, start.labels, llm_scores, gold, quiet, [], lambda *_: None)
     head = found[last_iteration(found)]

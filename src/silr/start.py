@@ -38,7 +38,7 @@ from silr.ridge import StandardisedMatrix
 SHIFT_VARIANCES = (0.3, 3.0)
 AMPLITUDES = tuple(np.logspace(-1, 2.6, 5))  # variance of the correction by one kind of features
 SPREAD = 0.2  # effective number of directions, as a share of all, from which on the second kernel makes sense
-MOST_FITS = 600  # as many combinations are weighed at most, times classes
+MOST_FITS = 200  # as many combinations are weighed at most, times classes
 MANY = 200  # gold labels; of more, so many weigh the combinations
 BEST = 4  # and so many of these are fitted to all
 NUMBERS_AT_ONCE = 20_000_000  # of kernels

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from silr.classifiers.frozen import FrozenClassifier
 from silr.errors import InputError
 from silr.export.parts import Parts
-from silr.features import SentenceFeatures, TfidfFeatures
+from silr.features import SentenceFeatures
 from silr.files import atomic_write
 from silr.joined_features import JoinedFeatures
+from silr.tfidf import TfidfFeatures
 
 PIPELINE, WORDS = "model.skops", "tfidf.skops"
 READ = f'from pathlib import Path\n\nfrom skops.io import load\n\nmodel = load(Path(DIR) / "{PIPELINE}")\n'
@@ -43,7 +44,7 @@ def write_frozen(refiner: Any, folder: Path) -> Parts:
     features = getattr(refiner, "features_", None)
     model = sklearn_head(refiner.classifier_, refiner.classes_)
     if isinstance(features, TfidfFeatures):
-        model = make_pipeline(*sklearn_tfidf(features), model)
+        model = make_pipeline(sklearn_tfidf(features), model)
     with atomic_write(folder / PIPELINE) as file:
         file.write(io.dumps(model))
     if isinstance(features, TfidfFeatures):
@@ -79,7 +80,7 @@ def _joined(features: JoinedFeatures, folder: Path) -> Parts:
     for part in features.parts:
         if isinstance(part, TfidfFeatures):
             with atomic_write(folder / WORDS) as file:
-                file.write(io.dumps(make_pipeline(*sklearn_tfidf(part))))
+                file.write(io.dumps(sklearn_tfidf(part)))
             made.append(f'load(Path(DIR) / "{WORDS}").transform(texts)')
         elif isinstance(part, SentenceFeatures):
             imports += _encoder_import(part, folder)
@@ -147,14 +148,16 @@ def sklearn_head(classifier: FrozenClassifier, classes: NDArray[Any]) -> Any:
     return layered
 
 
-def sklearn_tfidf(features: TfidfFeatures) -> tuple[Any, Any]:
-    """The TF-IDF features as two fitted steps of a pipeline over texts."""
+def sklearn_tfidf(features: TfidfFeatures) -> Any:
+    """The TF-IDF features as a fitted union of pipelines over texts."""
     from sklearn.decomposition import TruncatedSVD
 
-    components = features.components
-    projection = TruncatedSVD(len(components), random_state=0)
-    projection.components_, projection.n_features_in_ = components, components.shape[1]
-    return features.vectorizer, projection
+    pipelines = []
+    for unit, kind in features.kinds.items():
+        projection = TruncatedSVD(len(kind.components), random_state=0)
+        projection.components_, projection.n_features_in_ = kind.components, kind.components.shape[1]
+        pipelines.append((unit, make_pipeline(kind.vectorizer, projection)))
+    return FeatureUnion(pipelines)
 
 
 def _quietly(estimator: Any, X: NDArray[np.float64], y: NDArray[Any]) -> None:
