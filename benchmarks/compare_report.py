@@ -39,7 +39,12 @@ def write_report(methods: list[str]) -> None:
     order = [name for name in [*TABLES, *sorted(set(found) - set(TABLES))] if name in found]
     cells: dict[str, Cells] = {name: found[name]["cells"] for name in order}
     lines = [*_table(cells, methods, "test"), "", *_against_rivals(cells), ""]
-    lines += ["Accuracy of the relabelled corpus, in the same way:", "", *_table(cells, methods, "corpus"), ""]
+    lines += [
+        "Accuracy of the relabelled corpus, where it has no gold label, in the same way:",
+        "",
+        *_table(cells, methods, "corpus"),
+        "",
+    ]
     _plot_iterations(cells, ROOT / "docs" / "accuracy-by-iteration.svg")
     _plot_gold(cells, ROOT / "docs" / "accuracy-by-gold.svg")
     machine = found[order[-1]]["machine"]

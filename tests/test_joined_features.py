@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import silr.refine_table
 from command_line import Commands
 from silr import LabelRefiner
 from silr.errors import InputError
 from silr.joined_features import JoinedFeatures
+from silr.refine_table import refine_table
 from synthetic import Corpus, make_corpus
 
 
@@ -77,3 +79,12 @@ def test_a_run_goes_on_and_its_command_is_on_record(commands: Commands, corpus: 
     direct = LabelRefiner(features=[str(tmp_path / "X.npy"), "tfidf"], iterations=3)
     direct.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight)
     np.testing.assert_array_equal(direct.labels_, LabelRefiner.load(tmp_path / "run").labels_)
+
+
+def test_whoever_waits_is_told_why(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, lines = corpus.write(tmp_path), list[str]()
+    refine_table(table, tmp_path / "short", iterations=1, say=lines.append)
+    assert not [line for line in lines if "minutes" in line]
+    monkeypatch.setattr(silr.refine_table, "MANY", 500)
+    refine_table(table, tmp_path / "long", iterations=1, say=lines.append)
+    assert "features: TF-IDF of 600 texts, computed once; that can take minutes" in lines

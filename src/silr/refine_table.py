@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 REFINED_LABEL, REFINED_SCORE = "refined_label", "refined_score"
 TABLE, LABELS = "table.json", "labels.csv"  # in the run's folder: what was refined, and the result
+MANY = 50_000  # texts, from which on TF-IDF takes a while
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ def refine_table(
     needed = np.zeros(len(frame), dtype=bool) if gold is None else gold >= 0
     if options.get("classifier", "frozen") == "frozen":
         specs = _features(table, features, options.get("method", "silr"), say)
+        if "tfidf" in specs and len(texts) > MANY:
+            say(f"features: TF-IDF of {len(texts):,} texts, computed once; that can take minutes")
     elif features is not None:
         raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
     else:
