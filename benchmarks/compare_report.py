@@ -105,9 +105,9 @@ def cell(runs: dict[str, dict[str, Any]], part: str = "test") -> str:
 
 
 def _against_rivals(cells: dict[str, Cells]) -> list[str]:
-    """What silr gains over the best rival of each table, and which part of the way to the ceiling that is."""
+    """What silr gains over the best rival of each table, split by split, and what part of the way to the ceiling."""
     lines = [
-        "| table | best alternative | silr is above it by | of the way to the ceiling |",
+        "| table | best alternative | silr is above it by (± standard error) | of the way to the ceiling |",
         "| --- | --- | --- | --- |",
     ]
     for name, found in cells.items():
@@ -116,8 +116,11 @@ def _against_rivals(cells: dict[str, Cells]) -> list[str]:
         full = {method: len(accuracies(usual[method])) == len(usual[method]) for method in means}
         rivals = {method: mean for method, mean in means.items() if _is_rival(method) and full[method]}
         rival = max(rivals, key=rivals.__getitem__)
-        gain, way = means[OURS] - rivals[rival], means[CEILING] - rivals[rival]
-        lines.append(f"| {name} | {rival}, {rivals[rival]:.3f} | {100 * gain:+.1f} points | {gain / way:.0%} |")
+        gains = [usual[OURS][seed]["test"]["accuracy"] - usual[rival][seed]["test"]["accuracy"] for seed in usual[OURS]]
+        gain, way = np.mean(gains), means[CEILING] - rivals[rival]
+        error = np.std(gains, ddof=1) / np.sqrt(len(gains))
+        said = f"{100 * gain:+.1f} ± {100 * error:.1f} points"
+        lines.append(f"| {name} | {rival}, {rivals[rival]:.3f} | {said} | {gain / way:.0%} |")
     return lines
 
 
