@@ -49,14 +49,14 @@ def one_cell(table: Path, method: str, seed: int, n_gold: int, rows: int | None)
     part = split(table, seed, rows)
     began = time.monotonic()
     gold = Gold(*draw_gold(part, n_gold))
-    unknown = gold.labels < 0, slice(None)
+    scored = gold.labels < 0, slice(None)  # texts of the corpus, and of the test part
     try:
         with threadpool_limits(1):
             found = METHODS[method].run(part, gold)
     except (NoSignalError, InputError) as error:
         return {"refused": str(error)}
     by_iteration = [
-        {name: score(part.truth[i][unknown[i]], labels[i][unknown[i]]) for i, name in enumerate(("corpus", "test"))}
+        {name: score(part.truth[i][scored[i]], labels[i][scored[i]]) for i, name in enumerate(("corpus", "test"))}
         for labels in found
     ]
     return {**by_iteration[-1], "iterations": by_iteration, "seconds": round(time.monotonic() - began, 2)}

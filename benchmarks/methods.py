@@ -125,15 +125,17 @@ def refiner(with_tfidf: bool = False, **options: Any) -> Callable[[Split, Gold],
             settings = dict(options)
             run, corpus, test = Path(folder) / "run", part.features[0], part.features[1]
             if with_tfidf:
-                states = Path(folder) / "states.npy"
-                np.save(states, corpus)
-                settings["features"] = [str(states), "tfidf"] if part.has_states else "tfidf"
+                settings["features"] = ["tfidf"]
+                if part.has_states:
+                    states = str(Path(folder) / "states.npy")
+                    np.save(states, corpus)
+                    settings["features"] = [states, "tfidf"]
                 corpus = part.texts[0]
             model = LabelRefiner(random_state=part.seed, iterations=ITERATIONS, run=run, **settings)
             given = {"gold": gold_column(gold.labels), "gold_weight": gold.weights, "truth": part.truth[0]}
             model.fit(corpus, part.llm[0], llm_scores=part.scores[0], **given)
             if with_tfidf:
-                test = model.features_.transform(part.texts[1], *([test] if part.has_states else []))
+                test = model.features_.transform(part.texts[1], test)
             if not model.best_iteration_:
                 return [(model.labels_, part.llm[1])]
             found = []

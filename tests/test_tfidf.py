@@ -82,7 +82,8 @@ def test_a_long_corpus_is_learned_from_in_part(corpus: Corpus, monkeypatch: pyte
     monkeypatch.setattr(silr.tfidf, "LEARN_FROM", sum(map(len, corpus.texts)) // 4)
     features = TfidfFeatures()
     matrix = features.fit_transform(corpus.texts)
-    assert len(matrix) == len(corpus.texts) and matrix.any(axis=1).mean() > 0.99
+    np.testing.assert_array_equal(features.transform(corpus.texts), matrix)
+    assert matrix.any(axis=1).mean() > 0.99
     rarest = features.kinds["words"].vectorizer.idf_.max()  # rises with the number of texts that were counted
     assert rarest < 1 + np.log((1 + len(corpus.texts) / 2) / 3)
     one, another = (rows @ rows.T for rows in (whole[:50, :128], matrix[:50, :128]))

@@ -63,10 +63,11 @@ class TfidfFeatures:
             No two texts have anything in common.
         """
         known = _some(texts)
+        teachers = [texts[row] for row in known]
         self.kinds, matrices = {}, []
         for unit in UNITS:
             try:
-                self.kinds[unit], matrix = Kind.learn(unit, known, self.dimensions)
+                self.kinds[unit], matrix = Kind.learn(unit, teachers, self.dimensions)
             except ValueError:  # no two texts have one in common
                 continue
             matrices.append(matrix)
@@ -74,7 +75,10 @@ class TfidfFeatures:
             raise InputError(
                 "no word or part of a word occurs in two texts, so TF-IDF has nothing to count; take other features"
             )
-        return np.hstack(matrices) if known is texts else self.transform(texts)
+        others = np.setdiff1d(np.arange(len(texts)), known)
+        found = np.empty((len(texts), sum(self.widths)), np.float32)
+        found[known], found[others] = np.hstack(matrices), self.transform([texts[row] for row in others])
+        return found
 
     def transform(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Project texts."""
@@ -162,20 +166,20 @@ class Kind:
         return np.asarray(sparse @ self.components.T, dtype=np.float32)
 
 
-def _some(texts: Sequence[str]) -> Sequence[str]:
-    """Texts to learn from: all, or in a long corpus some at random."""
+def _some(texts: Sequence[str]) -> NDArray[np.int64]:
+    """The rows of texts to learn from: all, or in a long corpus some at random."""
     order = np.random.default_rng(0).permutation(len(texts))
     ends = np.cumsum([len(texts[row]) for row in order])
     enough = max(2, int(np.searchsorted(ends, LEARN_FROM, side="right")))
-    return texts if enough >= len(texts) else [texts[row] for row in np.sort(order[:enough])]
+    return np.sort(order[:enough])
 
 
 def _vectorizer(unit: str, vocabulary: dict[str, int] | None = None) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
-        min_df=2 if vocabulary is None else 1,
-        max_features=None if vocabulary else MOST_TERMS,
+        min_df=2,
+        max_features=MOST_TERMS,
         sublinear_tf=True,
         vocabulary=vocabulary,
         dtype=np.float32,
