@@ -25,6 +25,7 @@ from silr.tfidf import TfidfFeatures
 from tables import Split
 
 ITERATIONS = 5
+FOLDS = 5  # of cleanlab's cross-validation
 PENALTIES = np.logspace(-5, 1, 13)
 
 Labels = tuple[Any, Any]
@@ -98,15 +99,21 @@ def pn(part: Split, gold: Gold) -> list[Labels]:
 
 
 def cleanlab(part: Split, gold: Gold) -> list[Labels]:
-    """Confident learning (Northcutt et al., 2021) on the LLM's labels, by cleanlab around a logistic regression."""
+    """Confident learning (Northcutt et al., 2021) on the LLM's labels, by cleanlab around a logistic regression.
+
+    It wants each class in each fold, so texts of rarer labels train nothing.
+    """
     from cleanlab.classification import CleanLearning
 
-    if len(np.unique(part.llm[0])) < 2:
+    classes, counts = np.unique(part.llm[0], return_counts=True)
+    classes = classes[counts >= FOLDS]
+    if len(classes) < 2:
         return [part.llm]  # nothing to be confident about
     corpus, test = standardised(part)
-    model = CleanLearning(LogisticRegression(C=0.01, max_iter=1000), seed=part.seed)
-    model.fit(corpus, part.llm[0])
-    return [(model.predict(corpus), model.predict(test))]
+    rows = np.isin(part.llm[0], classes)
+    model = CleanLearning(LogisticRegression(C=0.01, max_iter=1000), seed=part.seed, cv_n_folds=FOLDS)
+    model.fit(corpus[rows], np.searchsorted(classes, part.llm[0][rows]))
+    return [(classes[model.predict(corpus)], classes[model.predict(test)])]
 
 
 def ccp(part: Split, gold: Gold) -> list[Labels]:
@@ -133,6 +140,7 @@ def refiner(with_tfidf: bool = False, **options: Any) -> Callable[[Split, Gold],
                 corpus = part.texts[0]
             model = LabelRefiner(random_state=part.seed, iterations=ITERATIONS, run=run, **settings)
             given = {"gold": gold_column(gold.labels), "gold_weight": gold.weights, "truth": part.truth[0]}
+            given["classes"] = np.arange(len(part.classes))
             model.fit(corpus, part.llm[0], llm_scores=part.scores[0], **given)
             if with_tfidf:
                 test = model.features_.transform(part.texts[1], test)

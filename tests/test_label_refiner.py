@@ -292,7 +292,7 @@ def test_score_is_the_accuracy(corpus: Corpus, refined: LabelRefiner) -> None:
 
 def test_predict_refuses_what_it_was_not_fitted_on(corpus: Corpus, refined: LabelRefiner) -> None:
     for X, message in (
-        (corpus.features[:, :5], "X has 5 features, but the classifier was fitted on 32"),
+        (corpus.features[:, :5], "X has 5 features, the classifier was fitted on 32"),
         (np.full((2, 32), np.inf), "not finite"),
         (["a text"], "fitted on features; give features, not texts"),
         (np.zeros(32), "X must be texts"),

@@ -38,6 +38,21 @@ def test_a_class_may_occur_in_gold_alone() -> None:
     assert codes.tolist() == [0, 2, 0] and gold.tolist() == [1, -1, 2]
 
 
+def test_a_class_may_occur_nowhere() -> None:
+    classes, codes, gold, truth = encode_columns(["b", None], None, ["c", "b"], ["c", "a", "b"])
+    assert classes.tolist() == ["a", "b", "c"]
+    assert codes.tolist() == [1, -1] and gold.tolist() == [-1, -1] and truth.tolist() == [2, 1]
+    assert encode_columns(np.array([2, 2]), None, None, [1.0, 2.0, 3.0])[1].tolist() == [1, 1]
+    for y, also, message in (
+        (["b", "d"], None, "a label is 'd', outside the classes a, b$"),
+        (["b"], ["e"], "a gold label is 'e', outside the classes a, b$"),
+    ):
+        with pytest.raises(InputError, match=message):
+            encode_columns(y, also, None, ["a", "b"])
+    with pytest.raises(InputError, match="one class only, 'b'"):
+        encode_columns(["b"], None, None, ["b"])
+
+
 @pytest.mark.parametrize(
     ("truth", "named"),
     [(["neg", "positive", "pos"], "'positive'"), (["neg", "po", "pos"], "'po'"), ([0, 1, None], "'[01]'")],

@@ -97,15 +97,27 @@ def test_classes_may_be_in_any_order(n_classes: int) -> None:
     np.testing.assert_allclose(softmax(other, axis=1), softmax(one[:, turned], axis=1), atol=1e-3)
 
 
-def test_of_many_gold_labels_a_part_weighs_and_all_are_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_of_many_gold_labels_some_choose_what_all_weigh(n_classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(11)
-    truth = rng.integers(2, size=2000)
-    X = rng.normal(size=(2000, 20)) + 0.3 * truth[:, None]
-    whole = begin(X, [slice(None)], None, gold_of(truth, 180))
-    monkeypatch.setattr(start, "MANY", 60)
-    part = begin(X, [slice(None)], None, gold_of(truth, 180))
-    assert (whole.argmax(axis=1) == part.argmax(axis=1)).mean() > 0.95
-    assert not np.allclose(whole, part)
+    truth = rng.integers(n_classes, size=2000)
+    X = rng.normal(size=(2000, 20)) + 2.0 * np.eye(20)[truth]
+    fits: list[tuple[int, int]] = []
+    fit = start._Problem.fit
+
+    def watched(self: start._Problem, combinations: list[start.Combination]) -> tuple[Scores, Scores]:
+        fits.append((len(combinations), self.targets.shape[1]))
+        return fit(self, combinations)
+
+    monkeypatch.setattr(start._Problem, "fit", watched)
+    monkeypatch.setattr(start, "STAGES", ())
+    whole = begin(X, [slice(None)], None, gold_of(truth, 180, n_classes))
+    monkeypatch.setattr(start, "STAGES", ((60, 8), (120, 1)))
+    staged = begin(X, [slice(None)], None, gold_of(truth, 180, n_classes))
+    every = 2 * len(start.AMPLITUDES) * 2
+    assert fits == [(every, 180), (every, 60), (8 if n_classes == 2 else 4, 120), (4, 180)]
+    assert (whole.argmax(axis=1) == staged.argmax(axis=1)).mean() > 0.95
+    assert not np.array_equal(whole, staged)
 
 
 def test_of_many_views_some_combinations_are_weighed() -> None:

@@ -57,6 +57,15 @@ def test_the_guess_is_the_mean_of_three(share: float, shift: float, scale: float
     assert found.sum() == pytest.approx(1)
 
 
+def test_the_guess_is_even_among_the_answers() -> None:
+    """One answer alone is no reason to believe that the others are rare."""
+    rng = np.random.default_rng(1)
+    scores = rng.normal(size=(3000, 2)) * 0.01
+    third = np.column_stack([scores, np.full(3000, -50.0)])
+    np.testing.assert_allclose(guessed_shares(third)[:2].sum(), 1.0, atol=0.1)
+    assert guessed_shares(scores - [0, 50])[1] > 1 / 6
+
+
 def test_the_guess_leaves_nothing_to_chance() -> None:
     scores = np.random.default_rng(0).normal(size=(500, 4)) * [1, 2, 3, 4]
     found = guessed_shares(scores)
@@ -124,6 +133,45 @@ def test_classes_that_the_llm_never_gave(commands: Commands, corpus: Corpus, tmp
     table = corpus.write(tmp_path, llm_label="positive", **columns)
     np.save(tmp_path / "table.features.npy", corpus.features)
     result = commands("refine", table, "-o", tmp_path / "run")
-    assert (result.code, result.err) == (0, "")
+    assert result.code == 0
+    assert result.err.startswith("silr: warning: class 'other' has 0 gold labels") and result.err.count("\n") == 1
     refined = pd.read_csv(tmp_path / "run" / "labels.csv")["refined_label"]
     assert (refined == corpus.truth).mean() > 0.85
+
+
+def test_all_labels_are_the_same_and_nobody_knows_better(commands: Commands, corpus: Corpus, tmp_path: Path) -> None:
+    """The scores order the texts; by command line and in Python, which must be told the other class."""
+    scores, labels = biased(corpus, 9.0)
+    assert set(labels) == {"positive"}
+    columns = {"llm_score_positive": scores[:, 1], "llm_score_negative": scores[:, 0]}
+    table = corpus.write(tmp_path, llm_label=labels, gold="", gold_weight="", **columns)
+    np.save(tmp_path / "table.features.npy", corpus.features)
+    result = commands("refine", table, "-o", tmp_path / "run")
+    assert result.code == 0
+    assert "gives all texts the same label, and there are no gold labels" in result.err
+    refined = pd.read_csv(tmp_path / "run" / "labels.csv")["refined_label"]
+    assert accuracy(refined.to_numpy(), corpus) > accuracy(labels, corpus) + 0.2
+    assert commands("report", tmp_path / "run").code == 0
+    with pytest.raises(InputError, match="one class only, 'positive': there is nothing to tell apart"):
+        LabelRefiner().fit(corpus.features, labels)
+    with pytest.warns(UserWarning, match="the same label"):
+        refiner = LabelRefiner().fit(corpus.features, labels, llm_scores=scores, classes=["negative", "positive"])
+    assert accuracy(refiner.labels_, corpus) > accuracy(labels, corpus) + 0.2
+    result = commands("refine", table, "-o", tmp_path / "uu", "--method", "uu")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+
+
+def test_a_class_that_is_no_answer_is_found_by_its_score() -> None:
+    """The score of class 2 never is the highest, but higher where it is true."""
+    rng = np.random.default_rng(3)
+    truth = rng.integers(3, size=1500)
+    scores = 2.0 * np.eye(3)[truth] + rng.normal(size=(1500, 3)) - [0, 0, 9]
+    features = 2.0 * np.eye(10)[truth] + rng.normal(size=(1500, 10))
+    labels = scores.argmax(axis=1)
+    assert set(labels) == {0, 1}
+    with pytest.raises(InputError, match=r"shape \(1500, 3\); 1,500 rows of 2 are wanted; `classes` names those"):
+        LabelRefiner().fit(features, labels, llm_scores=scores)
+    with pytest.warns(UserWarning, match="no gold labels"):
+        refiner = LabelRefiner().fit(features, labels, llm_scores=scores, classes=[0, 1, 2])
+    assert 0.015 < (refiner.labels_ == 2).mean() < 0.1
+    assert (truth[refiner.labels_ == 2] == 2).mean() > 0.9

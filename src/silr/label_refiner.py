@@ -21,7 +21,7 @@ from silr.features import Features, features_of_run, load_saved, make_features, 
 from silr.gold import gold_weights, post_stratified
 from silr.gold_labels import GoldLabels
 from silr.joined_features import JoinedFeatures, views_of
-from silr.labels import check_gold, encode_columns
+from silr.labels import check_gold, check_occurring, check_shapes, encode_columns
 from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.processes import wait_for_all
@@ -173,6 +173,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         llm_scores: ArrayLike | None = None,
         gold_weight: ArrayLike | None = None,
         truth: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
         on_iteration: Callable[[Iteration], None] | None = None,
         on_step: OnStep | None = None,
     ) -> Self:
@@ -195,6 +196,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             at random inside each LLM label.
         truth : array-like of shape (n,), default None
             True labels. They only score the iterations (``true_accuracy`` in `history_`), unless ``priors="oracle"``.
+        classes : array-like of shape (K,), default None
+            The classes, if some are neither among the labels nor the gold labels. None: those that are.
         on_iteration : callable, default None
             Called with each `Iteration` as soon as it is finished (and stored, if there is a run).
         on_step : callable, default None
@@ -208,21 +211,20 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             The LLM's labels cannot be told apart: there is nothing to refine.
         """
         check_settings(self.get_params())
-        self.classes_, codes, gold_codes, true_codes = encode_columns(y, gold, truth)
+        self.classes_, codes, gold_codes, true_codes = encode_columns(y, gold, truth, classes)
         n_classes, names = len(self.classes_), [str(each) for each in self.classes_]
         weight = None if gold_weight is None else np.asarray(gold_weight)
         if weight is not None:
             gold_weights(weight, np.flatnonzero(gold_codes >= 0), len(codes))  # refuses what cannot be one
         scores = None if llm_scores is None else np.asarray(llm_scores, dtype=np.float64)
-        if scores is not None and scores.shape != (len(codes), n_classes):
-            raise InputError(f"llm_scores has shape {scores.shape}; {len(codes):,} rows of {n_classes} are wanted")
-        if self.theta is not None and np.shape(self.theta) != (n_classes, n_classes):
-            raise InputError(f"theta has shape {np.shape(self.theta)}, but the classes are {', '.join(names)}")
+        check_shapes(scores, self.theta, len(codes), names)
         if self.priors == "oracle" and truth is None:
             raise InputError("priors='oracle' takes them from the truth: give it")
-        blind = is_blind(self.get_params(), gold_codes, scores)
+        blind = is_blind(self.get_params(), codes, gold_codes, scores)
         if self.priors == "gold" and (self.theta is None or (gold_codes >= 0).any()) and not blind:
             check_gold(gold_codes, names)
+        if not blind:
+            check_occurring(codes, gold_codes, names)
         soft = not blind and is_soft(self.get_params())
         texts, matrix = self._read(X, len(codes))
         seed = self.random_state
@@ -325,9 +327,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.n_features_in_ is None and texts is None:
             raise InputError("this refiner reads texts; give texts, not features")
         if self.n_features_in_ is not None and matrix.shape[1] != self.n_features_in_:
-            raise InputError(
-                f"X has {matrix.shape[1]} features, but the classifier was fitted on {self.n_features_in_}"
-            )
+            raise InputError(f"X has {matrix.shape[1]} features, the classifier was fitted on {self.n_features_in_}")
         classifier: Classifier = self.classifier_
         return classifier.predict_proba(matrix)
 

@@ -15,9 +15,9 @@ FEW_OF_A_CLASS = 3
 
 
 def encode_columns(
-    y: Any, gold: Any, truth: Any
+    y: Any, gold: Any, truth: Any, classes: Any = None
 ) -> tuple[NDArray[Any], NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
-    """Classes of y and gold in order, and codes of y, gold and truth with -1 for missing."""
+    """Classes in order, by default those of y and gold, and codes of y, gold and truth with -1 for missing."""
     labels = _array(y)
     if labels.ndim != 1:
         raise InputError(f"the LLM's labels must be one column, got shape {labels.shape}")
@@ -32,20 +32,23 @@ def encode_columns(
     found, also, true = (set(values) for values in distinct)
     if not found:
         raise InputError(f"all {len(labels):,} of the LLM's labels are missing")
-    if len(found | also) < 2:
+    wanted = found | also if classes is None else set(_distinct(_array(classes)))
+    if len(wanted) < 2:
         raise InputError(f"the LLM's labels have one class only, '{min(found)}': there is nothing to tell apart")
     try:
-        classes = sorted(found | also)  # equal values of other types, such as 1.0, become those of the LLM's labels
+        every = sorted(found | also | wanted)  # equal values of other types, such as 1.0, become those of the labels
     except TypeError as error:
         raise InputError(f"labels of different types cannot be compared: {error}") from error
-    if strange := true.difference(classes):
-        raise InputError(f"a true label is '{strange.pop()}', outside the classes {', '.join(map(str, classes))}")
-    code = {label: number for number, label in enumerate(classes)}
+    order = [label for label in every if label in wanted]
+    for name, values in (("label", found), ("gold label", also), ("true label", true)):
+        if strange := values - wanted:
+            raise InputError(f"a {name} is '{strange.pop()}', outside the classes {', '.join(map(str, order))}")
+    code = {label: number for number, label in enumerate(order)}
     codes = []
     for column, known in zip(columns, present, strict=True):
         codes.append(np.full(len(column), -1, dtype=np.int16))
         codes[-1][known] = _look_up(column[known], code)
-    return np.array(classes), codes[0], codes[1], codes[2]
+    return np.array(order), codes[0], codes[1], codes[2]
 
 
 def _array(values: Any) -> NDArray[Any]:
@@ -73,6 +76,23 @@ def _look_up(values: NDArray[Any], code: dict[Any, int]) -> Any:
         return [code[value] for value in values.tolist()]
     distinct = np.unique(values)
     return np.array([code[value] for value in distinct.tolist()], dtype=np.int16)[np.searchsorted(distinct, values)]
+
+
+def check_shapes(scores: Any, theta: Any, n: int, names: list[str]) -> None:
+    """Refuse scores or a Theta, if there are any, of other shapes than (n, K) and (K, K)."""
+    K = len(names)
+    if scores is not None and scores.shape != (n, K):
+        more = "; `classes` names those that no label has" if scores.shape[1:] > (K,) else ""
+        raise InputError(f"llm_scores has shape {scores.shape}; {n:,} rows of {K} are wanted{more}")
+    if theta is not None and np.shape(theta) != (K, K):
+        raise InputError(f"theta has shape {np.shape(theta)}, but the classes are {', '.join(names)}")
+
+
+def check_occurring(codes: NDArray[np.int16], gold_codes: NDArray[np.int16], names: list[str]) -> None:
+    """Refuse labels and gold labels that are all the same."""
+    found = np.unique(np.concatenate([codes, gold_codes]))
+    if len(found := found[found >= 0]) < 2:
+        raise InputError(f"the LLM's labels have one class only, '{names[found[0]]}': there is nothing to tell apart")
 
 
 def check_gold(codes: NDArray[np.int16], names: list[str]) -> None:

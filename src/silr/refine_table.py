@@ -31,6 +31,7 @@ from silr.joined_features import JoinedFeatures
 from silr.label_refiner import LabelRefiner
 from silr.processes import is_main
 from silr.refine import OnStep
+from silr.refiner_settings import is_default
 from silr.run import Iteration
 
 if TYPE_CHECKING:
@@ -103,8 +104,14 @@ def refine_table(
     truth = None if names.truth is None else column_codes(frame, names.truth, classes, table, required=True)
     if names.weight != Columns.weight:
         label_column(frame, names.weight, table)  # refuses a column that is named but absent
+    if names.label != Columns.label:
+        scores = None  # they are not of these labels
+    found = codes if gold is None else np.concatenate([codes, gold])
+    occurring = sorted(classes[code] for code in np.unique(found[found >= 0]))
+    if scores is not None and is_default(options):
+        occurring = sorted(classes)  # scores tell of classes that no label has
     if scores is not None:
-        scores = _of_occurring(scores, classes, codes, gold) if names.label == Columns.label else None
+        scores = scores[:, [classes.index(name) for name in occurring]]
     needed = np.zeros(len(frame), dtype=bool) if gold is None else gold >= 0
     if options.get("classifier", "frozen") == "frozen":
         specs = _features(table, features, options.get("method", "silr"), say)
@@ -139,6 +146,7 @@ def refine_table(
         llm_scores=scores,
         gold_weight=weight_column(frame, names.weight, table, needed),
         truth=_names(truth, classes),
+        classes=occurring,
         on_iteration=note,
         on_step=on_step,
     )
@@ -218,12 +226,6 @@ def _features(
         if spec not in ("annotator", "tfidf") and not spec.endswith(".npy"):
             say(f"features: sentence embeddings by {spec}, computed once; on a CPU that can take minutes")
     return [str(path) if spec == "annotator" else spec for spec in found]
-
-
-def _of_occurring(scores: Any, classes: list[str], *columns: Any) -> Any:
-    """Scores of the classes that some label or gold label has, in the order of `LabelRefiner`: sorted."""
-    occurring = {classes[code] for column in columns if column is not None for code in np.unique(column) if code >= 0}
-    return scores[:, [classes.index(name) for name in sorted(occurring)]]
 
 
 def _from(folder: Path, spec: str) -> str:

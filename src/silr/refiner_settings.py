@@ -48,7 +48,7 @@ def check_settings(given: dict[str, Any]) -> None:
         raise InputError("class_prior describes the corpus together with theta; give theta too, or neither")
 
 
-def is_blind(given: dict[str, Any], gold: NDArray[np.int16], scores: Any) -> bool:
+def is_blind(given: dict[str, Any], codes: NDArray[np.int16], gold: NDArray[np.int16], scores: Any) -> bool:
     """Whether the default method has the LLM's scores, and nothing else to go by.
 
     Raises
@@ -56,16 +56,24 @@ def is_blind(given: dict[str, Any], gold: NDArray[np.int16], scores: Any) -> boo
     InputError
         It has, but a setting is for the other methods.
     """
-    if not _default(given) or given["classifier"] != "frozen":
+    if not is_default(given) or given["classifier"] != "frozen":
         return False
     if (gold >= 0).any() or scores is None:
         return False
     _check_default(given)
-    warnings.warn(
-        "there are no gold labels, so the LLM's scores are taken at their word, and how good the result is nobody "
-        "knows; 50 to 100 texts labelled by hand (`silr label`) make it better, and tell",
-        stacklevel=3,
-    )
+    advice = "50 to 100 texts labelled by hand (`silr label`) make it better, and tell"
+    if len(np.unique(codes[codes >= 0])) < 2:
+        warnings.warn(
+            "the LLM gives all texts the same label, and there are no gold labels: all there is to go by is for which "
+            f"texts its scores are higher, which is often worth nothing where the labels are; {advice}",
+            stacklevel=3,
+        )
+    else:
+        warnings.warn(
+            "there are no gold labels, so the LLM's scores are taken at their word, and how good the result is nobody "
+            f"knows; {advice}",
+            stacklevel=3,
+        )
     return True
 
 
@@ -77,16 +85,16 @@ def is_soft(given: dict[str, Any]) -> bool:
     InputError
         It is, but a setting is for the other methods.
     """
-    if not _default(given):
+    if not is_default(given):
         return False
     _check_default(given)
     return True
 
 
-def _default(given: dict[str, Any]) -> bool:
-    """Whether the default method is wanted, where it is one of its own."""
-    others = given["priors"] == "oracle" or given["theta"] is not None
-    return METHODS[given["method"]].soft and not others
+def is_default(given: dict[str, Any]) -> bool:
+    """Whether some settings are of the default method, where it is one of its own."""
+    others = given.get("priors") == "oracle" or given.get("theta") is not None
+    return METHODS[given.get("method", "silr")].soft and not others
 
 
 def _check_default(given: dict[str, Any]) -> None:

@@ -79,9 +79,10 @@ def say_nothing(llm_scores: NDArray[Any]) -> bool:
 def guessed_shares(llm_scores: Numbers) -> Numbers:
     """The class shares, shape (K,), from the LLM's log-probabilities, shape (n, K).
 
-    The mean of three guesses: even shares; the mean of the LLM's probabilities; and those of a mixture of normal
-    densities with one covariance, fitted to what `silr.pool.standard` makes of the scores, which start at the texts
-    that speak most for a class. At least 2 % each.
+    The mean of three guesses: even shares of the classes that are the LLM's answer to some text, or of all if it has
+    one answer; the mean of the LLM's probabilities; and those of a mixture of normal densities with one covariance,
+    fitted to what `silr.pool.standard` makes of the scores, which start at the texts that speak most for a class. At
+    least 2 % each.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
@@ -106,6 +107,8 @@ def guessed_shares(llm_scores: Numbers) -> Numbers:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a guess need not be more exact
         mixed = np.bincount(there[model.fit(margins).predict(margins)], minlength=n_classes) / len(margins)
-    shares = np.maximum((mixed + softmax(llm_scores, axis=1).mean(axis=0) + 1 / n_classes) / 3, LEAST_SHARE)
+    answered = np.bincount(llm_scores.argmax(axis=1), minlength=n_classes) > 0
+    even = answered / answered.sum() if answered.sum() > 1 else np.full(n_classes, 1 / n_classes)
+    shares = np.maximum((mixed + softmax(llm_scores, axis=1).mean(axis=0) + even) / 3, LEAST_SHARE)
     guess: Numbers = shares / shares.sum()
     return guess

@@ -39,8 +39,8 @@ SHIFT_VARIANCES = (0.3, 3.0)
 AMPLITUDES = tuple(np.logspace(-1, 2.6, 5))  # variance of the correction by one kind of features
 SPREAD = 0.2  # effective number of directions, as a share of all, from which on the second kernel makes sense
 MOST_FITS = 200  # as many combinations are weighed at most, times classes
-MANY = 200  # gold labels; of more, so many weigh the combinations
-BEST = 4  # and so many of these are fitted to all
+STAGES = (100, 20), (500, 4)  # of more gold labels, so many choose how many combinations go on
+FEWEST = 4  # but as many of them, where the classes share the work
 NUMBERS_AT_ONCE = 20_000_000  # of kernels
 JITTER, SMALL = 1e-8, 1e-12
 
@@ -223,12 +223,12 @@ def _weighed(problem: _Problem) -> tuple[list[Combination], Scores, Scores]:
     """Combinations, their shares of the evidence (c,), and the duals of their fits (c, t, m)."""
     t, m = problem.targets.shape
     combinations = _combinations([len(each) for each in problem.kernels], MOST_FITS // t)
-    few = torch.from_numpy(np.sort(np.random.default_rng(0).permutation(m)[:MANY]))
-    duals, evidence = problem.part(few).fit(combinations)
-    if m > MANY:
-        best = np.argsort(evidence)[-BEST:]
-        combinations, evidence = [combinations[each] for each in best], evidence[best]
-        duals = np.concatenate([problem.fit([each])[0] for each in combinations])
+    shuffled = torch.from_numpy(np.random.default_rng(0).permutation(m))
+    for few, chosen in STAGES:
+        if m > few:
+            evidence = problem.part(shuffled[:few].sort().values).fit(combinations)[1]
+            combinations = [combinations[each] for each in np.argsort(evidence)[-max(chosen // t, FEWEST) :]]
+    duals, evidence = problem.fit(combinations)
     return combinations, softmax(evidence), duals
 
 
