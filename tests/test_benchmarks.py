@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ccp import adjusted, propagate_credibility, propagated, soft_contrastive_lo
 from methods import METHODS, Gold, threshold
 from synthetic import make_corpus
 from tables import Split, draw_gold, split
+from ten_classes import one_seed
 
 COMPARE = Path(__file__).parent.parent / "benchmarks" / "compare.py"
 
@@ -51,6 +53,21 @@ def test_every_method_runs(tmp_path: Path) -> None:
         assert accuracy["ceiling: all true labels"] > 0.85
         assert accuracy["silr"] > accuracy["LLM"] + 0.1
         assert accuracy["gold only: both"] > accuracy["LLM"]
+
+
+def test_ten_classes() -> None:
+    accuracy = {name: one_seed(name, 0)["test"]["accuracy"] for name in ("LLM", "gold only: states", "silr")}
+    assert accuracy["silr"] > accuracy["gold only: states"] + 0.02 > accuracy["LLM"] + 0.2
+
+
+def test_labels_too_rare_for_every_fold_train_nothing(tmp_path: Path) -> None:
+    """And cleanlab's classes are the table's, though it wants them numbered without gaps."""
+    part = split(write_table(tmp_path, "table", ("a", "b", "c")), 0)
+    llm = np.where(part.llm[0] == 1, 0, part.llm[0])
+    llm[:4] = 1
+    ((corpus, test),) = METHODS["cleanlab"].run(replace(part, llm=(llm, part.llm[1])), Gold(*draw_gold(part, 30)))
+    assert set(corpus) | set(test) == {0, 2}
+    assert (test[part.truth[1] == 2] == 2).mean() > 0.5
 
 
 def test_a_split_is_the_seeds_and_gold_is_the_corpus_truth(tmp_path: Path) -> None:

@@ -151,7 +151,10 @@ def test_all_labels_are_the_same_and_nobody_knows_better(commands: Commands, cor
     assert "gives all texts the same label, and there are no gold labels" in result.err
     refined = pd.read_csv(tmp_path / "run" / "labels.csv")["refined_label"]
     assert accuracy(refined.to_numpy(), corpus) > accuracy(labels, corpus) + 0.2
-    assert commands("report", tmp_path / "run").code == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "and its scores," in page and "given class shares" not in page
+    assert "labels are all the same, and often its scores are worth nothing then" in page
+    assert "labelled positive" in page and "truly positive, estimated" not in page  # no line without a point
     with pytest.raises(InputError, match="one class only, 'positive': there is nothing to tell apart"):
         LabelRefiner().fit(corpus.features, labels)
     with pytest.warns(UserWarning, match="the same label"):

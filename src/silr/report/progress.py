@@ -35,8 +35,9 @@ def progress(record: Record, summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _chart(name: str, title: str, description: str, record: Record, series: list[Series]) -> dict[str, Any] | None:
-    """A chart with its legend, or None if no line has two points."""
-    if max(sum(value is not None for value in each.values) for each in series) < 2:
+    """A chart with its legend, or None if no line has two points; lines without any are left out."""
+    series = [each for each in series if any(value is not None for value in each.values)]
+    if not series or max(sum(value is not None for value in each.values) for each in series) < 2:
         return None
     positions = ["LLM", *(str(each.number) for each in record.iterations[1:])]
     legend: list[tuple[Markup, str]] = [(swatch(number, each.dashed), each.name) for number, each in enumerate(series)]

@@ -169,6 +169,9 @@ def _gold(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
             "texts well, the refined labels are better than the LLM's; if they do not, they are noise, and nothing "
             "here can tell. 50 to 100 labels by hand would."
         )
+        labels = record.iterations[0].labels
+        if len(np.unique(labels[labels >= 0])) == 1:
+            words = f"The LLM's labels are all the same, and often its scores are worth nothing then. {words}"
         yield Caution("serious", "No gold labels", words)
     elif n and n < FEW_GOLD:
         words = "Every estimate on this page is rough. 50 to 100 gold labels are enough."
