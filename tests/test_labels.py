@@ -95,3 +95,7 @@ def test_enough_gold() -> None:
         check_gold(np.array(missing + [0] * 3 + [1] * 27), names)
     with pytest.warns(UserWarning, match="class 'no' has 1 gold label, too few to tell what belongs to it"):
         check_gold(np.array(missing + [0] + [1] * 29), names)
+    with pytest.warns(
+        UserWarning, match=r"class 'b' has 0 .* \(3 more have fewer than 3\): .* calls 'b', if there are"
+    ):
+        check_gold(np.array(missing + [0] * 2 + [3] * 30 + [4] * 1), list("abcde"))

@@ -34,7 +34,7 @@ def encode_columns(
         raise InputError(f"all {len(labels):,} of the LLM's labels are missing")
     wanted = found | also if classes is None else set(_distinct(_array(classes)))
     if len(wanted) < 2:
-        raise InputError(f"the LLM's labels have one class only, '{min(found)}': there is nothing to tell apart")
+        raise _one_class(min(found))
     try:
         every = sorted(found | also | wanted)  # equal values of other types, such as 1.0, become those of the labels
     except TypeError as error:
@@ -92,7 +92,11 @@ def check_occurring(codes: NDArray[np.int16], gold_codes: NDArray[np.int16], nam
     """Refuse labels and gold labels that are all the same."""
     found = np.unique(np.concatenate([codes, gold_codes]))
     if len(found := found[found >= 0]) < 2:
-        raise InputError(f"the LLM's labels have one class only, '{names[found[0]]}': there is nothing to tell apart")
+        raise _one_class(names[found[0]])
+
+
+def _one_class(name: Any) -> InputError:
+    return InputError(f"the LLM's labels have one class only, '{name}': there is nothing to tell apart")
 
 
 def check_gold(codes: NDArray[np.int16], names: list[str]) -> None:
@@ -115,9 +119,10 @@ def check_gold(codes: NDArray[np.int16], names: list[str]) -> None:
         )
     counts = np.bincount(known, minlength=len(names))
     if (fewest := int(counts.min())) < FEW_OF_A_CLASS:
-        name = names[int(counts.argmin())]
+        name, more = names[int(counts.argmin())], int((counts < FEW_OF_A_CLASS).sum()) - 1
+        others = f" ({more} more have fewer than {FEW_OF_A_CLASS})" if more else ""
         warnings.warn(
-            f"class {name!r} has {fewest} gold label{'s' * (fewest != 1)}, too few to tell what belongs to it: label "
-            f"more texts, of those that the LLM calls {name!r} first",
+            f"class {name!r} has {fewest} gold label{'s' * (fewest != 1)}, too few to tell what belongs to it{others}: "
+            f"label more texts, first those that the LLM calls {name!r}, if there are any",
             stacklevel=3,
         )

@@ -96,7 +96,8 @@ def refine_table(
     labels = label_column(frame, names.label, table)
     given = score_classes(frame)
     codes, classes = encode_labels(labels, given, names.label, one_class=True)
-    scores = score_columns(frame, classes, table, names.label) if given else None
+    known = given is not None and names.label == Columns.label  # scores of other labels tell nothing of these
+    scores = score_columns(frame, classes, table) if known else None
     missing = int((codes < 0).sum())
     if missing:
         say(f"{missing:,} texts have no {names.label}: they train nothing, and are labelled all the same")
@@ -104,14 +105,13 @@ def refine_table(
     truth = None if names.truth is None else column_codes(frame, names.truth, classes, table, required=True)
     if names.weight != Columns.weight:
         label_column(frame, names.weight, table)  # refuses a column that is named but absent
-    if names.label != Columns.label:
-        scores = None  # they are not of these labels
-    found = codes if gold is None else np.concatenate([codes, gold])
-    occurring = sorted(classes[code] for code in np.unique(found[found >= 0]))
     if scores is not None and is_default(options):
-        occurring = sorted(classes)  # scores tell of classes that no label has
+        wanted = sorted(classes)  # scores tell of classes that no label has
+    else:
+        found = codes if gold is None else np.concatenate([codes, gold])
+        wanted = sorted(classes[code] for code in np.unique(found[found >= 0]))
     if scores is not None:
-        scores = scores[:, [classes.index(name) for name in occurring]]
+        scores = scores[:, [classes.index(name) for name in wanted]]
     needed = np.zeros(len(frame), dtype=bool) if gold is None else gold >= 0
     if options.get("classifier", "frozen") == "frozen":
         specs = _features(table, features, options.get("method", "silr"), say)
@@ -146,7 +146,7 @@ def refine_table(
         llm_scores=scores,
         gold_weight=weight_column(frame, names.weight, table, needed),
         truth=_names(truth, classes),
-        classes=occurring,
+        classes=wanted,
         on_iteration=note,
         on_step=on_step,
     )

@@ -39,8 +39,8 @@ SHIFT_VARIANCES = (0.3, 3.0)
 AMPLITUDES = tuple(np.logspace(-1, 2.6, 5))  # variance of the correction by one kind of features
 SPREAD = 0.2  # effective number of directions, as a share of all, from which on the second kernel makes sense
 MOST_FITS = 200  # as many combinations are weighed at most, times classes
-STAGES = (100, 20), (500, 4)  # of more gold labels, so many choose how many combinations go on
-FEWEST = 4  # but as many of them, where the classes share the work
+STAGES = (100, 20), (500, 4)  # of more than so many gold labels, these choose so many combinations, divided by classes,
+FEWEST = 4  # and at least so many
 NUMBERS_AT_ONCE = 20_000_000  # of kernels
 JITTER, SMALL = 1e-8, 1e-12
 
