@@ -27,6 +27,7 @@ from methods import Gold, refiner
 from silr import UUClassifier, pool, soft_uu, start
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
+from silr.label import draw
 from silr.priors import priors_from_truth
 from tables import Split, draw_gold, mean_and_deviation, split
 
@@ -56,6 +57,16 @@ def changed(module: Any, **constants: float) -> Run:
     def run(part: Split, gold: Gold) -> Any:
         with patch.multiple(module, **constants):
             return by_both(part, gold)
+
+    return run
+
+
+def drawn(even: float) -> Run:
+    """The default with gold labels of another draw: so large a share of them evenly from the LLM's labels."""
+
+    def run(part: Split, gold: Gold) -> Any:
+        with patch.object(draw, "EVEN", even):
+            return by_both(part, Gold(*draw_gold(part, N_GOLD)))
 
     return run
 
@@ -108,6 +119,11 @@ VARIANTS: dict[str, dict[str, Run]] = {
         "free of the start": changed(soft_uu, ANCHOR=0.0),
         "shifts not held": changed(soft_uu, HOLD=pool.SMALL),
         "temperature not held": changed(soft_uu, TEMPERATURE=10.0),
+    },
+    "silr: gold labels drawn evenly from the LLM's labels": {
+        "half of them (default)": by_both,
+        "all": drawn(1.0),
+        "none: in proportion to their sizes": drawn(0.0),
     },
     "silr: texts in the corpus": {f"{n:,}": rows(n) for n in (500, 1000, 2000)} | {"all": by_both},
     "uu: correction": {

@@ -8,7 +8,7 @@
 FOLDER holds ``NAME.csv.gz`` with the columns text, truth, llm_label and llm_score_<class>, and ``NAME.features.npy``
 with the annotator's hidden states (TF-IDF of the corpus is used where that file is missing). For each seed the table is
 split 8:2 into corpus and test part, and the corpus 7:1 into training and validation; gold labels are drawn from the
-corpus, as many from each LLM label. Every method gets the same texts, features, LLM labels and gold labels. Labels of
+corpus as `silr label` draws them. Every method gets the same texts, features, LLM labels and gold labels. Labels of
 the corpus are scored where there is no gold label: a classifier may know those by heart.
 
 Results go into benchmarks/results/compare/TABLE.json as soon as they are there, and what is there is not computed

@@ -24,7 +24,7 @@ from paper_datasets import PUBLISHED, load_any, load_published
 from silr import LabelRefiner
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
-from silr.gold import draw_texts
+from silr.label.draw import draw_texts
 from silr.processes import is_main
 from tables import mean_and_deviation, score
 

@@ -1,7 +1,8 @@
 """How often the 95 % intervals of `silr.priors` hold the truth, by simulation.
 
-Finite corpora of known composition, gold drawn without replacement in two designs (an equal number from each initial
-pseudo-label, or simple random), priors estimated for the initial pseudo-labels and for those of a later iteration.
+Finite corpora of known composition, gold drawn without replacement in two designs (as `silr label` does, half evenly
+from the initial pseudo-labels and half in proportion to their sizes; or simple random), priors estimated for the
+initial pseudo-labels and for those of a later iteration.
 Run from anywhere: `python benchmarks/priors_coverage.py [--draws 4000]`; about ten minutes on one core.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from silr.label.draw import EVEN
 from silr.priors import _estimate
 
 SIZES, N_GOLD, DESIGNS = (1_000, 3_600, 100_000), (50, 100, 500), ("stratified", "random")
@@ -50,8 +52,10 @@ def draw(T, n_gold, design, draws, rng):
     """Gold counts of the same axes as T, one table a draw."""
     if design == "random":
         return rng.multivariate_hypergeometric(T.ravel(), n_gold, size=draws).reshape(draws, *T.shape)
-    each = n_gold // np.count_nonzero(T.sum(axis=(1, 2)))
-    gold = [rng.multivariate_hypergeometric(t.ravel(), min(each, t.sum()), size=draws) for t in T]
+    sizes = T.sum(axis=(1, 2))
+    share = EVEN * (sizes > 0) / np.count_nonzero(sizes) + (1 - EVEN) * sizes / sizes.sum()
+    wanted = np.minimum(np.round(n_gold * share).astype(int), sizes)
+    gold = [rng.multivariate_hypergeometric(t.ravel(), n, size=draws) for t, n in zip(T, wanted, strict=True)]
     return np.stack(gold, axis=1).reshape(draws, *T.shape)
 
 

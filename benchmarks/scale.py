@@ -41,7 +41,7 @@ def make_table(folder: Path, rows: int, width: int) -> None:
 
 def fit(folder: Path) -> None:
     from silr import LabelRefiner
-    from silr.gold import draw_texts
+    from silr.label.draw import draw_texts
 
     X = np.load(folder / "features.npy", mmap_mode="r")
     labels, truth = np.load(folder / "labels.npy"), np.load(folder / "truth.npy")

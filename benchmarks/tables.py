@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import f1_score
 
 from silr.corpus import features_path, label_column, read_table, score_classes, score_columns, text_column
-from silr.gold import draw_texts
+from silr.label.draw import draw_texts
 from silr.tfidf import TfidfFeatures
 
 TABLES = ["movie", "amazon", "nyt", "tweets", "laroseda", "corona", "offensive", "nsmc", "liar", "bace"]
@@ -59,10 +59,10 @@ def split(table: Path, seed: int, rows: int | None = None) -> Split:
 
 
 def draw_gold(part: Split, n_gold: int) -> tuple[Any, Any]:
-    """Gold labels of the corpus, as many from each LLM label: codes, -1 where there is none, and weights."""
+    """Gold labels of the corpus, drawn as `silr label` does: codes, -1 where there is none, and weights."""
     gold, weight = np.full(len(part.llm[0]), -1, np.int16), np.full(len(part.llm[0]), np.nan)
     if n_gold:
-        rows, weights = draw_texts(part.llm[0], n_gold, part.seed)
+        rows, weights = draw_texts(part.llm[0], n_gold, part.seed, part.scores[0])
         gold[rows], weight[rows] = part.truth[0][rows], weights
     return gold, weight
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from silr.gold import draw_texts
+from silr.label.draw import draw_texts
 
 FILLER = [f"word{number}" for number in range(20)]
 

@@ -13,7 +13,8 @@ from sklearn.exceptions import NotFittedError
 
 from silr import LabelRefiner
 from silr.errors import InputError, NoSignalError
-from synthetic import Corpus
+from silr.summary import print_history
+from synthetic import Corpus, make_corpus
 
 QUICK = {"method": "uu", "epochs": 10, "iterations": 2, "device": "cpu"}
 MISSING = [None, np.nan]
@@ -74,6 +75,23 @@ def test_three_classes(corpus3: Corpus) -> None:
     assert refiner.classes_.tolist() == ["bad", "fair", "good"]
     assert refiner.theta_.shape == (3, 3) and refiner.scores_.shape == (1500, 3)
     assert accuracy(refiner.labels_, corpus3) > corpus3.llm_accuracy + 0.1
+
+
+@pytest.mark.parametrize(("classes", "shown"), [(("x", "y", "a"), "a"), (("x", "a"), "x")])
+def test_the_table_follows_what_the_llm_says_too_often(
+    classes: tuple[str, ...], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of two classes the second, whose share says all."""
+    biased = make_corpus(600, seed=3, classes=classes)
+    refiner = fit(biased, iterations=1)
+    print_history(refiner)
+    table = capsys.readouterr().out.splitlines()
+    heading, llm, first = (
+        next(line for line in table if word in line) for word in ("labels of", "the LLM", "iteration 1")
+    )
+    assert f"labelled {shown}" in " ".join(heading.split())
+    for row, labels in ((llm, biased.llm_labels), (first, refiner.labels_)):
+        assert f" {np.mean(labels == shown):.0%} " in row
 
 
 def test_the_paper_s_recipe_makes_them_better_too(corpus: Corpus, refined: LabelRefiner) -> None:

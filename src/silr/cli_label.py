@@ -55,8 +55,8 @@ def label(
 ) -> None:
     """Label some texts by hand, on a page of this machine.
 
-    Draws texts from each LLM label, and by its score, with the weights that make them speak for all. Adds columns gold
-    and gold_weight. Every label is on the disk at once: stop when you like, the same command goes on.
+    Draws texts of each LLM label, by its score, with the weights that make them speak for all. Adds columns gold and
+    gold_weight. Every label is on the disk at once: stop when you like, the same command goes on.
 
     silr label labelled.csv -n 100
 

@@ -6,11 +6,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from silr.corpus import annotator_path, encode_labels, features_path, label_column, read_table, write_table
+from silr.corpus import (
+    annotator_path,
+    encode_labels,
+    features_path,
+    label_column,
+    read_table,
+    score_columns,
+    write_table,
+)
 from silr.demo_data import demo_model, demo_texts
 from silr.errors import InputError
 from silr.files import atomic_write
-from silr.gold import draw_texts
+from silr.label.draw import draw_texts
 
 if TYPE_CHECKING:
     from silr.label_refiner import LabelRefiner
@@ -57,7 +65,7 @@ def run_demo(folder: Path) -> None:
         print(f"1. and 2. The LLM's labels are there already: {labelled}", flush=True)
     gold = folder / "gold.csv"
     _add_gold(labelled, gold)
-    print(f"3. {GOLD} gold labels, half from each LLM label (here from the truth column; on your data you give them)")
+    print(f"3. {GOLD} gold labels, drawn as `silr label` does (here from the truth column; on your data you give them)")
     print("4. Refining", flush=True)
     from silr.refine_progress import RefineProgress
     from silr.refine_table import Columns, refine_table
@@ -126,8 +134,8 @@ def _annotate(table: Path, output: Path, model: Path) -> None:
 
 def _add_gold(labelled: Path, output: Path) -> None:
     frame = read_table(labelled)
-    codes, _ = encode_labels(label_column(frame))
-    rows, weights = draw_texts(codes, GOLD)
+    codes, names = encode_labels(label_column(frame))
+    rows, weights = draw_texts(codes, GOLD, scores=score_columns(frame, names))
     frame["gold"] = None
     frame["gold_weight"] = None
     frame.loc[rows, "gold"] = frame.loc[rows, "truth"]

@@ -1,4 +1,4 @@
-"""Which texts to label by hand, and with which weights they then speak for the corpus."""
+"""For how many texts each gold label speaks, where that is not known from how it was drawn, or is given."""
 
 from __future__ import annotations
 
@@ -8,46 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from silr.errors import InputError
-
-
-def draw_texts(llm_labels: ArrayLike, n: int, random_state: int = 0) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Draw texts for labelling by hand, as many from each LLM label as there are, so that a rare one gets its share.
-
-    Parameters
-    ----------
-    llm_labels : int array-like of shape (N,)
-        Label codes, -1 where the LLM gave none (such texts are not drawn).
-    n : int
-        How many texts to draw.
-    random_state : int, default 0
-
-    Returns
-    -------
-    rows : int64 array of shape (n,)
-        Sorted.
-    weights : float64 array of shape (n,)
-        ``N_h / n_h``: how many texts of the same LLM label each drawn text speaks for.
-
-    Raises
-    ------
-    InputError
-        There are fewer than n texts with a label.
-    """
-    labels = np.asarray(llm_labels)
-    strata = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
-    if n < len(strata) or n > sum(map(len, strata)):
-        raise InputError(f"cannot draw {n} texts out of {sum(map(len, strata)):,} with {len(strata)} LLM labels")
-    rng = np.random.default_rng(random_state)
-    rows, weights = [], []
-    left = n
-    for position, members in enumerate(sorted(strata, key=len)):  # what a small set cannot give, the larger ones do
-        size = min(len(members), left // (len(strata) - position))
-        left -= size
-        rows.append(rng.choice(members, size, replace=False))
-        weights.append(np.full(size, len(members) / size))
-    drawn = np.concatenate(rows)
-    order = np.argsort(drawn)
-    return drawn[order], np.concatenate(weights)[order]
 
 
 def post_stratified(llm_labels: NDArray[Any], drawn: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -105,7 +105,7 @@ def check_gold(codes: NDArray[np.int16], names: list[str]) -> None:
     if len(known) < FEWEST_GOLD:
         raise InputError(
             f"{len(known)} gold labels are too few to estimate class shares; label at least {FEWEST_GOLD} texts "
-            "by hand (50 to 100 are enough), as many from each LLM label"
+            "by hand (50 to 100 are enough); `silr label` draws them"
         )
     if len(np.unique(known)) < 2:
         raise InputError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
+
 
 class Refined(Protocol):
     """A finished refinement: a fitted `LabelRefiner`, or a run that was read back."""
@@ -58,13 +60,17 @@ def print_history(refiner: Refined) -> None:
 
     values = summary(refiner)
     with_truth = any("true_accuracy" in row for row in values["iterations"])
-    shown = str(values["classes"][-1])
+    first = refiner.history_[0]["labels"]
+    K = len(values["classes"])
+    shown = (
+        K - 1 if K == 2 else int(np.bincount(first[first >= 0], minlength=K).argmax())
+    )  # what the LLM says too often
     table = Table(title="Share of labels that are right")
     columns = [
         "labels of",
         "estimated from gold (95 %)",
         *(["true"] if with_truth else []),
-        f"labelled {shown}",
+        f"labelled {values['classes'][shown]}",
         "changed",
     ]
     for position, name in enumerate(columns):
@@ -75,7 +81,7 @@ def print_history(refiner: Refined) -> None:
             low, high = row["estimated_accuracy_interval"]
             estimate = f"{row['estimated_accuracy']:.1%} ({low:.0%} to {high:.0%})"
         labelled = entry["labels"] >= 0
-        share = (entry["labels"][labelled] == len(values["classes"]) - 1).mean()
+        share = (entry["labels"][labelled] == shown).mean()
         table.add_row(
             "the LLM" if row["iteration"] == 0 else f"iteration {row['iteration']}",
             estimate,

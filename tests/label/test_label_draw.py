@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from silr.label.draw import PARTS, Draw, gold_weights, make_strata
+from silr.errors import InputError
+from silr.label.draw import PARTS, Draw, draw_texts, gold_weights, make_strata
 
 
 def corpus(rng, n, n_classes=2, scores=True):
@@ -65,16 +66,43 @@ def test_a_part_without_gold_is_spoken_for_by_its_label():
     assert gold_weights(strata, [row]).tolist() == [(labels == 1).sum()]
 
 
-def test_labels_and_parts_take_turns_and_a_rare_label_gets_its_share():
+def test_half_is_drawn_evenly_half_by_size_and_parts_take_turns():
     labels = np.repeat([0, 1, 2], [1000, 9, 100])
     strata = make_strata(labels, 3, np.random.default_rng(0).normal(size=(1109, 3)))
     rows = draw(strata, 100)
-    for m in range(1, 26):
+    share = 0.5 / 3 + 0.5 * np.array([1000, 9, 100]) / 1109
+    for m in range(1, 53):  # until the rare label is used up
         count = np.bincount(labels[rows[:m]], minlength=3)
-        assert count.max() - count.min() <= 2
-    assert np.bincount(labels[rows]).tolist() in ([45, 9, 46], [46, 9, 45])
+        assert (count <= share * (m + 6) + 1).all()
+        assert m < 3 or count.min() >= 1
+    assert (np.bincount(labels[rows[:45]]) >= 0.75 * 45 * share).all()
+    count = np.bincount(labels[rows])
+    left = 0.25 + 0.5 * np.array([1000, 100]) / 1100
+    assert count[1] == 9 and np.abs(count[[0, 2]] - 91 * left).max() <= 3
     parts = np.bincount(strata.part[rows], minlength=12)[:4]
     assert parts.max() - parts.min() <= 1
+
+
+def test_few_speak_for_much_more_than_the_mean():
+    """However rare the other labels are; as many from each would let the common one weigh sixteen times as much."""
+    labels = np.repeat(np.arange(20), [8100] + [100] * 19)
+    _, weights = draw_texts(labels, 200, random_state=3)
+    assert weights.max() < 2.1 * weights.mean() and weights.sum() == pytest.approx(10_000)
+
+
+def test_draw_texts_are_those_of_a_session_that_skips_nothing():
+    labels, strata, table = corpus(np.random.default_rng(7), 500, 3)
+    rows, weights = draw_texts(labels, 40, 2, table)
+    assert rows.tolist() == sorted(draw(strata, 40, 2))
+    assert weights.tolist() == gold_weights(strata, rows).tolist()
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_more_than_there_are_or_fewer_than_labels(n):
+    with pytest.raises(InputError, match=f"cannot draw {n} texts out of 4 with 2 LLM labels"):
+        draw_texts([0, 1, 1, 0, -1], n)
+    rows, weights = draw_texts([0, 1, 1, 0, -1], 4)
+    assert rows.tolist() == [0, 1, 2, 3] and weights.tolist() == [1, 1, 1, 1]
 
 
 def test_the_order_does_not_tell_the_label():

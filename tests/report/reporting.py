@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from silr.corpus import file_hash, write_table
-from silr.gold import draw_texts
+from silr.label.draw import draw_texts
 from silr.priors import Priors, given_priors, priors_from_gold
 from silr.run import Iteration, Run
 

@@ -1,8 +1,10 @@
 """Which text a person is asked about next, and for how many texts each gold label speaks.
 
 The strata are the LLM's labels, each cut into four parts of equal size by how sure the LLM was, if scores are known.
-The labels take turns, so that a rare one gets its share and stopping early still gives an estimate; inside a label its
-parts take turns. All turns are random with a fixed seed, in blocks of two a label: a person who knew that labels
+Half of the texts are drawn evenly from the labels, so that a rare one gets its share, and half in proportion to their
+sizes, so that no text of a common one speaks for more than twice as many as the mean (the defensive mixture of
+Hesterberg, Technometrics 37, 1995). Each label has a first text before any has a second, so stopping early still gives
+an estimate; inside a label its parts take turns. All turns are random with a fixed seed: a person who knew that labels
 alternate would know the LLM's answer.
 """
 
@@ -14,8 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from silr.errors import InputError
+
 PARTS = 4  # strata a label; quartiles of the LLM's certainty
-BLOCK = 2  # the counts of any two labels differ by at most so many
+EVEN = 0.5  # share of the texts that is drawn evenly from the labels; the others in proportion to their sizes
+AHEAD = 2  # texts a label by which turns may run ahead of the shares: room for chance
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -115,10 +120,11 @@ class Draw:
         rng = np.random.default_rng([self._seed, 0, len(gold)])
         open_parts = [part for part in self._drawable if self._sizes[part]]
         while open_parts:
-            labels = sorted({part // PARTS for part in open_parts})
-            done = np.array([count[label * PARTS : (label + 1) * PARTS].sum() for label in labels])
-            lack = np.maximum((done.min() // BLOCK + 1) * BLOCK - done, 0)
-            label = labels[rng.choice(len(labels), p=lack / lack.sum())]
+            labels = np.unique(np.array(open_parts) // PARTS)
+            done, size = (counts.reshape(-1, PARTS).sum(axis=1)[labels] for counts in (count, self._sizes))
+            share = EVEN / len(labels) + (1 - EVEN) * size / size.sum()
+            lack = np.maximum(share * (done.sum() + AHEAD * len(labels)) - done, 0) if done.all() else done == 0
+            label = rng.choice(labels, p=lack / lack.sum())
             mine = [part for part in open_parts if part // PARTS == label]
             fewest = min(count[part] for part in mine)
             part = int(rng.choice([part for part in mine if count[part] == fewest]))
@@ -133,3 +139,42 @@ class Draw:
             rng = np.random.default_rng([self._seed, 1, part])
             self._orders[part] = rng.permutation(np.flatnonzero(self._part == part)).tolist()
         return self._orders[part]
+
+
+def draw_texts(
+    llm_labels: ArrayLike, n: int, random_state: int = 0, scores: FloatArray | None = None
+) -> tuple[IntArray, FloatArray]:
+    """Draw the texts that `silr label -n N` would ask about.
+
+    Parameters
+    ----------
+    llm_labels : int array-like of shape (N,)
+        Label codes, -1 where the LLM gave none (such texts are not drawn).
+    n : int
+        How many texts to draw.
+    random_state : int, default 0
+    scores : array of shape (N, K), default None
+        The LLM's scores; None: by its labels alone.
+
+    Returns
+    -------
+    rows : int64 array of shape (n,)
+        Sorted.
+    weights : float64 array of shape (n,)
+        How many texts each drawn text speaks for.
+
+    Raises
+    ------
+    InputError
+        There are fewer than n texts with a label, or more labels than n.
+    """
+    labels = np.asarray(llm_labels, dtype=np.int64)
+    known = labels[labels >= 0]
+    if not len(np.unique(known)) <= n <= len(known):
+        raise InputError(f"cannot draw {n} texts out of {len(known):,} with {len(np.unique(known))} LLM labels")
+    strata = make_strata(labels, int(known.max()) + 1, scores)
+    draw, drawn = Draw(strata, random_state), set[int]()
+    while len(drawn) < n and (row := draw.next(drawn, ())) is not None:
+        drawn.add(row)
+    rows = np.array(sorted(drawn), dtype=np.int64)
+    return rows, gold_weights(strata, rows)
