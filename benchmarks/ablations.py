@@ -61,11 +61,11 @@ def changed(module: Any, **constants: float) -> Run:
     return run
 
 
-def drawn(even: float) -> Run:
-    """The default with gold labels of another draw: so large a share of them evenly from the LLM's labels."""
+def drawn(power: float) -> Run:
+    """The default with gold labels of another draw: from each LLM label by this power of its size."""
 
     def run(part: Split, gold: Gold) -> Any:
-        with patch.object(draw, "EVEN", even):
+        with patch.object(draw, "POWER", power):
             return by_both(part, Gold(*draw_gold(part, N_GOLD)))
 
     return run
@@ -120,10 +120,10 @@ VARIANTS: dict[str, dict[str, Run]] = {
         "shifts not held": changed(soft_uu, HOLD=pool.SMALL),
         "temperature not held": changed(soft_uu, TEMPERATURE=10.0),
     },
-    "silr: gold labels drawn evenly from the LLM's labels": {
-        "half of them (default)": by_both,
-        "all": drawn(1.0),
-        "none: in proportion to their sizes": drawn(0.0),
+    "silr: gold labels from each LLM label": {
+        "by the root of its size (default)": by_both,
+        "as many from each": drawn(0.0),
+        "in proportion to its size": drawn(1.0),
     },
     "silr: texts in the corpus": {f"{n:,}": rows(n) for n in (500, 1000, 2000)} | {"all": by_both},
     "uu: correction": {

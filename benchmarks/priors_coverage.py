@@ -1,8 +1,8 @@
 """How often the 95 % intervals of `silr.priors` hold the truth, by simulation.
 
-Finite corpora of known composition, gold drawn without replacement in two designs (as `silr label` does, half evenly
-from the initial pseudo-labels and half in proportion to their sizes; or simple random), priors estimated for the
-initial pseudo-labels and for those of a later iteration.
+Finite corpora of known composition, gold drawn without replacement in two designs (as `silr label` does, from each
+initial pseudo-label in proportion to the root of its size; or simple random), priors estimated for the initial
+pseudo-labels and for those of a later iteration.
 Run from anywhere: `python benchmarks/priors_coverage.py [--draws 4000]`; about ten minutes on one core.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from silr.label.draw import EVEN
+from silr.label.draw import POWER
 from silr.priors import _estimate
 
 SIZES, N_GOLD, DESIGNS = (1_000, 3_600, 100_000), (50, 100, 500), ("stratified", "random")
@@ -53,8 +53,7 @@ def draw(T, n_gold, design, draws, rng):
     if design == "random":
         return rng.multivariate_hypergeometric(T.ravel(), n_gold, size=draws).reshape(draws, *T.shape)
     sizes = T.sum(axis=(1, 2))
-    share = EVEN * (sizes > 0) / np.count_nonzero(sizes) + (1 - EVEN) * sizes / sizes.sum()
-    wanted = np.minimum(np.round(n_gold * share).astype(int), sizes)
+    wanted = np.minimum(np.round(n_gold * sizes**POWER / (sizes**POWER).sum()).astype(int), sizes)
     gold = [rng.multivariate_hypergeometric(t.ravel(), n, size=draws) for t, n in zip(T, wanted, strict=True)]
     return np.stack(gold, axis=1).reshape(draws, *T.shape)
 

@@ -66,28 +66,31 @@ def test_a_part_without_gold_is_spoken_for_by_its_label():
     assert gold_weights(strata, [row]).tolist() == [(labels == 1).sum()]
 
 
-def test_half_is_drawn_evenly_half_by_size_and_parts_take_turns():
-    labels = np.repeat([0, 1, 2], [1000, 9, 100])
-    strata = make_strata(labels, 3, np.random.default_rng(0).normal(size=(1109, 3)))
-    rows = draw(strata, 100)
-    share = 0.5 / 3 + 0.5 * np.array([1000, 9, 100]) / 1109
-    for m in range(1, 53):  # until the rare label is used up
+def test_labels_take_turns_by_the_root_of_their_size_and_so_do_parts():
+    labels = np.repeat([0, 1, 2], [1600, 9, 100])
+    strata = make_strata(labels, 3, np.random.default_rng(0).normal(size=(1709, 3)))
+    rows = draw(strata, 140)
+    share = np.array([40, 3, 10]) / 53
+    for m in range(1, 141):
         count = np.bincount(labels[rows[:m]], minlength=3)
-        assert (count <= share * (m + 6) + 1).all()
+        assert (count <= np.ceil(share * (m + 6))).all()
         assert m < 3 or count.min() >= 1
-    assert (np.bincount(labels[rows[:45]]) >= 0.75 * 45 * share).all()
-    count = np.bincount(labels[rows])
-    left = 0.25 + 0.5 * np.array([1000, 100]) / 1100
-    assert count[1] == 9 and np.abs(count[[0, 2]] - 91 * left).max() <= 3
+    assert np.abs(np.bincount(labels[rows[:106]]) - [80, 6, 20]).max() <= 5
     parts = np.bincount(strata.part[rows], minlength=12)[:4]
     assert parts.max() - parts.min() <= 1
 
 
-def test_few_speak_for_much_more_than_the_mean():
-    """However rare the other labels are; as many from each would let the common one weigh sixteen times as much."""
-    labels = np.repeat(np.arange(20), [8100] + [100] * 19)
-    _, weights = draw_texts(labels, 200, random_state=3)
-    assert weights.max() < 2.1 * weights.mean() and weights.sum() == pytest.approx(10_000)
+def test_what_a_small_label_cannot_give_the_others_do():
+    labels = np.repeat([0, 1, 2], [900, 4, 100])
+    count = np.bincount(labels[draw(make_strata(labels, 3), 204)])
+    assert count[1] == 4 and np.abs(count[[0, 2]] - [150, 50]).max() <= 5
+
+
+@pytest.mark.parametrize("rare", [0.002, 0.05, 0.3])
+def test_two_labels_are_worth_eight_ninths_of_as_many_at_random(rare):
+    labels = (np.arange(20_000) < rare * 20_000).astype(int)
+    _, weights = draw_texts(labels, 1000, random_state=3)
+    assert weights.sum() ** 2 / (weights**2).sum() > 0.98 * 8 / 9 * 1000
 
 
 def test_draw_texts_are_those_of_a_session_that_skips_nothing():

@@ -1,11 +1,10 @@
 """Which text a person is asked about next, and for how many texts each gold label speaks.
 
 The strata are the LLM's labels, each cut into four parts of equal size by how sure the LLM was, if scores are known.
-Half of the texts are drawn evenly from the labels, so that a rare one gets its share, and half in proportion to their
-sizes, so that no text of a common one speaks for more than twice as many as the mean (the defensive mixture of
-Hesterberg, Technometrics 37, 1995). Each label has a first text before any has a second, so stopping early still gives
-an estimate; inside a label its parts take turns. All turns are random with a fixed seed: a person who knew that labels
-alternate would know the LLM's answer.
+A label gets texts in proportion to the square root of its size (Bankier, "Power allocations", The American Statistician
+42, 1988): a rare one its share, but not so many that those of a common one speak for much more texts each. Each label
+has a first text before any has a second, so stopping early still gives an estimate; inside a label its parts take
+turns. All turns are random with a fixed seed: a person who knew that labels alternate would know the LLM's answer.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from silr.errors import InputError
 
 PARTS = 4  # strata a label; quartiles of the LLM's certainty
-EVEN = 0.5  # share of the texts that is drawn evenly from the labels; the others in proportion to their sizes
+POWER = 0.5  # of a label's size, by which its share of the texts goes; 0: as many from each, 1: in proportion
 AHEAD = 2  # texts a label by which turns may run ahead of the shares: room for chance
 
 IntArray = NDArray[np.int64]
@@ -122,7 +121,7 @@ class Draw:
         while open_parts:
             labels = np.unique(np.array(open_parts) // PARTS)
             done, size = (counts.reshape(-1, PARTS).sum(axis=1)[labels] for counts in (count, self._sizes))
-            share = EVEN / len(labels) + (1 - EVEN) * size / size.sum()
+            share = size**POWER / (size**POWER).sum()
             lack = np.maximum(share * (done.sum() + AHEAD * len(labels)) - done, 0) if done.all() else done == 0
             label = rng.choice(labels, p=lack / lack.sum())
             mine = [part for part in open_parts if part // PARTS == label]
