@@ -125,8 +125,8 @@ class Session:
             "target": self.target,
             "skipped": len(self.skipped),
             "classes": {name: list(self.gold.values()).count(k) for k, name in enumerate(self.table.classes)},
-            "llm_accuracy": priors and round(priors.accuracy, 4),
-            "llm_accuracy_interval": priors and [round(limit, 4) for limit in priors.accuracy_interval.tolist()],
+            "llm_accuracy": priors and priors.accuracy,
+            "llm_accuracy_interval": priors and priors.accuracy_interval.tolist(),
         }
 
     # --- the disk -----------------------------------------------------------------------------------------------------
