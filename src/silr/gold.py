@@ -1,4 +1,4 @@
-"""For how many texts each gold label speaks, where that is not known from how it was drawn, or is given."""
+"""For how many texts each gold label speaks, where no plan of `silr.label.draw` tells it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def post_stratified(llm_labels: NDArray[Any], drawn: NDArray[np.bool_]) -> NDArr
     return weights
 
 
-def gold_weights(weight: ArrayLike, drawn: NDArray[np.intp], n: int) -> NDArray[np.float64]:
+def given_weights(weight: ArrayLike, drawn: NDArray[np.intp], n: int) -> NDArray[np.float64]:
     """Return the weights of the gold texts, given those of all n.
 
     Raises

@@ -18,7 +18,7 @@ from silr.classifiers.tokens import TokenFeatures, Tokens
 from silr.corpus import corpus_hash, digest
 from silr.errors import InputError
 from silr.features import Features, features_of_run, load_saved, make_features, texts_or_matrix
-from silr.gold import gold_weights, post_stratified
+from silr.gold import given_weights, post_stratified
 from silr.gold_labels import GoldLabels
 from silr.joined_features import JoinedFeatures, views_of
 from silr.labels import check_gold, check_occurring, check_shapes, encode_columns
@@ -215,7 +215,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_classes, names = len(self.classes_), [str(each) for each in self.classes_]
         weight = None if gold_weight is None else np.asarray(gold_weight)
         if weight is not None:
-            gold_weights(weight, np.flatnonzero(gold_codes >= 0), len(codes))  # refuses what cannot be one
+            given_weights(weight, np.flatnonzero(gold_codes >= 0), len(codes))  # refuses what cannot be one
         scores = None if llm_scores is None else np.asarray(llm_scores, dtype=np.float64)
         check_shapes(scores, self.theta, len(codes), names)
         if self.priors == "oracle" and truth is None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from silr.errors import InputError, NoSignalError
-from silr.gold import gold_weights
+from silr.gold import given_weights, post_stratified
 from silr.shares import share_interval
 
 FloatArray = NDArray[np.float64]
@@ -160,12 +160,11 @@ def priors_from_gold(
         raise InputError(f"level must lie between 0 and 1 and smoothing be at least 0, not {level} and {smoothing}")
     w = np.ones(len(drawn))
     if weight is not None:
-        w = gold_weights(weight, drawn, len(labels))
+        w = given_weights(weight, drawn, len(labels))
         w /= w.max()
     elif strata is not None:
         stratum = _codes(strata, n_classes + 1, "strata", len(labels))
-        N_h, n_h = np.bincount(stratum), np.bincount(stratum[drawn])
-        w = (N_h[: len(n_h)] / np.maximum(n_h, 1))[stratum[drawn]]
+        w = post_stratified(stratum, truth != MISSING)[drawn]
     cell = labels[drawn].astype(np.int64) * n_classes + truth[drawn]
     mass = np.bincount(cell, w, n_classes**2).reshape(n_classes, n_classes)
     square = np.bincount(labels[drawn], w**2, n_classes)

@@ -62,9 +62,8 @@ def print_history(refiner: Refined) -> None:
     with_truth = any("true_accuracy" in row for row in values["iterations"])
     first = refiner.history_[0]["labels"]
     K = len(values["classes"])
-    shown = (
-        K - 1 if K == 2 else int(np.bincount(first[first >= 0], minlength=K).argmax())
-    )  # what the LLM says too often
+    most = int(np.bincount(first[first >= 0], minlength=K).argmax())
+    shown = 1 if K == 2 else most  # of many classes the one that the LLM says too often, if any
     table = Table(title="Share of labels that are right")
     columns = [
         "labels of",
