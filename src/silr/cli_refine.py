@@ -124,7 +124,14 @@ def refine(
     ] = None,
     oracle: Annotated[bool, typer.Option("--oracle", help="Research only: priors from --truth.")] = False,
     text_column: TextColumn = "text",
-    label_column: Annotated[str, typer.Option(help="Column with the LLM's labels.")] = "llm_label",
+    label_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column with the LLM's labels; given several times, of several LLMs or prompts. Default: llm_label "
+            "and every llm_label_NAME.",
+            show_default=False,
+        ),
+    ] = None,
     gold_column: Annotated[str, typer.Option(help="Column with labels by hand.")] = "gold",
     weight_column: Annotated[str, typer.Option(help="Column with the gold labels' weights.")] = "gold_weight",
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -150,7 +157,7 @@ def refine(
         refiner = refine_table(
             table,
             output,
-            columns=Columns(text_column, label_column, gold_column, weight_column, truth),
+            columns=Columns(text_column, tuple(label_column or ()), gold_column, weight_column, truth),
             features=features or None,
             on_iteration=shown.on_iteration,
             on_step=shown.on_step,

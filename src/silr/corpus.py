@@ -128,6 +128,7 @@ def encode_labels(
     name: str = LABEL,
     *,
     one_class: bool = False,
+    none: bool = False,
 ) -> tuple[NDArray[np.int64], list[str]]:
     """Turn labels into class numbers.
 
@@ -141,6 +142,8 @@ def encode_labels(
         What the messages call the labels.
     one_class : bool, default False
         Whether it will do that a single one of several classes occurs.
+    none : bool, default False
+        Whether it will do that all labels are missing, if `classes` are given.
 
     Returns
     -------
@@ -154,7 +157,7 @@ def encode_labels(
         All labels are missing, only one class occurs, or a label is none of `classes`.
     """
     found = {label for label in labels if label is not None}
-    if not found:
+    if not found and not (none and classes is not None):
         raise InputError(f"{name}: all {len(labels):,} labels are missing")
     order = sort_classes(found) if classes is None else list(classes)
     check_classes(found, order, name)
@@ -188,7 +191,11 @@ def score_classes(frame: pd.DataFrame) -> list[str] | None:
 
 
 def score_columns(
-    frame: pd.DataFrame, classes: Sequence[str], path: str | Path | None = None, label: str = LABEL
+    frame: pd.DataFrame,
+    classes: Sequence[str],
+    path: str | Path | None = None,
+    label: str = LABEL,
+    prefix: str = SCORE_PREFIX,
 ) -> NDArray[np.float64] | None:
     """Return the annotator's scores, float64 (n, K) in the order of `classes`, or None if the table has none.
 
@@ -199,7 +206,7 @@ def score_columns(
     InputError
         A class has no score column, or a needed score is missing or no finite number (the message names the row).
     """
-    names = [SCORE_PREFIX + name for name in classes]
+    names = [prefix + name for name in classes]
     absent = [name for name in names if name not in frame.columns]
     if len(absent) == len(names):
         return None

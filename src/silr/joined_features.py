@@ -101,9 +101,16 @@ class JoinedFeatures:
             raise InputError(f"cannot read {folder / WIDTHS}: {error}".splitlines()[0]) from error
 
 
-def views_of(features: Any, width: int) -> list[slice]:
-    """The columns of each kind of features, of `width` columns in all."""
-    return slices(features.widths if isinstance(features, JoinedFeatures) else _widths(features, width))
+def groups_of(features: Any, width: int) -> list[list[slice]]:
+    """The columns of each kind of features, of `width` columns in all; TF-IDF is of words and of characters."""
+    if not isinstance(features, JoinedFeatures):
+        return [slices(_widths(features, width))]
+    columns, groups = slices(features.widths), []
+    for part in features.parts:
+        count = len(part.widths) if isinstance(part, TfidfFeatures) else 1
+        groups.append(columns[:count])
+        columns = columns[count:]
+    return groups
 
 
 def _widths(features: Any, width: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -11,26 +11,29 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
+from silr.annotator_evidence import Annotator, annotators_of, majority
 from silr.classifiers.base import Classifier
 from silr.classifiers.choose import ClassifierName, classifier_maker, classifier_options, load_classifier
 from silr.classifiers.frozen import FrozenClassifier
+from silr.classifiers.posterior import PosteriorClassifier
 from silr.classifiers.tokens import TokenFeatures, Tokens
 from silr.corpus import corpus_hash, digest
+from silr.corpus_keys import Keys, row_keys, text_keys, with_annotators
+from silr.default_refine import refine_default
 from silr.errors import InputError
 from silr.features import Features, features_of_run, load_saved, make_features, texts_or_matrix
 from silr.gold import given_weights, post_stratified
 from silr.gold_labels import GoldLabels
-from silr.joined_features import JoinedFeatures, views_of
-from silr.labels import check_gold, check_occurring, check_shapes, encode_columns
+from silr.joined_features import JoinedFeatures, groups_of
+from silr.labels import check_gold, check_occurring, check_shapes, encode_columns, llm_columns, llm_score_arrays
 from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.processes import wait_for_all
 from silr.refine import Loop, OnStep, Store, best_iteration, last_iteration, refine
-from silr.refiner_settings import check_settings, is_blind, is_soft
+from silr.refiner_settings import check_settings, uses_default, warn_of_no_gold
 from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
 from silr.soft_finetune import refine_finetuned
-from silr.soft_refine import refine_from_gold
 from silr.without_gold import refine_without_gold
 
 
@@ -167,10 +170,10 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(
         self,
         X: ArrayLike | Sequence[str],
-        y: ArrayLike,
+        y: ArrayLike | Mapping[str, ArrayLike],
         gold: ArrayLike | None = None,
         *,
-        llm_scores: ArrayLike | None = None,
+        llm_scores: ArrayLike | Mapping[str, ArrayLike] | Sequence[ArrayLike | None] | None = None,
         gold_weight: ArrayLike | None = None,
         truth: ArrayLike | None = None,
         classes: ArrayLike | None = None,
@@ -183,14 +186,16 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : array-like of shape (n, n_features), or n texts
             Features (memory maps are read in place), or texts that `features` turns into them.
-        y : array-like of shape (n,)
-            The LLM's labels, of any type. None or NaN where it gave none; such texts are labelled too.
+        y : array-like of shape (n,) or (n, L), or mapping of L names to arrays of shape (n,)
+            The LLM's labels, of any type, or those of several LLMs or prompts. None or NaN where it gave none; such
+            texts are labelled too.
         gold : array-like of shape (n,), default None
             Labels given by a person, None or NaN where there is none. At least 10; 50 to 100 are enough. Without any,
-            method "silr" takes the LLM's scores at their word, and warns.
+            method "silr" takes the LLMs at their word, and warns.
         llm_scores : array-like of shape (n, K), default None
             The LLM's log-probabilities, classes in sorted order; NaN where it gave no label. None: only its labels are
-            known. Method "silr" reads them.
+            known. Of several LLMs a mapping by name, or a sequence with None for those without. Method "silr" reads
+            them.
         gold_weight : array-like of shape (n,), default None
             1 / probability that the text was drawn for a gold label, up to a factor. None: gold was drawn at random, or
             at random inside each LLM label.
@@ -211,22 +216,35 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             The LLM's labels cannot be told apart: there is nothing to refine.
         """
         check_settings(self.get_params())
-        self.classes_, codes, gold_codes, true_codes = encode_columns(y, gold, truth, classes)
-        n_classes, names = len(self.classes_), [str(each) for each in self.classes_]
+        columns = llm_columns(y)
+        self.llm_names_ = list(columns)
+        self.classes_, labels, gold_codes, true_codes = encode_columns(list(columns.values()), gold, truth, classes)
+        n_classes, names, n = len(self.classes_), [str(each) for each in self.classes_], len(gold_codes)
         weight = None if gold_weight is None else np.asarray(gold_weight)
+        has_gold = bool((gold_codes >= 0).any())
         if weight is not None:
-            given_weights(weight, np.flatnonzero(gold_codes >= 0), len(codes))  # refuses what cannot be one
-        scores = None if llm_scores is None else np.asarray(llm_scores, dtype=np.float64)
-        check_shapes(scores, self.theta, len(codes), names)
+            given_weights(weight, np.flatnonzero(gold_codes >= 0), n)  # refuses what cannot be one
+        scores = llm_score_arrays(llm_scores, self.llm_names_)
+        for each in scores:
+            check_shapes(each, self.theta, n, names)
+        annotators = list(map(Annotator, labels, scores, self.llm_names_))
+        default = uses_default(self.get_params())
         if self.priors == "oracle" and truth is None:
             raise InputError("priors='oracle' takes them from the truth: give it")
-        blind = is_blind(self.get_params(), codes, gold_codes, scores)
-        if self.priors == "gold" and (self.theta is None or (gold_codes >= 0).any()) and not blind:
-            check_gold(gold_codes, names)
-        if not blind:
+        if not default and len(columns) > 1:
+            raise InputError(
+                f"there are labels of {len(columns)} LLMs ({', '.join(columns)}), but methods uu and paper, theta and "
+                "oracle priors take one: choose it"
+            )
+        no_gold = default and not has_gold and self.classifier == "frozen"
+        if no_gold:
+            warn_of_no_gold(annotators)
+        elif self.priors == "gold" and (self.theta is None or has_gold):
+            check_gold(gold_codes, names, one_class=default)
+        codes = majority(annotators, n_classes)
+        if not default:
             check_occurring(codes, gold_codes, names)
-        soft = not blind and is_soft(self.get_params())
-        texts, matrix = self._read(X, len(codes))
+        texts, matrix = self._read(X, n)
         seed = self.random_state
         seed = seed if isinstance(seed, (int, np.integer)) else check_random_state(seed).randint(2**31 - 1)
 
@@ -237,7 +255,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if self.priors == "oracle":
                 labelled &= true_codes >= 0
                 return priors_from_truth(labels[labelled], true_codes[labelled], n_classes)
-            if not (gold_codes >= 0).any():
+            if not (gold_codes[labelled] >= 0).any():
                 return None
             weights = None if weight is None else weight[labelled]
             strata = np.where(codes < 0, n_classes, codes)[labelled]
@@ -245,6 +263,11 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         correction = self.correction or METHODS[self.method].correction
         options = classifier_options(self.get_params(), METHODS[self.method])
+        weights = post_stratified(codes, gold_codes >= 0) if weight is None else weight
+        gold_labels = GoldLabels.of(gold_codes, weights, n_classes) if has_gold else None
+
+        def keys() -> Keys:
+            return row_keys(matrix) if texts is None else text_keys(texts)
 
         def work(X: Any, checkpoints: Path | None, done: list[Iteration], store: Store) -> list[Iteration]:
             loop = Loop(
@@ -257,15 +280,14 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 truth=true_codes if truth is not None else None,
                 on_step=on_step,
             )
-            if blind and scores is not None:
-                return refine_without_gold(X, codes, scores, loop, done, store)
-            if not soft:
+            if not default:
                 return refine(X, codes, loop, done, store)
-            weights = post_stratified(codes, gold_codes >= 0) if weight is None else weight
-            given = codes, scores, GoldLabels.of(gold_codes, weights, n_classes), loop, done, store
             if isinstance(X, Tokens):
-                return refine_finetuned(X, texts or [], *given)
-            return refine_from_gold(X, views_of(getattr(self, "features_", None), X.shape[1]), *given)
+                assert gold_labels is not None
+                return refine_finetuned(X, texts or [], annotators, gold_labels, loop, done, store)
+            if gold_labels is None and len(annotators) == 1 and scores[0] is not None:
+                return refine_without_gold(X, codes, scores[0], loop, done, store)
+            return refine_default(X, self._groups(X.shape[1]), annotators, gold_labels, keys, loop, done, store)
 
         if self.run is None:
             if texts is not None:
@@ -281,16 +303,17 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             iterations = work(matrix, None, [], keep)
             self.classifier_ = classifiers[last_iteration(iterations)]
         else:
-            columns = [codes, gold_codes, weight, true_codes if self.priors == "oracle" else None]
-            columns += [scores] if soft or blind else []
+            used: list[Any] = [*labels, gold_codes, weight, true_codes if self.priors == "oracle" else None]
+            used += scores if default else []
             configuration = {**self._configuration(options), "seed": int(seed), "correction": correction}
             identity = {
                 "configuration": configuration,
                 "classes": names,
-                "input": digest(matrix if texts is None else corpus_hash(texts), *columns),
+                "annotators": self.llm_names_,
+                "input": digest(matrix if texts is None else corpus_hash(texts), *used),
                 "features": self.features_.record if texts is not None else {"kind": "given"},
             }
-            about = {"gold": int((gold_codes >= 0).sum()), "texts": len(codes)}
+            about = {"gold": int((gold_codes >= 0).sum()), "texts": n}
             with Run.start(self.run, identity, about) as run:
 
                 def store(iteration: Iteration, classifier: Classifier | None) -> None:
@@ -300,7 +323,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
                 done = run.iterations()
                 wait_for_all()  # nobody writes before all have read
-                if len(done) > self.iterations + 1 and not (soft and self.classifier != "frozen"):
+                if len(done) > self.iterations + 1 and "of" not in done[0].metrics:
                     raise InputError(f"{run.folder} has {len(done) - 1} iterations already; ask for as many or more")
                 if texts is not None:
                     self.features_, matrix = features_of_run(self.features_, texts, run.folder / "features")
@@ -310,15 +333,56 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = matrix.shape[1] if isinstance(matrix, np.ndarray) else None
         return self
 
-    def predict_proba(self, X: ArrayLike | Sequence[str]) -> NDArray[np.float32]:
-        """Class scores that sum to 1, shape (m, K), of features, or of texts if it was fitted on texts.
+    def predict_proba(
+        self,
+        X: ArrayLike | Sequence[str],
+        *,
+        llm_labels: Any = None,
+        llm_scores: Any = None,
+        texts: Sequence[str] | None = None,
+    ) -> NDArray[np.float32]:
+        """Class probabilities, shape (m, K), of features, or of texts if it was fitted on texts.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_features), or m texts
+        llm_labels : as y of `fit`, default None
+            What the same LLMs say of these texts; None or NaN where one says nothing. Method "silr" uses them: texts of
+            the corpus get the probabilities that they had there. None: the features alone speak.
+        llm_scores : as in `fit`, default None
+            Needed with `llm_labels` where `fit` had them.
+        texts : sequence of m str, default None
+            The texts that the features X are of, where `fit` had texts: texts of the corpus are known by them.
 
         Raises
         ------
         InputError
-            Wrong width, non-finite features, or texts where the run's features cannot be computed for new texts.
+            Wrong width, non-finite features, texts where the run's features cannot be computed for new texts, or labels
+            of other LLMs, of none of the classes, or without scores that `fit` had.
         """
         check_is_fitted(self)
+        own, matrix = self._new(X)
+        texts = own if texts is None else texts
+        classifier: Classifier = self.classifier_
+        if llm_labels is None and llm_scores is None:
+            return classifier.predict_proba(matrix)
+        if not isinstance(classifier, PosteriorClassifier):
+            raise InputError(
+                "only a frozen classifier of method 'silr', with gold labels, takes what LLMs say of new texts"
+            )
+        annotators = annotators_of(
+            llm_labels, llm_scores, self.llm_names_, classifier.scales, self.classes_, len(matrix)
+        )
+        keys = row_keys(matrix) if texts is None else text_keys(texts)
+        return classifier.predict_with_annotators(matrix, annotators, with_annotators(keys, annotators))
+
+    def predict(self, X: ArrayLike | Sequence[str], *, llm_labels: Any = None, llm_scores: Any = None) -> NDArray[Any]:
+        """Labels, shape (m,); see `predict_proba`."""
+        scores = self.predict_proba(X, llm_labels=llm_labels, llm_scores=llm_scores)
+        return np.asarray(self.classes_[scores.argmax(axis=1)])
+
+    def _new(self, X: Any) -> tuple[list[str] | None, Any]:
+        """New texts, if they are texts, and what the classifier reads of them."""
         texts, matrix = texts_or_matrix(X)
         if texts is not None:
             if not hasattr(self, "features_"):
@@ -328,13 +392,11 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError("this refiner reads texts; give texts, not features")
         if self.n_features_in_ is not None and matrix.shape[1] != self.n_features_in_:
             raise InputError(f"X has {matrix.shape[1]} features, the classifier was fitted on {self.n_features_in_}")
-        classifier: Classifier = self.classifier_
-        return classifier.predict_proba(matrix)
+        return texts, matrix
 
-    def predict(self, X: ArrayLike | Sequence[str]) -> NDArray[Any]:
-        """Labels, shape (m,)."""
-        scores = self.predict_proba(X)
-        return np.asarray(self.classes_[scores.argmax(axis=1)])
+    def _groups(self, width: int) -> list[list[slice]]:
+        """The columns of each kind of features."""
+        return groups_of(getattr(self, "features_", None), width)
 
     @classmethod
     def load(cls, run: str | Path, device: str | None = None) -> LabelRefiner:
@@ -353,6 +415,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         refiner = cls(run=str(run), device=device)
         refiner.classes_ = np.array(opened.manifest["identity"]["classes"])
+        refiner.llm_names_ = opened.manifest["identity"].get("annotators", [""])
         refiner.classifier_ = load_classifier(opened.iteration_folder(last_iteration(iterations)), device)
         record = opened.manifest["identity"]["features"]
         if record["kind"] != "given":

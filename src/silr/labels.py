@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,41 +15,107 @@ FEWEST_GOLD, FEW_GOLD = 10, 30
 FEW_OF_A_CLASS = 3
 
 
+def llm_columns(y: Any) -> dict[str, Any]:
+    """The labels of each LLM, by name, from one column, shape (n,), or several.
+
+    Several are a mapping of names to columns, a data frame, or an array of shape (n, L).
+
+    Raises
+    ------
+    InputError
+        Neither, or no column at all.
+    """
+    if hasattr(y, "columns"):
+        y = {str(name): y[name] for name in y.columns}
+    if isinstance(y, Mapping):
+        if not y:
+            raise InputError("there are no LLM labels: the mapping is empty")
+        return {str(name): column for name, column in y.items()}
+    array = _array(y)
+    if array.ndim == 2 and array.shape[1]:
+        return {f"LLM {number}": column for number, column in enumerate(array.T, start=1)}
+    if array.ndim != 1:
+        raise InputError(f"the LLM's labels must be one column, or one for each LLM, got shape {array.shape}")
+    return {"": array}
+
+
+def llm_score_arrays(llm_scores: Any, names: Sequence[str]) -> list[NDArray[np.float64] | None]:
+    """The scores of each LLM, or None: from an array for the only one, a mapping by name, or a sequence of them.
+
+    Raises
+    ------
+    InputError
+        An unknown name, or as many as there are not LLMs.
+    """
+    if llm_scores is None:
+        return [None] * len(names)
+    if isinstance(llm_scores, Mapping):
+        if strange := [str(name) for name in llm_scores if str(name) not in names]:
+            raise InputError(f"llm_scores has {strange[0]!r}, but the LLMs are {', '.join(names)}")
+        found = [llm_scores.get(name) for name in names]
+    elif len(names) == 1:
+        found = [llm_scores]
+    else:
+        found = list(llm_scores)
+        if len(found) != len(names):
+            raise InputError(
+                f"there are {len(names)} LLMs, but llm_scores for {len(found)}: give None for those without"
+            )
+    return [None if scores is None else np.asarray(scores, dtype=np.float64) for scores in found]
+
+
 def encode_columns(
-    y: Any, gold: Any, truth: Any, classes: Any = None
-) -> tuple[NDArray[Any], NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
-    """Classes in order, by default those of y and gold, and codes of y, gold and truth with -1 for missing."""
-    labels = _array(y)
-    if labels.ndim != 1:
-        raise InputError(f"the LLM's labels must be one column, got shape {labels.shape}")
-    columns = [labels]
-    for name, values in (("gold", gold), ("truth", truth)):
-        column = np.broadcast_to(np.nan, len(labels)) if values is None else _array(values)
-        if column.shape != labels.shape:
-            raise InputError(f"{name} has shape {column.shape}, the LLM's labels {labels.shape}")
-        columns.append(column)
-    present = [~_missing(column) for column in columns]
-    distinct = [_distinct(column[known]) for column, known in zip(columns, present, strict=True)]
-    found, also, true = (set(values) for values in distinct)
+    columns: Sequence[Any], gold: Any, truth: Any, classes: Any = None
+) -> tuple[NDArray[Any], list[NDArray[np.int16]], NDArray[np.int16], NDArray[np.int16]]:
+    """Classes in order, by default those of LLMs and gold, and codes of each LLM, gold and truth, -1 for missing."""
+    arrays = [_array(column) for column in columns]
+    length = len(arrays[0])
+    named = [("the labels of another LLM", each) for each in arrays]
+    named += [
+        (name, np.broadcast_to(np.nan, length) if values is None else _array(values))
+        for name, values in (("gold", gold), ("truth", truth))
+    ]
+    for name, column in named:
+        if column.shape != (length,):
+            raise InputError(f"{name} has shape {column.shape}, the LLM's labels ({length},)")
+    every = [column for _, column in named]
+    present = [~_missing(column) for column in every]
+    distinct = [set(_distinct(column[known])) for column, known in zip(every, present, strict=True)]
+    found, also, true = set[Any]().union(*distinct[:-2]), distinct[-2], distinct[-1]
     if not found:
-        raise InputError(f"all {len(labels):,} of the LLM's labels are missing")
+        raise InputError(f"all {length:,} of the LLM's labels are missing")
     wanted = found | also if classes is None else set(_distinct(_array(classes)))
     if len(wanted) < 2:
         raise _one_class(min(found))
     try:
-        every = sorted(found | also | wanted)  # equal values of other types, such as 1.0, become those of the labels
+        ordered = sorted(found | also | wanted)  # equal values of other types, such as 1.0, become those of the labels
     except TypeError as error:
         raise InputError(f"labels of different types cannot be compared: {error}") from error
-    order = [label for label in every if label in wanted]
+    order = [label for label in ordered if label in wanted]
     for name, values in (("label", found), ("gold label", also), ("true label", true)):
         if strange := values - wanted:
             raise InputError(f"a {name} is '{strange.pop()}', outside the classes {', '.join(map(str, order))}")
-    code = {label: number for number, label in enumerate(order)}
-    codes = []
-    for column, known in zip(columns, present, strict=True):
-        codes.append(np.full(len(column), -1, dtype=np.int16))
-        codes[-1][known] = _look_up(column[known], code)
-    return np.array(order), codes[0], codes[1], codes[2]
+    codes = [encode(column, order) for column in every]
+    return np.array(order), codes[:-2], codes[-2], codes[-1]
+
+
+def encode(column: Any, classes: Sequence[Any]) -> NDArray[np.int16]:
+    """Codes of labels that are all among the classes, -1 for missing.
+
+    Raises
+    ------
+    InputError
+        One is not.
+    """
+    array = _array(column)
+    known = ~_missing(array)
+    code = {label: number for number, label in enumerate(classes)}
+    found = np.full(len(array), -1, dtype=np.int16)
+    try:
+        found[known] = _look_up(array[known], code)
+    except KeyError as error:
+        raise InputError(f"a label is {error}, outside the classes {', '.join(map(str, classes))}") from error
+    return found
 
 
 def _array(values: Any) -> NDArray[Any]:
@@ -99,15 +166,15 @@ def _one_class(name: Any) -> InputError:
     return InputError(f"the LLM's labels have one class only, '{name}': there is nothing to tell apart")
 
 
-def check_gold(codes: NDArray[np.int16], names: list[str]) -> None:
-    """Refuse fewer than 10 gold labels or a single class, warn below 30, or below 3 of a class."""
+def check_gold(codes: NDArray[np.int16], names: list[str], one_class: bool = False) -> None:
+    """Refuse fewer than 10 gold labels or, unless it will do, a single class; warn below 30, or below 3 of a class."""
     known = codes[codes >= 0]
     if len(known) < FEWEST_GOLD:
         raise InputError(
             f"{len(known)} gold labels are too few to estimate class shares; label at least {FEWEST_GOLD} texts "
             "by hand (50 to 100 are enough); `silr label` draws them"
         )
-    if len(np.unique(known)) < 2:
+    if len(np.unique(known)) < 2 and not one_class:
         raise InputError(
             f"all {len(known)} gold labels are {names[known[0]]!r}: label more texts, until at least two classes occur"
         )

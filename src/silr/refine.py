@@ -54,6 +54,11 @@ class Loop:
     truth: Labels | None = None
     on_step: OnStep | None = None
 
+    @property
+    def n_classes(self) -> int:
+        """K."""
+        return len(self.class_names)
+
 
 def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store: Store) -> list[Iteration]:
     """Refine the annotator's labels.
@@ -130,7 +135,7 @@ def last_iteration(iterations: list[Iteration]) -> int:
 
 
 def best_iteration(iterations: list[Iteration]) -> int:
-    """Number of the iteration whose labels are the result: the last one, or 0 if it is known to be no better.
+    """Number of the iteration whose labels are the result: the last one, unless it names another.
 
     Raises
     ------
@@ -138,7 +143,7 @@ def best_iteration(iterations: list[Iteration]) -> int:
         As `last_iteration`.
     """
     last = last_iteration(iterations)
-    return 0 if iterations[last].metrics.get("no_better") else last
+    return int(iterations[last].metrics.get("labels_of", last))
 
 
 def held_out(n: int, seed: int) -> NDArray[np.bool_]:

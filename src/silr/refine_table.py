@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from silr.annotator_columns import for_new_texts, label_columns, read_annotators
+from silr.classifiers.posterior import PosteriorClassifier
 from silr.corpus import (
-    encode_labels,
+    LABEL,
     features_path,
     file_hash,
     label_column,
     load_features,
     read_table,
-    score_classes,
-    score_columns,
     text_column,
     text_counts,
     weight_column,
@@ -44,10 +45,10 @@ MANY = 50_000  # texts, from which on TF-IDF takes a while
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns that are read."""
+    """Names of the columns that are read; no `labels` are ``llm_label`` and every ``llm_label_NAME``."""
 
     text: str = "text"
-    label: str = "llm_label"
+    labels: tuple[str, ...] = ()
     gold: str = "gold"
     weight: str = "gold_weight"
     truth: str | None = None
@@ -93,25 +94,26 @@ def refine_table(
     frame = read_table(table)
     texts = text_column(frame, names.text, table)
     say(str(text_counts(texts)))
-    labels = label_column(frame, names.label, table)
-    given = score_classes(frame)
-    codes, classes = encode_labels(labels, given, names.label, one_class=True)
-    known = given is not None and names.label == Columns.label  # scores of other labels tell nothing of these
-    scores = score_columns(frame, classes, table) if known else None
-    missing = int((codes < 0).sum())
+    by_hand = label_column(frame, names.gold, table, required=names.gold != Columns.gold)
+    asked = names.labels if names.labels or is_default(options) else label_columns(frame)[:1]
+    llm = read_annotators(frame, table, asked, by_hand, say)
+    if len(llm.columns) > 1 and not is_default(options):
+        raise InputError(f"one LLM's labels are wanted, not {', '.join(llm.columns)}: give one --label-column")
+    classes = llm.classes
+    missing = int((np.max(llm.codes, axis=0) < 0).sum())
     if missing:
-        say(f"{missing:,} texts have no {names.label}: they train nothing, and are labelled all the same")
+        say(f"{missing:,} texts have no {' or '.join(llm.columns)}: they train nothing, and are labelled all the same")
     gold = column_codes(frame, names.gold, classes, table, required=names.gold != Columns.gold)
     truth = None if names.truth is None else column_codes(frame, names.truth, classes, table, required=True)
     if names.weight != Columns.weight:
         label_column(frame, names.weight, table)  # refuses a column that is named but absent
-    if scores is not None and is_default(options):
+    if llm.has_scores and is_default(options):
         wanted = sorted(classes)  # scores tell of classes that no label has
     else:
-        found = codes if gold is None else np.concatenate([codes, gold])
+        found = np.concatenate([*llm.codes, *([] if gold is None else [gold])])
         wanted = sorted(classes[code] for code in np.unique(found[found >= 0]))
-    if scores is not None:
-        scores = scores[:, [classes.index(name) for name in wanted]]
+    order = [classes.index(name) for name in wanted]
+    scores = {name: each[:, order] for name, each in zip(llm.names, llm.scores, strict=True) if each is not None}
     needed = np.zeros(len(frame), dtype=bool) if gold is None else gold >= 0
     if options.get("classifier", "frozen") == "frozen":
         specs = _features(table, features, options.get("method", "silr"), say)
@@ -127,7 +129,7 @@ def refine_table(
     record = {
         "table": os.path.relpath(table, folder),
         "sha256": file_hash(table),
-        "columns": vars(names),
+        "columns": {**vars(names), "labels": llm.columns},
         "features": [_from(folder, each) for each in specs],
         "iterations": refiner.iterations,
     }
@@ -141,9 +143,9 @@ def refine_table(
 
     refiner.fit(
         texts,
-        _names(codes, classes),
+        {name: _names(codes, classes) for name, codes in zip(llm.names, llm.codes, strict=True)},
         _names(gold, classes),
-        llm_scores=scores,
+        llm_scores=scores or None,
         gold_weight=weight_column(frame, names.weight, table, needed),
         truth=_names(truth, classes),
         classes=wanted,
@@ -171,6 +173,8 @@ def predict_table(
     say: Callable[[str], None] = lambda line: None,
 ) -> pd.DataFrame:
     """Label new texts with a run's classifier: adds ``refined_label`` and ``refined_score``.
+
+    Where the table has the LLMs' columns that the run had, what they say counts too.
 
     Parameters
     ----------
@@ -203,10 +207,30 @@ def predict_table(
         X = load_features(features, len(texts))
         if isinstance(known, JoinedFeatures):
             X = known.transform(texts, X)
-    scores = refiner.predict_proba(X)
+    said = _said_of_new(refiner, Path(run), frame, table, say)
+    scores = refiner.predict_proba(X, **said, texts=texts) if said else refiner.predict_proba(X)
     _add_refined(frame, refiner.classes_[scores.argmax(axis=1)], scores)
     write_table(frame, output)
     return frame
+
+
+def _said_of_new(
+    refiner: LabelRefiner, run: Path, frame: pd.DataFrame, table: str | Path, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """What LLMs say of new texts, where the run's classifier takes it and the table has it."""
+    if not isinstance(refiner.classifier_, PosteriorClassifier):
+        return {}
+    try:
+        columns = json.loads((run / TABLE).read_text())["columns"]["labels"]
+    except (OSError, ValueError, KeyError, TypeError):
+        columns = [f"{LABEL}_{name}" if name else LABEL for name in refiner.llm_names_]
+    classes = [str(name) for name in refiner.classes_]
+    found = for_new_texts(frame, table, columns, classes, [each is not None for each in refiner.classifier_.scales])
+    if isinstance(found, str):
+        say(f"the features alone label these texts: {found}")
+        return {}
+    say(f"labels lean on {', '.join(columns)}, where there is one, and on the features")
+    return {"llm_labels": found[0], "llm_scores": found[1]}
 
 
 def _features(

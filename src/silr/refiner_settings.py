@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from silr.annotator_evidence import Annotator
 from silr.classifiers.choose import ClassifierName
 from silr.errors import InputError
 from silr.methods import METHODS, Method
@@ -48,37 +49,34 @@ def check_settings(given: dict[str, Any]) -> None:
         raise InputError("class_prior describes the corpus together with theta; give theta too, or neither")
 
 
-def is_blind(given: dict[str, Any], codes: NDArray[np.int16], gold: NDArray[np.int16], scores: Any) -> bool:
-    """Whether the default method has the LLM's scores, and nothing else to go by.
+def warn_of_no_gold(annotators: Sequence[Annotator]) -> None:
+    """Warn that LLMs are taken at their word, where there are no gold labels.
 
     Raises
     ------
     InputError
-        It has, but a setting is for the other methods.
+        They give all texts the same label, without scores: there is nothing to go by.
     """
-    if not is_default(given) or given["classifier"] != "frozen":
-        return False
-    if (gold >= 0).any() or scores is None:
-        return False
-    _check_default(given)
     advice = "50 to 100 texts labelled by hand (`silr label`) make it better, and tell"
-    if len(np.unique(codes[codes >= 0])) < 2:
+    labels = np.concatenate([each.labels for each in annotators])
+    if len(np.unique(labels[labels >= 0])) >= 2:
+        warnings.warn(
+            "there are no gold labels, so the LLM is taken at its word, and how good the result is nobody knows; "
+            + advice,
+            stacklevel=3,
+        )
+    elif len(annotators) == 1 and annotators[0].scores is not None:
         warnings.warn(
             "the LLM gives all texts the same label, and there are no gold labels: all there is to go by is for which "
             f"texts its scores are higher, which is often worth nothing where the labels are; {advice}",
             stacklevel=3,
         )
     else:
-        warnings.warn(
-            "there are no gold labels, so the LLM's scores are taken at their word, and how good the result is nobody "
-            f"knows; {advice}",
-            stacklevel=3,
-        )
-    return True
+        raise InputError(f"the LLM gives all texts the same label, and there are no gold labels: {advice}")
 
 
-def is_soft(given: dict[str, Any]) -> bool:
-    """Whether the default method is wanted; without gold labels it is `is_blind` that says so.
+def uses_default(given: dict[str, Any]) -> bool:
+    """Whether the default method is wanted.
 
     Raises
     ------

@@ -1,4 +1,8 @@
-"""Linear algebra with a matrix of features that is too large to copy: it is standardised and read in chunks."""
+"""Ridge regression on a matrix of features that is too large to copy: it is read in chunks, as it lies on the disk.
+
+Standardisation is algebra: with means ``m`` and scales ``s`` the standardised features are ``(X - m) diag(s)``, so that
+the scale goes into the weights and the mean into the intercepts.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from torch import Tensor
 
 from silr.classifiers.standardise import CHUNK_ROWS, Standardiser, as_tensor
 
 Numbers = NDArray[np.float64]
-PENALTY = 2000.0  # for standardised features, of soft labels
+Float32 = NDArray[np.float32]
+PENALTY = 3000.0  # for standardised features, of soft labels
 
 
 class StandardisedMatrix:
@@ -23,68 +28,139 @@ class StandardisedMatrix:
     Parameters
     ----------
     X : array of shape (n, d)
-        May be a memory map.
+        May be a memory map. It is read once for the moments and the Gram matrix.
+
+    Attributes
+    ----------
     standardiser : Standardiser
-        Of X.
+        Means and scales.
+    gram : float64 array of shape (d, d)
+        Product of the standardised matrix with itself; n times the covariance.
     """
 
-    def __init__(self, X: NDArray[Any], standardiser: Standardiser) -> None:
-        self._features, self._standardise = as_tensor(X), standardiser
-        self.shape = X.shape
+    def __init__(self, X: NDArray[Any]) -> None:
+        self._features, self.shape = as_tensor(X), X.shape
+        self.standardiser, self.gram = self._moments()
+        self._scale = self.standardiser.scale.double().numpy()
+        self._mean = self.standardiser.mean.double().numpy()
 
     def rows(self, rows: NDArray[np.int64]) -> Numbers:
         """Some rows, shape (m, d)."""
-        found: Numbers = self._standardise(self._features, torch.from_numpy(rows)).double().numpy()
+        found: Numbers = self.standardiser(self._features, torch.from_numpy(rows)).double().numpy()
         return found
 
-    def gram(self) -> Numbers:
-        """``X^T X``, shape (d, d)."""
-        total = np.zeros((self.shape[1], self.shape[1]))
-        for chunk, _ in self._chunks():
-            total += (chunk.T @ chunk).numpy()
-        return total
-
-    def cross(self, targets: Numbers) -> Numbers:
+    def cross(self, targets: NDArray[Any]) -> Numbers:
         """``X^T targets``, shape (d, t)."""
+        shift = targets.mean(axis=0, dtype=np.float64)  # the standardised columns sum to 0, so nothing changes
         total = np.zeros((self.shape[1], targets.shape[1]))
         for chunk, rows in self._chunks():
-            total += (chunk.T @ torch.from_numpy(targets[rows].astype(np.float32))).numpy()
-        return total
+            total += (chunk.T @ torch.from_numpy((targets[rows] - shift).astype(np.float32))).numpy()
+        scaled: Numbers = total * self._scale[:, None]
+        return scaled
 
-    def scores(self, weights: Numbers, intercepts: Numbers, columns: slice = slice(None)) -> Numbers:
-        """``X weights^T + intercepts``, shape (n, t); the weights may be for some of the columns."""
-        found = np.empty((self.shape[0], len(weights)))
-        turned = torch.from_numpy(weights.T.astype(np.float32))
+    def scores(self, weights: Numbers, intercepts: Numbers) -> Float32:
+        """``X weights^T + intercepts``, shape (n, t), for weights of shape (t, d)."""
+        found = np.empty((self.shape[0], len(weights)), np.float32)
+        turned, shift = self._folded(weights)
         for chunk, rows in self._chunks():
-            found[rows] = (chunk[:, columns] @ turned).numpy()
-        found += intercepts
+            found[rows] = (chunk @ turned).numpy()
+        found += (intercepts + shift).astype(np.float32)
         return found
+
+    def squared_norms(self, weights: Numbers) -> Numbers:
+        """Squared length of each row of ``X weights^T``, shape (n,)."""
+        found = np.empty(self.shape[0])
+        turned, shift = self._folded(weights)
+        offset = torch.from_numpy(shift.astype(np.float32))
+        for chunk, rows in self._chunks():
+            found[rows] = (chunk @ turned).add_(offset).square_().sum(dim=1).numpy()
+        return found
+
+    def _folded(self, weights: Numbers) -> tuple[Tensor, Numbers]:
+        """Weights of the raw features, shape (d, t), and what the means add to the scores, shape (t,)."""
+        turned = weights.T * self._scale[:, None]
+        return torch.from_numpy(turned.astype(np.float32)), -self._mean @ turned
+
+    def _moments(self) -> tuple[Standardiser, Numbers]:
+        n, d = self.shape
+        shift = self._features[:CHUNK_ROWS].double().mean(dim=0).float()  # near the means, so that nothing cancels
+        total, gram = torch.zeros(d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
+        for chunk, _ in self._chunks():
+            centred = chunk - shift
+            total += centred.sum(dim=0)
+            gram += centred.T @ centred
+        away = total / n
+        gram -= n * torch.outer(away, away)
+        standardiser = Standardiser.from_moments(shift.double() + away, gram.diagonal() / n)
+        scale = standardiser.scale.double()
+        return standardiser, (gram * scale[:, None] * scale).numpy()
 
     def _chunks(self) -> Iterator[tuple[Tensor, slice]]:
         for start in range(0, self.shape[0], CHUNK_ROWS):
             rows = slice(start, start + CHUNK_ROWS)
-            yield self._standardise(self._features, rows), rows
+            yield self._features[rows].float(), rows
 
 
 class Ridge:
-    """Ridge regressions, one after another, on the same features: their matrix is factorised once.
+    """Ridge regressions, one after another, on the same columns: their matrix is factorised once.
 
     Parameters
     ----------
     X : StandardisedMatrix
     penalty : float
         On the squared weights, beside the sum of squared errors.
-    gram : float64 array of shape (d, d), default None
-        ``X^T X``, if it is known; it is overwritten.
+    columns : slice, default all
+        Of the features; the others get weights of 0.
     """
 
-    def __init__(self, X: StandardisedMatrix, penalty: float, gram: Numbers | None = None) -> None:
-        self._X = X
-        gram = X.gram() if gram is None else gram
+    def __init__(self, X: StandardisedMatrix, penalty: float, columns: slice = slice(None)) -> None:
+        self._X, self._columns = X, columns
+        gram = X.gram[columns, columns].copy()
         gram[np.diag_indices(len(gram))] += penalty
-        self._factor = cho_factor(gram, overwrite_a=True)
+        self._factor = cho_factor(gram, lower=True, overwrite_a=True)
+        self._leverages: Float32 | None = None
 
-    def fit(self, targets: Numbers) -> tuple[Numbers, Numbers]:
+    def fit(self, targets: NDArray[Any]) -> tuple[Numbers, Numbers]:
         """Weights and intercepts, shapes (t, d) and (t,), for targets of shape (n, t)."""
-        mean = targets.mean(axis=0)  # that of the features is 0
-        return cho_solve(self._factor, self._X.cross(targets - mean)).T, mean
+        return self.solve(self._X.cross(targets)), targets.mean(axis=0, dtype=np.float64)
+
+    def solve(self, cross: Numbers) -> Numbers:
+        """Weights, shape (t, d), for ``X^T targets`` of shape (d, t)."""
+        weights = np.zeros(cross.T.shape)
+        weights[:, self._columns] = cho_solve(self._factor, cross[self._columns]).T
+        return weights
+
+    @property
+    def leverages(self) -> Float32:
+        """What each text's own target adds to its prediction, shape (n,): the diagonal of the hat matrix."""
+        if self._leverages is None:
+            factor = np.tril(self._factor[0])
+            weights = np.zeros((len(factor), self._X.shape[1]))
+            weights[:, self._columns] = solve_triangular(factor, np.eye(len(factor)), lower=True)
+            self._leverages = (self._X.squared_norms(weights) + 1 / self._X.shape[0]).astype(np.float32)
+        return self._leverages
+
+    def leave_one_out(self, targets: NDArray[Any], weights: Numbers, known: NDArray[np.bool_] | None = None) -> Float32:
+        """Predictions of each text by the regression without it, shape (n, t).
+
+        Parameters
+        ----------
+        targets : array of shape (n, t)
+        weights : array of shape (t, d)
+            Of the regression with all texts.
+        known : bool array of shape (n,), default all
+            Texts without a target, whose targets are the mean of the others, were never in it.
+
+        Notes
+        -----
+        ``(p_i - h_i y_i) / (1 - h_i)`` with the prediction p, the target y and the leverage h: exact, up to the means
+        and scales of the features, which stay (Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning",
+        2009, equation 7.64).
+        """
+        leverage = self.leverages[:, None]
+        if known is not None:
+            leverage = leverage * known[:, None]
+        found = self._X.scores(weights, targets.mean(axis=0, dtype=np.float64))
+        found -= leverage * targets
+        found /= 1 - leverage
+        return found

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from silr.pool import centred, scale_of, standard
+from silr.annotator_evidence import Scale
+from silr.contrasts import as_targets, contrasts, from_targets, logits, probabilities, standardised
 from silr.prior_matching import soft_prior_offsets
-from silr.ridge import Numbers, Ridge, StandardisedMatrix
+from silr.ridge import Float32, Numbers, Ridge, StandardisedMatrix
 
 STEEP = 4.0  # logits per standard deviation of the difference of two classes, where it becomes a soft label
 LEAST_SHARE = 0.02
@@ -32,15 +33,22 @@ class Student:
 
     Attributes
     ----------
-    logits : float64 array of shape (n, K)
-        Their softmax has the guessed shares.
-    weight, intercept : float64 arrays of shape (K, d) and (K,)
-        The map from standardised features to these.
+    left_out : float32 array of shape (n, T)
+        Contrasts of each text by the regression without it, differences of two classes of deviation 1.
+    shift : float64 array of shape (T,)
+        What to add to `STEEP` times these, so that the probabilities have the guessed shares.
+    weight, intercept : float64 arrays of shape (T, d) and (T,)
+        The map from standardised features to the contrasts, shift included.
     """
 
-    logits: Numbers
+    left_out: Float32
+    shift: Numbers
     weight: Numbers
     intercept: Numbers
+
+    def probabilities(self) -> Numbers:
+        """Of the corpus, shape (n, K)."""
+        return probabilities(STEEP * self.left_out + self.shift)
 
 
 def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: NDArray[Any]) -> Iterator[Student]:
@@ -54,20 +62,24 @@ def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: NDArray[Any]) ->
     llm_scores : array of shape (n, K)
         Log-probabilities, NaN where the LLM gave none; they must not `say_nothing`.
     """
-    known = np.isfinite(llm_scores).all(axis=1)
-    opinion = np.zeros(llm_scores.shape)
-    opinion[known] = standard(llm_scores[known])
-    shares = guessed_shares(llm_scores[known])
-    logits = STEEP * opinion
+    shares = guessed_shares(llm_scores[np.isfinite(llm_scores).all(axis=1)])
+    values = STEEP * Scale.of(llm_scores)(llm_scores)
+    shift = _shift(values, shares)
     while True:
-        weight, intercept = ridge.fit(softmax(logits + soft_prior_offsets(logits, shares), axis=1))
-        fitted = centred(X.scores(weight, intercept))
-        slope = STEEP / scale_of(fitted - fitted.mean(axis=0))
-        weight, intercept = slope * (weight - weight.mean(axis=0)), slope * (intercept - intercept.mean())
-        logits = slope * fitted
-        shift = soft_prior_offsets(logits, shares)
-        logits, intercept = logits + shift, intercept + shift
-        yield Student(logits, weight, intercept)
+        soft = as_targets(probabilities(values + shift)).astype(np.float32)
+        weight, intercept = ridge.fit(soft)
+        left_out, mean, size = standardised(from_targets(ridge.leave_one_out(soft, weight)))
+        values = STEEP * left_out
+        shift = _shift(values, shares)
+        slope = STEEP / size
+        weight, intercept = from_targets(weight.T).T, from_targets(intercept[None])[0]
+        yield Student(left_out.astype(np.float32), shift, slope * weight, slope * (intercept - mean) + shift)
+
+
+def _shift(values: NDArray[Any], shares: Numbers) -> Numbers:
+    """Contrasts that give probabilities the class shares."""
+    offsets: Numbers = contrasts(soft_prior_offsets(logits(values), shares)[None])[0]
+    return offsets
 
 
 def say_nothing(llm_scores: NDArray[Any]) -> bool:
@@ -81,13 +93,13 @@ def guessed_shares(llm_scores: Numbers) -> Numbers:
 
     The mean of three guesses: even shares of the classes that are the LLM's answer to some text, or of all if it has
     one answer; the mean of the LLM's probabilities; and those of a mixture of normal densities with one covariance,
-    fitted to what `silr.pool.standard` makes of the scores, which start at the texts that speak most for a class. At
+    fitted to the standardised scores, which start at the texts that speak most for a class. At
     least 2 % each.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    opinion = standard(llm_scores)
+    opinion = logits(Scale.of(llm_scores)(llm_scores)).astype(np.float64)
     n_classes = opinion.shape[1]
     there, first = np.unique(opinion.argmax(axis=1), return_inverse=True)
     margins = opinion[:, 1:] - opinion[:, :1]

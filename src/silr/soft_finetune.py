@@ -1,9 +1,9 @@
-"""The default method with a fine-tuned model: it learns the soft labels of a linear head on its own untuned states.
+"""The default method with a fine-tuned model: it learns the refined labels, which read its own untuned states.
 
-The head, with TF-IDF beside the states, is refined from the gold labels by `silr.soft_refine`, with scores of
-gold texts from fits without their labels. The model, which starts from the head that fits those soft labels on its
-states alone, is tuned on them once. As gold labels have taught it through all other texts, they cannot judge it: what
-is known of its labels is what is known of the head's, give or take the share of labels that it changed.
+They are the posterior of `silr.posterior` on states and TF-IDF, with those of gold texts from fits without their
+labels. The model, which starts from the head that fits those soft labels on its states alone, is tuned on them once. As
+gold labels have taught it through all other texts, they cannot judge it: what is known of its labels is what is known
+of the refined ones, give or take the share of labels that it changed.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotator_evidence import Annotator
 from silr.classifiers.finetuned import FinetunedClassifier
 from silr.classifiers.tokens import Tokens
+from silr.corpus_keys import text_keys
+from silr.default_refine import llm_iteration, refine_default
 from silr.gold_labels import GoldLabels
 from silr.joined_features import slices
-from silr.pool import Scores
 from silr.priors import Priors
-from silr.refine import Labels, Loop, Store, derived_seed, held_out, last_iteration, score
+from silr.refine import Loop, Store, derived_seed, held_out, score
 from silr.run import Iteration
-from silr.soft_refine import llm_iteration, refine_from_gold
 from silr.soft_risk import SoftRisk
 from silr.tfidf import TfidfFeatures
 
@@ -32,8 +33,7 @@ from silr.tfidf import TfidfFeatures
 def refine_finetuned(
     X: Tokens,
     texts: Sequence[str],
-    llm_labels: Labels,
-    llm_scores: Scores | None,
+    annotators: Sequence[Annotator],
     gold: GoldLabels,
     loop: Loop,
     done: list[Iteration],
@@ -47,28 +47,28 @@ def refine_finetuned(
         The texts as the model reads them.
     texts : sequence of str
         The same.
-    llm_labels, llm_scores, gold, loop, done, store
-        As `silr.soft_refine.refine_from_gold` takes them. Finished iterations are not computed again.
+    annotators, gold, loop, done, store
+        As `silr.default_refine.refine_default` takes them. Finished iterations are not computed again.
 
     Returns
     -------
     list of Iteration
-        Three: the annotator's labels, the linear head's, which has no classifier for new texts, and the model's. If
-        the head's lean on the annotator's scores (``metrics["classifier_accuracy"]``), which new texts will not have,
-        they are the labels of the model's iteration too. ``metrics["of"]`` says that two iterations are all.
+        Three: the annotator's labels, the refined ones, and the model's. The model reads the text alone, and the
+        posterior what the annotator says of it too, so that ``metrics["labels_of"]`` keeps the refined ones as the
+        result, while the model labels new texts. ``metrics["of"]`` says that two iterations are all.
     """
     done = [replace(each, metrics={**each.metrics, **score(loop, each.labels)}) for each in done]
     if len(done) > 2:
         return done
     if not done:
-        start = llm_iteration(llm_labels, llm_scores, gold, loop)
+        start = llm_iteration(annotators, gold, loop)
         done = [replace(start, metrics={**start.metrics, "of": 2})]
         store(done[0], None)
     classifier: Any = loop.new_classifier(2)
     assert isinstance(classifier, FinetunedClassifier)
     if len(done) < 2:
         states = classifier.untuned_states(X, loop.on_step and partial(loop.on_step, 1))
-        done.append(_linear_head(states, texts, done[0], llm_scores, gold, loop))
+        done.append(_refined(states, texts, done[0], annotators, gold, loop))
         store(done[1], None)
     head = done[1]
     assert head.scores is not None and head.priors is not None
@@ -78,10 +78,7 @@ def refine_finetuned(
     risk, validation = SoftRisk(soft.mean(axis=0)), held_out(len(soft), loop.seed)
     history = classifier.fit(X, soft, risk, validation, derived_seed(loop.seed, 2), on_step)
     scores = classifier.predict_proba(X)
-    metrics: dict[str, Any] = {"fit": history.to_dict(), "no_better": head.metrics["no_better"], "of": 2}
-    if "classifier_accuracy" in head.metrics:
-        scores = head.scores
-        metrics["classifier_accuracy"] = head.metrics["classifier_accuracy"]
+    metrics: dict[str, Any] = {"fit": history.to_dict(), "labels_of": 1, "of": 2}
     scores[gold.rows] = head.scores[gold.rows]  # of fits without their labels
     labels = scores.argmax(axis=1).astype(np.int16)
     metrics |= {"changed": int((labels != head.labels).sum()), **score(loop, labels)}
@@ -91,23 +88,22 @@ def refine_finetuned(
     return [*done, tuned]
 
 
-def _linear_head(
+def _refined(
     states: NDArray[np.float32],
     texts: Sequence[str],
     start: Iteration,
-    llm_scores: Scores | None,
+    annotators: Sequence[Annotator],
     gold: GoldLabels,
     loop: Loop,
 ) -> Iteration:
-    """The labels of a linear head on states and TF-IDF, after as many rounds as are wanted."""
+    """The posterior on states and TF-IDF."""
     tfidf = TfidfFeatures()
     both: NDArray[Any] = np.hstack([states, tfidf.fit_transform(texts)]).astype(np.float32, copy=False)
-    views = slices([states.shape[1], *tfidf.widths])
+    columns = slices([states.shape[1], *tfidf.widths])
     quiet = replace(loop, on_step=None)
-    found = refine_from_gold(both, views, start.labels, llm_scores, gold, quiet, [], lambda *_: None)
-    head = found[last_iteration(found)]
-    changed = int((head.labels != start.labels).sum())
-    return replace(head, number=1, metrics={**head.metrics, "of": 2, "changed": changed})
+    groups = [columns[:1], columns[1:]]
+    found = refine_default(both, groups, annotators, gold, lambda: text_keys(texts), quiet, [start], lambda *_: None)
+    return replace(found[-1], metrics={**found[-1].metrics, "of": 2})
 
 
 def _give_or_take(priors: Priors, share: float) -> Priors:

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from silr.classifiers.frozen import FrozenClassifier
-from silr.classifiers.standardise import Standardiser
+from silr.contrasts import logits
 from silr.errors import NoSignalError
 from silr.refine import Labels, Loop, Store, score
 from silr.ridge import PENALTY, Numbers, Ridge, StandardisedMatrix
@@ -36,7 +35,7 @@ def refine_without_gold(
     loop : Loop
         Its `iterations`, `truth` and `on_step` are used.
     done, store
-        As `silr.soft_refine.refine_from_gold` takes them.
+        As `silr.refine.refine` takes them.
 
     Returns
     -------
@@ -53,20 +52,24 @@ def refine_without_gold(
     iterations = [Iteration(0, llm_labels, None, None, score(loop, llm_labels))]
     if not done:
         store(iterations[0], None)
-    standardiser = Standardiser.of(X)
-    matrix = StandardisedMatrix(X, standardiser)
+    matrix = StandardisedMatrix(X)
     students = self_train(matrix, Ridge(matrix, PENALTY), llm_scores)
     for number in range(1, loop.iterations + 1):
         if loop.on_step is not None:
             loop.on_step(number, 0, 1)
         student = next(students)
-        scores = softmax(student.logits, axis=1).astype(np.float32)
+        scores = student.probabilities().astype(np.float32)
         labels = scores.argmax(axis=1).astype(np.int16)
         metrics = {"changed": int((labels != iterations[-1].labels).sum()), **score(loop, labels)}
         iterations[-1] = replace(iterations[-1], scores=None)  # many texts, many bytes
         iterations.append(Iteration(number, labels, scores, None, metrics))
         if number >= len(done):
-            store(iterations[-1], FrozenClassifier.linear(student.weight, student.intercept, standardiser))
+            store(
+                iterations[-1],
+                FrozenClassifier.linear(
+                    logits(student.weight.T).T, logits(student.intercept[None])[0], matrix.standardiser
+                ),
+            )
         if loop.on_step is not None:
             loop.on_step(number, 1, 1)
     return iterations

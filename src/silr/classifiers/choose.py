@@ -107,6 +107,10 @@ def load_classifier(folder: Path, device: str | None = None) -> Classifier:
         kind = json.loads((folder / "classifier.json").read_text())["kind"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error
+    if kind == "posterior":
+        from silr.classifiers.posterior import PosteriorClassifier
+
+        return PosteriorClassifier.load(folder, device)
     if kind == "frozen":
         from silr.classifiers.frozen import FrozenClassifier
 

@@ -156,18 +156,21 @@ class FrozenClassifier:
         self.head_.load_state_dict(best_state)
         return FitHistory(train_risks, validation_risks, best)
 
-    @classmethod
+    @staticmethod
     def linear(
-        cls, weight: NDArray[np.float64], intercept: NDArray[np.float64], standardiser: Standardiser
+        weight: NDArray[np.float64], intercept: NDArray[np.float64], standardiser: Standardiser
     ) -> FrozenClassifier:
         """A classifier with a head that is known: weights (K, d) for standardised features, and intercepts (K,)."""
-        classifier = cls(FrozenConfig(match_prior=False), "cpu", standardiser)
-        head = classifier._new_head(weight.shape[1], len(weight), 0)
-        if len(weight) == 2:
-            weight, intercept = weight[1:] - weight[:1], intercept[1:] - intercept[:1]
-        head.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(intercept)})
-        classifier.head_, classifier.offsets_ = head, np.zeros(max(2, len(weight)))
+        classifier = FrozenClassifier(FrozenConfig(match_prior=False), "cpu", standardiser)
+        classifier._set_linear(weight, intercept)
         return classifier
+
+    def _set_linear(self, weight: NDArray[np.float64], intercept: NDArray[np.float64]) -> None:
+        n_classes = len(weight)
+        if n_classes == 2:
+            weight, intercept = weight[1:] - weight[:1], intercept[1:] - intercept[:1]
+        self.head_, self.offsets_ = self._new_head(weight.shape[1], n_classes, 0), np.zeros(n_classes)
+        self.head_.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(intercept)})
 
     def decision_scores(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Class logits, offsets included, shape (n, K)."""

@@ -89,7 +89,7 @@ class ProbeStates:
         else:
             logits = np.log(np.clip(pseudo_labels, CLIP, 1).astype(np.float64))
             logits = logits[:, 1:] - logits[:, :1] if layer.out_features == 1 else logits
-            ridge = Ridge(StandardisedMatrix(self.matrix, self._standardiser), PENALTY)
+            ridge = Ridge(StandardisedMatrix(self.matrix), PENALTY)
             weight, intercept = (torch.from_numpy(part).float() for part in ridge.fit(logits))
         with torch.no_grad():
             weight = weight * self._standardiser.scale

@@ -41,9 +41,13 @@ class Standardiser:
             total += chunk.sum(dim=0)
             squares += chunk.square_().sum(dim=0)
         mean = total / n
-        variance = (squares / n - mean**2).clamp(min=0)
-        constant = variance <= 1e-12 * (shift + mean) ** 2  # relative: the scale of a feature is arbitrary
-        return cls((shift + mean).float(), torch.where(constant, 1.0, variance.rsqrt()).float())
+        return cls.from_moments(shift + mean, squares / n - mean**2)
+
+    @classmethod
+    def from_moments(cls, mean: Tensor, variance: Tensor) -> Standardiser:
+        """From mean and variance of each feature, float64 of shape (d,)."""
+        constant = variance <= 1e-12 * mean**2  # relative: the scale of a feature is arbitrary
+        return cls(mean.float(), torch.where(constant, 1.0, variance.clamp(min=0).rsqrt()).float())
 
     def __call__(self, features: Tensor, rows: Tensor | slice) -> Tensor:
         """Standardised copy of some rows, float32, shape (b, d), on the moments' device."""

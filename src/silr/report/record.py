@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotator_columns import read_annotators
+from silr.annotator_evidence import Annotator, majority
 from silr.corpus import file_hash, label_column, read_table, text_column, weight_column
 from silr.errors import InputError, NoSignalError
 from silr.gold import post_stratified
@@ -181,7 +183,8 @@ def _find(
             elif not own.is_file():
                 raise InputError(f"the run has no {LABELS}")
             frame = read_table(path)
-            codes = column_codes(frame, table["columns"]["label"], classes, path.name, required=True)
+            said = read_annotators(frame, path.name, table["columns"]["labels"], classes=classes)
+            codes = majority([Annotator(each.astype(np.int16)) for each in said.codes], len(classes)).astype(np.int64)
             if not np.array_equal(codes, llm):
                 raise InputError(f"{path.name} has other rows or LLM labels than the run; was it edited?")
             return frame, _corpus(frame, path.name, table["columns"], codes, classes)

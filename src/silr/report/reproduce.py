@@ -65,7 +65,8 @@ def _command(record: Record, table: dict[str, Any]) -> str:
     if configuration.get("class_prior") is not None:
         words += ["--class-prior", ",".join(map(repr, configuration["class_prior"]))]
     columns, usual = table["columns"], vars(Columns())
-    for name in ("text", "label", "gold", "weight", "truth"):
+    words += [word for column in columns["labels"] for word in ("--label-column", column)]
+    for name in ("text", "gold", "weight", "truth"):
         if columns.get(name) not in (None, usual[name]):
             words += [f"--{name}" if name == "truth" else f"--{name}-column", columns[name]]
     if configuration.get("priors") == "oracle":

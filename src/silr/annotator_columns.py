@@ -1,0 +1,250 @@
+"""The columns of a table that hold what LLMs say: labels, scores and confidences, of one LLM or of several.
+
+``llm_label``, ``llm_score_CLASS`` and ``llm_confidence`` are those of the only LLM; ``llm_label_NAME``,
+``llm_score_NAME_CLASS`` and ``llm_confidence_NAME`` those of one of several, or of one of several prompts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.corpus import LABEL, SCORE_PREFIX, encode_labels, label_column, score_columns, sort_classes
+from silr.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONFIDENCE = "llm_confidence"
+SURE = 0.999  # a confidence of 1 counts as this, and 0 as its opposite: nobody is certain
+
+
+@dataclass(frozen=True)
+class AnnotatorColumns:
+    """What the LLMs say of a table's texts.
+
+    Attributes
+    ----------
+    columns : list of str
+        Names of the label columns.
+    names : list of str
+        Of the LLMs, "" for the only one of column ``llm_label``.
+    classes : list of str
+        All that occur, and those of score columns.
+    codes : list of int64 arrays of shape (n,)
+        For each LLM, -1 where it gave no label.
+    scores : list of float64 array of shape (n, K) or None
+        For each LLM.
+    """
+
+    columns: list[str]
+    names: list[str]
+    classes: list[str]
+    codes: list[NDArray[np.int64]]
+    scores: list[NDArray[np.float64] | None]
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether any LLM has scores."""
+        return any(each is not None for each in self.scores)
+
+
+def label_columns(frame: pd.DataFrame, asked: Sequence[str] = ()) -> list[str]:
+    """Names of the label columns: those that are asked for, else ``llm_label`` and every ``llm_label_NAME``."""
+    if asked:
+        return list(dict.fromkeys(asked))
+    names = [str(name) for name in frame.columns]
+    found = [name for name in names if name == LABEL or name.startswith(f"{LABEL}_")]
+    return found or [LABEL]
+
+
+def read_annotators(
+    frame: pd.DataFrame,
+    table: str | Path,
+    asked: Sequence[str] = (),
+    gold: Sequence[str | None] = (),
+    say: Callable[[str], None] = lambda line: None,
+    classes: Sequence[str] | None = None,
+) -> AnnotatorColumns:
+    """Read what the LLMs say.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    table : str or Path
+        For messages.
+    asked : sequence of str, default those that are there
+        Label columns.
+    gold : sequence of str or None
+        Gold labels; their classes are known, too.
+    say : callable
+        Called with lines that the user should read.
+    classes : sequence of str, default None
+        Those of a finished run, for new texts; None: those that occur.
+
+    Raises
+    ------
+    InputError
+        A column is missing; LLMs have no class in common; a score or a confidence cannot be one.
+    """
+    columns = label_columns(frame, asked)
+    names = [_name(column, len(columns)) for column in columns]
+    labels = [label_column(frame, column, table) for column in columns]
+    given = [_score_classes(frame, name, columns) for name in names]
+    if classes is None:
+        scored = [each for each in given if each]
+        found = {label for column in [*labels, gold] for label in column if label is not None}
+        classes = scored[0] if len(columns) == 1 and scored else sort_classes(found.union(*scored))
+        _check_alike(columns, labels, gold, say)
+    codes = [
+        encode_labels(column, classes, name, one_class=True, none=len(columns) > 1)[0]
+        for column, name in zip(labels, columns, strict=True)
+    ]
+    scores = [
+        _scores(frame, name, column, code, classes, table)
+        for name, column, code in zip(names, columns, codes, strict=True)
+    ]
+    without = [column for column, each in zip(columns, scores, strict=True) if each is None]
+    if len(columns) > 1:
+        say(f"{len(columns)} LLMs: {', '.join(columns)}")
+        if 0 < len(without) < len(columns):
+            say(f"no scores for {', '.join(without)}, which count by their labels")
+    return AnnotatorColumns(columns, names, list(classes), codes, scores)
+
+
+def _name(column: str, count: int) -> str:
+    if column == LABEL:
+        return "" if count == 1 else "llm"
+    return column.removeprefix(f"{LABEL}_")
+
+
+def _prefix(column: str) -> str | None:
+    """What the score columns of a label column begin with; None of a column with another name."""
+    if column == LABEL:
+        return SCORE_PREFIX
+    return f"{SCORE_PREFIX}{column.removeprefix(f'{LABEL}_')}_" if column.startswith(f"{LABEL}_") else None
+
+
+def _score_classes(frame: pd.DataFrame, name: str, columns: Sequence[str]) -> list[str]:
+    """The classes that the score columns of an LLM name; fewer than two are none."""
+    every = [str(column) for column in frame.columns]
+    column = next(each for each in columns if _name(each, len(columns)) == name)
+    prefix = _prefix(column)
+    if prefix is None:
+        return []
+    others = [_prefix(each) for each in every if each.startswith(f"{LABEL}_") and each != column]
+    longer = tuple(each for each in others if each is not None and each.startswith(prefix))
+    found = [each.removeprefix(prefix) for each in every if each.startswith(prefix) and not each.startswith(longer)]
+    return found if len(found) > 1 else []
+
+
+def _scores(
+    frame: pd.DataFrame,
+    name: str,
+    column: str,
+    codes: NDArray[np.int64],
+    classes: Sequence[str],
+    table: str | Path,
+) -> NDArray[np.float64] | None:
+    """Log-probabilities, (n, K), from score columns or from a confidence; None if there are neither."""
+    prefix = _prefix(column)
+    if prefix is None:
+        return None
+    confidence = CONFIDENCE if column == LABEL else f"{CONFIDENCE}_{column.removeprefix(f'{LABEL}_')}"
+    found = score_columns(frame, classes, table, column, prefix)
+    if found is None and confidence in frame.columns:
+        found = _from_confidence(frame, confidence, codes, len(classes), table)
+    return found
+
+
+def _from_confidence(
+    frame: pd.DataFrame, name: str, codes: NDArray[np.int64], n_classes: int, table: str | Path
+) -> NDArray[np.float64]:
+    """Log-probabilities of a label with confidence c: log c of its class, the rest shared by the others.
+
+    Where a label has no confidence it is the median of the others.
+    """
+    values = frame[name].tolist()
+    empty = frame[name].isna().to_numpy() | np.array([str(value).strip() == "" for value in values])
+    numbers = np.full(len(values), np.nan)
+    for row in np.flatnonzero(~empty & (codes >= 0)):
+        try:
+            numbers[row] = float(values[row])
+        except (TypeError, ValueError):
+            numbers[row] = np.nan
+        if not 0 <= numbers[row] <= 1:
+            raise InputError(
+                f"{table}, row {row + 1:,}: {name!r} is {str(values[row])[:40]!r}; a confidence is a number from 0 to 1"
+            )
+    known = np.isfinite(numbers)
+    if not known.any():
+        raise InputError(f"column {name!r} of {table} has no confidence; leave the column out")
+    numbers[~known] = np.median(numbers[known])
+    sure = np.clip(numbers, 1 - SURE, SURE)
+    scores = np.repeat(np.log((1 - sure) / (n_classes - 1))[:, None], n_classes, axis=1)
+    rows = np.flatnonzero(codes >= 0)
+    scores[rows, codes[rows]] = np.log(sure[rows])
+    scores[codes < 0] = np.nan
+    return scores
+
+
+def _check_alike(
+    columns: Sequence[str],
+    labels: Sequence[Sequence[str | None]],
+    gold: Sequence[str | None],
+    say: Callable[[str], None],
+) -> None:
+    """Refuse LLMs that have no class in common with the others, and say which classes only one of them has."""
+    sets = [{label for label in column if label is not None} for column in labels]
+    by_hand = {label for label in gold if label is not None}
+    for place, (column, mine) in enumerate(zip(columns, sets, strict=True)):
+        others = by_hand.union(*(each for other, each in enumerate(sets) if other != place))
+        if len(columns) < 2 or not mine or not others:
+            continue
+        if not mine & others:
+            raise InputError(
+                f"{column} has the classes {_listed(mine)}, the other labels {_listed(others)}: none in common"
+            )
+        if alone := mine - others:
+            say(f"only {column} has {_listed(alone)}; if that is another spelling, mend it first")
+
+
+def _listed(names: set[str]) -> str:
+    order = sort_classes(names)
+    return ", ".join(map(repr, order[:5])) + (f" and {len(order) - 5} more" if len(order) > 5 else "")
+
+
+def for_new_texts(
+    frame: pd.DataFrame, table: str | Path, columns: Sequence[str], classes: Sequence[str], scored: Sequence[bool]
+) -> tuple[dict[str, Any], dict[str, Any]] | str:
+    """Labels and scores of new texts by LLM name, as `silr.LabelRefiner.predict` takes them, or why there are none.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The label columns of the run.
+    scored : sequence of bool
+        Which LLMs had scores.
+    """
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        return f"there is no column {', '.join(missing)}"
+    found = read_annotators(frame, table, columns, classes=classes)
+    without = [
+        column for column, wanted, each in zip(columns, scored, found.scores, strict=True) if wanted and each is None
+    ]
+    if without:
+        return f"there are no scores of {', '.join(without)}, which the run had"
+    names = np.array([*classes, None], dtype=object)
+    labels = {name: names[codes] for name, codes in zip(found.names, found.codes, strict=True)}
+    scores = {
+        name: each
+        for name, each, wanted in zip(found.names, found.scores, scored, strict=True)
+        if wanted and each is not None
+    }
+    return labels, scores

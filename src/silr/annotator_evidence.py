@@ -1,0 +1,173 @@
+"""What LLMs say of each text, as prior-mean terms of the Gaussian process.
+
+An LLM with scores says its log-probabilities, standardised; one that is known by its labels alone says the label,
+one-hot. Where it says nothing of a text, its term is 0: all classes are alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.contrasts import contrasts, deviation
+from silr.errors import InputError
+from silr.labels import check_shapes, encode, llm_columns, llm_score_arrays
+
+Numbers = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Standardisation of one LLM's scores.
+
+    Attributes
+    ----------
+    mean : float64 array of shape (T,)
+        Of the contrasts.
+    deviation : float
+        Of the difference of two classes.
+    """
+
+    mean: Numbers
+    deviation: float
+
+    @classmethod
+    def of(cls, scores: NDArray[Any]) -> Scale:
+        """Of the corpus's scores, shape (n, K), NaN where the LLM gave none."""
+        values = contrasts(scores[np.isfinite(scores).all(axis=1)])
+        if not len(values):
+            return cls(np.zeros(values.shape[1]), 1.0)
+        mean: Numbers = values.mean(axis=0)
+        return cls(mean, deviation(values - mean))
+
+    def __call__(self, scores: NDArray[Any]) -> Float32:
+        """Standardised contrasts, shape (n, T); 0 where there are no scores."""
+        known = np.isfinite(scores).all(axis=1, keepdims=True)
+        values = (contrasts(np.where(known, scores, 0.0)) - self.mean) / self.deviation
+        return np.where(known, values, 0.0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """What one LLM says of the corpus.
+
+    Attributes
+    ----------
+    labels : int16 array of shape (n,)
+        -1 where it gave none.
+    scores : float64 array of shape (n, K) or None
+        Log-probabilities, NaN where it gave none; None: its labels are all that is known.
+    name : str, default ""
+        Where there are several.
+    """
+
+    labels: NDArray[np.int16]
+    scores: Numbers | None = None
+    name: str = ""
+
+    def scale(self) -> Scale | None:
+        """Standardisation of its scores, if there are any."""
+        return None if self.scores is None else Scale.of(self.scores)
+
+    def is_constant(self) -> bool:
+        """Whether it says the same of all texts."""
+        if self.scores is not None:
+            known = self.scores[np.isfinite(self.scores).all(axis=1)]
+            return not len(known) or bool(np.ptp(known - known[:, :1], axis=0).max() < 1e-9)
+        return len(np.unique(self.labels[self.labels >= 0])) < 2
+
+    def term(self, n_classes: int) -> Float32:
+        """Contrasts, shape (n, T)."""
+        if self.scores is not None:
+            return Scale.of(self.scores)(self.scores)
+        return contrasts(one_hot(self.labels, n_classes)).astype(np.float32)
+
+
+def one_hot(labels: NDArray[Any], n_classes: int) -> Numbers:
+    """Labels as rows of the identity, shape (n, K); 0 for -1."""
+    found: Numbers = np.vstack([np.eye(n_classes), np.zeros(n_classes)])[labels]
+    return found
+
+
+def votes(annotators: Sequence[Annotator], n_classes: int) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Share of the LLMs that give each class, shape (n, K), and for which texts (n,) there is any label.
+
+    A text without a label has the mean of the others.
+    """
+    counts = sum((one_hot(each.labels, n_classes) for each in annotators), np.zeros(1))
+    total = counts.sum(axis=1)
+    known = total > 0
+    shares = counts / np.maximum(total, 1)[:, None]
+    shares[~known] = shares[known].mean(axis=0)
+    return shares, known
+
+
+def majority(annotators: Sequence[Annotator], n_classes: int) -> NDArray[np.int16]:
+    """The label that most LLMs give, shape (n,), -1 where none gives one; of ties the one of the LLM named first."""
+    counts = np.zeros((len(annotators[0].labels), n_classes))
+    for place, each in enumerate(annotators):
+        counts += one_hot(each.labels, n_classes) * (1 + 1e-6 * (len(annotators) - place))
+    found: NDArray[np.int16] = counts.argmax(axis=1).astype(np.int16)
+    found[counts.max(axis=1) == 0] = -1
+    return found
+
+
+def annotators_of(
+    llm_labels: Any,
+    llm_scores: Any,
+    names: Sequence[str],
+    scales: Sequence[Scale | None],
+    classes: NDArray[Any],
+    n: int,
+) -> list[Annotator]:
+    """What LLMs say of new texts.
+
+    Parameters
+    ----------
+    llm_labels, llm_scores
+        As `silr.LabelRefiner.predict_proba` takes them.
+    names : sequence of str
+        Of the LLMs that labelled the corpus.
+    scales : sequence of Scale or None
+        Not None for those whose scores are wanted.
+    classes : array of shape (K,)
+    n : int
+        Texts.
+
+    Raises
+    ------
+    InputError
+        Other LLMs or classes, scores that are missing, or other lengths.
+    """
+    scores = llm_score_arrays(llm_scores, names)
+    for name, each, scale in zip(names, scores, scales, strict=True):
+        if scale is not None and each is None:
+            raise InputError(
+                f"the corpus had scores of the LLM{name and f' {name}'}: give llm_scores for new texts too"
+            )
+        check_shapes(each, None, n, [str(name) for name in classes])
+    if llm_labels is None:
+        labels = [
+            np.where(np.isfinite(each).all(axis=1), each.argmax(axis=1), -1) for each in scores if each is not None
+        ]
+        if len(labels) < len(names):
+            raise InputError("give llm_labels of the LLMs that have no scores")
+    else:
+        columns = llm_columns(llm_labels)
+        if len(columns) != len(names) or (isinstance(llm_labels, Mapping) and set(columns) != set(names)):
+            raise InputError(
+                f"the corpus was labelled by {len(names)} LLM(s) ({', '.join(names)}), not {', '.join(columns)}"
+            )
+        ordered = [columns[name] for name in names] if set(columns) == set(names) else list(columns.values())
+        labels = [encode(column, classes.tolist()) for column in ordered]
+    if any(len(each) != n for each in labels):
+        raise InputError(f"X has {n:,} rows, llm_labels {len(labels[0]):,}")
+    return [
+        Annotator(label.astype(np.int16), score if scale is not None else None, name)
+        for label, score, scale, name in zip(labels, scores, scales, names, strict=True)
+    ]

@@ -1,0 +1,179 @@
+"""The default method's classifier: a linear head on features, and the posterior where LLMs label new texts too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save
+
+from silr.annotator_evidence import Annotator, Scale
+from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
+from silr.classifiers.standardise import Standardiser
+from silr.contrasts import contrasts, logits, probabilities
+from silr.errors import InputError
+from silr.files import atomic_write, write_json
+
+FILE = "posterior.safetensors"
+
+
+@dataclass(frozen=True)
+class Head:
+    """Contrasts as a linear function of a text's standardised features and of what L LLMs say of it.
+
+    Attributes
+    ----------
+    weight, intercept : float64 arrays of shape (T, d) and (T,)
+    tables : float64 array of shape (L, K, T)
+        What each LLM's label adds.
+    slopes : float64 array of shape (L,)
+        Of each LLM's standardised scores.
+    """
+
+    weight: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+    tables: NDArray[np.float64]
+    slopes: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """Texts of the corpus with what LLMs said of them, and their class probabilities.
+
+    In the corpus a text is predicted without its own soft label, which no formula for new texts can do.
+
+    Attributes
+    ----------
+    keys : uint64 array of shape (r,)
+        Of `silr.corpus_keys`, sorted.
+    probabilities : float32 array of shape (r, K)
+    """
+
+    keys: NDArray[np.uint64]
+    probabilities: NDArray[np.float32]
+
+    def recall(self, keys: NDArray[np.uint64], found: NDArray[np.float32]) -> None:
+        """Put the probabilities of known texts into `found`, shape (n, K)."""
+        if not len(self.keys):
+            return
+        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        known = self.keys[places] == keys
+        found[known] = self.probabilities[places[known]]
+
+
+class PosteriorClassifier(FrozenClassifier):
+    """A linear head that reads features alone; and, for texts that LLMs have labelled too, the posterior.
+
+    Parameters
+    ----------
+    alone : Head
+        Reads features alone.
+    models : sequence of Head
+        Whose probabilities are averaged where LLMs say something of a text.
+    model_weights : array of shape (M,)
+    scales : sequence of Scale or None
+        Of each LLM's scores; None for one that is known by its labels.
+    standardiser : Standardiser
+    remembered : Remembered
+    """
+
+    def __init__(
+        self,
+        alone: Head,
+        models: Sequence[Head],
+        model_weights: NDArray[np.float64],
+        scales: Sequence[Scale | None],
+        standardiser: Standardiser,
+        remembered: Remembered,
+    ) -> None:
+        super().__init__(FrozenConfig(match_prior=False), "cpu", standardiser)
+        self.alone, self.models, self.model_weights = alone, list(models), np.asarray(model_weights, np.float64)
+        self.scales, self.remembered = list(scales), remembered
+        self._set_linear(logits(alone.weight.T).T, logits(alone.intercept[None])[0])
+
+    def predict_with_annotators(
+        self, X: NDArray[Any], annotators: Sequence[Annotator], keys: NDArray[np.uint64]
+    ) -> NDArray[np.float32]:
+        """Class probabilities of texts, shape (n, K), from features and from what LLMs say of them.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        annotators : sequence of Annotator
+            As many as there were; a text of which none says anything is labelled by its features alone.
+        keys : uint64 array of shape (n,)
+            Of texts and annotators, see `silr.corpus_keys`.
+        """
+        found = self.predict_proba(X)
+        said = np.zeros(len(found), bool)
+        for annotator, scale in zip(annotators, self.scales, strict=True):
+            known = annotator.labels >= 0
+            if scale is not None:
+                assert annotator.scores is not None
+                known = known & np.isfinite(annotator.scores).all(axis=1)
+            said |= known
+        rows = np.flatnonzero(said)
+        if not len(rows):
+            return found
+        posterior = np.zeros((len(rows), found.shape[1]))
+        for weight, model in zip(self.model_weights, self.models, strict=True):
+            linear = FrozenClassifier.linear(
+                logits(model.weight.T).T, logits(model.intercept[None])[0], self.standardise_
+            )
+            values = contrasts(linear.decision_scores(X[rows]))
+            for place, (annotator, scale) in enumerate(zip(annotators, self.scales, strict=True)):
+                table = np.vstack([model.tables[place], np.zeros(model.tables.shape[2])])
+                values += table[annotator.labels[rows]]
+                if scale is not None and annotator.scores is not None:
+                    values += model.slopes[place] * scale(annotator.scores[rows])
+            posterior += weight * probabilities(values)
+        found[rows] = posterior
+        self.remembered.recall(keys, found)
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the head as `FrozenClassifier` does, and ``posterior.safetensors`` beside it."""
+        super().save(folder)
+        tensors = {"model_weights": self.model_weights}
+        for place, head in enumerate([self.alone, *self.models]):
+            tensors |= {f"{place}.{name}": np.ascontiguousarray(value) for name, value in vars(head).items()}
+        for place, scale in enumerate(self.scales):
+            if scale is not None:
+                tensors |= {f"scale.{place}.mean": scale.mean, f"scale.{place}.deviation": np.array([scale.deviation])}
+        tensors |= {f"remembered.{name}": value for name, value in vars(self.remembered).items()}
+        with atomic_write(folder / FILE) as file:
+            file.write(save(tensors))
+        write_json(folder / "classifier.json", {"kind": "posterior", "annotators": len(self.scales)})
+
+    @classmethod
+    def load(cls, folder: Path, device: str | None = None) -> PosteriorClassifier:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            The files are missing or damaged.
+        """
+        try:
+            from safetensors.torch import load_file as load_tensors
+
+            moments = load_tensors(folder / "classifier.safetensors")
+            tensors = load_file(folder / FILE)
+            weights = tensors["model_weights"]
+            names = ("weight", "intercept", "tables", "slopes")
+            heads = [Head(*(tensors[f"{place}.{name}"] for name in names)) for place in range(1 + len(weights))]
+            scales = [
+                Scale(tensors[f"scale.{place}.mean"], float(tensors[f"scale.{place}.deviation"][0]))
+                if f"scale.{place}.mean" in tensors
+                else None
+                for place in range(len(heads[0].slopes))
+            ]
+            remembered = Remembered(tensors["remembered.keys"], tensors["remembered.probabilities"])
+            standardiser = Standardiser(moments["mean"], moments["scale"])
+            return cls(heads[0], heads[1:], weights, scales, standardiser, remembered)
+        except Exception as error:
+            raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error

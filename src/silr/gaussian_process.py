@@ -1,0 +1,230 @@
+"""A softmax Gaussian process on few gold labels, averaged over its hyperparameters by the marginal likelihood.
+
+The logits of a text are
+
+    sum_o w_o v_o + b + t[LLM label] + sum_v h_v(x),
+
+with prior-mean terms v_o (what somebody says of the text) and their weights w_o ~ N(mean, variance), a shift b of each
+class, a table t with one row for each LLM label, and for each block of features a linear function h_v whose weights
+have the covariance ``a C^p / tr(C^(p+1))``, C being the covariance of the block in the corpus: with p = 0 all
+directions of the features are alike, with p = 1 and 2 the classes are expected along those in which the corpus differs
+most. Nothing is chosen by cross-validation: each combination of amplitudes a and powers p is weighed by the probability
+that it gives to the gold labels.
+
+Logits are handled as contrasts (`silr.contrasts`) with T columns.
+
+References
+----------
+Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, sections 2.7, 3.5 and 5.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import logsumexp, softmax
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from silr import laplace
+from silr.annotator_evidence import one_hot
+
+Numbers = NDArray[np.float64]
+
+FEW_DIRECTIONS = 0.2  # effective number of directions of a block, as a share of all, below which all are alike
+NUMBERS_AT_ONCE = 20_000_000  # of kernels
+JITTER, SMALL = 1e-8, 1e-12
+
+
+@dataclass(frozen=True)
+class Block:
+    """One kind of features.
+
+    Attributes
+    ----------
+    columns : slice
+    kernels : list of float64 arrays of shape (d, d)
+        Prior covariance of the weights, for each power; the features have a mean square of 1 by each.
+    """
+
+    columns: slice
+    kernels: list[Numbers]
+
+    @classmethod
+    def of(cls, columns: slice, covariance: Numbers) -> Block:
+        """With the covariance of its features in the corpus."""
+        variance, squares = np.trace(covariance), (covariance**2).sum()
+        if variance**2 <= FEW_DIRECTIONS * len(covariance) * squares:
+            return cls(columns, [np.eye(len(covariance)) / max(variance, SMALL)])
+        square = covariance @ covariance
+        return cls(columns, [covariance / squares, square / (square * covariance).sum()])
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is expected before any gold label.
+
+    Attributes
+    ----------
+    terms : tuple of (str, float, float)
+        Which prior-mean terms there are, and mean and variance of their weights.
+    shift, table : float
+        Variance of the shift of a class, and of an entry of the table.
+    grid : tuple of tuple of (int, float)
+        Hyperparameters: for each block the number of its kernel and the amplitude.
+    log_prior : tuple of float
+        Of each combination in the grid, up to a constant.
+    """
+
+    terms: tuple[tuple[str, float, float], ...]
+    shift: float
+    table: float
+    grid: tuple[tuple[tuple[int, float], ...], ...]
+    log_prior: tuple[float, ...]
+
+    def best(self, evidence: Numbers, count: int) -> Prior:
+        """With the combinations of the highest posterior probability only."""
+        kept = np.argsort(evidence + np.array(self.log_prior))[::-1][:count].tolist()
+        grid, log_prior = tuple(self.grid[each] for each in kept), tuple(self.log_prior[each] for each in kept)
+        return Prior(self.terms, self.shift, self.table, grid, log_prior)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Posterior means, from which the logits of any text follow.
+
+    Attributes
+    ----------
+    term_weights : dict
+        Weight of each prior-mean term, by its name.
+    weight : float64 array of shape (T, d)
+        Of the standardised features.
+    shift : float64 array of shape (T,)
+    tables : list of float64 arrays of shape (K, T)
+        For each LLM, what its label adds.
+    evidence : float64 array
+        Log marginal likelihood of each combination.
+    log_evidence : float
+        Of all of them, averaged by their prior.
+    """
+
+    term_weights: dict[str, float]
+    weight: Numbers
+    shift: Numbers
+    tables: list[Numbers]
+    evidence: Numbers
+    log_evidence: float
+
+
+class GoldProcess:
+    """The process on the gold labels: kernels are computed once for all priors and subsets.
+
+    Parameters
+    ----------
+    features : float64 array of shape (m, d)
+        Standardised, of the texts with gold label.
+    blocks : sequence of Block
+    llm_labels : sequence of int arrays of shape (m,)
+        One for each LLM; -1 for none.
+    codes : int array of shape (m,)
+        Gold labels.
+    n_classes : int
+    """
+
+    def __init__(
+        self,
+        features: Numbers,
+        blocks: Sequence[Block],
+        llm_labels: Sequence[NDArray[Any]],
+        codes: NDArray[Any],
+        n_classes: int,
+    ) -> None:
+        self.features, self.blocks, self.n_classes = features, blocks, n_classes
+        self.one_hot = np.eye(n_classes)[codes]
+        self.given = [one_hot(labels, n_classes) for labels in llm_labels]
+        self._agree = torch.from_numpy(sum((each @ each.T for each in self.given), np.zeros((len(codes), len(codes)))))
+        self._kernels = [
+            [
+                torch.from_numpy(features[:, block.columns] @ kernel @ features[:, block.columns].T)
+                for kernel in block.kernels
+            ]
+            for block in blocks
+        ]
+
+    def fit(self, rows: NDArray[Any], terms: Mapping[str, NDArray[Any]], prior: Prior) -> Posterior:
+        """Learn from some of the gold labels.
+
+        Parameters
+        ----------
+        rows : int array of shape (l,)
+            Their positions.
+        terms : mapping of names to arrays of shape (m, T)
+            The prior-mean terms at all m texts, by name.
+        prior : Prior
+        """
+        with threadpool_limits(1):  # threads that share so small matrices wait for each other
+            duals, evidence = self._fit(torch.from_numpy(rows), terms, prior)
+        weighed = evidence + np.array(prior.log_prior)
+        shares = softmax(weighed)
+        total = np.tensordot(shares, duals, axes=1)
+        known = self.features[rows]
+        weight = np.zeros((total.shape[1], self.features.shape[1]))
+        for place, block in enumerate(self.blocks):
+            for number, kernel in enumerate(block.kernels):
+                size = np.array([each[place][1] * (each[place][0] == number) for each in prior.grid])
+                if size.any():
+                    mixed = np.tensordot(shares * size, duals, axes=1)
+                    weight[:, block.columns] += mixed.T @ known[:, block.columns] @ kernel
+        return Posterior(
+            {name: mean + variance * float((terms[name][rows] * total).sum()) for name, mean, variance in prior.terms},
+            self._factor * weight,
+            self._factor * prior.shift * total.sum(axis=0),
+            [self._factor * prior.table * each[rows].T @ total for each in self.given],
+            evidence,
+            float(logsumexp(weighed) - logsumexp(prior.log_prior)),
+        )
+
+    @property
+    def _factor(self) -> float:
+        """The difference of two classes has twice the variance of each."""
+        return 2.0 if self.n_classes == 2 else 1.0
+
+    def _fit(self, rows: Tensor, terms: Mapping[str, NDArray[Any]], prior: Prior) -> tuple[Numbers, Numbers]:
+        """Duals (c, l, T) and evidence (c,) of each combination."""
+        base = prior.shift + prior.table * self._agree[rows][:, rows] + JITTER * torch.eye(len(rows))
+        kernels = [[each[rows][:, rows] for each in pair] for pair in self._kernels]
+        values = [torch.from_numpy(np.asarray(terms[name], np.float64))[rows] for name, _, _ in prior.terms]
+        one_hot = torch.from_numpy(self.one_hot)[rows]
+        mean = sum(
+            (each * value for (_, each, _), value in zip(prior.terms, values, strict=True)), 0.0 * one_hot[:, -1:]
+        )
+        classes = 1 if self.n_classes == 2 else self.n_classes
+        mean = mean.expand(len(rows), classes)
+        duals, evidence = [], []
+        at_once = max(1, NUMBERS_AT_ONCE // (classes * len(rows) ** 2))
+        for start in range(0, len(prior.grid), at_once):
+            some = prior.grid[start : start + at_once]
+            covariance = base.repeat(len(some), 1, 1)
+            for total, combination in zip(covariance, some, strict=True):
+                for pair, (kernel, amplitude) in zip(kernels, combination, strict=True):
+                    if amplitude:
+                        total += amplitude * pair[kernel]
+            means = mean.repeat(len(some), 1, 1)
+            if classes == 1:
+                covariance *= self._factor
+                for (_, _, variance), value in zip(prior.terms, values, strict=True):
+                    covariance += variance * value @ value.T
+                found, said = laplace.fit_binary(covariance, means.squeeze(2), one_hot[:, 1])
+                found = found.unsqueeze(2)
+            else:
+                features = torch.stack(values) if values else torch.zeros(0, *mean.shape, dtype=torch.float64)
+                variances = torch.tensor([each for _, _, each in prior.terms], dtype=torch.float64).repeat(len(some), 1)
+                found, said = laplace.fit_softmax(covariance, features, variances, means, one_hot)
+            duals.append(found.numpy())
+            evidence.append(said.numpy())
+        return np.concatenate(duals), np.concatenate(evidence)
