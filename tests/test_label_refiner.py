@@ -87,7 +87,7 @@ def test_the_table_follows_what_the_llm_says_too_often(
     print_history(refiner)
     table = capsys.readouterr().out.splitlines()
     heading, llm, first = (
-        next(line for line in table if word in line) for word in ("labels of", "the LLM", "iteration 1")
+        next(line for line in table if word in line) for word in ("labels of", "the LLM", "refined")
     )
     assert f"labelled {shown}" in " ".join(heading.split())
     for row, labels in ((llm, biased.llm_labels), (first, refiner.labels_)):
@@ -208,12 +208,12 @@ def few(corpus: Corpus, n: int) -> np.ndarray:
 
 def test_too_few_gold_labels(corpus: Corpus) -> None:
     with pytest.raises(InputError, match="0 gold labels are too few"):
-        fit(corpus, gold=None)
+        fit(corpus, gold=None, method="uu")
     for known in ({}, {"theta": [[0.9, 0.1], [0.4, 0.6]]}):  # also where they would only serve later iterations
         with pytest.raises(InputError, match=r"9 gold labels are too few .* at least 10"):
             fit(corpus, gold=few(corpus, 9), gold_weight=None, **known)
     with pytest.raises(InputError, match="all 20 gold labels are 'positive'"):
-        fit(corpus, gold=np.where(few(corpus, 20) != None, "positive", None), gold_weight=None)  # noqa: E711
+        fit(corpus, gold=np.where(few(corpus, 20) != None, "positive", None), gold_weight=None, method="uu")  # noqa: E711
 
 
 def test_few_gold_labels_work_with_a_warning(corpus: Corpus) -> None:

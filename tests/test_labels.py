@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from silr.errors import InputError
-from silr.labels import check_gold, encode_columns
+from silr.labels import check_gold, encode_columns, llm_columns, llm_score_arrays
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from silr.labels import check_gold, encode_columns
     ],
 )
 def test_classes_keep_the_type_of_the_labels(y: object, gold: object, classes: list[object]) -> None:
-    found, codes, gold_codes, true_codes = encode_columns(y, gold, None)
+    found, (codes,), gold_codes, true_codes = encode_columns([y], gold, None)
     assert found.tolist() == classes and [type(each) for each in found.tolist()] == [type(each) for each in classes]
     present = ~pd.isna(np.asarray(y, dtype=object))
     assert codes[present].tolist() == [classes.index(each) for each in np.asarray(y, dtype=object)[present]]
@@ -33,24 +33,24 @@ def test_classes_keep_the_type_of_the_labels(y: object, gold: object, classes: l
 
 
 def test_a_class_may_occur_in_gold_alone() -> None:
-    classes, codes, gold, _ = encode_columns(["a", "c", "a"], ["b", None, "c"], ["b", "a", "c"])
+    classes, (codes,), gold, _ = encode_columns([["a", "c", "a"]], ["b", None, "c"], ["b", "a", "c"])
     assert classes.tolist() == ["a", "b", "c"]
     assert codes.tolist() == [0, 2, 0] and gold.tolist() == [1, -1, 2]
 
 
 def test_a_class_may_occur_nowhere() -> None:
-    classes, codes, gold, truth = encode_columns(["b", None], None, ["c", "b"], ["c", "a", "b"])
+    classes, (codes,), gold, truth = encode_columns([["b", None]], None, ["c", "b"], ["c", "a", "b"])
     assert classes.tolist() == ["a", "b", "c"]
     assert codes.tolist() == [1, -1] and gold.tolist() == [-1, -1] and truth.tolist() == [2, 1]
-    assert encode_columns(np.array([2, 2]), None, None, [1.0, 2.0, 3.0])[1].tolist() == [1, 1]
+    assert encode_columns([np.array([2, 2])], None, None, [1.0, 2.0, 3.0])[1][0].tolist() == [1, 1]
     for y, also, message in (
         (["b", "d"], None, "a label is 'd', outside the classes a, b$"),
         (["b"], ["e"], "a gold label is 'e', outside the classes a, b$"),
     ):
         with pytest.raises(InputError, match=message):
-            encode_columns(y, also, None, ["a", "b"])
+            encode_columns([y], also, None, ["a", "b"])
     with pytest.raises(InputError, match="one class only, 'b'"):
-        encode_columns(["b"], None, None, ["b"])
+        encode_columns([["b"]], None, None, ["b"])
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_a_class_may_occur_nowhere() -> None:
 def test_a_true_label_outside_the_classes(truth: list[object], named: str) -> None:
     """Also one that begins like a class, which an array of fixed width would cut to it."""
     with pytest.raises(InputError, match=f"a true label is {named}, outside the classes neg, pos"):
-        encode_columns(["neg", "pos", "pos"], None, truth)
+        encode_columns([["neg", "pos", "pos"]], None, truth)
     with pytest.raises(InputError, match=r"0.5"):
-        encode_columns([0, 1], None, [0.5, 1.0])
+        encode_columns([[0, 1]], None, [0.5, 1.0])
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,39 @@ def test_a_true_label_outside_the_classes(truth: list[object], named: str) -> No
     [
         ([None, np.nan, None], None, "all 3 of the LLM's labels are missing"),
         (["a", None, "a"], ["a", "a", None], "one class only, 'a'"),
-        ([["a", "b"]], None, r"one column, got shape \(1, 2\)"),
         (["a", "b"], ["a"], r"gold has shape \(1,\), the LLM's labels \(2,\)"),
         (["a", "b"], [1, 0], "labels of different types cannot be compared"),
     ],
 )
 def test_columns_that_cannot_be_used(y: object, gold: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        encode_columns(y, gold, None)
+        encode_columns([y], gold, None)
+
+
+def test_labels_of_several_llms() -> None:
+    """By name from a mapping or a frame, numbered from an array; each is coded by the classes of all."""
+    frame = pd.DataFrame({"x": ["a", None], "y": ["c", "a"]})
+    assert list(llm_columns(frame)) == list(llm_columns({"x": ["a"], "y": ["c"]})) == ["x", "y"]
+    assert list(llm_columns([["a", "b"], ["b", "a"]])) == ["LLM 1", "LLM 2"] and list(llm_columns(["a"])) == [""]
+    classes, codes, gold, _ = encode_columns(list(llm_columns(frame).values()), ["b", None], None)
+    assert classes.tolist() == ["a", "b", "c"]
+    assert [each.tolist() for each in codes] == [[0, -1], [2, 0]] and gold.tolist() == [1, -1]
+    for y, message in ((np.zeros((2, 2, 2)), "one column, or one for each LLM"), ({}, "mapping is empty")):
+        with pytest.raises(InputError, match=message):
+            llm_columns(y)
+    with pytest.raises(InputError, match=r"another LLM has shape \(1,\), the LLM's labels \(2,\)"):
+        encode_columns([["a", "b"], ["a"]], None, None)
+
+
+def test_scores_of_several_llms() -> None:
+    scores = np.zeros((2, 2))
+    for given in ({"b": scores}, [None, scores]):
+        first, second = llm_score_arrays(given, ["a", "b"])
+        assert first is None and second is not None and second.shape == (2, 2)
+    with pytest.raises(InputError, match="llm_scores has 'c', but the LLMs are a, b"):
+        llm_score_arrays({"c": scores}, ["a", "b"])
+    with pytest.raises(InputError, match="2 LLMs, but llm_scores for 3"):
+        llm_score_arrays([scores] * 3, ["a", "b"])
 
 
 def test_enough_gold() -> None:
@@ -87,6 +112,8 @@ def test_enough_gold() -> None:
         check_gold(np.array(missing + [0, 1, 1] * 3), names)
     with pytest.raises(InputError, match=r"^all 40 gold labels are 'yes'"):
         check_gold(np.array(missing + [1] * 40), names)
+    with pytest.warns(UserWarning, match="class 'no' has 0 gold labels"):
+        check_gold(np.array(missing + [1] * 40), names, one_class=True)
     for n in (10, 29):
         with pytest.warns(UserWarning, match=f"only {n} gold labels: expect wide intervals and results that vary"):
             check_gold(np.array(missing + [0] * 3 + [1] * (n - 3)), names)

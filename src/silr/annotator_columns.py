@@ -98,7 +98,7 @@ def read_annotators(
     given = [_score_classes(frame, name, columns) for name in names]
     if classes is None:
         scored = [each for each in given if each]
-        found = {label for column in [*labels, gold] for label in column if label is not None}
+        found = {label for column in labels for label in column if label is not None}
         classes = scored[0] if len(columns) == 1 and scored else sort_classes(found.union(*scored))
         _check_alike(columns, labels, gold, say)
     codes = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 Numbers = NDArray[np.float64]
 
@@ -30,9 +30,12 @@ def logits(contrast: NDArray[Any]) -> NDArray[Any]:
     return np.hstack([-contrast / 2, contrast / 2]) if contrast.shape[1] == 1 else contrast
 
 
-def probabilities(contrast: NDArray[Any]) -> Numbers:
+def probabilities(contrast: NDArray[Any]) -> NDArray[Any]:
     """Class probabilities, shape (n, K), of contrasts."""
-    found: Numbers = softmax(logits(contrast), axis=1)
+    if contrast.shape[1] == 1:
+        of_second = expit(contrast)
+        return np.hstack([1 - of_second, of_second])
+    found: NDArray[Any] = softmax(contrast, axis=1)
     return found
 
 

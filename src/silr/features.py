@@ -41,7 +41,9 @@ class Features(Protocol):
 
 
 def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
-    """Split an input by its kind: (texts, empty matrix) or (None, matrix)."""
+    """Split an input by its kind: (texts, empty matrix) or (None, matrix); several matrices are put side by side."""
+    if (widths := widths_of(X)) is not None:
+        X = np.hstack([np.asarray(each, np.float32) for each in X]) if len(widths) > 1 else X[0]
     if getattr(X, "ndim", 1) == 1:
         values = list(X)
         if values and all(isinstance(value, str) for value in values):
@@ -53,6 +55,15 @@ def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
         )
     check_finite(matrix, "X")
     return None, matrix
+
+
+def widths_of(X: Any) -> list[int] | None:
+    """The widths of several matrices of the same texts; None if X is something else."""
+    if not isinstance(X, list | tuple) or not X or any(getattr(each, "ndim", 0) != 2 for each in X):
+        return None
+    if len({len(each) for each in X}) > 1:
+        raise InputError(f"the matrices in X have {', '.join(f'{len(each):,}' for each in X)} rows: as many are wanted")
+    return [each.shape[1] for each in X]
 
 
 def make_features(spec: str) -> Features:

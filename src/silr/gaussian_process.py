@@ -37,7 +37,7 @@ from silr.annotator_evidence import one_hot
 Numbers = NDArray[np.float64]
 
 FEW_DIRECTIONS = 0.2  # effective number of directions of a block, as a share of all, below which all are alike
-NUMBERS_AT_ONCE = 20_000_000  # of kernels
+NUMBERS_AT_ONCE = 1_000_000  # of kernels: larger arrays leave the cache
 JITTER, SMALL = 1e-8, 1e-12
 
 
@@ -156,7 +156,9 @@ class GoldProcess:
             for block in blocks
         ]
 
-    def fit(self, rows: NDArray[Any], terms: Mapping[str, NDArray[Any]], prior: Prior) -> Posterior:
+    def fit(
+        self, rows: NDArray[Any], terms: Mapping[str, NDArray[Any]], prior: Prior, with_evidence: bool = True
+    ) -> Posterior:
         """Learn from some of the gold labels.
 
         Parameters
@@ -166,11 +168,13 @@ class GoldProcess:
         terms : mapping of names to arrays of shape (m, T)
             The prior-mean terms at all m texts, by name.
         prior : Prior
+        with_evidence : bool, default True
+            False, of more than two classes and a grid of one: the evidence is not needed, NaN, and much time is saved.
         """
         with threadpool_limits(1):  # threads that share so small matrices wait for each other
-            duals, evidence = self._fit(torch.from_numpy(rows), terms, prior)
+            duals, evidence = self._fit(torch.from_numpy(rows), terms, prior, with_evidence)
         weighed = evidence + np.array(prior.log_prior)
-        shares = softmax(weighed)
+        shares = softmax(weighed) if len(weighed) > 1 else np.ones(1)
         total = np.tensordot(shares, duals, axes=1)
         known = self.features[rows]
         weight = np.zeros((total.shape[1], self.features.shape[1]))
@@ -194,7 +198,9 @@ class GoldProcess:
         """The difference of two classes has twice the variance of each."""
         return 2.0 if self.n_classes == 2 else 1.0
 
-    def _fit(self, rows: Tensor, terms: Mapping[str, NDArray[Any]], prior: Prior) -> tuple[Numbers, Numbers]:
+    def _fit(
+        self, rows: Tensor, terms: Mapping[str, NDArray[Any]], prior: Prior, with_evidence: bool
+    ) -> tuple[Numbers, Numbers]:
         """Duals (c, l, T) and evidence (c,) of each combination."""
         base = prior.shift + prior.table * self._agree[rows][:, rows] + JITTER * torch.eye(len(rows))
         kernels = [[each[rows][:, rows] for each in pair] for pair in self._kernels]
@@ -224,7 +230,7 @@ class GoldProcess:
             else:
                 features = torch.stack(values) if values else torch.zeros(0, *mean.shape, dtype=torch.float64)
                 variances = torch.tensor([each for _, _, each in prior.terms], dtype=torch.float64).repeat(len(some), 1)
-                found, said = laplace.fit_softmax(covariance, features, variances, means, one_hot)
+                found, said = laplace.fit_softmax(covariance, features, variances, means, one_hot, with_evidence)
             duals.append(found.numpy())
             evidence.append(said.numpy())
         return np.concatenate(duals), np.concatenate(evidence)

@@ -101,8 +101,13 @@ class JoinedFeatures:
             raise InputError(f"cannot read {folder / WIDTHS}: {error}".splitlines()[0]) from error
 
 
-def groups_of(features: Any, width: int) -> list[list[slice]]:
-    """The columns of each kind of features, of `width` columns in all; TF-IDF is of words and of characters."""
+def groups_of(features: Any, width: int, widths: Sequence[int] | None = None) -> list[list[slice]]:
+    """The columns of each kind of features, of `width` columns in all; TF-IDF is of words and of characters.
+
+    `widths` are those of kinds that were given as matrices.
+    """
+    if features is None and widths is not None:
+        return [[columns] for columns in slices(widths)]
     if not isinstance(features, JoinedFeatures):
         return [slices(_widths(features, width))]
     columns, groups = slices(features.widths), []

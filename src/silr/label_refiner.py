@@ -21,7 +21,7 @@ from silr.corpus import corpus_hash, digest
 from silr.corpus_keys import Keys, row_keys, text_keys, with_annotators
 from silr.default_refine import refine_default
 from silr.errors import InputError
-from silr.features import Features, features_of_run, load_saved, make_features, texts_or_matrix
+from silr.features import Features, features_of_run, load_saved, make_features, texts_or_matrix, widths_of
 from silr.gold import given_weights, post_stratified
 from silr.gold_labels import GoldLabels
 from silr.joined_features import JoinedFeatures, groups_of
@@ -184,8 +184,9 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array-like of shape (n, n_features), or n texts
-            Features (memory maps are read in place), or texts that `features` turns into them.
+        X : array-like of shape (n, n_features), or n texts, or list of arrays of shape (n, n_features_i)
+            Features (memory maps are read in place), or texts that `features` turns into them. Several kinds of
+            features are a list of arrays: method "silr" finds out how far each kind is to be trusted.
         y : array-like of shape (n,) or (n, L), or mapping of L names to arrays of shape (n,)
             The LLM's labels, of any type, or those of several LLMs or prompts. None or NaN where it gave none; such
             texts are labelled too.
@@ -396,7 +397,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _groups(self, width: int) -> list[list[slice]]:
         """The columns of each kind of features."""
-        return groups_of(getattr(self, "features_", None), width)
+        return groups_of(getattr(self, "features_", None), width, self._widths)
 
     @classmethod
     def load(cls, run: str | Path, device: str | None = None) -> LabelRefiner:
@@ -427,6 +428,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _read(self, X: Any, n: int) -> tuple[list[str] | None, Any]:
         texts, matrix = texts_or_matrix(X)
+        self._widths = widths_of(X)
         length = len(matrix) if texts is None else len(texts)
         if length != n:
             raise InputError(f"X has {length:,} rows, the labels {n:,}")

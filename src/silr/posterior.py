@@ -51,7 +51,9 @@ SMALL_SHIFT = 0.01  # variance of the shifts of the two smaller models
 SAID = (1.0, 0.3)  # mean and variance of the weight of what an LLM says
 FIRST = (1.0, 2.0)  # of the first student
 JOINT, GROUP = (1.1, 0.4), (0.0, 0.2)  # of the student on all features, and on a group of them
-BEST = 8  # hyperparameters that folds take over from the fit to all gold labels
+BEST = 4  # hyperparameters that folds take over from the fit to all gold labels
+ENOUGH = 150  # gold labels; of more, so many choose as many hyperparameters for all
+MUCH = 5000  # gold labels times classes, from which on there is one kernel, and folds take hyperparameters as they are
 ROUNDS = 5  # of self-training from scores
 ALL: tuple[int, ...] = ()
 
@@ -133,16 +135,19 @@ def refine_posterior(
     ridge = Ridge(X, PENALTY)
     said = {f"said {place}": each.term(K) for place, each in enumerate(annotators) if not each.is_constant()}
     first = first_student(X, ridge, annotators, K)
-    grid, log_prior = hyperparameters(groups, blocks)
+    much = K > 2 and K * len(rows) > MUCH
+    grid, log_prior = hyperparameters(groups, blocks, 1 if much else POWERS)
     of_said = tuple((name, *SAID) for name in said)
 
     # 1: soft labels
     terms = {**said, **first}
     prior = Prior((*of_said, *((name, *FIRST) for name in first)), SHIFT, TABLE, grid, log_prior)
     at_gold = {name: values[rows] for name, values in terms.items()}
+    prior = _chosen(process, cuts.learn(ALL), at_gold, prior)
     found = {ALL: process.fit(cuts.learn(ALL), at_gold, prior)}
-    narrow = prior.best(found[ALL].evidence, BEST)
-    found |= {cut: process.fit(cuts.learn(cut), at_gold, narrow) for cut in cuts.cuts[1:]}
+    best = 1 if much else BEST
+    narrow = prior.best(found[ALL].evidence, best)
+    found |= {cut: process.fit(cuts.learn(cut), at_gold, narrow, not much) for cut in cuts.cuts[1:]}
     soft = _soft_labels(X, annotators, terms, found, gold, cuts)
 
     # 2: students
@@ -166,9 +171,10 @@ def refine_posterior(
         Prior((*of_said, *of_students), SMALL_SHIFT, 0.0, simple, (0.0,)),
         *([Prior(of_said, SMALL_SHIFT, 0.0, simple, (0.0,))] if said else []),
     ]
-    alone = Prior(tuple(of_students), SHIFT, 0.0, grid, log_prior)
-    models = [process.fit(cuts.learn(ALL), students_at_gold[ALL], each) for each in [*priors, alone]]
-    narrowed = [each.best(model.evidence, BEST) for each, model in zip([*priors, alone], models, strict=True)]
+    priors.append(Prior(tuple(of_students), SHIFT, 0.0, grid, log_prior))  # the classifier alone
+    priors = [_chosen(process, cuts.learn(ALL), students_at_gold[ALL], each) for each in priors]
+    models = [process.fit(cuts.learn(ALL), students_at_gold[ALL], each) for each in priors]
+    narrowed = [each.best(model.evidence, best) for each, model in zip(priors, models, strict=True)]
     terms = {**said, **{name: student.contrasts for name, student in main.items()}}
     weights = _weights(models[:-1])
     result = _mixed(
@@ -177,7 +183,7 @@ def refine_posterior(
     judged = np.empty((len(rows), K), np.float32)
     for fold, held in enumerate(cuts.folds):
         values = students_at_gold[(fold,)]
-        fits = [process.fit(cuts.learn((fold,)), values, each) for each in narrowed]
+        fits = [process.fit(cuts.learn((fold,)), values, each, not much) for each in narrowed]
         here = [
             _contrasts(
                 fit,
@@ -187,7 +193,7 @@ def refine_posterior(
             )
             for fit in fits
         ]
-        result[rows[held]] = _mixed(_weights(fits[:-1]), here[:-1])
+        result[rows[held]] = _mixed(weights if much else _weights(fits[:-1]), here[:-1])
         judged[held] = probabilities(here[-1])
     heads = [_head(model, main, annotators, K) for model in models]
     return Refined(result, judged, weights, heads[:-1], heads[-1])
@@ -212,12 +218,12 @@ def vote_student(ridge: Ridge, annotators: Sequence[Annotator], n_classes: int) 
 
 
 def hyperparameters(
-    groups: Sequence[Sequence[slice]], blocks: Sequence[Block]
+    groups: Sequence[Sequence[slice]], blocks: Sequence[Block], powers: int
 ) -> tuple[tuple[tuple[tuple[int, float], ...], ...], tuple[float, ...]]:
     """Amplitudes of each group and powers of the covariance, and their log prior."""
     grid, log_prior = [], []
     owner = [place for place, group in enumerate(groups) for _ in group]
-    for power in range(POWERS):
+    for power in range(powers):
         for sizes in product(AMPLITUDES, repeat=len(groups)):
             kernel = [min(power, len(block.kernels) - 1) for block in blocks]
             used = [kernel[each] for each in range(len(blocks)) if sizes[owner[each]]]
@@ -276,6 +282,14 @@ class CrossFitting:
         for fold, positions in enumerate(self.folds):
             found[positions] = by_cut[tuple(sorted({*cut, fold}))][positions]
         return found
+
+
+def _chosen(process: GoldProcess, rows: NDArray[np.int64], terms: Terms, prior: Prior) -> Prior:
+    """With the hyperparameters that some of the gold labels choose, if there are many."""
+    if len(rows) <= ENOUGH or len(prior.grid) <= BEST:
+        return prior
+    some = np.sort(np.random.default_rng(0).permutation(rows)[:ENOUGH])
+    return prior.best(process.fit(some, terms, prior).evidence, BEST)
 
 
 def _soft_labels(

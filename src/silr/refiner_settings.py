@@ -59,13 +59,14 @@ def warn_of_no_gold(annotators: Sequence[Annotator]) -> None:
     """
     advice = "50 to 100 texts labelled by hand (`silr label`) make it better, and tell"
     labels = np.concatenate([each.labels for each in annotators])
+    said = "scores" if len(annotators) == 1 and annotators[0].scores is not None else "labels"
     if len(np.unique(labels[labels >= 0])) >= 2:
         warnings.warn(
-            "there are no gold labels, so the LLM is taken at its word, and how good the result is nobody knows; "
-            + advice,
+            f"there are no gold labels, so the LLM's {said} are taken at their word, and how good the result is nobody "
+            f"knows; {advice}",
             stacklevel=3,
         )
-    elif len(annotators) == 1 and annotators[0].scores is not None:
+    elif said == "scores":
         warnings.warn(
             "the LLM gives all texts the same label, and there are no gold labels: all there is to go by is for which "
             f"texts its scores are higher, which is often worth nothing where the labels are; {advice}",
@@ -92,7 +93,8 @@ def uses_default(given: dict[str, Any]) -> bool:
 def is_default(given: dict[str, Any]) -> bool:
     """Whether some settings are of the default method, where it is one of its own."""
     others = given.get("priors") == "oracle" or given.get("theta") is not None
-    return METHODS[given.get("method", "silr")].soft and not others
+    method = given.get("method", "silr")
+    return method in METHODS and METHODS[method].soft and not others
 
 
 def _check_default(given: dict[str, Any]) -> None:

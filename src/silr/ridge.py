@@ -73,7 +73,7 @@ class StandardisedMatrix:
         turned, shift = self._folded(weights)
         offset = torch.from_numpy(shift.astype(np.float32))
         for chunk, rows in self._chunks():
-            found[rows] = (chunk @ turned).add_(offset).square_().sum(dim=1).numpy()
+            found[rows] = torch.addmm(offset, chunk, turned).square_().sum(dim=1).numpy()
         return found
 
     def _folded(self, weights: Numbers) -> tuple[Tensor, Numbers]:
@@ -85,10 +85,11 @@ class StandardisedMatrix:
         n, d = self.shape
         shift = self._features[:CHUNK_ROWS].double().mean(dim=0).float()  # near the means, so that nothing cancels
         total, gram = torch.zeros(d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
+        buffer = torch.empty(min(n, CHUNK_ROWS), d)
         for chunk, _ in self._chunks():
-            centred = chunk - shift
-            total += centred.sum(dim=0)
-            gram += centred.T @ centred
+            centred = torch.sub(chunk, shift, out=buffer[: len(chunk)]).numpy()
+            total += torch.from_numpy(centred.sum(axis=0))
+            gram += torch.from_numpy(centred.T @ centred)  # NumPy knows that this is symmetric
         away = total / n
         gram -= n * torch.outer(away, away)
         standardiser = Standardiser.from_moments(shift.double() + away, gram.diagonal() / n)
@@ -157,10 +158,9 @@ class Ridge:
         and scales of the features, which stay (Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning",
         2009, equation 7.64).
         """
-        leverage = self.leverages[:, None]
-        if known is not None:
-            leverage = leverage * known[:, None]
+        leverage = self.leverages if known is None else self.leverages * known
         found = self._X.scores(weights, targets.mean(axis=0, dtype=np.float64))
-        found -= leverage * targets
-        found /= 1 - leverage
+        for column, target in zip(found.T, targets.T, strict=True):
+            column -= leverage * target
+            column /= 1 - leverage
         return found

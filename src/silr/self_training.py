@@ -35,20 +35,14 @@ class Student:
     ----------
     left_out : float32 array of shape (n, T)
         Contrasts of each text by the regression without it, differences of two classes of deviation 1.
-    shift : float64 array of shape (T,)
-        What to add to `STEEP` times these, so that the probabilities have the guessed shares.
     weight, intercept : float64 arrays of shape (T, d) and (T,)
-        The map from standardised features to the contrasts, shift included.
+        The map from standardised features to `STEEP` times such, with the shift that gives their probabilities the
+        guessed shares.
     """
 
     left_out: Float32
-    shift: Numbers
     weight: Numbers
     intercept: Numbers
-
-    def probabilities(self) -> Numbers:
-        """Of the corpus, shape (n, K)."""
-        return probabilities(STEEP * self.left_out + self.shift)
 
 
 def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: NDArray[Any]) -> Iterator[Student]:
@@ -73,7 +67,7 @@ def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: NDArray[Any]) ->
         shift = _shift(values, shares)
         slope = STEEP / size
         weight, intercept = from_targets(weight.T).T, from_targets(intercept[None])[0]
-        yield Student(left_out.astype(np.float32), shift, slope * weight, slope * (intercept - mean) + shift)
+        yield Student(left_out.astype(np.float32), slope * weight, slope * (intercept - mean) + shift)
 
 
 def _shift(values: NDArray[Any], shares: Numbers) -> Numbers:

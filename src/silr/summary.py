@@ -6,6 +6,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
+SHOWN = (
+    "true_accuracy",
+    "classifier_accuracy",
+    "classifier_accuracy_interval",
+    "annotators",
+    "model_weights",
+    "changed",
+    "stopped",
+    "of",
+)  # of an iteration's metrics
+
 
 class Refined(Protocol):
     """A finished refinement: a fitted `LabelRefiner`, or a run that was read back."""
@@ -40,11 +51,7 @@ def summary(refiner: Refined) -> dict[str, Any]:
                 "class_prior": priors.class_prior.tolist(),
                 "pseudo_share": priors.pseudo_share.tolist(),
             }
-        values |= {
-            name: entry["metrics"][name]
-            for name in ("true_accuracy", "classifier_accuracy", "changed", "stopped", "of")
-            if name in entry["metrics"]
-        }
+        values |= {name: entry["metrics"][name] for name in SHOWN if name in entry["metrics"]}
         iterations.append(values)
     return {
         "classes": [str(name) for name in refiner.classes_],
@@ -75,15 +82,17 @@ def print_history(refiner: Refined) -> None:
     for position, name in enumerate(columns):
         table.add_column(name, justify="right" if position else "left")
     for entry, row in zip(refiner.history_, values["iterations"], strict=True):
-        estimate = "unknown"
-        if "estimated_accuracy" in row:
-            low, high = row["estimated_accuracy_interval"]
-            estimate = f"{row['estimated_accuracy']:.1%} ({low:.0%} to {high:.0%})"
+        for llm in row.get("annotators", ()):
+            table.add_row(
+                llm["name"],
+                _estimate(llm),
+                *([f"{llm['true_accuracy']:.1%}" if "true_accuracy" in llm else ""] if with_truth else []),
+            )
         labelled = entry["labels"] >= 0
         share = (entry["labels"][labelled] == shown).mean()
         table.add_row(
-            "the LLM" if row["iteration"] == 0 else f"iteration {row['iteration']}",
-            estimate,
+            labels_of(row),
+            _estimate(row),
             *([f"{row['true_accuracy']:.1%}" if "true_accuracy" in row else ""] if with_truth else []),
             f"{share:.0%}",
             f"{row['changed']:,}" if "changed" in row else "",
@@ -92,6 +101,20 @@ def print_history(refiner: Refined) -> None:
     console.print(table)
     for line in verdict(values) + remarks(values):
         console.print(line, highlight=False)
+
+
+def labels_of(row: dict[str, Any]) -> str:
+    """Whose labels an iteration's are, from its summary."""
+    if row["iteration"] == 0:
+        return "the LLMs' majority" if "annotators" in row else "the LLM"
+    return "refined" if row.get("of") == 1 else f"iteration {row['iteration']}"
+
+
+def _estimate(values: dict[str, Any]) -> str:
+    if "estimated_accuracy" not in values:
+        return "unknown"
+    low, high = values["estimated_accuracy_interval"]
+    return f"{values['estimated_accuracy']:.1%} ({low:.0%} to {high:.0%})"
 
 
 def verdict(values: dict[str, Any]) -> list[str]:
@@ -103,15 +126,10 @@ def verdict(values: dict[str, Any]) -> list[str]:
     first, best = rows[0], rows[values["best_iteration"]]
     if "estimated_accuracy" in first and "estimated_accuracy" in best and "theta" in best:
         gain = best["estimated_accuracy"] - first["estimated_accuracy"]
-        if values["best_iteration"] == 0:
+        if values["best_iteration"] and gain < 0:
             lines.append(
-                "By the gold labels the refined labels are no better than the LLM's, so the LLM's are the result. More "
-                "gold labels may tell."
-            )
-        elif gain < 0:
-            lines.append(
-                "By the gold labels the refined labels are no better than the LLM's. Keep the LLM's, or label more "
-                "texts to be sure."
+                "By the gold labels the refined labels are right no more often than the LLM's, though the evidence is "
+                "for them. More gold labels would tell; the LLM's labels stay in their column."
             )
     return lines
 
@@ -120,15 +138,16 @@ def remarks(values: dict[str, Any]) -> list[str]:
     """What to know about the classifier, which is none of its faults."""
     rows, lines = values["iterations"], []
     last = rows[-1 - ("stopped" in rows[-1])]
-    if "of" in last and "classifier_accuracy" not in last:
+    if last.get("of") == 2:
         lines.append(
-            "The fine-tuned model has learned from the gold labels by way of iteration 1, a linear head on its untuned "
-            "states, so they cannot judge it: its interval is the head's, wider by the share of labels that it changed."
+            "The refined labels are those of iteration 1, which read what the LLM says of a text and the model's own "
+            "untuned states. The fine-tuned model learned from them, so gold labels cannot judge it: its interval is "
+            "theirs, wider by the share of labels that it changed. It labels new texts."
         )
     if "classifier_accuracy" in last:
+        low, high = last["classifier_accuracy_interval"]
         lines.append(
-            "The features do not hold all that the LLM knows, so the labels lean on its own scores too. The classifier "
-            f"that labels new texts has the features alone: {last['classifier_accuracy']:.0%} of its labels are right, "
-            "estimated from gold."
+            "New texts that the LLM has labelled too are labelled by the same rule. The classifier alone, which has "
+            f"features only, is right on {last['classifier_accuracy']:.0%} of the texts ({low:.0%} to {high:.0%})."
         )
     return lines

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.classifiers.frozen import FrozenClassifier
-from silr.contrasts import logits
+from silr.contrasts import logits, probabilities
 from silr.errors import NoSignalError
 from silr.refine import Labels, Loop, Store, score
 from silr.ridge import PENALTY, Numbers, Ridge, StandardisedMatrix
@@ -58,7 +58,7 @@ def refine_without_gold(
         if loop.on_step is not None:
             loop.on_step(number, 0, 1)
         student = next(students)
-        scores = student.probabilities().astype(np.float32)
+        scores = probabilities(matrix.scores(student.weight, student.intercept)).astype(np.float32)
         labels = scores.argmax(axis=1).astype(np.int16)
         metrics = {"changed": int((labels != iterations[-1].labels).sum()), **score(loop, labels)}
         iterations[-1] = replace(iterations[-1], scores=None)  # many texts, many bytes

@@ -31,7 +31,7 @@ CONFIGURATION = {
     "theta": None,
     "seed": 3,
 }
-COLUMNS = {"text": "text", "label": "llm_label", "gold": "gold", "weight": "gold_weight", "truth": None}
+COLUMNS = {"text": "text", "labels": ["llm_label"], "gold": "gold", "weight": "gold_weight", "truth": None}
 
 
 def make_run(

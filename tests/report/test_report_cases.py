@@ -187,7 +187,7 @@ def test_texts_without_words(tmp_path: Path) -> None:
     ("options", "title", "words"),
     [
         ({"n_gold": 20}, "Only 20 gold labels", "rough"),
-        ({"errors": (0.4, 0.25, 0.38)}, "The refined labels are not better", "no better than the LLM's"),
+        ({"errors": (0.4, 0.25, 0.38)}, "The refined labels are not better", "no more often than the LLM's"),
         ({"errors": (0.7, 0.3)}, "The gain may be chance", "includes 0"),
         ({"errors": (0.7, 0.49)}, "The signal may be nothing", "The interval includes 0"),
         ({"errors": (0.7, 0.44)}, "Weak signal", "Close to 0"),
