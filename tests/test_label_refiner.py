@@ -86,9 +86,7 @@ def test_the_table_follows_what_the_llm_says_too_often(
     refiner = fit(biased, iterations=1)
     print_history(refiner)
     table = capsys.readouterr().out.splitlines()
-    heading, llm, first = (
-        next(line for line in table if word in line) for word in ("labels of", "the LLM", "refined")
-    )
+    heading, llm, first = (next(line for line in table if word in line) for word in ("labels of", "the LLM", "refined"))
     assert f"labelled {shown}" in " ".join(heading.split())
     for row, labels in ((llm, biased.llm_labels), (first, refiner.labels_)):
         assert f" {np.mean(labels == shown):.0%} " in row

@@ -24,7 +24,7 @@ def refine(
         typer.Option(
             help="annotator (the file that annotate wrote), tfidf (words and characters), a sentence-transformers "
             "folder or name, or a .npy file; given several times, side by side. Default: annotator and tfidf, or what "
-            "there is.",
+            "there is of them, and all-MiniLM-L6-v2 if it is on this machine.",
             autocompletion=one_of("annotator", "tfidf"),
             show_default=False,
         ),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from silr import encoders
 from silr.annotator_columns import for_new_texts, label_columns, read_annotators
 from silr.classifiers.posterior import PosteriorClassifier
 from silr.corpus import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 REFINED_LABEL, REFINED_SCORE = "refined_label", "refined_score"
 TABLE, LABELS = "table.json", "labels.csv"  # in the run's folder: what was refined, and the result
 MANY = 50_000  # texts, from which on TF-IDF takes a while
+BETTER = "sentence embeddings are better: pip install sentence-transformers, then --features MODEL --features tfidf"
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ def refine_table(
         None: the default names.
     features : str or sequence of str, default None
         "annotator" (the hidden states beside the table), "tfidf", a sentence-transformers folder or name, or a
-        ``.npy``; several are put side by side. None: "annotator" if that file is there, with method "silr" and "tfidf"
-        beside it, else "tfidf".
+        ``.npy``; several are put side by side. None, with method "silr": all that is at hand of the annotator's states,
+        a sentence encoder and TF-IDF; else "annotator" if that file is there, or "tfidf".
     on_iteration, on_step : callable, default None
         As `LabelRefiner.fit` calls them.
     say : callable
@@ -239,10 +241,13 @@ def _features(
     """The kinds of features to read, files by their paths."""
     path = features_path(table)
     if asked is None:
-        if path.exists():
-            return [str(path), "tfidf"] if method == "silr" else [str(path)]
-        say(f"there is no {path.name} beside the table, so features are TF-IDF; `silr annotate` writes better ones")
-        return ["tfidf"]
+        states = [str(path)] if path.exists() else []
+        if method != "silr":
+            return states or ["tfidf"]
+        encoder = encoders.at_hand()
+        named = ["the annotator's states"] * len(states) + ["sentence embeddings"] * (encoder is not None)
+        say(f"features: {', '.join([*named, 'TF-IDF'])}" + ("" if named else f"; {BETTER}"))
+        return [*states, *([encoder] if encoder else []), "tfidf"]
     found = [asked] if isinstance(asked, str) else list(asked)
     if "annotator" in found and not path.exists():
         raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 
@@ -60,9 +61,8 @@ def test_sentence_embeddings(minilm: str, tmp_path: Path, commands: Commands) ->
     printed = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout.split()
-    assert commands("predict", "run", "table.csv", "-o", "scored.csv", cwd=tmp_path).code == 0
-    import pandas as pd
-
+    pd.read_csv(tmp_path / "table.csv")[["text"]].to_csv(tmp_path / "texts.csv", index=False)
+    assert commands("predict", "run", "texts.csv", "-o", "scored.csv", cwd=tmp_path).code == 0
     assert printed == pd.read_csv(tmp_path / "scored.csv")["refined_label"].tolist()
 
 

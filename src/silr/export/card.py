@@ -81,7 +81,7 @@ def model_card(refiner: Any, run: Run, parts: Parts) -> str:
         "- The gold labels are few: the interval says how little they tell. It does not cover errors in them.",
         "- What the LLM gets wrong in a systematic way is repaired on average. Groups of texts that it misjudges in a "
         "way of their own can stay misjudged; the estimates do not show that.",
-        "- Its scores order texts and are not calibrated. Do not decide about people by them alone.",
+        "- Do not decide about people by its scores alone.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -127,13 +127,17 @@ def _accuracy(values: dict[str, Any], best: dict[str, Any]) -> list[str]:
         *(["right by true labels"] if truth else []),
     ]
     lines = ["Share of the corpus's labels that are right:", "", f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    refined = "refined: LLM and features" if "classifier_accuracy" in best else "this classifier"
     for row in rows:
-        cells = ["the LLM" if row["iteration"] == 0 else "this classifier", "unknown", ""]
+        cells = ["the LLM" if row["iteration"] == 0 else refined, "unknown", ""]
         if "estimated_accuracy" in row:
             cells[1:] = [percent(row["estimated_accuracy"]), limits(row["estimated_accuracy_interval"])]
         if truth:
             cells.append(percent(row["true_accuracy"]) if "true_accuracy" in row else "unknown")
         lines.append(f"| {' | '.join(cells)} |")
+    if "classifier_accuracy" in best:
+        alone = [percent(best["classifier_accuracy"]), limits(best["classifier_accuracy_interval"])]
+        lines.append(f"| {' | '.join(['this classifier: features alone', *alone, *(['unknown'] if truth else [])])} |")
     said = verdict(values) + remarks(values)
     return [*lines, "", *said] if said else lines
 

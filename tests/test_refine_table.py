@@ -1,0 +1,157 @@
+"""Tables with one LLM, several or a confidence, refined and predicted as a user does it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from command_line import Commands, Result
+from synthetic import Corpus, make_corpus
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    """A fifth of the true labels is not in the texts: the LLM knows what the features do not hold."""
+    made = make_corpus(500, seed=4)
+    flipped = np.random.default_rng(9).random(500) < 0.2
+    truth = np.where(flipped, np.where(made.truth == "positive", "negative", "positive"), made.truth)
+    gold = np.array(
+        [None if each is None else str(label) for each, label in zip(made.gold, truth, strict=True)], object
+    )
+    return replace(made, truth=truth, gold=gold)
+
+
+def wrong(corpus: Corpus, share: float, seed: int) -> Any:
+    """Labels of an LLM that is wrong on this share of the texts, at random."""
+    flipped = np.random.default_rng(seed).random(len(corpus.texts)) < share
+    return np.where(flipped, np.where(corpus.truth == "positive", "negative", "positive"), corpus.truth)
+
+
+def refused(result: Result, *said: str) -> None:
+    assert result.code == 2 and result.err.startswith("silr: ") and result.err.count("\n") == 1, result
+    for words in said:
+        assert words in result.err
+
+
+def three(corpus: Corpus, folder: Path, **columns: Any) -> Path:
+    names = {f"llm_label_{name}": wrong(corpus, share, seed) for seed, (name, share) in enumerate(LLMS.items())}
+    table = corpus.table().drop(columns="llm_label").assign(**names, **columns)
+    table.to_csv(folder / "table.csv", index=False)
+    return folder / "table.csv"
+
+
+LLMS = {"a": 0.3, "b": 0.35, "a_small": 0.4}
+
+
+def test_new_texts_with_and_without_the_llm_s_labels(corpus: Corpus, commands: Commands, tmp_path: Path) -> None:
+    """With its columns a corpus is labelled as it was refined; without them by the features alone."""
+    table = corpus.write(tmp_path, llm_label=wrong(corpus, 0.25, 0))
+    assert commands("refine", table, "-o", tmp_path / "run", "-q").code == 0
+    refined = pd.read_csv(tmp_path / "run" / "labels.csv")
+    done = commands("predict", tmp_path / "run", table, "-o", tmp_path / "same.csv")
+    assert done.code == 0 and "labels lean on llm_label" in done.out
+    same = pd.read_csv(tmp_path / "same.csv")
+    free = refined["gold"].isna()
+    assert (same["refined_label"] == refined["refined_label"])[free].all()
+    np.testing.assert_allclose(same["refined_score"][free], refined["refined_score"][free], rtol=1e-3)
+    pd.read_csv(table)[["text"]].to_csv(tmp_path / "texts.csv", index=False)
+    done = commands("predict", tmp_path / "run", tmp_path / "texts.csv", "-o", tmp_path / "alone.csv")
+    assert done.code == 0 and "the features alone label these texts: there is no column llm_label" in done.out
+    assert (pd.read_csv(tmp_path / "alone.csv")["refined_label"] != refined["refined_label"]).any()
+    strange = pd.read_csv(table).assign(llm_label="unknown")
+    strange.to_csv(tmp_path / "strange.csv", index=False)
+    refused(commands("predict", tmp_path / "run", tmp_path / "strange.csv", "-o", tmp_path / "o.csv"), "'unknown'")
+
+
+def test_several_llms(corpus: Corpus, commands: Commands, tmp_path: Path) -> None:
+    """Each is evidence of its own; they know more together than the best alone, and some may lack labels."""
+    table = three(corpus, tmp_path)
+    frame = pd.read_csv(table)
+    frame.loc[:50, "llm_label_b"] = None
+    frame.to_csv(table, index=False)
+    done = commands("refine", table, "-o", tmp_path / "run", "--truth", "truth", "--json")
+    assert done.code == 0, done
+    values = json.loads(done.out)["iterations"]
+    named = {each["name"]: each for each in values[0]["annotators"]}
+    assert list(named) == list(LLMS)
+    for name, each in named.items():
+        low, high = each["estimated_accuracy_interval"]
+        assert low < each["estimated_accuracy"] < high and each["true_accuracy"] < 1 - LLMS[name] + 0.1
+    assert values[1]["true_accuracy"] > max(0.7, values[0]["true_accuracy"]) + 0.05
+    low, high = values[1]["classifier_accuracy_interval"]
+    assert low <= values[1]["classifier_accuracy"] <= high and sum(values[1]["model_weights"]) == pytest.approx(
+        1, abs=1e-4
+    )
+    shown = commands("refine", table, "-o", tmp_path / "run")
+    assert all(name in shown.out for name in ("majority", "a_small", "refined"))
+    assert commands("predict", tmp_path / "run", table, "-o", tmp_path / "same.csv").code == 0
+    refined, same = pd.read_csv(tmp_path / "run" / "labels.csv"), pd.read_csv(tmp_path / "same.csv")
+    assert (same["refined_label"] == refined["refined_label"])[refined["gold"].isna()].all()
+    again = (tmp_path / "run" / "report.html").read_text()
+    assert "--label-column llm_label_a_small" in again
+
+
+def test_some_of_several_llms(corpus: Corpus, commands: Commands, tmp_path: Path) -> None:
+    table = three(corpus, tmp_path)
+    chosen = ["--label-column", "llm_label_a", "--label-column", "llm_label_b"]
+    done = commands("refine", table, "-o", tmp_path / "two", *chosen)
+    assert done.code == 0 and "2 LLMs: llm_label_a, llm_label_b" in done.out
+    done = commands("refine", table, "-o", tmp_path / "one", *chosen[:2], "--method", "uu", "--epochs", 3)
+    assert done.code == 0
+    refused(
+        commands("refine", table, "-o", tmp_path / "uu", "--method", "uu", *chosen),
+        "one LLM's labels are wanted, not llm_label_a, llm_label_b: give one --label-column",
+    )
+
+
+def test_a_confidence_is_the_score_of_a_label(corpus: Corpus, commands: Commands, tmp_path: Path) -> None:
+    """Labels with a confidence that tells when they are right are worth more than the bare ones."""
+    labels = wrong(corpus, 0.35, 1)
+    sure = np.where(labels == corpus.truth, 0.9, 0.6) + np.random.default_rng(0).uniform(-0.1, 0.1, 500)
+    right = {}
+    for name, columns in (("bare", {}), ("sure", {"llm_confidence": sure})):
+        table = corpus.write(tmp_path, f"{name}.csv", llm_label=labels, **columns)
+        done = commands("refine", table, "-o", tmp_path / name, "--truth", "truth", "--json")
+        assert done.code == 0, done
+        right[name] = json.loads(done.out)["iterations"][1]["true_accuracy"]
+    assert right["sure"] > right["bare"] + 0.02
+    assert commands("predict", tmp_path / "sure", tmp_path / "sure.csv", "-o", tmp_path / "o.csv").code == 0
+    done = commands("predict", tmp_path / "sure", tmp_path / "bare.csv", "-o", tmp_path / "o.csv")
+    assert done.code == 0 and "there are no scores of llm_label, which the run had" in done.out
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"llm_confidence": 85}, "row 1: 'llm_confidence' is '85'; a confidence is a number from 0 to 1"),
+        ({"llm_confidence": "high"}, "row 1: 'llm_confidence' is 'high'; a confidence is a number from 0 to 1"),
+        ({"llm_confidence": None}, "column 'llm_confidence'"),
+        ({"llm_label_b": "yes"}, "none in common"),
+        ({"gold_weight": 0}, "gold"),
+    ],
+)
+def test_what_cannot_be_used(
+    corpus: Corpus, commands: Commands, tmp_path: Path, columns: dict[str, Any], said: str
+) -> None:
+    table = corpus.write(tmp_path, **columns)
+    refused(commands("refine", table, "-o", tmp_path / "run"), said)
+    assert not (tmp_path / "run").exists()
+
+
+def test_labels_alone_without_gold(corpus: Corpus, commands: Commands, tmp_path: Path) -> None:
+    table = corpus.write(tmp_path, llm_label=wrong(corpus, 0.3, 2), gold="", gold_weight="")
+    done = commands("refine", table, "-o", tmp_path / "run", "--truth", "truth", "--json")
+    assert done.code == 0 and "there are no gold labels, so the LLM's labels are taken at their word" in done.err
+    before, after = (row["true_accuracy"] for row in json.loads(done.out)["iterations"])
+    assert after > before
+    same = commands("predict", tmp_path / "run", table, "-o", tmp_path / "same.csv")
+    assert same.code == 0
+    refined = pd.read_csv(tmp_path / "run" / "labels.csv")["refined_label"]
+    assert (pd.read_csv(tmp_path / "same.csv")["refined_label"] == refined).all()
+    assert "taken at their word" in (tmp_path / "run" / "report.html").read_text()
