@@ -205,7 +205,7 @@ def test_what_is_no_confidence(wrong: Any) -> None:
 
 
 def test_a_column_of_no_confidences() -> None:
-    with pytest.raises(InputError, match="'llm_confidence' of table.csv has no confidence; leave the column out"):
+    with pytest.raises(InputError, match=r"'llm_confidence' of .* has no confidence"):
         read(table(llm_label=LABELS, llm_confidence=[None, "", " ", np.nan]))
 
 
@@ -222,18 +222,19 @@ def test_confidences_of_an_llm_without_any_label() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_confidences_of_one_class_only() -> None:
+    """There is no other class that the rest could be shared by, unless another LLM has one."""
     with pytest.raises(InputError, match="one class only, 'no'"):
         read(table(llm_label="no", llm_confidence=0.9))
-    found = read(table(llm_label="no", llm_confidence=0.9), gold=["yes", None, None, None])
+    found = read(table(llm_label="no", llm_confidence=0.9, llm_label_b="yes"), gold=["yes", "no", None, None])
     assert found.classes == ["no", "yes"] and log_odds(found)[0] == pytest.approx(np.log(1 / 9))
 
 
 # --- classes ----------------------------------------------------------------------------------------------------------
 
 
-def test_classes_of_gold_labels_are_known() -> None:
-    found = read(table(llm_label=LABELS), gold=["else", None, None, None])
-    assert found.classes == ["else", "no", "yes"]
+def test_classes_are_those_of_the_llms() -> None:
+    """A gold label of another one is refused by who reads it; in order of their values if they are integers."""
+    assert read(table(llm_label=LABELS), gold=["else", None, None, None]).classes == ["no", "yes"]
     assert read(table(llm_label=["10", "9", "10", "9"])).classes == ["9", "10"]
 
 
