@@ -29,12 +29,20 @@ def gold_only(view: str, weighted: bool = True) -> Callable[[Split, Gold], list[
 
 
 def stack(part: Split, gold: Gold) -> list[Answer]:
-    """Logistic regression on the features and the LLM's label (or labels) together; the penalty by cross-validation."""
-    n_classes = len(part.classes)
-    columns = [each if part.several else each[:, None] for each in part.llm]
-    labels = [np.hstack([one_hot(column, n_classes) for column in each.T]) for each in columns]
-    features = tuple(np.hstack(pair) for pair in zip(both_views(part), labels, strict=True))
-    return [fitted(features, part, gold)]
+    """Logistic regression on the features and the LLM's label (or labels) together; the penalty by cross-validation.
+
+    The columns of the labels have the same total variance as the features: one penalty for both would silence a few
+    columns among hundreds.
+    """
+    features, labels = both_views(part), scaled(*(labels_in_columns(each, len(part.classes)) for each in part.llm))
+    weight = np.sqrt((features[0].std(axis=0) > 0).sum() / max(1, (labels[0].std(axis=0) > 0).sum()))
+    joined = tuple(np.hstack([matrix, weight * said]) for matrix, said in zip(features, labels, strict=True))
+    return [fitted(joined, part, gold)]
+
+
+def labels_in_columns(llm: Any, n_classes: int) -> Any:
+    """One-hot labels of each LLM, (n, L K)."""
+    return np.hstack([one_hot(column, n_classes) for column in np.atleast_2d(llm.T)])
 
 
 def ceiling(part: Split, gold: Gold) -> list[Answer]:
