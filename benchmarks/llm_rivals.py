@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -84,7 +85,9 @@ def dawid_skene(with_gold: bool) -> Callable[[Split, Gold], list[Answer]]:
         if with_gold:
             named = gold.rows[np.isin(gold.labels[gold.rows], votes["label"])]  # it knows no other classes
             known = pd.Series(gold.labels[named].astype(votes["label"].dtype), index=named)
-        found = DawidSkene(n_iter=100).fit_predict_proba(votes, known)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its own, about pandas of the future
+            found = DawidSkene(n_iter=100).fit_predict_proba(votes, known)
         probabilities = np.tile(found.mean().reindex(range(n_classes), fill_value=0).to_numpy(), (len(llm), 1))
         probabilities[np.ix_(found.index, found.columns)] = found.to_numpy()
         return [answer((probabilities, np.empty((0, n_classes))))]
