@@ -115,7 +115,9 @@ def report(cases: Sequence[Results]) -> Iterator[str]:
             name = title if group in ("weak", "packages") else f"{title}; {words}"
             regimes.append((name, chosen))
     for name, chosen in regimes:
-        yield f"**{name[0].upper()}{name[1:]}**"
+        draws = sorted({len(case.methods.get(LLM, {})) for case in chosen})
+        number = f"{draws[0]} to {draws[-1]}" if len(draws) > 1 else str(draws[0])
+        yield f"**{name[0].upper()}{name[1:]}** ({number} draws)"
         yield ""
         yield from by_case(chosen)
         yield ""

