@@ -124,7 +124,7 @@ def main() -> None:
     cases = find_cases(options.folder, options.groups, options.tables)
     strange = sorted(set(options.tables or []) - {table_stem(case.table) for case in cases})
     if strange or not cases:
-        raise SystemExit(f"{options.folder} has no table {', '.join(strange)}: cases.py says how it must look")
+        raise SystemExit(f"{options.folder} has no {', '.join(strange) or 'table'}: cases.py says how it must look")
     found = read_results(cases, options)
     work = list(missing(found, cases, options))
     print(f"{len(work):,} cells of {len(cases)} cases to compute on {options.jobs} cores")
