@@ -22,14 +22,16 @@ from unittest.mock import patch
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from cases import weak_case
 from compare_report import put_into_document
 from methods import Gold, refiner
+from scores import mean_and_deviation
 from silr import UUClassifier, pool, soft_uu, start
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
 from silr.label import draw
 from silr.priors import priors_from_truth
-from tables import Split, draw_gold, mean_and_deviation, split
+from tables import Split, draw_gold, split
 
 RESULTS = Path(__file__).parent / "results" / "ablations.json"
 MARK = "ablations.py"
@@ -40,15 +42,15 @@ Run = Callable[[Split, Gold], Any]
 
 def by_states(**options: Any) -> Run:
     """A method of silr's on the hidden states: test labels."""
-    return lambda part, gold: refiner(**options)(part, gold)[-1][1]
+    return lambda part, gold: refiner(**options)(part, gold)[-1].labels[1]
 
 
 def by_both(part: Split, gold: Gold) -> Any:
-    return refiner(with_tfidf=True)(part, gold)[-1][1]
+    return refiner(with_tfidf=True)(part, gold)[-1].labels[1]
 
 
 def by_tfidf(part: Split, gold: Gold) -> Any:
-    return refiner(with_tfidf=True)(replace(part, has_states=False), gold)[-1][1]
+    return refiner(with_tfidf=True)(replace(part, has_dense=False), gold)[-1].labels[1]
 
 
 def changed(module: Any, **constants: float) -> Run:
@@ -74,7 +76,7 @@ def drawn(power: float) -> Run:
 def without_scores(part: Split, gold: Gold) -> Any:
     """The LLM's labels alone."""
     labels = tuple(np.eye(len(part.classes))[each] for each in part.llm)
-    return refiner(with_tfidf=True)(replace(part, scores=labels), gold)[-1][1]
+    return refiner(with_tfidf=True)(replace(part, scores=labels), gold)[-1].labels[1]
 
 
 def wrong_priors(theta_error: float, prior_error: float) -> Run:
@@ -148,7 +150,7 @@ def one_cell(table: Path, group: str, variant: str, seed: int) -> float | None:
     import torch
 
     torch.set_num_threads(1)
-    part = split(table, seed)
+    part = split(weak_case(table), seed)
     try:
         with threadpool_limits(1):
             found = VARIANTS[group][variant](part, Gold(*draw_gold(part, N_GOLD)))

@@ -31,7 +31,8 @@ def propagate_credibility(
     X, X_test = (torch.from_numpy(np.asarray(part, np.float32)) for part in (corpus, test))
     clamped = torch.from_numpy(np.asarray(gold)) >= 0
     start = np.where(np.asarray(gold) >= 0, gold, llm)
-    q = nn.functional.one_hot(torch.from_numpy(start.astype(np.int64)), n_classes).float()
+    q = nn.functional.one_hot(torch.from_numpy(np.maximum(start, 0).astype(np.int64)), n_classes).float()
+    q[torch.from_numpy(start < 0)] = 0  # no label, no credibility
     fixed = q.clone()
     for _ in range(ITERATIONS):
         raw = contrast(X, q, clamped)

@@ -17,13 +17,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cases import weak_case
 from methods import METHODS, Gold, gold_column
+from scores import mean_and_deviation, score
 from silr import LabelRefiner
 from silr.annotators.encoding import prompt_around_text
 from silr.annotators.models import load_tokenizer, locate
 from silr.annotators.prompts import Prompt
 from silr.errors import NoSignalError
-from tables import Split, draw_gold, mean_and_deviation, score, split
+from tables import Split, draw_gold, split
 
 KINDS = {"amazon": "product review", "nyt": "newspaper editorial", "movie": "movie review", "tweets": "tweet"}
 QUESTION = "Is the sentiment of this {kind} positive or negative?"
@@ -34,7 +36,7 @@ RESULTS = Path(__file__).parent / "results" / "finetuned_accuracy.json"
 def one_seed(
     table: Path, seed: int, options: dict[str, Any], work: Path, n_gold: int, rows: int | None
 ) -> dict[str, Any]:
-    part = split(table, seed, rows)
+    part = split(weak_case(table), seed, rows)
     gold = draw_gold(part, n_gold)
     began = time.monotonic()
 
@@ -45,7 +47,7 @@ def one_seed(
     refiner = LabelRefiner(random_state=seed, run=work / f"{table.name}-{seed}", **options)
     found = {"LLM": both(part, part.llm)}
     for name in ("UU, prior matched", "silr"):
-        found[f"frozen head, {name}"] = both(part, METHODS[name].run(part, Gold(*gold))[-1])
+        found[f"frozen head, {name}"] = both(part, METHODS[name].run(part, Gold(*gold))[-1].labels)
     labels, weights = gold
     given = {"llm_scores": part.scores[0], "gold_weight": weights, "truth": part.truth[0], "on_step": say}
     try:

@@ -17,9 +17,10 @@ import numpy as np
 
 from compare_report import cell
 from methods import METHODS, Gold, refiner
+from scores import score
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
-from tables import Split, draw_gold, score
+from tables import Split, draw_gold
 
 RESULTS = Path(__file__).parent / "results" / "ten_classes.json"
 K, N, CORPUS, WIDTH, N_GOLD = 10, 2500, 2000, 40, 200
@@ -39,14 +40,14 @@ def synthetic(seed: int) -> Split:
     classes = [f"class {k}" for k in range(K)]
     both = [(column[:CORPUS], column[CORPUS:]) for column in (features, scores, said, truth)]
     nothing = [""] * CORPUS, [""] * (N - CORPUS)
-    return Split(classes, nothing, *both, seed, has_states=False)  # type: ignore[arg-type]
+    return Split(classes, nothing, *both, seed, has_dense=False)  # type: ignore[arg-type]
 
 
 def one_seed(method: str, seed: int) -> dict[str, Any]:
     part = synthetic(seed)
     run = refiner() if method == "silr" else METHODS[method].run  # there are no words to read
     try:
-        labels = run(part, Gold(*draw_gold(part, N_GOLD)))[-1]
+        labels = run(part, Gold(*draw_gold(part, N_GOLD)))[-1].labels
     except (NoSignalError, InputError) as error:
         return {"refused": str(error)}
     return {"test": score(part.truth[1], labels[1])}

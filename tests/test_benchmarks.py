@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import find_cases, weak_case
 from ccp import adjusted, propagate_credibility, propagated, soft_contrastive_loss, strongest
 from methods import METHODS, Gold, threshold
 from synthetic import make_corpus
@@ -38,21 +39,35 @@ def write_table(folder: Path, name: str, classes: tuple[str, ...], n: int = 700,
     return corpus.write(folder, f"{name}.csv.gz", **columns)
 
 
+def run_compare(folder: Path, cache: Path, *options: str) -> dict[str, dict[str, float]]:
+    """Accuracies by method and case, as `compare.py --quick` prints them."""
+    command = [sys.executable, str(COMPARE), str(folder), "--quick", "--jobs", "1", "--cache", str(cache), *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    cases = rows[0]
+    return {
+        name: {case: float(said.split()[0]) for case, said in zip(cases, cells, strict=True) if "±" in said}
+        for name, *cells in rows[2:]
+    }
+
+
 def test_every_method_runs(tmp_path: Path) -> None:
     """With hidden states and two classes; those that treat more classes in a way of their own with TF-IDF and three."""
-    some = ["LLM", "threshold", "gold only: both", "CCP", "robust UU (paper)", "silr", "ceiling: all true labels"]
+    some = ["LLM", "threshold", "confusion", "gold only: both", "stack", "CCP", "robust UU (paper)", "silr"]
+    some += ["ceiling: all true labels"]
     write_table(tmp_path, "two", ("negative", "positive"))
     write_table(tmp_path, "three", ("a", "b", "c"), features=False)
-    for table, methods in {"two": list(METHODS), "three": some}.items():
-        options = ["--tables", table, "--methods", *methods, "--quick", "--jobs", "1"]
-        done = subprocess.run([sys.executable, str(COMPARE), str(tmp_path), *options], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if "±" in line]
-        accuracy = {name: float(cell.split()[0]) for name, cell in rows}
+    (case,) = find_cases(tmp_path, ["weak"], ["two"])
+    every = [name for name, method in METHODS.items() if method.applies(case)]
+    for table, methods in {"two": every, "three": some}.items():
+        options = ["--groups", "weak", "--tables", table, "--methods", *methods]
+        accuracy = {name: cases[table] for name, cases in run_compare(tmp_path, tmp_path / "cache", *options).items()}
         assert set(accuracy) == set(methods)
         assert accuracy["ceiling: all true labels"] > 0.85
         assert accuracy["silr"] > accuracy["LLM"] + 0.1
         assert accuracy["gold only: both"] > accuracy["LLM"]
+        assert accuracy["stack"] > accuracy["LLM"]
 
 
 def test_ten_classes() -> None:
@@ -62,17 +77,18 @@ def test_ten_classes() -> None:
 
 def test_labels_too_rare_for_every_fold_train_nothing(tmp_path: Path) -> None:
     """And cleanlab's classes are the table's, though it wants them numbered without gaps."""
-    part = split(write_table(tmp_path, "table", ("a", "b", "c")), 0)
+    part = split(weak_case(write_table(tmp_path, "table", ("a", "b", "c"))), 0)
     llm = np.where(part.llm[0] == 1, 0, part.llm[0])
     llm[:4] = 1
-    ((corpus, test),) = METHODS["cleanlab"].run(replace(part, llm=(llm, part.llm[1])), Gold(*draw_gold(part, 30)))
+    (said,) = METHODS["cleanlab"].run(replace(part, llm=(llm, part.llm[1])), Gold(*draw_gold(part, 30)))
+    corpus, test = said.labels
     assert set(corpus) | set(test) == {0, 2}
     assert (test[part.truth[1] == 2] == 2).mean() > 0.5
 
 
 def test_a_split_is_the_seeds_and_gold_is_the_corpus_truth(tmp_path: Path) -> None:
-    table = write_table(tmp_path, "two", ("negative", "positive"), n=200)
-    one, again, other = split(table, 0), split(table, 0), split(table, 1)
+    case = weak_case(write_table(tmp_path, "two", ("negative", "positive"), n=200))
+    one, again, other = split(case, 0), split(case, 0), split(case, 1)
     assert one.texts == again.texts and one.texts != other.texts
     assert len(one.texts[0]) == 160 and len(one.texts[1]) == 40
     everything = np.load(tmp_path / "two.features.npy").astype(np.float32)
@@ -89,7 +105,7 @@ def test_no_threshold_is_right_on_more_gold_labels(rows: list[tuple[int, bool, i
     scores = np.column_stack([np.zeros_like(margin), margin])
     nothing: Any = None
     part = Split(["a", "b"], nothing, nothing, (scores, scores), nothing, nothing, 0)
-    ((found, _),) = threshold(part, Gold(truth.astype(int), weight))
+    found = threshold(part, Gold(truth.astype(int), weight))[0].labels[0]
     cuts = [-9.0, 9.0, *(np.unique(margin) + 0.5)]
     best = max(float(weight[(margin > cut) == truth].sum()) for cut in cuts)
     assert float(weight[found == truth].sum()) == best

@@ -1,0 +1,89 @@
+"""silr's own rows, by the interface that users have: `LabelRefiner`.
+
+Three functions here know how it is called: `fit` (features and labels), `llm_labels` (one LLM or several) and
+`estimated_accuracy`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from answers import Answer, gold_column
+from silr import LabelRefiner
+from silr.classifiers.choose import load_classifier
+from tables import Gold, Split
+
+ITERATIONS = 5
+TAKES_SEVERAL = False  # whether `LabelRefiner` takes labels of several LLMs, of shape (n, L)
+
+
+def refiner(with_tfidf: bool = False, **options: Any) -> Callable[[Split, Gold], list[Answer]]:
+    """A method of silr's on frozen features; `with_tfidf` puts TF-IDF beside them, as `silr refine` does."""
+
+    def method(part: Split, gold: Gold) -> list[Answer]:
+        with tempfile.TemporaryDirectory() as folder:
+            run = Path(folder) / "run"
+            model, test = fit(part, gold, run, with_tfidf, options)
+            estimate = estimated_accuracy(model)
+            corpus = np.asarray(model.labels_), np.asarray(model.scores_)
+            if not model.best_iteration_:
+                return [Answer((corpus[0], part.llm[1]), None, estimate)]
+            found = []
+            for number in range(1, model.best_iteration_ + 1):
+                classifier = load_classifier(run / f"iteration-{number}")
+                scores = classifier.predict_proba(test) if len(test) else np.empty((0, len(part.classes)))
+                labels = np.asarray(model.history_[number]["labels"])
+                last = number == model.best_iteration_
+                found.append(
+                    Answer(
+                        (labels, scores.argmax(axis=1)),
+                        (corpus[1], scores) if last else None,
+                        estimate if last else None,
+                    )
+                )
+        return found
+
+    return method
+
+
+def fit(part: Split, gold: Gold, run: Path, with_tfidf: bool, options: dict[str, Any]) -> tuple[Any, Any]:
+    """Fit `LabelRefiner` on the corpus; it, and the features of the test part as its classifier reads them."""
+    settings, (corpus, test) = dict(options), part.features
+    if with_tfidf:
+        settings["features"] = ["tfidf"]
+        if part.has_dense:
+            dense = str(run.with_name("dense.npy"))
+            np.save(dense, corpus)
+            settings["features"] = [dense, "tfidf"]
+        corpus = part.texts[0]
+    model = LabelRefiner(random_state=part.seed, iterations=ITERATIONS, run=run, **settings)
+    model.fit(
+        corpus,
+        llm_labels(part),
+        gold_column(gold.labels),
+        llm_scores=None if part.scores is None else part.scores[0],
+        gold_weight=gold.weights,
+        truth=part.truth[0],
+        classes=np.arange(len(part.classes)),
+    )
+    if with_tfidf and len(test):
+        test = model.features_.transform(part.texts[1], test)
+    return model, test
+
+
+def llm_labels(part: Split) -> Any:
+    """The labels that `LabelRefiner.fit` gets: (n,) of one LLM, (n, L) of several; NaN where there is none."""
+    return gold_column(part.llm[0])
+
+
+def estimated_accuracy(model: Any) -> dict[str, float] | None:
+    """The estimated accuracy of the labels of the corpus and its 95 % interval, as the user reads it."""
+    if model.priors_ is None:
+        return None
+    low, high = map(float, model.priors_.accuracy_interval)
+    return {"accuracy": float(model.priors_.accuracy), "low": low, "high": high}
