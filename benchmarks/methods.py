@@ -16,7 +16,7 @@ from gold_rivals import ceiling, gold_only, stack
 from llm_rivals import confusion, dawid_skene, llm, majority_vote, threshold
 from noise_rivals import ccp, cleanlab, pn
 from setfit_rival import setfit
-from silr_methods import TAKES_SEVERAL, refiner
+from silr_methods import default, refiner
 from tables import Gold, Split
 
 __all__ = ["METHODS", "OPTIONAL", "Gold", "Method", "gold_column", "refiner", "threshold"]
@@ -53,10 +53,6 @@ def several_llms(case: Case) -> bool:
     return len(case.columns) > 1
 
 
-def for_silr(case: Case) -> bool:
-    return TAKES_SEVERAL or one_llm(case)
-
-
 @dataclass(frozen=True)
 class Method:
     """A method, whether it needs gold labels, and the cases that it is for."""
@@ -90,6 +86,7 @@ METHODS: dict[str, Method] = {
     "UU, prior matched": Method(refiner(method="uu"), applies=one_llm),
     "UU, prior matched, corrected": Method(refiner(method="uu", correction="leaky"), applies=one_llm),
     "UU, prior matched, oracle priors": Method(refiner(method="uu", priors="oracle"), False, one_llm),
-    "silr": Method(refiner(with_tfidf=True), False, for_silr),
+    "silr, features alone": Method(default(alone=True)),
+    "silr": Method(default(), False),
     "ceiling: all true labels": Method(ceiling),
 }

@@ -19,11 +19,33 @@ from silr.classifiers.choose import load_classifier
 from tables import Gold, Split
 
 ITERATIONS = 5
-TAKES_SEVERAL = False  # whether `LabelRefiner` takes labels of several LLMs, of shape (n, L)
+
+
+def default(alone: bool = False) -> Callable[[Split, Gold], list[Answer]]:
+    """The default; new texts are labelled with what the LLM says of them, or `alone` by the features."""
+
+    def method(part: Split, gold: Gold) -> list[Answer]:
+        with tempfile.TemporaryDirectory() as folder:
+            model, test = fit(part, gold, Path(folder) / "run", True, {})
+        if alone:
+            corpus = model.predict_proba(model.features_.transform(part.texts[0], part.features[0]))
+        else:
+            corpus = np.asarray(model.scores_)
+        scores = np.empty((0, len(part.classes)))
+        if len(test):
+            said = {}
+            if not alone and hasattr(model.classifier_, "scales"):
+                said = {"llm_labels": llm_labels(part, 1)}
+                said |= {} if part.scores is None else {"llm_scores": part.scores[1]}
+            scores = model.predict_proba(test, **said)
+        labels = corpus.argmax(axis=1), scores.argmax(axis=1)
+        return [Answer(labels, (corpus, scores), None if alone else estimated_accuracy(model))]
+
+    return method
 
 
 def refiner(with_tfidf: bool = False, **options: Any) -> Callable[[Split, Gold], list[Answer]]:
-    """A method of silr's on frozen features; `with_tfidf` puts TF-IDF beside them, as `silr refine` does."""
+    """A method of silr's on frozen features; `with_tfidf` puts TF-IDF beside them."""
 
     def method(part: Split, gold: Gold) -> list[Answer]:
         with tempfile.TemporaryDirectory() as folder:
@@ -76,9 +98,9 @@ def fit(part: Split, gold: Gold, run: Path, with_tfidf: bool, options: dict[str,
     return model, test
 
 
-def llm_labels(part: Split) -> Any:
-    """The labels that `LabelRefiner.fit` gets: (n,) of one LLM, (n, L) of several; NaN where there is none."""
-    return gold_column(part.llm[0])
+def llm_labels(part: Split, which: int = 0) -> Any:
+    """The labels that `LabelRefiner` gets, of the corpus or (1) of the test part: (n,), or (n, L) of several LLMs."""
+    return gold_column(part.llm[which])
 
 
 def estimated_accuracy(model: Any) -> dict[str, float] | None:

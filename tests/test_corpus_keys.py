@@ -49,7 +49,7 @@ def test_rows_have_keys_of_their_own(d: int) -> None:
     X = np.random.default_rng(d).normal(size=(100_000, d)).astype(np.float32)
     found = row_keys(X)
     assert found.shape == (100_000,) and found.dtype == np.uint64
-    assert len(np.unique(found)) == len(np.unique(X, axis=0))
+    assert len(np.unique(found)) == (len(np.unique(X)) if d == 1 else 100_000)
     rows = np.array([70_000, 3, 99_999, 3])
     np.testing.assert_array_equal(row_keys(X[rows]), found[rows])
 

@@ -286,14 +286,14 @@ def test_nearly_all_texts_have_gold_labels(m: int) -> None:
 # --- gold labels do not leak ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("K", "m"), [(2, 120), (2, 170), (3, 90)])
+@pytest.mark.parametrize(("K", "m"), [(2, 120), (2, 170), (3, 60)])
 def test_gold_labels_by_lot_are_not_foretold(K: int, m: int) -> None:
     """Many features, few texts, labels by hand that are a lottery: predictions of gold texts out of fold are chance.
 
     A leak would show as an accuracy above it. Of more than 150 gold labels some choose hyperparameters for all.
     """
     shares = []
-    for seed in range(6):
+    for seed in range(4):
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(300, 400)).astype(np.float32)
         codes = np.full(300, -1)
@@ -302,18 +302,18 @@ def test_gold_labels_by_lot_are_not_foretold(K: int, m: int) -> None:
         found = refine(X, [annotator], GoldLabels.of(codes, None, K), [[slice(0, 200)], [slice(200, 400)]])
         said = found.probabilities[:m], found.classifier_gold
         shares.append([(each.argmax(axis=1) == codes[:m]).mean() for each in said])
-    error = np.sqrt(1 / K * (1 - 1 / K) / (6 * m))
+    error = np.sqrt(1 / K * (1 - 1 / K) / (4 * m))
     np.testing.assert_allclose(np.mean(shares, axis=0), 1 / K, atol=3.5 * error)
 
 
 def test_predictions_of_gold_texts_are_as_good_as_of_the_others() -> None:
     """On average: the accuracy that they estimate is that of the whole result, its log loss too."""
     gaps = []
-    for seed in range(6):
-        rng, truth, X = made(1500, 3, seed, signal=0.8)
+    for seed in range(5):
+        rng, truth, X = made(1000, 3, seed, signal=0.8)
         found = refine(X, [Annotator(biased(rng, truth, 3))], gold_of(truth, 100, 3))
         said = found.probabilities
-        loss = -np.log(said[np.arange(1500), truth])
+        loss = -np.log(said[np.arange(1000), truth])
         hit = said.argmax(axis=1) == truth
         gaps.append([hit[:100].mean() - hit[100:].mean(), loss[:100].mean() - loss[100:].mean()])
     gap, loss = np.mean(gaps, axis=0)
@@ -457,10 +457,10 @@ def test_the_same_seed_gives_the_same() -> None:
 
 
 @pytest.mark.parametrize("K", [2, 3])
-def test_classes_and_rows_may_be_in_any_order(K: int) -> None:
+def test_classes_may_be_in_any_order(K: int) -> None:
     rng, truth, X = made(800, K, 16)
     labels, scores = biased(rng, truth, K), np.eye(K)[truth] + rng.normal(size=(800, K))
-    gold = gold_of(truth, 200, K)
+    gold = gold_of(truth, 80, K)
     turned = np.roll(np.arange(K), 1)  # new class k is old class turned[k]
     code = np.argsort(turned)
     one = refine(X, [Annotator(labels), Annotator(scores.argmax(1).astype(np.int16), scores)], gold)
@@ -468,8 +468,8 @@ def test_classes_and_rows_may_be_in_any_order(K: int) -> None:
         Annotator(code[labels].astype(np.int16)),
         Annotator(code[scores.argmax(1)].astype(np.int16), scores[:, turned]),
     ]
-    other = refine(X, swapped, gold_of(code[truth], 200, K))
-    np.testing.assert_allclose(other.probabilities[200:], one.probabilities[200:, turned], atol=0.02)
+    other = refine(X, swapped, gold_of(code[truth], 80, K))
+    np.testing.assert_allclose(other.probabilities[80:], one.probabilities[80:, turned], atol=0.02)
     assert (other.probabilities.argmax(1) == code[one.probabilities.argmax(1)]).mean() > 0.99
 
 

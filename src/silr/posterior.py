@@ -10,7 +10,7 @@ The evidence is what the LLMs say of the text, what the features say of texts li
        soft    <- Gaussian process on the gold labels with said and first; gold texts fixed to their gold label
     2  students <- student of soft, on all features and on each group
     3  models  <- Gaussian processes on the gold labels: said and students, with and without corrections by features;
-                  said alone
+                  said alone; students and corrections, without the LLM
        result  <- their probabilities, averaged by marginal likelihood
 
 The student must not have seen the gold label of a text where the gold label judges it. So steps 1 and 2 run for all
@@ -48,7 +48,7 @@ POWERS = 2  # kernels of a block of features
 NO_CORRECTION = 1.0  # log prior odds of an amplitude of 0
 SHIFT, TABLE = 0.3, 0.1  # variances of class shifts, and of what an LLM's label adds to the logit of a class
 SMALL_SHIFT = 0.01  # variance of the shifts of the two smaller models
-SAID = (1.0, 0.3)  # mean and variance of the weight of what an LLM says
+LABEL, SCORES = (1.0, 0.3), (0.3, 0.3)  # mean and variance of the weight of an LLM's label, or of its scores
 FIRST = (1.0, 2.0)  # of the first student
 JOINT, GROUP = (1.1, 0.4), (0.0, 0.2)  # of the student on all features, and on a group of them
 BEST = 4  # hyperparameters that folds take over from the fit to all gold labels
@@ -68,12 +68,12 @@ class Refined:
         Of the classes; those of gold texts come from fits without their fold.
     classifier_gold : float32 array of shape (m, K)
         Probabilities that the classifier of features alone gives to the gold texts, by fits without their fold.
-    model_weights : float64 array of shape (3,)
-        How the evidence weighs the three models.
+    model_weights : float64 array of shape (M,)
+        How the evidence weighs the models.
     heads : list of Head
-        The three models as functions of features and LLM.
+        The models as functions of features and LLM.
     alone : Head
-        The classifier of features alone.
+        The classifier of features alone; with gold labels it is the last of the models.
     """
 
     probabilities: Float32
@@ -133,11 +133,12 @@ def refine_posterior(
     process = GoldProcess(X.rows(rows), blocks, [each.labels[rows] for each in annotators], gold.codes, K)
     cuts = CrossFitting.of(gold, seed)
     ridge = Ridge(X, PENALTY)
-    said = {f"said {place}": each.term(K) for place, each in enumerate(annotators) if not each.is_constant()}
+    useful = {f"said {place}": each for place, each in enumerate(annotators) if not each.is_constant()}
+    said = {name: each.term(K) for name, each in useful.items()}
+    of_said = tuple((name, *(LABEL if each.scores is None else SCORES)) for name, each in useful.items())
     first = first_student(X, ridge, annotators, K)
     much = K > 2 and K * len(rows) > MUCH
     grid, log_prior = hyperparameters(groups, blocks, 1 if much else POWERS)
-    of_said = tuple((name, *SAID) for name in said)
 
     # 1: soft labels
     terms = {**said, **first}
@@ -171,14 +172,14 @@ def refine_posterior(
         Prior((*of_said, *of_students), SMALL_SHIFT, 0.0, simple, (0.0,)),
         *([Prior(of_said, SMALL_SHIFT, 0.0, simple, (0.0,))] if said else []),
     ]
-    priors.append(Prior(tuple(of_students), SHIFT, 0.0, grid, log_prior))  # the classifier alone
+    priors.append(Prior(tuple(of_students), SHIFT, 0.0, grid, log_prior))
     priors = [_chosen(process, cuts.learn(ALL), students_at_gold[ALL], each) for each in priors]
     models = [process.fit(cuts.learn(ALL), students_at_gold[ALL], each) for each in priors]
     narrowed = [each.best(model.evidence, best) for each, model in zip(priors, models, strict=True)]
     terms = {**said, **{name: student.contrasts for name, student in main.items()}}
-    weights = _weights(models[:-1])
+    weights = _weights(models)
     result = _mixed(
-        weights, [_contrasts(model, X.scores(model.weight, model.shift), terms, annotators) for model in models[:-1]]
+        weights, [_contrasts(model, X.scores(model.weight, model.shift), terms, annotators) for model in models]
     ).astype(np.float32)
     judged = np.empty((len(rows), K), np.float32)
     for fold, held in enumerate(cuts.folds):
@@ -193,10 +194,10 @@ def refine_posterior(
             )
             for fit in fits
         ]
-        result[rows[held]] = _mixed(weights if much else _weights(fits[:-1]), here[:-1])
+        result[rows[held]] = _mixed(weights if much else _weights(fits), here)
         judged[held] = probabilities(here[-1])
     heads = [_head(model, main, annotators, K) for model in models]
-    return Refined(result, judged, weights, heads[:-1], heads[-1])
+    return Refined(result, judged, weights, heads, heads[-1])
 
 
 def first_student(X: StandardisedMatrix, ridge: Ridge, annotators: Sequence[Annotator], n_classes: int) -> Terms:
