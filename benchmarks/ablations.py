@@ -1,4 +1,4 @@
-"""What each setting is worth: one thing changed at a time, on the same splits and gold labels as compare.py.
+"""What settings are worth, one changed at a time; posterior_ablations.py has the parts of the default.
 
     python benchmarks/ablations.py FOLDER [--tables amazon nyt laroseda] [--seeds 0 1 2]
 
@@ -26,11 +26,12 @@ from cases import weak_case
 from compare_report import put_into_document
 from methods import Gold, refiner
 from scores import mean_and_deviation
-from silr import UUClassifier, pool, soft_uu, start
+from silr import UUClassifier
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
 from silr.label import draw
 from silr.priors import priors_from_truth
+from silr_methods import default
 from tables import Split, draw_gold, split
 
 RESULTS = Path(__file__).parent / "results" / "ablations.json"
@@ -46,21 +47,11 @@ def by_states(**options: Any) -> Run:
 
 
 def by_both(part: Split, gold: Gold) -> Any:
-    return refiner(with_tfidf=True)(part, gold)[-1].labels[1]
+    return default()(part, gold)[-1].labels[1]
 
 
 def by_tfidf(part: Split, gold: Gold) -> Any:
-    return refiner(with_tfidf=True)(replace(part, has_dense=False), gold)[-1].labels[1]
-
-
-def changed(module: Any, **constants: float) -> Run:
-    """The default with other constants."""
-
-    def run(part: Split, gold: Gold) -> Any:
-        with patch.multiple(module, **constants):
-            return by_both(part, gold)
-
-    return run
+    return default()(replace(part, has_dense=False), gold)[-1].labels[1]
 
 
 def drawn(power: float) -> Run:
@@ -76,7 +67,7 @@ def drawn(power: float) -> Run:
 def without_scores(part: Split, gold: Gold) -> Any:
     """The LLM's labels alone."""
     labels = tuple(np.eye(len(part.classes))[each] for each in part.llm)
-    return refiner(with_tfidf=True)(replace(part, scores=labels), gold)[-1].labels[1]
+    return default()(replace(part, scores=labels), gold)[-1].labels[1]
 
 
 def wrong_priors(theta_error: float, prior_error: float) -> Run:
@@ -108,20 +99,8 @@ def rows(n: int) -> Run:
 
 
 VARIANTS: dict[str, dict[str, Run]] = {
-    "silr: features": {"states and TF-IDF (default)": by_both, "states": by_states(), "TF-IDF": by_tfidf},
-    "silr: what is known of the LLM": {"its scores (default)": by_both, "its labels alone": without_scores},
-    "silr: trust in the LLM before any gold label": {"1 (default)": by_both, "0": changed(soft_uu, TRUST=0.0)},
-    "silr: kernels": {
-        "plain, and through the corpus for TF-IDF (default)": by_both,
-        "plain alone": changed(start, SPREAD=np.inf),
-        "both for states, too": changed(start, SPREAD=0.0),
-    },
-    "silr: iterations": {
-        "half way with the start, shifts and temperature held (default)": by_both,
-        "free of the start": changed(soft_uu, ANCHOR=0.0),
-        "shifts not held": changed(soft_uu, HOLD=pool.SMALL),
-        "temperature not held": changed(soft_uu, TEMPERATURE=10.0),
-    },
+    "silr: features": {"states and TF-IDF": by_both, "TF-IDF": by_tfidf},
+    "silr: what is known of the LLM": {"its scores": by_both, "its labels alone": without_scores},
     "silr: gold labels from each LLM label": {
         "by the root of its size (default)": by_both,
         "as many from each": drawn(0.0),
