@@ -36,7 +36,8 @@ def accuracy_from_gold(
     However wrong the probabilities are, the estimate stays unbiased, up to the ratio by which weights are scaled; the
     better they are, the narrower is the interval. With e_i the differences r_i - p_i less their weighted mean, its
     variance is ``m / (m - 1) sum w_i (w_i - 1) e_i^2 / n^2`` for m gold labels, as of independent draws. The interval
-    is Jeffreys' for the number of simple random labels that would have the same variance.
+    is Jeffreys' for the number of simple random labels that would have the same variance; a point if all texts were
+    read.
 
     Parameters
     ----------
@@ -88,7 +89,8 @@ def accuracy_from_gold(
     m = len(rows)
     spread = (difference - correction) ** 2 * m / max(m - 1, 1)
     variance = float((w * np.maximum(w - 1, 0)) @ spread) / size**2
-    low, high = share_interval(np.array(accuracy), np.array(_effective(accuracy, variance, m)), level)
+    size_of_sample = np.inf if (w <= 1).all() else _effective(accuracy, variance, m)
+    low, high = share_interval(np.array(accuracy), np.array(size_of_sample), level)
     return Accuracy(accuracy, (float(low), float(high)))
 
 

@@ -46,7 +46,7 @@ def sequential_weights(draws: Collection[AdaptiveDraw], n_draws: int, n_open: in
     References
     ----------
     Farquhar, Gal, Rainforth, "On statistical bias in active learning: how and when to fix it", ICLR 2021 (arXiv
-    2101.11665), equation 7. Kossen, Farquhar, Gal, Rainforth, "Active testing", ICML 2021 (arXiv 2103.05331).
+    2101.11665). Kossen, Farquhar, Gal, Rainforth, "Active testing", ICML 2021 (arXiv 2103.05331).
     """
     if not draws:
         return np.empty(0)
