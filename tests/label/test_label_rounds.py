@@ -1,11 +1,13 @@
 """A session that draws in rounds: what is journalled, what survives, and what earlier gold labels are worth."""
 
 import json
+import signal
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
-from labelling import make_table
+from labelling import Fixed, Labelling, draws_of, make_table
 
 from silr.corpus import read_table, write_table
 from silr.errors import InputError
@@ -18,16 +20,6 @@ from silr.label.session import Session
 N = 200
 
 
-class Known:
-    """A posterior that is what it is, so that a test knows what draws must follow."""
-
-    def __init__(self, latest):
-        self.latest, self.seen = latest, []
-
-    def update(self, gold):
-        self.seen.append(len(gold))
-
-
 POSTERIOR = np.random.default_rng(1).dirichlet([0.5, 0.5], N)
 
 
@@ -37,7 +29,7 @@ def path(tmp_path):
 
 
 def session(path, target=40, latest=POSTERIOR, output=None, **options):
-    return Session(GoldTable(path, output, rounds=True), target, posterior=Known(latest), **options)
+    return Session(GoldTable(path, output, rounds=True), target, posterior=Fixed(latest), **options)
 
 
 def abandon(session):
@@ -57,14 +49,6 @@ def lines(path):
     return [json.loads(line) for line in journal_path(path).read_text().splitlines()][1:]
 
 
-def columns(path):
-    """Weight, draw and probability of each gold label; NaN where there is none."""
-    frame = read_table(path)
-    frame = frame[frame["gold"].notna() & (frame["gold"] != "")]
-    values = frame[["gold_weight", "gold_draw", "gold_probability"]].apply(pd.to_numeric)
-    return dict(zip(frame.index, values.itertuples(index=False, name=None), strict=True))
-
-
 def test_half_by_strata_then_with_the_probability_that_the_journal_tells(path):
     one = session(path)
     rows = label(one, 20)
@@ -77,7 +61,7 @@ def test_half_by_strata_then_with_the_probability_that_the_journal_tells(path):
     assert event["probability"] == pytest.approx(draw_probabilities(POSTERIOR[free])[free == one.current][0])
     adaptive = label(one, 20)
     one.close()
-    found = columns(path)
+    found = draws_of(path)
     assert set(found) == {*rows, *adaptive} and not journal_path(path).exists()
     assert [found[row][1] for row in rows] == [0] * 20 and [found[row][1] for row in adaptive] == list(range(1, 21))
     assert all(np.isnan(found[row][2]) for row in rows) and all(0 < found[row][2] < 1 for row in adaptive)
@@ -119,9 +103,9 @@ def test_half_and_half_is_what_one_whole_session_is(path):
     assert three.current == shown and three.recovered == 0
     label(three, 10)
     three.close()
-    assert list(columns(path)) == sorted(rows)
-    for row, (weight, draw, probability) in columns(path.with_name("w.csv")).items():
-        assert columns(path)[row] == pytest.approx((weight, draw, probability), nan_ok=True)
+    assert list(draws_of(path)) == sorted(rows)
+    for row, (weight, draw, probability) in draws_of(path.with_name("w.csv")).items():
+        assert draws_of(path)[row] == pytest.approx((weight, draw, probability), nan_ok=True)
 
 
 def test_undo_asks_about_the_same_text_again_whatever_the_posterior_says_by_then(path):
@@ -157,7 +141,7 @@ def test_a_skipped_text_is_a_draw_that_counts_nothing(path):
     label(one, 1)
     assert [one._history.adaptive[each].number for each in (skipped, row)] == [3, 4]
     one.close()
-    weight, draw, probability = columns(path)[row]
+    weight, draw, probability = draws_of(path)[row]
     assert draw == 4 and weight == pytest.approx((20 / 24) * 0 + (4 / 24) * 180 / 4 * 176 / (176 * 177) / probability)
     two = session(path)
     assert two.skipped == {skipped}
@@ -166,7 +150,7 @@ def test_a_skipped_text_is_a_draw_that_counts_nothing(path):
     assert two.current == skipped and two._how(skipped)["draw"] == 3
     label(two, 1)
     two.close()
-    assert columns(path)[skipped][1] == 3
+    assert draws_of(path)[skipped][1] == 3
 
 
 def test_more_and_a_higher_target_go_on_adaptively(path):
@@ -182,7 +166,7 @@ def test_more_and_a_higher_target_go_on_adaptively(path):
     two = session(path, target=80)
     label(two, 20)
     two.close()
-    assert sorted(draw for _, draw, _ in columns(path).values()) == [0] * 20 + list(range(1, 61))
+    assert sorted(draw for _, draw, _ in draws_of(path).values()) == [0] * 20 + list(range(1, 61))
 
 
 def test_all_can_be_labelled_and_then_each_speaks_for_itself(tmp_path):
@@ -191,7 +175,7 @@ def test_all_can_be_labelled_and_then_each_speaks_for_itself(tmp_path):
     label(one, 40)
     assert one.current is None
     one.close()
-    assert [weight for weight, *_ in columns(path).values()] == pytest.approx([1] * 40)
+    assert [weight for weight, *_ in draws_of(path).values()] == pytest.approx([1] * 40)
 
 
 def test_texts_without_a_label_are_drawn_too(path):
@@ -202,7 +186,7 @@ def test_texts_without_a_label_are_drawn_too(path):
     rows = label(one, 60, 1)
     assert min(rows[:30]) >= 100 and (np.array(rows[30:]) < 100).sum() > 5
     one.close()
-    assert sum(weight for row, (weight, *_) in columns(path).items() if row < 100) > 0
+    assert sum(weight for row, (weight, *_) in draws_of(path).items() if row < 100) > 0
 
 
 def test_what_older_versions_drew_by_strata_judges_on(path):
@@ -213,7 +197,7 @@ def test_what_older_versions_drew_by_strata_judges_on(path):
     one = session(path)
     adaptive = label(one, 20)
     one.close()
-    found = columns(path)
+    found = draws_of(path)
     assert [found[row][1] for row in [*rows, *adaptive]] == [0] * 20 + list(range(1, 21))
     assert one.result()["only_train"] == 0 and min(weight for weight, *_ in found.values()) > 0
 
@@ -231,7 +215,7 @@ def test_gold_from_elsewhere_trains_and_does_not_judge(path, weights):
     rows = label(one, 40)
     assert min(rows) >= 15 and one.result()["only_train"] == 15
     one.close()
-    found = columns(path)
+    found = draws_of(path)
     assert len(found) == 55 and [found[row][0] for row in range(15)] == [0] * 15
     assert all(found[row][0] > 0 for row in rows)
     assert [found[row][1] for row in rows] == [0] * 20 + list(range(1, 21))
@@ -286,7 +270,7 @@ def test_into_another_file(path, tmp_path):
     assert len(two._history.adaptive) == 11 and set(two.gold) == set(rows)
     label(two, 10)
     two.close()
-    assert sorted(draw for _, draw, _ in columns(out).values()) == [0] * 20 + list(range(1, 21))
+    assert sorted(draw for _, draw, _ in draws_of(out).values()) == [0] * 20 + list(range(1, 21))
 
 
 # --- the posterior itself ---------------------------------------------------------------------------------------------
@@ -297,7 +281,9 @@ def rated(tmp_path, n=150):
     rng = np.random.default_rng(0)
     truth = rng.random(n) < 0.5
     words = {True: ["good", "fine", "great", "love"], False: ["bad", "poor", "awful", "hate"]}
-    texts = [" ".join([*rng.choice(words[bool(t)], 3), *rng.choice(["it", "was", "and", "so", "the"], 4)]) for t in truth]
+    texts = [
+        " ".join([*rng.choice(words[bool(t)], 3), *rng.choice(["it", "was", "and", "so", "the"], 4)]) for t in truth
+    ]
     llm = np.where(rng.random(n) < 0.75, truth, ~truth)
     frame = pd.DataFrame({"text": texts, "llm_label": np.where(llm, "positive", "negative")})
     path = tmp_path / "rated.csv"
@@ -344,3 +330,33 @@ def test_a_fit_that_fails_leaves_the_last_posterior(tmp_path):
     posterior.update(dict.fromkeys(range(30), 1))  # one class only: nothing to learn
     posterior.wait()
     assert posterior.fits == 1 and posterior.latest is kept
+
+
+def test_the_command_killed_in_the_middle_of_the_adaptive_draws(tmp_path):
+    path, truth = rated(tmp_path)
+    with Labelling(path, "-n", 40) as labelling:
+        for _ in range(20):
+            state = labelling.state()
+            labelling.act("label", label=int(truth[state["row"]]))
+        skipped = 0
+        while not any("draw" in line for line in lines(path)):  # the first fit takes as long as it takes
+            assert skipped < 100
+            skipped += 1
+            time.sleep(0.5)
+            labelling.act("skip")
+        for _ in range(3):
+            state = labelling.act("label", label=int(truth[labelling.state()["row"]]))
+        shown = state["row"]
+        labelling.process.send_signal(signal.SIGKILL)
+        labelling.process.wait()
+    with Labelling(path, "-n", 40) as labelling:
+        assert labelling.state()["row"] == shown
+        while labelling.state()["done"] < 40:
+            labelling.act("label", label=int(truth[labelling.state()["row"]]))
+        labelling.act("finish")
+        code, out, err = labelling.wait()
+    numbers = sorted(draw for _, draw, _ in draws_of(path).values() if draw)
+    assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= 4
+    assert all(0 < p <= 1 for _, draw, p in draws_of(path).values() if draw)
+    assert (code, err) == (0, "") and f"{len(numbers)} of them drawn by how unsure their label was" in out
+    assert "failed" not in out
