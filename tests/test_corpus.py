@@ -116,7 +116,7 @@ def test_weights() -> None:
     frame = pd.DataFrame({"gold_weight": ["0", "", None, " ", 2]})  # such a gold label trains and does not judge
     np.testing.assert_array_equal(weight_column(frame), [0, np.nan, np.nan, np.nan, 2])
     for bad in ("-1", "inf", "much"):
-        with pytest.raises(InputError, match=rf"row 2: 'gold_weight' is '{bad}', not 0 or a positive finite number"):
+        with pytest.raises(InputError, match=rf"row 2: 'gold_weight' is '{bad}', not a positive finite number or 0"):
             weight_column(pd.DataFrame({"gold_weight": ["1", bad]}))
     assert np.isnan(weight_column(pd.DataFrame({"gold_weight": ["1", "much"]}), needed=np.array([True, False]))[1])
 

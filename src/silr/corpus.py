@@ -354,7 +354,7 @@ def _numbers(
     bad &= True if needed is None else needed
     if bad.any():
         row = int(np.argmax(bad))
-        what = "0 or a positive finite number" if weights else "a finite number"
+        what = "a positive finite number or 0" if weights else "a finite number"
         raise InputError(f"{_table(path)}, row {row + 1:,}: {name!r} is {str(values[row])[:40]!r}, not {what}")
     return numbers
 
