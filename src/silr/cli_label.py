@@ -114,6 +114,8 @@ def label(
     except KeyboardInterrupt:
         finished = False
     finally:
+        if posterior is not None:
+            posterior.close()
         session.close()
     _report(session, posterior, imports, quiet, as_json)
     if not finished:

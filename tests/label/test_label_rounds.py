@@ -1,6 +1,7 @@
 """A session that draws in rounds: what is journalled, what survives, and what earlier gold labels are worth."""
 
 import json
+import os
 import signal
 import time
 
@@ -309,6 +310,43 @@ def test_the_posterior_of_the_background_is_fitted_after_every_ten_labels(tmp_pa
     low, high = one.result()["llm_accuracy_interval"]
     assert low < (table.codes == truth).mean() < high and low < accuracy < high
     one.close()
+
+
+def test_the_end_of_the_session_ends_the_fit(tmp_path):
+    path, truth = rated(tmp_path)
+    posterior = BackgroundPosterior(GoldTable(path, rounds=True))
+    posterior.update({row: int(truth[row]) for row in range(12)})
+    posterior.close()
+    posterior.wait()
+    assert (posterior.fits, posterior.failures, posterior.latest) == (0, 0, None)
+    posterior.update({row: int(truth[row]) for row in range(30)})
+    posterior.wait()
+    assert posterior.fits == 0
+
+
+def test_a_process_that_is_interrupted_in_the_middle_of_a_fit_ends_cleanly(tmp_path):
+    path, truth = rated(tmp_path, 1500)
+    with Labelling(path, "-n", 40) as labelling:
+        for _ in range(10):
+            labelling.act("label", label=int(truth[labelling.state()["row"]]))
+        code, out, err = labelling.end()
+    assert code == 130 and "10 gold labels" in out
+    assert err == "silr: interrupted; the same command goes on where it stopped\n"
+
+
+def test_a_fit_whose_process_dies_is_a_failed_fit(tmp_path):
+    path, truth = rated(tmp_path)
+    posterior = BackgroundPosterior(GoldTable(path, rounds=True))
+    for size in (10, 20, 30):
+        if size == 20:
+            os.kill(posterior._process.pid, signal.SIGSTOP)  # so that it cannot be faster
+        posterior.update({row: int(truth[row]) for row in range(size)})
+        if size == 20:
+            time.sleep(1)  # it has been asked by now
+            posterior._process.kill()
+        posterior.wait()
+    assert (posterior.fits, posterior.failures) == (2, 1) and "the process that fits has ended" in posterior.problem
+    posterior.close()
 
 
 def test_a_fit_that_fails_leaves_the_last_posterior(tmp_path):

@@ -1,10 +1,12 @@
-"""The posterior that draws follow, fitted in a thread of its own: who labels never waits for it."""
+"""The posterior that draws follow, fitted in the background: who labels never waits for it."""
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
-import warnings
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.label.adaptive_draw import EVERY
+from silr.label.fit_worker import Corpus, serve_fits
 
 if TYPE_CHECKING:
     from silr.label.gold_table import GoldTable
@@ -30,10 +33,11 @@ class Posterior(Protocol):
 
 
 class BackgroundPosterior:
-    """Fits `LabelRefiner` to the gold labels after every ten of them, one fit at a time, in a thread.
+    """Fits `LabelRefiner` to the gold labels after every ten of them, one fit at a time.
 
-    Features are computed once, at the first fit: the hidden states beside the table, if there are any, and TF-IDF. All
-    gold labels count alike: the weights are for estimates.
+    A thread waits for the fit, which is the work of another process: TF-IDF in a thread would hold up the page, and an
+    interpreter that ends while PyTorch computes in one aborts. Features are computed once, at the first fit: the hidden
+    states beside the table, if there are any, and TF-IDF. All gold labels count alike: the weights are for estimates.
 
     Parameters
     ----------
@@ -56,10 +60,14 @@ class BackgroundPosterior:
     def __init__(self, table: GoldTable, states: Path | None = None, seed: int = 0, every: int = EVERY) -> None:
         self.latest: NDArray[np.floating] | None = None
         self.fits, self.failures, self.problem = 0, 0, ""
-        self._table, self._states, self._every, self._seed = table, states, every, seed
-        self._features: NDArray[Any] | None = None
+        self._corpus = Corpus(table.texts, table.codes, table.scores, len(table.classes), states, seed)
+        self._every = every
         self._step = 0
         self._thread: threading.Thread | None = None
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+        self._closed = False
+        self._lock = threading.Lock()  # nobody starts a process after `close`
 
     def update(self, gold: Mapping[int, int]) -> None:
         """Start a fit if there are ten more gold labels than at the last one, and no fit is at work.
@@ -71,7 +79,7 @@ class BackgroundPosterior:
         """
         step = len(gold) // self._every
         self._step = min(self._step, step)  # after an undo
-        if step == self._step or len(gold) < FEWEST or len(set(gold.values())) < 2:
+        if self._closed or step == self._step or len(gold) < FEWEST or len(set(gold.values())) < 2:
             return
         if self._thread is not None and self._thread.is_alive():
             return  # the next label asks again
@@ -84,54 +92,42 @@ class BackgroundPosterior:
         if self._thread is not None:
             self._thread.join(seconds)
 
+    def close(self) -> None:
+        """End the process, and a fit that is at work with it."""
+        with self._lock:
+            self._closed = True
+            if self._process is not None:
+                self._process.kill()
+                self._process.join()
+        self.wait()
+
     def _fit(self, gold: dict[int, int]) -> None:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that gold labels are few is no news here
-                posterior = self._posterior(gold)
-        except Exception as error:  # whatever it is, labels by hand go on
-            self.failures += 1
-            self.problem = str(error) or type(error).__name__
+            with self._lock:
+                if self._closed:
+                    return
+                connection = self._connect()
+            connection.send(gold)
+            answer: Any = connection.recv()
+        except (EOFError, OSError) as error:
+            if self._process is not None:
+                self._process.kill()
+            answer = f"the process that fits has ended ({error or 'killed'})"
+        if self._closed:
             return
-        self.fits += 1
-        self.latest = posterior
+        if isinstance(answer, str):
+            self.failures += 1
+            self.problem = answer
+        else:
+            self.fits += 1
+            self.latest = answer
 
-    def _posterior(self, gold: dict[int, int]) -> NDArray[np.floating]:
-        from silr.label_refiner import LabelRefiner
-
-        table = self._table
-        n, n_classes = len(table.texts), len(table.classes)
-        if self._features is None:
-            self._features = _features(table.texts, self._states)
-        labels = np.array([None if code < 0 else code for code in table.codes.tolist()], dtype=object)
-        column = np.full(n, None, dtype=object)
-        column[list(gold)] = list(gold.values())
-        scores = table.scores
-        classes = np.unique([*table.codes[table.codes >= 0].tolist(), *gold.values()])
-        if scores is not None:
-            classes = np.arange(n_classes)
-        refiner = LabelRefiner(random_state=self._seed).fit(
-            self._features, labels, column, llm_scores=scores, gold_weight=np.ones(n), classes=classes
-        )
-        found = np.asarray(refiner.scores_)
-        posterior = np.zeros((n, n_classes), dtype=found.dtype)
-        posterior[:, classes.astype(int)] = found
-        if not np.isfinite(posterior).all():
-            raise ValueError("the fit gave probabilities that are no numbers")
-        return posterior
-
-
-def _features(texts: list[str], states: Path | None) -> NDArray[Any]:
-    from silr.corpus import load_features
-    from silr.errors import InputError
-    from silr.tfidf import TfidfFeatures
-
-    parts: list[NDArray[Any]] = []
-    if states is not None and states.exists():
-        parts.append(np.asarray(load_features(states, len(texts)), dtype=np.float32))
-    try:
-        parts.append(TfidfFeatures().fit_transform(texts))
-    except InputError:  # texts with nothing in common
-        if not parts:
-            raise
-    return np.hstack(parts)
+    def _connect(self) -> Connection:
+        """Return the connection to the process, which is started if it is not at work."""
+        if self._connection is None or self._process is None or not self._process.is_alive():
+            context = multiprocessing.get_context("spawn")  # a fork would share locks with the page's threads
+            self._connection, theirs = context.Pipe()
+            self._process = context.Process(target=serve_fits, args=(theirs, self._corpus), daemon=True)
+            self._process.start()
+            theirs.close()
+        return self._connection
