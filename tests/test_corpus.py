@@ -113,11 +113,12 @@ def test_weights() -> None:
     assert weights is not None
     assert weights[[0, 2]].tolist() == [2, 0.5]
     assert weight_column(frame, "other") is None
-    with pytest.raises(InputError, match="row 2: 'gold_weight' is '', not a positive finite number"):
-        weight_column(frame)
-    for bad in ("0", "-1", "inf"):
-        with pytest.raises(InputError, match=r"row 1.*positive"):
-            weight_column(pd.DataFrame({"gold_weight": [bad]}))
+    frame = pd.DataFrame({"gold_weight": ["0", "", None, " ", 2]})  # such a gold label trains and does not judge
+    np.testing.assert_array_equal(weight_column(frame), [0, np.nan, np.nan, np.nan, 2])
+    for bad in ("-1", "inf", "much"):
+        with pytest.raises(InputError, match=rf"row 2: 'gold_weight' is '{bad}', not a positive finite number or 0"):
+            weight_column(pd.DataFrame({"gold_weight": ["1", bad]}))
+    assert np.isnan(weight_column(pd.DataFrame({"gold_weight": ["1", "much"]}), needed=np.array([True, False]))[1])
 
 
 # --- features and hashes ----------------------------------------------------------------------------------------------

@@ -262,7 +262,8 @@ def test_given_is_checked(theta, options, message):
         (([], [], 2), {}, "whole number"),
         (([0, 0], [0, 0], 1), {}, "at least two classes"),
         (([0, 1, 1], [-1, -1, -1], 2), {}, "no gold label"),
-        (([0, 1, 1], [0, 1, -1], 2), {"weight": [1, 0, 1]}, "positive"),
+        (([0, 1, 1], [0, 1, -1], 2), {"weight": [1, -1, 1]}, "positive"),
+        (([0, 1, 1], [0, 1, -1], 2), {"weight": [0, np.nan, 1]}, "no gold label has a weight above 0"),
         (([0, 1, 1], [0, 1, -1], 2), {"weight": [1, np.inf, 1]}, "positive"),
         (([0, 1, 1], [0, 1, -1], 2), {"weight": [1, 1]}, "one number for each text"),
         (([0, 1, 1], [0, 1, -1], 2), {"strata": [0, 1, 3]}, "strata must lie"),
@@ -272,6 +273,14 @@ def test_given_is_checked(theta, options, message):
 def test_input_is_checked(arguments, options, message):
     with pytest.raises(InputError, match=message):
         priors_from_gold(*arguments, **options)
+
+
+def test_gold_labels_without_a_weight_do_not_judge():
+    labels, gold = np.array([0, 0, 0, 1, 1, 1, 1]), np.array([0, 1, 0, 1, 0, 1, -1])
+    some = priors_from_gold(labels, np.where([1, 1, 0, 1, 1, 0, 0], gold, -1), 2, weight=[2, 1, 9, 1, 3, 9, 9])
+    for nothing in (0, np.nan):
+        priors = priors_from_gold(labels, gold, 2, weight=[2, 1, nothing, 1, 3, nothing, 9])
+        assert priors.to_dict() == some.to_dict() and priors.n_gold == 4
 
 
 def test_weights_of_rows_without_gold_are_not_read():

@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ from silr.cli_options import AsJson, Quiet, Table, TextColumn
 from silr.errors import InputError
 
 if TYPE_CHECKING:
+    from silr.label.posterior import BackgroundPosterior
     from silr.label.session import Session
 
 INTERRUPTED = 130
@@ -47,6 +48,12 @@ def label(
     show_llm_label: Annotated[
         bool, typer.Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")
     ] = False,
+    draw: Annotated[
+        Literal["rounds", "strata"],
+        typer.Option(
+            help="rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
+        ),
+    ] = "rounds",
     text_column: TextColumn = "text",
     label_column: Annotated[str, typer.Option(help="Column with the LLM's labels.")] = "llm_label",
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -55,8 +62,9 @@ def label(
 ) -> None:
     """Label some texts by hand, on a page of this machine.
 
-    Draws texts of each LLM label, by its score, with the weights that make them speak for all. Adds columns gold and
-    gold_weight. Every label is on the disk at once: stop when you like, the same command goes on.
+    Draws texts of each LLM label, by its score, and from half-way on those more often whose label is unsure, with the
+    weights that make them speak for all. Adds columns gold and gold_weight. Every label is on the disk at once: stop
+    when you like, the same command goes on.
 
     silr label labelled.csv -n 100
 
@@ -72,13 +80,16 @@ def label(
             ) from error
     elif not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("--terminal needs a terminal to read keys from")
+    from silr.corpus import features_path
     from silr.label.gold_table import GoldTable
     from silr.label.imports import import_gold
+    from silr.label.posterior import BackgroundPosterior
     from silr.label.session import Session
 
     say = (lambda line: None) if quiet or as_json else _say
-    source = GoldTable(table, output, classes, text_column, label_column)
-    session = Session(source, number, seed, show_llm_label)
+    source = GoldTable(table, output, classes, text_column, label_column, rounds=draw == "rounds")
+    posterior = BackgroundPosterior(source, features_path(table), seed) if draw == "rounds" else None
+    session = Session(source, number, seed, show_llm_label, posterior)
     finished, imports = True, []
     try:
         if session.recovered:
@@ -103,8 +114,10 @@ def label(
     except KeyboardInterrupt:
         finished = False
     finally:
+        if posterior is not None:
+            posterior.close()
         session.close()
-    _report(session, imports, quiet, as_json)
+    _report(session, posterior, imports, quiet, as_json)
     if not finished:
         raise typer.Exit(INTERRUPTED)
 
@@ -121,8 +134,12 @@ def _open(address: str, browser: bool, quiet: bool, as_json: bool) -> None:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
-def _report(session: Session, imports: list[str], quiet: bool, as_json: bool) -> None:
+def _report(
+    session: Session, posterior: BackgroundPosterior | None, imports: list[str], quiet: bool, as_json: bool
+) -> None:
     result = session.result()
+    if posterior is not None:
+        result |= {"fits": posterior.fits, "failed_fits": posterior.failures}
     if as_json:
         print(json.dumps({**result, "imports": imports}, ensure_ascii=False), flush=True)
         return
@@ -130,6 +147,13 @@ def _report(session: Session, imports: list[str], quiet: bool, as_json: bool) ->
         return
     counts = ", ".join(f"{name} {count:,}" for name, count in result["classes"].items())
     print(f"{result['gold']:,} gold labels ({counts}), {result['added']:,} of them new")
+    if result["drawn_by_posterior"]:
+        print(f"{result['drawn_by_posterior']:,} of them drawn by how unsure their label was")
+    if result["only_train"]:
+        print(f"{result['only_train']:,} of them came from elsewhere: they train and do not judge (gold_weight 0)")
+    if posterior is not None and posterior.failures:
+        what = f"{posterior.failures:,} of {posterior.fits + posterior.failures:,} fits between the labels failed"
+        print(f"{what}, and draws followed the one before: {posterior.problem}")
     if result["llm_accuracy"] is not None:
         low, high = result["llm_accuracy_interval"]
         print(f"the LLM's labels: estimated accuracy {result['llm_accuracy']:.1%} ({low:.0%} to {high:.0%})")

@@ -226,16 +226,17 @@ def weight_column(
 ) -> NDArray[np.float64] | None:
     """Return sampling weights, float64 (n,), or None if the table has no such column.
 
-    `needed`, bool (n,), marks the rows that must have a weight (by default all); the others are NaN.
+    `needed`, bool (n,), marks the rows whose weight is read (by default all). There 0 or a missing weight (NaN) will
+    do: such a gold label trains and does not judge.
 
     Raises
     ------
     InputError
-        A needed weight is missing or no positive finite number (the message names the row).
+        A needed weight is negative, infinite or no number (the message names the row).
     """
     if name not in frame.columns:
         return None
-    return _numbers(frame, name, path, needed, positive=True)
+    return _numbers(frame, name, path, needed, weights=True)
 
 
 # --- features and hashes ----------------------------------------------------------------------------------------------
@@ -349,15 +350,18 @@ def _numbers(
     path: str | Path | None,
     needed: NDArray[np.bool_] | None,
     *,
-    positive: bool = False,
+    weights: bool = False,
 ) -> NDArray[np.float64]:
     values = frame[name].tolist()
     numbers = np.array([_number(value) for value in values], dtype=np.float64)
-    bad = ~np.isfinite(numbers) | (numbers <= 0 if positive else False)
+    bad = ~np.isfinite(numbers)
+    if weights:
+        empty = np.array([not str(value).strip() for value in values]) | frame[name].isna().to_numpy()
+        bad = (bad & ~empty) | (numbers < 0)
     bad &= True if needed is None else needed
     if bad.any():
         row = int(np.argmax(bad))
-        what = "a positive finite number" if positive else "a finite number"
+        what = "a positive finite number or 0" if weights else "a finite number"
         raise InputError(f"{_table(path)}, row {row + 1:,}: {name!r} is {str(values[row])[:40]!r}, not {what}")
     return numbers
 

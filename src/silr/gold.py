@@ -19,16 +19,24 @@ def post_stratified(llm_labels: NDArray[Any], drawn: NDArray[np.bool_]) -> NDArr
 
 
 def given_weights(weight: ArrayLike, drawn: NDArray[np.intp], n: int) -> NDArray[np.float64]:
-    """Return the weights of the gold texts, given those of all n.
+    """Return the weights of the gold texts, given those of all n; 0 where one is missing (NaN).
+
+    A gold label with weight 0 trains, and no estimate reads it: nobody knows how likely it was to be drawn.
 
     Raises
     ------
     InputError
-        It is not one number a text, or one of a gold text is not positive and finite.
+        It is not one number a text, one of a gold text is negative or infinite, or all of these are 0 or missing.
     """
     w = np.asarray(weight, dtype=np.float64)
     if w.shape != (n,):
         raise InputError(f"gold_weight has shape {w.shape}; one number for each text is wanted, ({n},)")
-    if not np.isfinite(w[drawn]).all() or (w[drawn] <= 0).any():
-        raise InputError("gold weights must be finite and positive wherever there is a gold label")
-    return w[drawn]
+    w = np.nan_to_num(w[drawn], nan=0.0, posinf=np.inf, neginf=-np.inf)
+    if np.isinf(w).any() or (w < 0).any():
+        raise InputError("gold weights must be 0 or positive and finite wherever there is a gold label")
+    if len(w) and not w.any():
+        raise InputError(
+            "no gold label has a weight above 0, so all train and none judges: label some with `silr label`, or leave "
+            "gold_weight out if they were drawn at random"
+        )
+    return w

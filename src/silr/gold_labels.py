@@ -37,7 +37,7 @@ class GoldLabels:
     def of(cls, codes: NDArray[Any], weights: NDArray[Any] | None, n_classes: int) -> GoldLabels:
         """Take the rows of a column that have a label (not -1); without weights all weigh the same."""
         rows = np.flatnonzero(codes >= 0)
-        weight = np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)[rows]
+        weight = np.ones(len(rows)) if weights is None else np.nan_to_num(np.asarray(weights, np.float64)[rows])
         return cls(rows, codes[rows].astype(np.int64), weight / weight.mean(), n_classes)
 
     def part(self, positions: NDArray[np.int64]) -> GoldLabels:

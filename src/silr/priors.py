@@ -122,8 +122,8 @@ def priors_from_gold(
     n_classes : int
         K, at least 2.
     weight : array-like of float, shape (n,), default None
-        Sampling weights up to a common factor: 1 / probability that the text was drawn. Only rows with gold are read.
-        Wins over `strata`.
+        Sampling weights up to a common factor: 1 / probability that the text was drawn. Only rows with gold are read;
+        a gold label whose weight is 0 or missing (NaN) is left out. Wins over `strata`.
     strata : array-like of int, shape (n,), default None
         The initial pseudo-labels (K for a text that had none), by which gold was drawn: the weights are N_h / n_h. Also
         right for gold drawn without strata (post-stratification). A stratum without gold is spoken for by the other
@@ -141,7 +141,8 @@ def priors_from_gold(
     Raises
     ------
     InputError
-        Labels outside the classes, lengths that differ, no gold label, or weights that are not positive and finite.
+        Labels outside the classes, lengths that differ, no gold label, weights that are negative or infinite, or none
+        above 0.
 
     References
     ----------
@@ -161,7 +162,7 @@ def priors_from_gold(
     w = np.ones(len(drawn))
     if weight is not None:
         w = given_weights(weight, drawn, len(labels))
-        w /= w.max()
+        drawn, w = drawn[w > 0], w[w > 0] / w.max()
     elif strata is not None:
         stratum = _codes(strata, n_classes + 1, "strata", len(labels))
         w = post_stratified(stratum, truth != MISSING)[drawn]

@@ -108,6 +108,10 @@ def test_gold_labels_that_are_there_already_tell_how_good_the_llm_is(annotator, 
     low, high = summary.right.interval
     assert 0 < low < 8 / 12 < high < 1
     assert capsys.readouterr().err.endswith(f", 66.7% right ({low:.0%} to {high:.0%}, 7 checked)\n")
+    frame["gold_weight"] = [0, 4, None, *[1] * 6]  # without a weight a gold label does not judge
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    right = annotate_file(tmp_path / "in.csv", tmp_path / "out.csv", annotator).right
+    assert right.labels == 6 and right.share == pytest.approx(5 / 9)
     frame.drop(columns="gold").to_csv(tmp_path / "in.csv", index=False)
     assert annotate_file(tmp_path / "in.csv", tmp_path / "out.csv", annotator).right is None
 

@@ -18,6 +18,8 @@ import pandas as pd
 
 from killing import listen_to_ctrl_c
 from silr.corpus import read_table, write_table
+from silr.label.gold_table import GoldTable
+from silr.label.session import Session
 
 CLASSES = ("negative", "positive")
 
@@ -40,6 +42,34 @@ def make_table(path: Path, n: int = 200, texts: Sequence[str] = (), **columns: A
     )
     write_table(frame, path)
     return path
+
+
+def label_in_rounds(path: Path, n: int = 40, target: int = 40) -> set[int]:
+    """Label as the LLM does, the first 20 texts by strata and the others adaptively; return their rows."""
+    posterior = Fixed(np.random.default_rng(1).dirichlet([0.5, 0.5], len(read_table(path))))
+    session = Session(GoldTable(path, rounds=True), target, posterior=posterior)
+    while len(session.gold) < n:
+        session.label(session.current, int(session.table.codes[session.current]))
+    session.close()
+    return set(session.gold)
+
+
+class Fixed:
+    """A posterior that is what it is, so that a test knows what draws follow."""
+
+    def __init__(self, latest: Any) -> None:
+        self.latest = latest
+
+    def update(self, gold: Any) -> None:
+        """Learn nothing."""
+
+
+def draws_of(path: Path) -> dict[int, tuple[float, float, float]]:
+    """Weight, draw and probability of each gold label by row; NaN where there is none."""
+    frame = read_table(path)
+    frame = frame[frame["gold"].notna() & (frame["gold"] != "")]
+    values = frame[["gold_weight", "gold_draw", "gold_probability"]].apply(pd.to_numeric)
+    return dict(zip(frame.index, values.itertuples(index=False, name=None), strict=True))
 
 
 def gold_of(path: Path) -> dict[int, str]:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from labelling import Labelling, gold_of, make_table, weights_of
+from labelling import Labelling, gold_of, label_in_rounds, make_table, weights_of
 
 from command_line import Commands
 from silr.corpus import encode_labels, label_column, read_table, weight_column
@@ -77,7 +77,30 @@ def test_the_columns_say_what_the_command_prints(commands, path):
     assert said in commands("label", path, "-n", 60).out.splitlines()
 
 
+def test_a_table_that_was_drawn_in_rounds(commands, path):
+    label_in_rounds(path)
+    content = path.read_bytes()
+    values = json.loads(commands("label", path, "-n", 40, "--json").out)
+    assert (values["draw"], values["drawn_by_posterior"], values["only_train"]) == ("rounds", 20, 0)
+    assert (values["fits"], values["failed_fits"]) == (0, 0) and 0.97 < values["llm_accuracy"] <= 1
+    assert "20 of them drawn by how unsure their label was" in commands("label", path, "-n", 40).out
+    refused = commands("label", path, "-n", 50, "--draw", "strata")
+    assert refused.code == 2 and refused.err.count("\n") == 1
+    assert "were drawn in rounds: go on without --draw strata" in refused.err and path.read_bytes() == content
+
+
+def test_imports_beside_drawn_texts_train_only(commands, path, tmp_path):
+    label_in_rounds(path)
+    pairs = [(f"text number {row}", "positive") for row in range(200)]
+    done = commands("label", path, "--import", export(tmp_path / "export.json", *pairs), "-n", 0)
+    assert done.code == 0, done.err
+    assert "160 of them came from elsewhere: they train and do not judge (gold_weight 0)" in done.out
+    weight = [float(weight) for weight in read_table(path)["gold_weight"]]
+    assert sum(each == 0 for each in weight) == 160
+
+
 BAD = {
+    "draw": (("t.csv", "--draw", "entropy"), "--draw"),
     "no table": (("no.csv",), "no.csv does not exist"),
     "no text": (("t.csv", "--text-column", "body"), "has no column 'body'; its columns are 'id', 'text'"),
     "no label": (("t.csv", "--label-column", "answer"), "has no column 'answer'"),

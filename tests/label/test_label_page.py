@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from labelling import Labelling, gold_of, make_table, weights_of
+from labelling import Labelling, draws_of, gold_of, label_in_rounds, make_table, weights_of
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -280,3 +280,42 @@ def luminance(colour):
 def contrast(one, two):
     high, low = sorted((luminance(one), luminance(two)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def test_adaptive_draws_on_the_page(tmp_path, open_page):
+    """The text on the page stays what it was, after a reload, an undo and a kill; the draws are in the table."""
+    path = make_table(tmp_path / "t.csv")
+    rows = label_in_rounds(path)
+    with Labelling(path, "-n", 44) as labelling:
+        page = open_page(labelling)
+        labelled(page, 40, 44)
+        first = text(page)
+        page.keyboard.press("1")
+        labelled(page, 41, 44)
+        second = text(page)
+        page.keyboard.press("u")
+        labelled(page, 40, 44)
+        assert text(page) == first
+        page.reload()
+        labelled(page, 40, 44)
+        assert text(page) == first
+        page.keyboard.press("2")
+        labelled(page, 41, 44)
+        assert text(page) == second
+        labelling.process.send_signal(signal.SIGKILL)
+        labelling.process.wait()
+    with Labelling(path, "-n", 44) as labelling:
+        page = open_page(labelling)
+        labelled(page, 41, 44)
+        assert text(page) == second
+        for number in range(41, 44):
+            page.keyboard.press("1")
+            if number < 43:
+                labelled(page, number + 1, 44)
+        page.get_by_role("button", name="Save and finish").click()
+        sync_api.expect(page.get_by_role("heading", name="Saved: 44 gold labels")).to_be_focused()
+        code, out, _ = labelling.wait()
+    assert code == 0 and "24 of them drawn by how unsure their label was" in out
+    new = {row: draw for row, (_, draw, _) in draws_of(path).items() if row not in rows}
+    assert sorted(new.values()) == [21, 22, 23, 24]
+    assert gold_of(path)[int(first.split()[-1])] == "positive"

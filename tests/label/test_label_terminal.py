@@ -12,7 +12,7 @@ import termios
 import time
 
 import pytest
-from labelling import gold_of, make_table
+from labelling import draws_of, gold_of, label_in_rounds, make_table
 
 from killing import listen_to_ctrl_c
 from silr.label.journal import journal_path
@@ -91,6 +91,26 @@ def test_label_undo_skip_and_finish(tmp_path):
         person.until("written:")
         assert person.process.wait(20) == 0
     assert sorted(gold_of(path).values()) == ["negative", "positive", "positive"]
+
+
+def test_adaptive_draws_go_on_with_undo_and_skip(tmp_path):
+    path = make_table(tmp_path / "t.csv")
+    rows = label_in_rounds(path)
+    with Terminal(path, "-n", 44) as person:
+        first = re.search(r"text number \d+", person.until(READY))[0]
+        second = re.search(r"text number \d+", person.press("2"))[0]
+        assert first in person.press("u")
+        assert second in person.press("1")
+        person.press("s")
+        person.press("1")
+        person.press("2")
+        person.press("2", "Enter finish")
+        os.write(person.mine, b"\r")
+        assert "drawn by how unsure their label was" in person.until("written:")
+        assert person.process.wait(20) == 0
+    draws = {row: draw for row, (_, draw, _) in draws_of(path).items() if row not in rows}
+    assert sorted(draws.values()) == [21, 23, 24, 25]  # 22 was skipped
+    assert gold_of(path)[int(first.split()[-1])] == "negative" and int(second.split()[-1]) not in draws
 
 
 @pytest.mark.parametrize(("how", "code"), [("ctrl-c", 130), ("hangup", 130), ("kill", -signal.SIGKILL)])

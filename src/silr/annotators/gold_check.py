@@ -30,14 +30,14 @@ class GoldCheck:
     Raises
     ------
     InputError
-        A gold label's weight is not a positive number.
+        A gold label's weight is negative or no number.
     """
 
     def __init__(self, frame: pd.DataFrame, classes: tuple[str, ...], where: NDArray[np.int64], source: str) -> None:
         code = {name: number for number, name in enumerate(classes)}
         gold = np.array([code.get(label or "", -1) for label in label_column(frame, "gold", source, required=False)])
         weight = weight_column(frame, "gold_weight", source, gold >= 0)
-        rows = np.flatnonzero(gold >= 0)
+        rows = np.flatnonzero((gold >= 0) if weight is None else (gold >= 0) & (weight > 0))
         self._gold, self._where = gold[rows], where[rows]
         self._weight = np.ones(len(rows)) if weight is None else weight[rows]
         self._labels = np.full(where.max() + 1, -1)

@@ -1,4 +1,4 @@
-"""Which text a person is asked about next, and for how many texts each gold label speaks.
+"""Which text a person is asked about next by strata, and for how many texts each gold label speaks.
 
 The strata are the LLM's labels, each cut into four parts of equal size by how sure the LLM was, if scores are known.
 A label gets texts in proportion to the square root of its size (Bankier, "Power allocations", The American Statistician
@@ -143,7 +143,7 @@ class Draw:
 def draw_texts(
     llm_labels: ArrayLike, n: int, random_state: int = 0, scores: FloatArray | None = None
 ) -> tuple[IntArray, FloatArray]:
-    """Draw the texts that `silr label -n N` would ask about.
+    """Draw the texts that `silr label -n N --draw strata` would ask about.
 
     Parameters
     ----------

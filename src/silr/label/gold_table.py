@@ -1,12 +1,18 @@
-"""The table that a person labels: its texts, classes and strata, and its columns `gold` and `gold_weight`."""
+"""The table that a person labels: its texts, classes and strata, and its columns of gold labels.
+
+`gold` is the label and `gold_weight` for how many texts it speaks. Where texts are drawn in rounds two more columns
+tell how each was drawn, so that a later session can go on: `gold_draw`, 0 by strata, else the number of the adaptive
+draw, empty where the label came from elsewhere; and `gold_probability` of an adaptive draw.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from silr.corpus import (
     check_classes,
@@ -18,16 +24,22 @@ from silr.corpus import (
     score_columns,
     table_stem,
     text_column,
+    weight_column,
     write_table,
 )
 from silr.errors import InputError
-from silr.label.draw import gold_weights, make_strata
-from silr.priors import Priors, priors_from_gold
+from silr.gold_accuracy import Accuracy, accuracy_from_gold
+from silr.label.adaptive_draw import AdaptiveDraw
+from silr.label.draw import make_strata
+from silr.label.draw_weights import DrawHistory
+from silr.priors import priors_from_gold
 
 if TYPE_CHECKING:
     import pandas as pd
 
-GOLD, WEIGHT = "gold", "gold_weight"
+GOLD, WEIGHT, DRAW, PROBABILITY = "gold", "gold_weight", "gold_draw", "gold_probability"
+BY_STRATA = 0  # in column `gold_draw`
+SAME = 1e-6  # relative difference of weights that are the same, after a file's rounding
 
 
 class GoldTable:
@@ -42,6 +54,8 @@ class GoldTable:
         None: those of the score columns, else those that occur.
     text, label : str
         Names of columns.
+    rounds : bool, default False
+        Whether the session draws in rounds: `save` then writes how each text was drawn.
 
     Attributes
     ----------
@@ -53,11 +67,15 @@ class GoldTable:
         Class numbers by row, as they were in the file.
     weighted : bool
         Whether the file had weights.
+    history : DrawHistory
+        How the texts with gold were drawn, as far as the file tells.
+    scores : array of shape (n, K) or None
+        The LLM's scores.
 
     Raises
     ------
     InputError
-        The table cannot be used, or `output` holds other texts.
+        The table cannot be used, `output` holds other texts, or its gold was drawn in rounds and `rounds` is False.
     """
 
     def __init__(
@@ -67,6 +85,7 @@ class GoldTable:
         classes: Sequence[str] | None = None,
         text: str = "text",
         label: str = "llm_label",
+        rounds: bool = False,
     ) -> None:
         self.table, self.output = table, (output or table)
         self._text = text
@@ -82,18 +101,27 @@ class GoldTable:
             raise InputError("--classes must name at least two classes, each once")
         self.codes, self.classes = encode_labels(label_column(self._frame, label, table), given, label, one_class=True)
         try:
-            scores = score_columns(self._frame, self.classes, table, label)
+            self.scores = score_columns(self._frame, self.classes, table, label)
         except InputError:
             if score_classes(self._frame) == self.classes:
                 raise
-            scores = None  # --classes names more classes than the LLM scored
-        self.strata = make_strata(self.codes, len(self.classes), scores)
+            self.scores = None  # --classes names more classes than the LLM scored
+        self.strata = make_strata(self.codes, len(self.classes), self.scores)
         self.gold = self._read_gold(self._frame, table)
+        self.history = DrawHistory(rounds=rounds)
         newest = self._frame
+        read_draws(self._frame, table, self.gold, self.history)
         if self._elsewhere() and self.output.exists():
             newest = self._same_texts(self.output)
-            self.gold |= self._read_gold(newest, self.output)
+            gold = self._read_gold(newest, self.output)
+            self.gold |= gold
+            read_draws(newest, self.output, gold, self.history)
         self.weighted = WEIGHT in newest.columns
+        self._marked = rounds or DRAW in newest.columns
+        if rounds:
+            self._check_strata(newest)
+        elif self.history.adaptive:
+            raise InputError(f"the gold labels of {self.output} were drawn in rounds: go on without --draw strata")
 
     def ids(self) -> list[str | None]:
         """Return the column `id` as strings, None for every row if there is none."""
@@ -103,21 +131,49 @@ class GoldTable:
         """Return the names of the table's columns."""
         return set(map(str, self._frame.columns))
 
-    def priors(self, gold: Mapping[int, int]) -> Priors | None:
-        """Estimate what the LLM's labels are worth; None without gold."""
-        rows = np.array([row for row in gold if self.codes[row] >= 0], dtype=np.int64)
+    def accuracy(
+        self,
+        gold: Mapping[int, int],
+        skipped: Collection[int] = (),
+        probabilities: NDArray[np.floating] | None = None,
+    ) -> Accuracy | None:
+        """Estimate how often the LLM's labels are right; None without a gold label that judges.
+
+        Parameters
+        ----------
+        gold : mapping
+            Class numbers by row.
+        skipped : collection of int, default ()
+            Rows that were drawn and skipped.
+        probabilities : array of shape (n, K), default None
+            What a model believes of the texts' classes, for `silr.gold_accuracy`. None: the estimate of
+            `silr.priors`, from the gold labels alone.
+        """
+        weights = self.history.weights(self.strata, gold, skipped)
+        rows = np.array([row for row, weight in weights.items() if weight and self.codes[row] >= 0], dtype=np.int64)
         if not len(rows):
             return None
         codes, weight = np.full(len(self.codes), -1), np.zeros(len(self.codes))
         codes[rows] = [gold[row] for row in rows.tolist()]
-        weight[rows] = gold_weights(self.strata, rows)
+        weight[rows] = [weights[row] for row in rows.tolist()]
+        if probabilities is not None:
+            return accuracy_from_gold(self.codes, codes, weight, probabilities)
         known = self.codes >= 0
-        return priors_from_gold(self.codes[known], codes[known], len(self.classes), weight[known])
+        priors = priors_from_gold(self.codes[known], codes[known], len(self.classes), weight[known])
+        low, high = priors.accuracy_interval.tolist()
+        return Accuracy(priors.accuracy, (low, high))
 
-    def save(self, gold: Mapping[int, int]) -> None:
-        """Write the table with columns `gold` and `gold_weight`, atomically.
+    def save(self, gold: Mapping[int, int], skipped: Collection[int] = ()) -> None:
+        """Write the table with its columns of gold labels, atomically.
 
         If another program has changed the table meanwhile, its other columns are taken as they are now.
+
+        Parameters
+        ----------
+        gold : mapping
+            Class numbers by row.
+        skipped : collection of int, default ()
+            Rows that were drawn and skipped.
 
         Raises
         ------
@@ -129,13 +185,17 @@ class GoldTable:
         if _signature(self.table) != self._read_as:
             self._frame = self._same_texts(self.table)
         frame = self._frame.copy(deep=False)
-        rows = sorted(gold)
-        labels: list[str | None] = [None] * len(frame)
-        weights: list[float | None] = [None] * len(frame)
-        for row, weight in zip(rows, gold_weights(self.strata, rows).tolist(), strict=True):
-            labels[row], weights[row] = self.classes[gold[row]], weight
-        frame[GOLD] = pd.Series(labels, index=frame.index, dtype=object)
-        frame[WEIGHT] = pd.Series(weights, index=frame.index, dtype=float)
+        weights = self.history.weights(self.strata, gold, skipped)
+        columns: dict[str, dict[int, Any]] = {GOLD: {row: self.classes[gold[row]] for row in weights}, WEIGHT: weights}
+        if self._marked:
+            drawn = {row: draw for row, draw in self.history.adaptive.items() if row in gold}
+            elsewhere = self.history.unjudging | self.history.undrawn
+            by_strata = {row: BY_STRATA for row in weights if row not in elsewhere and row not in drawn}
+            columns[DRAW] = by_strata | {row: draw.number for row, draw in drawn.items()}
+            columns[PROBABILITY] = {row: draw.probability for row, draw in drawn.items()}
+        for name, values in columns.items():
+            kind: Any = {GOLD: object, DRAW: "Int64"}.get(name, float)
+            frame[name] = pd.Series([values.get(row) for row in range(len(frame))], index=frame.index, dtype=kind)
         write_table(frame, self.output.resolve())
         if not self._elsewhere():
             self._frame = frame
@@ -147,6 +207,17 @@ class GoldTable:
         code = {name: number for number, name in enumerate(self.classes)}
         return {row: code[label] for row, label in enumerate(labels) if label is not None}
 
+    def _check_strata(self, frame: pd.DataFrame) -> None:
+        """Take weights that are no draw by strata for labels from elsewhere: nothing tells how to go on with them."""
+        if DRAW in frame.columns or WEIGHT not in frame.columns:
+            return
+        weights = weight_column(frame, WEIGHT, self.output, np.zeros(len(frame), dtype=bool))
+        assert weights is not None
+        rows = [row for row in self.gold if row not in self.history.undrawn | self.history.unjudging]
+        expected = self.history.weights(self.strata, rows)
+        if not all(np.isclose(weights[row], weight, rtol=SAME) for row, weight in expected.items()):
+            self.history.undrawn |= set(rows)
+
     def _same_texts(self, path: Path) -> pd.DataFrame:
         frame = read_table(path)
         if corpus_hash(text_column(frame, self._text, path)) != self.hash:
@@ -155,6 +226,44 @@ class GoldTable:
 
     def _elsewhere(self) -> bool:
         return self.output.resolve() != self.table.resolve()
+
+
+def read_draws(frame: pd.DataFrame, path: Path, gold: Collection[int], history: DrawHistory) -> None:
+    """Add to a history what a table's columns tell of its gold labels.
+
+    Raises
+    ------
+    InputError
+        A weight or a probability is none.
+    """
+    rows = set(gold)
+    for known in (history.unjudging, history.undrawn):
+        known -= rows
+    for row in rows & history.adaptive.keys():
+        del history.adaptive[row]
+    nothing = np.zeros(len(frame), dtype=bool)
+    weight = weight_column(frame, WEIGHT, path, nothing)
+    if weight is None:
+        history.undrawn |= rows
+        return
+    history.unjudging |= {row for row in rows if not weight[row] > 0}
+    if DRAW not in frame.columns:
+        return
+    numbers = weight_column(frame, DRAW, path, nothing)
+    probabilities = weight_column(frame, PROBABILITY, path, nothing)
+    assert numbers is not None
+    for row in sorted(rows - history.unjudging):
+        number = numbers[row]
+        if number >= 1:
+            p = np.nan if probabilities is None else probabilities[row]
+            if not 0 < p <= 1 or number != int(number):
+                raise InputError(
+                    f"{path}, row {row + 1}: {DRAW} {number:g} needs a {PROBABILITY} above 0 and at most 1; clear "
+                    f"{DRAW} where it is not known, and the label will train and not judge"
+                )
+            history.adaptive[row] = AdaptiveDraw(int(number), float(p))
+        elif number != BY_STRATA:
+            history.undrawn.add(row)
 
 
 def _signature(path: Path) -> Any:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import statistics
 import time
+from contextlib import suppress
 from typing import Any
 
+import numpy as np
+
 from silr.errors import InputError
+from silr.gold_accuracy import Accuracy
+from silr.label.adaptive_draw import AdaptiveDraw, draw_adaptively, first_part
 from silr.label.draw import Draw
 from silr.label.gold_table import GoldTable
 from silr.label.journal import LabelJournal, journal_path
+from silr.label.posterior import Posterior
 
 KEYS = "1234567890qwertyiopadfghjklxcbn"  # one a class; u is undo, s skip, and the terminal's z stop, v view, m more
 FEWEST = 10  # gold labels below which no interval is worth reading
@@ -23,6 +29,10 @@ class Session:
     Every action is in the journal, on the disk, before it counts; `save` moves them into the table. Actions that an
     earlier process left in the journal are taken up first, and can be undone like one's own.
 
+    With a posterior texts are drawn in rounds: the first half of the target by strata, then by how unsure the posterior
+    is. Such a draw depends on what the posterior was just then, so it goes into the journal, with its probability,
+    before anybody sees the text; and what was undone is asked about again in its turn. Nothing is ever drawn twice.
+
     Parameters
     ----------
     table : GoldTable
@@ -31,6 +41,8 @@ class Session:
     seed : int, default 0
     show_llm_label : bool, default False
         Whether `state` tells the LLM's label.
+    posterior : Posterior, default None
+        What the draws in rounds follow; None: all by strata.
 
     Attributes
     ----------
@@ -46,17 +58,34 @@ class Session:
         How many actions an earlier process left that are not in the table; skips that were saved do not count.
     """
 
-    def __init__(self, table: GoldTable, target: int, seed: int = 0, show_llm_label: bool = False) -> None:
+    def __init__(
+        self,
+        table: GoldTable,
+        target: int,
+        seed: int = 0,
+        show_llm_label: bool = False,
+        posterior: Posterior | None = None,
+    ) -> None:
         self.table, self.target, self.show_llm_label = table, target, show_llm_label
         self.gold = dict(table.gold)
         self.skipped: set[int] = set()
         self.turn = 0
+        self._history = table.history
+        self._posterior, self._seed = posterior, seed
         self._past: list[tuple[str, int]] = []
+        self._waiting: list[int] = []  # drawn, and neither labelled nor skipped; the last one is the current text
         self._draw = Draw(table.strata, seed)
         self._journal = LabelJournal(journal_path(table.output.resolve()), table.hash)
-        for event in self._journal.events:
-            self._apply(event)
-        self.recovered = sum("kept" not in event for event in self._journal.events)
+        try:
+            for event in self._journal.events:
+                self._apply(event)
+            if posterior is None and self._history.adaptive:
+                raise InputError(f"{self._journal.path} has draws in rounds: go on without --draw strata")
+        except InputError:
+            self._journal.close()
+            raise
+        self.turn = sum(event["do"] != "draw" for event in self._journal.events)
+        self.recovered = sum("kept" not in event and event["do"] != "draw" for event in self._journal.events)
         self.began_with = len(self.gold)
         self._seconds: list[float] = []
         self._unsaved = self.recovered > 0 or (bool(self.gold) and not table.weighted)
@@ -75,12 +104,12 @@ class Session:
         self._check(row)
         if not 0 <= label < len(self.table.classes):
             raise InputError(f"there is no class number {label}")
-        self._do({"do": "label", "row": row, "gold": self.table.classes[label]})
+        self._do({"do": "label", "row": row, "gold": self.table.classes[label], **self._how(row)})
 
     def skip(self, row: int) -> None:
         """Leave the current text out; another of its stratum takes its place."""
         self._check(row)
-        self._do({"do": "skip", "row": row})
+        self._do({"do": "skip", "row": row, **self._how(row)})
 
     def undo(self) -> None:
         """Take the last action back; its text is the current one again."""
@@ -91,6 +120,7 @@ class Session:
     def more(self) -> None:
         """Go on beyond the target."""
         self.target = max(self.target, len(self.gold)) + MORE
+        self._look_up()
 
     # --- what a person sees -------------------------------------------------------------------------------------------
 
@@ -117,16 +147,19 @@ class Session:
 
     def result(self) -> dict[str, Any]:
         """Return what came out, for JSON: how many labels, and the estimated accuracy of the LLM's."""
-        priors = self.table.priors(self.gold) if len(self.gold) >= FEWEST else None
+        accuracy = self._accuracy()
         return {
             "output": str(self.table.output),
             "gold": len(self.gold),
             "added": len(self.gold) - self.began_with,
             "target": self.target,
             "skipped": len(self.skipped),
+            "draw": "strata" if self._posterior is None else "rounds",
+            "drawn_by_posterior": sum(row in self.gold for row in self._history.adaptive),
+            "only_train": len(self._history.only_trains(self.gold)),
             "classes": {name: list(self.gold.values()).count(k) for k, name in enumerate(self.table.classes)},
-            "llm_accuracy": priors and priors.accuracy,
-            "llm_accuracy_interval": priors and priors.accuracy_interval.tolist(),
+            "llm_accuracy": accuracy and accuracy.value,
+            "llm_accuracy_interval": accuracy and list(accuracy.interval),
         }
 
     # --- the disk -----------------------------------------------------------------------------------------------------
@@ -134,6 +167,10 @@ class Session:
     def adopt(self, gold: dict[int, int]) -> None:
         """Take labels from elsewhere, and save at once; they cannot be undone here."""
         self.gold |= gold
+        self._history.undrawn |= gold.keys()
+        self._waiting = [row for row in self._waiting if row not in gold]
+        for row in gold:
+            self._history.adaptive.pop(row, None)
         self._unsaved = True
         self.save()
         self._look_up()
@@ -142,9 +179,11 @@ class Session:
         """Write the table; the journal keeps what is skipped, since the table has no place for it."""
         if not self._unsaved:
             return
-        self.table.save(self.gold)
+        self.table.save(self.gold, self.skipped)
         self._unsaved = False
-        self._journal.shorten({"do": "skip", "row": row, "kept": True} for row in sorted(self.skipped))
+        kept = [{"do": "skip", "row": row, "kept": True, **self._how(row)} for row in sorted(self.skipped)]
+        waiting = [{"do": "draw", "row": row, **self._how(row)} for row in self._waiting]
+        self._journal.shorten(kept + waiting)
 
     def close(self) -> None:
         """Save, and end the session."""
@@ -156,17 +195,20 @@ class Session:
     # ------------------------------------------------------------------------------------------------------------------
 
     def _check(self, row: int) -> None:
+        if self._posterior is not None and len(self.gold) >= self.target:
+            raise InputError("all that were asked for are labelled; ask for more")
         if row != self.current:
             raise InputError("that text is not the current one")
 
     def _do(self, event: dict[str, Any]) -> None:
-        before = self.gold.copy(), self.skipped.copy(), self._past.copy(), self.turn
+        before = self.gold.copy(), self.skipped.copy(), self._past.copy(), self._waiting.copy(), self.turn
         self._apply(event)
+        self.turn += 1
         self._unsaved = True
         try:  # after `_apply`: wherever Ctrl-C comes, what `close` then saves is no less than the journal
             self._journal.append(event)
         except InputError:
-            self.gold, self.skipped, self._past, self.turn = before
+            self.gold, self.skipped, self._past, self._waiting, self.turn = before
             raise
         if event["do"] == "label":
             self._seconds.append(time.monotonic() - self._shown)
@@ -175,29 +217,80 @@ class Session:
     def _apply(self, event: dict[str, Any]) -> None:
         try:
             kind, row = event["do"], event.get("row", -1)
-            if not 0 <= row < len(self.table.texts) or kind not in ("label", "skip", "undo"):
+            if not 0 <= row < len(self.table.texts) or kind not in ("label", "skip", "undo", "draw"):
                 raise ValueError
-            if kind == "undo":  # it names its text: what it undoes may be in the table, and no longer in the journal
+            if "draw" in event:
+                self._history.adaptive[row] = AdaptiveDraw(int(event["draw"]), float(event["probability"]))
+            if kind == "draw":
+                if row not in self.gold and row not in self.skipped:
+                    self._waiting.append(row)
+            elif kind == "undo":  # it names its text: what it undoes may be in the table, and no longer in the journal
                 self.gold.pop(row, None)
                 self.skipped.discard(row)
                 self._past = [each for each in self._past if each[1] != row]
-            elif kind == "label":
-                self.gold[row] = self.table.classes.index(event["gold"])
-                self._past.append(("label", row))
+                if self._posterior is not None:
+                    self._waiting.append(row)
             else:
-                self.skipped.add(row)
-                self._past.append(("skip", row))
+                if kind == "label":
+                    self.gold[row] = self.table.classes.index(event["gold"])
+                else:
+                    self.skipped.add(row)
+                self._past.append((kind, row))
+                self._waiting = [each for each in self._waiting if each != row]
         except (KeyError, ValueError, TypeError):
             raise InputError(
                 f"{self._journal.path} has {str(event)[:80]!r}, which does not fit the table; were its classes changed?"
             ) from None
-        self.turn += 1
+
+    # --- which text comes next ----------------------------------------------------------------------------------------
 
     def _look_up(self) -> None:
-        self.current = self._draw.next(self.gold, self.skipped)
+        self.current = self._next()
         self._shown = time.monotonic()
-        priors = self.table.priors(self.gold) if len(self.gold) >= FEWEST else None
-        self._half_width = None if priors is None else float(priors.accuracy_interval @ [-0.5, 0.5])
+        accuracy = self._accuracy()
+        self._half_width = None if accuracy is None else (accuracy.interval[1] - accuracy.interval[0]) / 2
+        if self._posterior is not None and first_part(self.target) < self.target:
+            self._posterior.update(self.gold)
+
+    def _next(self) -> int | None:
+        """Return the row to ask about; a new adaptive draw is on the disk by then."""
+        if self._posterior is None:
+            return self._draw.next(self.gold, self.skipped)
+        if self._waiting:
+            return self._waiting[-1]
+        history, posterior = self._history, self._posterior.latest
+        by_strata = history.by_strata(self.gold)
+        elsewhere = len(self.gold) - len(by_strata) - sum(row in self.gold for row in history.adaptive)
+        enough = len(by_strata) >= first_part(self.target - elsewhere)
+        number = max((draw.number for draw in history.adaptive.values()), default=0) + 1
+        if number == 1 and not (enough and posterior is not None):
+            row = self._draw.next(by_strata, self.skipped | self.gold.keys())
+            if row is not None:
+                return row
+        taken = np.fromiter(self.gold.keys() | self.skipped, dtype=np.int64)
+        open_rows = np.setdiff1d(np.arange(len(self.table.texts)), taken)
+        if not len(open_rows):
+            return None
+        if len(self.gold) >= self.target:
+            return int(open_rows[0])  # any: it is not shown, and the text to ask about is drawn when more are wanted
+        row, draw = draw_adaptively(posterior, open_rows, number, self._seed)
+        history.adaptive[row] = draw
+        self._waiting.append(row)
+        with suppress(InputError):  # a full disk: the label will say so, and its line has the draw, too
+            self._journal.append({"do": "draw", "row": row, **self._how(row)})
+        return row
+
+    def _how(self, row: int) -> dict[str, Any]:
+        """What the journal says of an adaptive draw."""
+        draw = self._history.adaptive.get(row)
+        return {} if draw is None else {"draw": draw.number, "probability": draw.probability}
+
+    def _accuracy(self) -> Accuracy | None:
+        """How often the LLM's labels are right, if enough gold labels judge."""
+        if len(self.gold) - len(self._history.only_trains(self.gold)) < FEWEST:
+            return None
+        probabilities = None if self._posterior is None else self._posterior.latest
+        return self.table.accuracy(self.gold, self.skipped, probabilities)
 
     def _last(self) -> str:
         """The class that was given last, "" if the last action was a skip."""

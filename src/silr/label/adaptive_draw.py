@@ -1,0 +1,92 @@
+"""Texts drawn at random by how unsure their labels are, each with a probability that is known when it is drawn.
+
+A text whose label is sure teaches little. But if only unsure texts were asked about, no estimate would hold for the
+corpus. So every text can be drawn, an unsure one more often, and the probability is kept: the weights made of it
+(`silr.label.draw_weights`) take the preference out again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNIFORM = 0.2  # of the probability, spread evenly: no text can come to weigh more than five times an even share
+POWER = 2.0  # of 1 - max p: 0 would be uniform, infinity the least sure text for certain
+EVERY = 10  # labels after which the posterior is fitted again
+BY_STRATA = 0.5  # of the gold labels wanted, drawn by strata before the first adaptive one
+FEWEST_BY_STRATA = 20  # of these, whatever is wanted: a posterior of fewer is not worth following
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class AdaptiveDraw(NamedTuple):
+    """How a text was drawn.
+
+    Attributes
+    ----------
+    number : int
+        1 for the first adaptive draw of the table, and so on; draws that ended in a skip count too.
+    probability : float
+        Of this text, among those that could be drawn then: neither labelled nor skipped.
+    """
+
+    number: int
+    probability: float
+
+
+def first_part(target: int) -> int:
+    """Return how many of the gold labels wanted are drawn by strata: half, 20 at least, all if fewer are wanted."""
+    return min(target, max(FEWEST_BY_STRATA, int(np.ceil(BY_STRATA * target))))
+
+
+def draw_probabilities(posterior: NDArray[np.floating], uniform: float = UNIFORM, power: float = POWER) -> FloatArray:
+    """Return the probability with which each text is the next one.
+
+    It is ``(1 - uniform) u_i / sum u + uniform / m`` with ``u_i = (1 - max_k p_ik) ** power``.
+
+    Parameters
+    ----------
+    posterior : array of shape (m, K)
+        Class probabilities of the texts that can be drawn.
+    uniform : float, default 0.2
+        The share that is spread evenly. Positive: a text with probability 0 could not be spoken for.
+    power : float, default 2
+
+    Returns
+    -------
+    array of shape (m,)
+        Positive, summing to 1.
+    """
+    m = len(posterior)
+    unsure = np.clip(1.0 - posterior.max(axis=1).astype(np.float64), 0.0, 1.0) ** power
+    total = unsure.sum()
+    if not total > 0:
+        return np.full(m, 1 / m)
+    mixed = (1 - uniform) * unsure / total + uniform / m
+    probabilities: FloatArray = mixed / mixed.sum()
+    return probabilities
+
+
+def draw_adaptively(
+    posterior: NDArray[np.floating] | None, open_rows: IntArray, number: int, seed: int
+) -> tuple[int, AdaptiveDraw]:
+    """Draw one text.
+
+    Parameters
+    ----------
+    posterior : array of shape (n, K) or None
+        Class probabilities of the corpus. None: there is none yet, and all texts are as likely.
+    open_rows : int array of shape (m,)
+        The texts that can be drawn, sorted.
+    number : int
+        Which adaptive draw it is, from 1.
+    seed : int
+        With the number it decides: the same posterior and the same open texts give the same draw.
+    """
+    m = len(open_rows)
+    p = np.full(m, 1 / m) if posterior is None else draw_probabilities(posterior[open_rows])
+    position = int(np.random.default_rng([seed, 2, number]).choice(m, p=p))
+    return int(open_rows[position]), AdaptiveDraw(number, float(p[position]))

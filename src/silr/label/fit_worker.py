@@ -1,0 +1,109 @@
+"""The process that fits the posterior: the page's own stays free, and it can be ended at any moment."""
+
+from __future__ import annotations
+
+import signal
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """What a fit reads beside the gold labels.
+
+    Attributes
+    ----------
+    texts : list of str, of length n
+    codes : int array of shape (n,)
+        The LLM's labels, -1 where it gave none.
+    scores : array of shape (n, K) or None
+    n_classes : int
+    states : Path or None
+        A ``.npy`` with one row a text; left out if it does not exist.
+    seed : int
+    """
+
+    texts: list[str]
+    codes: NDArray[np.int64]
+    scores: NDArray[np.float64] | None
+    n_classes: int
+    states: Path | None
+    seed: int
+
+
+def serve_fits(connection: Connection, corpus: Corpus) -> None:
+    """Answer gold labels with class probabilities, or with a string that says why there are none, until nobody asks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the page's process, which ends this one
+    warnings.simplefilter("ignore")  # that gold labels are few is no news here
+    features: NDArray[Any] | None = None
+    with suppress(EOFError, OSError):  # the other end is gone
+        while True:
+            gold = connection.recv()
+            answer: Any
+            try:
+                if features is None:
+                    features = make_matrix(corpus.texts, corpus.states)
+                answer = fit_posterior(corpus, features, gold)
+            except Exception as error:  # whatever it is, labels by hand go on
+                answer = str(error) or type(error).__name__
+            connection.send(answer)
+
+
+def make_matrix(texts: list[str], states: Path | None) -> NDArray[Any]:
+    """Return the hidden states, if their file is there, and TF-IDF of the texts side by side, shape (n, d)."""
+    from silr.corpus import load_features
+    from silr.errors import InputError
+    from silr.tfidf import TfidfFeatures
+
+    parts: list[NDArray[Any]] = []
+    if states is not None and states.exists():
+        parts.append(np.asarray(load_features(states, len(texts)), dtype=np.float32))
+    try:
+        parts.append(TfidfFeatures().fit_transform(texts))
+    except InputError:  # texts with nothing in common
+        if not parts:
+            raise
+    return np.hstack(parts)
+
+
+def fit_posterior(corpus: Corpus, features: NDArray[Any], gold: Mapping[int, int]) -> NDArray[np.floating]:
+    """Fit the default method to gold labels that all count alike.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    features : array of shape (n, d)
+    gold : mapping
+        Class numbers by row.
+
+    Returns
+    -------
+    array of shape (n, K)
+        Class probabilities; those of a text with gold come from a fit without its label.
+    """
+    from silr.label_refiner import LabelRefiner
+
+    n = len(corpus.texts)
+    labels = np.array([None if code < 0 else code for code in corpus.codes.tolist()], dtype=object)
+    column = np.full(n, None, dtype=object)
+    column[list(gold)] = list(gold.values())
+    classes = np.unique([*corpus.codes[corpus.codes >= 0].tolist(), *gold.values()])
+    if corpus.scores is not None:
+        classes = np.arange(corpus.n_classes)
+    refiner = LabelRefiner(random_state=corpus.seed).fit(
+        features, labels, column, llm_scores=corpus.scores, gold_weight=np.ones(n), classes=classes
+    )
+    found = np.asarray(refiner.scores_)
+    posterior = np.zeros((n, corpus.n_classes), dtype=found.dtype)
+    posterior[:, classes.astype(int)] = found
+    if not np.isfinite(posterior).all():
+        raise ValueError("the fit gave probabilities that are no numbers")
+    return posterior
