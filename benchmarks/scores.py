@@ -21,7 +21,8 @@ def score(truth: Any, labels: Any, probabilities: Any = None) -> dict[str, float
         A label of -1 is wrong.
     probabilities : array of shape (n, K), default None
     """
-    occurring = np.union1d(truth, labels[labels >= 0])
+    named = labels[labels >= 0] if labels.dtype.kind in "iuf" else labels
+    occurring = np.union1d(truth, named)
     found = {
         "accuracy": float((truth == labels).mean()),
         "macro_f1": float(f1_score(truth, labels, average="macro", labels=occurring)),

@@ -109,7 +109,7 @@ def test_end_to_end(commands: Commands, small: Corpus, tmp_path: Path, kind: str
 
     result = commands("refine", table, "-o", tmp_path / "run", *QUICK, "--truth", "truth")
     assert (result.code, result.err) == (0, "")
-    for words in ("600 texts", "features are TF-IDF", "iteration 2 of 2", "the LLM", "written: "):
+    for words in ("600 texts", "features: TF-IDF", "iteration 2 of 2", "the LLM", "written: "):
         assert words in result.out
     labels = pd.read_csv(tmp_path / "run" / "labels.csv", keep_default_na=False)
     assert labels.columns.tolist() == [

@@ -261,7 +261,7 @@ def test_no_llm_says_anything_useful() -> None:
         _, truth, X = made(1000, K, 8)
         found = refine(X, [Annotator(np.full(1000, K - 1, np.int16))], gold_of(truth, 60, K))
         assert right(found, truth, 60) > 1 / K + 0.2
-        assert len(found.model_weights) == len(found.heads) == 2
+        assert len(found.model_weights) == len(found.heads) == 3
 
 
 def test_duplicates_with_different_labels() -> None:
@@ -380,9 +380,10 @@ def test_the_grid_has_each_combination_once() -> None:
     grid, log_prior = hyperparameters([[slice(0, 3)], [slice(3, 5)]], [two, one], 2)
     assert len(grid) == len(set(grid)) == len(log_prior)
     assert len(grid) == 4 * 4 + 3 * 4
-    for combination, log_odds in zip(grid, log_prior, strict=True):
-        assert log_odds == sum(size == 0 for _, size in combination)
-        assert combination[1][0] == 0
+    assert np.exp(log_prior).sum() == pytest.approx(1)
+    log_odds = [sum(size == 0 for _, size in combination) for combination in grid]
+    np.testing.assert_allclose(np.array(log_prior) - log_prior[-1], np.array(log_odds) - log_odds[-1])
+    assert all(combination[1][0] == 0 for combination in grid)
     shared, _ = hyperparameters([[slice(0, 3), slice(3, 5)]], [two, one], 2)
     assert {combination[0][1] for combination in shared} == {0.0, 0.25, 2.0, 15.0}
     plain, _ = hyperparameters([[slice(0, 3)], [slice(3, 5)]], [two, one], 1)

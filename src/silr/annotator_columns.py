@@ -81,7 +81,7 @@ def read_annotators(
     asked : sequence of str, default those that are there
         Label columns.
     gold : sequence of str or None
-        Gold labels; their classes are known, too.
+        Gold labels: an LLM may share its classes with them alone.
     say : callable
         Called with lines that the user should read.
     classes : sequence of str, default None
@@ -94,21 +94,23 @@ def read_annotators(
     """
     columns = label_columns(frame, asked)
     names = [_name(column, len(columns)) for column in columns]
+    if len(set(names)) < len(names):
+        names = list(columns)
     labels = [label_column(frame, column, table) for column in columns]
-    given = [_score_classes(frame, name, columns) for name in names]
+    finished = classes is not None
+    if not finished and all(label is None for column in labels for label in column):
+        raise InputError(f"{' and '.join(columns)}: all {len(frame):,} labels are missing")
+    given = [_score_classes(frame, column) for column in columns]
     if classes is None:
         scored = [each for each in given if each]
         found = {label for column in labels for label in column if label is not None}
         classes = scored[0] if len(columns) == 1 and scored else sort_classes(found.union(*scored))
         _check_alike(columns, labels, gold, say)
     codes = [
-        encode_labels(column, classes, name, one_class=True, none=len(columns) > 1)[0]
+        encode_labels(column, classes, name, one_class=True, none=len(columns) > 1 or finished)[0]
         for column, name in zip(labels, columns, strict=True)
     ]
-    scores = [
-        _scores(frame, name, column, code, classes, table)
-        for name, column, code in zip(names, columns, codes, strict=True)
-    ]
+    scores = [_scores(frame, column, code, classes, table) for column, code in zip(columns, codes, strict=True)]
     without = [column for column, each in zip(columns, scores, strict=True) if each is None]
     if len(columns) > 1:
         say(f"{len(columns)} LLMs: {', '.join(columns)}")
@@ -130,10 +132,9 @@ def _prefix(column: str) -> str | None:
     return f"{SCORE_PREFIX}{column.removeprefix(f'{LABEL}_')}_" if column.startswith(f"{LABEL}_") else None
 
 
-def _score_classes(frame: pd.DataFrame, name: str, columns: Sequence[str]) -> list[str]:
-    """The classes that the score columns of an LLM name; fewer than two are none."""
-    every = [str(column) for column in frame.columns]
-    column = next(each for each in columns if _name(each, len(columns)) == name)
+def _score_classes(frame: pd.DataFrame, column: str) -> list[str]:
+    """The classes that the score columns of a label column name; fewer than two are none."""
+    every = [str(each) for each in frame.columns]
     prefix = _prefix(column)
     if prefix is None:
         return []
@@ -145,7 +146,6 @@ def _score_classes(frame: pd.DataFrame, name: str, columns: Sequence[str]) -> li
 
 def _scores(
     frame: pd.DataFrame,
-    name: str,
     column: str,
     codes: NDArray[np.int64],
     classes: Sequence[str],
@@ -182,9 +182,9 @@ def _from_confidence(
                 f"{table}, row {row + 1:,}: {name!r} is {str(values[row])[:40]!r}; a confidence is a number from 0 to 1"
             )
     known = np.isfinite(numbers)
-    if not known.any():
+    if not known.any() and (codes >= 0).any():
         raise InputError(f"column {name!r} of {table} has no confidence; leave the column out")
-    numbers[~known] = np.median(numbers[known])
+    numbers[~known] = np.median(numbers[known]) if known.any() else SURE
     sure = np.clip(numbers, 1 - SURE, SURE)
     scores = np.repeat(np.log((1 - sure) / (n_classes - 1))[:, None], n_classes, axis=1)
     rows = np.flatnonzero(codes >= 0)

@@ -70,6 +70,10 @@ class Annotator:
     scores: Numbers | None = None
     name: str = ""
 
+    def at(self, rows: NDArray[Any]) -> Annotator:
+        """What it says of some texts."""
+        return Annotator(self.labels[rows], None if self.scores is None else self.scores[rows], self.name)
+
     def scale(self) -> Scale | None:
         """Standardisation of its scores, if there are any."""
         return None if self.scores is None else Scale.of(self.scores)
@@ -159,14 +163,16 @@ def annotators_of(
             raise InputError("give llm_labels of the LLMs that have no scores")
     else:
         columns = llm_columns(llm_labels)
-        if len(columns) != len(names) or (isinstance(llm_labels, Mapping) and set(columns) != set(names)):
+        named = isinstance(llm_labels, Mapping) or hasattr(llm_labels, "columns")
+        if len(columns) != len(names) or (named and set(columns) != set(names)):
             raise InputError(
                 f"the corpus was labelled by {len(names)} LLM(s) ({', '.join(names)}), not {', '.join(columns)}"
             )
         ordered = [columns[name] for name in names] if set(columns) == set(names) else list(columns.values())
         labels = [encode(column, classes.tolist()) for column in ordered]
-    if any(len(each) != n for each in labels):
-        raise InputError(f"X has {n:,} rows, llm_labels {len(labels[0]):,}")
+    for each in labels:
+        if len(each) != n:
+            raise InputError(f"X has {n:,} rows, llm_labels {len(each):,}")
     return [
         Annotator(label.astype(np.int16), score if scale is not None else None, name)
         for label, score, scale, name in zip(labels, scores, scales, names, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -13,25 +13,20 @@ from silr.annotator_evidence import Annotator
 
 Keys = NDArray[np.uint64]
 
-COLUMNS = 64  # of a matrix, spread evenly, that tell its rows apart
-ROWS_AT_ONCE = 65536
+ROWS_AT_ONCE = 4096
 TURN = np.uint64(29)
+ZERO = np.float32(0.0)  # added, it makes 0.0 of -0.0
 
 
 def text_keys(texts: Sequence[str]) -> Keys:
     """One key a text, shape (n,)."""
-    digests = b"".join(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
-    return np.frombuffer(digests, np.uint64)
+    return _hashed(text.encode("utf-8", "surrogatepass") for text in texts)
 
 
 def row_keys(X: NDArray[Any]) -> Keys:
-    """One key a row of a matrix, shape (n,), from the bits of some of its columns."""
-    columns = np.linspace(0, X.shape[1] - 1, min(COLUMNS, X.shape[1])).round().astype(int)
-    found = np.empty(len(X), np.uint64)
-    for start in range(0, len(X), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        found[rows] = _mixed(np.asarray(X[rows][:, columns], np.float32))
-    return found
+    """One key a row of a matrix, shape (n,), from its numbers as float32."""
+    parts = [X[start : start + ROWS_AT_ONCE] for start in range(0, len(X), ROWS_AT_ONCE)]
+    return np.concatenate([_hashed(np.ascontiguousarray(np.asarray(part, np.float32) + ZERO)) for part in parts])
 
 
 def with_annotators(keys: Keys, annotators: Sequence[Annotator]) -> Keys:
@@ -39,15 +34,12 @@ def with_annotators(keys: Keys, annotators: Sequence[Annotator]) -> Keys:
     for annotator in annotators:
         keys = _mixed_with(keys, annotator.labels.astype(np.uint64))
         if annotator.scores is not None:
-            keys = _mixed_with(keys, _mixed(annotator.scores.astype(np.float32)))
+            keys = _mixed_with(keys, row_keys(annotator.scores))
     return keys
 
 
-def _mixed(values: NDArray[np.float32]) -> Keys:
-    """One key a row of numbers."""
-    bits = (np.ascontiguousarray(values) + np.float32(0.0)).view(np.uint32).astype(np.uint64)  # -0.0 is 0.0
-    factors = np.random.default_rng(0).integers(2**63, size=values.shape[1], dtype=np.uint64) | np.uint64(1)
-    return _scrambled((bits * factors).sum(axis=1, dtype=np.uint64))
+def _hashed(values: Iterable[Any]) -> Keys:
+    return np.frombuffer(b"".join(blake2b(value, digest_size=8).digest() for value in values), np.uint64)
 
 
 def _mixed_with(keys: Keys, others: Keys) -> Keys:

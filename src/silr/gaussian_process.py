@@ -78,7 +78,7 @@ class Prior:
     grid : tuple of tuple of (int, float)
         Hyperparameters: for each block the number of its kernel and the amplitude.
     log_prior : tuple of float
-        Of each combination in the grid, up to a constant.
+        Of each combination in the grid.
     """
 
     terms: tuple[tuple[str, float, float], ...]
@@ -190,7 +190,7 @@ class GoldProcess:
             self._factor * prior.shift * total.sum(axis=0),
             [self._factor * prior.table * each[rows].T @ total for each in self.given],
             evidence,
-            float(logsumexp(weighed) - logsumexp(prior.log_prior)),
+            float(logsumexp(weighed)),
         )
 
     @property

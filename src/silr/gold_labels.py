@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold
 
 FOLDS = 5
 
@@ -45,11 +45,9 @@ class GoldLabels:
         return GoldLabels(self.rows[positions], self.codes[positions], self.weights[positions], self.n_classes)
 
     def folds(self, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Positions to learn from and positions left out: five times, or as often as the most common class has labels.
-
-        Of a class with fewer labels some folds have none.
-        """
-        count = min(FOLDS, int(np.bincount(self.codes).max()))
+        """Positions to learn from and positions left out: five times, each class spread evenly where it can be."""
+        spread = np.bincount(self.codes).max() >= FOLDS
+        kind = StratifiedKFold if spread else KFold
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of rare classes
-            return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(self.codes, self.codes))
+            return list(kind(FOLDS, shuffle=True, random_state=seed).split(self.codes, self.codes))

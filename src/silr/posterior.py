@@ -22,13 +22,13 @@ all three steps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, islice, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from silr.annotator_evidence import Annotator, votes
 from silr.classifiers.posterior import Head
@@ -190,7 +190,7 @@ def refine_posterior(
                 fit,
                 process.features[held] @ fit.weight.T + fit.shift,
                 {name: each[held] for name, each in values.items()},
-                [replace(each, labels=each.labels[rows[held]]) for each in annotators],
+                [each.at(rows[held]) for each in annotators],
             )
             for fit in fits
         ]
@@ -202,12 +202,12 @@ def refine_posterior(
 
 def first_student(X: StandardisedMatrix, ridge: Ridge, annotators: Sequence[Annotator], n_classes: int) -> Terms:
     """What texts like this one were labelled, by the LLMs alone: leave-one-out contrasts; nothing of constant LLMs."""
-    useful = [each for each in annotators if not each.is_constant()]
-    if not useful:
+    if all(each.is_constant() for each in annotators):
         return {}
     if len(annotators) == 1 and annotators[0].scores is not None:
         return {"first": next(islice(self_train(X, ridge, annotators[0].scores), ROUNDS - 1, None)).left_out}
-    return {"first": vote_student(ridge, useful, n_classes).contrasts}
+    telling = [each for each in annotators if len(np.unique(each.labels[each.labels >= 0])) > 1]
+    return {"first": vote_student(ridge, telling, n_classes).contrasts} if telling else {}
 
 
 def vote_student(ridge: Ridge, annotators: Sequence[Annotator], n_classes: int) -> Student:
@@ -234,7 +234,7 @@ def hyperparameters(
                 tuple((kernel[each], sizes[owner[each]] / len(groups[owner[each]])) for each in range(len(blocks)))
             )
             log_prior.append(NO_CORRECTION * sizes.count(0.0))
-    return tuple(grid), tuple(log_prior)
+    return tuple(grid), tuple((np.array(log_prior) - logsumexp(log_prior)).tolist())
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 REFINED_LABEL, REFINED_SCORE = "refined_label", "refined_score"
 TABLE, LABELS = "table.json", "labels.csv"  # in the run's folder: what was refined, and the result
 MANY = 50_000  # texts, from which on TF-IDF takes a while
+STATES = "the annotator's states"
 BETTER = "sentence embeddings are better: pip install sentence-transformers, then --features MODEL --features tfidf"
 
 
@@ -243,9 +244,10 @@ def _features(
     if asked is None:
         states = [str(path)] if path.exists() else []
         if method != "silr":
+            say("features: " + (STATES if states else "TF-IDF"))
             return states or ["tfidf"]
         encoder = encoders.at_hand()
-        named = ["the annotator's states"] * len(states) + ["sentence embeddings"] * (encoder is not None)
+        named = [STATES] * len(states) + ["sentence embeddings"] * (encoder is not None)
         say(f"features: {', '.join([*named, 'TF-IDF'])}" + ("" if named else f"; {BETTER}"))
         return [*states, *([encoder] if encoder else []), "tfidf"]
     found = [asked] if isinstance(asked, str) else list(asked)

@@ -58,9 +58,8 @@ def warn_of_no_gold(annotators: Sequence[Annotator]) -> None:
         They give all texts the same label, without scores: there is nothing to go by.
     """
     advice = "50 to 100 texts labelled by hand (`silr label`) make it better, and tell"
-    labels = np.concatenate([each.labels for each in annotators])
     said = "scores" if len(annotators) == 1 and annotators[0].scores is not None else "labels"
-    if len(np.unique(labels[labels >= 0])) >= 2:
+    if any(len(np.unique(each.labels[each.labels >= 0])) > 1 for each in annotators):
         warnings.warn(
             f"there are no gold labels, so the LLM's {said} are taken at their word, and how good the result is nobody "
             f"knows; {advice}",

@@ -41,7 +41,8 @@ class StandardisedMatrix:
     def __init__(self, X: NDArray[Any]) -> None:
         self._features, self.shape = as_tensor(X), X.shape
         self.standardiser, self.gram = self._moments()
-        self._scale = self.standardiser.scale.double().numpy()
+        varies = self.gram.diagonal() > 0.5 * len(X)  # of a constant feature nothing is left but rounding
+        self._scale = np.where(varies, self.standardiser.scale.double().numpy(), 0.0)
         self._mean = self.standardiser.mean.double().numpy()
 
     def rows(self, rows: NDArray[np.int64]) -> Numbers:

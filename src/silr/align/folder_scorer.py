@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from silr.align.scorer import Score, Scorer, class_number
 from silr.annotators.models import best_device, quiet, readable
 from silr.corpus import file_hash
 from silr.errors import InputError
-from silr.export.frozen import PIPELINE, WORDS
+from silr.export.frozen import ORDER, PIPELINE, WORDS
 
 BATCH = 32
 
@@ -83,9 +84,15 @@ def _sklearn(folder: Path, role: str) -> tuple[list[str], Any]:
     if hasattr(model, "steps"):
         predict: Score = lambda texts: model.predict_proba(list(texts))  # noqa: E731
         return classes, predict
-    if (folder / "modules.json").is_file() and not (folder / WORDS).is_file():
+    kinds = json.loads((folder / ORDER).read_text()) if (folder / ORDER).is_file() else ["sentence-transformers"]
+    readers: dict[str, Any] = {}
+    if (folder / "modules.json").is_file():
         from silr.features import SentenceFeatures
 
-        encoder = SentenceFeatures(str(folder))
-        return classes, lambda texts: model.predict_proba(encoder.transform(list(texts)))
-    raise InputError(f"{role} {folder} reads features that texts alone have not; give the run directory itself")
+        readers["sentence-transformers"] = SentenceFeatures(str(folder)).transform
+    if (folder / WORDS).is_file():
+        with readable(str(folder)):
+            readers["tfidf"] = io.load(folder / WORDS).transform
+    if any(kind not in readers for kind in kinds):
+        raise InputError(f"{role} {folder} reads features that texts alone have not; give the run directory itself")
+    return classes, lambda texts: model.predict_proba(np.hstack([readers[kind](list(texts)) for kind in kinds]))

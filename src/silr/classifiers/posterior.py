@@ -110,29 +110,29 @@ class PosteriorClassifier(FrozenClassifier):
         """
         found = self.predict_proba(X)
         said = np.zeros(len(found), bool)
-        for annotator, scale in zip(annotators, self.scales, strict=True):
-            known = annotator.labels >= 0
-            if scale is not None:
-                assert annotator.scores is not None
-                known = known & np.isfinite(annotator.scores).all(axis=1)
-            said |= known
+        for annotator in annotators:
+            said |= annotator.labels >= 0
+            if annotator.scores is not None:
+                said |= np.isfinite(annotator.scores).all(axis=1)
         rows = np.flatnonzero(said)
-        if not len(rows):
-            return found
-        posterior = np.zeros((len(rows), found.shape[1]))
+        if len(rows):
+            found[rows] = self._posterior(X[rows], [each.at(rows) for each in annotators])
+        self.remembered.recall(keys, found)
+        return found
+
+    def _posterior(self, X: NDArray[Any], annotators: Sequence[Annotator]) -> NDArray[np.float64]:
+        """The models' probabilities, averaged, shape (n, K)."""
+        found = np.zeros((len(X), len(self.offsets_)))
         for weight, model in zip(self.model_weights, self.models, strict=True):
             linear = FrozenClassifier.linear(
                 logits(model.weight.T).T, logits(model.intercept[None])[0], self.standardise_
             )
-            values = contrasts(linear.decision_scores(X[rows]))
+            values = contrasts(linear.decision_scores(X))
             for place, (annotator, scale) in enumerate(zip(annotators, self.scales, strict=True)):
-                table = np.vstack([model.tables[place], np.zeros(model.tables.shape[2])])
-                values += table[annotator.labels[rows]]
+                values += np.vstack([model.tables[place], np.zeros(values.shape[1])])[annotator.labels]
                 if scale is not None and annotator.scores is not None:
-                    values += model.slopes[place] * scale(annotator.scores[rows])
-            posterior += weight * probabilities(values)
-        found[rows] = posterior
-        self.remembered.recall(keys, found)
+                    values += model.slopes[place] * scale(annotator.scores)
+            found += weight * probabilities(values)
         return found
 
     def save(self, folder: Path) -> None:

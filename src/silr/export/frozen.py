@@ -14,11 +14,11 @@ from silr.classifiers.frozen import FrozenClassifier
 from silr.errors import InputError
 from silr.export.parts import Parts
 from silr.features import SentenceFeatures
-from silr.files import atomic_write
+from silr.files import atomic_write, write_json
 from silr.joined_features import JoinedFeatures
 from silr.tfidf import TfidfFeatures
 
-PIPELINE, WORDS = "model.skops", "tfidf.skops"
+PIPELINE, WORDS, ORDER = "model.skops", "tfidf.skops", "features.json"
 READ = f'from pathlib import Path\n\nfrom skops.io import load\n\nmodel = load(Path(DIR) / "{PIPELINE}")\n'
 TEXTS = '["a text", "another"]'
 
@@ -94,6 +94,7 @@ def _joined(features: JoinedFeatures, folder: Path) -> Parts:
                 "those of `silr annotate`'s .features.npy; `silr predict` reads texts"
             )
     usage = f"{imports}{READ}texts = {TEXTS}\nmodel.predict(np.hstack([{', '.join(made)}]))"
+    write_json(folder / ORDER, [part.record["kind"] for part in features.parts])
     return Parts(library, usage, base, reads, notes)
 
 
