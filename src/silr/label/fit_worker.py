@@ -43,44 +43,48 @@ def serve_fits(connection: Connection, corpus: Corpus) -> None:
     """Answer gold labels with class probabilities, or with a string that says why there are none, until nobody asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the page's process, which ends this one
     warnings.simplefilter("ignore")  # that gold labels are few is no news here
-    features: NDArray[Any] | None = None
+    features: list[NDArray[Any]] | None = None
     with suppress(EOFError, OSError):  # the other end is gone
         while True:
             gold = connection.recv()
             answer: Any
             try:
                 if features is None:
-                    features = make_matrix(corpus.texts, corpus.states)
+                    features = make_features(corpus.texts, corpus.states)
                 answer = fit_posterior(corpus, features, gold)
             except Exception as error:  # whatever it is, labels by hand go on
                 answer = str(error) or type(error).__name__
             connection.send(answer)
 
 
-def make_matrix(texts: list[str], states: Path | None) -> NDArray[Any]:
-    """Return the hidden states, if their file is there, and TF-IDF of the texts side by side, shape (n, d)."""
+def make_features(texts: list[str], states: Path | None) -> list[NDArray[Any]]:
+    """Return all that is at hand of hidden states, sentence embeddings and TF-IDF, each of shape (n, d)."""
+    from silr import encoders
     from silr.corpus import load_features
     from silr.errors import InputError
+    from silr.features import SentenceFeatures
     from silr.tfidf import TfidfFeatures
 
     parts: list[NDArray[Any]] = []
     if states is not None and states.exists():
         parts.append(np.asarray(load_features(states, len(texts)), dtype=np.float32))
+    if (encoder := encoders.at_hand()) is not None:
+        parts.append(SentenceFeatures(encoder).fit_transform(texts))
     try:
         parts.append(TfidfFeatures().fit_transform(texts))
     except InputError:  # texts with nothing in common
         if not parts:
             raise
-    return np.hstack(parts)
+    return parts
 
 
-def fit_posterior(corpus: Corpus, features: NDArray[Any], gold: Mapping[int, int]) -> NDArray[np.floating]:
+def fit_posterior(corpus: Corpus, features: list[NDArray[Any]], gold: Mapping[int, int]) -> NDArray[np.floating]:
     """Fit the default method to gold labels that all count alike.
 
     Parameters
     ----------
     corpus : Corpus
-    features : array of shape (n, d)
+    features : list of arrays of shape (n, d)
     gold : mapping
         Class numbers by row.
 

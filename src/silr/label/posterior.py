@@ -36,8 +36,9 @@ class BackgroundPosterior:
     """Fits `LabelRefiner` to the gold labels after every ten of them, one fit at a time.
 
     A thread waits for the fit, which is the work of another process: TF-IDF in a thread would hold up the page, and an
-    interpreter that ends while PyTorch computes in one aborts. Features are computed once, at the first fit: the hidden
-    states beside the table, if there are any, and TF-IDF. All gold labels count alike: the weights are for estimates.
+    interpreter that ends while PyTorch computes in one aborts. Features are computed once, at the first fit: all that
+    is at hand of the hidden states beside the table, sentence embeddings and TF-IDF. All gold labels count alike: the
+    weights are for estimates.
 
     Parameters
     ----------
