@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pandas as pd
 import pytest
 
 from command_line import Commands, Result
+from silr.report.record import read_record
+from silr.report.reproduce import reproduce
 from synthetic import Corpus, make_corpus
 
 
@@ -95,6 +98,23 @@ def test_several_llms(corpus: Corpus, commands: Commands, tmp_path: Path) -> Non
     assert (same["refined_label"] == refined["refined_label"])[refined["gold"].isna()].all()
     again = (tmp_path / "run" / "report.html").read_text()
     assert "--label-column llm_label_a_small" in again
+
+
+def test_the_report_s_command_does_it_again(corpus: Corpus, commands: Commands, tmp_path: Path) -> None:
+    """For the default with one LLM, with several, and for uu: the same labels."""
+    one = corpus.write(tmp_path, "one.csv", llm_label=wrong(corpus, 0.25, 0))
+    several = three(corpus, tmp_path)
+    for number, (table, options) in enumerate(((one, []), (several, []), (one, ["--method", "uu", "--epochs", 3]))):
+        run = tmp_path / f"run{number}"
+        assert commands("refine", table, "-o", run, "-q", *options).code == 0
+        command = shlex.split(reproduce(read_record(run))["command"].replace("\\\n", " "))
+        assert command[:2] == ["silr", "refine"]
+        again = tmp_path / f"again{number}"
+        command[command.index("../run-again")] = str(again)
+        done = commands(*command[1:], cwd=run)
+        assert done.code == 0, done
+        first, second = (pd.read_csv(folder / "labels.csv")["refined_label"] for folder in (run, again))
+        assert (first == second).all()
 
 
 def test_some_of_several_llms(corpus: Corpus, commands: Commands, tmp_path: Path) -> None:

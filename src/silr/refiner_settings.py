@@ -96,8 +96,15 @@ def is_default(given: dict[str, Any]) -> bool:
     return method in METHODS and METHODS[method].soft and not others
 
 
-def _check_default(given: dict[str, Any]) -> None:
+def foreign_settings(given: dict[str, Any]) -> list[str]:
+    """Names of the settings that the method has no use for."""
+    if not is_default(given):
+        return []
     tuned = () if given["classifier"] == "frozen" else OF_TUNING
-    for name, plain in OF_THE_FIT.items():
-        if given[name] != plain and name not in tuned:
+    return [name for name in OF_THE_FIT if name not in tuned]
+
+
+def _check_default(given: dict[str, Any]) -> None:
+    for name in foreign_settings(given):
+        if given[name] != OF_THE_FIT[name]:
             raise InputError(f"{name} is a setting of the methods uu and paper: take one of them, or leave it out")

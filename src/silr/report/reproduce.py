@@ -11,6 +11,7 @@ from silr.corpus import features_path, file_hash
 from silr.errors import InputError
 from silr.refine import derived_seed, held_out
 from silr.refine_table import Columns
+from silr.refiner_settings import foreign_settings
 from silr.report.record import Record
 from silr.report.words import short, visible
 
@@ -56,8 +57,9 @@ def _command(record: Record, table: dict[str, Any]) -> str:
     words = ["silr", "refine", table["table"], "-o", "../run-again"]
     if configuration["classifier"] == "frozen":
         words += [word for spec in table["features"] for word in ("--features", _asked(spec, table["table"]))]
+    foreign = foreign_settings(configuration)
     for name in COMMAND_OPTIONS:
-        if configuration.get(name) is not None:
+        if configuration.get(name) is not None and name not in foreign:
             words += [f"--{name.replace('_', '-')}", str(configuration[name])]
     words += ["--iterations", str(table["iterations"] or record.iterations[-1].number)]
     if configuration.get("theta") is not None:
@@ -85,7 +87,8 @@ def _asked(spec: str, table: str) -> str:
 
 def _python(configuration: dict[str, Any], iterations: int) -> str:
     settings = {**configuration, "random_state": configuration["seed"], "iterations": iterations}
-    settings.pop("seed")
+    for name in ("seed", *foreign_settings(configuration)):
+        settings.pop(name, None)
     given = ", ".join(f"{name}={value!r}" for name, value in settings.items() if value is not None)
     return visible(f"LabelRefiner({given}).fit(features_or_texts, llm_labels, gold=gold_labels)")
 
