@@ -32,16 +32,14 @@ def refine(
     method: Annotated[
         str,
         typer.Option(
-            help="silr: all that scores and gold labels say, then soft labels. uu: sets by label under the unbiased UU "
-            "risk. paper: the recipe of Asano et al.",
+            help="silr: the posterior from what the LLM says, the features and the gold labels. uu: sets by label "
+            "under the unbiased UU risk. paper: the recipe of Asano et al.",
             autocompletion=one_of("silr", "uu", "paper"),
         ),
     ] = "silr",
     iterations: Annotated[
         int,
-        typer.Option(
-            min=1, help="A model fine-tuned by method silr is fitted once, to the labels of a head after so many."
-        ),
+        typer.Option(min=1, help="Of methods uu and paper, and of silr where there are scores and no gold labels."),
     ] = 5,
     classifier: Annotated[
         str,

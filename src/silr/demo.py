@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from silr.corpus import (
     annotator_path,
     encode_labels,
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 QUESTION = "Is the sentiment of this review positive or negative?"
 CLASSES = ("negative", "positive")
 GOLD = 100
-ITERATIONS = 5
 NEXT = """
 On your own table (a column "text"):
   silr annotate mine.csv -o labelled.csv --model MODEL --question "{question}" --classes negative positive
@@ -72,13 +73,12 @@ def run_demo(folder: Path) -> None:
     from silr.report.write import write_report
     from silr.summary import print_history
 
-    with RefineProgress(ITERATIONS) as shown:
+    with RefineProgress(1) as shown:
         refiner = refine_table(
             gold,
             folder / "run",
             columns=Columns(truth="truth"),
             features=[str(features_path(labelled)), "tfidf"],
-            iterations=ITERATIONS,
             on_iteration=shown.on_iteration,
             on_step=shown.on_step,
         )
@@ -92,32 +92,33 @@ def run_demo(folder: Path) -> None:
 
 
 def plot_history(refiner: LabelRefiner, path: Path) -> None:
-    """Plot the accuracy by iteration, estimated with its interval and true if it is known, as PNG."""
+    """Plot the accuracy of the LLM's labels and of the refined ones, estimated and, if it is known, true, as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    numbers = range(len(refiner.history_))
-    priors = [entry["priors"] for entry in refiner.history_]
-    figure = Figure(figsize=(7, 4), dpi=150, layout="constrained")
+    names = ["the LLM's labels", "refined labels"]
+    entries = [refiner.history_[0], refiner.history_[refiner.best_iteration_]]
+    priors = [entry["priors"] for entry in entries]
+    figure = Figure(figsize=(5.5, 4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    low, high = zip(*(100 * each.accuracy_interval for each in priors), strict=True)
-    axes.fill_between(numbers, low, high, alpha=0.15, color="tab:blue", label="95 % interval from the gold labels")
-    axes.plot(numbers, [100 * each.accuracy for each in priors], "o--", color="tab:blue", label="estimated")
-    if all("true_accuracy" in entry["metrics"] for entry in refiner.history_):
-        true = [100 * entry["metrics"]["true_accuracy"] for entry in refiner.history_]
-        axes.plot(numbers, true, "o-", color="tab:orange", label="true")
-        for number in (0, len(true) - 1):
-            above = true[number] >= 100 * priors[number].accuracy  # away from the other line
-            axes.annotate(
-                f"{true[number]:.1f} %",
-                (number, true[number]),
-                textcoords="offset points",
-                xytext=(0, 8 if above else -16),
-                ha="center",
-            )
-    axes.set_xticks(numbers, ["the LLM", *(str(number) for number in numbers[1:])])
-    axes.set_xlabel("iteration")
+    estimates = np.array([100 * each.accuracy for each in priors])
+    low, high = np.array([100 * each.accuracy_interval for each in priors]).T
+    axes.errorbar(
+        names,
+        estimates,
+        yerr=[estimates - low, high - estimates],
+        fmt="o",
+        capsize=8,
+        color="tab:blue",
+        label="estimated from gold labels, with 95 % interval",
+    )
+    if all("true_accuracy" in entry["metrics"] for entry in entries):
+        true = [100 * entry["metrics"]["true_accuracy"] for entry in entries]
+        axes.plot(names, true, "D", color="tab:orange", label="true")
+        for name, value in zip(names, true, strict=True):
+            axes.annotate(f"{value:.1f} %", (name, value), textcoords="offset points", xytext=(10, -4))
+    axes.set_xlim(-0.5, 1.5)
     axes.set_ylabel("labels that are right (%)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", frameon=False)

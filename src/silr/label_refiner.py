@@ -1,4 +1,4 @@
-"""The loop as a scikit-learn estimator, with or without a run directory."""
+"""All methods as one scikit-learn estimator, with or without a run directory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from silr.without_gold import refine_without_gold
 
 
 class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Turns the biased labels of an LLM into better labels and a classifier, by iterated UU learning.
+    """Turns the biased labels of one LLM or several into better labels and a classifier.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     model : str, default None
         Which model to fine-tune: a folder, a ``.gguf`` file or a hub name.
     iterations : int, default 5
-        A model fine-tuned by method "silr" is fitted once, to the labels of a head after so many.
+        Of methods "uu" and "paper", and of "silr" where there are scores and no gold labels. "silr" needs none else.
     method : {"silr", "uu", "paper"}, default "silr"
         "paper" is the recipe of Asano et al.: leaky correction, thresholds as the fit leaves them, a model fine-tuned
         from a head of 0, with learning rate 1e-4 for adapters. "uu" keeps the risk unbiased, sets the thresholds by
         the class prior, and fine-tunes from the head that fits the untuned model, with a learning rate for adapters
-        that suits the model's width. "silr" starts from all that the LLM's scores and the gold labels say together, and
-        goes on with soft labels and a linear head, and a fine-tuned model learns the labels of such a head on its own
-        states; with `theta` or oracle priors it is "uu".
+        that suits the model's width. "silr" is the posterior from all evidence: what the LLMs say of a text, what the
+        features say of texts like it, and the gold labels; a fine-tuned model learns its labels. With `theta` or oracle
+        priors it is "uu".
     loss : {"sigmoid", "logistic"}, default "sigmoid"
     correction : {"none", "leaky", "relu", "abs"}, default None
         None: as `method` says, "none" or "leaky".
@@ -104,11 +104,14 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     priors_ : Priors
         Both, and the accuracy, with intervals. All three are None if only `theta` was given.
     history_ : list of dict
-        For each iteration, 0 being the LLM's labels: ``labels``, ``priors`` and ``metrics``.
+        For each iteration, 0 being the LLM's labels: ``labels``, ``priors``, ``metrics``. Method "silr" has one more,
+        whose metrics hold ``classifier_accuracy`` and its interval, of the classifier that reads features alone.
     best_iteration_ : int
-        Whose labels are the result; 0 if the LLM's fit the gold labels as well as the refined ones.
+        Whose labels are the result.
     classifier_iteration_ : int
         Whose classifier predicts: the last one that the signal lasted to.
+    llm_names_ : list of str
+        Names of the LLMs, "" for a single column.
     classes_ : ndarray of shape (K,)
     n_features_in_ : int, or None of a fine-tuned model, which reads texts
 
