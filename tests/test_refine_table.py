@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from command_line import Commands, Result
+from silr.label.gold_table import GoldTable
 from silr.report.record import read_record
 from silr.report.reproduce import reproduce
 from synthetic import Corpus, make_corpus
@@ -115,6 +116,16 @@ def test_the_report_s_command_does_it_again(corpus: Corpus, commands: Commands, 
         assert done.code == 0, done
         first, second = (pd.read_csv(folder / "labels.csv")["refined_label"] for folder in (run, again))
         assert (first == second).all()
+
+
+def test_several_llms_are_labelled_and_evaluated(corpus: Corpus, commands: Commands, tmp_path: Path) -> None:
+    """The draws go by what most of them say; every column is scored."""
+    table = three(corpus, tmp_path)
+    found = GoldTable(table)
+    votes = sum((wrong(corpus, share, seed) == "positive").astype(int) for seed, share in enumerate(LLMS.values()))
+    assert found.codes.tolist() == (votes >= 2).astype(int).tolist() and found.classes == ["negative", "positive"]
+    done = commands("evaluate", table, "--truth", "truth", "--json")
+    assert done.code == 0 and list(json.loads(done.out)["labels"]) == [f"llm_label_{name}" for name in LLMS]
 
 
 def test_some_of_several_llms(corpus: Corpus, commands: Commands, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def read_annotators(
     finished = classes is not None
     if not finished and all(label is None for column in labels for label in column):
         raise InputError(f"{' and '.join(columns)}: all {len(frame):,} labels are missing")
-    given = [_score_classes(frame, column) for column in columns]
+    given = [scored_classes(frame, column) for column in columns]
     if classes is None:
         scored = [each for each in given if each]
         found = {label for column in labels for label in column if label is not None}
@@ -110,7 +110,7 @@ def read_annotators(
         encode_labels(column, classes, name, one_class=True, none=len(columns) > 1 or finished)[0]
         for column, name in zip(labels, columns, strict=True)
     ]
-    scores = [_scores(frame, column, code, classes, table) for column, code in zip(columns, codes, strict=True)]
+    scores = [scores_of(frame, column, code, classes, table) for column, code in zip(columns, codes, strict=True)]
     without = [column for column, each in zip(columns, scores, strict=True) if each is None]
     if len(columns) > 1:
         say(f"{len(columns)} LLMs: {', '.join(columns)}")
@@ -132,7 +132,7 @@ def _prefix(column: str) -> str | None:
     return f"{SCORE_PREFIX}{column.removeprefix(f'{LABEL}_')}_" if column.startswith(f"{LABEL}_") else None
 
 
-def _score_classes(frame: pd.DataFrame, column: str) -> list[str]:
+def scored_classes(frame: pd.DataFrame, column: str) -> list[str]:
     """The classes that the score columns of a label column name; fewer than two are none."""
     every = [str(each) for each in frame.columns]
     prefix = _prefix(column)
@@ -144,7 +144,7 @@ def _score_classes(frame: pd.DataFrame, column: str) -> list[str]:
     return found if len(found) > 1 else []
 
 
-def _scores(
+def scores_of(
     frame: pd.DataFrame,
     column: str,
     codes: NDArray[np.int64],

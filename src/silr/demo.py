@@ -121,7 +121,7 @@ def plot_history(refiner: LabelRefiner, path: Path) -> None:
     axes.set_xlim(-0.5, 1.5)
     axes.set_ylabel("labels that are right (%)")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="upper left", frameon=False)
     with atomic_write(path) as file:
         figure.savefig(file, format="png")
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from silr.corpus import check_classes, label_column, read_table, score_classes, sort_classes
+from silr.annotator_columns import label_columns, scored_classes
+from silr.corpus import LABEL, check_classes, label_column, read_table, sort_classes
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,9 +85,7 @@ def evaluate(
     }
 
 
-def evaluate_file(
-    path: str | Path, truth_column: str, label_columns: Sequence[str] = ("llm_label", "refined_label")
-) -> dict[str, Any]:
+def evaluate_file(path: str | Path, truth_column: str, columns: Sequence[str] | None = None) -> dict[str, Any]:
     """Score the label columns of a table against its truth column.
 
     Parameters
@@ -95,7 +94,7 @@ def evaluate_file(
         A table as `silr.read_table` reads it.
     truth_column : str
         The column of true labels.
-    label_columns : sequence of str, default ("llm_label", "refined_label")
+    columns : sequence of str, default ``llm_label``, every ``llm_label_NAME`` and ``refined_label``
         The columns to score; those that the table lacks are skipped.
 
     Returns
@@ -111,10 +110,11 @@ def evaluate_file(
     """
     frame = read_table(path)
     truth = label_column(frame, truth_column, path)
-    labels = {name: label_column(frame, name, path) for name in label_columns if name in frame.columns}
+    columns = columns or [*label_columns(frame), "refined_label"]
+    labels = {name: label_column(frame, name, path) for name in columns if name in frame.columns}
     if not labels:
-        raise InputError(f"{path} has none of the columns {', '.join(map(repr, label_columns))}: nothing to evaluate")
-    classes = score_classes(frame)
+        raise InputError(f"{path} has none of the columns {', '.join(map(repr, columns))}: nothing to evaluate")
+    classes = scored_classes(frame, LABEL) or None
     for name, column in {truth_column: truth, **labels}.items():
         if not any(column):
             raise InputError(f"{path}: all {len(column):,} labels of column {name!r} are missing")

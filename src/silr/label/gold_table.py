@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotator_columns import label_columns, read_annotators, scored_classes, scores_of
+from silr.annotator_evidence import Annotator, majority
 from silr.corpus import (
+    LABEL,
     check_classes,
     corpus_hash,
     encode_labels,
     label_column,
     read_table,
-    score_classes,
-    score_columns,
     table_stem,
     text_column,
     weight_column,
@@ -53,7 +54,7 @@ class GoldTable:
     classes : sequence of str, default None
         None: those of the score columns, else those that occur.
     text, label : str
-        Names of columns.
+        Names of columns; without ``llm_label`` the labels are what most of the columns ``llm_label_NAME`` say.
     rounds : bool, default False
         Whether the session draws in rounds: `save` then writes how each text was drawn.
 
@@ -96,16 +97,13 @@ class GoldTable:
         self._read_as = _signature(table)
         self.texts = text_column(self._frame, text, table)
         self.hash = corpus_hash(self.texts)
-        given = list(classes) if classes else score_classes(self._frame)
         if classes and len(set(classes)) < max(2, len(classes)):
             raise InputError("--classes must name at least two classes, each once")
-        self.codes, self.classes = encode_labels(label_column(self._frame, label, table), given, label, one_class=True)
-        try:
-            self.scores = score_columns(self._frame, self.classes, table, label)
-        except InputError:
-            if score_classes(self._frame) == self.classes:
-                raise
-            self.scores = None  # --classes names more classes than the LLM scored
+        columns = [label] if label in self._frame.columns or label != LABEL else label_columns(self._frame)
+        if len(columns) > 1:
+            self._read_several(columns, classes)
+        else:
+            self._read_one(columns[0], classes)
         self.strata = make_strata(self.codes, len(self.classes), self.scores)
         self.gold = self._read_gold(self._frame, table)
         self.history = DrawHistory(rounds=rounds)
@@ -122,6 +120,21 @@ class GoldTable:
             self._check_strata(newest)
         elif self.history.adaptive:
             raise InputError(f"the gold labels of {self.output} were drawn in rounds: go on without --draw strata")
+
+    def _read_one(self, column: str, classes: Sequence[str] | None) -> None:
+        scored = scored_classes(self._frame, column)
+        labels = label_column(self._frame, column, self.table)
+        self.codes, self.classes = encode_labels(labels, classes or scored or None, column, one_class=True)
+        self.scores = None
+        if not scored or set(scored) == set(self.classes):  # else --classes names more than the LLM scored
+            self.scores = scores_of(self._frame, column, self.codes, self.classes, self.table)
+
+    def _read_several(self, columns: Sequence[str], classes: Sequence[str] | None) -> None:
+        """The strata are what most of the LLMs say."""
+        found = read_annotators(self._frame, self.table, columns, classes=classes)
+        self.classes, self.scores = found.classes, None
+        annotators = [Annotator(codes.astype(np.int16)) for codes in found.codes]
+        self.codes = majority(annotators, len(self.classes)).astype(np.int64)
 
     def ids(self) -> list[str | None]:
         """Return the column `id` as strings, None for every row if there is none."""

@@ -73,7 +73,7 @@ def _summary(record: Record, values: dict[str, Any]) -> dict[str, Any]:
         "iterations": record.iterations[-1].number,
         "best": record.best_iteration_,
         "gold": f"{record.run.manifest.get('gold', 0):,}" if record.run.manifest.get("gold") else None,
-        "source": priors.source if priors else "scores",
+        "source": priors.source if priors else "labels" if record.iterations[0].metrics.get("of") == 1 else "scores",
         "before": _accuracy(first),
         "after": _accuracy(best),
         "better": best.get("estimated_accuracy", 0) > first.get("estimated_accuracy", 1),

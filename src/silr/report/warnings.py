@@ -169,6 +169,11 @@ def _gold(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
             "texts well, the refined labels are better than the LLM's; if they do not, they are noise, and nothing "
             "here can tell. 50 to 100 labels by hand would."
         )
+        if record.iterations[0].metrics.get("of") == 1:
+            words = (
+                "The LLM's labels were taken at their word, and changed where texts alike have others. Nothing here "
+                "can tell whether that made them better. 50 to 100 labels by hand would."
+            )
         labels = record.iterations[0].labels
         if len(np.unique(labels[labels >= 0])) == 1:
             words = f"The LLM's labels are all the same, and often its scores are worth nothing then. {words}"
