@@ -30,6 +30,13 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)  # transformers leaves that of an earlier test
 
 
+@pytest.fixture(autouse=True)
+def no_encoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading texts with a sentence encoder takes seconds: only tests that are marked have one at hand."""
+    if request.node.get_closest_marker("encoder") is None:
+        monkeypatch.setattr("silr.encoders.at_hand", lambda: None)
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Corpus:
     return make_corpus()

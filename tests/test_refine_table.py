@@ -13,7 +13,10 @@ import pandas as pd
 import pytest
 
 from command_line import Commands, Result
+from silr import encoders
+from silr.joined_features import groups_of
 from silr.label.gold_table import GoldTable
+from silr.refine_table import refine_table
 from silr.report.record import read_record
 from silr.report.reproduce import reproduce
 from synthetic import Corpus, make_corpus
@@ -186,3 +189,17 @@ def test_labels_alone_without_gold(corpus: Corpus, commands: Commands, tmp_path:
     refined = pd.read_csv(tmp_path / "run" / "labels.csv")["refined_label"]
     assert (pd.read_csv(tmp_path / "same.csv")["refined_label"] == refined).all()
     assert "taken at their word" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.encoder
+def test_all_features_at_hand_are_used_by_default(corpus: Corpus, minilm: str, tmp_path: Path) -> None:
+    """States beside the table, the sentence encoder of a package, and TF-IDF, each as a group of its own."""
+    assert encoders.at_hand() == minilm
+    table = corpus.write(tmp_path)
+    np.save(tmp_path / "table.features.npy", corpus.features)
+    said: list[str] = []
+    refiner = refine_table(table, tmp_path / "run", say=said.append)
+    assert "features: the annotator's states, sentence embeddings, TF-IDF" in said
+    kinds = [part["kind"] for part in refiner.features_.record["parts"]]
+    assert kinds == ["file", "sentence-transformers", "tfidf"]
+    assert [len(group) for group in groups_of(refiner.features_, refiner.n_features_in_)] == [1, 1, 2]

@@ -28,6 +28,8 @@ class Corpus:
     n_classes : int
     states : Path or None
         A ``.npy`` with one row a text; left out if it does not exist.
+    encoder : str or None
+        Folder of a sentence encoder.
     seed : int
     """
 
@@ -36,6 +38,7 @@ class Corpus:
     scores: NDArray[np.float64] | None
     n_classes: int
     states: Path | None
+    encoder: str | None
     seed: int
 
 
@@ -50,28 +53,27 @@ def serve_fits(connection: Connection, corpus: Corpus) -> None:
             answer: Any
             try:
                 if features is None:
-                    features = make_features(corpus.texts, corpus.states)
+                    features = make_features(corpus)
                 answer = fit_posterior(corpus, features, gold)
             except Exception as error:  # whatever it is, labels by hand go on
                 answer = str(error) or type(error).__name__
             connection.send(answer)
 
 
-def make_features(texts: list[str], states: Path | None) -> list[NDArray[Any]]:
+def make_features(corpus: Corpus) -> list[NDArray[Any]]:
     """Return all that is at hand of hidden states, sentence embeddings and TF-IDF, each of shape (n, d)."""
-    from silr import encoders
     from silr.corpus import load_features
     from silr.errors import InputError
     from silr.features import SentenceFeatures
     from silr.tfidf import TfidfFeatures
 
     parts: list[NDArray[Any]] = []
-    if states is not None and states.exists():
-        parts.append(np.asarray(load_features(states, len(texts)), dtype=np.float32))
-    if (encoder := encoders.at_hand()) is not None:
-        parts.append(SentenceFeatures(encoder).fit_transform(texts))
+    if corpus.states is not None and corpus.states.exists():
+        parts.append(np.asarray(load_features(corpus.states, len(corpus.texts)), dtype=np.float32))
+    if corpus.encoder is not None:
+        parts.append(SentenceFeatures(corpus.encoder).fit_transform(corpus.texts))
     try:
-        parts.append(TfidfFeatures().fit_transform(texts))
+        parts.append(TfidfFeatures().fit_transform(corpus.texts))
     except InputError:  # texts with nothing in common
         if not parts:
             raise

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from silr import encoders
 from silr.label.adaptive_draw import EVERY
 from silr.label.fit_worker import Corpus, serve_fits
 
@@ -61,7 +62,9 @@ class BackgroundPosterior:
     def __init__(self, table: GoldTable, states: Path | None = None, seed: int = 0, every: int = EVERY) -> None:
         self.latest: NDArray[np.floating] | None = None
         self.fits, self.failures, self.problem = 0, 0, ""
-        self._corpus = Corpus(table.texts, table.codes, table.scores, len(table.classes), states, seed)
+        self._corpus = Corpus(
+            table.texts, table.codes, table.scores, len(table.classes), states, encoders.at_hand(), seed
+        )
         self._every = every
         self._step = 0
         self._thread: threading.Thread | None = None
