@@ -29,17 +29,17 @@ def default(alone: bool = False) -> Callable[[Split, Gold], list[Answer]]:
             model, test = fit(part, gold, Path(folder) / "run", True, {})
         if alone:
             corpus = model.predict_proba(model.features_.transform(part.texts[0], part.features[0]))
+            found = corpus.argmax(axis=1)
         else:
-            corpus = np.asarray(model.scores_)
-        scores = np.empty((0, len(part.classes)))
+            corpus, found = np.asarray(model.scores_), np.asarray(model.labels_)
+        scores, new = np.empty((0, len(part.classes))), np.empty(0, dtype=int)
         if len(test):
             said = {}
-            if not alone and hasattr(model.classifier_, "scales"):
+            if not alone and hasattr(model.classifier_, "mixture"):
                 said = {"llm_labels": llm_labels(part, 1)}
                 said |= {} if part.scores is None else {"llm_scores": part.scores[1]}
-            scores = model.predict_proba(test, **said)
-        labels = corpus.argmax(axis=1), scores.argmax(axis=1)
-        return [Answer(labels, (corpus, scores), None if alone else estimated_accuracy(model))]
+            new, scores = model.predict_with_proba(test, **said)
+        return [Answer((found, new), (corpus, scores), None if alone else estimated_accuracy(model))]
 
     return method
 

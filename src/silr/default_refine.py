@@ -10,19 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from silr.annotator_evidence import Annotator, majority, one_hot
-from silr.classifiers.posterior import PosteriorClassifier, Remembered
+from silr.annotator_evidence import Annotator, decide, majority, one_hot
+from silr.classifiers.posterior import Mixture, PosteriorClassifier, Remembered
 from silr.contrasts import probabilities
 from silr.corpus_keys import Keys, with_annotators
 from silr.gold_labels import GoldLabels
-from silr.posterior import Refined, refine_posterior
+from silr.posterior import LEAST_GAIN, Refined, refine_posterior
 from silr.posterior_without_gold import refine_votes
+from silr.priors import Priors
 from silr.refine import Loop, Store, score
 from silr.ridge import StandardisedMatrix
 from silr.run import Iteration
 from silr.shares import right_share
 
 ONLY = 1  # iteration
+OUT_OF_FOLD = 1.1  # how much wider intervals are, as gold texts are judged by fits without their fold
 
 
 def refine_default(
@@ -77,8 +79,11 @@ def refine_default(
         found = refine_votes(matrix, annotators, loop.n_classes)
     else:
         found = refine_posterior(matrix, groups, annotators, gold, loop.seed)
-    labels = found.probabilities.argmax(axis=1).astype(np.int16)
+    least_gain = 0.0 if gold is None else LEAST_GAIN
+    labels = decide(found.probabilities, annotators, least_gain)
     priors = loop.estimate(labels, ONLY)
+    if gold is not None and priors is not None:
+        priors = _of_other_texts(priors, int((gold.weights > 0).sum()), len(labels))
     changed = int((labels != done[0].labels).sum())
     metrics: dict[str, Any] = {"of": ONLY, "changed": changed, **score(loop, labels)}
     metrics["model_weights"] = [round(float(each), 6) for each in found.model_weights]
@@ -86,12 +91,29 @@ def refine_default(
         right = right_share(found.classifier_gold.argmax(axis=1) == gold.codes, gold.weights)
         if right is not None:
             metrics["classifier_accuracy"] = right.share
-            metrics["classifier_accuracy_interval"] = list(right.interval)
+            wider = OUT_OF_FOLD * np.sqrt(1 + right.labels / max(len(labels) - right.labels, 1))
+            metrics["classifier_accuracy_interval"] = _widened(right.interval, right.share, wider).tolist()
     refined = Iteration(ONLY, labels, found.probabilities, priors, metrics)
     store(refined, _classifier(found, matrix, annotators, gold, keys))
     if loop.on_step is not None:
         loop.on_step(ONLY, 1, 1)
     return [done[0], refined]
+
+
+def _of_other_texts(priors: Priors, m: int, n: int) -> Priors:
+    """With an interval for the accuracy on the texts without gold label, of which the m gold labels are no part.
+
+    The variance of the difference of two independent means is p (1 - p) (1/m + 1/(n - m)); the interval of
+    `silr.priors` is for the mean of all n texts, with p (1 - p) (1/m - 1/n).
+    """
+    wider = OUT_OF_FOLD * float(np.sqrt((1 / m + 1 / max(n - m, 1)) / (1 / m - 1 / n))) if m < n else OUT_OF_FOLD
+    return replace(priors, accuracy_interval=_widened(priors.accuracy_interval, priors.accuracy, wider))
+
+
+def _widened(interval: Any, value: float, factor: float) -> NDArray[np.float64]:
+    """Limits so many times as far from the value, between 0 and 1."""
+    found: NDArray[np.float64] = np.clip(value + factor * (np.asarray(interval) - value), 0.0, 1.0)
+    return found
 
 
 def llm_iteration(annotators: Sequence[Annotator], gold: GoldLabels | None, loop: Loop) -> Iteration:
@@ -133,7 +155,8 @@ def _classifier(
     known, first = np.unique(with_evidence[kept], return_index=True)
     remembered = Remembered(known, found.probabilities[kept][first])
     scales = [each.scale() for each in annotators]
-    return PosteriorClassifier(found.alone, found.heads, found.model_weights, scales, matrix.standardiser, remembered)
+    mixture = Mixture(found.heads, found.model_weights, scales, 0.0 if gold is None else LEAST_GAIN)
+    return PosteriorClassifier(found.alone, mixture, matrix.standardiser, remembered)
 
 
 def _scored(iteration: Iteration, loop: Loop) -> Iteration:

@@ -364,26 +364,48 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Wrong width, non-finite features, texts where the run's features cannot be computed for new texts, or labels
             of other LLMs, of none of the classes, or without scores that `fit` had.
         """
+        return self.predict_with_proba(X, llm_labels=llm_labels, llm_scores=llm_scores, texts=texts)[1]
+
+    def predict_with_proba(
+        self,
+        X: ArrayLike | Sequence[str],
+        *,
+        llm_labels: Any = None,
+        llm_scores: Any = None,
+        texts: Sequence[str] | None = None,
+    ) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Labels, shape (m,), and probabilities, shape (m, K), by reading X once; see `predict` and `predict_proba`."""
         check_is_fitted(self)
         own, matrix = self._new(X)
         texts = own if texts is None else texts
         classifier: Classifier = self.classifier_
         if llm_labels is None and llm_scores is None:
-            return classifier.predict_proba(matrix)
+            scores = classifier.predict_proba(matrix)
+            return np.asarray(self.classes_[scores.argmax(axis=1)]), scores
         if not isinstance(classifier, PosteriorClassifier):
             raise InputError(
                 "only a frozen classifier of method 'silr', with gold labels, takes what LLMs say of new texts"
             )
         annotators = annotators_of(
-            llm_labels, llm_scores, self.llm_names_, classifier.scales, self.classes_, len(matrix)
+            llm_labels, llm_scores, self.llm_names_, classifier.mixture.scales, self.classes_, len(matrix)
         )
         keys = row_keys(matrix) if texts is None else text_keys(texts)
-        return classifier.predict_with_annotators(matrix, annotators, with_annotators(keys, annotators))
+        scores = classifier.predict_with_annotators(matrix, annotators, with_annotators(keys, annotators))
+        return np.asarray(self.classes_[classifier.decide(scores, annotators)]), scores
 
-    def predict(self, X: ArrayLike | Sequence[str], *, llm_labels: Any = None, llm_scores: Any = None) -> NDArray[Any]:
-        """Labels, shape (m,); see `predict_proba`."""
-        scores = self.predict_proba(X, llm_labels=llm_labels, llm_scores=llm_scores)
-        return np.asarray(self.classes_[scores.argmax(axis=1)])
+    def predict(
+        self,
+        X: ArrayLike | Sequence[str],
+        *,
+        llm_labels: Any = None,
+        llm_scores: Any = None,
+        texts: Sequence[str] | None = None,
+    ) -> NDArray[Any]:
+        """Labels, shape (m,), from what `predict_proba` takes.
+
+        They are the most probable classes; an LLM's label without scores stays unless another is more probable by 0.1.
+        """
+        return self.predict_with_proba(X, llm_labels=llm_labels, llm_scores=llm_scores, texts=texts)[0]
 
     def _new(self, X: Any) -> tuple[list[str] | None, Any]:
         """New texts, if they are texts, and what the classifier reads of them."""

@@ -158,7 +158,7 @@ def refine_table(
     if is_main():
         record["iterations"] = refiner.history_[0]["metrics"].get("of", refiner.iterations)
         write_json(folder / TABLE, record)
-        _add_refined(frame, refiner.labels_, refiner.scores_)
+        _add_refined(frame, refiner.labels_, refiner.scores_, refiner.classes_)
         if gold is not None:
             frame.loc[gold >= 0, REFINED_LABEL] = _names(gold[gold >= 0], classes)
         write_table(frame, folder / LABELS)
@@ -211,8 +211,8 @@ def predict_table(
         if isinstance(known, JoinedFeatures):
             X = known.transform(texts, X)
     said = _said_of_new(refiner, Path(run), frame, table, say)
-    scores = refiner.predict_proba(X, **said, texts=texts) if said else refiner.predict_proba(X)
-    _add_refined(frame, refiner.classes_[scores.argmax(axis=1)], scores)
+    labels, scores = refiner.predict_with_proba(X, **said, texts=texts)
+    _add_refined(frame, labels, scores, refiner.classes_)
     write_table(frame, output)
     return frame
 
@@ -228,7 +228,9 @@ def _said_of_new(
     except (OSError, ValueError, KeyError, TypeError):
         columns = [f"{LABEL}_{name}" if name else LABEL for name in refiner.llm_names_]
     classes = [str(name) for name in refiner.classes_]
-    found = for_new_texts(frame, table, columns, classes, [each is not None for each in refiner.classifier_.scales])
+    found = for_new_texts(
+        frame, table, columns, classes, [each is not None for each in refiner.classifier_.mixture.scales]
+    )
     if isinstance(found, str):
         say(f"the features alone label these texts: {found}")
         return {}
@@ -317,6 +319,8 @@ def _names(codes: Any, classes: list[str]) -> Any:
     return np.array([*classes, None], dtype=object)[codes]
 
 
-def _add_refined(frame: pd.DataFrame, labels: Any, scores: Any) -> None:
+def _add_refined(frame: pd.DataFrame, labels: Any, scores: Any, classes: Any) -> None:
+    """The labels, and the probability of each."""
     frame[REFINED_LABEL] = labels
-    frame[REFINED_SCORE] = [float(f"{score:.4g}") for score in scores.max(axis=1)]
+    code = {name: number for number, name in enumerate(classes)}
+    frame[REFINED_SCORE] = [float(f"{row[code[label]]:.4g}") for row, label in zip(scores, labels, strict=True)]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-from silr.annotator_evidence import Annotator, Scale
+from silr.annotator_evidence import Annotator, Scale, decide
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.classifiers.standardise import Standardiser
 from silr.contrasts import contrasts, logits, probabilities
@@ -38,6 +38,26 @@ class Head:
     intercept: NDArray[np.float64]
     tables: NDArray[np.float64]
     slopes: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Models whose probabilities are averaged where LLMs say something of a text.
+
+    Attributes
+    ----------
+    models : sequence of Head
+    weights : float64 array of shape (M,)
+    scales : sequence of Scale or None
+        Of each LLM's scores; None for one that is known by its labels.
+    least_gain : float
+        See `silr.annotator_evidence.decide`.
+    """
+
+    models: Sequence[Head]
+    weights: NDArray[np.float64]
+    scales: Sequence[Scale | None]
+    least_gain: float
 
 
 @dataclass(frozen=True)
@@ -72,27 +92,14 @@ class PosteriorClassifier(FrozenClassifier):
     ----------
     alone : Head
         Reads features alone.
-    models : sequence of Head
-        Whose probabilities are averaged where LLMs say something of a text.
-    model_weights : array of shape (M,)
-    scales : sequence of Scale or None
-        Of each LLM's scores; None for one that is known by its labels.
+    mixture : Mixture
     standardiser : Standardiser
     remembered : Remembered
     """
 
-    def __init__(
-        self,
-        alone: Head,
-        models: Sequence[Head],
-        model_weights: NDArray[np.float64],
-        scales: Sequence[Scale | None],
-        standardiser: Standardiser,
-        remembered: Remembered,
-    ) -> None:
+    def __init__(self, alone: Head, mixture: Mixture, standardiser: Standardiser, remembered: Remembered) -> None:
         super().__init__(FrozenConfig(match_prior=False), "cpu", standardiser)
-        self.alone, self.models, self.model_weights = alone, list(models), np.asarray(model_weights, np.float64)
-        self.scales, self.remembered = list(scales), remembered
+        self.alone, self.mixture, self.remembered = alone, mixture, remembered
         self._set_linear(logits(alone.weight.T).T, logits(alone.intercept[None])[0])
 
     def predict_with_annotators(
@@ -120,15 +127,19 @@ class PosteriorClassifier(FrozenClassifier):
         self.remembered.recall(keys, found)
         return found
 
+    def decide(self, probabilities: NDArray[Any], annotators: Sequence[Annotator]) -> NDArray[np.int16]:
+        """Labels, shape (n,), of texts with these probabilities, as the corpus got them."""
+        return decide(probabilities, annotators, self.mixture.least_gain)
+
     def _posterior(self, X: NDArray[Any], annotators: Sequence[Annotator]) -> NDArray[np.float64]:
         """The models' probabilities, averaged, shape (n, K)."""
         found = np.zeros((len(X), len(self.offsets_)))
-        for weight, model in zip(self.model_weights, self.models, strict=True):
+        for weight, model in zip(self.mixture.weights, self.mixture.models, strict=True):
             linear = FrozenClassifier.linear(
                 logits(model.weight.T).T, logits(model.intercept[None])[0], self.standardise_
             )
             values = contrasts(linear.decision_scores(X))
-            for place, (annotator, scale) in enumerate(zip(annotators, self.scales, strict=True)):
+            for place, (annotator, scale) in enumerate(zip(annotators, self.mixture.scales, strict=True)):
                 values += np.vstack([model.tables[place], np.zeros(values.shape[1])])[annotator.labels]
                 if scale is not None and annotator.scores is not None:
                     values += model.slopes[place] * scale(annotator.scores)
@@ -138,16 +149,16 @@ class PosteriorClassifier(FrozenClassifier):
     def save(self, folder: Path) -> None:
         """Write the head as `FrozenClassifier` does, and ``posterior.safetensors`` beside it."""
         super().save(folder)
-        tensors = {"model_weights": self.model_weights}
-        for place, head in enumerate([self.alone, *self.models]):
+        tensors = {"model_weights": self.mixture.weights, "least_gain": np.array([self.mixture.least_gain])}
+        for place, head in enumerate([self.alone, *self.mixture.models]):
             tensors |= {f"{place}.{name}": np.ascontiguousarray(value) for name, value in vars(head).items()}
-        for place, scale in enumerate(self.scales):
+        for place, scale in enumerate(self.mixture.scales):
             if scale is not None:
                 tensors |= {f"scale.{place}.mean": scale.mean, f"scale.{place}.deviation": np.array([scale.deviation])}
         tensors |= {f"remembered.{name}": value for name, value in vars(self.remembered).items()}
         with atomic_write(folder / FILE) as file:
             file.write(save(tensors))
-        write_json(folder / "classifier.json", {"kind": "posterior", "annotators": len(self.scales)})
+        write_json(folder / "classifier.json", {"kind": "posterior", "annotators": len(self.mixture.scales)})
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> PosteriorClassifier:
@@ -174,6 +185,7 @@ class PosteriorClassifier(FrozenClassifier):
             ]
             remembered = Remembered(tensors["remembered.keys"], tensors["remembered.probabilities"])
             standardiser = Standardiser(moments["mean"], moments["scale"])
-            return cls(heads[0], heads[1:], weights, scales, standardiser, remembered)
+            mixture = Mixture(heads[1:], weights, scales, float(tensors["least_gain"][0]))
+            return cls(heads[0], mixture, standardiser, remembered)
         except Exception as error:
             raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error

@@ -29,7 +29,8 @@ def calibration(record: Record) -> dict[str, Any] | None:
     """
     if record.best.scores is None:
         return None
-    scores, labels, corpus = record.best.scores.max(axis=1), record.best.labels, record.corpus
+    labels, corpus = record.best.labels, record.corpus
+    scores = np.take_along_axis(record.best.scores, np.maximum(labels, 0)[:, None].astype(np.int64), axis=1)[:, 0]
     priors, claimed = record.best.priors, float(scores.mean(dtype=np.float64))
     gold = int((corpus.gold >= 0).sum()) if corpus else 0
     values: dict[str, Any] = {"gold": gold, "fewest": FEWEST, "claimed": percent(claimed), "right": None}

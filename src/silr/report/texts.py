@@ -57,7 +57,7 @@ def _rows(record: Record, corpus: Corpus, order: Iterable[int], most: int) -> li
                 "text": cut(text),
                 "llm": _name(record, record.llm[row]),
                 "refined": _name(record, record.best.labels[row]),
-                "score": f"{scores[row].max():.3f}",
+                "score": f"{scores[row, record.best.labels[row]]:.3f}",
                 "gold": _name(record, corpus.gold[row]),
                 "truth": None if corpus.truth is None else _name(record, corpus.truth[row]),
             }
