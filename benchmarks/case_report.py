@@ -96,7 +96,9 @@ def read(folder: Path) -> list[Results]:
         if group == "weak" and path.stem not in TABLES:
             group = "packages"
         features = results.get("features", "states")
-        found.append(Results(path.stem, group, features, results["cells"].get(USUAL, {})))
+        methods = results["cells"].get(USUAL, {})
+        if OURS in methods:
+            found.append(Results(path.stem, group, features, methods))
     place = {name: number for number, name in enumerate(TABLES)}
     return sorted(found, key=lambda case: place.get(case.name.split(".")[0], len(place)))
 

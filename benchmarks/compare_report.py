@@ -29,6 +29,7 @@ LINES = {  # of the plots
     "PN iterated": "tab:purple",
     "LLM": "tab:gray",
 }
+FORMER = "silr 0.1"  # the default before the posterior, where it was not computed again
 USUAL, NONE = "100", "0"  # gold labels
 SEEDS = ("0", "1", "2")  # of the plot by number of gold labels
 
@@ -95,7 +96,8 @@ def _table(cells: dict[str, Cells], methods: list[str], part: str, gold: str) ->
         means = {method: accuracies(found[gold].get(method, {}), part) for method in methods if _is_fair(method)}
         best[name] = max(means, key=lambda method: np.mean(means[method]) if len(means[method]) > 2 else 0.0)
     lines = ["| | " + " | ".join(cells) + " |", "| --- |" + " --- |" * len(cells)]
-    for method in methods:
+    shown = [each for each in [*methods, FORMER] if any(each in found[gold] for found in cells.values())]
+    for method in shown:
         row = []
         for name, found in cells.items():
             said = cell(found[gold].get(method, {}), part)
@@ -122,6 +124,8 @@ def _against_rivals(cells: dict[str, Cells]) -> list[str]:
     ]
     for name, found in cells.items():
         usual = found[USUAL]
+        if OURS not in usual:
+            continue
         rival, mean, gain, error = _gain(usual, "test")
         on_corpus = _gain(usual, "corpus")
         way = gain / (np.mean(accuracies(usual[CEILING])) - mean)
@@ -146,7 +150,7 @@ def _is_fair(method: str) -> bool:
 
 
 def _is_rival(method: str) -> bool:
-    return _is_fair(method) and method != OURS and not method.startswith("UU, prior matched")
+    return _is_fair(method) and not method.startswith(("silr", "UU, prior matched"))
 
 
 def _axes(names: list[str]) -> tuple[Any, list[Any]]:

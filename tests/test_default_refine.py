@@ -1,0 +1,62 @@
+"""The default method as iterations, and what is known of its labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from silr import LabelRefiner
+from silr.annotator_evidence import Annotator, decide
+from silr.default_refine import OUT_OF_FOLD, _of_other_texts
+from silr.priors import priors_from_gold
+from synthetic import Corpus
+
+
+def test_a_change_of_a_bare_label_must_gain_something() -> None:
+    probabilities = np.array([[0.46, 0.54], [0.4, 0.6], [0.54, 0.46], [0.48, 0.52]])
+    labels = np.array([0, 0, 1, -1], np.int16)
+    llm = Annotator(labels)
+    assert decide(probabilities, [llm], 0.1).tolist() == [0, 1, 1, 1]
+    assert decide(probabilities, [llm], 0.0).tolist() == [1, 1, 0, 1]
+    assert decide(probabilities, [replace(llm, scores=np.zeros((4, 2)))], 0.1).tolist() == [1, 1, 0, 1]
+    others = [Annotator(np.array(each, np.int16)) for each in ([0, 1, 1, 0], [0, 1, 0, 0])]
+    assert decide(probabilities, [llm, *others], 0.1).tolist() == [0, 1, 1, 0]  # by the majority
+
+
+@pytest.mark.parametrize(("m", "n"), [(100, 500), (100, 20_000)])
+def test_the_interval_is_for_texts_without_gold_label(m: int, n: int) -> None:
+    """Simulated: m labels of n are checked, and the share of right ones among the others is covered."""
+    rng = np.random.default_rng(0)
+    covered, narrow = [], []
+    for _ in range(400):
+        right = rng.random(n) < 0.7
+        gold = np.full(n, -1)
+        gold[:m] = np.where(right[:m], 1, 0)
+        priors = priors_from_gold(np.ones(n, int), gold, 2)
+        other = right[m:].mean()
+        for found, wider in ((covered, OUT_OF_FOLD), (narrow, 1.0)):
+            low, high = _of_other_texts(priors, m, n).accuracy_interval
+            middle = priors.accuracy
+            low, high = (middle + (each - middle) * wider / OUT_OF_FOLD for each in (low, high))
+            found.append(low <= other <= high)
+    assert 0.92 <= np.mean(narrow) <= 0.98 and np.mean(covered) >= np.mean(narrow)
+
+
+def test_two_iterations_and_two_accuracies(corpus: Corpus) -> None:
+    refiner = LabelRefiner().fit(
+        corpus.features, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight, truth=corpus.truth
+    )
+    first, second = (entry["metrics"] for entry in refiner.history_)
+    assert first["of"] == second["of"] == 1 and refiner.best_iteration_ == refiner.classifier_iteration_ == 1
+    assert second["changed"] == (refiner.labels_ != corpus.llm_labels).sum()
+    low, high = second["classifier_accuracy_interval"]
+    assert 0 <= low <= second["classifier_accuracy"] <= high <= 1
+    assert sum(second["model_weights"]) == pytest.approx(1, abs=1e-4)
+    again = refiner.predict(corpus.features, llm_labels=corpus.llm_labels)
+    free = np.array([each is None for each in corpus.gold])
+    assert (again == refiner.labels_)[free].all()
+    np.testing.assert_allclose(
+        refiner.predict_proba(corpus.features, llm_labels=corpus.llm_labels)[free], refiner.scores_[free], atol=1e-6
+    )
