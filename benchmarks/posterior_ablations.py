@@ -29,7 +29,7 @@ from cases import Case, find_cases
 from compare_report import put_into_document
 from feature_cache import default_folder, tfidf_features
 from silr import posterior
-from silr.annotator_evidence import Annotator, decide
+from silr.annotator_evidence import Annotator
 from silr.files import write_json
 from silr.gold_labels import GoldLabels
 from silr.posterior import CrossFitting, refine_posterior
@@ -82,7 +82,6 @@ VARIANTS: dict[str, list[Patch]] = {
     "corrections: 0 no more likely than others": [(posterior, "NO_CORRECTION", 0.0)],
     "corrections: none by LLM label": [(posterior, "TABLE", 0.0)],
     "corrections: class shifts ten times smaller": [(posterior, "SHIFT", 0.03)],
-    "decision: the most probable class": [(posterior, "LEAST_GAIN", 0.0)],
     "models: A alone": [(posterior, "_weights", only("A"))],
     "models: without B": [(posterior, "_weights", only("A", "C", "D"))],
     "models: without C": [(posterior, "_weights", only("A", "B", "D"))],
@@ -109,8 +108,7 @@ def one_draw(case: Case, draw: int, n_gold: int, variants: Sequence[str], cache:
             with ExitStack() as stack:
                 for target, attribute, value in VARIANTS[name]:
                     stack.enter_context(patch.object(target, attribute, value))
-                refined = refine_posterior(X, groups, annotators, gold, 0)
-                labels = decide(refined.probabilities, annotators, posterior.LEAST_GAIN)
+                labels = refine_posterior(X, groups, annotators, gold, 0).probabilities.argmax(axis=1)
             found[name] = float((labels == part.truth[0])[free].mean())
         found["LLM"] = float((part.llm[0] == part.truth[0])[free].mean())
     return found

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from silr import LabelRefiner
-from silr.annotator_evidence import Annotator, decide
 from silr.default_refine import OUT_OF_FOLD, _of_other_texts
 from silr.priors import priors_from_gold
 from synthetic import Corpus
-
-
-def test_a_change_of_a_bare_label_must_gain_something() -> None:
-    probabilities = np.array([[0.46, 0.54], [0.4, 0.6], [0.54, 0.46], [0.48, 0.52]])
-    labels = np.array([0, 0, 1, -1], np.int16)
-    llm = Annotator(labels)
-    assert decide(probabilities, [llm], 0.1).tolist() == [0, 1, 1, 1]
-    assert decide(probabilities, [llm], 0.0).tolist() == [1, 1, 0, 1]
-    assert decide(probabilities, [replace(llm, scores=np.zeros((4, 2)))], 0.1).tolist() == [1, 1, 0, 1]
-    others = [Annotator(np.array(each, np.int16)) for each in ([0, 1, 1, 0], [0, 1, 0, 0])]
-    assert decide(probabilities, [llm, *others], 0.1).tolist() == [0, 1, 1, 0]  # by the majority
 
 
 @pytest.mark.parametrize(("m", "n"), [(100, 500), (100, 20_000)])

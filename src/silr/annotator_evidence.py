@@ -111,30 +111,6 @@ def votes(annotators: Sequence[Annotator], n_classes: int) -> tuple[Numbers, NDA
     return shares, known
 
 
-def decide(probabilities: NDArray[Any], annotators: Sequence[Annotator], least_gain: float) -> NDArray[np.int16]:
-    """The most probable class, unless the LLM's label is less probable by no more than `least_gain`: a change costs.
-
-    Parameters
-    ----------
-    probabilities : array of shape (n, K)
-    annotators : sequence of Annotator
-        Of several the majority's label counts. One with scores has no say: its label is a cut of what they say already.
-    least_gain : float
-
-    Returns
-    -------
-    int16 array of shape (n,)
-    """
-    found: NDArray[np.int16] = probabilities.argmax(axis=1).astype(np.int16)
-    if least_gain and not any(each.scores is not None for each in annotators):
-        said = majority(annotators, probabilities.shape[1])
-        rows = np.flatnonzero(said >= 0)
-        gain = probabilities[rows, found[rows]] - probabilities[rows, said[rows]]
-        stays = rows[gain < least_gain]
-        found[stays] = said[stays]
-    return found
-
-
 def majority(annotators: Sequence[Annotator], n_classes: int) -> NDArray[np.int16]:
     """The label that most LLMs give, shape (n,), -1 where none gives one; of ties the one of the LLM named first."""
     counts = np.zeros((len(annotators[0].labels), n_classes))

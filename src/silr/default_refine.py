@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from silr.annotator_evidence import Annotator, decide, majority, one_hot
+from silr.annotator_evidence import Annotator, majority, one_hot
 from silr.classifiers.posterior import Mixture, PosteriorClassifier, Remembered
 from silr.contrasts import probabilities
 from silr.corpus_keys import Keys, with_annotators
 from silr.gold_labels import GoldLabels
-from silr.posterior import LEAST_GAIN, Refined, refine_posterior
+from silr.posterior import Refined, refine_posterior
 from silr.posterior_without_gold import refine_votes
 from silr.priors import Priors
 from silr.refine import Loop, Store, score
@@ -79,8 +79,7 @@ def refine_default(
         found = refine_votes(matrix, annotators, loop.n_classes)
     else:
         found = refine_posterior(matrix, groups, annotators, gold, loop.seed)
-    least_gain = 0.0 if gold is None else LEAST_GAIN
-    labels = decide(found.probabilities, annotators, least_gain)
+    labels = found.probabilities.argmax(axis=1).astype(np.int16)
     priors = loop.estimate(labels, ONLY)
     if gold is not None and priors is not None:
         priors = _of_other_texts(priors, int((gold.weights > 0).sum()), len(labels))
@@ -155,7 +154,7 @@ def _classifier(
     known, first = np.unique(with_evidence[kept], return_index=True)
     remembered = Remembered(known, found.probabilities[kept][first])
     scales = [each.scale() for each in annotators]
-    mixture = Mixture(found.heads, found.model_weights, scales, 0.0 if gold is None else LEAST_GAIN)
+    mixture = Mixture(found.heads, found.model_weights, scales)
     return PosteriorClassifier(found.alone, mixture, matrix.standardiser, remembered)
 
 

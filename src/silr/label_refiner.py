@@ -391,7 +391,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         keys = row_keys(matrix) if texts is None else text_keys(texts)
         scores = classifier.predict_with_annotators(matrix, annotators, with_annotators(keys, annotators))
-        return np.asarray(self.classes_[classifier.decide(scores, annotators)]), scores
+        return np.asarray(self.classes_[scores.argmax(axis=1)]), scores
 
     def predict(
         self,
@@ -401,10 +401,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         llm_scores: Any = None,
         texts: Sequence[str] | None = None,
     ) -> NDArray[Any]:
-        """Labels, shape (m,), from what `predict_proba` takes.
-
-        They are the most probable classes; an LLM's label without scores stays unless another is more probable by 0.1.
-        """
+        """Labels, shape (m,), the most probable classes; see `predict_proba`."""
         return self.predict_with_proba(X, llm_labels=llm_labels, llm_scores=llm_scores, texts=texts)[0]
 
     def _new(self, X: Any) -> tuple[list[str] | None, Any]:

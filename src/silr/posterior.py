@@ -53,7 +53,6 @@ FIRST = (1.0, 2.0)  # of the first student
 JOINT, GROUP = (1.1, 0.4), (0.0, 0.2)  # of the student on all features, and on a group of them
 BEST = 4  # hyperparameters that folds take over from the fit to all gold labels
 ENOUGH = 150  # gold labels; of more, so many choose as many hyperparameters for all
-LEAST_GAIN = 0.1  # in probability, for which a label without scores is changed
 MUCH = 5000  # gold labels times classes, from which on there is one kernel, and folds take hyperparameters as they are
 ROUNDS = 5  # of self-training from scores
 ALL: tuple[int, ...] = ()

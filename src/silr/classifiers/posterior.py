@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-from silr.annotator_evidence import Annotator, Scale, decide
+from silr.annotator_evidence import Annotator, Scale
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.classifiers.standardise import Standardiser
 from silr.contrasts import contrasts, logits, probabilities
@@ -50,14 +50,11 @@ class Mixture:
     weights : float64 array of shape (M,)
     scales : sequence of Scale or None
         Of each LLM's scores; None for one that is known by its labels.
-    least_gain : float
-        See `silr.annotator_evidence.decide`.
     """
 
     models: Sequence[Head]
     weights: NDArray[np.float64]
     scales: Sequence[Scale | None]
-    least_gain: float
 
 
 @dataclass(frozen=True)
@@ -127,10 +124,6 @@ class PosteriorClassifier(FrozenClassifier):
         self.remembered.recall(keys, found)
         return found
 
-    def decide(self, probabilities: NDArray[Any], annotators: Sequence[Annotator]) -> NDArray[np.int16]:
-        """Labels, shape (n,), of texts with these probabilities, as the corpus got them."""
-        return decide(probabilities, annotators, self.mixture.least_gain)
-
     def _posterior(self, X: NDArray[Any], annotators: Sequence[Annotator]) -> NDArray[np.float64]:
         """The models' probabilities, averaged, shape (n, K)."""
         found = np.zeros((len(X), len(self.offsets_)))
@@ -149,7 +142,7 @@ class PosteriorClassifier(FrozenClassifier):
     def save(self, folder: Path) -> None:
         """Write the head as `FrozenClassifier` does, and ``posterior.safetensors`` beside it."""
         super().save(folder)
-        tensors = {"model_weights": self.mixture.weights, "least_gain": np.array([self.mixture.least_gain])}
+        tensors = {"model_weights": self.mixture.weights}
         for place, head in enumerate([self.alone, *self.mixture.models]):
             tensors |= {f"{place}.{name}": np.ascontiguousarray(value) for name, value in vars(head).items()}
         for place, scale in enumerate(self.mixture.scales):
@@ -185,7 +178,7 @@ class PosteriorClassifier(FrozenClassifier):
             ]
             remembered = Remembered(tensors["remembered.keys"], tensors["remembered.probabilities"])
             standardiser = Standardiser(moments["mean"], moments["scale"])
-            mixture = Mixture(heads[1:], weights, scales, float(tensors["least_gain"][0]))
+            mixture = Mixture(heads[1:], weights, scales)
             return cls(heads[0], mixture, standardiser, remembered)
         except Exception as error:
             raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error
