@@ -86,7 +86,10 @@ def predict(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Label new texts with a run's classifier."""
+    """Label new texts with a run's classifier.
+
+    Where the table has the LLMs' columns that the run had, what they say of a text counts too; else the features alone.
+    """
     from silr.refine_table import REFINED_LABEL, predict_table
 
     say = (lambda line: None) if quiet or as_json else _note
@@ -103,7 +106,7 @@ def evaluate(
     truth: Annotated[str, typer.Option(help="Column with the true labels.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Accuracy, macro-F1 and confusion of llm_label and refined_label against a truth column."""
+    """Accuracy, macro-F1 and confusion of the LLMs' labels and of refined_label against a truth column."""
     from silr.evaluate import evaluate_file, print_evaluation
 
     print_evaluation(evaluate_file(table, truth), as_json=as_json)

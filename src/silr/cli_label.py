@@ -55,7 +55,9 @@ def label(
         ),
     ] = "rounds",
     text_column: TextColumn = "text",
-    label_column: Annotated[str, typer.Option(help="Column with the LLM's labels.")] = "llm_label",
+    label_column: Annotated[
+        str, typer.Option(help="Column with the LLM's labels; without it most of llm_label_NAME.")
+    ] = "llm_label",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     quiet: Quiet = False,
     as_json: AsJson = False,

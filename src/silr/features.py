@@ -215,8 +215,11 @@ def _sentence_encoder(model: str) -> Any:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise InputError("sentence-transformers is not installed: pip install 'silr[sentence-transformers]'") from error
+    from silr.annotators.models import quiet
+
     try:
-        return SentenceTransformer(model)
+        with quiet():
+            return SentenceTransformer(model)
     except Exception as error:
         raise InputError(
             f"cannot load the sentence-transformers model {model!r}: give a model folder, a name on the hub (needs a "

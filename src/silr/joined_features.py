@@ -53,11 +53,6 @@ class JoinedFeatures:
         """What identifies the parts."""
         return {"kind": "joined", "parts": [part.record for part in self.parts]}
 
-    @property
-    def views(self) -> list[slice]:
-        """The columns of each kind."""
-        return slices(self.widths)
-
     def fit_transform(self, texts: Sequence[str]) -> Matrix:
         """Features of the corpus, float32 of shape (n, d)."""
         found = [part.fit_transform(texts) for part in self.parts]

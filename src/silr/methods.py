@@ -28,8 +28,8 @@ class Recipe:
     linear_probe : bool
         Whether a fine-tuned model starts from the head that fits the untuned one.
     soft : bool
-        Whether a linear head on frozen features is refined softly from the gold labels (`silr.soft_refine`), and a
-        fine-tuned model learns its labels (`silr.soft_finetune`).
+        Whether it is the posterior from all evidence (`silr.posterior`), whose labels a fine-tuned model learns
+        (`silr.soft_finetune`).
     """
 
     correction: Correction

@@ -40,14 +40,13 @@ from silr.self_training import self_train
 
 Numbers = NDArray[np.float64]
 Float32 = NDArray[np.float32]
-Codes = NDArray[np.int16]
 Terms = dict[str, Float32]
 
 AMPLITUDES = (0.0, 0.5, 4.0, 30.0)  # variance of the correction by one group of features
 POWERS = 2  # kernels of a block of features
 NO_CORRECTION = 1.0  # log prior odds of an amplitude of 0
 SHIFT, TABLE = 0.3, 0.1  # variances of class shifts, and of what an LLM's label adds to the logit of a class
-SMALL_SHIFT = 0.01  # variance of the shifts of the two smaller models
+SMALL_SHIFT = 0.01  # variance of the shifts of models B and C, which have no corrections
 LABEL, SCORES = (1.0, 0.3), (0.3, 0.3)  # mean and variance of the weight of an LLM's label, or of its scores
 FIRST = (1.0, 2.0)  # of the first student
 JOINT, GROUP = (1.1, 0.4), (0.0, 0.2)  # of the student on all features, and on a group of them
@@ -165,7 +164,7 @@ def refine_posterior(
         for cut in cuts.judged:
             students_at_gold[cut][name] = cuts.out_of_fold(cut, [student.contrasts[rows] for student in students])
 
-    # 3: models
+    # 3: models A, B, C (unless every LLM is constant) and D, the classifier alone
     simple = (tuple((0, 0.0) for _ in blocks),)
     priors = [
         Prior((*of_said, *of_students), SHIFT, TABLE, grid, log_prior),
