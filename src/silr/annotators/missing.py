@@ -1,0 +1,17 @@
+"""Reasons why a text has no LLM label: the values of the column `llm_missing`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Missing(StrEnum):
+    """Why there is no label; each value is written as it stands here."""
+
+    REFUSED = "refused"  # the model or the server declines
+    FILTERED = "filtered"  # a content filter stopped the text or the answer
+    CUT_OFF = "cut off"  # the answer ended before it named a class
+    TOO_LONG = "too long"  # the text is over the server's limit, also when cut
+    NO_CLASS = "no class named"
+    SEVERAL = "several named"
+    SERVER = "server error"
