@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from silr.gold import FEW, collapsed
 from silr.label.draw import POWER
 from silr.priors import _estimate
 
@@ -58,11 +59,20 @@ def draw(T, n_gold, design, draws, rng):
     return np.stack(gold, axis=1).reshape(draws, *T.shape)
 
 
+def strata_weights(size, count):
+    """Texts that each gold label of a stratum speaks for; strata with few are collapsed."""
+    w = size / np.maximum(count, 1)
+    for place in np.flatnonzero((count < FEW).any(axis=1)):
+        group = collapsed(size, count[place])
+        w[place] = (np.bincount(group, size) / np.maximum(np.bincount(group, count[place]), 1))[group]
+    return w
+
+
 def estimate(T, gold, level=0.95):
     """What `priors_from_gold(..., strata=initial pseudo-labels)` finds, for all draws at once."""
-    w = T.sum(axis=(1, 2)) / np.maximum(gold.sum(axis=(2, 3)), 1)
+    w = strata_weights(T.sum(axis=(1, 2)), gold.sum(axis=(2, 3)))
     mass, square = np.einsum("sh,shjk->sjk", w, gold), np.einsum("sh,shjk->sj", w**2, gold)
-    return _estimate(mass, square, T.sum(axis=(0, 2)), level, smoothing=1.0)
+    return _estimate(mass, square, gold.sum(axis=(1, 3)), T.sum(axis=(0, 2)), level, smoothing=1.0)
 
 
 def scenarios():

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silr.errors import InputError, NoSignalError
+from silr.gold import FEW, collapsed
 from silr.priors import Priors, _estimate, check_signal, given_priors, priors_from_gold, priors_from_truth
 
 VALUES = ("theta", "class_prior", "accuracy", "signal")
@@ -37,11 +38,20 @@ def draw(T, n_gold, design, draws, rng):
     return np.stack(gold, axis=1).reshape(draws, *T.shape)
 
 
+def strata_weights(size, count):
+    """Texts that each gold label of a stratum speaks for; strata with few are collapsed."""
+    w = size / np.maximum(count, 1)
+    for place in np.flatnonzero((count < FEW).any(axis=1)):
+        group = collapsed(size, count[place])
+        w[place] = (np.bincount(group, size) / np.maximum(np.bincount(group, count[place]), 1))[group]
+    return w
+
+
 def estimate(T, gold):
     """All draws at once what `priors_from_gold(..., strata=initial labels)` does for one."""
-    w = T.sum(axis=(1, 2)) / np.maximum(gold.sum(axis=(2, 3)), 1)
+    w = strata_weights(T.sum(axis=(1, 2)), gold.sum(axis=(2, 3)))
     mass, square = np.einsum("sh,shjk->sjk", w, gold), np.einsum("sh,shjk->sj", w**2, gold)
-    return _estimate(mass, square, T.sum(axis=(0, 2)), level=0.95, smoothing=1.0)
+    return _estimate(mass, square, gold.sum(axis=(1, 3)), T.sum(axis=(0, 2)), level=0.95, smoothing=1.0)
 
 
 def rows_of(T, gold):
@@ -186,7 +196,7 @@ def test_none_of_three_is_not_certainty():
     gold[:3], gold[500:600] = 0, 1
     priors = priors_from_gold(labels, gold, 2)
     n = 1 / (1 / 3 - 1 / 500)
-    assert priors.theta[0, 1] == pytest.approx((1 / 4) / (n + 1 / 2))
+    assert 0 < priors.theta[0, 1] < 0.1 / (n + 1)  # one label's worth of a pooled row that is nearly certain
     np.testing.assert_allclose(priors.theta_interval[0, 1], [0, 1 - 0.05 ** (1 / n)])
     assert priors.accuracy_interval[0] < priors.accuracy < priors.accuracy_interval[1]
     assert priors_from_gold(labels, gold, 2, smoothing=0).theta[0, 1] == 0
@@ -197,15 +207,43 @@ def test_a_set_or_a_stratum_without_gold():
     gold = np.where(np.arange(1_000) % 20 == 19, labels, -1)
     gold[:10] = -1
     priors = priors_from_gold(labels, gold, 3, strata=labels)
-    np.testing.assert_allclose(priors.theta[0], 1 / 3)
+    np.testing.assert_allclose(priors.theta[0], [1, 0, 0], atol=0.02)  # as the other sets, whose gold labels agree
     np.testing.assert_array_equal(priors.theta_interval[0], np.tile([0, 1], (3, 1)))
-    assert priors.accuracy == pytest.approx(0.985, abs=0.01)
+    assert 0.99 < priors.accuracy < 1 and priors.accuracy_interval[0] < 0.96
     with pytest.raises(NoSignalError, match="cannot be told apart"):
         check_signal(priors)
     later = np.where(labels == 0, 1, labels)  # stratum 0 has no gold, the sets of the later labels all have
     np.testing.assert_allclose(priors_from_gold(later, gold, 3, strata=labels).theta[1, 1], 1, atol=0.02)
     empty = priors_from_gold(later, gold, 3)
     assert empty.pseudo_share[0] == 0 and np.isfinite(empty.theta).all()
+
+
+@pytest.mark.parametrize(("right", "n_gold"), [(0.8, 100), (0.95, 300), (0.3, 50)])
+def test_many_classes(right, n_gold):
+    """77 classes and gold labels drawn at random: most sets have one gold label or none, and the interval holds."""
+    rng, K, n, hits, values = np.random.default_rng(0), 77, 1_500, [], []
+    for _ in range(60):
+        truth = rng.choice(K, n, p=rng.dirichlet(np.full(K, 2.0)))
+        labels = np.where(rng.random(n) < right, truth, rng.integers(0, K, n))
+        gold = np.full(n, -1)
+        drawn = rng.choice(n, n_gold, replace=False)
+        gold[drawn] = truth[drawn]
+        priors = priors_from_gold(labels, gold, K, strata=labels)
+        low, high = priors.accuracy_interval
+        hits.append(low <= (labels == truth).mean() <= high)
+        values.append(priors.accuracy - (labels == truth).mean())
+    assert np.mean(hits) >= 0.88
+    assert abs(np.mean(values)) < 0.03
+    assert np.diag(priors.theta)[np.bincount(labels[drawn], minlength=K) == 0].mean() == pytest.approx(right, abs=0.12)
+
+
+def test_collapsed_strata():
+    """The smallest go together until they have 20 gold labels, ties whatever their order; large ones stay alone."""
+    size, count = np.array([900, 10, 20, 20, 30, 500]), np.array([40, 0, 9, 9, 4, 30])
+    np.testing.assert_array_equal(collapsed(size, count), [0, 1, 1, 1, 1, 5])
+    np.testing.assert_array_equal(collapsed(size, np.array([40, 9, 9, 3, 4, 30])), [0, 1, 1, 1, 4, 5])
+    np.testing.assert_array_equal(collapsed(size[:2], np.array([40, 1])), [0, 0])  # nothing else to join
+    np.testing.assert_array_equal(collapsed(size[:2], np.array([40, 5])), [0, 1])
 
 
 @pytest.mark.parametrize("K", [2, 3, 4, 5])
@@ -340,7 +378,7 @@ def test_a_pair_of_classes_rests_on_its_own_gold_only():
     three = priors_from_gold(labels, gold, 3)
     two = priors_from_gold(labels[:20_000], np.where(gold < 2, gold, -1)[:20_000], 2)
     np.testing.assert_allclose(three.signal_interval[0, 1], two.signal_interval[0, 1], atol=0.005)
-    assert "'a' and 'b' cannot be told apart: 70% of the texts labelled 'b' and 30%" in refusal(three, "abc")
+    assert "'a' and 'b' cannot be told apart: 71% of the texts labelled 'b' and 29%" in refusal(three, "abc")
 
 
 def test_how_often_blind_labels_pass_and_good_ones_are_refused():

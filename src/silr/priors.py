@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from silr.errors import InputError, NoSignalError
-from silr.gold import given_weights, post_stratified
+from silr.gold import FEW, collapsed, given_weights, post_stratified
 from silr.shares import share_interval
 
 FloatArray = NDArray[np.float64]
@@ -38,7 +38,7 @@ class Priors:
     pseudo_share : array of shape (K,)
         q_j, the share of U_j in the corpus, known exactly.
     accuracy : float
-        sum_j q_j Theta_jj, the share of pseudo-labels that are right.
+        sum_j q_j Theta_jj, the share of pseudo-labels that are right; inside its interval.
     signal : array of shape (K, K)
         How well U_j and U_k tell classes j and k apart: among texts that are truly j or k, the share of k inside U_k
         minus the share of k inside U_j. Symmetric, 0 on the diagonal; theta - theta' for two classes.
@@ -105,13 +105,15 @@ def priors_from_gold(
 
     A row of Theta is the weighted share of the classes among the gold labels inside U_j, which are worth n_j simple
     random labels: 1 / n_j = sum w^2 / (sum w)^2 - 1 / |U_j|, Kish's effective size with the correction for a finite
-    corpus. One label's worth of ignorance, spread evenly over the K x K cells, keeps 0 of 3 from becoming certainty:
-    Theta_jk = (n_j share_jk + smoothing / K^2) / (n_j + smoothing / K). It is one label for the whole table because
-    one for each set would pull the accuracy down K times as far.
+    corpus. The rows are partially pooled: Theta_jk = (n_j share_jk + smoothing p_jk) / (n_j + smoothing). The pooled
+    row p_j has class j with probability a, the accuracy by all gold labels, and shares 1 - a among the other classes
+    by how frequent they are. So a set without gold is believed to be as right as the others, and 0 of 3 is not
+    certainty.
 
     The interval of a single share is Jeffreys', with the one-sided exact limit ("rule of three") where all gold labels
     agree. Sums over the sets, which are independent, get theirs by MOVER: the distances to the limits add up like
-    standard errors, each side for itself, around the shares before smoothing.
+    standard errors, each side for itself, around the shares before pooling. For the accuracy, sets with few gold
+    labels are collapsed first; see `silr.gold.collapsed`.
 
     Parameters
     ----------
@@ -126,17 +128,17 @@ def priors_from_gold(
         a gold label whose weight is 0 or missing (NaN) is left out. Wins over `strata`.
     strata : array-like of int, shape (n,), default None
         The initial pseudo-labels (K for a text that had none), by which gold was drawn: the weights are N_h / n_h. Also
-        right for gold drawn without strata (post-stratification). A stratum without gold is spoken for by the other
-        gold of the same set. With neither `weight` nor `strata` all gold labels count alike.
+        right for gold drawn without strata (post-stratification). Strata with few gold labels are collapsed.
+        With neither `weight` nor `strata` all gold labels count alike.
     level : float, default 0.95
         Nominal coverage of the intervals.
     smoothing : float, default 1.0
-        Labels' worth of even prior in the whole K x K table; 0 turns it off.
+        Labels' worth of the pooled row in each row; 0 leaves only sets without gold to it.
 
     Returns
     -------
     Priors
-        With `source="gold"`. A set without gold gets an even row and the interval 0 to 1.
+        With `source="gold"`. A set without gold gets the pooled row and the interval 0 to 1.
 
     Raises
     ------
@@ -146,11 +148,11 @@ def priors_from_gold(
 
     References
     ----------
-    Kish, "Survey sampling", 1965 (effective size). Berger, Bernardo, Sun, "Overall objective priors", Bayesian Analysis
-    10, 2015 (prior weight 1 for a sparse table). Brown, Cai, DasGupta, "Interval estimation for a binomial proportion",
-    Statistical Science 16, 2001 (Jeffreys). Hanley, Lippman-Hand, "If nothing goes wrong, is everything all right?",
-    JAMA 249, 1983 (rule of three). Zou, Donner, "Construction of confidence limits about effect measures", Statistics
-    in Medicine 27, 2008 (MOVER).
+    Kish, "Survey sampling", 1965 (effective size). Gelman, Hill, "Data analysis using regression and multilevel/
+    hierarchical models", 2007, section 12.2 (partial pooling). Brown, Cai, DasGupta, "Interval estimation for a
+    binomial proportion", Statistical Science 16, 2001 (Jeffreys). Hanley, Lippman-Hand, "If nothing goes wrong, is
+    everything all right?", JAMA 249, 1983 (rule of three). Zou, Donner, "Construction of confidence limits about
+    effect measures", Statistics in Medicine 27, 2008 (MOVER).
     """
     labels = _codes(pseudo_labels, n_classes, "pseudo-labels")
     truth = _codes(gold, n_classes, "gold labels", len(labels), lowest=MISSING)
@@ -169,7 +171,8 @@ def priors_from_gold(
     cell = labels[drawn].astype(np.int64) * n_classes + truth[drawn]
     mass = np.bincount(cell, w, n_classes**2).reshape(n_classes, n_classes)
     square = np.bincount(labels[drawn], w**2, n_classes)
-    estimate = _estimate(mass, square, np.bincount(labels, minlength=n_classes), level, smoothing)
+    count = np.bincount(labels[drawn], minlength=n_classes)
+    estimate = _estimate(mass, square, count, np.bincount(labels, minlength=n_classes), level, smoothing)
     estimate["accuracy"] = float(estimate["accuracy"])
     return Priors(**estimate, source="gold", n_gold=len(drawn), level=level)
 
@@ -302,34 +305,79 @@ def check_signal(priors: Priors, class_names: Sequence[str] | None = None) -> No
         )
 
 
-def _estimate(mass: Array, square: Array, size: Array, level: float, smoothing: float) -> dict[str, Any]:
-    """Every estimate and interval, from sums of weights (..., K, K), of their squares (..., K), and set sizes (K,)."""
+def _estimate(mass: Array, square: Array, count: Array, size: Array, level: float, smoothing: float) -> dict[str, Any]:
+    """Every estimate and interval.
+
+    From sums of weights (..., K, K), of their squares and numbers of gold labels (..., K), and set sizes (K,).
+    """
     K, q, total = len(size), size / size.sum(), mass.sum(axis=-1)
-    share = _rows(mass, total)
+    n = _effective(size, total, square)[..., None]
+    pooled = _pooled_rows(mass, square, q)
+    share = np.where(total[..., None] > 0, _rows(mass, total), pooled)
     own = _diagonal(share)[..., None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        excess = np.where(total > 0, size * square / total**2 - 1, np.inf)
-        n = np.where(excess > 1e-9, size / excess, np.inf)[..., None]  # 0 without gold, infinite if all was read
-        shrink = np.nan_to_num(smoothing / (K * n + smoothing))
+    shrink = np.where(n > 0, smoothing / np.maximum(n + smoothing, 1e-300), 1)
+    with np.errstate(invalid="ignore"):
         n_pair = np.where(own + share > 0, n * (own + share), 0)
-    theta = (1 - shrink) * share + shrink / K
+    theta = (1 - shrink) * share + shrink * pooled
     low, high = share_interval(share, n, level)
     R = _pair_share(share)
     R_low, R_high = share_interval(R, n_pair, level)
     below, above = (np.hypot(d, d.swapaxes(-1, -2)) for d in (R - R_low, R_high - R))
     signal_interval = _signal(R)[..., None] + np.stack([-below, above], axis=-1)
     signal_interval[..., range(K), range(K), :] = 0
+    accuracy_interval = _accuracy_interval(mass, square, count, size, level)
     return {
         "theta": theta,
         "class_prior": q @ theta,
         "pseudo_share": q,
-        "accuracy": _diagonal(theta) @ q,
+        "accuracy": np.clip(_diagonal(theta) @ q, accuracy_interval[..., 0], accuracy_interval[..., 1]),
         "signal": _signal(_pair_share(theta)),
         "theta_interval": np.stack([low, high], axis=-1),
         "class_prior_interval": _mover(q, share, low, high),
-        "accuracy_interval": _mover(q, *(_diagonal(a)[..., None] for a in (share, low, high)))[..., 0, :],
+        "accuracy_interval": accuracy_interval,
         "signal_interval": np.clip(signal_interval, -1, 1),
     }
+
+
+def _effective(size: Array, total: Array, square: Array) -> FloatArray:
+    """Simple random labels that those of each set are worth: 0 without gold, infinite if all of it was read."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess = np.where(total > 0, size * square / total**2 - 1, np.inf)
+        found: FloatArray = np.where(excess > 1e-9, size / excess, np.inf)
+    return found
+
+
+def _pooled_rows(mass: Array, square: Array, q: FloatArray) -> FloatArray:
+    """The row of each set as the gold labels of all sets have it, shape (..., K, K), after Jeffreys' half labels."""
+    K, total = len(q), mass.sum(axis=(-1, -2))[..., None]
+    n = total**2 / square.sum(axis=-1)[..., None]
+    right = (n * _diagonal(mass).sum(axis=-1)[..., None] / total + 0.5) / (n + 1)
+    shares = ((n * mass.sum(axis=-2) / total + q) / (n + 1))[..., None, :]
+    others = shares * (1 - np.eye(K))
+    rest: FloatArray = others.sum(axis=-1, keepdims=True)
+    others = np.where(rest > 0, others / np.where(rest > 0, rest, 1), (1 - np.eye(K)) / (K - 1))
+    found: FloatArray = right[..., None] * np.eye(K) + (1 - right[..., None]) * others
+    return found
+
+
+def _accuracy_interval(mass: Array, square: Array, count: Array, size: Array, level: float) -> FloatArray:
+    """Interval of the accuracy, shape (..., 2), from sets of which those with few gold labels are collapsed."""
+    group = np.empty(count.shape, np.int64)
+    group[...] = np.arange(len(size))
+    for place in np.argwhere(((count < FEW) & (size > 0)).any(axis=-1)).tolist():
+        group[tuple(place)] = collapsed(size, count[tuple(place)])
+    member = np.eye(len(size))[group].swapaxes(-1, -2)
+    own, total, squares = (
+        np.einsum("...gj,...j->...g", member, each) for each in (_diagonal(mass), mass.sum(axis=-1), square)
+    )
+    sizes = member @ size
+    share = np.where(total > 0, own / np.where(total > 0, total, 1), 0)
+    low, high = share_interval(share, _effective(sizes, total, squares), level)
+    q = sizes / size.sum()
+    below, above = (np.sqrt((q**2 * d**2).sum(axis=-1)) for d in (share - low, high - share))
+    middle = (q * share).sum(axis=-1)
+    found: FloatArray = np.clip(np.stack([middle - below, middle + above], axis=-1), 0, 1)
+    return found
 
 
 def _mover(q: FloatArray, share: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
