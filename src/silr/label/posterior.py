@@ -116,6 +116,7 @@ class BackgroundPosterior:
         except (EOFError, OSError) as error:
             if self._process is not None:
                 self._process.kill()
+                self._process.join()  # until then it counts as alive
             answer = f"the process that fits has ended ({error or 'killed'})"
         if self._closed:
             return
