@@ -54,7 +54,6 @@ def test_the_layer_scores_like_the_probe(n_classes: int, intercept: bool) -> Non
     [
         ("small_llama", "lora", None),
         ("small_llama", "full", 1),
-        ("small_bert", "lora", None),
         ("small_bert", "full", None),
     ],
 )

@@ -49,7 +49,7 @@ def test_three_classes_of_features(corpus3: Corpus, hidden: int, tmp_path: Path)
 
 def test_sentence_embeddings(minilm: str, tmp_path: Path, commands: Commands) -> None:
     """The code of the model card, run where silr was never imported, labels like `silr predict`."""
-    make_corpus(200, seed=1).write(tmp_path)
+    make_corpus(100, seed=1).write(tmp_path)
     done = commands("refine", "table.csv", "-o", "run", "--features", minilm, "--iterations", "1", cwd=tmp_path)
     assert done.code == 0, done
     assert commands("export", "run", "model", cwd=tmp_path).code == 0

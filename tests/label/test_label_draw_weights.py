@@ -85,7 +85,7 @@ def test_both_phases_together_are_unbiased(skips):
     y[:10] = 1
     kept = ~np.isin(np.arange(120), skips)
     sums, totals = [], []
-    for seed in range(1500):
+    for seed in range(600):
         found, skipped, history = session(rng, strata, posterior, y, 12, 12, seed, skips)
         weight = history.weights(strata, found, skipped)
         sums.append(sum(weight[row] * y[row] for row in found))
