@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from silr.annotators.model_kinds import check_folder, check_kind, check_weights
 from silr.errors import InputError
 from silr.processes import world_size
 
@@ -56,9 +57,12 @@ def locate(model: str | Path) -> str:
     Raises
     ------
     InputError
-        It is none of the three, or a folder with neither a `config.json` nor exactly one `.gguf` file.
+        It is none of the three, or a folder with neither a `config.json` nor exactly one `.gguf` file, or with the
+        adapters of peft alone.
     """
     path = Path(model).expanduser()
+    if path.is_dir():
+        check_folder(path)
     if path.is_file():
         if path.suffix.lower() != ".gguf":
             raise InputError(f"{path} is no model: give a model folder, a .gguf file or a name on the Hugging Face hub")
@@ -97,20 +101,47 @@ def load(model: str, device: str, dtype: str, trust_remote_code: bool = False) -
     Raises
     ------
     InputError
-        The model cannot be read; the line says why and what to do.
+        The model cannot be read, or is no causal language model; the line says why and what to do.
     """
     if dtype not in _DTYPES:
         raise InputError(f"dtype is {dtype!r}; it must be one of {', '.join(_DTYPES)}")
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
     with readable(model), quiet():
         folder = folder_of(model, dtype)
+        network = causal_network(model, folder, dtype=dtype, device_map=device, trust_remote_code=trust_remote_code)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        network: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, device_map=device, trust_remote_code=trust_remote_code
-        )
     network.eval()
     return tokenizer, network
+
+
+def causal_network(model: str, folder: str | Path, trust_remote_code: bool = False, **options: Any) -> Any:
+    """Load a causal language model whose every weight is in its checkpoint.
+
+    Parameters
+    ----------
+    model : str
+        What `locate` returned, for messages.
+    folder : str or Path
+        What `folder_of` returned.
+    trust_remote_code : bool, default False
+    **options
+        Of transformers' `from_pretrained`.
+
+    Raises
+    ------
+    InputError
+        It is an encoder, a classifier, or another model that transformers would give a random head.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    auto: Any = AutoModelForCausalLM
+    check_kind(model, AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code))
+    network, loaded = auto.from_pretrained(
+        folder, trust_remote_code=trust_remote_code, output_loading_info=True, **options
+    )
+    check_weights(model, network, loaded["missing_keys"])
+    return network
 
 
 def load_tokenizer(model: str) -> Any:
