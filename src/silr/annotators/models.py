@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from silr.annotators.gguf_config import GgufFile, config_of, read_gguf
+from silr.annotators.gguf_tokenizer import write_tokenizer
 from silr.annotators.model_kinds import check_folder, check_kind, check_weights
 from silr.errors import InputError
 from silr.processes import world_size
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_FORM = 2  # of what is made of a GGUF file; another number makes it anew
 _DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -188,15 +192,15 @@ def fingerprint(network: torch.nn.Module) -> str:
 def _converted(gguf: Path, dtype: str) -> Path:
     """Return a model folder with the dequantised weights of a GGUF file, made on the first call.
 
-    It lies in the user's cache under the file's content and the dtype, so that copies of a file share it. A lock makes
-    a second process wait for the first, and a rename makes the folder appear whole.
+    It lies in the user's cache under the file's content, the dtype and the form of the conversion, so that copies of a
+    file share it. A lock makes a second process wait for the first, and a rename makes the folder appear whole.
     """
     from filelock import FileLock
 
     with gguf.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "silr" / "models"
-    folder = cache / f"{gguf.stem}-{content}-{dtype}"
+    folder = cache / f"{gguf.stem}-{content}-{dtype}-{_FORM}"
     if folder.is_dir():
         return folder
     try:
@@ -217,21 +221,58 @@ def _converted(gguf: Path, dtype: str) -> Path:
 
 
 def _convert(gguf: Path, folder: Path, dtype: str) -> None:
+    """Write a GGUF file's model into a folder, in Hugging Face form.
+
+    Raises
+    ------
+    InputError
+        It is of a family that silr does not read, or not whole; the line names the family and says what to do.
+    """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     auto: Any = AutoModelForCausalLM
-    source = auto.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=dtype)
-    config = copy.deepcopy(source.config)
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    with torch.device("meta"):
-        plain = auto.from_config(config, dtype=getattr(torch, dtype))
-    plain.load_state_dict(source.state_dict(), assign=True)
-    plain.tie_weights()
-    plain.generation_config = source.generation_config
-    plain.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
+    file = read_gguf(gguf)
+    config = config_of(file)
+    try:
+        source = _dequantized(file, config, dtype)
+        with torch.device("meta"):
+            plain = auto.from_config(config, dtype=getattr(torch, dtype))
+        plain.load_state_dict(source.state_dict(), assign=True)
+        plain.tie_weights()
+        plain.generation_config = source.generation_config
+        plain.save_pretrained(folder)
+        write_tokenizer(file, folder)
+    except (InputError, MemoryError, OSError):
+        raise
+    except Exception as error:  # of any of three libraries
+        raise file.refused(str(error).strip().split("\n", 1)[0] or type(error).__name__) from error
+
+
+def _dequantized(file: GgufFile, config: Any, dtype: str) -> Any:
+    """Return a network of transformers with a GGUF file's weights.
+
+    Raises
+    ------
+    InputError
+        The file lacks weights.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    auto: Any = AutoModelForCausalLM
+    read_as = copy.deepcopy(config)
+    if config.model_type == "mistral":  # transformers knows its tensors as Llama's, which are the same
+        options = {
+            name: value for name, value in config.to_dict().items() if name not in ("model_type", "architectures")
+        }
+        read_as = AutoConfig.for_model(file.family, **options)
+    with redirect_stderr(io.StringIO()):  # a progress bar that no setting of transformers turns off
+        network, loaded = auto.from_pretrained(
+            file.path.parent, gguf_file=file.path.name, config=read_as, dtype=dtype, output_loading_info=True
+        )
+    if missing := sorted(loaded["missing_keys"]):
+        raise file.refused(f"it lacks weights, such as {missing[0]}")
+    return network
 
 
 @contextmanager
