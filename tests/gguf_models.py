@@ -1,7 +1,8 @@
 """Tiny models of the families that GGUF files are read of, in Hugging Face form, and the GGUF file of one.
 
 The file is written as llama.cpp's converter writes it: names of tensors by gguf's own tables, queries and keys of Llama
-with their halves interleaved, norms of Gemma plus one, the family's metadata, and the tokenizer as tokens, scores and types.
+with their halves interleaved, norms of Gemma plus one, the family's metadata, and the tokenizer as tokens, scores and
+types.
 """
 
 from __future__ import annotations

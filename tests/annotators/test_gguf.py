@@ -7,7 +7,7 @@ import transformers
 from gguf import GGMLQuantizationType as Quantised
 from tests.gguf_models import byte_level, make_network, sentencepiece, write_gguf
 
-from silr.annotators import models
+from silr.annotators import LocalAnnotator, models
 from silr.errors import InputError
 
 TEXTS = [
@@ -19,7 +19,10 @@ SIZES = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "ma
 HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2}
 INST = "{{ bos_token }}[INST] {{ messages[0]['content'] }} [/INST]"
 CHATML = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 QWEN2 = LLAMA3.replace("{1,3}", "")
 LONG = {
     "rope_type": "longrope",
@@ -241,6 +244,22 @@ def test_quantised_weights_agree_to_their_accuracy(quantised, error, tmp_path):
     assert (log_p(network, ids) - log_p(expected, ids)).abs().mean() < error
 
 
+@pytest.mark.parametrize("name", ["llama 2", "qwen 2", "gemma 2"])
+def test_a_gguf_annotates_as_its_hugging_face_form(name, tmp_path):
+    """With the prompt around it, texts that spell special tokens and texts that are too long among them."""
+    tokenizer, network, file = write(name, tmp_path)
+    network.generation_config.eos_token_id = tokenizer.eos_token_id
+    network.save_pretrained(tmp_path / "hf")
+    tokenizer.save_pretrained(tmp_path / "hf")
+    texts = [*TEXTS, "it </s> works <|im_end|>", "so long " * 200]
+    found, expected = (
+        LocalAnnotator(model, ["bad", "bad enough", "good"], dtype="float32", device="cpu").annotate(texts)
+        for model in (file, tmp_path / "hf")
+    )
+    np.testing.assert_allclose(found.scores, expected.scores, atol=2e-4)
+    assert found.n_cut == expected.n_cut == 1
+
+
 def test_llama_keeps_the_blank_after_its_opening_token(tmp_path):
     file = write("llama 2", tmp_path)[2]
     tokenizer = models.load(str(file), "cpu", "float32")[0]
@@ -251,7 +270,7 @@ def test_llama_keeps_the_blank_after_its_opening_token(tmp_path):
 
 
 def test_what_silr_does_not_read_is_refused_by_its_family(tmp_path):
-    tokenizer, network, file = write("smollm 2", tmp_path)
+    tokenizer, network, _ = write("smollm 2", tmp_path)
     how = {"pre": "smollm"}
     cases = [
         ("granite", {}, how, "of the family granite: silr reads llama, qwen2"),
@@ -272,7 +291,7 @@ def test_what_silr_does_not_read_is_refused_by_its_family(tmp_path):
 
 
 def test_the_scale_of_gemmas_attention():
-    """The 27B models, known by their layers, divide by the hidden size over the heads; a scale in the file counts most."""
+    """The 27B models, known by their layers, divide by the hidden size over the heads; a scale in the file wins."""
     from silr.annotators.gguf_config import GgufFile, config_of
 
     shapes = {"token_embd.weight": (10, 64), "blk.0.attn_q.weight": (4 * 32, 64)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from silr.annotators.prompts import Prompt
@@ -131,7 +132,7 @@ class PromptEncoder:
         tokenizer = self._tokenizer
         special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
         ends = {tokenizer.eos_token_id}
-        if tokenizer.chat_template:
+        with suppress(InputError):  # some templates show no answer
             after = self._later(_render(self._prompt, tokenizer, 1)[2])
             ends.add(next((token for token in after if token in special), None))
         for answer, word in zip(self.answers, self._prompt.words, strict=True):
