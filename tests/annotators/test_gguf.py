@@ -290,6 +290,13 @@ def test_what_silr_does_not_read_is_refused_by_its_family(tmp_path):
         assert "\n" not in str(error.value)
 
 
+def test_half_a_file_is_one_line(tmp_path):
+    file = write("smollm 2", tmp_path)[2]
+    file.write_bytes(file.read_bytes()[:-9000])
+    with pytest.raises(InputError, match=r"it is no whole GGUF file \([^\n]+\); fetch it again, or give [^\n]+$"):
+        models.load(str(file), "cpu", "float32")
+
+
 def test_the_scale_of_gemmas_attention():
     """The 27B models, known by their layers, divide by the hidden size over the heads; a scale in the file wins."""
     from silr.annotators.gguf_config import GgufFile, config_of

@@ -232,7 +232,14 @@ def _convert(gguf: Path, folder: Path, dtype: str) -> None:
     from transformers import AutoModelForCausalLM
 
     auto: Any = AutoModelForCausalLM
-    file = read_gguf(gguf)
+    try:
+        file = read_gguf(gguf)
+    except (ValueError, KeyError, IndexError) as error:
+        reason = str(error).strip().split("\n", 1)[0]
+        raise InputError(
+            f"cannot load the model {gguf}: it is no whole GGUF file ({reason}); fetch it again, or give the model in "
+            "Hugging Face form (a folder or a hub name)"
+        ) from error
     config = config_of(file)
     try:
         source = _dequantized(file, config, dtype)
