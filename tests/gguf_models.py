@@ -93,10 +93,12 @@ def write_gguf(
     kind: str = "gpt2",
     pre: str | None = None,
     tokenizer_flags: dict[str, bool] | None = None,
+    name: str = "Tiny",
 ) -> Path:
     """Write a network and its tokenizer; `metadata` has the family's own keys, `extra` tensors beside the weights."""
     config = network.config
     writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name(name)
     usual = {
         "context_length": config.max_position_embeddings,
         "embedding_length": config.hidden_size,
@@ -116,16 +118,16 @@ def write_gguf(
         next(arch for arch, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture), config.num_hidden_layers
     )
     tied = config.tie_word_embeddings
-    for name, tensor in network.state_dict().items():
-        if tied and name == "lm_head.weight":
+    for parameter, tensor in network.state_dict().items():
+        if tied and parameter == "lm_head.weight":
             continue
-        weights = _as_written(name, tensor.float().numpy(), architecture, config)
+        weights = _as_written(parameter, tensor.float().numpy(), architecture, config)
         how = quantised if weights.ndim > 1 else gguf.GGMLQuantizationType.F32
-        stem, _, suffix = name.rpartition(".")
+        stem, _, suffix = parameter.rpartition(".")
         data = gguf.quantize(weights, how)
         writer.add_tensor(f"{names.get_name(stem)}.{suffix}", data, raw_dtype=how)
-    for name, weights in (extra or {}).items():
-        writer.add_tensor(name, weights.astype(np.float32))
+    for key, weights in (extra or {}).items():
+        writer.add_tensor(key, weights.astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

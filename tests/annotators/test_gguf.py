@@ -29,6 +29,7 @@ LONG = {
     "short_factor": [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7],
     "long_factor": [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 9.0],
 }
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
 
 
 def config(kind, n, **more):
@@ -79,7 +80,7 @@ FAMILIES = {
     ),
     "llama without a blank before the text": (
         "llama",
-        lambda n: config("llama", n, tie_word_embeddings=True),
+        lambda n: config("llama", n, tie_word_embeddings=True, attention_bias=True, mlp_bias=True),
         {},
         spm(prefix=False),
         {"kind": "llama", "tokenizer_flags": {"add_space_prefix": False}},
@@ -108,13 +109,20 @@ FAMILIES = {
         lambda n: config("mistral", n, sliding_window=8, head_dim=16),
         {"attention.sliding_window": 8},
         spm(),
-        {"kind": "llama"},
+        {"kind": "llama", "name": "mistral"},
     ),
     "qwen 2": (
         "qwen2",
         lambda n: config("qwen2", n, rope_theta=1e6),
         {"rope.freq_base": 1e6},
         bytes_of(QWEN2, ["<|im_end|>", "<|im_start|>"], template=CHATML),
+        {"pre": "qwen2"},
+    ),
+    "qwen 2.5 for long texts": (
+        "qwen2",
+        lambda n: config("qwen2", n, rope_scaling=YARN),
+        {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 64},
+        bytes_of(QWEN2, ["<|im_end|>"]),
         {"pre": "qwen2"},
     ),
     "qwen 3": (
