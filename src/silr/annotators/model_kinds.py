@@ -12,7 +12,7 @@ from silr.errors import InputError
 _REMEDY = "no causal language model, which says the next word; give one (...ForCausalLM), such as an instruct model"
 _OTHER_HEAD = re.compile(
     r"For(SequenceClassification|TokenClassification|MaskedLM|QuestionAnswering|MultipleChoice|NextSentencePrediction|"
-    r"\w*Classification|RewardModel)$"
+    r"\w*Classification|\w*RewardModel)$"
 )
 _NAMED = {
     "SequenceClassification": "a sequence classifier",
