@@ -71,6 +71,7 @@ def test_answers_continue_the_opening(tokenizer):
     ("words", "ends"),
     [
         (["science", "science fiction", "sports"], ["<|im_end|>", ".", "Ċ"]),
+        (["science", "science.", "sports"], ["<|im_end|>", "Ċ"]),
         (["science", "scientific", "not science"], []),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -60,7 +61,8 @@ class PromptEncoder:
         self.answers = [self._answer(prompt.separator(), word) for word in prompt.words]
         if len(set(map(tuple, self.answers))) < len(self.answers):
             raise InputError(f"the tokenizer sees no difference between some of the answers {', '.join(prompt.words)}")
-        self.ends = self._ends() if _one_begins_another(self.answers) else []
+        one_begins_another = any(_begins(*pair) for pair in itertools.permutations(self.answers, 2))
+        self.ends = self._ends() if one_begins_another else []
         self._limit = context - max(map(len, self.answers))
         self._outside = [self._start + self._ids(self._head), self._later(self._tail)]
         self._room = self._limit - sum(map(len, self._outside))
@@ -139,7 +141,9 @@ class PromptEncoder:
             for mark in (".", "\n"):
                 ended = self._later(self._prompt.separator() + word + mark, split_special_tokens=True)
                 ends.update(ended[len(answer) :][:1] if ended[: len(answer)] == answer else ())
-        return sorted(ends - {None, tokenizer.unk_token_id})
+        pairs = itertools.permutations(self.answers, 2)
+        going_on = {other[len(own)] for own, other in pairs if _begins(own, other)}  # as in "U.S" and "U.S."
+        return sorted(ends - going_on - {None, tokenizer.unk_token_id})
 
     def _whole(self, text: str, answer: str = "") -> list[int]:
         return self._start + self._ids(self._head + text + self._tail + answer)
@@ -199,8 +203,8 @@ def _start_tokens(tokenizer: Any) -> list[int]:
     return list(first) if first and first[0] == tokenizer.bos_token_id else []
 
 
-def _one_begins_another(answers: Sequence[Sequence[int]]) -> bool:
-    return any(other[: len(own)] == own for own in answers for other in answers if other is not own)
+def _begins(own: list[int], other: list[int]) -> bool:
+    return len(own) < len(other) and other[: len(own)] == own
 
 
 def common_start(rows: Iterable[Iterable[int]]) -> list[int]:
