@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.gguf_models import sentencepiece
 
 from silr.annotators import Prompt
 from silr.annotators.encoding import PromptEncoder
@@ -64,6 +65,28 @@ def test_answers_continue_the_opening(tokenizer):
     answers = PromptEncoder(prompt, tokenizer, 8192).answers
     assert [tokenizer.decode(answer) for answer in answers] == [" positive", " very positive", " veryunlikelyword"]
     assert [len(answer) for answer in answers[:2]] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "ends"),
+    [
+        (["science", "science fiction", "sports"], ["<|im_end|>", ".", "Ċ"]),
+        (["science", "science.", "sports"], ["<|im_end|>", "Ċ"]),
+        (["science", "scientific", "not science"], []),
+    ],
+)
+def test_the_end_of_an_answer_counts_where_one_begins_another(tokenizer, words, ends):
+    encode = PromptEncoder(Prompt(words), tokenizer, 8192)
+    assert tokenizer.convert_ids_to_tokens(encode.ends) == ends
+
+
+def test_sentencepiece_begins_a_text_alone_with_a_blank():
+    """A text that spells a special token, or is too long, is put together from pieces; no piece brings a blank."""
+    tokenizer = sentencepiece([], prefix=True)
+    encode = PromptEncoder(Prompt(["good", "bad"], template="Text:\n{text}\n{question}"), tokenizer, 900)
+    (plain, special), _ = encode(["it works  </x>", "it works  </s>"])
+    assert tokenizer.decode(special) == tokenizer.decode(plain).replace("</x>", "</s>")
+    assert "\n it" not in tokenizer.decode(special)
 
 
 def test_without_opening_the_answer_has_no_space(tokenizer):

@@ -29,12 +29,15 @@ def reference(annotator, text):
     """Return log-probabilities and the hidden state; nothing shared, cached, narrowed or batched."""
     network, ((ids,), _) = annotator._network, annotator._encode([text])
     device = network.device
+    answers = annotator._encode.answers
     scores = []
     with torch.inference_mode():
-        for answer in annotator._encode.answers:
+        for answer in answers:
             logits = network(torch.tensor([ids + answer], device=device), use_cache=False).logits[0].float()
-            log_p = logits.log_softmax(-1)[len(ids) - 1 : -1]
+            log_p = logits.log_softmax(-1)[len(ids) - 1 :]
             scores.append(log_p[range(len(answer)), answer].sum())
+            if annotator._ends:
+                scores[-1] += log_p[-1, annotator._ends].exp().sum().log()
         seen = []
         head = network.get_output_embeddings()
         with head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
@@ -76,6 +79,7 @@ def test_words_of_several_tokens(smollm, tiny_llama):
     words = {"a": "positive", "b": "very positive", "c": "very negative", "d": "very negative indeed"}
     annotator = LocalAnnotator(tiny_llama, list(words), class_words=words)
     assert len({tuple(answer[:1]) for answer in annotator._encode.answers}) == 2
+    assert annotator._encode._tokenizer.convert_ids_to_tokens(annotator._ends) == ["<|im_end|>", ".", "Ċ"]
     assert_as_reference(annotator)
 
 
@@ -171,3 +175,41 @@ def test_numbers_that_overflow_are_refused(tiny_llama, tokenizer, tmp_path):
 def test_a_wrong_option_is_refused_before_anything_is_looked_for(options, message):
     with pytest.raises(InputError, match=message):
         LocalAnnotator(Path("nowhere"), ["a", "b"], **options)
+
+
+SAID = {"neutrinos": "science", "starships": "science fiction", "elves": "science fiction novel", "goals": "sports"}
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    """A model of twelve words that was taught to answer each text with its name and then to end."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = ["[UNK]", "[END]", "about", "It", "is", "science", "fiction", "novel", "sports", *SAID]
+    backend = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="[END]")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    network = transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=len(words), **sizes))
+    optimiser = torch.optim.Adam(network.parameters(), 0.01)
+    rows = [tokenizer(f"about {text} It is {name}", return_tensors="pt")["input_ids"] for text, name in SAID.items()]
+    rows = [torch.cat([row, torch.tensor([[1]])], dim=1) for row in rows]
+    for _ in range(60):
+        sum(network(row, labels=row).loss for row in rows).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    folder = tmp_path_factory.mktemp("taught")
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_where_one_name_begins_another_each_can_win(taught, order):
+    names = sorted(SAID.values(), key=len)[::order]
+    annotator = LocalAnnotator(taught, names, prompt="about {text}", opening="It is", dtype="float32", device="cpu")
+    scores = annotator.annotate(list(SAID)).scores
+    assert [names[column] for column in scores.argmax(axis=1)] == list(SAID.values())
+    np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1, rtol=1e-5)
+    assert np.exp(scores).max(axis=1).min() > 0.8

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from silr.annotators.models import best_dtype, folder_of, locate, own_device, quiet, readable
+from silr.annotators.models import best_dtype, causal_network, folder_of, locate, own_device, quiet, readable
 from silr.classifiers.backbone import four_bits
 from silr.errors import InputError
 from silr.files import sync
@@ -77,12 +77,10 @@ class PolicySource:
         Raises
         ------
         InputError
-            It cannot be read, does not fit into memory, or a package is missing.
+            It cannot be read, is no causal language model, does not fit into memory, or a package is missing.
         """
         import torch
-        from transformers import AutoModelForCausalLM
 
-        auto: Any = AutoModelForCausalLM
         dtype = dtype or ("float32" if self.tuning == "full" else self.half)
         options: dict[str, Any] = {"dtype": getattr(torch, dtype), "trust_remote_code": self.trust_remote_code}
         if self.tuning == "qlora":
@@ -91,7 +89,8 @@ class PolicySource:
             # rows of padding on the left made cuDNN's attention give gradients that are no numbers (H100, torch 2.11)
             torch.backends.cuda.enable_cudnn_sdp(False)
         with readable(self.model), quiet():
-            network = auto.from_pretrained(folder_of(self.model, self.half), device_map={"": self.device}, **options)
+            folder = folder_of(self.model, self.half)
+            network = causal_network(self.model, folder, device_map={"": self.device}, **options)
         network.get_output_embeddings().register_forward_pre_hook(_in_one_piece)
         return network
 

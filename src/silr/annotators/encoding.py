@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from silr.annotators.prompts import Prompt
@@ -11,6 +13,7 @@ from silr.errors import InputError
 
 _MARK = "\ue000text\ue000"  # stands for the text while the chat template is rendered; private-use characters
 _PLAIN = {"add_special_tokens": False, "verbose": False}
+_MARKS = ("\n", "|", "~")
 _PROBES = ("", "a", "The", " the", "I'm", "1", "(", '"', ".", "\n", "é", "…", "語", "😀")
 
 
@@ -35,6 +38,9 @@ class PromptEncoder:
         The tokens that prompts begin with whatever the text is, found by comparing prompts of very different texts.
     answers : list of lists of int, one a class
         The tokens of each class word as they follow the opening.
+    ends : list of int
+        The tokens that end an answer: the tokenizer's end token, what the chat template puts after an answer, a full
+        stop and a new line. Empty where no class word begins another one in tokens: then the end need not be looked at.
 
     Raises
     ------
@@ -51,11 +57,14 @@ class PromptEncoder:
         self._prompt, self._pieces = prompt, {0: _render(prompt, tokenizer)}
         self._head, self._tail = self._pieces[0][0], self._pieces[0][1] + prompt.answer_opening().rstrip()
         self._start = [] if tokenizer.chat_template else _start_tokens(tokenizer)
+        self._prefixes = self._ids("a") != self._after_a_mark("a")
         self.answers = [self._answer(prompt.separator(), word) for word in prompt.words]
         if len(set(map(tuple, self.answers))) < len(self.answers):
             raise InputError(f"the tokenizer sees no difference between some of the answers {', '.join(prompt.words)}")
+        one_begins_another = any(_begins(*pair) for pair in itertools.permutations(self.answers, 2))
+        self.ends = self._ends() if one_begins_another else []
         self._limit = context - max(map(len, self.answers))
-        self._outside = [self._start + self._ids(self._head), self._ids(self._tail)]
+        self._outside = [self._start + self._ids(self._head), self._later(self._tail)]
         self._room = self._limit - sum(map(len, self._outside))
         if self._room < 1:
             raise InputError(f"the prompt leaves no room for a text in the model's {context} tokens; shorten it")
@@ -69,7 +78,7 @@ class PromptEncoder:
         for text, ids in zip(texts, whole["input_ids"], strict=True):
             own, too_long = self._start + ids, False
             if len(own) > self._limit or self._special.search(text):
-                inside = self._ids(text, split_special_tokens=True)
+                inside = self._later(text, split_special_tokens=True)
                 too_long = len(inside) > self._room
                 own = self._outside[0] + inside[: self._room] + self._outside[1]
             prompts.append(own)
@@ -96,9 +105,8 @@ class PromptEncoder:
         pieces = list(self._pieces[len(turns)])
         if answering:
             pieces[-1] += self._prompt.answer_opening().rstrip()
-        said = [self._ids(words, split_special_tokens=True) for words in (text, *turns)]
-        around = [self._ids(piece) for piece in pieces]
-        around[0] = self._start + around[0]
+        said = [self._later(words, split_special_tokens=True) for words in (text, *turns)]
+        around = [self._start + self._ids(pieces[0]), *map(self._later, pieces[1:])]
         room = self._limit - reserve - sum(map(len, around)) - sum(map(len, said[1:]))
         if room < 1:
             raise InputError("the conversation about a text leaves no room for the text in the model's context")
@@ -117,10 +125,25 @@ class PromptEncoder:
         prompt, answered = self._whole("a"), self._whole("a", separator + word)
         if len(answered) > len(prompt) and answered[: len(prompt)] == prompt:
             return answered[len(prompt) :]
-        alone = self._ids(separator + word, split_special_tokens=True)
+        alone = self._later(separator + word, split_special_tokens=True)
         if not alone:
             raise InputError(f"the tokenizer has no tokens for the answer {word!r}")
         return alone
+
+    def _ends(self) -> list[int]:
+        tokenizer = self._tokenizer
+        special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+        ends = {tokenizer.eos_token_id}
+        with suppress(InputError):  # some templates show no answer
+            after = self._later(_render(self._prompt, tokenizer, 1)[2])
+            ends.add(next((token for token in after if token in special), None))
+        for answer, word in zip(self.answers, self._prompt.words, strict=True):
+            for mark in (".", "\n"):
+                ended = self._later(self._prompt.separator() + word + mark, split_special_tokens=True)
+                ends.update(ended[len(answer) :][:1] if ended[: len(answer)] == answer else ())
+        pairs = itertools.permutations(self.answers, 2)
+        going_on = {other[len(own)] for own, other in pairs if _begins(own, other)}  # as in "U.S" and "U.S."
+        return sorted(ends - going_on - {None, tokenizer.unk_token_id})
 
     def _whole(self, text: str, answer: str = "") -> list[int]:
         return self._start + self._ids(self._head + text + self._tail + answer)
@@ -128,6 +151,17 @@ class PromptEncoder:
     def _ids(self, text: str, **options: bool) -> list[int]:
         ids: list[int] = self._tokenizer(text, **_PLAIN, **options)["input_ids"]
         return ids
+
+    def _later(self, text: str, **options: bool) -> list[int]:
+        """The tokens of a piece that stands after another: without the blank that sentencepiece begins a text with."""
+        return self._after_a_mark(text, **options) if self._prefixes else self._ids(text, **options)
+
+    def _after_a_mark(self, text: str, **options: bool) -> list[int]:
+        for mark in _MARKS:  # the first that the tokenizer does not join with the text
+            alone, both = self._ids(mark), self._ids(mark + text, **options)
+            if both[: len(alone)] == alone:
+                return both[len(alone) :]
+        return self._ids(text, **options)
 
 
 def prompt_around_text(prompt: Prompt, tokenizer: Any) -> str:
@@ -169,6 +203,10 @@ def _start_tokens(tokenizer: Any) -> list[int]:
     return list(first) if first and first[0] == tokenizer.bos_token_id else []
 
 
+def _begins(own: list[int], other: list[int]) -> bool:
+    return len(own) < len(other) and other[: len(own)] == own
+
+
 def common_start(rows: Iterable[Iterable[int]]) -> list[int]:
     """Return what all rows begin with alike."""
     start = []
@@ -177,3 +215,15 @@ def common_start(rows: Iterable[Iterable[int]]) -> list[int]:
             break
         start.append(column[0])
     return start
+
+
+def end_tokens(network: Any) -> list[int]:
+    """Return the tokens at which the model stops writing."""
+    ends = getattr(network.generation_config, "eos_token_id", None)
+    return ends if isinstance(ends, list) else [] if ends is None else [ends]
+
+
+def padding(tokenizer: Any) -> int:
+    """Return a token to fill rows with; it is masked."""
+    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+    return int(next(token for token in known if token is not None))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from silr.annotators import models
 from silr.annotators.base import Annotation, Plan, ScoreBatch, Scored, annotate_texts
-from silr.annotators.encoding import PromptEncoder
+from silr.annotators.encoding import PromptEncoder, end_tokens, padding
 from silr.annotators.prompts import TEMPLATE, Prompt
 from silr.errors import InputError
 
@@ -31,11 +31,15 @@ class LocalAnnotator:
     """Scores texts with a causal language model on this machine.
 
     The score of a class is the log-probability of its word right after the prompt, normalised over the classes; a word
-    of several tokens counts with all of them. What the prompts have in common is read once and its key-value cache
-    reused. A batch holds prompts of nearly one length, filled up at the end, where a causal model cannot see it from
-    the answering position: no mask is needed, and each text is read as it would be alone. (Words of several tokens go
-    on from that position, so then a batch holds prompts of exactly one length.) The features are the hidden state that
-    the model's output layer turns into the answer (last layer, after the final norm), taken from the same pass.
+    of several tokens counts with all of them. Where one word begins another ("science", "science fiction"), it counts
+    too, for every class, that the answer ends after the word: with the end token, what the chat template puts after an
+    answer, a full stop or a new line.
+
+    What the prompts have in common is read once and its key-value cache reused. A batch holds prompts of nearly one
+    length, filled up at the end, where a causal model cannot see it from the answering position: no mask is needed, and
+    each text is read as it would be alone. (Words of several tokens go on from there, so then a batch holds prompts of
+    exactly one length.) The features are the hidden state that the model's output layer turns into the answer (last
+    layer, after the final norm), taken from the same pass.
 
     Parameters
     ----------
@@ -113,12 +117,14 @@ class LocalAnnotator:
         self._budget = token_budget or (2048 if device == "cpu" else 16384)
         self._dtype = dtype or models.best_dtype(device)
         tokenizer, self._network = models.load(self._model, device, self._dtype, trust_remote_code)
-        self._greedy = {"temperature": None, "top_p": None, "top_k": None, "pad_token_id": _padding(tokenizer)}
+        self._greedy = {"temperature": None, "top_p": None, "top_k": None, "pad_token_id": padding(tokenizer)}
         self._head = self._network.get_output_embeddings()
         if self._head is None:
             raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
         self._encode = PromptEncoder(self.prompt, tokenizer, _context(self._network))
-        self._least_filled = 1.0 if any(len(answer) > 1 for answer in self._encode.answers) else _LEAST_FILLED
+        self._ends = self._encode.ends and sorted({*self._encode.ends, *end_tokens(self._network)})
+        one_step = max(map(len, self._encode.answers)) == 1 and not self._ends
+        self._least_filled = _LEAST_FILLED if one_step else 1.0
         self._prefix = self._encode.prefix
         self._start_cache = self._read_prefix()
         self.n_prefix = len(self._prefix) if self._start_cache is not None else 0
@@ -302,16 +308,20 @@ class LocalAnnotator:
         log_p = logits[:, 0].float().log_softmax(-1)
         answers = self._encode.answers
         scores = log_p[:, [answer[0] for answer in answers]]
-        for column, (_, *rest) in enumerate(answers):
-            if not rest:
+        for column, (first, *rest) in enumerate(answers):
+            read = [first, *rest] if self._ends else [first, *rest][:-1]
+            if not read:
                 continue
-            known = torch.tensor(answers[column][:-1], device=ids.device).expand(len(ids), -1)
-            steps = torch.arange(len(rest), device=ids.device)
+            known = torch.tensor(read, device=ids.device).expand(len(ids), -1)
+            steps = torch.arange(len(read), device=ids.device)
             if self._start_cache is None:  # no cache to go on from: read the prompt again
                 logits, _, _ = self._forward(torch.cat([ids, known], dim=1), None, last + 1 + steps)
             else:
                 logits, _, _ = self._forward(known, copy.deepcopy(cache), steps.expand(len(ids), -1))
-            scores[:, column] += logits.float().log_softmax(-1)[:, steps, rest].sum(-1)
+            log_p = logits.float().log_softmax(-1)
+            scores[:, column] += log_p[:, steps[: len(rest)], rest].sum(-1)
+            if self._ends:
+                scores[:, column] += log_p[:, -1, self._ends].logsumexp(-1)
         return scores, hidden[:, 0]
 
     def _forward(
@@ -378,9 +388,3 @@ class LocalAnnotator:
 def _context(network: Any) -> int:
     """Return the most tokens that the model reads; a model without positions reads any number."""
     return int(getattr(network.config.get_text_config(), "max_position_embeddings", None) or 2**31)
-
-
-def _padding(tokenizer: Any) -> int:
-    """Return a token to fill rows with; it is masked."""
-    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
-    return int(next(token for token in known if token is not None))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from silr.annotators.gguf_config import GgufFile, config_of, read_gguf
+from silr.annotators.gguf_tokenizer import write_tokenizer
+from silr.annotators.model_kinds import check_folder, check_kind, check_weights
 from silr.errors import InputError
 from silr.processes import world_size
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_FORM = 2  # of what is made of a GGUF file; another number makes it anew
 _DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -56,9 +61,12 @@ def locate(model: str | Path) -> str:
     Raises
     ------
     InputError
-        It is none of the three, or a folder with neither a `config.json` nor exactly one `.gguf` file.
+        It is none of the three, or a folder with neither a `config.json` nor exactly one `.gguf` file, or with the
+        adapters of peft alone.
     """
     path = Path(model).expanduser()
+    if path.is_dir():
+        check_folder(path)
     if path.is_file():
         if path.suffix.lower() != ".gguf":
             raise InputError(f"{path} is no model: give a model folder, a .gguf file or a name on the Hugging Face hub")
@@ -97,20 +105,47 @@ def load(model: str, device: str, dtype: str, trust_remote_code: bool = False) -
     Raises
     ------
     InputError
-        The model cannot be read; the line says why and what to do.
+        The model cannot be read, or is no causal language model; the line says why and what to do.
     """
     if dtype not in _DTYPES:
         raise InputError(f"dtype is {dtype!r}; it must be one of {', '.join(_DTYPES)}")
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
     with readable(model), quiet():
         folder = folder_of(model, dtype)
+        network = causal_network(model, folder, dtype=dtype, device_map=device, trust_remote_code=trust_remote_code)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        network: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, device_map=device, trust_remote_code=trust_remote_code
-        )
     network.eval()
     return tokenizer, network
+
+
+def causal_network(model: str, folder: str | Path, trust_remote_code: bool = False, **options: Any) -> Any:
+    """Load a causal language model whose every weight is in its checkpoint.
+
+    Parameters
+    ----------
+    model : str
+        What `locate` returned, for messages.
+    folder : str or Path
+        What `folder_of` returned.
+    trust_remote_code : bool, default False
+    **options
+        Of transformers' `from_pretrained`.
+
+    Raises
+    ------
+    InputError
+        It is an encoder, a classifier, or another model that transformers would give a random head.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    auto: Any = AutoModelForCausalLM
+    check_kind(model, AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code))
+    network, loaded = auto.from_pretrained(
+        folder, trust_remote_code=trust_remote_code, output_loading_info=True, **options
+    )
+    check_weights(model, network, loaded["missing_keys"])
+    return network
 
 
 def load_tokenizer(model: str) -> Any:
@@ -157,15 +192,15 @@ def fingerprint(network: torch.nn.Module) -> str:
 def _converted(gguf: Path, dtype: str) -> Path:
     """Return a model folder with the dequantised weights of a GGUF file, made on the first call.
 
-    It lies in the user's cache under the file's content and the dtype, so that copies of a file share it. A lock makes
-    a second process wait for the first, and a rename makes the folder appear whole.
+    It lies in the user's cache under the file's content, the dtype and the form of the conversion, so that copies of a
+    file share it. A lock makes a second process wait for the first, and a rename makes the folder appear whole.
     """
     from filelock import FileLock
 
     with gguf.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "silr" / "models"
-    folder = cache / f"{gguf.stem}-{content}-{dtype}"
+    folder = cache / f"{gguf.stem}-{content}-{dtype}-{_FORM}"
     if folder.is_dir():
         return folder
     try:
@@ -186,21 +221,65 @@ def _converted(gguf: Path, dtype: str) -> Path:
 
 
 def _convert(gguf: Path, folder: Path, dtype: str) -> None:
+    """Write a GGUF file's model into a folder, in Hugging Face form.
+
+    Raises
+    ------
+    InputError
+        It is of a family that silr does not read, or not whole; the line names the family and says what to do.
+    """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     auto: Any = AutoModelForCausalLM
-    source = auto.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=dtype)
-    config = copy.deepcopy(source.config)
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    with torch.device("meta"):
-        plain = auto.from_config(config, dtype=getattr(torch, dtype))
-    plain.load_state_dict(source.state_dict(), assign=True)
-    plain.tie_weights()
-    plain.generation_config = source.generation_config
-    plain.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
+    try:
+        file = read_gguf(gguf)
+    except (ValueError, KeyError, IndexError) as error:
+        reason = str(error).strip().split("\n", 1)[0]
+        raise InputError(
+            f"cannot load the model {gguf}: it is no whole GGUF file ({reason}); fetch it again, or give the model in "
+            "Hugging Face form (a folder or a hub name)"
+        ) from error
+    config = config_of(file)
+    try:
+        source = _dequantized(file, config, dtype)
+        with torch.device("meta"):
+            plain = auto.from_config(config, dtype=getattr(torch, dtype))
+        plain.load_state_dict(source.state_dict(), assign=True)
+        plain.tie_weights()
+        plain.generation_config = source.generation_config
+        plain.save_pretrained(folder)
+        write_tokenizer(file, folder)
+    except (InputError, MemoryError, OSError):
+        raise
+    except Exception as error:  # of any of three libraries
+        raise file.refused(str(error).strip().split("\n", 1)[0] or type(error).__name__) from error
+
+
+def _dequantized(file: GgufFile, config: Any, dtype: str) -> Any:
+    """Return a network of transformers with a GGUF file's weights.
+
+    Raises
+    ------
+    InputError
+        The file lacks weights.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    auto: Any = AutoModelForCausalLM
+    read_as = copy.deepcopy(config)
+    if config.model_type == "mistral":  # transformers knows its tensors as Llama's, which are the same
+        options = {
+            name: value for name, value in config.to_dict().items() if name not in ("model_type", "architectures")
+        }
+        read_as = AutoConfig.for_model(file.family, **options)
+    with redirect_stderr(io.StringIO()):  # a progress bar that no setting of transformers turns off
+        network, loaded = auto.from_pretrained(
+            file.path.parent, gguf_file=file.path.name, config=read_as, dtype=dtype, output_loading_info=True
+        )
+    if missing := sorted(loaded["missing_keys"]):
+        raise file.refused(f"it lacks weights, such as {missing[0]}")
+    return network
 
 
 @contextmanager
