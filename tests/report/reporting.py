@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from silr.corpus import file_hash, write_table
+from silr.gold_labels import GoldLabels
 from silr.label.draw import draw_texts
 from silr.priors import Priors, given_priors, priors_from_gold
 from silr.run import Iteration, Run
+from silr.verdict import compare, result_of
 
 CLASSES = ("negative", "positive")
 CONFIGURATION = {
@@ -61,12 +63,17 @@ def make_run(
     answer = rng.integers(K, size=n)
     drawn = rng.random(n)
     named = np.array([*classes, None], dtype=object)
-    iterations = []
+    iterations: list[Iteration] = []
     llm = np.where(drawn < errors[0], K - 1, answer)
     rows, weights = draw_texts(llm, n_gold, seed) if n_gold else (np.array([], dtype=int), np.array([]))
     llm[np.flatnonzero(~np.isin(np.arange(n), rows))[:missing]] = -1
     gold, weight = np.full(n, -1), np.full(n, np.nan)
     gold[rows], weight[rows] = answer[rows], weights
+
+    def estimate(labels: Any, _: int) -> Priors:
+        labelled = labels >= 0
+        return priors_from_gold(labels[labelled], gold[labelled], K, weight[labelled])
+
     for number, error in enumerate(errors):
         labels = llm if number == 0 else np.where(drawn < error, (answer + 1) % K, answer)
         labels = relabel(number, labels)
@@ -80,9 +87,12 @@ def make_run(
         labelled = labels >= 0
         priors: Priors | None = None
         if n_gold:
-            priors = priors_from_gold(labels[labelled], gold[labelled], K, weight[labelled])
+            priors = estimate(labels, number)
         elif number == 0:
             priors = given_priors(theta, None, labels[labelled])
+        if number and n_gold:
+            metrics |= compare(estimate, llm.astype(np.int16), GoldLabels.of(gold, weight, K), labels.astype(np.int16))
+            metrics["labels_of"] = result_of(number, priors, metrics)
         scores = None if number == 0 else _scores(labels, K, rng)
         iterations.append(Iteration(number, labels.astype(np.int16), scores, priors, metrics))
     frame = pd.DataFrame(
