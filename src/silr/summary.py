@@ -77,10 +77,11 @@ def print_history(refiner: Refined) -> None:
     K = len(values["classes"])
     most = int(np.bincount(first[first >= 0], minlength=K).argmax())
     shown = 1 if K == 2 else most  # of many classes the one that the LLM says too often, if any
-    table = Table(title="Share of labels that are right")
+    with_estimate = any("estimated_accuracy" in row for row in values["iterations"])
+    table = Table(title="Share of labels that are right" if with_estimate or with_truth else None)
     columns = [
         "labels of",
-        "estimated from gold (95 %)",
+        *(["estimated from gold (95 %)"] if with_estimate else []),
         *(["true"] if with_truth else []),
         f"labelled {values['classes'][shown]}",
         "changed",
@@ -91,14 +92,14 @@ def print_history(refiner: Refined) -> None:
         for llm in row.get("annotators", ()):
             table.add_row(
                 llm["name"],
-                _estimate(llm),
+                *([_estimate(llm)] if with_estimate else []),
                 *([f"{llm['true_accuracy']:.1%}" if "true_accuracy" in llm else ""] if with_truth else []),
             )
         labelled = entry["labels"] >= 0
         share = (entry["labels"][labelled] == shown).mean()
         table.add_row(
             labels_of(row),
-            _estimate(row),
+            *([_estimate(row)] if with_estimate else []),
             *([f"{row['true_accuracy']:.1%}" if "true_accuracy" in row else ""] if with_truth else []),
             f"{share:.0%}",
             f"{row['changed']:,}" if "changed" in row else "",

@@ -195,7 +195,18 @@ def verdict_of(iterations: Sequence[Judged]) -> Verdict:
     verdict = Verdict(kept, result, judged, finding, changed, source=found.get("source"), **values)
     priors = iterations[judged].priors
     words = _words(verdict, whose) if found or priors is None or priors.source != "gold" else EARLIER
-    return replace(verdict, words=words)
+    return replace(verdict, words=words + _one_alone(iterations[0].metrics, priors))
+
+
+def _one_alone(metrics: Mapping[str, Any], refined: Priors | None) -> str:
+    """Which of several LLMs is right more often than the refined labels, by the gold labels."""
+    known = [each for each in metrics.get("annotators", ()) if "estimated_accuracy" in each]
+    if refined is None or not known:
+        return ""
+    best = max(known, key=lambda each: float(each["estimated_accuracy"]))
+    if best["estimated_accuracy"] <= refined.accuracy:
+        return ""
+    return f" Of the LLMs, {best['name']} alone is right on an estimated {best['estimated_accuracy']:.1%} of the texts."
 
 
 def _words(verdict: Verdict, whose: str) -> str:
@@ -213,7 +224,7 @@ def _words(verdict: Verdict, whose: str) -> str:
     if verdict.kept == "llm":
         return (
             f"The result is {theirs}. By {by} the refined labels would be right {often} ({interval}). The default "
-            "method weighs the LLM's answer too, and seldom does worse: leave out --method."
+            "method (silr, without --theta) weighs the LLM's answer too, and seldom does worse."
         )
     if verdict.finding == "better":
         return f"The refined labels are better: by {by} they are right {often} ({interval})."
