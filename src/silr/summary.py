@@ -138,8 +138,8 @@ def remarks(values: dict[str, Any]) -> list[str]:
     last = rows[-1 - ("stopped" in rows[-1])]
     if last.get("of") == 2:
         lines.append(
-            "The refined labels read what the LLM says of a text, and what the model makes of it before fine-tuning. The "
-            "fine-tuned model learned from these labels, so the gold labels cannot judge it: its interval is theirs, "
+            "The refined labels read what the LLM says of a text, and what the model makes of it before fine-tuning. "
+            "The fine-tuned model learned from these labels, so gold labels cannot judge it: its interval is theirs, "
             "wider by the share of labels that it changed. It labels new texts."
         )
     if "classifier_accuracy" in last:

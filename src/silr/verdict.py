@@ -184,7 +184,9 @@ def verdict_of(iterations: Sequence[Judged]) -> Verdict:
     judged = result or last
     changed = int(((llm >= 0) & (iterations[judged].labels != llm)).sum())
     found: dict[str, Any] = iterations[judged].metrics.get("against_llm", {})
-    values = {name: found[name] for name in ("gain", "gain_interval", "gold", "put_right", "made_wrong") if name in found}
+    values = {
+        name: found[name] for name in ("gain", "gain_interval", "gold", "put_right", "made_wrong") if name in found
+    }
     finding: Finding = "unknown"
     if not changed:
         finding = "same"

@@ -124,8 +124,8 @@ def _signal(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     others = ", all other classes left out," if len(record.classes_) > 2 else ""
     words = (
         f"Among texts that {whose} labelled {names[1]}{others} {names[1]} is the truth "
-        f"{100 * float(each.priors.signal[k, j]):.0f} percentage points more often than among those labelled {names[0]} "
-        f"(95% interval {100 * low:.0f} to {100 * high:.0f}). "
+        f"{100 * float(each.priors.signal[k, j]):.0f} percentage points more often than among those labelled {names[0]}"
+        f" (95% interval {100 * low:.0f} to {100 * high:.0f}). "
     )
     if low <= 0:
         yield Caution("serious", "The labels may say nothing", words + "So the two labels may mean the same.")
@@ -171,7 +171,7 @@ def _sets(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     few = [f"{inline(record.classes_[k], 40)} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST_IN_A_SET)]
     if few:
         named = ", ".join(few[:8]) + (f" and {len(few) - 8} more" if len(few) > 8 else "")
-        words = f"Of the texts with these refined labels very few have gold, so how often they are right is a guess: {named}."
+        words = f"Very few texts with these refined labels have gold, so how often they are right is a guess: {named}."
         yield Caution("careful", "Classes with hardly any gold label", words)
 
 
@@ -210,8 +210,8 @@ def _oracle(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     priors = record.iterations[0].priors
     if priors is not None and priors.source == "oracle":
         words = (
-            "How often the LLM is right was counted with all true labels (--oracle). That is for research only: who needs "
-            "silr has no true labels."
+            "How often the LLM is right was counted with all true labels (--oracle). That is for research only: who "
+            "needs silr has no true labels."
         )
         yield Caution("serious", "Oracle priors", words)
 
