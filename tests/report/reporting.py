@@ -15,6 +15,7 @@ from silr.corpus import file_hash, write_table
 from silr.gold_labels import GoldLabels
 from silr.label.draw import draw_texts
 from silr.priors import Priors, given_priors, priors_from_gold
+from silr.refine import best_iteration
 from silr.run import Iteration, Run
 from silr.verdict import compare, result_of
 
@@ -51,12 +52,14 @@ def make_run(
     truth: str | None = None,
     finished: bool = True,
     relabel: Callable[[int, Any], Any] = lambda number, labels: labels,
+    posterior: bool = False,
     seed: int = 0,
 ) -> Path:
     """Write ``folder/table.csv`` and a run of it, ``folder/run``.
 
     The LLM gives the last class to a share `errors[0]` of the texts, whatever they say; the labels of iteration t are
-    wrong in a share `errors[t]`. Without `finished` the run looks like one that was killed before its end.
+    wrong in a share `errors[t]`. With `posterior` the run looks like one of the default method: give two errors.
+    Without `finished` it looks like one that was killed before its end.
     """
     rng = np.random.default_rng(seed)
     K = len(classes)
@@ -77,11 +80,12 @@ def make_run(
     for number, error in enumerate(errors):
         labels = llm if number == 0 else np.where(drawn < error, (answer + 1) % K, answer)
         labels = relabel(number, labels)
-        metrics: dict[str, Any] = {}
+        metrics: dict[str, Any] = {"of": 1} if posterior else {}
         if number:
             before = iterations[-1].labels
             fit = {"train_risk": [0.2, 0.1], "validation_risk": [0.3, 0.2], "best_epoch": 1}
-            metrics = {"fit": fit, "changed": int((labels != before).sum())}
+            metrics |= {} if posterior else {"fit": fit}
+            metrics |= {"changed": int((labels != before).sum())}
             if stopped and number == len(errors) - 1:
                 metrics["stopped"] = stopped
         labelled = labels >= 0
@@ -92,7 +96,8 @@ def make_run(
             priors = given_priors(theta, None, labels[labelled])
         if number and n_gold:
             metrics |= compare(estimate, llm.astype(np.int16), GoldLabels.of(gold, weight, K), labels.astype(np.int16))
-            metrics["labels_of"] = result_of(number, priors, metrics)
+            if not posterior:
+                metrics["labels_of"] = result_of(number, priors, metrics)
         scores = None if number == 0 else _scores(labels, K, rng)
         iterations.append(Iteration(number, labels.astype(np.int16), scores, priors, metrics))
     frame = pd.DataFrame(
@@ -116,7 +121,7 @@ def make_run(
     record |= {"columns": {**COLUMNS, "truth": truth}, "iterations": asked or len(errors) - 1}
     (folder / "run" / "table.json").write_text(json.dumps(record))
     if finished:
-        best = iterations[-2 if stopped else -1]
+        best = iterations[best_iteration(iterations)]
         frame["refined_label"] = named[best.labels]
         frame["refined_score"] = 1.0 if best.scores is None else best.scores.max(axis=1)
         write_table(frame, folder / "run" / "labels.csv")

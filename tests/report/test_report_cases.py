@@ -12,6 +12,7 @@ from reporting import Page, make_run
 
 from silr import LabelRefiner
 from silr.errors import InputError
+from silr.report.record import read_record
 from silr.report.write import write_report
 from synthetic import Corpus
 
@@ -104,6 +105,53 @@ def test_more_classes(tmp_path: Path, K: int) -> None:
         counts = [int(row[2].replace(",", "")) for row in rows[1:]]
         assert counts == sorted(counts, reverse=True) and all(row[0] != row[1] for row in rows[1:])
     assert len(page.source) < 1_000_000
+
+
+def test_the_default_method_has_its_own_columns(tmp_path: Path) -> None:
+    """No signal, no epochs, no risk, no iterations: it has none."""
+    page = page_of(make_run(tmp_path, errors=(0.7, 0.1), posterior=True))
+    rows = page.table("The same in numbers.")
+    assert [row[0] for row in rows] == ["Labels of", "the LLM", "refined result"]
+    assert rows[0] == ["Labels of", "Right, estimated (95%)", "Changed"]
+    said = summary(page)
+    assert "The refined labels are better: by 100 gold labels" in said and "iterations" not in said
+    assert ("div", {"class": "good"}) in page.tags
+    facts = dict(page.tables["Settings"])
+    assert "loss" not in facts and "hidden_units" not in facts and "leak" not in facts
+    assert page.tables["Seeds and split"] == [["seed", "3"]]
+    assert "theta" not in page.by_id["iterations"]
+
+
+@pytest.mark.parametrize("errors", [(0.4, 0.19), (0.3, 0.4)])
+def test_nothing_is_green_unless_it_is_better(tmp_path: Path, errors: tuple[float, float]) -> None:
+    page = page_of(make_run(tmp_path, errors=errors, posterior=True))
+    assert ("div", {"class": "good"}) not in page.tags
+    words = page.cautions.get("No gain can be shown") or page.cautions["The refined labels look worse"]
+    assert words.startswith("The result is the refined labels")
+    assert summary(page).count(words) == 1  # said once
+
+
+def test_no_gold_labels_no_columns_of_estimates(tmp_path: Path) -> None:
+    run = make_run(tmp_path, n_gold=0, theta=[[0.9, 0.1], [0.3, 0.7]], errors=(0.7, 0.2), posterior=True)
+    page = page_of(run)
+    assert "Without gold labels nobody can tell" in summary(page)
+    assert page.table("The same in numbers.")[0] == ["Labels of", "Right, estimated (95%)", "Changed"]
+
+
+@pytest.mark.parametrize(("K", "maps"), [(4, 0), (5, 2), (45, 2)])
+def test_many_classes_are_a_heat_map(tmp_path: Path, K: int, maps: int) -> None:
+    classes = [f"class {number:02}" for number in range(K)]
+    page = page_of(make_run(tmp_path, 1500, classes, n_gold=200, errors=(0.7, 0.1), posterior=True))
+    assert len([name for name in page.by_id if name in ("heat-0-t", "heat-1-t")]) == maps
+    assert ("sets-t" in page.by_id) is (maps == 0)
+    cells = [given for tag, given in page.tags if tag == "rect" and str(given.get("class")).startswith("cell ")]
+    assert len(cells) == maps * min(K, 40) ** 2
+    if K == 5:
+        priors = read_record(tmp_path / "run").best.priors
+        assert priors is not None
+        assert cells[K * K]["class"] == f"cell c{round(10 * priors.theta[0, 0])}"
+    if K == 45:
+        assert any(cell["class"] == "cell cnone" for cell in cells)  # no gold label there
 
 
 def test_a_column_with_the_truth(tmp_path: Path) -> None:
@@ -199,7 +247,7 @@ def test_cautions(tmp_path: Path, options: dict[str, object], title: str, words:
 
 
 def test_worse_by_the_truth(tmp_path: Path) -> None:
-    run = make_run(tmp_path, errors=(0.4, 0.3, 0.2))
+    run = make_run(tmp_path, errors=(0.5, 0.3, 0.1))
     frame = pd.read_csv(run / "labels.csv", keep_default_na=False)
     frame["other"] = np.where(frame["gold"] == "", frame["llm_label"], frame["answer"])
     frame.to_csv(run / "labels.csv", index=False)

@@ -36,7 +36,9 @@ def reproduce(record: Record) -> dict[str, Any]:
     drawn: dict[str, Any] = {"seed": seed}
     if not is_default(configuration) or configuration["classifier"] != "frozen":
         drawn |= {"seeds of the iterations": seeds, "split": split}
-    own = {name: value for name, value in configuration.items() if name not in foreign_settings(configuration)}
+    foreign = foreign_settings(configuration)
+    foreign += ["leak"] if "correction" in foreign else []
+    own = {name: value for name, value in configuration.items() if name not in foreign}
     command = None if record.table is None else _command(record, record.table)
     hashes = {"input (texts, labels, gold)": identity["input"], **flat(identity["features"], "features")}
     if record.table is not None:
