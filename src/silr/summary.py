@@ -72,6 +72,7 @@ def print_history(refiner: Refined) -> None:
     from rich.table import Table
 
     values = summary(refiner)
+    several = len(values["iterations"]) > 2
     with_truth = any("true_accuracy" in row for row in values["iterations"])
     first = refiner.history_[0]["labels"]
     K = len(values["classes"])
@@ -98,7 +99,7 @@ def print_history(refiner: Refined) -> None:
         labelled = entry["labels"] >= 0
         share = (entry["labels"][labelled] == shown).mean()
         table.add_row(
-            labels_of(row),
+            labels_of(row) + " (result)" * (several and row["iteration"] == values["best_iteration"]),
             *([_estimate(row)] if with_estimate else []),
             *([f"{row['true_accuracy']:.1%}" if "true_accuracy" in row else ""] if with_truth else []),
             f"{share:.0%}",
