@@ -31,7 +31,7 @@ def progress(record: Record, summary: dict[str, Any]) -> dict[str, Any]:
         "sets": _sets(record) if len(record.classes_) <= MOST_SETS else None,
         "heat": _heat(record) if len(record.classes_) > MOST_SETS else None,
         "shares": _shares(record),
-        "changes": _changes(record),
+        "changes": None if record.is_posterior else _changes(record),
         "rows": _rows(record, summary),
         "names": [labels_of(row) for row in summary["iterations"]],
         "classes": _class_rows(record),
