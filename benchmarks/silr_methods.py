@@ -16,6 +16,7 @@ import numpy as np
 from answers import Answer, gold_column
 from silr import LabelRefiner
 from silr.classifiers.choose import load_classifier
+from silr.run import Run
 from tables import Gold, Split
 
 ITERATIONS = 5
@@ -39,7 +40,7 @@ def default(alone: bool = False) -> Callable[[Split, Gold], list[Answer]]:
                 said = {"llm_labels": llm_labels(part, 1)}
                 said |= {} if part.scores is None else {"llm_scores": part.scores[1]}
             new, scores = model.predict_with_proba(test, **said)
-        return [Answer((found, new), (corpus, scores), None if alone else estimated_accuracy(model))]
+        return [Answer((found, new), (corpus, scores), None if alone else estimated_accuracy(model.priors_))]
 
     return method
 
@@ -51,20 +52,20 @@ def refiner(with_tfidf: bool = False, **options: Any) -> Callable[[Split, Gold],
         with tempfile.TemporaryDirectory() as folder:
             run = Path(folder) / "run"
             model, test = fit(part, gold, run, with_tfidf, options)
-            estimate = estimated_accuracy(model)
-            corpus = np.asarray(model.labels_), np.asarray(model.scores_)
-            if not model.best_iteration_:
-                return [Answer((corpus[0], part.llm[1]), None, estimate)]
+            # the method's own labels, also where the verdict keeps the LLM's
+            result = model.classifier_iteration_
+            estimate = estimated_accuracy(model.history_[result]["priors"])
+            corpus = Run(run).iterations()[result].scores
             found = []
-            for number in range(1, model.best_iteration_ + 1):
+            for number in range(1, result + 1):
                 classifier = load_classifier(run / f"iteration-{number}")
                 scores = classifier.predict_proba(test) if len(test) else np.empty((0, len(part.classes)))
                 labels = np.asarray(model.history_[number]["labels"])
-                last = number == model.best_iteration_
+                last = number == result
                 found.append(
                     Answer(
                         (labels, scores.argmax(axis=1)),
-                        (corpus[1], scores) if last else None,
+                        (corpus, scores) if last else None,
                         estimate if last else None,
                     )
                 )
@@ -103,9 +104,9 @@ def llm_labels(part: Split, which: int = 0) -> Any:
     return gold_column(part.llm[which])
 
 
-def estimated_accuracy(model: Any) -> dict[str, float] | None:
+def estimated_accuracy(priors: Any) -> dict[str, float] | None:
     """The estimated accuracy of the labels of the corpus and its 95 % interval, as the user reads it."""
-    if model.priors_ is None:
+    if priors is None:
         return None
-    low, high = map(float, model.priors_.accuracy_interval)
-    return {"accuracy": float(model.priors_.accuracy), "low": low, "high": high}
+    low, high = map(float, priors.accuracy_interval)
+    return {"accuracy": float(priors.accuracy), "low": low, "high": high}

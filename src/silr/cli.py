@@ -14,6 +14,7 @@ from silr import __version__
 from silr.cli_align import align, sample
 from silr.cli_annotate import annotate
 from silr.cli_export import export
+from silr.cli_help import Command
 from silr.cli_label import label
 from silr.cli_options import AsJson, Device, Quiet, Run, Table, TextColumn
 from silr.cli_refine import refine
@@ -67,12 +68,12 @@ def _silr(
         raise typer.Exit
 
 
-app.command()(annotate)
-app.command()(label)
-app.command()(refine)
+app.command(cls=Command)(annotate)
+app.command(cls=Command)(label)
+app.command(cls=Command)(refine)
 
 
-@app.command()
+@app.command(cls=Command)
 def predict(
     run: Run,
     table: Table,
@@ -100,7 +101,7 @@ def predict(
     say(f"written: {output}")
 
 
-@app.command()
+@app.command(cls=Command)
 def evaluate(
     table: Table,
     truth: Annotated[str, typer.Option(help="Column with the true labels.", show_default=False)],
@@ -112,10 +113,10 @@ def evaluate(
     print_evaluation(evaluate_file(table, truth), as_json=as_json)
 
 
-app.command()(report)
-app.command()(export)
-app.command()(sample)
-app.command()(align)
+app.command(cls=Command)(report)
+app.command(cls=Command)(export)
+app.command(cls=Command)(sample)
+app.command(cls=Command)(align)
 
 
 @app.command()

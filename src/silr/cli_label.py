@@ -67,10 +67,6 @@ def label(
     Draws texts of each LLM label, by its score, and from half-way on those more often whose label is unsure, with the
     weights that make them speak for all. Adds columns gold and gold_weight. Every label is on the disk at once: stop
     when you like, the same command goes on.
-
-    silr label labelled.csv -n 100
-
-    silr label labelled.csv --import export.json -n 0
     """
     serve: Any = None
     if not terminal:

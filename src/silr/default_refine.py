@@ -85,6 +85,7 @@ def refine_default(
         priors = _of_other_texts(priors, int((gold.weights > 0).sum()), len(labels))
     changed = int((labels != done[0].labels).sum())
     metrics: dict[str, Any] = {"of": ONLY, "changed": changed, **score(loop, labels)}
+    metrics |= loop.compare(labels)
     metrics["model_weights"] = [round(float(each), 6) for each in found.model_weights]
     if gold is not None:
         right = right_share(found.classifier_gold.argmax(axis=1) == gold.codes, gold.weights)

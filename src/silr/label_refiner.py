@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -29,11 +30,12 @@ from silr.labels import check_gold, check_occurring, check_shapes, encode_column
 from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.processes import wait_for_all
-from silr.refine import Loop, OnStep, Store, best_iteration, last_iteration, refine
+from silr.refine import Loop, OnStep, Store, best_iteration, refine
 from silr.refiner_settings import check_settings, uses_default, warn_of_no_gold
 from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
 from silr.soft_finetune import refine_finetuned
+from silr.verdict import compare, last_iteration, verdict_of
 from silr.without_gold import refine_without_gold
 
 
@@ -97,7 +99,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     labels_ : ndarray of shape (n,)
         The refined labels. With method "silr" those of gold texts are what they would be without their gold label.
     scores_ : float32 ndarray of shape (n, K)
-        Class scores of the refined labels.
+        Class scores of the refined labels; rows of `theta_` where the LLM's labels are the result.
     theta_ : ndarray of shape (K, K)
         Share of true class k inside the texts with refined label j, estimated.
     class_prior_ : ndarray of shape (K,)
@@ -107,7 +109,9 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         For each iteration, 0 being the LLM's labels: ``labels``, ``priors``, ``metrics``. Method "silr" has one more,
         whose metrics hold ``classifier_accuracy`` and its interval, of the classifier that reads features alone.
     best_iteration_ : int
-        Whose labels are the result.
+        Whose labels are the result; 0 is the LLM's.
+    verdict_ : Verdict
+        The same in words, with what the gold labels say of the refined labels against the LLM's.
     classifier_iteration_ : int
         Whose classifier predicts: the last one that the signal lasted to.
     llm_names_ : list of str
@@ -283,6 +287,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 class_names=names,
                 truth=true_codes if truth is not None else None,
                 on_step=on_step,
+                compare=partial(compare, estimate, codes, gold_labels),
             )
             if not default:
                 return refine(X, codes, loop, done, store)
@@ -374,7 +379,11 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         llm_scores: Any = None,
         texts: Sequence[str] | None = None,
     ) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        """Labels, shape (m,), and probabilities, shape (m, K), by reading X once; see `predict` and `predict_proba`."""
+        """Labels, shape (m,), and probabilities, shape (m, K), by reading X once; see `predict` and `predict_proba`.
+
+        Where the verdict keeps the LLM's labels, `llm_labels` are the result, with the shares of the classes among
+        texts of such a label for probabilities; they need not be the most probable class.
+        """
         check_is_fitted(self)
         own, matrix = self._new(X)
         texts = own if texts is None else texts
@@ -382,6 +391,11 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if llm_labels is None and llm_scores is None:
             scores = classifier.predict_proba(matrix)
             return np.asarray(self.classes_[scores.argmax(axis=1)]), scores
+        if self.verdict_.kept == "llm":
+            (llm,) = annotators_of(llm_labels, None, self.llm_names_, [None], self.classes_, len(matrix))
+            own_scores = classifier.predict_proba(matrix)
+            labels = np.where(llm.labels < 0, own_scores.argmax(axis=1), llm.labels)
+            return self.classes_[labels], self._scores_of_llm(llm.labels, self.priors_, own_scores)
         if not isinstance(classifier, PosteriorClassifier):
             raise InputError(
                 "only a frozen classifier of method 'silr', with gold labels, takes what LLMs say of new texts"
@@ -416,6 +430,15 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.n_features_in_ is not None and matrix.shape[1] != self.n_features_in_:
             raise InputError(f"X has {matrix.shape[1]} features, the classifier was fitted on {self.n_features_in_}")
         return texts, matrix
+
+    @staticmethod
+    def _scores_of_llm(
+        labels: NDArray[np.int16], priors: Priors | None, others: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Scores of texts with the LLM's labels, the shares of the classes among such texts; `others` of the rest."""
+        assert priors is not None
+        shares = priors.theta.astype(np.float32)[np.maximum(labels, 0)]
+        return np.where((labels >= 0)[:, None], shares, others)
 
     def _groups(self, width: int) -> list[list[slice]]:
         """The columns of each kind of features."""
@@ -475,11 +498,15 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _set_results(self, iterations: list[Iteration], matrix: NDArray[Any]) -> None:
         self.best_iteration_ = best_iteration(iterations)
-        best = iterations[self.best_iteration_]
+        self.verdict_ = verdict_of(iterations)
         self.classifier_iteration_ = last_iteration(iterations)
-        refined = iterations[self.classifier_iteration_].labels
-        self.labels_ = self.classes_[np.where(best.labels < 0, refined, best.labels)]
-        self.scores_ = self.classifier_.predict_proba(matrix) if best.scores is None else best.scores
+        best, last = iterations[self.best_iteration_], iterations[self.classifier_iteration_]
+        self.labels_ = self.classes_[np.where(best.labels < 0, last.labels, best.labels)]
+        self.scores_ = last.scores if best.scores is None else best.scores
+        if self.scores_ is None:
+            self.scores_ = self.classifier_.predict_proba(matrix)
+        if self.verdict_.kept == "llm":
+            self.scores_ = self._scores_of_llm(best.labels, best.priors, self.scores_)
         self.priors_ = best.priors
         self.theta_ = None if best.priors is None else best.priors.theta
         self.class_prior_ = None if best.priors is None else best.priors.class_prior

@@ -15,6 +15,7 @@ from silr.errors import InputError, NoSignalError
 from silr.priors import Priors, check_signal
 from silr.risk import UURisk
 from silr.run import Iteration
+from silr.verdict import last_iteration, result_of
 
 VALIDATION_SHARE = 1 / 8
 
@@ -43,6 +44,8 @@ class Loop:
         True labels, -1 where unknown. They only score.
     on_step : callable or None
         Takes the number of the iteration, how many steps of its fit are done, and how many there are.
+    compare : callable
+        Labels to how they compare with the LLM's, for the metrics: `silr.verdict.compare`.
     """
 
     estimate: Callable[[Labels, int], Priors | None]
@@ -53,6 +56,7 @@ class Loop:
     class_names: list[str]
     truth: Labels | None = None
     on_step: OnStep | None = None
+    compare: Callable[[Labels], dict[str, Any]] = lambda labels: {}
 
     @property
     def n_classes(self) -> int:
@@ -80,7 +84,7 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
     list of Iteration
         From 0, the annotator's labels; the last one has its scores. Fewer than ``loop.iterations + 1`` if the labels
         lost their signal on the way (the last one's ``metrics["stopped"]`` says why) or nothing is known about the
-        later ones.
+        later ones. ``metrics["labels_of"]`` is 0 where the gold labels speak for the LLM's labels.
 
     Raises
     ------
@@ -109,6 +113,8 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
         labels = np.concatenate([part.argmax(axis=1).astype(np.int16) for part in np.array_split(scores, 16)])
         priors = loop.estimate(labels, number)
         metrics = {"fit": history.to_dict(), "changed": int((labels != before.labels).sum()), **score(loop, labels)}
+        metrics |= (comparison := loop.compare(labels))
+        metrics["labels_of"] = result_of(number, priors, comparison)
         try:
             if priors is not None:
                 check_signal(priors, loop.class_names)
@@ -119,28 +125,13 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
     return iterations
 
 
-def last_iteration(iterations: list[Iteration]) -> int:
-    """Number of the last iteration whose labels are to be used: the one before a stop. Its classifier predicts.
-
-    Raises
-    ------
-    NoSignalError
-        That is the annotator's: the first iteration already lost the signal.
-    """
-    stopped = iterations[-1].metrics.get("stopped")
-    last = len(iterations) - 1 - (stopped is not None)
-    if last == 0:
-        raise NoSignalError(f"the labels carry too little signal, the first iteration lost it: {stopped}")
-    return last
-
-
 def best_iteration(iterations: list[Iteration]) -> int:
-    """Number of the iteration whose labels are the result: the last one, unless it names another.
+    """Number of the iteration whose labels are the result: the last one, unless it names another; 0 is the LLM's.
 
     Raises
     ------
     NoSignalError
-        As `last_iteration`.
+        As `silr.verdict.last_iteration`.
     """
     last = last_iteration(iterations)
     return int(iterations[last].metrics.get("labels_of", last))

@@ -221,20 +221,23 @@ def _said_of_new(
     refiner: LabelRefiner, run: Path, frame: pd.DataFrame, table: str | Path, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """What LLMs say of new texts, where the run's classifier takes it and the table has it."""
-    if not isinstance(refiner.classifier_, PosteriorClassifier):
+    classifier, kept = refiner.classifier_, refiner.verdict_.kept == "llm"
+    if not kept and not isinstance(classifier, PosteriorClassifier):
         return {}
+    scales = classifier.mixture.scales if isinstance(classifier, PosteriorClassifier) else [None]
     try:
         columns = json.loads((run / TABLE).read_text())["columns"]["labels"]
     except (OSError, ValueError, KeyError, TypeError):
         columns = [f"{LABEL}_{name}" if name else LABEL for name in refiner.llm_names_]
     classes = [str(name) for name in refiner.classes_]
-    found = for_new_texts(
-        frame, table, columns, classes, [each is not None for each in refiner.classifier_.mixture.scales]
-    )
+    found = for_new_texts(frame, table, columns, classes, [each is not None for each in scales])
     if isinstance(found, str):
         say(f"the features alone label these texts: {found}")
         return {}
-    say(f"labels lean on {', '.join(columns)}, where there is one, and on the features")
+    if kept:
+        say(f"labels are those of {', '.join(columns)}, where there is one: the run found none that are better")
+    else:
+        say(f"labels lean on {', '.join(columns)}, where there is one, and on the features")
     return {"llm_labels": found[0], "llm_scores": found[1]}
 
 

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from silr.verdict import Verdict
+
 SHOWN = (
     "true_accuracy",
     "classifier_accuracy",
@@ -26,6 +28,9 @@ class Refined(Protocol):
 
     @property
     def best_iteration_(self) -> int: ...
+
+    @property
+    def verdict_(self) -> Verdict: ...
 
     @property
     def history_(self) -> list[dict[str, Any]]: ...
@@ -56,6 +61,7 @@ def summary(refiner: Refined) -> dict[str, Any]:
     return {
         "classes": [str(name) for name in refiner.classes_],
         "best_iteration": refiner.best_iteration_,
+        "verdict": refiner.verdict_.to_dict(),
         "iterations": iterations,
     }
 
@@ -66,15 +72,17 @@ def print_history(refiner: Refined) -> None:
     from rich.table import Table
 
     values = summary(refiner)
+    several = len(values["iterations"]) > 2
     with_truth = any("true_accuracy" in row for row in values["iterations"])
     first = refiner.history_[0]["labels"]
     K = len(values["classes"])
     most = int(np.bincount(first[first >= 0], minlength=K).argmax())
     shown = 1 if K == 2 else most  # of many classes the one that the LLM says too often, if any
-    table = Table(title="Share of labels that are right")
+    with_estimate = any("estimated_accuracy" in row for row in values["iterations"])
+    table = Table(title="Share of labels that are right" if with_estimate or with_truth else None)
     columns = [
         "labels of",
-        "estimated from gold (95 %)",
+        *(["estimated from gold (95 %)"] if with_estimate else []),
         *(["true"] if with_truth else []),
         f"labelled {values['classes'][shown]}",
         "changed",
@@ -85,21 +93,21 @@ def print_history(refiner: Refined) -> None:
         for llm in row.get("annotators", ()):
             table.add_row(
                 llm["name"],
-                _estimate(llm),
+                *([_estimate(llm)] if with_estimate else []),
                 *([f"{llm['true_accuracy']:.1%}" if "true_accuracy" in llm else ""] if with_truth else []),
             )
         labelled = entry["labels"] >= 0
         share = (entry["labels"][labelled] == shown).mean()
         table.add_row(
-            labels_of(row),
-            _estimate(row),
+            labels_of(row) + " (result)" * (several and row["iteration"] == values["best_iteration"]),
+            *([_estimate(row)] if with_estimate else []),
             *([f"{row['true_accuracy']:.1%}" if "true_accuracy" in row else ""] if with_truth else []),
             f"{share:.0%}",
             f"{row['changed']:,}" if "changed" in row else "",
         )
     console = Console()
     console.print(table)
-    for line in verdict(values) + remarks(values):
+    for line in said_of(values) + remarks(values):
         console.print(line, highlight=False)
 
 
@@ -107,7 +115,8 @@ def labels_of(row: dict[str, Any]) -> str:
     """Whose labels an iteration's are, from its summary."""
     if row["iteration"] == 0:
         return "the LLMs' majority" if "annotators" in row else "the LLM"
-    return "refined" if row.get("of") == 1 else f"iteration {row['iteration']}"
+    named = {1: ["refined"], 2: ["refined", "the fine-tuned model"]}.get(row.get("of", 0), [])
+    return named[row["iteration"] - 1] if row["iteration"] <= len(named) else f"iteration {row['iteration']}"
 
 
 def _estimate(values: dict[str, Any]) -> str:
@@ -117,21 +126,11 @@ def _estimate(values: dict[str, Any]) -> str:
     return f"{values['estimated_accuracy']:.1%} ({low:.0%} to {high:.0%})"
 
 
-def verdict(values: dict[str, Any]) -> list[str]:
-    """What the estimates say, in plain words."""
-    rows = values["iterations"]
-    lines = []
-    if "stopped" in rows[-1]:
-        lines.append(f"Stopped after iteration {rows[-1]['iteration']}: {rows[-1]['stopped']}.")
-    first, best = rows[0], rows[values["best_iteration"]]
-    if "estimated_accuracy" in first and "estimated_accuracy" in best and "theta" in best:
-        gain = best["estimated_accuracy"] - first["estimated_accuracy"]
-        if values["best_iteration"] and gain < 0:
-            lines.append(
-                "By the gold labels the refined labels are right no more often than the LLM's, though the evidence is "
-                "for them. More gold labels would tell; the LLM's labels stay in their column."
-            )
-    return lines
+def said_of(values: dict[str, Any]) -> list[str]:
+    """The verdict in plain words, from a summary; and why a run stopped."""
+    last = values["iterations"][-1]
+    stopped = [f"Stopped after iteration {last['iteration']}: {last['stopped']}."] if "stopped" in last else []
+    return [*stopped, values["verdict"]["words"]]
 
 
 def remarks(values: dict[str, Any]) -> list[str]:
@@ -140,9 +139,9 @@ def remarks(values: dict[str, Any]) -> list[str]:
     last = rows[-1 - ("stopped" in rows[-1])]
     if last.get("of") == 2:
         lines.append(
-            "The refined labels are those of iteration 1, which read what the LLM says of a text and the model's own "
-            "untuned states. The fine-tuned model learned from them, so gold labels cannot judge it: its interval is "
-            "theirs, wider by the share of labels that it changed. It labels new texts."
+            "The refined labels read what the LLM says of a text, and what the model makes of it before fine-tuning. "
+            "The fine-tuned model learned from these labels, so gold labels cannot judge it: its interval is theirs, "
+            "wider by the share of labels that it changed. It labels new texts."
         )
     if "classifier_accuracy" in last:
         low, high = last["classifier_accuracy_interval"]

@@ -9,7 +9,7 @@ from silr.corpus import read_table, write_table
 from silr.errors import InputError
 from silr.label.gold_table import GoldTable
 from silr.label.journal import journal_path
-from silr.label.session import Session, keys
+from silr.label.session import Session
 
 
 @pytest.fixture
@@ -251,12 +251,6 @@ def test_the_state_tells_how_good_an_estimate_there_is_and_never_what_the_llm_sa
 def test_the_llm_label_if_asked(path):
     one = session(path, show_llm_label=True)
     assert one.state()["llm_label"] == read_table(path)["llm_label"][one.current]
-
-
-def test_every_class_has_a_key_of_its_own():
-    given = [key for key in keys([str(n) for n in range(50)]) if key]
-    assert len(given) == len(set(given)) == 31 and not set("usvzm") & set(given)
-    assert keys(["a", "b", "c"]) == ["1", "2", "3"]
 
 
 def test_every_action_is_on_the_disk_when_it_returns(path):

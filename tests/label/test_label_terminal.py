@@ -1,6 +1,7 @@
 """`silr label --terminal` on a pseudo-terminal, as a person uses it over ssh."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -11,10 +12,12 @@ import sys
 import termios
 import time
 
+import pandas as pd
 import pytest
 from labelling import draws_of, gold_of, label_in_rounds, make_table
 
 from killing import listen_to_ctrl_c
+from silr.corpus import write_table
 from silr.label.journal import journal_path
 
 
@@ -91,6 +94,21 @@ def test_label_undo_skip_and_finish(tmp_path):
         person.until("written:")
         assert person.process.wait(20) == 0
     assert sorted(gold_of(path).values()) == ["negative", "positive", "positive"]
+
+
+def test_the_key_is_the_class_and_the_question_is_the_llms(tmp_path):
+    path = tmp_path / "t.csv"
+    write_table(pd.DataFrame({"text": [f"text {k}" for k in range(40)], "llm_label": [k % 2 for k in range(40)]}), path)
+    record = {"classes": ["0", "1"], "question": "Is it rude (1) or not (0)?", "prompt": "{question} {text}"}
+    (tmp_path / "t.annotator.json").write_text(json.dumps(record))
+    with Terminal(path, "-n", 2) as person:
+        first = person.until(READY)
+        assert "Is it rude (1) or not (0)?" in first and "0 0   1 1" in first
+        assert "-> 1" in person.press("1")
+        person.press("0", "Enter finish")
+        os.write(person.mine, b"\r")
+        person.until("written:")
+    assert sorted(gold_of(path).values()) == ["0", "1"]
 
 
 def test_adaptive_draws_go_on_with_undo_and_skip(tmp_path):

@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 
 from silr.corpus import file_hash, write_table
+from silr.gold_labels import GoldLabels
 from silr.label.draw import draw_texts
 from silr.priors import Priors, given_priors, priors_from_gold
+from silr.refine import best_iteration
 from silr.run import Iteration, Run
+from silr.verdict import compare, result_of
 
 CLASSES = ("negative", "positive")
 CONFIGURATION = {
@@ -49,40 +52,52 @@ def make_run(
     truth: str | None = None,
     finished: bool = True,
     relabel: Callable[[int, Any], Any] = lambda number, labels: labels,
+    posterior: bool = False,
     seed: int = 0,
 ) -> Path:
     """Write ``folder/table.csv`` and a run of it, ``folder/run``.
 
     The LLM gives the last class to a share `errors[0]` of the texts, whatever they say; the labels of iteration t are
-    wrong in a share `errors[t]`. Without `finished` the run looks like one that was killed before its end.
+    wrong in a share `errors[t]`. With `posterior` the run looks like one of the default method: give two errors.
+    Without `finished` it looks like one that was killed before its end.
     """
     rng = np.random.default_rng(seed)
     K = len(classes)
     answer = rng.integers(K, size=n)
     drawn = rng.random(n)
     named = np.array([*classes, None], dtype=object)
-    iterations = []
+    iterations: list[Iteration] = []
     llm = np.where(drawn < errors[0], K - 1, answer)
     rows, weights = draw_texts(llm, n_gold, seed) if n_gold else (np.array([], dtype=int), np.array([]))
     llm[np.flatnonzero(~np.isin(np.arange(n), rows))[:missing]] = -1
     gold, weight = np.full(n, -1), np.full(n, np.nan)
     gold[rows], weight[rows] = answer[rows], weights
+
+    def estimate(labels: Any, _: int) -> Priors:
+        labelled = labels >= 0
+        return priors_from_gold(labels[labelled], gold[labelled], K, weight[labelled])
+
     for number, error in enumerate(errors):
         labels = llm if number == 0 else np.where(drawn < error, (answer + 1) % K, answer)
         labels = relabel(number, labels)
-        metrics: dict[str, Any] = {}
+        metrics: dict[str, Any] = {"of": 1} if posterior else {}
         if number:
             before = iterations[-1].labels
             fit = {"train_risk": [0.2, 0.1], "validation_risk": [0.3, 0.2], "best_epoch": 1}
-            metrics = {"fit": fit, "changed": int((labels != before).sum())}
+            metrics |= {} if posterior else {"fit": fit}
+            metrics |= {"changed": int((labels != before).sum())}
             if stopped and number == len(errors) - 1:
                 metrics["stopped"] = stopped
         labelled = labels >= 0
         priors: Priors | None = None
         if n_gold:
-            priors = priors_from_gold(labels[labelled], gold[labelled], K, weight[labelled])
+            priors = estimate(labels, number)
         elif number == 0:
             priors = given_priors(theta, None, labels[labelled])
+        if number and n_gold:
+            metrics |= compare(estimate, llm.astype(np.int16), GoldLabels.of(gold, weight, K), labels.astype(np.int16))
+            if not posterior:
+                metrics["labels_of"] = result_of(number, priors, metrics)
         scores = None if number == 0 else _scores(labels, K, rng)
         iterations.append(Iteration(number, labels.astype(np.int16), scores, priors, metrics))
     frame = pd.DataFrame(
@@ -106,7 +121,7 @@ def make_run(
     record |= {"columns": {**COLUMNS, "truth": truth}, "iterations": asked or len(errors) - 1}
     (folder / "run" / "table.json").write_text(json.dumps(record))
     if finished:
-        best = iterations[-2 if stopped else -1]
+        best = iterations[best_iteration(iterations)]
         frame["refined_label"] = named[best.labels]
         frame["refined_score"] = 1.0 if best.scores is None else best.scores.max(axis=1)
         write_table(frame, folder / "run" / "labels.csv")

@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from reporting import Page, make_run
 
 from silr import LabelRefiner
 from silr.errors import InputError
+from silr.report.record import read_record
 from silr.report.write import write_report
 from synthetic import Corpus
 
@@ -58,7 +60,7 @@ def test_stopped_at_once(tmp_path: Path) -> None:
     """`silr refine` refuses such a run; the page says what is known."""
     page = page_of(make_run(tmp_path, stopped=STOPPED, errors=(0.7, 0.5), finished=False))
     assert "nothing was refined" in page.cautions["The run stopped after iteration 1"]
-    assert "changed nothing" in summary(page)
+    assert "nothing was refined" in summary(page) and "keeps the LLM's labels" in summary(page)
     assert not {"labels", "changed", "unsure", "calibration"} & page.by_id.keys()
 
 
@@ -81,7 +83,7 @@ def test_missing_llm_labels(tmp_path: Path) -> None:
 def test_given_shares_instead_of_gold(tmp_path: Path) -> None:
     page = page_of(make_run(tmp_path, n_gold=0, theta=[[0.9, 0.1], [0.3, 0.7]], errors=(0.7, 0.2)))
     assert "is unknown" in page.cautions["No gold labels"]
-    assert "given class shares" in summary(page) and "unknown without gold labels" in summary(page)
+    assert "given shares of right labels" in summary(page) and "unknown without gold labels" in summary(page)
     assert "There are no gold labels to compare the scores with" in page.by_id["calibration"]
     assert "--theta &#39;0.9,0.1;0.3,0.7&#39;" in page.source or "--theta '0.9,0.1;0.3,0.7'" in page.by_id["again"]
     assert page.table("The same in numbers. Signal")[2][1] == "unknown"
@@ -103,6 +105,53 @@ def test_more_classes(tmp_path: Path, K: int) -> None:
         counts = [int(row[2].replace(",", "")) for row in rows[1:]]
         assert counts == sorted(counts, reverse=True) and all(row[0] != row[1] for row in rows[1:])
     assert len(page.source) < 1_000_000
+
+
+def test_the_default_method_has_its_own_columns(tmp_path: Path) -> None:
+    """No signal, no epochs, no risk, no iterations: it has none."""
+    page = page_of(make_run(tmp_path, errors=(0.7, 0.1), posterior=True))
+    rows = page.table("The same in numbers.")
+    assert [row[0] for row in rows] == ["Labels of", "the LLM", "refined result"]
+    assert rows[0] == ["Labels of", "Right, estimated (95%)", "Changed"]
+    said = summary(page)
+    assert "The refined labels are better: by 100 gold labels" in said and "iterations" not in said
+    assert ("div", {"class": "good"}) in page.tags
+    facts = dict(page.tables["Settings"])
+    assert "loss" not in facts and "hidden_units" not in facts and "leak" not in facts
+    assert page.tables["Seeds and split"] == [["seed", "3"]]
+    assert "theta" not in page.by_id["iterations"]
+
+
+@pytest.mark.parametrize("errors", [(0.4, 0.19), (0.3, 0.4)])
+def test_nothing_is_green_unless_it_is_better(tmp_path: Path, errors: tuple[float, float]) -> None:
+    page = page_of(make_run(tmp_path, errors=errors, posterior=True))
+    assert ("div", {"class": "good"}) not in page.tags
+    words = page.cautions.get("No gain can be shown") or page.cautions["The refined labels look worse"]
+    assert words.startswith("The result is the refined labels")
+    assert summary(page).count(words) == 1  # said once
+
+
+def test_no_gold_labels_no_columns_of_estimates(tmp_path: Path) -> None:
+    run = make_run(tmp_path, n_gold=0, theta=[[0.9, 0.1], [0.3, 0.7]], errors=(0.7, 0.2), posterior=True)
+    page = page_of(run)
+    assert "Without gold labels nobody can tell" in summary(page)
+    assert page.table("The same in numbers.")[0] == ["Labels of", "Right, estimated (95%)", "Changed"]
+
+
+@pytest.mark.parametrize(("K", "maps"), [(4, 0), (5, 2), (45, 2)])
+def test_many_classes_are_a_heat_map(tmp_path: Path, K: int, maps: int) -> None:
+    classes = [f"class {number:02}" for number in range(K)]
+    page = page_of(make_run(tmp_path, 1500, classes, n_gold=200, errors=(0.7, 0.1), posterior=True))
+    assert len([name for name in page.by_id if name in ("heat-0-t", "heat-1-t")]) == maps
+    assert ("sets-t" in page.by_id) is (maps == 0)
+    cells = [given for tag, given in page.tags if tag == "rect" and str(given.get("class")).startswith("cell ")]
+    assert len(cells) == maps * min(K, 40) ** 2
+    if K == 5:
+        priors = read_record(tmp_path / "run").best.priors
+        assert priors is not None
+        assert cells[K * K]["class"] == f"cell c{round(10 * priors.theta[0, 0])}"
+    if K == 45:
+        assert any(cell["class"] == "cell cnone" for cell in cells)  # no gold label there
 
 
 def test_a_column_with_the_truth(tmp_path: Path) -> None:
@@ -187,10 +236,10 @@ def test_texts_without_words(tmp_path: Path) -> None:
     ("options", "title", "words"),
     [
         ({"n_gold": 20}, "Only 20 gold labels", "rough"),
-        ({"errors": (0.4, 0.25, 0.38)}, "The refined labels are not better", "no more often than the LLM's"),
-        ({"errors": (0.7, 0.3)}, "The gain may be chance", "includes 0"),
-        ({"errors": (0.7, 0.49)}, "The signal may be nothing", "The interval includes 0"),
-        ({"errors": (0.7, 0.44)}, "Weak signal", "Close to 0"),
+        ({"errors": (0.4, 0.25, 0.38)}, "The LLM's labels are the result", "would be right"),
+        ({"errors": (0.7, 0.3)}, "No gain can be shown", "100 gold labels cannot tell"),
+        ({"errors": (0.98, 0.47), "seed": 1}, "The labels may say nothing", "may mean the same"),
+        ({"errors": (0.98, 0.47)}, "Weak signal", "little to learn from"),
     ],
 )
 def test_cautions(tmp_path: Path, options: dict[str, object], title: str, words: str) -> None:
@@ -198,7 +247,12 @@ def test_cautions(tmp_path: Path, options: dict[str, object], title: str, words:
 
 
 def test_worse_by_the_truth(tmp_path: Path) -> None:
-    page = page_of(make_run(tmp_path, errors=(0.4, 0.3, 0.38)), truth="answer")
+    run = make_run(tmp_path, errors=(0.5, 0.3, 0.1))
+    frame = pd.read_csv(run / "labels.csv", keep_default_na=False)
+    frame["other"] = np.where(frame["gold"] == "", frame["llm_label"], frame["answer"])
+    frame.to_csv(run / "labels.csv", index=False)
+    page = page_of(run, truth="other")
+    assert ("div", {"class": "good"}) not in page.tags  # nothing green above it
     assert "of the LLM's" in page.cautions["By the truth the refined labels are not better"]
 
 
@@ -209,8 +263,12 @@ def test_shrinking_and_vanished_classes(tmp_path: Path) -> None:
     falling = make_run(tmp_path / "a", relabel=lambda number, labels: shrink(number, labels, (1, 1, 0.7, 0.5)))
     words = page_of(falling).cautions["Shrinking in every iteration"]
     assert words.startswith("negative: ") and "positive" not in words
-    gone = make_run(tmp_path / "b", relabel=lambda number, labels: shrink(number, labels, (1, 1, 0.5, 0.01)))
-    assert "negative" in page_of(gone).cautions["Nearly vanished"]
+
+    def lose(number: int, labels: np.ndarray) -> np.ndarray:
+        return np.where((labels == 0) & (number == 3), 2, labels)
+
+    gone = make_run(tmp_path / "b", classes="abc", relabel=lose)
+    assert "a: " in page_of(gone).cautions["Nearly vanished"]
     assert "Classes with hardly any gold label" in page_of(gone).cautions
 
 

@@ -10,7 +10,7 @@ from silr.export.parts import Parts
 from silr.refine_table import TABLE
 from silr.report.words import limits, percent, short
 from silr.run import Run
-from silr.summary import remarks, summary, verdict
+from silr.summary import remarks, said_of, summary
 
 
 def model_card(refiner: Any, run: Run, parts: Parts) -> str:
@@ -138,7 +138,7 @@ def _accuracy(values: dict[str, Any], best: dict[str, Any]) -> list[str]:
     if "classifier_accuracy" in best:
         alone = [percent(best["classifier_accuracy"]), limits(best["classifier_accuracy_interval"])]
         lines.append(f"| {' | '.join(['this classifier: features alone', *alone, *(['unknown'] if truth else [])])} |")
-    said = verdict(values) + remarks(values)
+    said = said_of(values) + remarks(values)
     return [*lines, "", *said] if said else lines
 
 

@@ -23,7 +23,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from silr.errors import InputError
-from silr.label.session import Session, keys
+from silr.label.keys import class_keys, tool_keys
+from silr.label.question import question_of
+from silr.label.session import Session
 
 LOOPBACK = "127.0.0.1"
 LONGEST_BODY = 4096
@@ -61,6 +63,8 @@ def make_app(session: Session, token: str, port: int, stop: Callable[[], None]) 
     static = files("silr.label") / "static"
     content = {name: (static / file).read_bytes() for name, (file, _) in FILES.items()}
 
+    question = question_of(session.table.table)
+
     async def file(request: Request) -> Response:
         name = request.path_params.get("name", "")
         if name not in FILES:
@@ -70,8 +74,15 @@ def make_app(session: Session, token: str, port: int, stop: Callable[[], None]) 
     async def setting(_: Request) -> Response:
         """What stays the same while the page is open."""
         table = session.table
-        classes = [{"name": name, "key": key} for name, key in zip(table.classes, keys(table.classes), strict=True)]
-        return JSONResponse({"table": table.output.name, "classes": classes, "state": session.state()})
+        keys = class_keys(table.classes)
+        classes = [{"name": name, "key": key} for name, key in zip(table.classes, keys, strict=True)]
+        given = {
+            "table": table.output.name,
+            "question": question,
+            "classes": classes,
+            "tools": tool_keys(table.classes),
+        }
+        return JSONResponse(given | {"state": session.state()})
 
     async def act(request: Request) -> Response:
         """Do one thing: label, skip, undo, more or finish."""

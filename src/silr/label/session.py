@@ -17,7 +17,6 @@ from silr.label.gold_table import GoldTable
 from silr.label.journal import LabelJournal, journal_path
 from silr.label.posterior import Posterior
 
-KEYS = "1234567890qwertyiopadfghjklxcbn"  # one a class; u is undo, s skip, and the terminal's z stop, v view, m more
 FEWEST = 10  # gold labels below which no interval is worth reading
 PAUSE = 180.0  # seconds; who takes longer has left the table
 MORE = 20
@@ -301,8 +300,3 @@ class Session:
         pace = [seconds for seconds in self._seconds[-20:] if seconds < PAUSE]
         left = self.target - len(self.gold)
         return statistics.median(pace) * left if len(pace) >= 3 and left > 0 else None
-
-
-def keys(classes: list[str]) -> list[str]:
-    """Return the key of each class; "" beyond the last."""
-    return [KEYS[number] if number < len(KEYS) else "" for number in range(len(classes))]

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from silr.errors import InputError
-from silr.label.session import MORE, Session, keys
+from silr.label.keys import class_keys, class_of, tool_keys
+from silr.label.question import question_of
+from silr.label.session import MORE, Session
 
 ENTER = ("\r", "\n")
 CHROME = 7  # lines that are not text
@@ -22,39 +24,44 @@ END = "\x04"  # Ctrl-D, or a terminal that is gone
 
 def ask(session: Session) -> bool:
     """Ask until the person finishes (True) or interrupts (False)."""
-    chosen = {key: number for number, key in enumerate(keys(session.table.classes)) if key}
+    keys, tools = class_keys(session.table.classes), tool_keys(session.table.classes)
+    question = _clean(question_of(session.table.table))
     with _single_keys():
         while True:
             state = session.state()
             done = state["done"] >= state["target"] or state["row"] is None
             if done:
                 session.save()
-            pages = _pages(state["text"] or "")
-            _show(session, pages.pop(0) if not done else [], len(pages))
+            head = _wrapped(question) if question else []
+            pages = _pages(state["text"] or "", len(head))
+            _show(session, head, pages.pop(0) if not done else [], len(pages))
             key = _key()
-            while key == "v" and pages:
+            while class_of(key, keys) is None and key.lower() == tools["view"] and pages:
                 print("\n".join(pages.pop(0)), flush=True)
                 key = _key()
             try:
                 if key == END:
                     return False
-                if key == "z" or (done and key in ENTER):
+                chosen, tool = class_of(key, keys), key.lower()
+                if not done and chosen is not None:
+                    session.label(state["row"], chosen)
+                    print(f"-> {_clean(session.table.classes[chosen])}")
+                elif tool == tools["stop"] or (done and key in ENTER):
                     return True
-                if key == "u":
+                elif tool == tools["undo"]:
                     session.undo()
-                elif done and key == "m" and state["row"] is not None:
+                elif done and tool == tools["more"] and state["row"] is not None:
                     session.more()
-                elif not done and key == "s":
+                elif not done and tool == tools["skip"]:
                     session.skip(state["row"])
-                elif not done and key in chosen:
-                    session.label(state["row"], chosen[key])
-                    print(f"-> {_clean(session.table.classes[chosen[key]])}")
             except InputError as error:
                 print(f"! {error}")
 
 
-def _show(session: Session, lines: list[str], more_pages: int) -> None:
+def _show(session: Session, head: list[str], lines: list[str], more_pages: int) -> None:
     state = session.state()
+    classes = session.table.classes
+    tools = tool_keys(classes)
     half = state["half_width"]
     facts = [f"{state['done']} of {state['target']}"]
     facts += [f"{state['skipped']} skipped"] * bool(state["skipped"])
@@ -64,26 +71,32 @@ def _show(session: Session, lines: list[str], more_pages: int) -> None:
         facts.append(f"accuracy known to +-{100 * half:.1f} points")
     print(f"\n--- {', '.join(facts)} ---\n")
     if state["done"] >= state["target"] or state["row"] is None:
-        more = f"   m {MORE} more" if state["row"] is not None else ""
-        print(f"Done; all is saved.\n\nEnter finish{more}   u undo", flush=True)
+        more = f"   {tools['more']} {MORE} more" if state["row"] is not None else ""
+        print(f"Done; all is saved.\n\nEnter finish{more}   {tools['undo']} undo", flush=True)
         return
+    if head:
+        print("\n".join(head) + "\n")
     print("\n".join(lines) + "\n")
     if more_pages:
-        print(f"(v: {more_pages} more screens of this text)")
+        print(f"({tools['view']}: {more_pages} more screens of this text)")
     if "llm_label" in state:
         print(f"The LLM says: {_clean(state['llm_label'])}")
-    classes = session.table.classes
-    print("   ".join(f"{key} {_clean(name)}" for key, name in zip(keys(classes), classes, strict=True)))
-    print("s skip   u undo   z save and stop", flush=True)
+    named = (f"{key} {_clean(name)}" for key, name in zip(class_keys(classes), classes, strict=True))
+    print("   ".join(named))
+    print(f"{tools['skip']} skip   {tools['undo']} undo   {tools['stop']} save and stop", flush=True)
 
 
-def _pages(text: str) -> list[list[str]]:
-    """Lines that fit the terminal, screen by screen."""
-    size = shutil.get_terminal_size()
-    width, height = max(20, min(size.columns, 100)), max(5, size.lines - CHROME)
-    lines: list[str] = []
+def _wrapped(text: str) -> list[str]:
+    width, lines = max(20, min(shutil.get_terminal_size().columns, 100)), []
     for line in _clean(text).split("\n"):
         lines += textwrap.wrap(line, width, replace_whitespace=False, drop_whitespace=False) or [""]
+    return lines
+
+
+def _pages(text: str, head: int) -> list[list[str]]:
+    """Lines that fit the terminal below so many others, screen by screen."""
+    height = max(5, shutil.get_terminal_size().lines - CHROME - (head + 1 if head else 0))
+    lines = _wrapped(text)
     if not text.strip():
         lines = ["(this text is empty)"]
     return [lines[start : start + height] for start in range(0, len(lines), height)]
@@ -102,7 +115,10 @@ def _key() -> str:
     if byte == b"\x1b":  # an arrow key or the like: several bytes, none of which is a choice
         os.read(sys.stdin.fileno(), 16)
         return ""
-    return byte.decode("latin-1").lower()
+    following = next((n for n, first in ((3, 0xF0), (2, 0xE0), (1, 0xC0)) if byte[0] >= first), 0)  # of UTF-8
+    for _ in range(following):
+        byte += os.read(sys.stdin.fileno(), 1)
+    return byte.decode(errors="replace")
 
 
 @contextmanager

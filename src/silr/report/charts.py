@@ -76,6 +76,46 @@ def line_chart(
     return _svg(name, title, description, parts)
 
 
+def heat_map(
+    name: str, title: str, description: str, names: Sequence[str], values: Sequence[Sequence[float | None]]
+) -> Markup:
+    """Shares by row and column, the darker the higher; None is left white.
+
+    Parameters
+    ----------
+    name, title, description : str
+        As in `line_chart`.
+    names : sequence of str
+        Of the rows, and by number of the columns.
+    values : sequence of sequences of float or None
+    """
+    count = len(names)
+    left, top = 132, 22
+    cell = min((WIDTH - left - 2) / count, 28.0)
+    parts = []
+    for row, line in enumerate(values):
+        y = top + cell * row
+        if cell >= 7.5:
+            parts.append(_text(left - 6, y + cell / 2 + 4, f"{_cut(names[row])} {row + 1}", "end"))
+        for column, value in enumerate(line):
+            x, kind = left + cell * column, "none" if value is None else str(round(10 * value))
+            where = _round(x), _round(y), _round(cell - 0.6), _round(cell - 0.6)
+            said = "" if value is None else f"{names[row]}, {names[column]}: {value:.0%}"
+            parts.append(
+                Markup('<rect class="cell c{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>').format(
+                    kind, *where[:2], *where[2:], said
+                )
+            )
+    every = math.ceil(16 / cell)
+    for column in range(0, count, every):
+        parts.append(_text(left + cell * (column + 0.5), top - 7, str(column + 1), "middle"))
+    return _svg(name, title, description, parts, round(top + cell * count + 4))
+
+
+def _cut(name: str, longest: int = 14) -> str:
+    return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
 def histogram(name: str, title: str, description: str, stacks: Sequence[Sequence[int]]) -> Markup:
     """Counts of scores between 0 and 1, split by series. Heights are square roots of counts, so that few still show.
 

@@ -16,7 +16,7 @@ from silr.report.progress import progress
 from silr.report.record import Record
 from silr.report.reproduce import reproduce
 from silr.report.texts import changed_texts, unsure_texts
-from silr.report.warnings import find_warnings, wins_and_losses
+from silr.report.warnings import Caution, find_warnings
 from silr.report.words import limits, percent, short
 from silr.summary import summary
 
@@ -35,12 +35,13 @@ def contents(record: Record) -> dict[str, Any]:
     """
     values = summary(record)
     truth = record.corpus.truth_column if record.corpus else None
+    warnings = find_warnings(record, values)
     return {
         "title": _title(record),
         "version": __version__,
         "truth": None if truth is None else short(truth),
-        "summary": _summary(record, values),
-        "warnings": find_warnings(record, values),
+        "summary": _summary(record, values, warnings),
+        "warnings": warnings,
         "progress": progress(record, values),
         "confusion": confusion(record),
         "histograms": histograms(record),
@@ -57,13 +58,16 @@ def _title(record: Record) -> str:
     return short(Path(record.table["table"]).name if record.table else "a run made in Python")
 
 
-def _summary(record: Record, values: dict[str, Any]) -> dict[str, Any]:
-    """The figures of the first two sentences and of the tiles below them."""
+def _summary(record: Record, values: dict[str, Any], warnings: list[Caution]) -> dict[str, Any]:
+    """The figures of the first two sentences and of the tiles below them.
+
+    Nothing is marked as good above a serious warning.
+    """
     first, best = values["iterations"][0], values["iterations"][values["best_iteration"]]
     labelled = record.llm >= 0
     changed = int((record.llm != record.best.labels)[labelled].sum())
     priors = record.iterations[0].priors
-    pair = wins_and_losses(record)
+    verdict, names = record.verdict_, record.run.manifest["identity"].get("annotators", [""])
     odd = text_counts(record.corpus.texts) if record.corpus else None
     return {
         "texts": f"{len(record.llm):,}",
@@ -76,14 +80,16 @@ def _summary(record: Record, values: dict[str, Any]) -> dict[str, Any]:
         "source": priors.source if priors else "labels" if record.iterations[0].metrics.get("of") == 1 else "scores",
         "before": _accuracy(first),
         "after": _accuracy(best),
-        "better": best.get("estimated_accuracy", 0) > first.get("estimated_accuracy", 1),
+        "llms": len(names),
+        "posterior": record.is_posterior,
+        "verdict": verdict,
+        "said": verdict.words if not any(verdict.words in each.words for each in warnings) else None,
+        "better": verdict.finding == "better" and not any(each.level == "serious" for each in warnings),
         "true_before": percent(first["true_accuracy"]) if "true_accuracy" in first else None,
         "true_after": percent(best["true_accuracy"]) if "true_accuracy" in best else None,
         "changed": f"{changed:,}",
         "changed_share": percent(changed / max(int(labelled.sum()), 1)),
         "newly": f"{int(np.sum(~labelled)):,}" if not labelled.all() else None,
-        "wins": pair and pair[0],
-        "losses": pair and pair[1],
     }
 
 

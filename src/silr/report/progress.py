@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from silr.priors import Priors
-from silr.report.charts import Series, line_chart, swatch
+from silr.report.charts import Series, heat_map, line_chart, swatch
 from silr.report.record import Record
 from silr.report.words import inline, limits, percent, short
+from silr.summary import labels_of
 
 MOST_LINES, MOST_CLASSES = 6, 40
+MOST_SETS = 4  # classes that the chart of sets has lines for; more make a heat map
 
 
 def progress(record: Record, summary: dict[str, Any]) -> dict[str, Any]:
@@ -25,10 +28,12 @@ def progress(record: Record, summary: dict[str, Any]) -> dict[str, Any]:
     """
     return {
         "accuracy": _accuracy(record, summary),
-        "sets": _sets(record),
+        "sets": _sets(record) if len(record.classes_) <= MOST_SETS else None,
+        "heat": _heat(record) if len(record.classes_) > MOST_SETS else None,
         "shares": _shares(record),
-        "changes": _changes(record),
+        "changes": None if record.is_posterior else _changes(record),
         "rows": _rows(record, summary),
+        "names": [labels_of(row) for row in summary["iterations"]],
         "classes": _class_rows(record),
         "classes_left_out": max(0, len(record.classes_) - MOST_CLASSES),
     }
@@ -40,8 +45,11 @@ def _chart(name: str, title: str, description: str, record: Record, series: list
     if not series or max(sum(value is not None for value in each.values) for each in series) < 2:
         return None
     positions = ["LLM", *(str(each.number) for each in record.iterations[1:])]
+    if record.is_posterior:
+        positions = ["LLM", "refined", "fine-tuned"][: len(positions)]
+    axis = "labels of" if record.is_posterior else "iteration"
     legend: list[tuple[Markup, str]] = [(swatch(number, each.dashed), each.name) for number, each in enumerate(series)]
-    return {"svg": line_chart(name, title, description, positions, series), "legend": legend}
+    return {"svg": line_chart(name, title, description, positions, series, axis), "legend": legend}
 
 
 def _accuracy(record: Record, summary: dict[str, Any]) -> dict[str, Any] | None:
@@ -55,22 +63,22 @@ def _accuracy(record: Record, summary: dict[str, Any]) -> dict[str, Any] | None:
     ]
     if any("true_accuracy" in row for row in rows):
         series.append(Series("true, which only scores", [row.get("true_accuracy") for row in rows], dashed=True))
-    words = [f"{_who(row['iteration'])} {percent(row['estimated_accuracy'])}" for row in rows if "theta" in row]
+    words = [f"{labels_of(row)} {percent(row['estimated_accuracy'])}" for row in rows if "theta" in row]
     description = "Share of labels that are right, estimated: " + ", ".join(words)
     return _chart("accuracy", "Accuracy by iteration", description, record, series)
 
 
 def _sets(record: Record) -> dict[str, Any] | None:
-    """theta and theta' for two classes, else the diagonal of Theta."""
+    """theta and theta' for two classes, the diagonal of Theta for three or four."""
     every = [each.priors for each in record.iterations]
     names = [inline(name, 24) for name in record.classes_]
     if len(names) == 2:
         cells = {
-            f"theta: share of {names[1]} among texts labelled {names[1]}": (1, 1),
-            f"theta': share of {names[1]} among texts labelled {names[0]}": (0, 1),
+            f"truly {names[1]} among texts labelled {names[1]}": (1, 1),
+            f"truly {names[1]} among texts labelled {names[0]}": (0, 1),
         }
     else:
-        cells = {f"{names[k]} among texts labelled {names[k]}": (k, k) for k in _largest(record, MOST_LINES)}
+        cells = {f"truly {names[k]} among texts labelled {names[k]}": (k, k) for k in range(len(names))}
     series = [
         Series(
             words,
@@ -81,6 +89,23 @@ def _sets(record: Record) -> dict[str, Any] | None:
     ]
     description = "Estimated share of the true class inside each set of texts with one label, by iteration"
     return _chart("sets", "What the sets are made of, by iteration", description, record, series)
+
+
+def _heat(record: Record) -> list[dict[str, Any]]:
+    """Theta of the LLM's labels and of the result, each as a heat map; a set without gold label has no shares."""
+    chosen = _largest(record, MOST_CLASSES)
+    names = [short(record.classes_[k], 24) for k in chosen]
+    maps = []
+    for number in sorted({0, record.best_iteration_}):
+        priors = record.iterations[number].priors
+        if priors is None:
+            continue
+        known = np.ptp(priors.theta_interval, axis=2).min(axis=1) < 1
+        values = [[float(priors.theta[j, k]) if known[j] else None for k in chosen] for j in chosen]
+        title = "The LLM's labels" if number == 0 else "The refined labels"
+        description = f"{title}: among texts with the label of a row, the estimated share of the true class of a column"
+        maps.append({"title": title, "svg": heat_map(f"heat-{number}", title, description, names, values)})
+    return maps
 
 
 def _shares(record: Record) -> dict[str, Any] | None:
@@ -108,22 +133,31 @@ def _changes(record: Record) -> dict[str, Any] | None:
 def _rows(record: Record, summary: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for each, row in zip(record.iterations, summary["iterations"], strict=True):
+        for llm in row.get("annotators", ()):
+            rows.append(_row(llm["name"], llm))
         fit = each.metrics.get("fit")
-        signal = each.priors and _weakest(each.priors)
-        rows.append(
-            {
-                "name": _who(each.number),
-                "best": each.number == record.best_iteration_,
-                "accuracy": percent(row["estimated_accuracy"]) if "estimated_accuracy" in row else None,
-                "limits": limits(row["estimated_accuracy_interval"]) if "estimated_accuracy" in row else None,
-                "true": percent(row["true_accuracy"]) if "true_accuracy" in row else None,
-                "signal": signal and f"{100 * signal[0]:.0f} ({100 * signal[1]:.0f} to {100 * signal[2]:.0f})",
-                "changed": f"{row['changed']:,}" if "changed" in row else None,
-                "epochs": fit and f"{fit['best_epoch'] + 1} of {len(fit['validation_risk'])}",
-                "risk": fit and f"{fit['validation_risk'][fit['best_epoch']]:.4f}",
-            }
-        )
+        signal = None if record.is_posterior else each.priors and _weakest(each.priors)
+        more = {
+            "best": each.number == record.best_iteration_,
+            "signal": signal and f"{100 * signal[0]:.0f} ({100 * signal[1]:.0f} to {100 * signal[2]:.0f})",
+            "epochs": fit and f"{fit['best_epoch'] + 1} of {len(fit['validation_risk'])}",
+            "risk": fit and f"{fit['validation_risk'][fit['best_epoch']]:.4f}",
+        }
+        rows.append(_row(labels_of(row), row) | more)
     return rows
+
+
+def _row(name: str, row: dict[str, Any]) -> dict[str, Any]:
+    known = "estimated_accuracy" in row
+    return {
+        "name": name,
+        "best": False,
+        "accuracy": percent(row["estimated_accuracy"]) if known else None,
+        "limits": limits(row["estimated_accuracy_interval"]) if known else None,
+        "true": percent(row["true_accuracy"]) if "true_accuracy" in row else None,
+        "changed": f"{row['changed']:,}" if "changed" in row else None,
+        **dict.fromkeys(("signal", "epochs", "risk")),
+    }
 
 
 def _class_rows(record: Record) -> list[dict[str, Any]]:
@@ -165,10 +199,6 @@ def _weakest(priors: Priors) -> tuple[float, float, float]:
 def _source(priors: Priors | None) -> str:
     words = {"gold": "estimated from gold labels, with 95% interval", "oracle": "from all true labels (oracle)"}
     return words.get(priors.source if priors else "", "as given")
-
-
-def _who(number: int) -> str:
-    return "the LLM" if number == 0 else f"iteration {number}"
 
 
 def _pair(interval: Any) -> tuple[float, float]:

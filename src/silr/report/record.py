@@ -18,6 +18,7 @@ from silr.gold import post_stratified
 from silr.refine import best_iteration
 from silr.refine_table import LABELS, TABLE, Columns, column_codes
 from silr.run import Iteration, Run
+from silr.verdict import Verdict, verdict_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +85,15 @@ class Record:
     @property
     def best(self) -> Iteration:
         return self.iterations[self.best_iteration_]
+
+    @property
+    def is_posterior(self) -> bool:
+        """Whether the default method made it."""
+        return "of" in self.iterations[0].metrics
+
+    @property
+    def verdict_(self) -> Verdict:
+        return verdict_of(self.iterations)
 
     @property
     def llm(self) -> NDArray[np.int16]:

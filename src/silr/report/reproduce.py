@@ -11,7 +11,7 @@ from silr.corpus import features_path, file_hash
 from silr.errors import InputError
 from silr.refine import derived_seed, held_out
 from silr.refine_table import Columns
-from silr.refiner_settings import foreign_settings
+from silr.refiner_settings import foreign_settings, is_default
 from silr.report.record import Record
 from silr.report.words import short, visible
 
@@ -33,6 +33,12 @@ def reproduce(record: Record) -> dict[str, Any]:
     last = record.iterations[-1].number
     seeds = ", ".join(str(derived_seed(seed, number)) for number in range(1, last + 1)[:MOST_SEEDS])
     split = f"{n - validation:,} texts train, {validation:,} choose the epoch (7:1, drawn with the seed)"
+    drawn: dict[str, Any] = {"seed": seed}
+    if not is_default(configuration) or configuration["classifier"] != "frozen":
+        drawn |= {"seeds of the iterations": seeds, "split": split}
+    foreign = foreign_settings(configuration)
+    foreign += ["leak"] if "correction" in foreign else []
+    own = {name: value for name, value in configuration.items() if name not in foreign}
     command = None if record.table is None else _command(record, record.table)
     hashes = {"input (texts, labels, gold)": identity["input"], **flat(identity["features"], "features")}
     if record.table is not None:
@@ -42,8 +48,8 @@ def reproduce(record: Record) -> dict[str, Any]:
         "command": command,
         "python": None if command else _python(configuration, last),
         "groups": [
-            ("Settings", fact_rows(flat(configuration) | {"iterations finished": last})),
-            ("Seeds and split", fact_rows({"seed": seed, "seeds of the iterations": seeds, "split": split})),
+            ("Settings", fact_rows(flat(own) | {"iterations finished": last})),
+            ("Seeds and split", fact_rows(drawn)),
             ("Input", fact_rows(hashes)),
             ("Versions", fact_rows({"silr": manifest.get("silr", "unknown"), **manifest.get("packages", {})})),
             ("Hardware", fact_rows(flat(manifest.get("hardware", {})))),

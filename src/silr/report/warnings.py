@@ -11,7 +11,7 @@ import numpy as np
 from silr.labels import FEW_GOLD
 from silr.report.record import Record
 from silr.report.words import inline, percent, short
-from silr.summary import remarks, verdict
+from silr.summary import remarks
 
 CLOSE_TO_ZERO = 0.1  # of the lower limit of theta - theta'
 FEWEST_IN_A_SET = 5
@@ -39,9 +39,9 @@ def find_warnings(record: Record, summary: dict[str, Any]) -> list[Caution]:
     checks = (
         _stopped,
         _unfinished,
-        _no_better,
+        _verdict,
+        _truth,
         _remarks,
-        _chance,
         _signal,
         _gold,
         _sets,
@@ -55,24 +55,13 @@ def find_warnings(record: Record, summary: dict[str, Any]) -> list[Caution]:
     return sorted(found, key=lambda warning: order.index(warning.level))
 
 
-def wins_and_losses(record: Record) -> tuple[int, int] | None:
-    """Gold texts where the refined label is right and the LLM's wrong, and the reverse; None without gold."""
-    if record.corpus is None or not (drawn := record.corpus.gold >= 0).any():
-        return None
-    gold = record.corpus.gold[drawn]
-    before, after = record.llm[drawn] == gold, record.best.labels[drawn] == gold
-    return int((after & ~before).sum()), int((before & ~after).sum())
-
-
 def _stopped(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     last = record.iterations[-1]
     if "stopped" not in last.metrics:
         return
-    kept = f"The labels of iteration {record.best_iteration_} are the result."
-    if record.best_iteration_ == 0 and last.number > 1:
-        kept = "This page shows the LLM's labels, as the iterations before were no better."
-    elif record.best_iteration_ == 0:
-        kept = "It was the first iteration, so nothing was refined: this page shows the LLM's labels."
+    kept = record.verdict_.words
+    if record.best_iteration_:
+        kept = f"The labels of iteration {record.best_iteration_} are the result."
     why = short(last.metrics["stopped"], 600)
     words = f"{why[0].upper()}{why[1:]}. {kept}"
     yield Caution("serious", f"The run stopped after iteration {last.number}", words)
@@ -88,13 +77,18 @@ def _unfinished(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
         yield Caution("careful", "The run was cut off", words)
 
 
-def _no_better(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
+def _verdict(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
+    """The verdict, if it is one to be careful about."""
+    verdict = record.verdict_
+    title = {"unclear": "No gain can be shown", "worse": "The refined labels look worse"}.get(verdict.finding)
+    if verdict.kept == "llm" and verdict.finding != "stopped":  # `_stopped` says that
+        yield Caution("serious", "The LLM's labels are the result", verdict.words)
+    elif title is not None and verdict.source == "gold":
+        yield Caution("serious" if verdict.finding == "worse" else "careful", title, verdict.words)
+
+
+def _truth(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
     rows, best = summary["iterations"], summary["best_iteration"]
-    if best == 0 and "stopped" in rows[-1] and len(rows) == 2:
-        return  # nothing was refined
-    for line in verdict(summary):
-        if not line.startswith("Stopped"):  # that has a warning of its own
-            yield Caution("serious", "The refined labels are not better", line)
     before, after = rows[0].get("true_accuracy"), rows[best].get("true_accuracy")
     if best and before is not None and after is not None and after <= before:
         words = f"By the true labels {percent(after)} of the refined labels are right, {percent(before)} of the LLM's."
@@ -103,29 +97,13 @@ def _no_better(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
 
 def _remarks(_: Record, summary: dict[str, Any]) -> Iterator[Caution]:
     for line in remarks(summary):
-        yield Caution("careful", "About the classifier", line)
-
-
-def _chance(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
-    """The gain on the gold texts, with a normal interval from the linearised variance of a weighted mean."""
-    rows, best, corpus = summary["iterations"], summary["best_iteration"], record.corpus
-    if best == 0 or corpus is None or not (drawn := corpus.gold >= 0).any():
-        return
-    gold, w = corpus.gold[drawn], corpus.weight[drawn] / corpus.weight[drawn].sum()
-    better = (record.best.labels[drawn] == gold).astype(float) - (record.llm[drawn] == gold)
-    gain = float(w @ better)
-    half = 1.96 * float(np.sqrt(w**2 @ (better - gain) ** 2))
-    estimated = rows[best].get("estimated_accuracy", 0) >= rows[0].get("estimated_accuracy", 0)
-    if estimated and gain - half <= 0:
-        words = (
-            f"On the {len(gold)} gold texts the refined labels gain {100 * gain:.0f} points, with a 95% interval of "
-            f"{100 * (gain - half):.0f} to {100 * (gain + half):.0f} that includes 0. More gold labels would tell."
-        )
-        yield Caution("careful", "The gain may be chance", words)
+        yield Caution("note", "About the classifier", line)
 
 
 def _signal(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
-    """The weakest pair of sets among those that trained or are the result."""
+    """The weakest pair of sets among those that trained or are the result; the default method trains on none."""
+    if record.is_posterior:
+        return
     found = []
     for each in record.iterations[: record.best_iteration_ + 1]:
         if each.priors is None or each.priors.source != "gold":
@@ -141,17 +119,18 @@ def _signal(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
         return
     assert each.priors is not None
     high = float(each.priors.signal_interval[k, j, 1])
-    labels = "the LLM's labels" if each.number == 0 else f"the labels of iteration {each.number}"
+    whose = "the LLM" if each.number == 0 else f"iteration {each.number}"
     names = [inline(record.classes_[number], 40) for number in (j, k)]
-    others = ", leaving out all other classes" if len(record.classes_) > 2 else ""
+    others = ", all other classes left out," if len(record.classes_) > 2 else ""
     words = (
-        f"In {labels} the sets {names[0]} and {names[1]} differ by {100 * float(each.priors.signal[k, j]):.0f} points "
-        f"in their share of {names[1]}{others} (theta - theta', 95% interval {100 * low:.0f} to {100 * high:.0f}). "
+        f"Among texts that {whose} labelled {names[1]}{others} {names[1]} is the truth "
+        f"{100 * float(each.priors.signal[k, j]):.0f} percentage points more often than among those labelled {names[0]}"
+        f" (95% interval {100 * low:.0f} to {100 * high:.0f}). "
     )
     if low <= 0:
-        yield Caution("serious", "The signal may be nothing", words + "The interval includes 0: the sets may be alike.")
+        yield Caution("serious", "The labels may say nothing", words + "So the two labels may mean the same.")
     else:
-        yield Caution("careful", "Weak signal", words + "Close to 0 the classifier has little to learn from.")
+        yield Caution("careful", "Weak signal", words + "With so little difference there is little to learn from.")
 
 
 def _gold(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
@@ -159,8 +138,8 @@ def _gold(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     n = int(record.run.manifest.get("gold", 0))
     if priors is not None and priors.source == "given" and not n:
         words = (
-            "The shares of the classes were given (theta), not estimated. They describe the LLM's labels, so how "
-            "accurate the refined labels are is unknown; 50 to 100 labels by hand would tell."
+            "How often the LLM is right was given (--theta), not estimated. How often the refined labels are right is "
+            "unknown; 50 to 100 labels by hand would tell."
         )
         yield Caution("careful", "No gold labels", words)
     elif priors is None:
@@ -192,7 +171,7 @@ def _sets(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     few = [f"{inline(record.classes_[k], 40)} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST_IN_A_SET)]
     if few:
         named = ", ".join(few[:8]) + (f" and {len(few) - 8} more" if len(few) > 8 else "")
-        words = f"Of the texts with these refined labels very few have gold, so their theta is a guess: {named}."
+        words = f"Very few texts with these refined labels have gold, so how often they are right is a guess: {named}."
         yield Caution("careful", "Classes with hardly any gold label", words)
 
 
@@ -208,7 +187,7 @@ def _classes(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
         elif len(course) >= 3 and (np.diff(course) < 0).all() and course[-1] < (1 - LOST) * course[0]:
             falling.append(f"{name}: {percent(course[0])} in iteration 1, {percent(course[-1])} in the last")
     if gone:
-        words = f"{'; '.join(gone[:8])}. If these classes exist, the classifier has lost them."
+        words = f"{'; '.join(gone[:8])}. If such texts exist, they now have other labels."
         yield Caution("serious", "Nearly vanished", words)
     if falling:
         words = f"{'; '.join(falling[:8])}. A class that shrinks in every iteration may be eaten by the others."
@@ -219,7 +198,7 @@ def _missing(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     missing = int((record.llm < 0).sum())
     if missing:
         share = percent(missing / len(record.llm))
-        words = "They trained nothing, and got a refined label all the same."
+        words = "They got a refined label all the same."
         yield Caution("note", f"{missing:,} texts ({share}) have no label of the LLM", words)
     corpus = record.corpus
     if corpus is not None and corpus.truth is not None and (corpus.truth < 0).any():
@@ -231,8 +210,8 @@ def _oracle(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     priors = record.iterations[0].priors
     if priors is not None and priors.source == "oracle":
         words = (
-            "The class shares came from all true labels (--oracle). That is for research only: nobody who needs silr "
-            "has them, and the accuracies here are no estimates."
+            "How often the LLM is right was counted with all true labels (--oracle). That is for research only: who "
+            "needs silr has no true labels."
         )
         yield Caution("serious", "Oracle priors", words)
 

@@ -3,6 +3,7 @@
 
 const $ = (id) => document.getElementById(id);
 let classes = [];
+let tools = {};
 let state = null;
 let busy = false;
 let over = false; // finished: the server is gone on purpose
@@ -166,10 +167,11 @@ function choose(number) {
 function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.isComposing || !$("keys").checked) return;
   const key = event.key.toLowerCase();
-  const number = classes.findIndex((each) => each.key && each.key === key);
+  let number = classes.findIndex((each) => each.key && each.key === event.key); // case counts where classes differ by it
+  if (number < 0) number = classes.findIndex((each) => each.key && each.key.toLowerCase() === key);
   if (number >= 0) choose(number);
-  else if (key === "u" && !$("undo").disabled) act("undo");
-  else if (key === "s" && !$("skip").hidden) act("skip");
+  else if (key === tools.undo && !$("undo").disabled) act("undo");
+  else if (key === tools.skip && !$("skip").hidden) act("skip");
   else return;
   event.preventDefault();
 }
@@ -185,6 +187,13 @@ async function begin() {
   try {
     const { values } = await ask("setting");
     classes = values.classes;
+    tools = values.tools;
+    for (const name of ["undo", "skip"]) {
+      $(`${name}-key`).textContent = tools[name];
+      $(name).setAttribute("aria-keyshortcuts", tools[name]);
+    }
+    $("question").textContent = values.question;
+    $("question").hidden = !values.question;
     state = values.state;
     $("table").textContent = values.table;
     document.title = `Gold labels: ${values.table}`;

@@ -1,0 +1,118 @@
+"""How ``--help`` is laid out: options in groups, short words for their values, and examples.
+
+Names of options are never cut at 80 columns, since no column beside them is wide.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+OTHER, ALWAYS = "Other options", "Output"
+PANELS: dict[str, dict[str, tuple[str, ...]]] = {
+    "annotate": {
+        "Table": ("output", "text_column", "features"),
+        "What is asked": (
+            "classes",
+            "question",
+            "prompt",
+            "class_word",
+            "opening",
+            "few_shot",
+            "strategy",
+            "calibrate",
+        ),
+        "Who is asked": ("annotator", "model", "base_url", "device", "dtype", "trust_remote_code"),
+        "A server": (
+            *("samples", "concurrency", "timeout", "cache"),
+            *("max_requests", "max_tokens_total", "max_answer_tokens"),
+        ),
+    },
+    "label": {
+        "What is labelled": ("number", "classes", "output", "imported", "text_column", "label_column"),
+        "Which texts are drawn": ("draw", "seed"),
+        "How they are shown": ("terminal", "browser", "port", "show_llm_label"),
+    },
+    "refine": {
+        "What is refined": ("output", "text_column", "label_column", "gold_column", "weight_column", "truth"),
+        "How": ("method", "features", "classifier", "seed", "device"),
+        "Fine-tuning (--classifier lora, qlora or full)": (
+            *("model", "prompt", "tune_top", "max_length", "batch_size", "learning_rate", "epochs"),
+        ),
+        "Methods uu and paper": (
+            *("iterations", "loss", "correction", "hidden_units", "theta", "class_prior", "oracle"),
+        ),
+    },
+    "sample": {
+        "What is written": ("policy", "prompts", "output", "generations", "max_new_tokens", "temperature"),
+        "How prompts are read": ("chat", "reward_text", "prompt_column"),
+        "The machine": ("trust_remote_code", "seed", "device"),
+    },
+    "align": {
+        "What is aligned": ("policy", "prompts", "output", "prompt_column", "chat"),
+        "The reward": ("reward", "wanted", "judge", "reward_text"),
+        "Training": ("method", "tuning", "kl", "steps", "learning_rate", "batch_size", "save_steps", "tracker"),
+        "Completions": ("generations", "max_new_tokens", "temperature", "vllm"),
+        "The machine": ("trust_remote_code", "seed", "device"),
+    },
+}
+EXAMPLES = {
+    "label": ("silr label labelled.csv -n 100", "silr label labelled.csv --import export.json -n 0"),
+    "refine": (
+        "silr refine labelled.csv -o run/",
+        "silr refine labelled.csv -o tuned/ --classifier lora --model MODEL",
+    ),
+    "predict": ("silr predict run/ new.csv -o scored.csv",),
+    "evaluate": ("silr evaluate run/labels.csv --truth answer",),
+    "report": ("silr report run/ --truth answer",),
+    "export": ("silr export run/ classifier/",),
+    "sample": ("silr sample --policy MODEL --prompts prompts.csv -n 8 -o answers.csv",),
+    "align": ("silr align --policy MODEL --prompts prompts.csv --reward run/ --class safe -o aligned/",),
+}
+VALUES = {"int": "N", "float": "X", "str": "TEXT", "text": "TEXT", "path": "PATH", "bool": ""}  # by type
+COLUMNS = ("text_column", "label_column", "gold_column", "weight_column", "prompt_column", "truth")
+
+
+class Command(TyperCommand):
+    """A command whose options are shown in groups."""
+
+    def __init__(self, name: str | None, **given: Any) -> None:
+        super().__init__(name, **given)
+        self.epilog = "\n\n".join(f"Example: `{line}`" for line in EXAMPLES.get(name or "", ())) or None
+        for option in self.params:
+            if option.param_type_name == "option":
+                self._lay_out(option)
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters, those of a group side by side."""
+        params: list[Any] = list(super().get_params(ctx))
+        order = [*PANELS.get(self.name or "", {}), OTHER, ALWAYS]
+        for param in params:
+            if param.name == "help" and self.name in PANELS:
+                param.rich_help_panel = ALWAYS
+        return sorted(params, key=lambda each: _place(each, order))
+
+    def _lay_out(self, option: Any) -> None:
+        groups = PANELS.get(self.name or "", {})
+        named = [title for title, names in groups.items() if option.name in names]
+        if groups:
+            option.rich_help_panel = [*named, ALWAYS if option.name in ("quiet", "as_json") else OTHER][0]
+        if option.secondary_opts and not option.default:  # what is off needs no option that puts it off
+            option.secondary_opts = []
+        if option.name == "seed" and not option.help:
+            option.help = "The same seed gives the same result."
+        if option.metavar is None:
+            option.metavar = "COLUMN" if option.name in COLUMNS else _value(option)
+
+
+def _value(option: Any) -> str:
+    """A word for the value; a choice of words is told by the help."""
+    kind = option.bare_type() if hasattr(option, "bare_type") else option.type.name  # typer 0.29 has its own types
+    kind = str(kind).removeprefix("list[").removesuffix("]").lower()
+    return next((word for name, word in VALUES.items() if kind.startswith(name)), "WORD")
+
+
+def _place(param: Any, order: list[str]) -> int:
+    panel = getattr(param, "rich_help_panel", None)
+    return order.index(panel) if panel in order else -1
