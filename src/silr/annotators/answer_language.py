@@ -16,7 +16,10 @@ _NEGATIVE_WORDS = (
     r"|lack of|absence of|devoid of|free (?:of|from)|fail(?:s|ed)?|unlikely|doubt(?:s|ed|ful)?|den(?:y|ies|ied)"
     r"|refut\w{1,4}|reject\w{0,3}|exclud\w{1,4}|rul(?:e|es|ed|ing) out|except|apart from|far from|anything but|all but"
     r"|opposite of|contrary to|less|wrong|incorrect\w{0,2}|inaccurate|mistaken\w{0,2}|false(?:ly)?|avoid\w{0,3}|unable"
-    r"|anti|if|whether|unless|although|though|despite|while|whereas|versus|vs"
+    r"|anti|if|whether|unless|although|though|despite|while|whereas|versus|vs|impossible|hard to|difficult to|stretch"
+    r"|too \w{1,15} to|nowhere|refus\w{1,3}|reverse|short of|shy of|no longer|disagree\w{0,3}|pretend\w{0,3}"
+    r"|disguis\w{1,3}|sarcas\w{1,8}|iron(?:y|ic|ically)|mock\w{0,5}|fake|seemingly|ostensibly|superficially"
+    r"|on the surface|at first|initially|originally"
 )
 _FOREIGN_WORDS = (
     r"ni|sin|nunca|tampoco|jamás|pas|ne|sans|jamais|aucune?|nicht|keine?[nmrs]?|weder|noch|ohne|nie|niemals|né|nè|senza"
@@ -26,7 +29,8 @@ _FOREIGN_WORDS = (
 _NEGATIVE = rf"\b(?:{_NEGATIVE_WORDS}|{_FOREIGN_WORDS})\b|n't\b|\bn'(?=\w)|[❌✗✘🚫≠]|!="
 _HARMLESS = re.compile(
     r"\b(?:without (?:a |any )?doubt|no doubt|undoubtedly|no question|nothing but|(?:can't|cannot|can not) help but"
-    r"|not (?:only|just|merely|simply)|no less than|if anything|more than)\b"
+    r"|not (?:only|just|merely|simply)|no less than|if anything|more than"
+    r"|if (?:i|we|you|one) (?:had|have|has|must|need|were) to)\b"
 )
 _BEFORE = re.compile(_NEGATIVE)
 _BEFORE_CHINESE = re.compile(r"[不非没沒無无未别莫勿否反]|안 |못 |(?:비|무|불|몰)\s?$|ไม่|มิใช่")
@@ -48,6 +52,7 @@ _AFTER_END = re.compile(
 )
 _ATTACHED_AFTER = re.compile(r"-\w|/")
 _CONTRAST = re.compile(r"\s{0,3},?\s{0,3}(?:,|\band\b|\bbut\b)?\s{0,3}(?:isn't|not|n't|wrong|incorrect)\b")
+_IF = re.compile(r"\b(?:if|unless)\b")
 _CONDITION = re.compile(r"\b(?:if|unless|when|depending)\b")
 INTENSIFIER = re.compile(
     r"\b(?:very|extremely|highly|strongly|deeply|slightly|somewhat|mildly|weakly|moderately|quite|rather|fairly|really|so"
@@ -64,6 +69,8 @@ def is_negated(before: str, after: str) -> bool:
         The sentence up to the name and from the name on, in small letters.
     """
     before = _HARMLESS.sub(" ", before) if before else before
+    if _IF.search(before):
+        return True
     start = 0
     for reset in _RESET.finditer(before):
         start = reset.end()
@@ -99,7 +106,7 @@ _ADJECTIVE = (
 )
 _LINK = (
     r"(?:\s{1,3}(?:of|for)\s{1,3}(?:the|this)\s{1,3}\w{1,20})?\"?\s{0,4}"
-    r"(?:(?:is|was|would be|should be|must be|est|es|ist|è|é|lautet)\b\s{0,3}:?|[:=]|[-=]>|→|\s-\s)"
+    r"(?:(?:is|was|would be|should be|must be|est|es|ist|è|é|lautet)\b\s{0,3}:?|[:=]|[-=]>|→|\s-\s|(?=\n))"
 )
 _CHINESE = (
     "(?:答案|标签|標籤|类别|類別|分类|分類|情感|结论|結論|回答|答え|ラベル|カテゴリー?|感情"

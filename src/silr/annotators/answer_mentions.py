@@ -54,34 +54,49 @@ class Cleaned:
         return cls(cased, low)
 
 
+class _Sentences:
+    """The sentences of a stretch of text."""
+
+    def __init__(self, text: Cleaned, start: int, end: int) -> None:
+        self._low = text.low
+        self._breaks = [start, *(mark.end() for mark in SENTENCE_END.finditer(text.cased, start, end)), end]
+
+    def around(self, start: int, end: int) -> tuple[str, str]:
+        """Return what stands before and after a place in its sentence, in small letters."""
+        number = bisect_right(self._breaks, start) - 1
+        first, last = self._breaks[number], self._breaks[min(number + 1, len(self._breaks) - 1)]
+        return self._low[max(first, start - _REACH) : start], self._low[end : min(last, end + _REACH)]
+
+
 def mentions(names: Names, text: Cleaned, start: int, end: int) -> Iterator[Mention]:
     """Yield the mentions in a stretch of text: names in any place, letters and the like where an answer is expected."""
-    yield from _letters(names, text.cased, start, end)
+    sentences = _Sentences(text, start, end)
+    yield from _letters(names, text.cased, sentences, start, end)
     if names.pattern is None:
         return
     seen: Counter[int] = Counter()
     searched = text.low if names.level.case else text.cased
-    breaks = [start, *(mark.end() for mark in SENTENCE_END.finditer(text.cased, start, end)), end]
     ending = len(text.cased.rstrip()) if end == len(text.cased) else -1
     for match in names.pattern.finditer(searched, start, end):
         name = names.look_up(match[0])
         if name is None or seen[name.label] == _MOST_MENTIONS:
             continue
         seen[name.label] += 1
-        sentence = bisect_right(breaks, match.start()) - 1
-        first, last = breaks[sentence], breaks[min(sentence + 1, len(breaks) - 1)]
-        before = text.low[max(first, match.start() - _REACH) : match.start()]
-        after = text.low[match.end() : min(last, match.end() + _REACH)]
-        stance = Stance.AFFIRMED
-        if after.rstrip()[-1:] == "?":
-            stance = Stance.ASKED
-        elif is_negated(before, after) or (names.longer[name.label] and INTENSIFIER.search(before)):
+        before, after = sentences.around(*match.span())
+        stance = _stance(before, after)
+        if names.longer[name.label] and INTENSIFIER.search(before):
             stance = Stance.DENIED
         elif match.end() < ending <= match.end() + names.longest:
             rest = text.cased[match.start() : ending]
             if names.begins_longer(rest, name.label):
                 stance = Stance.DENIED
         yield Mention(name, match.start(), stance)
+
+
+def _stance(before: str, after: str) -> Stance:
+    if after.rstrip()[-1:] == "?":
+        return Stance.ASKED
+    return Stance.DENIED if is_negated(before, after) else Stance.AFFIRMED
 
 
 _LINE_START = re.compile(r"(?:\A|\n)[\s\"'(\[]*\Z")
@@ -107,36 +122,48 @@ _DENIAL = re.compile(
     r"(?:\b(?:not|nor|than|neither|no)|n't)\s+(?:an? |the )?(?:option |class |label )?[\"'(\[]*\Z", re.I
 )
 _JOINED = re.compile(r"[\"')\]]*\s*(?:,|/|\bor\b|\band\b|&|\bvs\b\.?|\bto\b|-)\s*(?:option |the |maybe )?[\"'(\[]*")
+_JOINING = re.compile(r"[\w)\]+#](?:/|\s(?:or|and|&|vs\.?|/)\s)\s*[\"'(\[]*\Z")
 _ENUMERATION = re.compile(r"[.)]\s+\S")
 _RATIO = re.compile(r"\s?(?:/|out of)\s?(\d+)")
 _UNIT = re.compile(r"\s(?:stars?|points?)\b")
 _AFTER_NO = re.compile(r"\s+(?:it|this|that|there|the)\b")
 
 
-def _letters(names: Names, text: str, start: int, end: int) -> Iterator[Mention]:
+def _letters(names: Names, text: str, sentences: _Sentences, start: int, end: int) -> Iterator[Mention]:
     """Letters, numbers, single characters and common words, where an answer is expected."""
     pattern = names.strict_pattern
     if pattern is None:
         return
     for match in pattern.finditer(text, start, end):
-        name = names.strict.get(match[0]) or names.strict.get(names.level.key(match[0]))
-        is_number = match[0].lstrip("+-")[:1].isdecimal()
+        said = match[0]
+        name = names.strict.get(said) or names.strict.get(names.level.key(said))
+        is_number = said.lstrip("+-")[:1].isdecimal()
         if name is None and is_number:
-            name = names.numbers.get(float(match[0]))
+            name = names.numbers.get(float(said))
         if name is None:
             continue
         before = text[max(start, match.start() - _FEW) : match.start()]
         after = text[match.end() : min(end, match.end() + _FEW)]
-        if _DENIAL.search(before):
+        ratio = _RATIO.match(after) if is_number else None
+        if _DENIAL.search(before) or (not ratio and _is_listed(names, name, said, before, after)):
             yield Mention(name, match.start(), Stance.DENIED)
-        elif _is_expected(names, name, match[0], before, after, is_number, match.start() - start <= _FEW):
-            joined = _JOINED.match(after)
-            other = joined and pattern.match(text, match.end() + joined.end(), end)
-            ratio = _RATIO.match(after) if is_number else None
-            if (other and not ratio) or (ratio and int(ratio[1]) != max(3, *names.numbers)):
-                yield Mention(name, match.start(), Stance.DENIED)
-            else:
-                yield Mention(name, match.start(), Stance.AFFIRMED)
+        elif _is_expected(names, name, said, before, after, is_number, match.start() - start <= _FEW):
+            earlier, later = sentences.around(match.start(), match.end() + (ratio.end() if ratio else 0))
+            stance = _stance(earlier, "" if said.lower() in ("no", "not") else later)
+            if ratio and int(ratio[1]) != max(3, *names.numbers):
+                stance = Stance.DENIED
+            yield Mention(name, match.start(), stance)
+
+
+def _is_listed(names: Names, name: Name, said: str, before: str, after: str) -> bool:
+    """Whether a letter or number is one of several: "A or B", "C, C++"."""
+    if joined := _JOINED.match(after):
+        following = after[joined.end() :]
+        other = names.leading(following)
+        is_other = other is not None and other.label != name.label
+        if is_other or (names.strict_pattern and names.strict_pattern.match(following)):
+            return said not in ("A", "I") or joined[0].strip() != ","
+    return _JOINING.search(before) is not None and _OVER.match(after) is not None
 
 
 def _is_expected(names: Names, name: Name, said: str, before: str, after: str, is_number: bool, is_whole: bool) -> bool:

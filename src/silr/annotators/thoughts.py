@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 
 _NAME = (
-    r"(?:think(?:ing)?|thoughts?|reasoning|reflection|reflect|scratchpad|analysis|cot|(?:inner[-_ ])?monologue"
+    r"(?:think(?:ing)?|thoughts?|reason(?:ing|s)?|rationale|explanation|justification"
+    r"|reflection|reflect|scratchpad|analysis|cot|(?:inner[-_ ])?monologue"
     r"|chain[-_ ]?of[-_ ]?thought|(?:think(?:ing)?|thought|reasoning)[-_ ](?:process|trace|steps?|content))"
 )
 _SPACE = r"(?:[\w.-]{1,30}:)?"  # <seed:think>
@@ -27,14 +28,16 @@ _CLOSING = re.compile(
     rf"|\[/{_NAME}\]|◁/{_NAME}▷"
     rf"|<\|(?:end_(?:of_)?{_SHORT}|/{_SHORT}|{_SHORT}_end)\|>"
     r"|<\|(?:begin|start)_(?:of_)?(?:solution|response|answer|final_answer)\|>"
-    r"|final\s{0,4}<\|message\|>|(?-i:assistantfinal)|<channel\|>"
+    r"|final\s{0,4}(?:<\|constrain\|>\s{0,4}\w{0,20}\s{0,4})?<\|message\|>|(?-i:assistantfinal)|<channel\|>"
     r"|<unused95>|</details>"
     r"|here(?: is|'s|’s) my response\W{0,4}",
     re.IGNORECASE,
 )
 _FENCED = re.compile(rf"```{_SHORT}\b[^`]*```", re.IGNORECASE)
 _MARKS = re.compile(r"[<\[◁`]|&lt;|\A\s{0,9}analysis|assistantfinal|my (?:thought|response)", re.IGNORECASE)
-_AFTERWARDS = re.compile(r"<(?:reasoning|reflection|analysis)\b", re.IGNORECASE)
+_AFTERWARDS = re.compile(
+    r"<(?:reason(?:ing|s)?|rationale|explanation|justification|reflection|analysis)\b", re.IGNORECASE
+)
 _OUTLINE = re.compile(r"\A\W{0,9}(?:thinking|thought|reasoning) process\b", re.IGNORECASE)
 
 
@@ -54,9 +57,10 @@ def answer_span(answer: str) -> tuple[int, int] | None:
     start = max(ends, default=0)
     if start and not answer[start:].strip():
         return _before_afterthought(answer) or (start, len(answer))
-    for opening in _OPENING.finditer(answer, start):
-        after = answer[opening.end() :].strip()
-        return None if after or not answer[start : opening.start()].strip() else (start, opening.start())
+    if (opening := _OPENING.search(answer, start)) is not None:
+        said, thought = answer[start : opening.start()].strip(), answer[opening.end() :].strip()
+        is_over = said and (not thought or _AFTERWARDS.match(opening[0]))  # the reasoning may come last, and be cut off
+        return (start, opening.start()) if is_over else None
     return start, len(answer)
 
 
