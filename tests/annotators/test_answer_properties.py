@@ -130,8 +130,8 @@ def test_a_plain_answer_gives_the_class(case: tuple[str, tuple[str, ...], tuple[
     reading = read_answer(answer, words, classes)
     assert reading.label == meant and reading.missing is None, (answer, words, classes)
     assert reading.position is not None and reading.word in {words[meant], classes[meant]}
-    named = answer[reading.position :].casefold()
-    assert named.startswith(reading.word[:1].casefold()) or not answer.isascii()
+    if answer.isascii() and "\\u" not in answer:
+        assert answer[reading.position :].casefold().startswith(reading.word[:1].casefold())
 
 
 @settings(max_examples=300, deadline=None)

@@ -19,7 +19,7 @@ _NEGATIVE_WORDS = (
     r"|anti|if|whether|unless|although|though|despite|while|whereas|versus|vs|impossible|hard to|difficult to|stretch"
     r"|too \w{1,15} to|nowhere|refus\w{1,3}|reverse|short of|shy of|no longer|disagree\w{0,3}|pretend\w{0,3}"
     r"|disguis\w{1,3}|sarcas\w{1,8}|iron(?:y|ic|ically)|mock\w{0,5}|fake|seemingly|ostensibly|superficially"
-    r"|on the surface|at first|initially|originally"
+    r"|between|on the surface|at first|initially|originally"
 )
 _FOREIGN_WORDS = (
     r"ni|sin|nunca|tampoco|jamás|pas|ne|sans|jamais|aucune?|nicht|keine?[nmrs]?|weder|noch|ohne|nie|niemals|né|nè|senza"
@@ -88,7 +88,7 @@ def is_negated(before: str, after: str) -> bool:
 # --- cues: what announces the answer ----------------------------------------------------------------------------------
 
 _NOUNS = (
-    r"answer|label|class|classification|category|sentiment|topic|stance|emotion|intent|polarity|tone|verdict|decision"
+    r"answer|label|class|classification|category|sentiment(?: analysis)?|topic|stance|emotion|intent|polarity|tone|verdict|decision"
     r"|prediction|conclusion|result|output|response|choice|option|rating|score|grade|judgment|judgement|assessment|type"
     r"|genre|subject|ideology|toxicity|attitude|feeling|mood|value|letter|respuesta|réponse|antwort|etiqueta|étiquette"
     r"|risposta|resposta|categoría|catégorie|categoria|kategorie|klasse|clase|classe|sentimiento|sentimento|stimmung"
@@ -104,9 +104,12 @@ _ADJECTIVE = (
     r"(?:(?:correct|best|most|likely|appropriate|predicted|overall|suitable|right|chosen|assigned|main|primary"
     r"|suggested|text|sentiment|topic|emotion|review|single|short)(?:'s)?[\s_]{1,3}){0,4}"
 )
-_LINK = (
-    r"(?:\s{1,3}(?:of|for)\s{1,3}(?:the|this)\s{1,3}\w{1,20})?\"?\s{0,4}"
-    r"(?:(?:is|was|would be|should be|must be|est|es|ist|è|é|lautet)\b\s{0,3}:?|[:=]|[-=]>|→|\s-\s|(?=\n))"
+_OF = r"(?:\s{1,3}(?:of|for)\s{1,3}(?:the|this)\s{1,3}\w{1,20})?\"?\s{0,4}"
+_COLON = rf"{_OF}(?:[:=]|[-=]>|→|\s-\s|(?=\n))"
+_IS = rf"{_OF}(?:is|was|would be|should be|must be|est|es|ist|è|é|lautet)\b\s{{0,3}}:?"
+_CERTAIN_NOUNS = (  # "the result is" may go on in another way
+    "answer|label|class|classification|category|prediction|option|choice|letter|respuesta|réponse|antwort|etiqueta"
+    "|étiquette|risposta|resposta|categoría|catégorie|kategorie|klasse|ответ|метка|категория|класс"
 )
 _CHINESE = (
     "(?:答案|标签|標籤|类别|類別|分类|分類|情感|结论|結論|回答|答え|ラベル|カテゴリー?|感情"
@@ -138,13 +141,16 @@ def cues(names: Collection[str]) -> tuple[re.Pattern[str], re.Pattern[str], re.P
     names : frozenset of str
         The classes' names in small letters: none of them announces anything.
     """
-    nouns = "|".join(noun for noun in _NOUNS.split("|") if noun not in names)
-    final_nouns = "|".join(noun for noun in _FINAL_NOUNS.split("|") if noun not in names) or "(?!)"
-    final = (
-        rf"{_START}{_ADJECTIVE}(?:(?:final|ultimate|definitive)[\s_]{{1,3}}{_ADJECTIVE}(?:{nouns})|{final_nouns})"
-        rf"{_LINK}|(?:{_FINAL_FOREIGN}){_LINK}|(?:最终|最終|최종)\s?(?:的)?{_CHINESE}"
+    nouns, certain, final_nouns = (
+        "|".join(noun for noun in each.split("|") if noun not in names) or "(?!)"
+        for each in (_NOUNS, _CERTAIN_NOUNS, _FINAL_NOUNS)
     )
-    plain = rf"{_START}{_ADJECTIVE}(?:{nouns}){_LINK}|(?<![不非无错誤误]){_CHINESE}"
+    last = rf"(?:final|ultimate|definitive)[\s_]{{1,3}}{_ADJECTIVE}"
+    final = (
+        rf"{_START}{_ADJECTIVE}(?:(?:{last}(?:{nouns})|{final_nouns}){_COLON}|{last}(?:{nouns}){_IS})"
+        rf"|(?:{_FINAL_FOREIGN})(?:{_COLON}|{_IS})|(?:最终|最終|최종)\s?(?:的)?{_CHINESE}"
+    )
+    plain = rf"{_START}{_ADJECTIVE}(?:(?:{nouns}){_COLON}|(?:{certain}){_IS})|(?<![不非无错誤误]){_CHINESE}"
     return re.compile(final), re.compile(plain), re.compile(_CONCLUDING)
 
 

@@ -108,7 +108,8 @@ _VERB = re.compile(r"\s+(?:is|fits|because|since|as|seems|would|applies|matches|
 _SHORT_VERB = re.compile(r"\s+(?:is|fits|because|applies)\b")
 _CUE = re.compile(
     r"(?:\b(?:answer|option|choice|letter|category|class|label|number|rating|score|rated?|choose|select|pick|grade"
-    r"|(?:rating|score|grade) of|(?:give|rate) (?:it|this|the \w{1,12})(?: as)?(?: an?)?(?: (?:rating|score) of)?)"
+    r"|(?:call|consider) (?:it|this)|go with|(?:rating|score|grade) of"
+    r"|(?:give|rate) (?:it|this|the \w{1,12})(?: as)?(?: an?)?(?: (?:rating|score) of)?)"
     r"|[:=→]|->)\s*[\"'(\[]*\s*\Z",
     re.IGNORECASE,
 )
@@ -123,8 +124,9 @@ _DENIAL = re.compile(
 )
 _JOINED = re.compile(r"[\"')\]]*\s*(?:,|/|\bor\b|\band\b|&|\bvs\b\.?|\bto\b|-)\s*(?:option |the |maybe )?[\"'(\[]*")
 _JOINING = re.compile(r"[\w)\]+#](?:/|\s(?:or|and|&|vs\.?|/)\s)\s*[\"'(\[]*\Z")
+_PREFIX = re.compile(r"\s?:\s{0,3}\S")  # "A: sports" after "Q: ..."
 _ENUMERATION = re.compile(r"[.)]\s+\S")
-_RATIO = re.compile(r"\s?(?:/|out of)\s?(\d+)")
+_RATIO = re.compile(r"[)\]\"'\s]{0,4}(?:/|out of)\s?(\d+)")
 _UNIT = re.compile(r"\s(?:stars?|points?)\b")
 _AFTER_NO = re.compile(r"\s+(?:it|this|that|there|the)\b")
 
@@ -139,7 +141,7 @@ def _letters(names: Names, text: str, sentences: _Sentences, start: int, end: in
         name = names.strict.get(said) or names.strict.get(names.level.key(said))
         is_number = said.lstrip("+-")[:1].isdecimal()
         if name is None and is_number:
-            name = names.numbers.get(float(said))
+            name = names.number(said)
         if name is None:
             continue
         before = text[max(start, match.start() - _FEW) : match.start()]
@@ -174,8 +176,8 @@ def _is_expected(names: Names, name: Name, said: str, before: str, after: str, i
         return True
     is_rated = is_number and (_RATIO.match(after) or _UNIT.match(after))
     if (first := _LINE_START.search(before)) and (is_whole or first.start()):
-        if said == "I" and after[:1] == ",":
-            return False
+        if (said == "I" and after[:1] == ",") or (said == "A" and _PREFIX.match(after)):
+            return said == "A" and _is_own(names, name, after.lstrip(" :"))
         if is_number:
             if _ENUMERATION.match(after):
                 return False

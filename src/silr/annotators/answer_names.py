@@ -172,7 +172,7 @@ class Names:
         if name is None and len(key) <= 2 and key not in ("a", "i"):  # one token of "a politics text" is no A
             name = self.strict.get(text.upper())
         if name is None and _NUMBER.fullmatch(text):
-            name = self.numbers.get(float(text))
+            name = self.number(text)
         return name
 
     @cached_property
@@ -194,6 +194,10 @@ class Names:
                 return {}
         return found
 
+    def number(self, digits: str) -> Name | None:
+        """Return the class that is this number; 1.0 is 1, and 01 is another thing."""
+        return None if re.match(r"[+-]?0\d", digits) else self.numbers.get(float(digits))
+
     @cached_property
     def pattern(self) -> re.Pattern[str] | None:
         """Finds the names that count anywhere, the longest first of those that begin alike.
@@ -210,14 +214,15 @@ class Names:
     def strict_pattern(self) -> re.Pattern[str] | None:
         """Finds letters and other strict names, in text with its capitals."""
         spellings = sorted((key for key in self.strict if not _NUMBER.fullmatch(key)), key=len, reverse=True)
-        alternatives = [
-            rf"(?<![\w'’-]){re.escape(each)}(?![\w'’]|-\w)"
-            if each.isupper() and each.isascii()
-            else rf"(?<!\w)(?i:{re.escape(each)})(?![\w'’]|-\w)"
-            if each[0].isalnum()
-            else re.escape(each)
-            for each in spellings
-        ]
+        capitals = "|".join(each for each in spellings if each.isupper() and each.isascii())
+        others = "|".join(
+            re.escape(each) for each in spellings if each[0].isalnum() and each not in capitals.split("|")
+        )
+        alternatives = [re.escape(each) for each in spellings if not each[0].isalnum()]
+        if capitals:
+            alternatives.append(rf"(?<![\w'’-])(?<!\w\.)(?:{capitals})(?![\w'’+#]|-\w|\.\w)")
+        if others:
+            alternatives.append(rf"(?<!\w)(?i:{others})(?![\w'’]|-\w)")
         if self.numbers:
             alternatives.append(r"(?<![\w.,/+-])[+-]?\d+(?:\.\d+)?(?!\w|[.,]\d)")
         return re.compile("|".join(alternatives)) if alternatives else None

@@ -70,7 +70,7 @@ def fold(text: str, compatible: bool = True) -> Text:
 
 def lower(text: str) -> str:
     """Small letters, one for each character."""
-    small = text.lower()
+    small = text.lower().replace("ς", "σ")
     return small if len(small) == len(text) else "".join(each.lower()[0] for each in text)
 
 
@@ -97,7 +97,7 @@ def _compose(unit: str) -> str:
 
 _END_OF_TURN = re.compile(
     r"<\|(?:im_end|im_start|eot_id|eom_id|end|endoftext|end_of_text|end_of_turn|return|user|END_RESPONSE\|?)\|?>"
-    r"|</s>|<eos>|<end_of_turn>|<start_of_turn>|\[/?INST\]",
+    r"|<｜[\w▁]{1,40}｜>|</s>|<eos>|<end_of_turn>|<start_of_turn>|\[/?INST\]",
     re.IGNORECASE,
 )
 

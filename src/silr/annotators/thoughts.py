@@ -9,16 +9,17 @@ import re
 _NAME = (
     r"(?:think(?:ing)?|thoughts?|reason(?:ing|s)?|rationale|explanation|justification"
     r"|reflection|reflect|scratchpad|analysis|cot|(?:inner[-_ ])?monologue"
-    r"|chain[-_ ]?of[-_ ]?thought|(?:think(?:ing)?|thought|reasoning)[-_ ](?:process|trace|steps?|content))"
+    r"|chain[-_ ]?of[-_ ]?thought|(?:think(?:ing)?|thought|reasoning)[-_ ](?:process|trace|steps?|content)"
+    r"|思考|思考过程)"
 )
-_SPACE = r"(?:[\w.-]{1,30}:)?"  # <seed:think>
+_SPACE = r"(?:[\w.]{1,30}[:_-])?"  # <seed:think>
 _SHORT = r"(?:think(?:ing)?|thought|reasoning)"
 _OPENING = re.compile(
     rf"(?:<|&lt;){_SPACE}{_NAME}(?:\s[^<>]{{0,200}})?(?<!/)(?:>|&gt;)"
     rf"|\[{_NAME}\]|◁{_NAME}▷"
     rf"|<\|(?:(?:begin|start)_(?:of_)?{_SHORT}|{_SHORT}(?:_(?:start|begin))?)\|>"
     r"|<\|?channel\|?>\s{0,4}(?:analysis|commentary|thought)\b"  # harmony (gpt-oss), Gemma 4
-    r"|<unused94>|<details\s[^<>]{0,100}reasoning[^<>]{0,100}>"  # MedGemma, Open WebUI
+    r"|<\|im_start\|>\s{0,4}think\b|<unused94>|<details\s[^<>]{0,100}reasoning[^<>]{0,100}>"  # MedGemma, Open WebUI
     r"|\A\s{0,9}(?-i:analysis(?=\w))"  # harmony after its special tokens were dropped
     r"|\A\W{0,9}here(?: is|'s|’s) my thought process\b",  # Granite 3
     re.IGNORECASE,
@@ -29,7 +30,7 @@ _CLOSING = re.compile(
     rf"|<\|(?:end_(?:of_)?{_SHORT}|/{_SHORT}|{_SHORT}_end)\|>"
     r"|<\|(?:begin|start)_(?:of_)?(?:solution|response|answer|final_answer)\|>"
     r"|final\s{0,4}(?:<\|constrain\|>\s{0,4}\w{0,20}\s{0,4})?<\|message\|>|(?-i:assistantfinal)|<channel\|>"
-    r"|<unused95>|</details>"
+    r"|<\|im_start\|>\s{0,4}answer\b|<unused95>|</details>"
     r"|here(?: is|'s|’s) my response\W{0,4}",
     re.IGNORECASE,
 )
