@@ -88,8 +88,8 @@ def is_negated(before: str, after: str) -> bool:
 # --- cues: what announces the answer ----------------------------------------------------------------------------------
 
 _NOUNS = (
-    r"answer|label|class|classification|category|sentiment(?: analysis)?|topic|stance|emotion|intent|polarity|tone|verdict|decision"
-    r"|prediction|conclusion|result|output|response|choice|option|rating|score|grade|judgment|judgement|assessment|type"
+    r"answer|label|class|classification|category|sentiment(?: analysis)?|topic|stance|emotion|intent|polarity|tone"
+    r"|verdict|decision|prediction|conclusion|result|output|response|choice|option|rating|score|grade|judgment|judgement|assessment|type"
     r"|genre|subject|ideology|toxicity|attitude|feeling|mood|value|letter|respuesta|réponse|antwort|etiqueta|étiquette"
     r"|risposta|resposta|categoría|catégorie|categoria|kategorie|klasse|clase|classe|sentimiento|sentimento|stimmung"
     r"|ответ|метка|категория|класс|тональность|cevap|yanit|etiket|kategori|odpowiedź|etykieta|kategoria|svar|jawaban"
@@ -181,12 +181,24 @@ _STRONG_REFUSAL = re.compile(
     r"|complete|rate|judge|evaluate|classify|label)\b",
     re.DOTALL,
 )
-COURTESY = re.compile(
+_COURTESY = re.compile(
     r"\bi(?:'d| would| will|'ll|'m| am)?(?: be)? (?:more than )?(?:love|happy|glad|delighted|pleased) to\b"
     r"|\bhappy to (?:help|assist)\b|\b(?:i hope (?:this|that) helps|let me know if)\b|\bthank(?:s| you)\b"
     r"|\b(?:good|great|interesting) question\b|\bno problem\b|\bas an ai(?: language)?(?: model| assistant)?\b"
     r"|\A\W{0,3}(?:sure|certainly|of course|absolutely|okay|great)(?:[!,.]|\s-)(?=\s{0,3}\w)"
 )
+
+_COURTEOUS = (
+    *("love", "happy", "glad", "delighted", "pleased", "hope", "let me", "thank", "question", "problem", "an ai"),
+    *("sure", "certainly", "of course", "absolutely", "okay", "great"),
+)
+
+
+def courtesies(text: str) -> list[tuple[int, int]]:
+    """Return where an answer, in small letters, has phrases that say nothing: "I'd be happy to"."""
+    if not any(word in text for word in _COURTEOUS):
+        return []
+    return [match.span() for match in _COURTESY.finditer(text)]
 
 
 def refuses(text: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from silr.annotators.answer_language import COURTESY, INTENSIFIER, is_negated
+from silr.annotators.answer_language import INTENSIFIER, courtesies, is_negated
 from silr.annotators.answer_names import Name, Names
 from silr.annotators.answer_text import lower, without
 
@@ -49,8 +49,8 @@ class Cleaned:
     def of(cls, cased: str) -> Cleaned:
         """Leave out courtesies ("I'd be happy to help"), and make small letters."""
         low = lower(cased)
-        if courtesies := [match.span() for match in COURTESY.finditer(low)]:
-            return cls(without(cased, courtesies), without(low, courtesies))
+        if spans := courtesies(low):
+            return cls(without(cased, spans), without(low, spans))
         return cls(cased, low)
 
 

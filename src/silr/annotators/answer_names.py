@@ -183,7 +183,7 @@ class Names:
     @cached_property
     def longest(self) -> int:
         """Length of the longest bare answer."""
-        return 30 + 2 * max(map(len, (*self.by_key, *self.strict)), default=0)
+        return 12 + 2 * max(map(len, (*self.by_key, *self.strict)), default=0)
 
     @cached_property
     def numbers(self) -> dict[float, Name]:

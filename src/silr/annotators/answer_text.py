@@ -143,12 +143,12 @@ def markup_remover(kept: str) -> Callable[[str], str]:
             _bracketed,
         ),
         (re.compile(r"(?<![^\W_])_+|_+(?![^\W_])"), blanked),
-        (re.compile(rf"(?m)^[ \t]{{0,8}}(?:[{bullets}][ \t]+|>)+"), blanked),
+        (re.compile(rf"(?m)^[ \t]{{0,8}}(?:[{bullets}][ \t]+|>|#{{1,6}})+"), blanked),
     ]
     if "<" not in kept:
         tags = r"<!--[^<>]{0,2000}-->|</?[a-zA-Z][^<>\n]{0,100}>|<\|[^<>|\n]{1,40}\|>"
         rules.insert(1, (re.compile(tags), blanked))
-    alone = re.escape("".join(sorted(set('*`#|{}$"~\\') - set(kept))))
+    alone = re.escape("".join(sorted(set('*`|{}$"~\\') - set(kept))))
     rules.append((re.compile(f"[{alone}]"), " "))
     if "`" not in kept:
         rules.insert(0, (re.compile(r"(?<=[a-zA-Z])`(?=[a-zA-Z])"), "'"))

@@ -75,6 +75,10 @@ class Cued:
             found.append(self._moved(reading))
         return found
 
+    def sure_of(self, cue: re.Pattern[str]) -> list[Reading]:
+        """Return the classes that stand after a cue, but for what might or could be."""
+        return [each for each in self.after(cue, sure=True) if each is not None and each.label is not None]
+
     def lone_lines(self) -> list[Reading]:
         """Return what lines say that hold a class's name alone, if the first or the last line is one."""
         lines = [line for line in re.finditer(r"[^\n]+", self.cleaned.cased) if line[0].strip()]

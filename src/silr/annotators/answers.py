@@ -78,17 +78,17 @@ def _read(names: Names, said: str) -> Reading:
     if is_outline(cleaned.low) or (fields and fields[-1][1] == len(said) and not cleaned.low.strip()):
         return Reading(None, Missing.CUT_OFF)
     announced = agreed([*(each for each in cued.after(plain) if each is not None), *cued.lone_lines()])
-    concluded = [each for each in cued.after(concluding, sure=True) if each is not None and each.label is not None]
     if announced is not None:
         if announced.label is None:
             return announced
-        is_doubted = is_taken_back(cleaned.low) and cued.whole().missing is Missing.SEVERAL
-        return Reading(None, Missing.SEVERAL) if is_doubted else agreed([announced, *concluded]) or announced
+        if is_taken_back(cleaned.low) and cued.whole().missing is Missing.SEVERAL:
+            return Reading(None, Missing.SEVERAL)
+        return agreed([announced, *cued.sure_of(concluding)]) or announced
     if refuses(cleaned.low):
         return Reading(None, Missing.REFUSED)
     reading = cued.whole()
     if reading.missing is Missing.SEVERAL:
-        return agreed(concluded) or cued.likeliest() or reading
+        return agreed(cued.sure_of(concluding)) or cued.likeliest() or reading
     if reading.missing is Missing.NO_CLASS and REFUSAL.search(cleaned.low[:2000]):
         return Reading(None, Missing.REFUSED)
     return reading
