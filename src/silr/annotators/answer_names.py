@@ -316,7 +316,7 @@ def letters(classes: Sequence[str]) -> tuple[str, ...]:
 
     A class whose name is a letter keeps it, and no other class gets it.
     """
-    own = [name.strip() if re.fullmatch("[A-Z]{1,2}", name.strip()) else None for name in classes]
+    own = [name.strip() if re.fullmatch("[A-Z]", name.strip()) else None for name in classes]
     taken = {name.strip().upper() for name in classes}
     free = (letter for letter in map(_letter, range(2 * len(classes) + 27 * 27)) if letter not in taken)
     return tuple(each if each is not None else next(free) for each in own)
