@@ -70,6 +70,9 @@ def test_the_class_that_an_answer_names(answer: str, expected: int | None) -> No
         (("yes", "no"), "There is no doubt about it.", None),
         (("yes", "no"), "No, it does not.", "no"),
         (("sports", "other"), "Sports, among other things", None),
+        (("spam", "ham"), "Probability of spam: 0.02", None),
+        (("positive", "neutral"), "As an AI, I try to remain neutral.", None),
+        (("question", "statement"), "To your question: this is a statement.", None),
         (("love", "anger"), "I'd love to help! Please send the text.", None),
     ],
 )
@@ -242,6 +245,7 @@ def test_a_very_long_answer_is_read(unit: str) -> None:
         ("<|START_THINKING|>positive?<|END_THINKING|><|START_RESPONSE|>negative", "negative"),
         ("<think>positive?</think>positive<think>no</think>negative", "negative"),
         ("Here is my thought process: positive?\nHere is my response: negative", "negative"),
+        ("Thinking...\npositive?\n...done thinking.\n\nnegative", "negative"),
         ("```thinking\npositive?\n```\nnegative", "negative"),
         ("negative<reason>It is not positive.</reason>", "negative"),
         ("negative", "negative"),

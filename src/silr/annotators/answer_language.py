@@ -35,6 +35,10 @@ _HARMLESS = re.compile(
 _BEFORE = re.compile(_NEGATIVE)
 _BEFORE_CHINESE = re.compile(r"[不非没沒無无未别莫勿否反]|안 |못 |(?:비|무|불|몰)\s?$|ไม่|มิใช่")
 _ATTACHED = re.compile(r"[^\W_]-$|\b(?:non|not|un|anti|no)[ -]?$")
+_SPEAKER = re.compile(
+    r"\b(?:(?:i|we)(?:'d|'ll| would| will| do| really| also| must){0,3}|i(?:'m| am)(?: very| really| quite| so)?"
+    r"|(?:remain|stay)(?:ing|s)?(?: \w{1,12})?|your|my)\s$"
+)
 _RESET = re.compile(
     r"(?:,\s{0,3}|;\s{0,3})(?:so|thus|therefore|hence|it'?s|it is|this is|that is|i'd|i would|i'll|the|this|overall"
     r"|consequently|instead|rather|making|which makes|meaning)\b|\b(?:but|however)\b(?<!anything but)(?<!nothing but)"
@@ -44,11 +48,12 @@ _RESET = re.compile(
 _AFTER = re.compile(
     rf"{_NEGATIVE}|\b(?:değil|değildir|نیست|לא נכון)\b|नहीं"
     r"|아니|아닙|않|없|못|ない|ません|なく|なし|じゃな|違|不|非|没|沒|无|無|错|誤"
+    r"|[:=(]\s{0,3}(?:0?\.[0-4]\d*\b|[0-4]?\d(?:\.\d+)?\s?%|0(?![\d.]))"  # an unlikely class
     r"|\b(?:absent|missing|out of the question|out|ruled out)\s{0,2}$"
 )
 _AFTER_END = re.compile(
     r"\b(?:because|since|as|due to|given|with|so|but|which|that|who|about|for|in|although|though|despite|while"
-    r"|even if|, and|, it|, the|, i)\b|[(—,]|\s-\s|:(?!\s{0,3}(?:no|not|false|n/a|0|nope|✗|❌)\b)"
+    r"|even if|, and|, it|, the|, i)\b|[—,]|\((?!\s?\d)|\s-\s|:(?!\s{0,3}(?:no|not|false|n/a|nope|none|\d|\.\d|[✗❌]))"
 )
 _ATTACHED_AFTER = re.compile(r"-\w|/")
 _CONTRAST = re.compile(r"\s{0,3},?\s{0,3}(?:,|\band\b|\bbut\b)?\s{0,3}(?:isn't|not|n't|wrong|incorrect)\b")
@@ -83,6 +88,11 @@ def is_negated(before: str, after: str) -> bool:
         return True
     end = _AFTER_END.search(after)
     return bool(_AFTER.search(_HARMLESS.sub(" ", after[: end.start()] if end else after)) or _CONDITION.search(after))
+
+
+def is_of_speaker(name: str, before: str) -> bool:
+    """Whether the model says a name of itself or the user: "I'm positive that", "I'd hate to"; not "I can't tell"."""
+    return re.match(r"[^\W_]+\Z(?<!sure)(?<!tain)", name) is not None and _SPEAKER.search(before) is not None
 
 
 # --- cues: what announces the answer ----------------------------------------------------------------------------------

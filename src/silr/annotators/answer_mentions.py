@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from silr.annotators.answer_language import INTENSIFIER, courtesies, is_negated
+from silr.annotators.answer_language import INTENSIFIER, courtesies, is_negated, is_of_speaker
 from silr.annotators.answer_names import Name, Names
 from silr.annotators.answer_text import lower, without
 
@@ -84,7 +84,7 @@ def mentions(names: Names, text: Cleaned, start: int, end: int) -> Iterator[Ment
         seen[name.label] += 1
         before, after = sentences.around(*match.span())
         stance = _stance(before, after)
-        if names.longer[name.label] and INTENSIFIER.search(before):
+        if is_of_speaker(match[0], before) or (names.longer[name.label] and INTENSIFIER.search(before)):
             stance = Stance.DENIED
         elif match.end() < ending <= match.end() + names.longest:
             rest = text.cased[match.start() : ending]

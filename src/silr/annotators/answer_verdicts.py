@@ -31,6 +31,7 @@ _SHARE = re.compile(r"[\s:=(-]{1,6}(\d{1,3}(?:\.\d{1,6})?|\.\d{1,6})\s?(%?)")
 _STOPPED = re.compile(r"[.!?:;\"')\]…。！？]\s*\Z")
 _MOST_CUES = 50  # a model that has lost itself repeats them for ever
 _LONGEST_SENTENCE = 1000
+_NEXT_FIELD = re.compile(r",\s{0,3}[a-z_]{3,20}\s?[:=]")
 _BLANK = re.compile(r"[\s\"]*")
 _ITEM = re.compile(r"\s*(?:[-*•+–]|\d+[.)])\s")
 
@@ -120,6 +121,8 @@ class Cued:
     def _sentence_end(self, begin: int) -> int:
         last = min(len(self.cleaned.low), begin + _LONGEST_SENTENCE)
         end = SENTENCE_END.search(self.cleaned.cased, begin, last)
+        if field := _NEXT_FIELD.search(self.cleaned.low, begin, end.start() if end else last):
+            return field.start()
         if end is None:
             return last
         return end.end() if end[0] == "?" else end.start()  # a question keeps its mark

@@ -87,9 +87,11 @@ def _read(names: Names, said: str) -> Reading:
     if refuses(cleaned.low):
         return Reading(None, Missing.REFUSED)
     reading = cued.whole()
+    if reading.label is None and (likeliest := cued.likeliest()) is not None:
+        return likeliest
     if reading.missing is Missing.SEVERAL:
-        return agreed(cued.sure_of(concluding)) or cued.likeliest() or reading
-    if reading.missing is Missing.NO_CLASS and REFUSAL.search(cleaned.low[:2000]):
+        return agreed(cued.sure_of(concluding)) or reading
+    if reading.missing is Missing.NO_CLASS and REFUSAL.search(lower(text.cased[:2000])):
         return Reading(None, Missing.REFUSED)
     return reading
 

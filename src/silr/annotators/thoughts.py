@@ -21,7 +21,7 @@ _OPENING = re.compile(
     r"|<\|?channel\|?>\s{0,4}(?:analysis|commentary|thought)\b"  # harmony (gpt-oss), Gemma 4
     r"|<\|im_start\|>\s{0,4}think\b|<unused94>|<details\s[^<>]{0,100}reasoning[^<>]{0,100}>"  # MedGemma, Open WebUI
     r"|\A\s{0,9}(?-i:analysis(?=\w))"  # harmony after its special tokens were dropped
-    r"|\A\W{0,9}here(?: is|'s|’s) my thought process\b",  # Granite 3
+    r"|\A\s{0,9}thinking\.\.\.|\A\W{0,9}here(?: is|'s|’s) my thought process\b",  # Granite 3
     re.IGNORECASE,
 )
 _CLOSING = re.compile(
@@ -31,11 +31,13 @@ _CLOSING = re.compile(
     r"|<\|(?:begin|start)_(?:of_)?(?:solution|response|answer|final_answer)\|>"
     r"|final\s{0,4}(?:<\|constrain\|>\s{0,4}\w{0,20}\s{0,4})?<\|message\|>|(?-i:assistantfinal)|<channel\|>"
     r"|<\|im_start\|>\s{0,4}answer\b|<unused95>|</details>"
-    r"|here(?: is|'s|’s) my response\W{0,4}",
+    r"|\.\.\.done thinking\.|here(?: is|'s|’s) my response\W{0,4}",
     re.IGNORECASE,
 )
 _FENCED = re.compile(rf"```{_SHORT}\b[^`]*```", re.IGNORECASE)
-_MARKS = re.compile(r"[<\[◁`]|&lt;|\A\s{0,9}analysis|assistantfinal|my (?:thought|response)", re.IGNORECASE)
+_MARKS = re.compile(
+    r"[<\[◁`]|&lt;|\A\s{0,9}(?:analysis|thinking\.)|done thinking|assistantfinal|my (?:thought|response)", re.IGNORECASE
+)
 _AFTERWARDS = re.compile(
     r"<(?:reason(?:ing|s)?|rationale|explanation|justification|reflection|analysis)\b", re.IGNORECASE
 )
