@@ -5,6 +5,7 @@ import pytest
 
 from silr.annotators.answers import Token, class_log_probabilities, read_answer, safe_words, without_thoughts
 from silr.annotators.missing import Missing
+from silr.annotators.prompts import Prompt
 
 WORDS = ("negative", "positive")
 TOPICS = ("politics", "sports", "science", "society", "style", "space", "soccer", "stocks", "nature", "surgery")
@@ -305,3 +306,10 @@ def test_a_token_without_any_rival_gives_no_scores() -> None:
 def test_a_token_that_begins_two_classes_counts_for_none() -> None:
     words = ("inform", "insult")
     assert class_log_probabilities([token("in", **{"in": 0.9, "the": 0.1})], 0, words) is None
+
+
+def test_the_prompt_names_the_classes_of_all_letters() -> None:
+    classes = [f"class {number}" for number in range(28)]
+    words = dict(zip(classes, safe_words(classes), strict=True))
+    asked = Prompt(classes, class_words=words).message("{classes}")
+    assert asked.startswith("A (class 0), ") and asked.endswith("AA (class 26) or AB (class 27)")
