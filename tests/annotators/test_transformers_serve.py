@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from silr.annotators.answers import named_class
+from silr.annotators.answers import read_answer
 from silr.annotators.api import TEMPLATE
 from silr.annotators.prompts import Prompt
 
@@ -78,8 +78,8 @@ def test_annotates_with_a_real_server(server: tuple[str, str], smollm: Any, toke
     labels = pd.read_csv(tmp_path / "labelled.csv")["llm_label"]
     assert labels.notna().sum() >= 5  # a model of 135M parameters does not always answer with a class
     for text, label in zip(PRAISE + BLAME, labels, strict=True):
-        said = named_class(greedy_answer(smollm, tokenizer, text), CLASSES)
-        assert said is None or CLASSES[said[0]] == label  # None: asked again
+        said = read_answer(greedy_answer(smollm, tokenizer, text), CLASSES, CLASSES).label
+        assert said is None or CLASSES[said] == label  # None: asked again
     assert first["missing"] == labels.isna().sum() == first["unnamed"]
     assert first["requests"] >= 6 and first["prompt_tokens"] > 300 and 0 < first["completion_tokens"] < 13 * 12
     again = annotate()

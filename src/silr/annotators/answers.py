@@ -1,18 +1,30 @@
-"""What an LLM's answer in words says: the class that it names, and the probability of each class at that place."""
+"""What an LLM's answer in words says: the class that it names, or why it names none.
+
+A wrong label is worse than none. An answer gives a class if it is the class's name and nothing else; if a field of
+JSON, a tag, a box or a line such as "Final answer: ..." gives it; or if it names this class alone and does not deny it.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-_THOUGHTS = re.compile(
-    r"\A.*</(?:think|thinking|reasoning)>|<(?:think|thinking|reasoning)>.*\Z", re.IGNORECASE | re.DOTALL
-)
+from silr.annotators.answer_fields import objects
+from silr.annotators.answer_language import REFUSAL, cues, is_taken_back, refuses
+from silr.annotators.answer_mentions import Cleaned
+from silr.annotators.answer_names import Names, letters, names_of
+from silr.annotators.answer_reading import Reading, agreed, named
+from silr.annotators.answer_text import end_of_turn, fold, lower, without
+from silr.annotators.answer_verdicts import Cued, from_objects, from_tags
+from silr.annotators.missing import Missing
+from silr.annotators.thoughts import answer_span, is_outline, without_thoughts
+
+__all__ = ["Reading", "Token", "class_log_probabilities", "read_answer", "safe_words", "without_thoughts"]
 
 
 @dataclass(frozen=True)
@@ -23,13 +35,65 @@ class Token:
     likeliest: tuple[tuple[str, float], ...]
 
 
-def without_thoughts(answer: str) -> str:
-    """Blank out what a reasoning model thinks in tags, so that every other character keeps its place.
+def read_answer(answer: str, words: Sequence[str], classes: Sequence[str]) -> Reading:
+    """Read the one class that an answer names.
 
-    The answer is what follows the last thought. A thought whose opening tag was part of the prompt has no beginning,
-    and one that was cut off has no end.
+    Parameters
+    ----------
+    answer : str
+        As it came, with thoughts and markup.
+    words : sequence of str, of length K
+        What was asked for: the class names, letters, or words of the user's.
+    classes : sequence of str, of length K
+        The class names, which count too.
     """
-    return _THOUGHTS.sub(lambda thought: " " * len(thought[0]), answer)
+    names = names_of(tuple(words), tuple(classes))
+    span = answer_span(answer)
+    if span is None:
+        return Reading(None, Missing.CUT_OFF)
+    start = span[0]
+    reading = _read(names, answer[start : end_of_turn(answer, *span)])
+    return reading if reading.position is None or not start else replace(reading, position=reading.position + start)
+
+
+def _read(names: Names, said: str) -> Reading:
+    """Read an answer without thoughts; see the head of this module for the order."""
+    text = names.fold(said)
+    if found := names.bare(text.cased):
+        return named(found[0], text.at(found[1]))
+    if not text.cased.strip(" \t\r\n\"'`*_{}[]()<>"):
+        return Reading(None, Missing.CUT_OFF)
+    fields = list(objects(said)) if "{" in said or "[" in said else []
+    explicit = [*from_objects(names, fields), *from_tags(names, text)]
+    if fields:
+        said = without(said, [(begin, end) for begin, end, _ in fields])
+        text = names.fold(said)
+    cleaned = Cleaned.of(names.remove_markup(text.cased))
+    final, plain, concluding = cues(names.keys)
+    cued = Cued(names, cleaned, text)
+    finals = cued.after(final)
+    explicit += [reading for reading in finals if reading is not None]
+    if explicit or finals:
+        return agreed(explicit) or Reading(None, Missing.NO_CLASS)
+    if is_outline(cleaned.low) or (fields and fields[-1][1] == len(said) and not cleaned.low.strip()):
+        return Reading(None, Missing.CUT_OFF)
+    announced = agreed([*(each for each in cued.after(plain) if each is not None), *cued.lone_lines()])
+    if announced is not None:
+        if announced.label is None:
+            return announced
+        if is_taken_back(cleaned.low) and cued.whole().missing is Missing.SEVERAL:
+            return Reading(None, Missing.SEVERAL)
+        return agreed([announced, *cued.sure_of(concluding)]) or announced
+    if refuses(cleaned.low):
+        return Reading(None, Missing.REFUSED)
+    reading = cued.whole()
+    if reading.label is None and (likeliest := cued.likeliest()) is not None:
+        return likeliest
+    if reading.missing is Missing.SEVERAL:
+        return agreed(cued.sure_of(concluding)) or reading
+    if reading.missing is Missing.NO_CLASS and REFUSAL.search(lower(text.cased[:2000])):
+        return Reading(None, Missing.REFUSED)
+    return reading
 
 
 def safe_words(classes: Sequence[str]) -> tuple[str, ...]:
@@ -38,50 +102,24 @@ def safe_words(classes: Sequence[str]) -> tuple[str, ...]:
     A server gives the probabilities of one token, and nobody outside knows where its tokens end. If all names begin
     with different characters, any token that begins one of them belongs to it alone.
     """
-    first = [name.strip()[:1].casefold() for name in classes]
+    first = [lower(fold(name).cased.strip())[:1] for name in classes]
     if len(set(first)) == len(first) and all(each.isalnum() for each in first):
         return tuple(classes)
-    return tuple(_letter(number) for number in range(len(classes)))
-
-
-def named_class(answer: str, words: Sequence[str]) -> tuple[int, int] | None:
-    """Find the one class that an answer names.
-
-    Parameters
-    ----------
-    answer : str
-        Without thoughts.
-    words : sequence of str, of length K
-        Words of one letter are recognised in upper case only: an "a" in a sentence is no answer.
-
-    Returns
-    -------
-    (int, int) or None
-        The class and the position of its word; None if no class or several are named.
-    """
-    found: dict[int, int] = {}
-    rest = answer
-    for number in sorted(range(len(words)), key=lambda number: -len(words[number])):  # "not positive" before "positive"
-        flags = re.IGNORECASE if len(words[number]) > 1 else re.NOFLAG
-        pattern = re.compile(rf"(?<!\w){re.escape(words[number])}(?!\w)", flags)
-        if match := pattern.search(rest):
-            found[number] = match.start()
-            rest = pattern.sub(lambda word: " " * len(word[0]), rest)
-    return next(iter(found.items())) if len(found) == 1 else None
+    return letters(classes)
 
 
 def class_log_probabilities(tokens: Sequence[Token], position: int, words: Sequence[str]) -> NDArray[np.float64] | None:
     """Log-probabilities of the classes, shape (K,), at the token that holds the character `position` of the answer.
 
-    A listed token counts for the class whose word it begins, if there is one such class only. A class that is not
-    listed gets the probability of the least likely listed token, which is the most that it can have.
+    A listed token counts for the class whose word it begins, or is but for marks around it, if there is one such class
+    only. A class that is not listed gets the most that it can have: the probability of the least likely listed token,
+    or what the listed ones leave.
 
     Returns
     -------
     array of shape (K,), normalised, or None
-        None if the tokens do not make up the answer, or no class is listed.
+        None if the tokens do not make up the answer, no class is listed, or no other token is listed beside the one.
     """
-    lower = [word.casefold() for word in words]
     start = 0
     for token in tokens:
         start += len(token.text)
@@ -89,18 +127,32 @@ def class_log_probabilities(tokens: Sequence[Token], position: int, words: Seque
             break
     else:
         return None
-    mass = np.zeros(len(words))
+    before = token.text[: position - start + len(token.text)]
+    listed: dict[str, float] = {}
     for text, log_probability in token.likeliest:
-        begin = text.strip().casefold()
-        owners = [k for k, word in enumerate(lower) if begin and (word.startswith(begin) or begin == word)]
+        if not math.isnan(log_probability):
+            listed[text] = max(listed.get(text, 0.0), math.exp(min(log_probability, 0.0)))
+    mass = np.zeros(len(words))
+    for text, probability in listed.items():
+        owners = [k for k, word in enumerate(words) if _begins(text.removeprefix(before), word)]
         if len(owners) == 1:
-            mass[owners[0]] += math.exp(min(log_probability, 0.0))
-    if not mass.any():
+            mass[owners[0]] += probability
+    if not mass.any() or len(listed) < 2:
         return None
-    least = math.exp(min(min(value for _, value in token.likeliest), 0.0))
-    mass = np.maximum(mass, max(least, 1e-12))
+    most = min(min(listed.values()), max(1.0 - sum(listed.values()), 1e-6))
+    mass = np.maximum(mass, max(most, 1e-12))
     return np.asarray(np.log(mass / mass.sum()))
 
 
-def _letter(number: int) -> str:
-    return chr(ord("A") + number) if number < 26 else f"{_letter(number // 26 - 1)}{_letter(number % 26)}"
+def _begins(token: str, word: str) -> bool:
+    """Whether a token begins a word, or holds all of it: "pos", " Positive.", "**Pos"."""
+    text, whole = fold(token).cased.strip(" \t\r\nĠ▁Ċ"), fold(word).cased
+    if not re.fullmatch("[A-Z]{1,2}", whole):  # a letter: "a" is none
+        text, whole = lower(text), lower(whole)
+    if text == whole:
+        return True
+    text = re.sub(r"\A[\W_]+", "", text) if whole[:1].isalnum() else text
+    if whole.startswith(text):
+        return bool(text)
+    rest = text.removeprefix(whole)
+    return rest != text and not (rest[0].isalnum() and rest[0].isascii() and whole[-1:].isascii())

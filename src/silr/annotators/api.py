@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.answers import Token, class_log_probabilities, named_class, safe_words, without_thoughts
+from silr.annotators.answers import Token, class_log_probabilities, read_answer, safe_words, without_thoughts
 from silr.annotators.base import Plan, ScoreBatch, Scored
 from silr.annotators.budget import BudgetSpentError, Cost
 from silr.annotators.client import ChatClient, Messages, NoAnswerError, Reply
@@ -204,9 +204,9 @@ class ApiAnnotator:
         for attempt in range(2):
             reply = self._client.ask(messages, temperature=temperature, sample=sample, logprobs=logprobs)
             answer = without_thoughts(reply.text)
-            named = named_class(answer, words) or (None if words == self.classes else named_class(answer, self.classes))
-            if named is not None:
-                return named[0], self._log_probabilities(reply, named[1])
+            reading = read_answer(reply.text, words, self.classes)
+            if reading.label is not None and reading.position is not None:
+                return reading.label, self._log_probabilities(reply, reading.position)
             if attempt == 0:
                 stricter = STRICTER.format(words=", ".join(words))
                 said = {"role": "assistant", "content": answer.strip() or _SILENT}

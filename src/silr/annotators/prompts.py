@@ -12,6 +12,7 @@ TEMPLATE = "{question} Answer with one word.\n\n{examples}Text: {text}"
 OPENING = "The answer is"  # where the question cannot be restated
 
 _PLACE = re.compile(r"\{(question|classes|examples|text)\}")
+_LETTER = re.compile(r".|[A-Z]{2}")  # AA is the letter of a 27th class
 _LINK = r"((?:\s+(?:a|an|the|about|for|from|in|of|on|more))*)"  # belongs to the answer, not to what is asked about
 
 
@@ -113,7 +114,7 @@ class Prompt:
 
     def _choice(self) -> str:
         shown = [
-            word if word == name or len(word) > 1 else f"{word} ({name})"  # a letter alone says nothing
+            f"{word} ({name})" if word != name and _LETTER.fullmatch(word) else word  # a letter alone says nothing
             for word, name in zip(self.words, self.classes, strict=True)
         ]
         *first, last = shown

@@ -1,0 +1,216 @@
+"""The phrases around a class's name that say whether it is the answer: cues, negations, refusals."""
+
+# ruff: noqa: RUF001 - characters of other scripts that look like Latin ones are meant
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from functools import lru_cache
+
+# --- negations: a name in their reach is never the answer -------------------------------------------------------------
+
+_NEGATIVE_WORDS = (
+    r"not|non|no|nor|never|neither|none|nothing|cannot|(?:ca|do|does|did|is|are|was|were|wo|would|should|could|have|has"
+    r"|had|ai|must|need)n'?t|without|hardly|barely|scarcely|rather than|instead of|other than|than|lacks?|lacking"
+    r"|lack of|absence of|devoid of|free (?:of|from)|fail(?:s|ed)?|unlikely|doubt(?:s|ed|ful)?|den(?:y|ies|ied)"
+    r"|refut\w{1,4}|reject\w{0,3}|exclud\w{1,4}|rul(?:e|es|ed|ing) out|except|apart from|far from|anything but|all but"
+    r"|opposite of|contrary to|less|wrong|incorrect\w{0,2}|inaccurate|mistaken\w{0,2}|false(?:ly)?|avoid\w{0,3}|unable"
+    r"|anti|if|whether|unless|although|though|despite|while|whereas|versus|vs|impossible|hard to|difficult to|stretch"
+    r"|too \w{1,15} to|nowhere|refus\w{1,3}|reverse|short of|shy of|no longer|disagree\w{0,3}|pretend\w{0,3}"
+    r"|disguis\w{1,3}|sarcas\w{1,8}|iron(?:y|ic|ically)|mock\w{0,5}|fake|seemingly|ostensibly|superficially"
+    r"|between|on the surface|at first|initially|originally"
+)
+_FOREIGN_WORDS = (
+    r"ni|sin|nunca|tampoco|jamás|pas|ne|sans|jamais|aucune?|nicht|keine?[nmrs]?|weder|noch|ohne|nie|niemals|né|nè|senza"
+    r"|mai|não|nao|nem|sem|niet|geen|zonder|nooit|nie|ani|bez|не|ни|нет|без|нельзя|никогда|ні|inte|ej|ingen|inget|ikke"
+    r"|ei|ne|není|nem|tidak|bukan|tanpa|không|chẳng|ليس|ليست|لا|غير|لم|لن|بدون|नहीं|नही|לא|אינו|אינה|δεν|όχι|μη|ούτε|nu|nici"
+)
+_NEGATIVE = rf"\b(?:{_NEGATIVE_WORDS}|{_FOREIGN_WORDS})\b|n't\b|\bn'(?=\w)|[❌✗✘🚫≠]|!="
+_HARMLESS = re.compile(
+    r"\b(?:without (?:a |any )?doubt|no doubt|undoubtedly|no question|nothing but|(?:can't|cannot|can not) help but"
+    r"|not (?:only|just|merely|simply)|no less than|if anything|more than"
+    r"|if (?:i|we|you|one) (?:had|have|has|must|need|were) to)\b"
+)
+_BEFORE = re.compile(_NEGATIVE)
+_BEFORE_CHINESE = re.compile(r"[不非没沒無无未别莫勿否反]|안 |못 |(?:비|무|불|몰)\s?$|ไม่|มิใช่")
+_ATTACHED = re.compile(r"[^\W_]-$|\b(?:non|not|un|anti|no)[ -]?$")
+_SPEAKER = re.compile(
+    r"\b(?:(?:i|we)(?:'d|'ll| would| will| do| really| also| must){0,3}|i(?:'m| am)(?: very| really| quite| so)?"
+    r"|(?:remain|stay)(?:ing|s)?(?: \w{1,12})?|your|my)\s$"
+)
+_RESET = re.compile(
+    r"(?:,\s{0,3}|;\s{0,3})(?:so|thus|therefore|hence|it'?s|it is|this is|that is|i'd|i would|i'll|the|this|overall"
+    r"|consequently|instead|rather|making|which makes|meaning)\b|\b(?:but|however)\b(?<!anything but)(?<!nothing but)"
+    r"(?<!all but)|[,、](?=\s{0,2}[\u3040-\u9fff])|[—;]|\b(?:the|my) (?:final |correct |best )?"
+    r"(?:answer|label|class|category) (?:is|would be)\b"
+)
+_AFTER = re.compile(
+    rf"{_NEGATIVE}|\b(?:değil|değildir|نیست|לא נכון)\b|नहीं"
+    r"|아니|아닙|않|없|못|ない|ません|なく|なし|じゃな|違|不|非|没|沒|无|無|错|誤"
+    r"|[:=(]\s{0,3}(?:0?\.[0-4]\d*\b|[0-4]?\d(?:\.\d+)?\s?%|0(?![\d.]))"  # an unlikely class
+    r"|\b(?:absent|missing|out of the question|out|ruled out)\s{0,2}$"
+)
+_AFTER_END = re.compile(
+    r"\b(?:because|since|as|due to|given|with|so|but|which|that|who|about|for|in|although|though|despite|while"
+    r"|even if|, and|, it|, the|, i)\b|[—,]|\((?!\s?\d)|\s-\s|:(?!\s{0,3}(?:no|not|false|n/a|nope|none|\d|\.\d|[✗❌]))"
+)
+_ATTACHED_AFTER = re.compile(r"-\w|/")
+_CONTRAST = re.compile(r"\s{0,3},?\s{0,3}(?:,|\band\b|\bbut\b)?\s{0,3}(?:isn't|not|n't|wrong|incorrect)\b")
+_IF = re.compile(r"\b(?:if|unless)\b")
+_CONDITION = re.compile(r"\b(?:if|unless|when|depending)\b")
+INTENSIFIER = re.compile(
+    r"\b(?:very|extremely|highly|strongly|deeply|slightly|somewhat|mildly|weakly|moderately|quite|rather|fairly|really|so"
+    r"|too|partly|partially|mostly|mainly|most|more|sehr|muy|très|tres|molto|muito|очень|很|非常|とても)\s{0,3}$"
+)
+
+
+def is_negated(before: str, after: str) -> bool:
+    """Whether a name is denied, or put under a condition, by what stands around it in its sentence.
+
+    Parameters
+    ----------
+    before, after : str
+        The sentence up to the name and from the name on, in small letters.
+    """
+    before = _HARMLESS.sub(" ", before) if before else before
+    if _IF.search(before):
+        return True
+    start = 0
+    for reset in _RESET.finditer(before):
+        start = reset.end()
+    before = before[start:]
+    if before and (_ATTACHED.search(before) or _BEFORE.search(before) or _BEFORE_CHINESE.search(before)):
+        return True
+    if not after:
+        return False
+    if _ATTACHED_AFTER.match(after) or _CONTRAST.match(after):
+        return True
+    end = _AFTER_END.search(after)
+    return bool(_AFTER.search(_HARMLESS.sub(" ", after[: end.start()] if end else after)) or _CONDITION.search(after))
+
+
+def is_of_speaker(name: str, before: str) -> bool:
+    """Whether the model says a name of itself or the user: "I'm positive that", "I'd hate to"; not "I can't tell"."""
+    return re.match(r"[^\W_]+\Z(?<!sure)(?<!tain)", name) is not None and _SPEAKER.search(before) is not None
+
+
+# --- cues: what announces the answer ----------------------------------------------------------------------------------
+
+_NOUNS = (
+    r"answer|label|class|classification|category|sentiment(?: analysis)?|topic|stance|emotion|intent|polarity|tone"
+    r"|verdict|decision|prediction|conclusion|result|output|response|choice|option|rating|score|grade|judgment|judgement|assessment|type"
+    r"|genre|subject|ideology|toxicity|attitude|feeling|mood|value|letter|respuesta|réponse|antwort|etiqueta|étiquette"
+    r"|risposta|resposta|categoría|catégorie|categoria|kategorie|klasse|clase|classe|sentimiento|sentimento|stimmung"
+    r"|ответ|метка|категория|класс|тональность|cevap|yanit|etiket|kategori|odpowiedź|etykieta|kategoria|svar|jawaban"
+    r"|الإجابة|التصنيف|उत्तर"
+)
+_FINAL_NOUNS = "verdict|decision|conclusion"
+_START = (
+    r"(?:\A|[\n.;,!?:()。、—>]|\b(?:so|thus|therefore|hence|but|and|overall)\b)[\s\"]{0,6}"
+    r"(?:(?:the|my|our|its|this|la|le|die|il|a|mi|ma|meine)\s{1,3}){0,2}"
+)
+_ADJECTIVE = (
+    r"(?:(?:correct|best|most|likely|appropriate|predicted|overall|suitable|right|chosen|assigned|main|primary"
+    r"|suggested|text|sentiment|topic|emotion|review|single|short)(?:'s)?[\s_]{1,3}){0,4}"
+)
+_OF = r"(?:\s{1,3}(?:of|for)\s{1,3}(?:the|this)\s{1,3}\w{1,20})?\"?\s{0,4}"
+_COLON = rf"{_OF}(?:[:=]|[-=]>|→|\s-\s|(?=\n))"
+_IS = rf"{_OF}(?:is|was|would be|should be|must be|est|es|ist|è|é|lautet)\b\s{{0,3}}:?"
+_CERTAIN_NOUNS = (  # "the result is" may go on in another way
+    "answer|label|class|classification|category|prediction|option|choice|letter|respuesta|réponse|antwort|etiqueta"
+    "|étiquette|risposta|resposta|categoría|catégorie|kategorie|klasse|ответ|метка|категория|класс"
+)
+_CHINESE = (
+    "(?:答案|标签|標籤|类别|類別|分类|分類|情感|结论|結論|回答|答え|ラベル|カテゴリー?|感情"
+    r"|정답|답변|답|분류|레이블|결론|감정|카테고리)\s{0,3}(?:应该是|應該是|应为|是|为|為|は|은|는|:|=)"
+)
+_FINAL_FOREIGN = (
+    r"respuesta final|réponse finale|endgültige antwort|finale antwort|risposta finale|resposta final"
+    r"|(?:окончательный|итоговый) ответ"
+)
+_CONCLUDING = (
+    r"(?:\A|[\n.;,!?—)]|\b(?:and|but)\b)\s{0,6}(?:overall|in conclusion|to conclude|in summary|to summari[sz]e|in sum"
+    r"|on balance|on the whole|all in all|ultimately|in the end|therefore|thus|hence|consequently|as a result"
+    r"|accordingly|taken together|so|(?:总体|整体)(?:来说|而言|上)?|因此|所以|综上(?:所述)?|したがって|よって|따라서)"
+    r"(?![a-z])[\s:,]{0,4}"
+    r"|(?:\A|[\n.;,!?—)]|\b(?:and|but|so)\b)\s{0,6}i(?:'d|'ll| would| will)?\s{1,3}(?:classify|label|categori[sz]e"
+    r"|choose|pick|go with|select|assign|rate|say|call)\b"
+)
+_CORRECTION = re.compile(
+    r"\b(?:wait|actually|on second thought|on reflection|correction|scratch that|i take that back|let me re\w{1,12})\b"
+)
+
+
+@lru_cache(maxsize=64)
+def cues(names: Collection[str]) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """Return patterns of what announces a final answer, an answer, and a conclusion.
+
+    Parameters
+    ----------
+    names : frozenset of str
+        The classes' names in small letters: none of them announces anything.
+    """
+    nouns, certain, final_nouns = (
+        "|".join(noun for noun in each.split("|") if noun not in names) or "(?!)"
+        for each in (_NOUNS, _CERTAIN_NOUNS, _FINAL_NOUNS)
+    )
+    last = rf"(?:final|ultimate|definitive)[\s_]{{1,3}}{_ADJECTIVE}"
+    final = (
+        rf"{_START}{_ADJECTIVE}(?:(?:{last}(?:{nouns})|{final_nouns}){_COLON}|{last}(?:{nouns}){_IS})"
+        rf"|(?:{_FINAL_FOREIGN})(?:{_COLON}|{_IS})|(?:最终|最終|최종)\s?(?:的)?{_CHINESE}"
+    )
+    plain = rf"{_START}{_ADJECTIVE}(?:(?:{nouns}){_COLON}|(?:{certain}){_IS})|(?<![不非无错誤误]){_CHINESE}"
+    return re.compile(final), re.compile(plain), re.compile(_CONCLUDING)
+
+
+def is_taken_back(text: str) -> bool:
+    """Whether an answer, in small letters, corrects itself."""
+    return _CORRECTION.search(text) is not None
+
+
+# --- refusals and courtesies ------------------------------------------------------------------------------------------
+
+REFUSAL = re.compile(
+    r"\bi(?:'m| am)? (?:really |truly |so )?(?:sorry|apologi[sz]e|afraid|unable|not able|not comfortable)\b"
+    r"|\bi (?:can't|cannot|can not|cant|won't|will not|must decline|decline|would rather not|do not feel comfortable)\b"
+    r"|\bi'd rather not\b|\bi don't feel comfortable\b|\bas an? (?:ai|artificial|language|large)\b|\bas a responsible\b"
+    r"|\bapologies\b|\b(?:request|content|text|prompt) (?:violates|(?:has been|was) (?:blocked|flagged))\b"
+    r"|\blo siento\b|\bno puedo\b|\bdésolée?\b|\bje ne peux pas\b|\btut mir leid\b"
+    r"|\bich kann (?:nicht|das nicht|dabei)\b"
+    r"|\bmi dispiace\b|\bnon posso\b|\bdesculpe\b|\bnão posso\b|\bhet spijt me\b"
+    r"|\bизвините\b|\bя не могу\b|\bпростите\b"
+    r"|抱歉|对不起|對不起|我(?:无法|不能|無法)|无法(?:回答|提供|协助|帮助)"
+    r"|申し訳|お答えできません|죄송|할 수 없습니다|آسف|üzgünüm"
+)
+_STRONG_REFUSAL = re.compile(
+    r"\A\W{0,5}(?:i(?:'m| am) (?:really |very |so )?sorry\b.{0,40}?|sorry\b.{0,20}?|as an? .{0,60}?"
+    r"|unfortunately\W{0,3}|i apologi[sz]e\b.{0,40}?)?\bi(?:'m| am)? ?(?:can't|cannot|can not|cant|won't|will not"
+    r"|unable to|not able to|must decline|decline)(?: \w{1,12}){0,2}? (?:help|assist|comply|provide|fulfil\w{0,5}"
+    r"|generate|engage|discuss|process|continue|analy[sz]e|answer|respond|support|create|participate|do that|do this"
+    r"|complete|rate|judge|evaluate|classify|label)\b",
+    re.DOTALL,
+)
+_COURTESY = re.compile(
+    r"\bi(?:'d| would| will|'ll|'m| am)?(?: be)? (?:more than )?(?:love|happy|glad|delighted|pleased) to\b"
+    r"|\bhappy to (?:help|assist)\b|\b(?:i hope (?:this|that) helps|let me know if)\b|\bthank(?:s| you)\b"
+    r"|\b(?:good|great|interesting) question\b|\bno problem\b|\bas an ai(?: language)?(?: model| assistant)?\b"
+    r"|\A\W{0,3}(?:sure|certainly|of course|absolutely|okay|great)(?:[!,.]|\s-)(?=\s{0,3}\w)"
+)
+
+_COURTEOUS = (
+    *("love", "happy", "glad", "delighted", "pleased", "hope", "let me", "thank", "question", "problem", "an ai"),
+    *("sure", "certainly", "of course", "absolutely", "okay", "great"),
+)
+
+
+def courtesies(text: str) -> list[tuple[int, int]]:
+    """Return where an answer, in small letters, has phrases that say nothing: "I'd be happy to"."""
+    if not any(word in text for word in _COURTEOUS):
+        return []
+    return [match.span() for match in _COURTESY.finditer(text)]
+
+
+def refuses(text: str) -> bool:
+    """Whether an answer, in small letters, opens with a refusal to do what was asked; a class that it names is none."""
+    return _STRONG_REFUSAL.search(text[:400]) is not None

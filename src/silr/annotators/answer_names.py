@@ -1,0 +1,326 @@
+"""The names that an answer may give: class names, class words and letters, and the spellings that mean the same."""
+
+# ruff: noqa: RUF001 - characters of other scripts that look like Latin ones are meant
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import pairwise
+
+from silr.annotators.answer_language import INTENSIFIER
+from silr.annotators.answer_text import Text, fold, lower, markup_remover
+
+# Words that stand in any sentence: as a class they count only where an answer is expected.
+_COMMON = frozenset(
+    (
+        *("no", "not", "non", "a", "an", "i", "it", "in", "on", "of", "to", "is", "as", "be", "so", "or", "if", "by"),
+        *("at", "for", "and", "the", "he", "we", "me", "us", "am", "off", "any", "all", "ok", "si", "sí", "не"),
+    )
+)
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
+_SEPARATORS = re.compile(r"[\s_-]+")
+_LEADING = re.compile(r"[\s_-]*(?=\w)")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_PREFIX = re.compile(r"(non|anti|pro|pre|semi|un)(?=[a-z]{3})")
+_EDGES = " \t\r\n\"'“”*_`()[]{}<>.,:;!$\\/~|。、"
+_NO_SPACES = (  # scripts without spaces: Thai and Lao, Burmese, Khmer, kana, Chinese characters
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_HANGUL = "\uac00-\ud7a3"
+_UNSPACED = re.compile(f"[{_NO_SPACES}]")
+_GAP = r"[\s_-]{1,6}"
+
+
+@dataclass(frozen=True)
+class Level:
+    """How much is folded: the most that keeps the classes apart."""
+
+    compatible: bool = True
+    case: bool = True
+    separators: bool = True
+
+    def fold(self, name: str) -> str:
+        """Return the folded name, with its capitals."""
+        return fold(name, self.compatible).cased
+
+    def key(self, cased: str) -> str:
+        """Return what a folded spelling is looked up by."""
+        key = lower(cased) if self.case else cased
+        if self.separators and not _NUMBER.fullmatch(key):
+            key = _SEPARATORS.sub(" ", key).strip() or key.strip()
+            key = re.sub(r" ?& ?", " and ", key) if "&" in key else key
+            key = re.sub(r" ?/ ?", "/", key) if "/" in key else key
+        return key.strip()
+
+
+_LEVELS = [
+    Level(compatible, case, separators)
+    for compatible, case, separators in (
+        (True, True, True),
+        (True, True, False),
+        (True, False, True),
+        (True, False, False),
+        (False, False, False),
+    )
+]
+
+
+@dataclass(frozen=True)
+class Name:
+    """A class's name as it may stand in an answer: the class, and the word or class name as it was given."""
+
+    label: int
+    given: str
+
+
+@dataclass(frozen=True)
+class Names:
+    """All names of the classes.
+
+    Parameters
+    ----------
+    words, classes : tuple of str, of length K
+        What was asked for, and the class names.
+
+    Attributes
+    ----------
+    level : Level
+    by_key : dict of str to Name
+        Names that count anywhere in an answer.
+    strict : dict of str to Name
+        Letters, numbers, single characters and common words, which count where an answer is expected. Letters are
+        capitals here.
+    remove_markup : callable
+        See `markup_remover`.
+    """
+
+    words: tuple[str, ...]
+    classes: tuple[str, ...]
+    level: Level = field(init=False)
+    by_key: dict[str, Name] = field(init=False)
+    strict: dict[str, Name] = field(init=False)
+    remove_markup: Callable[[str], str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        level = next((level for level in _LEVELS if self._apart(level)), _LEVELS[-1])
+        by_key: dict[str, Name] = {}
+        strict: dict[str, Name] = {}
+        doubtful: set[str] = set()
+        for given, spellings in ((self.words, _as_given), (self.classes, _as_given), (self.classes, _variants)):
+            known = set(by_key) | set(strict)
+            for label, name in enumerate(given):
+                cased = level.fold(name).strip()
+                for spelling in spellings(cased):
+                    is_letter = re.fullmatch("[A-Z]" if name in self.classes else "[A-Z]{1,2}", spelling)
+                    key = spelling if is_letter else level.key(spelling)
+                    if not key or key in known:
+                        continue
+                    target = strict if is_letter or _is_strict(key) else by_key
+                    if (other := target.get(key)) is not None and other.label != label:
+                        doubtful.add(key)
+                    target.setdefault(key, Name(label, name))
+        for key in doubtful:
+            by_key.pop(key, None), strict.pop(key, None)
+        object.__setattr__(self, "level", level)
+        object.__setattr__(self, "by_key", by_key)
+        object.__setattr__(self, "strict", strict)
+        marks = {mark for name in (*self.words, *self.classes) for mark in level.fold(name) if not mark.isalnum()}
+        hyphen = "-" if "-" in strict else ""  # a class is a hyphen
+        object.__setattr__(self, "remove_markup", markup_remover("".join(marks - set(" _-")) + hyphen))
+
+    def _apart(self, level: Level) -> bool:
+        keys = [level.key(level.fold(name)) for name in self.classes]
+        words = [level.key(level.fold(word)) for word in self.words]
+        return len(set(keys)) == len(keys) and len(set(words)) == len(words)
+
+    def fold(self, answer: str) -> Text:
+        """Fold an answer as the names are."""
+        return fold(answer, self.level.compatible)
+
+    def look_up(self, cased: str) -> Name | None:
+        """Return what a spelling that the patterns found stands for."""
+        return self.by_key.get(self.level.key(cased))
+
+    def leading(self, cased: str) -> Name | None:
+        """Return the name that a text begins with."""
+        if self.pattern is None:
+            return None
+        match = self.pattern.match(lower(cased) if self.level.case else cased)
+        return self.look_up(match[0]) if match else None
+
+    def bare(self, cased: str) -> tuple[Name, int] | None:
+        """Return the name that a text is, white space, quotes and full stops apart, and its place."""
+        text = cased.strip()
+        if len(text) > self.longest:
+            return None
+        name = self._whole(text)
+        if name is None:
+            text = text.strip(_EDGES)
+            name = self._whole(text) if text else None
+        if name is None:
+            return None
+        marks = _LEADING.match(text) if self.level.separators and not _is_strict(text) else None
+        return name, cased.index(text) + (marks.end() if marks else 0)
+
+    def _whole(self, text: str) -> Name | None:
+        key = self.level.key(text)
+        name = self.by_key.get(key) or self.strict.get(text) or self.strict.get(key)
+        if name is None and len(key) <= 2 and key not in ("a", "i"):  # one token of "a politics text" is no A
+            name = self.strict.get(text.upper())
+        if name is None and _NUMBER.fullmatch(text):
+            name = self.number(text)
+        return name
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """What the names are looked up by."""
+        return frozenset(self.by_key)
+
+    @cached_property
+    def longest(self) -> int:
+        """Length of the longest bare answer."""
+        return 12 + 2 * max(map(len, (*self.by_key, *self.strict)), default=0)
+
+    @cached_property
+    def numbers(self) -> dict[float, Name]:
+        """The classes that are numbers, by value; 1.0 is 1."""
+        found: dict[float, Name] = {}
+        for key, name in self.strict.items():
+            if _NUMBER.fullmatch(key) and found.setdefault(float(key), name).label != name.label:
+                return {}
+        return found
+
+    def number(self, digits: str) -> Name | None:
+        """Return the class that is this number; 1.0 is 1, and 01 is another thing."""
+        return None if re.match(r"[+-]?0\d", digits) else self.numbers.get(float(digits))
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str] | None:
+        """Finds the names that count anywhere, the longest first of those that begin alike.
+
+        It searches small letters where the level folds case.
+        """
+        by_border: dict[str, list[str]] = {}
+        for key in sorted(self.by_key, key=len, reverse=True):
+            by_border.setdefault(_left_border(key[0]), []).append(self._spelled(key))
+        alternatives = [f"{border}(?:{'|'.join(spelled)})" for border, spelled in by_border.items()]
+        return re.compile("|".join(alternatives)) if alternatives else None
+
+    @cached_property
+    def strict_pattern(self) -> re.Pattern[str] | None:
+        """Finds letters and other strict names, in text with its capitals."""
+        spellings = sorted((key for key in self.strict if not _NUMBER.fullmatch(key)), key=len, reverse=True)
+        capitals = "|".join(each for each in spellings if each.isupper() and each.isascii())
+        others = "|".join(
+            re.escape(each) for each in spellings if each[0].isalnum() and each not in capitals.split("|")
+        )
+        alternatives = [re.escape(each) for each in spellings if not each[0].isalnum()]
+        if capitals:
+            alternatives.append(rf"(?<![\w'’-])(?<!\w\.)(?:{capitals})(?![\w'’+#]|-\w|\.\w)")
+        if others:
+            alternatives.append(rf"(?<!\w)(?i:{others})(?![\w'’]|-\w)")
+        if self.numbers:
+            alternatives.append(r"(?<![\w.,/+-])[+-]?\d+(?:\.\d+)?(?!\w|[.,]\d)")
+        return re.compile("|".join(alternatives)) if alternatives else None
+
+    @cached_property
+    def longer(self) -> dict[int, tuple[str, ...]]:
+        """For each class the keys of others that are a degree of it: "very negative" of "negative"."""
+        found: dict[int, tuple[str, ...]] = {}
+        for key, name in self.by_key.items():
+            others = [other for other, its in self.by_key.items() if its.label != name.label and other.endswith(key)]
+            ends = [other for other in others if INTENSIFIER.search(other[: -len(key)])]
+            found[name.label] = (*found.get(name.label, ()), *ends)
+        return found
+
+    def begins_longer(self, rest: str, label: int) -> bool:
+        """Whether the end of an answer may be the beginning of another class's longer name: "science f" """
+        key = self.level.key(rest)
+        return any(
+            len(other) > len(key) and other.startswith(key) and name.label != label
+            for other, name in self.by_key.items()
+        )
+
+    def _spelled(self, key: str) -> str:
+        parts = _SEPARATORS.split(key) if self.level.separators else [key]
+        parts = [re.escape(part) for part in parts if part] or [re.escape(key)]
+        gaps = [
+            r"\s{0,4}-\s{0,4}" if before[-1:].isdigit() and after[:1].isdigit() else _GAP
+            for before, after in pairwise(parts)
+        ]
+        text = parts[0] + "".join(gap + part for gap, part in zip(gaps, parts[1:], strict=True))
+        text = text.replace(f"{_GAP}and{_GAP}", r"(?:[\s_-]{1,6}and[\s_-]{1,6}|[\s_-]{0,6}&[\s_-]{0,6})")
+        text = text.replace("'", "'?").replace("/", r"\s{0,3}/\s{0,3}")
+        return text + _right_border(key[-1])
+
+
+def _left_border(first: str) -> str:
+    if _UNSPACED.match(first):
+        return ""
+    if first.isdigit():
+        return r"(?<!\w)(?<!\d[.,/])(?<![+-])"
+    if first.isalnum():
+        return rf"(?<![^\W{_NO_SPACES}])"
+    return f"(?<!{re.escape(first)})"
+
+
+def _right_border(last: str) -> str:
+    if _UNSPACED.match(last) or re.match(f"[{_HANGUL}]", last):
+        return ""
+    if last.isdigit():
+        return r"(?!\w|[.,/]\d)"
+    if last.isalnum() or unicodedata.category(last)[0] == "M":
+        return rf"(?![^\W{_NO_SPACES}{_HANGUL}]|[+#])"
+    return f"(?!{re.escape(last)})"
+
+
+def _as_given(cased: str) -> Iterable[str]:
+    yield cased
+
+
+def _variants(cased: str) -> Iterable[str]:
+    """Other spellings: NotToxic as "not toxic", pro-life as "prolife", nonfiction as "non-fiction", U.S. as "U.S"."""
+    if len(cased) > 3:
+        yield cased.rstrip(".!:;, ")
+        yield _HUMP.sub(" ", cased)
+        if _SEPARATORS.search(cased.strip("_-")) and re.search("[_-]", cased):
+            yield _SEPARATORS.sub("", cased)
+        if _PREFIX.match(cased.lower()):
+            yield _PREFIX.sub(r"\1 ", cased.lower())
+        if cased.lower().startswith("non "):
+            yield "non" + cased[4:]
+        if "'" in cased:
+            yield cased.replace("'", "")
+
+
+def _is_strict(key: str) -> bool:
+    if key in _COMMON or _NUMBER.fullmatch(key):
+        return True
+    if len(key) == 1:
+        return unicodedata.category(key) != "So"
+    return not any(each.isalnum() or unicodedata.category(each) == "So" for each in key)
+
+
+@lru_cache(maxsize=64)
+def names_of(words: tuple[str, ...], classes: tuple[str, ...]) -> Names:
+    """Return the names, made once for each set of classes."""
+    return Names(words, classes)
+
+
+def letters(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return a letter for each class: A, B, C, ..., Z, AA, AB, ...
+
+    A class whose name is a letter keeps it, and no other class gets it.
+    """
+    own = [name.strip() if re.fullmatch("[A-Z]", name.strip()) else None for name in classes]
+    taken = {name.strip().upper() for name in classes}
+    free = (letter for letter in map(_letter, range(2 * len(classes) + 27 * 27)) if letter not in taken)
+    return tuple(each if each is not None else next(free) for each in own)
+
+
+def _letter(number: int) -> str:
+    return chr(ord("A") + number) if number < 26 else f"{_letter(number // 26 - 1)}{_letter(number % 26)}"
