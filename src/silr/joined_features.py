@@ -36,7 +36,7 @@ class JoinedFeatures:
         self.widths: list[int] = []
 
     @classmethod
-    def of(cls, specs: Sequence[str]) -> JoinedFeatures:
+    def of(cls, specs: Sequence[str | Path]) -> JoinedFeatures:
         """Features by their names, see `silr.features.make_features`.
 
         Raises
@@ -44,8 +44,8 @@ class JoinedFeatures:
         InputError
             The same kind twice.
         """
-        if len(set(specs)) < len(specs):
-            raise InputError(f"the same features twice: {', '.join(specs)}")
+        if len(set(map(str, specs))) < len(specs):
+            raise InputError(f"the same features twice: {', '.join(map(str, specs))}")
         return cls([make_features(spec) for spec in specs])
 
     @property

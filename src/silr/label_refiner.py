@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from silr.annotator_evidence import Annotator, annotators_of, majority
@@ -21,9 +21,11 @@ from silr.corpus import corpus_hash, digest
 from silr.corpus_keys import Keys, row_keys, text_keys, with_annotators
 from silr.default_refine import refine_default
 from silr.errors import InputError
-from silr.features import Features, features_of_run, load_saved, make_features, texts_or_matrix, widths_of
+from silr.estimator_habits import EstimatorHabits
+from silr.features import Features, features_of_run, load_saved, make_features
 from silr.gold import given_weights, post_stratified
 from silr.gold_labels import GoldLabels
+from silr.inputs import texts_or_matrix, widths_of
 from silr.joined_features import JoinedFeatures, groups_of
 from silr.labels import check_gold, check_occurring, check_shapes, encode_columns, llm_columns, llm_score_arrays
 from silr.methods import METHODS, Method
@@ -37,7 +39,7 @@ from silr.soft_finetune import refine_finetuned
 from silr.without_gold import refine_without_gold
 
 
-class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
     """Turns the biased labels of one LLM or several into better labels and a classifier.
 
     Parameters
@@ -75,7 +77,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Words around each text that a fine-tuned model reads, such as "{text} The sentiment is". None: the text alone.
     tune_top : int, default None
         Fine-tune the last so many layers only; what the others make of a text is computed once. None: all.
-    features : str or sequence of str, default "tfidf"
+    features : str, Path or sequence of them, default "tfidf"
         How texts become features, if `fit` is given texts: "tfidf" (of words and of characters), a
         sentence-transformers folder or name, or a ``.npy`` file with one row a text. Several are put side by side.
     priors : {"gold", "oracle"}, default "gold"
@@ -114,6 +116,13 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Names of the LLMs, "" for a single column.
     classes_ : ndarray of shape (K,)
     n_features_in_ : int, or None of a fine-tuned model, which reads texts
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Columns of X, where it was a frame: `predict` wants the same, in the same order.
+
+    Notes
+    -----
+    There is no ``sample_weight`` in `fit`: the posterior says of each text what it is, and a text that stands there
+    twice is labelled twice. For how many texts a gold label speaks is `gold_weight`.
 
     References
     ----------
@@ -140,7 +149,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_length: int | None = None,
         prompt: str | None = None,
         tune_top: int | None = None,
-        features: str | Sequence[str] = "tfidf",
+        features: str | Path | Sequence[str | Path] = "tfidf",
         priors: Literal["gold", "oracle"] = "gold",
         theta: ArrayLike | None = None,
         class_prior: ArrayLike | None = None,
@@ -188,16 +197,19 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like of shape (n, n_features), or n texts, or list of arrays of shape (n, n_features_i)
-            Features (memory maps are read in place), or texts that `features` turns into them. Several kinds of
-            features are a list of arrays: method "silr" finds out how far each kind is to be trusted.
+            Features (memory maps are read in place, sparse matrices become dense), or texts that `features` turns into
+            them. Several kinds of features are a list of arrays: method "silr" finds out how far each kind is to be
+            trusted. Columns and frames may be of pandas, polars or pyarrow.
         y : array-like of shape (n,) or (n, L), or mapping of L names to arrays of shape (n,)
-            The LLM's labels, of any type, or those of several LLMs or prompts. None or NaN where it gave none; such
-            texts are labelled too.
+            The LLM's labels, of any type, or those of several LLMs or prompts. None, NaN or '' where it gave none; such
+            texts are labelled too. So is -1 among integers, as in `sklearn.semi_supervised`, unless `classes` has it,
+            or `gold` has it beside None or NaN.
         gold : array-like of shape (n,), default None
-            Labels given by a person, None or NaN where there is none. At least 10; 50 to 100 are enough. Without any,
-            method "silr" takes the LLMs at their word, and warns.
+            Labels given by a person, None, NaN or '' (or -1, see `y`) where there is none. At least 10; 50 to 100 are
+            enough. Without any, method "silr" takes the LLMs at their word, and warns.
         llm_scores : array-like of shape (n, K), default None
-            The LLM's log-probabilities, classes in sorted order; NaN where it gave no label. None: only its labels are
+            The LLM's log-probabilities, classes in the order of `classes_` (a frame's columns may have their names); a
+            row of NaN where it gave none. None: only its labels are
             known. Of several LLMs a mapping by name, or a sequence with None for those without. Method "silr" reads
             them.
         gold_weight : array-like of shape (n,), default None
@@ -206,7 +218,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         truth : array-like of shape (n,), default None
             True labels. They only score the iterations (``true_accuracy`` in `history_`), unless ``priors="oracle"``.
         classes : array-like of shape (K,), default None
-            The classes, if some are neither among the labels nor the gold labels. None: those that are.
+            The classes, if the LLM gave some of them never. None: those that it gave. With them a label may differ from
+            its class in case.
         on_iteration : callable, default None
             Called with each `Iteration` as soon as it is finished (and stored, if there is a run).
         on_step : callable, default None
@@ -222,13 +235,15 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_settings(self.get_params())
         columns = llm_columns(y)
         self.llm_names_ = list(columns)
-        self.classes_, labels, gold_codes, true_codes = encode_columns(list(columns.values()), gold, truth, classes)
+        self.classes_, labels, gold_codes, true_codes = encode_columns(
+            list(columns.values()), gold, truth, classes, self.llm_names_
+        )
         n_classes, names, n = len(self.classes_), [str(each) for each in self.classes_], len(gold_codes)
         weight = None if gold_weight is None else np.asarray(gold_weight)
         has_gold = bool((gold_codes >= 0).any())
         if weight is not None:
             given_weights(weight, np.flatnonzero(gold_codes >= 0), n)  # refuses what cannot be one
-        scores = llm_score_arrays(llm_scores, self.llm_names_)
+        scores = llm_score_arrays(llm_scores, self.llm_names_, names)
         for each in scores:
             check_shapes(each, self.theta, n, names)
         annotators = list(map(Annotator, labels, scores, self.llm_names_))
@@ -407,6 +422,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _new(self, X: Any) -> tuple[list[str] | None, Any]:
         """New texts, if they are texts, and what the classifier reads of them."""
         texts, matrix = texts_or_matrix(X)
+        if texts is None:
+            self._check_names(X, reset=False)
         if texts is not None:
             if not hasattr(self, "features_"):
                 raise InputError("this refiner was fitted on features; give features, not texts")
@@ -451,6 +468,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _read(self, X: Any, n: int) -> tuple[list[str] | None, Any]:
         texts, matrix = texts_or_matrix(X)
         self._widths = widths_of(X)
+        self._check_names(X if texts is None else None, reset=True)
         length = len(matrix) if texts is None else len(texts)
         if length != n:
             raise InputError(f"X has {length:,} rows, the labels {n:,}")
@@ -460,7 +478,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.features_ = TokenFeatures(str(self.model), self.max_length, self.prompt)
         elif texts is not None:
             spec = self.features
-            self.features_ = make_features(spec) if isinstance(spec, str) else JoinedFeatures.of(spec)
+            self.features_ = make_features(spec) if isinstance(spec, (str, Path)) else JoinedFeatures.of(spec)
         elif hasattr(self, "features_"):
             del self.features_  # of an earlier fit
         return texts, matrix
