@@ -248,11 +248,11 @@ def test_llms_with_no_class_in_common() -> None:
 
 def test_a_class_that_one_llm_alone_has_is_told() -> None:
     said: list[str] = []
-    frame = table(llm_label_a=["no", "yes", "Yes", "yes"], llm_label_b=OTHERS)
-    assert read(frame, say=said.append).classes == ["Yes", "no", "yes"]
-    assert "only llm_label_a has 'Yes'; if that is another spelling, mend it first" in said
+    frame = table(llm_label_a=["no", "yes", "ja", "yes"], llm_label_b=OTHERS)
+    assert read(frame, say=said.append).classes == ["ja", "no", "yes"]
+    assert "only llm_label_a has 'ja'; if that is another spelling, mend it first" in said
     said.clear()
-    read(frame, gold=["Yes", None, None, None], say=said.append)
+    read(frame, gold=["ja", None, None, None], say=said.append)
     assert not any("spelling" in line for line in said)
 
 

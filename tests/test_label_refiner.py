@@ -244,7 +244,7 @@ def test_few_gold_labels_work_with_a_warning(corpus: Corpus) -> None:
         ({"X": ["a", "b"]}, "X has 2 rows, the labels 1,200"),
         ({"X": np.full((1200, 2), np.nan)}, "row 1 has a value that is not finite"),
         ({"X": np.full((1200, 2), "a")}, "X must be texts .* or a matrix of numbers"),
-        ({"X": [None, "a"] * 600}, "X must be texts"),
+        ({"X": [None, "a"] * 600}, r"X\[0\] is 'None', not a text"),
         ({"X": np.zeros((1200, 0))}, r"of shape \(1200, 0\)"),
     ],
 )

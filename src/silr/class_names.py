@@ -120,7 +120,7 @@ class ClassNames:
         others = sort_classes(chosen - {label})
         said = f"{wording.place(column, row)} is {label!r}, outside the classes {listed(self.names)}"
         if others:
-            said += f" (as are {listed(others, 4)})"
+            said += f" (so {'is' if len(others) == 1 else 'are'} {listed(others, 4)})"
         near = self.nearest(label)
         if near is not None and near.casefold() == label.casefold():
             said += f"; it differs from {near!r} in case only: write it alike"
@@ -129,7 +129,7 @@ class ClassNames:
         said += f"; did you mean {near!r}?" if near is not None else ""
         said += f"; {wording.empty}"
         if wording.option and not says_nothing(label):
-            said += f"; if it is a class that the LLM never gave: {wording.option(sort_classes([*self.names, label]))}"
+            said += f"; if it is a class: {wording.option(sort_classes([*self.names, label]))}"
         return InputError(said)
 
 

@@ -30,7 +30,7 @@ def split_classes(values: Sequence[str]) -> list[str]:
         raise InputError(f"--classes must name at least two classes, got {', '.join(map(repr, names)) or 'none'}")
     twice = [name for name, count in Counter(map(label_key, names)).items() if count > 1]
     if twice:
-        raise InputError(f"--classes must name each class once, not {twice[0]!r} twice")
+        raise InputError(f"--classes must name the classes each once, not {twice[0]!r} twice")
     return names
 
 

@@ -33,7 +33,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     DataFrame of shape (n_rows, n_columns)
         csv and tsv: object columns of str, so "NA", "007" and "1e5" stay; an empty field is "". jsonl: object columns
         of the JSON values, None where the row says null and `pandas.NA` where it lacks the key. parquet: Arrow-typed
-        columns; bytes that are UTF-8 become strings, and dictionaries (categories) their values.
+        columns; bytes that are UTF-8 become strings.
 
     Raises
     ------
@@ -173,12 +173,10 @@ def _read_parquet(file: IO[bytes], path: Path) -> pd.DataFrame:
 
 
 def _decoded(column: Any) -> Any:
-    """A column of bytes that are UTF-8 as strings, and a dictionary as its values; other columns as they are."""
+    """A column of bytes that are UTF-8 as strings; other columns as they are."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    kind = column.type
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)):
         return column
     try:

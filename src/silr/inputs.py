@@ -95,8 +95,8 @@ def _dense(X: Any, name: str) -> NDArray[Any]:
     size = rows.shape[0] * rows.shape[1] * 4
     if size > LARGEST_DENSE:
         raise InputError(
-            f"{name} is sparse, and its {rows.shape[0]:,} rows of {rows.shape[1]:,} would take {size / 2**30:.0f} GiB as "
-            "a dense matrix: give fewer columns, as sklearn.decomposition.TruncatedSVD(256) makes them, or the texts"
+            f"{name} is sparse, and its {rows.shape[0]:,} x {rows.shape[1]:,} numbers take {size / 2**30:.0f} GiB "
+            "as a dense matrix: give fewer columns, as sklearn.decomposition.TruncatedSVD(256) makes them, or the texts"
         )
     matrix: NDArray[Any] = rows.astype(np.float32).toarray()
     return matrix
