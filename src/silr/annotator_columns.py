@@ -120,7 +120,10 @@ def read_annotators(
     names_of = ClassNames(classes, named=named)
     codes = [names_of.codes(column, name, wording) for column, name in zip(labels, columns, strict=True)]
     if not finished and len(classes) < 2:
-        raise InputError(f"{' and '.join(columns)}: one class only, {classes[0]!r}; at least two must occur")
+        raise InputError(
+            f"{' and '.join(columns)} has one class only, {classes[0]!r}; at least two must occur, or --classes names "
+            "those that no LLM gave"
+        )
     for column, name in zip(labels, columns, strict=True):
         if not finished and (count := names_of.folded(column)):
             say(f"{count:,} labels of {name} differ from a class in case only, and count as it")

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from silr.cells import label_key
 from silr.errors import InputError
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -24,6 +23,8 @@ def split_classes(values: Sequence[str]) -> list[str]:
     InputError
         They are fewer than two, or one is there twice.
     """
+    from silr.cells import label_key
+
     rows = csv.reader(values, skipinitialspace=True)
     names = [name.strip() for row in rows for name in row if name.strip()]
     if len(names) < 2:

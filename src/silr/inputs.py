@@ -28,7 +28,7 @@ def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
     """
     if isinstance(X, (str, bytes)):
         raise InputError(f"X is one string, where a list of texts is wanted: [{X[:40]!r}]")
-    if isinstance(X, (Mapping, set, frozenset)):
+    if isinstance(X, (Mapping, set, frozenset)) or not (hasattr(X, "__iter__") or hasattr(X, "__array__")):
         raise InputError(f"X is a {type(X).__name__}, where a list of texts or a matrix is wanted")
     if widths_of(X) is not None:
         parts = [dense_matrix(each, f"X[{place}]") for place, each in enumerate(X)]
@@ -68,8 +68,12 @@ def dense_matrix(X: Any, name: str = "X") -> NDArray[Any]:
         X = np.ma.filled(X.astype(np.float64), np.nan)
     try:
         matrix = np.asanyarray(X)
-    except ValueError as error:  # rows of unlike lengths
-        raise InputError(f"{name} must be texts (a list of str) or a matrix of numbers: {error}") from error
+    except ValueError as error:
+        raise InputError(
+            f"{name} must be texts (a list of str) or a matrix of numbers, got rows of other lengths"
+        ) from error
+    if matrix.dtype.kind == "b":
+        matrix = matrix.astype(np.float32)
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.size:
         raise InputError(
             f"{name} must be texts (a list of str) or a matrix of numbers, got {matrix.dtype} of shape {matrix.shape}"
@@ -77,7 +81,7 @@ def dense_matrix(X: Any, name: str = "X") -> NDArray[Any]:
     try:
         check_finite(matrix, name)
     except InputError as error:
-        raise InputError(f"{error}; fill it in, or leave the text out") from None
+        raise InputError(f"{error}, rows counted from 1: fill it in, or leave the text out") from None
     dense: NDArray[Any] = matrix
     return dense
 
@@ -90,7 +94,8 @@ def _dense(X: Any, name: str) -> NDArray[Any]:
     if len(bad):
         row = int(np.searchsorted(rows.indptr, bad[0], side="right"))
         raise InputError(
-            f"{name}: row {row:,} has a value that is not finite (NaN or infinity); fill it in, or leave the text out"
+            f"{name}: row {row:,} has a value that is not finite (NaN or infinity), rows counted from 1: fill it in, or "
+            "leave the text out"
         )
     size = rows.shape[0] * rows.shape[1] * 4
     if size > LARGEST_DENSE:

@@ -22,17 +22,17 @@ from silr.corpus_keys import Keys, row_keys, text_keys, with_annotators
 from silr.default_refine import refine_default
 from silr.errors import InputError
 from silr.estimator_habits import EstimatorHabits
-from silr.features import Features, features_of_run, load_saved, make_features
+from silr.features import Features, features_of_run, load_saved
 from silr.gold import given_weights, post_stratified
 from silr.gold_labels import GoldLabels
 from silr.inputs import texts_or_matrix, widths_of
-from silr.joined_features import JoinedFeatures, groups_of
+from silr.joined_features import features_of, groups_of
 from silr.labels import check_gold, check_occurring, check_shapes, encode_columns, llm_columns, llm_score_arrays
 from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.processes import wait_for_all
 from silr.refine import Loop, OnStep, Store, best_iteration, last_iteration, refine
-from silr.refiner_settings import check_settings, uses_default, warn_of_no_gold
+from silr.refiner_settings import check_settings, configuration, uses_default, warn_of_no_gold
 from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
 from silr.soft_finetune import refine_finetuned
@@ -199,7 +199,7 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         X : array-like of shape (n, n_features), or n texts, or list of arrays of shape (n, n_features_i)
             Features (memory maps are read in place, sparse matrices become dense), or texts that `features` turns into
             them. Several kinds of features are a list of arrays: method "silr" finds out how far each kind is to be
-            trusted. Columns and frames may be of pandas, polars or pyarrow.
+            trusted. Frames may be of pandas, polars or pyarrow.
         y : array-like of shape (n,) or (n, L), or mapping of L names to arrays of shape (n,)
             The LLM's labels, of any type, or those of several LLMs or prompts. None, NaN or '' where it gave none; such
             texts are labelled too. So is -1 among integers, as in `sklearn.semi_supervised`, unless `classes` has it,
@@ -209,9 +209,8 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
             enough. Without any, method "silr" takes the LLMs at their word, and warns.
         llm_scores : array-like of shape (n, K), default None
             The LLM's log-probabilities, classes in the order of `classes_` (a frame's columns may have their names); a
-            row of NaN where it gave none. None: only its labels are
-            known. Of several LLMs a mapping by name, or a sequence with None for those without. Method "silr" reads
-            them.
+            row of NaN where it gave none. None: only its labels are known. Of several LLMs a mapping by name, or a
+            sequence with None for those without. Method "silr" reads them.
         gold_weight : array-like of shape (n,), default None
             1 / probability that the text was drawn for a gold label, up to a factor. None: gold was drawn at random, or
             at random inside each LLM label.
@@ -324,7 +323,7 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         else:
             used: list[Any] = [*labels, gold_codes, weight, true_codes if self.priors == "oracle" else None]
             used += scores if default else []
-            configuration = {**self._configuration(options), "seed": int(seed), "correction": correction}
+            configuration = {**configuration(self.get_params(), options), "seed": int(seed), "correction": correction}
             identity = {
                 "configuration": configuration,
                 "classes": names,
@@ -424,7 +423,7 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         texts, matrix = texts_or_matrix(X)
         if texts is None:
             self._check_names(X, reset=False)
-        if texts is not None:
+        else:
             if not hasattr(self, "features_"):
                 raise InputError("this refiner was fitted on features; give features, not texts")
             matrix = self.features_.transform(texts)
@@ -477,19 +476,10 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
                 raise InputError(f"classifier {self.classifier!r} reads texts; give texts, not features")
             self.features_ = TokenFeatures(str(self.model), self.max_length, self.prompt)
         elif texts is not None:
-            spec = self.features
-            self.features_ = make_features(spec) if isinstance(spec, (str, Path)) else JoinedFeatures.of(spec)
+            self.features_ = features_of(self.features)
         elif hasattr(self, "features_"):
             del self.features_  # of an earlier fit
         return texts, matrix
-
-    def _configuration(self, options: dict[str, Any]) -> dict[str, Any]:
-        values: dict[str, Any] = {name: options.get(name, value) for name, value in self.get_params().items()}
-        for name in ("run", "device", "random_state", "iterations", "features"):  # the features' record says more
-            del values[name]
-        for name in ("theta", "class_prior"):
-            values[name] = None if values[name] is None else np.asarray(values[name], dtype=np.float64).tolist()
-        return values
 
     def _set_results(self, iterations: list[Iteration], matrix: NDArray[Any]) -> None:
         self.best_iteration_ = best_iteration(iterations)

@@ -78,12 +78,12 @@ class LabelColumn:
         return np.array([*code, -1], dtype=np.int16)[self.where]
 
 
-def read_column(values: Any, name: str) -> LabelColumn:
+def read_column(labels: Any, name: str) -> LabelColumn:
     """Read labels from a sequence, an array, or a column of pandas, polars or pyarrow.
 
     Parameters
     ----------
-    values : array-like of shape (n,)
+    labels : array-like of shape (n,)
     name : str
         What messages call the column.
 
@@ -92,7 +92,7 @@ def read_column(values: Any, name: str) -> LabelColumn:
     InputError
         It is no column, or a value is no single label (the message names the row).
     """
-    array = as_array(values)
+    array = as_array(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
@@ -100,15 +100,17 @@ def read_column(values: Any, name: str) -> LabelColumn:
     if array.dtype.kind in "OTMmScV":
         return _objects(array.tolist(), name)
     distinct, where = np.unique(array, return_inverse=True)
-    # a NumPy scalar of float32 is named 0.1; as Python's float it would be 0.10000000149011612
     names = [label_name(value) for value in distinct]
-    return LabelColumn(distinct.tolist(), names, where.reshape(-1).astype(np.int64))
+    short = array.dtype in (np.float16, np.float32)  # 0.1, not the 0.10000000149011612 of a float64
+    values = [float(str(value)) for value in distinct] if short else distinct.tolist()
+    return LabelColumn(values, names, where.reshape(-1).astype(np.int64))
 
 
 def as_array(values: Any) -> NDArray[Any]:
     """Arrays of NumPy's types stay; of other columns NumPy would make floats, or "nan", where a value is missing."""
     if isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(object), None)
+        values, gone = values.data.astype(object), np.ma.getmaskarray(values)
+        values[gone] = None
     if hasattr(values, "to_pylist"):  # pyarrow, dictionaries decoded
         values = values.to_pylist()
     elif hasattr(values, "column_names"):  # a table of pyarrow
