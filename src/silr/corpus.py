@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.cells import is_missing, label_key, label_name, sort_classes, text_of
-from silr.class_names import ClassNames, Wording, class_names, of_table
+from silr.class_names import ClassNames, Wording, class_names, listed, of_table
 from silr.errors import InputError
 from silr.formats import delimiter_hint, read_table, split_suffix, write_table
 from silr.likely_columns import likely_column
@@ -143,7 +143,6 @@ def encode_labels(
     name: str = LABEL,
     *,
     one_class: bool = False,
-    none: bool = False,
     named: bool = False,
     wording: Wording | None = None,
 ) -> tuple[NDArray[np.int64], list[str]]:
@@ -159,8 +158,6 @@ def encode_labels(
         What the messages call the labels.
     one_class : bool, default False
         Whether it will do that a single one of several classes occurs.
-    none : bool, default False
-        Whether it will do that all labels are missing, if `classes` are given.
     named : bool, default False
         Whether somebody has named the classes: then a label may differ from one of them in case.
     wording : Wording, default that of a table without ``--classes``
@@ -177,7 +174,7 @@ def encode_labels(
         All labels are missing, only one class occurs, or a label is none of `classes`.
     """
     wording = wording or of_table(option=False)
-    if not any(label is not None for label in labels) and not (none and classes is not None):
+    if all(label is None for label in labels):
         raise InputError(f"{name}: all {len(labels):,} labels are missing")
     order = class_names({name: labels}, wording) if classes is None else list(classes)
     codes = ClassNames(order, named=named).codes(labels, name, wording)
@@ -191,8 +188,7 @@ def check_classes(labels: Iterable[str | None], classes: Sequence[str], name: st
     """Raise an `InputError` that names up to five of the labels that are none of `classes` (None is no label)."""
     strange = sort_classes({label for label in labels if label is not None}.difference(classes))
     if strange:
-        named = ", ".join(map(repr, strange[:5])) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
-        raise InputError(f"{name} has {named}, outside the classes {', '.join(map(repr, classes))}")
+        raise InputError(f"{name} has {listed(strange, 5)}, outside the classes {listed(classes)}")
 
 
 def score_classes(frame: pd.DataFrame) -> list[str] | None:
@@ -341,9 +337,8 @@ def _column(frame: pd.DataFrame, name: str, path: str | Path | None) -> pd.Serie
         column: pd.Series[Any] = frame[name]
         return column
     names = [str(column) for column in frame.columns]
-    listed = ", ".join(map(repr, names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     hint = (delimiter_hint(names[0]) if len(names) == 1 else "") or likely_column(frame, name)
-    raise InputError(f"{_table(path)} has no column {name!r}; its columns are {listed}{hint}")
+    raise InputError(f"{_table(path)} has no column {name!r}; its columns are {listed(names)}{hint}")
 
 
 def _cells(
@@ -364,8 +359,7 @@ def _cells(
         try:
             found.append(missing if is_missing(value) else read(value))
         except InputError as error:
-            where = "" if path is None else f"{path}, "
-            raise InputError(f"{where}row {row + 1:,}: {name!r} {error}") from None
+            raise InputError(f"{_table(path)}, row {row + 1:,}: {name!r} {error}") from None
         if text:
             known[value] = found[-1]
     return found

@@ -94,8 +94,8 @@ def _dense(X: Any, name: str) -> NDArray[Any]:
     if len(bad):
         row = int(np.searchsorted(rows.indptr, bad[0], side="right"))
         raise InputError(
-            f"{name}: row {row:,} has a value that is not finite (NaN or infinity), rows counted from 1: fill it in, or "
-            "leave the text out"
+            f"{name}: row {row:,} has a value that is not finite (NaN or infinity), rows counted from 1: fill it in, "
+            "or leave the text out"
         )
     size = rows.shape[0] * rows.shape[1] * 4
     if size > LARGEST_DENSE:

@@ -119,11 +119,6 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Columns of X, where it was a frame: `predict` wants the same, in the same order.
 
-    Notes
-    -----
-    There is no ``sample_weight`` in `fit`: the posterior says of each text what it is, and a text that stands there
-    twice is labelled twice. For how many texts a gold label speaks is `gold_weight`.
-
     References
     ----------
     Asano, Kozuno, Baba, "Self Iterative Label Refinement via Robust Unlabeled Learning", NeurIPS 2025 (arXiv
@@ -192,18 +187,17 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         on_iteration: Callable[[Iteration], None] | None = None,
         on_step: OnStep | None = None,
     ) -> Self:
-        """Refine the LLM's labels.
+        """Refine the LLM's labels. Each text has its own posterior, so that a ``sample_weight`` would mean nothing.
 
         Parameters
         ----------
         X : array-like of shape (n, n_features), or n texts, or list of arrays of shape (n, n_features_i)
             Features (memory maps are read in place, sparse matrices become dense), or texts that `features` turns into
-            them. Several kinds of features are a list of arrays: method "silr" finds out how far each kind is to be
-            trusted. Frames may be of pandas, polars or pyarrow.
+            them. Of several kinds of features, a list of arrays, method "silr" finds out how far each is to be trusted.
         y : array-like of shape (n,) or (n, L), or mapping of L names to arrays of shape (n,)
-            The LLM's labels, of any type, or those of several LLMs or prompts. None, NaN or '' where it gave none; such
-            texts are labelled too. So is -1 among integers, as in `sklearn.semi_supervised`, unless `classes` has it,
-            or `gold` has it beside None or NaN.
+            The LLM's labels, of any type, or those of several LLMs or prompts. None, NaN or '' where it gave none (-1
+            too among integers, as in `sklearn.semi_supervised`, unless `classes` has it, or `gold` has it beside NaN);
+            such texts are labelled too.
         gold : array-like of shape (n,), default None
             Labels given by a person, None, NaN or '' (or -1, see `y`) where there is none. At least 10; 50 to 100 are
             enough. Without any, method "silr" takes the LLMs at their word, and warns.
@@ -234,9 +228,8 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         check_settings(self.get_params())
         columns = llm_columns(y)
         self.llm_names_ = list(columns)
-        self.classes_, labels, gold_codes, true_codes = encode_columns(
-            list(columns.values()), gold, truth, classes, self.llm_names_
-        )
+        found = encode_columns(list(columns.values()), gold, truth, classes, self.llm_names_)
+        self.classes_, labels, gold_codes, true_codes = found
         n_classes, names, n = len(self.classes_), [str(each) for each in self.classes_], len(gold_codes)
         weight = None if gold_weight is None else np.asarray(gold_weight)
         has_gold = bool((gold_codes >= 0).any())
@@ -305,7 +298,8 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
                 return refine_finetuned(X, texts or [], annotators, gold_labels, loop, done, store)
             if gold_labels is None and len(annotators) == 1 and scores[0] is not None:
                 return refine_without_gold(X, codes, scores[0], loop, done, store)
-            return refine_default(X, self._groups(X.shape[1]), annotators, gold_labels, keys, loop, done, store)
+            groups = groups_of(getattr(self, "features_", None), X.shape[1], self._widths)
+            return refine_default(X, groups, annotators, gold_labels, keys, loop, done, store)
 
         if self.run is None:
             if texts is not None:
@@ -323,9 +317,9 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         else:
             used: list[Any] = [*labels, gold_codes, weight, true_codes if self.priors == "oracle" else None]
             used += scores if default else []
-            configuration = {**configuration(self.get_params(), options), "seed": int(seed), "correction": correction}
+            settings = configuration(self.get_params(), options) | {"seed": int(seed), "correction": correction}
             identity = {
-                "configuration": configuration,
+                "configuration": settings,
                 "classes": names,
                 "annotators": self.llm_names_,
                 "input": digest(matrix if texts is None else corpus_hash(texts), *used),
@@ -421,21 +415,17 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
     def _new(self, X: Any) -> tuple[list[str] | None, Any]:
         """New texts, if they are texts, and what the classifier reads of them."""
         texts, matrix = texts_or_matrix(X)
-        if texts is None:
-            self._check_names(X, reset=False)
-        else:
+        if texts is not None:
             if not hasattr(self, "features_"):
                 raise InputError("this refiner was fitted on features; give features, not texts")
             matrix = self.features_.transform(texts)
-        if self.n_features_in_ is None and texts is None:
+        elif self.n_features_in_ is None:
             raise InputError("this refiner reads texts; give texts, not features")
+        else:
+            self._check_names(X, reset=False)
         if self.n_features_in_ is not None and matrix.shape[1] != self.n_features_in_:
             raise InputError(f"X has {matrix.shape[1]} features, the classifier was fitted on {self.n_features_in_}")
         return texts, matrix
-
-    def _groups(self, width: int) -> list[list[slice]]:
-        """The columns of each kind of features."""
-        return groups_of(getattr(self, "features_", None), width, self._widths)
 
     @classmethod
     def load(cls, run: str | Path, device: str | None = None) -> LabelRefiner:
