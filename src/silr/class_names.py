@@ -169,14 +169,16 @@ def class_names(
         names = {key: key if number_of(key) is not None else name for key, name in names.items()}
     order = sort_classes(names.values())
     certain = {label_key(name) for name in known}
-    _check_case(columns, order, certain, wording)
+    _check_case(columns, order, certain, counts, wording)
     _check_placeholders(columns, order, certain, gold, wording, say)
     return order
 
 
-def _check_case(columns: Mapping[str, Labels], order: list[str], certain: set[str], wording: Wording) -> None:
+def _check_case(
+    columns: Mapping[str, Labels], order: list[str], certain: set[str], counts: Counter[str], wording: Wording
+) -> None:
     seen: dict[str, str] = {}
-    for name in order:
+    for name in sorted(order, key=lambda each: -counts[each]):
         other = seen.setdefault(name.casefold(), name)
         if other == name or {label_key(name), label_key(other)} <= certain:
             continue

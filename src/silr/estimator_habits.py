@@ -87,6 +87,11 @@ class EstimatorHabits(ClassifierMixin):  # type: ignore[misc]
         if frame or (hasattr(self, "feature_names_in_") and len(getattr(X, "shape", ())) == 2):
             validate_data(self, X, skip_check_array=True, reset=reset)
 
+    def _given_features(self) -> dict[str, Any]:
+        """The record of features that were given as a matrix, with the names of a frame's columns."""
+        names = getattr(self, "feature_names_in_", None)
+        return {"kind": "given"} if names is None else {"kind": "given", "columns": names.tolist()}
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = tags.input_tags.string = True

@@ -38,6 +38,21 @@ def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
     return None, dense_matrix(X)
 
 
+def texts_of_rows(texts: Any, n: int) -> list[str]:
+    """The texts that n rows of features are of.
+
+    Raises
+    ------
+    InputError
+        They are no texts, or not as many.
+    """
+    found = None if isinstance(texts, (str, bytes)) else _texts(texts)
+    if found is None or len(found) != n:
+        what = "something else" if found is None else f"{len(found):,}"
+        raise InputError(f"texts must be a list of {n:,} strings, one for each row of X, got {what}")
+    return found
+
+
 def widths_of(X: Any) -> list[int] | None:
     """The widths of several matrices of the same texts; None if X is something else."""
     if not isinstance(X, list | tuple) or not X or any(len(getattr(each, "shape", ())) != 2 for each in X):

@@ -25,7 +25,7 @@ from silr.estimator_habits import EstimatorHabits
 from silr.features import Features, features_of_run, load_saved
 from silr.gold import given_weights, post_stratified
 from silr.gold_labels import GoldLabels
-from silr.inputs import texts_or_matrix, widths_of
+from silr.inputs import texts_of_rows, texts_or_matrix, widths_of
 from silr.joined_features import features_of, groups_of
 from silr.labels import check_gold, check_occurring, check_shapes, encode_columns, llm_columns, llm_score_arrays
 from silr.methods import METHODS, Method
@@ -323,7 +323,7 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
                 "classes": names,
                 "annotators": self.llm_names_,
                 "input": digest(matrix if texts is None else corpus_hash(texts), *used),
-                "features": self.features_.record if texts is not None else {"kind": "given"},
+                "features": self.features_.record if texts is not None else self._given_features(),
             }
             about = {"gold": int((gold_codes >= 0).sum()), "texts": n}
             with Run.start(self.run, identity, about) as run:
@@ -385,7 +385,7 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         """Labels, shape (m,), and probabilities, shape (m, K), by reading X once; see `predict` and `predict_proba`."""
         check_is_fitted(self)
         own, matrix = self._new(X)
-        texts = own if texts is None else texts
+        texts = own if texts is None else texts_of_rows(texts, len(matrix))
         classifier: Classifier = self.classifier_
         if llm_labels is None and llm_scores is None:
             scores = classifier.predict_proba(matrix)
@@ -449,6 +449,8 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         record = opened.manifest["identity"]["features"]
         if record["kind"] != "given":
             refiner.features_ = load_saved(record, opened.folder / "features")
+        elif "columns" in record:
+            refiner.feature_names_in_ = np.array(record["columns"], dtype=object)
         refiner._set_results(iterations, np.empty((0, 0)))
         frozen = isinstance(refiner.classifier_, FrozenClassifier)
         refiner.n_features_in_ = len(refiner.classifier_.standardise_.mean) if frozen else None

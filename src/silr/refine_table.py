@@ -117,6 +117,8 @@ def refine_table(
     truth = (
         None if names.truth is None else column_codes(frame, names.truth, classes, table, required=True, named=named)
     )
+    if named and (count := ClassNames(classes, named=True).folded(by_hand)):
+        say(f"{count:,} gold labels differ from a class in case only, and count as it")
     if names.weight != Columns.weight:
         label_column(frame, names.weight, table)  # refuses a column that is named but absent
     if named or (llm.has_scores and is_default(options)):
