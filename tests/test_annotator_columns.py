@@ -314,3 +314,9 @@ def test_new_texts_of_one_class() -> None:
         frame = table(llm_label=[label] * 4)
         found = for_new_texts(frame, "new.csv", ["llm_label"], ["no", "yes"], [False])
         assert not isinstance(found, str) and found[0][""].tolist() == [label] * 4
+
+
+def test_a_class_that_was_named_and_not_scored_has_the_mean_of_the_others() -> None:
+    frame = table(llm_label=LABELS, llm_score_no=-2.0, llm_score_yes=-1.0)
+    found = read_annotators(frame, "t.csv", classes=["maybe", "no", "yes"], finished=False)
+    assert found.scores[0] is not None and found.scores[0][0].tolist() == [-1.5, -2.0, -1.0]

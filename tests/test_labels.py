@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from silr.errors import InputError
-from silr.labels import check_gold, encode_columns, llm_columns, llm_score_arrays
+from silr.labels import check_gold, encode, encode_columns, llm_columns, llm_score_arrays
 
 
 @pytest.mark.parametrize(
@@ -126,3 +128,96 @@ def test_enough_gold() -> None:
         UserWarning, match=r"class 'b' has 0 .* \(3 more have fewer than 3\): .* calls 'b', if there are"
     ):
         check_gold(np.array(missing + [0] * 2 + [3] * 30 + [4] * 1), list("abcde"))
+
+
+NAN = np.nan
+STRINGS = np.dtypes.StringDType(na_object=NAN)
+
+
+@pytest.mark.parametrize(
+    ("y", "gold", "classes", "codes", "by_hand"),
+    [
+        (["a", "b", "", "a"], ["a", "", None, "b"], ["a", "b"], [0, 1, -1, 0], [0, -1, -1, 1]),
+        (
+            np.array(["a", "b", NAN, "a"], STRINGS),
+            np.array(["a", NAN, NAN, "b"], STRINGS),
+            ["a", "b"],
+            [0, 1, -1, 0],
+            [0, -1, -1, 1],
+        ),
+        ([0, 1, 1, 0], np.ma.array([1, 0, 9, 9], mask=[0, 0, 1, 1]), [0, 1], [0, 1, 1, 0], [1, 0, -1, -1]),
+        (pa.array([0, 1, None, 1]), ["0", "1.0", "", pd.NaT], [0, 1], [0, 1, -1, 1], [0, 1, -1, -1]),
+        (
+            pa.array(["a", "b", "b", "a"]).dictionary_encode(),
+            pd.Categorical(["a", None, "b", None]),
+            ["a", "b"],
+            [0, 1, 1, 0],
+            [0, -1, 1, -1],
+        ),
+        (
+            pd.array([True, False, None, False], dtype="boolean"),
+            ["true", "FALSE", None, 0],
+            [False, True],
+            [1, 0, -1, 0],
+            [1, 0, -1, 0],
+        ),
+        ([0, 1, 1, 0], [True, False, None, None], [0, 1], [0, 1, 1, 0], [1, 0, -1, -1]),
+        (np.array([b"a", b"b"]), [b"a", None], ["a", "b"], [0, 1], [0, -1]),
+        (np.array([0.1, 0.2], np.float32), ["0.1", 0.2], [0.1, 0.2], [0, 1], [0, 1]),
+        (["10", "9", "1"], None, ["1", "9", "10"], [2, 1, 0], [-1, -1, -1]),
+        (["ne\u0301", " b"], ["n\u00e9", "b\u00a0"], ["b", "n\u00e9"], [1, 0], [1, 0]),
+    ],
+)
+def test_labels_meet_the_classes_that_they_mean(y: Any, gold: Any, classes: Any, codes: Any, by_hand: Any) -> None:
+    found, (llm,), gold_codes, _ = encode_columns([y], gold, None)
+    assert found.tolist() == classes and llm.tolist() == codes and gold_codes.tolist() == by_hand
+
+
+def test_minus_one_says_that_there_is_no_label() -> None:
+    """Unless it is a class: named, or given by hand where other gold labels are missing."""
+    found, _, gold, _ = encode_columns([np.array([0, 1, 1])], np.array([1, -1, -1]), np.array([0, -1, 1]))
+    assert found.tolist() == [0, 1] and gold.tolist() == [1, -1, -1]
+    with pytest.warns(UserWarning, match=r"1 of the LLM's labels are -1, .*: classes=\[-1, 0, 1\]"):
+        found, (codes,), _, _ = encode_columns([[0, 1, -1]], None, None)
+    assert found.tolist() == [0, 1] and codes.tolist() == [0, 1, -1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert encode_columns([[0, 1, -1]], [-1, NAN, 0], None)[0].tolist() == [-1, 0, 1]
+        assert encode_columns([[1, -1]], [-1, -1], None, [-1, 1])[2].tolist() == [0, 0]
+        assert encode_columns([["1", "0"]], ["0", None], None)[0].tolist() == ["0", "1"]
+    with (
+        pytest.warns(UserWarning, match=r"-1"),
+        pytest.raises(InputError, match=r"one class only, '1'.* -1 if that is"),
+    ):
+        encode_columns([[1, -1]], None, None)
+    assert encode([0, -1, 1], [0, 1]).tolist() == [0, -1, 1]
+
+
+@pytest.mark.parametrize(
+    ("y", "gold", "said"),
+    [
+        (["no", "yes"], ["Yes", None], r"gold\[0\] is 'Yes', .* differs from 'yes' in case only"),
+        (["no", "yes"], ["maybe", None], r"gold\[0\] is 'maybe', outside .* classes=\['maybe', 'no', 'yes'\]"),
+        (["no", "yes"], ["nan", "no"], r"gold\[0\] is 'nan', outside .*None, NaN or '' says that there is no label$"),
+        (["no", "yes", "No", "no"], None, r"y\[2\] is 'No', elsewhere 'no'"),
+        (["no", "yes", "N/A"], ["no", None, None], r"y\[2\] is 'N/A', which looks like no label"),
+        ([["no"], ["yes"]], None, "one class only|is a list"),
+        ([0, 1], "no", r"gold has shape \(\)"),
+    ],
+)
+def test_labels_that_are_no_class(y: Any, gold: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        encode_columns([y], gold, None)
+
+
+def test_frames_and_gaps_of_scores() -> None:
+    frame = pd.DataFrame({"b": [1.0, 2.0], "llm_score_a": [3.0, np.nan]})
+    for scores in (frame, pa.Table.from_pandas(frame)):
+        with pytest.raises(InputError, match=r"llm_scores\[1\] has scores for some classes and NaN for others"):
+            llm_score_arrays(scores, [""], ["a", "b"])
+    assert llm_score_arrays(frame[:1], [""], ["a", "b"])[0].tolist() == [[3.0, 1.0]]  # type: ignore[union-attr]
+    gone = np.array([[1.0, 2.0], [NAN, NAN]])
+    assert np.isnan(llm_score_arrays(gone, [""], ["a", "b"])[0][1]).all()  # type: ignore[index]
+    for scores, said in ((frame.rename(columns={"b": "c"}), "columns c, llm_score_a"), (-np.inf * gone[:1], "clip")):
+        with pytest.raises(InputError, match=said):
+            llm_score_arrays(scores, [""], ["a", "b"])
