@@ -90,3 +90,4 @@ def test_words_for_python() -> None:
 
 def test_columns_with_one_name_for_each_class() -> None:
     assert alike(["1", "0"], ["0.0", None], ["1.0", "2"]) == [["1", "0"], ["0", None], ["1", "2"]]
+    assert alike(["True", "False"], ["0", "1.0"]) == [["True", "False"], ["False", "True"]]

@@ -229,12 +229,15 @@ def _first(columns: Mapping[str, Labels], name: str) -> tuple[str, int]:
 
 def alike(*columns: Labels) -> list[list[str | None]]:
     """The columns with one name for each class, that of the column that has it first."""
+    keys = {label: label_key(label) for column in columns for label in set(column) if label is not None}
+    if set(keys.values()) <= {*BOOLEANS, *BOOLEANS.values()}:
+        keys = {label: BOOLEANS.get(key, key) for label, key in keys.items()}
     names: dict[str, str] = {}
     for column in columns:
         for label in dict.fromkeys(column):
             if label is not None:
-                names.setdefault(label_key(label), label)
-    return [[None if label is None else names[label_key(label)] for label in column] for column in columns]
+                names.setdefault(keys[label], label)
+    return [[None if label is None else names[keys[label]] for label in column] for column in columns]
 
 
 def listed(names: Sequence[str], most: int = SHOWN) -> str:
