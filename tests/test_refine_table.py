@@ -246,7 +246,8 @@ def test_classes_that_only_gold_has(corpus: Corpus, commands: Commands, tmp_path
     refused(commands("refine", table, *options), "'Neutral'", "--classes Neutral,negative,positive")
     done = commands("refine", "--classes", "negative", "neutral", "positive", table, *options)
     assert done.code == 0 and "8 gold labels differ from a class in case only" in done.out, done
-    assert commands("report", tmp_path / "run").code == 0
+    command = reproduce(read_record(tmp_path / "run"))["command"]
+    assert "--classes negative,neutral,positive" in command
     done = commands("evaluate", tmp_path / "run" / "labels.csv", "--truth", "truth")
     assert done.code == 0, done
     assert set(pd.read_csv(tmp_path / "run" / "labels.csv")["refined_label"]) == {"negative", "neutral", "positive"}

@@ -6,6 +6,7 @@ Labels are names here, as `silr.cells.label_name` makes them of any value.
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -248,10 +249,13 @@ def listed(names: Sequence[str], most: int = SHOWN) -> str:
 
 def option_value(names: Sequence[str]) -> str:
     """Classes as one value of ``--classes``, ready for a shell."""
-    import shlex
+    return shlex.quote(in_commas(names))
 
+
+def in_commas(names: Sequence[str]) -> str:
+    """Classes as one value of ``--classes``."""
     quoted = ['"' + name.replace('"', '""') + '"' if {",", '"'} & set(name) else name for name in names]
-    return shlex.quote(",".join(quoted))
+    return ",".join(quoted)
 
 
 def _literal(name: str) -> str:

@@ -144,6 +144,7 @@ def refine_table(
         "table": os.path.relpath(table, folder),
         "sha256": file_hash(table),
         "columns": {**vars(names), "labels": llm.columns},
+        "classes": wanted if named else None,
         "features": [_from(folder, each) for each in specs],
         "iterations": refiner.iterations,
     }

@@ -159,9 +159,10 @@ def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | No
     try:
         table = json.loads((folder / TABLE).read_text())
         columns = vars(Columns(**table["columns"]))
-        found = {name: str(table[name]) for name in ("table", "sha256")}
+        found: dict[str, Any] = {name: str(table[name]) for name in ("table", "sha256")}
         given = table["features"]
         features = [given] if isinstance(given, str) else [str(each) for each in given]
+        found["classes"] = list(map(str, table.get("classes") or ()))
         return {**found, "features": features, "columns": columns, "iterations": int(table.get("iterations", 0))}
     except FileNotFoundError:
         return None
