@@ -62,6 +62,8 @@ def test_classes_that_differ_in_case() -> None:
     labels = ["no", "Yes", "yes", "yes"]
     with pytest.raises(InputError, match=r"t\.csv, row 2: 'a' is 'Yes', elsewhere 'yes': .* --classes no,yes takes"):
         class_names({"a": labels}, TABLE)
+    with pytest.raises(InputError, match=r"--classes Yes,no takes"):
+        class_names({"a": ["yes", "no", "No", "Yes", "Yes", "no"]}, TABLE)
     assert class_names({"a": labels}, TABLE, known=["Yes", "yes", "no"]) == ["Yes", "no", "yes"]
 
 

@@ -178,13 +178,14 @@ def class_names(
 def _check_case(
     columns: Mapping[str, Labels], order: list[str], certain: set[str], counts: Counter[str], wording: Wording
 ) -> None:
-    seen: dict[str, str] = {}
-    for name in sorted(order, key=lambda each: -counts[each]):
-        other = seen.setdefault(name.casefold(), name)
+    frequent = sorted(order, key=lambda each: -counts[each])
+    first = {name.casefold(): name for name in reversed(frequent)}
+    for name in frequent:
+        other = first[name.casefold()]
         if other == name or {label_key(name), label_key(other)} <= certain:
             continue
         column, row = _first(columns, name)
-        rest = [each for each in order if each != name]
+        rest = sort_classes(first.values())
         said = f"{wording.place(column, row)} is {name!r}, elsewhere {other!r}: do they differ in case only? Write them"
         said += " alike"
         if wording.option:
