@@ -50,6 +50,7 @@ def one_seed(
         found[f"frozen head, {name}"] = both(part, METHODS[name].run(part, Gold(*gold))[-1].labels)
     labels, weights = gold
     given = {"llm_scores": part.scores[0], "gold_weight": weights, "truth": part.truth[0], "on_step": say}
+    given["classes"] = list(range(part.scores[0].shape[1]))  # an LLM may give one class only
     try:
         refiner.fit(part.texts[0], part.llm[0], gold_column(labels), **given)
     except NoSignalError as error:

@@ -248,11 +248,11 @@ def test_llms_with_no_class_in_common() -> None:
 
 def test_a_class_that_one_llm_alone_has_is_told() -> None:
     said: list[str] = []
-    frame = table(llm_label_a=["no", "yes", "Yes", "yes"], llm_label_b=OTHERS)
-    assert read(frame, say=said.append).classes == ["Yes", "no", "yes"]
-    assert "only llm_label_a has 'Yes'; if that is another spelling, mend it first" in said
+    frame = table(llm_label_a=["no", "yes", "ja", "yes"], llm_label_b=OTHERS)
+    assert read(frame, say=said.append).classes == ["ja", "no", "yes"]
+    assert "only llm_label_a has 'ja'; if that is another spelling, mend it first" in said
     said.clear()
-    read(frame, gold=["Yes", None, None, None], say=said.append)
+    read(frame, gold=["ja", None, None, None], say=said.append)
     assert not any("spelling" in line for line in said)
 
 
@@ -314,3 +314,9 @@ def test_new_texts_of_one_class() -> None:
         frame = table(llm_label=[label] * 4)
         found = for_new_texts(frame, "new.csv", ["llm_label"], ["no", "yes"], [False])
         assert not isinstance(found, str) and found[0][""].tolist() == [label] * 4
+
+
+def test_a_class_that_was_named_and_not_scored_has_the_mean_of_the_others() -> None:
+    frame = table(llm_label=LABELS, llm_score_no=-2.0, llm_score_yes=-1.0)
+    found = read_annotators(frame, "t.csv", classes=["maybe", "no", "yes"], finished=False)
+    assert found.scores[0] is not None and found.scores[0][0].tolist() == [-1.5, -2.0, -1.0]

@@ -18,6 +18,7 @@ from silr.corpus import (
     encode_labels,
     features_path,
     file_hash,
+    id_column,
     label_column,
     load_features,
     score_classes,
@@ -40,9 +41,9 @@ def put(path: Path, content: str | bytes) -> Path:
 
 
 def test_text_column() -> None:
-    frame = pd.DataFrame({"text": pd.Series(["a", None, 3, pd.NA, np.nan, [1]], dtype=object)})
-    assert text_column(frame) == ["a", "", "3", "", "", "[1]"]
-    with pytest.raises(InputError, match=r"^t\.csv has no column 'body'; its columns are 'text'$"):
+    frame = pd.DataFrame({"text": pd.Series(["a", None, 3, pd.NA, np.nan, b"\xc3\xa9"], dtype=object)})
+    assert text_column(frame) == ["a", "", "3", "", "", "é"]
+    with pytest.raises(InputError, match=r"^t\.csv has no column 'body'; its columns are 'text'"):
         text_column(frame, "body", "t.csv")
     with pytest.raises(InputError, match=r"'id;text'.*semicolons"):
         text_column(pd.DataFrame({"id;text": ["1;a"]}))
@@ -78,7 +79,9 @@ def test_encode_labels() -> None:
     assert (codes.tolist(), classes) == ([1, -1, 0, 1], ["a", "b"])
     assert encode_labels(["b", "a"], ["b", "a", "c"])[0].tolist() == [0, 1]
     assert encode_labels(["10", "9"])[1] == sort_classes(["10", "9"]) == ["9", "10"]
-    with pytest.raises(InputError, match=r"gold has 'c', 'd', 'e', 'f', 'g' and 1 more, outside the classes 'a', 'b'"):
+    with pytest.raises(
+        InputError, match=r"row 3: 'gold' is 'c', outside the classes 'a', 'b' \(so are 'd', 'e', 'f', 'g' and 1 more\)"
+    ):
         encode_labels(list("abcdefgh")[:8], ["a", "b"], "gold")
     with pytest.raises(InputError, match="gold has one class only, 'a'"):
         encode_labels(["a", None, "a"], ["a", "b"], "gold")
@@ -207,3 +210,33 @@ def test_import_is_light() -> None:
     code = f"import sys, silr.corpus, silr.evaluate, silr.demo_data; print({heavy} & {{*sys.modules}})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"
+
+
+# --- what is probably meant -------------------------------------------------------------------------------------------
+
+
+def test_a_missing_column_names_the_option_and_the_likely_one() -> None:
+    labels = ["no", "yes"] * 4
+    frame = pd.DataFrame({"n": range(8), "verdict": labels, "label": labels, "comment": ["what I think of it"] * 8})
+    with pytest.raises(InputError, match=r"; --text-column comment if that is it$"):
+        text_column(frame)
+    with pytest.raises(InputError, match=r"; --label-column label if that is it$"):
+        label_column(frame)
+    with pytest.raises(InputError, match=r"; did you mean 'comment'\?$"):
+        text_column(frame, "body")
+    with pytest.raises(InputError, match=r"; --text-column names it$"):
+        text_column(frame[["n"]])
+
+
+@pytest.mark.parametrize("value", [["a"], {"a": 1}])
+def test_cells_of_lists_are_refused_with_their_row(value: object) -> None:
+    frame = pd.DataFrame({"text": pd.Series(["a", value], dtype=object), "id": pd.Series([1, value], dtype=object)})
+    for read in (text_column, lambda frame: label_column(frame, "text")):
+        with pytest.raises(InputError, match=r"row 2: 'text' is a (list|struct), not "):
+            read(frame)
+    assert id_column(frame) == ["1", str(value)]
+
+
+def test_scores_meet_the_classes_that_they_mean() -> None:
+    frame = pd.DataFrame({"llm_label": ["0.0"], "llm_score_1": [-1], "llm_score_0.0": [-2]})
+    assert score_columns(frame, ["0", "1"]).tolist() == [[-2, -1]]  # type: ignore[union-attr]

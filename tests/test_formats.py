@@ -277,3 +277,16 @@ def test_mixed_types_are_no_parquet(tmp_path: Path) -> None:
         write_table(pd.DataFrame({"a": pd.Series([1, "x", [2]], dtype=object)}), tmp_path / "t.parquet")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_bytes_of_a_parquet_file_are_read_as_strings(tmp_path: Path) -> None:
+    columns = {"text": ["\u00e9", None], "picture": [b"\xff", b"a"]}
+    table = pa.table(
+        {"text": pa.array([b"\xc3\xa9", None], pa.large_binary()), "picture": pa.array(columns["picture"])}
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    frame = read_table(tmp_path / "t.parquet")
+    assert frame["text"].tolist()[0] == "\u00e9" and frame["picture"].tolist() == columns["picture"]
+    assert text_column(frame) == ["\u00e9", ""]
+    with pytest.raises(InputError, match="row 1: 'picture' is binary and not UTF-8"):
+        text_column(frame, "picture")

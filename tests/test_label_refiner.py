@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -244,7 +246,7 @@ def test_few_gold_labels_work_with_a_warning(corpus: Corpus) -> None:
         ({"X": ["a", "b"]}, "X has 2 rows, the labels 1,200"),
         ({"X": np.full((1200, 2), np.nan)}, "row 1 has a value that is not finite"),
         ({"X": np.full((1200, 2), "a")}, "X must be texts .* or a matrix of numbers"),
-        ({"X": [None, "a"] * 600}, "X must be texts"),
+        ({"X": [None, "a"] * 600}, r"X\[0\] is 'None', not a text"),
         ({"X": np.zeros((1200, 0))}, r"of shape \(1200, 0\)"),
     ],
 )
@@ -338,3 +340,79 @@ def test_a_memory_map_is_read_in_place(corpus: Corpus, tmp_path: Path) -> None:
     np.save(tmp_path / "X.npy", corpus.features)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     np.testing.assert_array_equal(fit(corpus, mapped, **QUICK).scores_, fit(corpus, **QUICK).scores_)
+
+
+# --- scikit-learn's habits --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def framed(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> LabelRefiner:
+    """Fitted on a frame of features, with a run."""
+    run = tmp_path_factory.mktemp("framed") / "run"
+    return fit(corpus, frame_of(corpus), run=run)
+
+
+def frame_of(corpus: Corpus) -> pd.DataFrame:
+    return pd.DataFrame(corpus.features, columns=[f"x{number}" for number in range(32)])
+
+
+def test_a_frame_s_columns_are_kept_and_checked(corpus: Corpus, framed: LabelRefiner) -> None:
+    """In the process and from the run."""
+    frame = frame_of(corpus)
+    for refiner in (framed, LabelRefiner.load(framed.run)):
+        assert refiner.feature_names_in_.tolist() == frame.columns.tolist() and refiner.n_features_in_ == 32
+        np.testing.assert_array_equal(refiner.predict(frame), framed.predict(frame))
+        for wrong, said in (
+            (frame[frame.columns[::-1]], "same order"),
+            (frame.drop(columns="x3"), "now missing:\n- x3"),
+        ):
+            with pytest.raises(ValueError, match=said):
+                refiner.predict(wrong)
+        with pytest.warns(UserWarning, match="does not have valid feature names"):
+            refiner.predict(corpus.features)
+    again = clone(framed).set_params(run=None).fit(corpus.features, corpus.llm_labels, corpus.gold)
+    assert not hasattr(again, "feature_names_in_")
+
+
+def test_sparse_features_are_those_of_the_dense_ones(corpus: Corpus, framed: LabelRefiner) -> None:
+    sparse = scipy.sparse.csr_array(corpus.features)
+    refiner = fit(corpus, sparse)
+    np.testing.assert_array_equal(refiner.labels_, framed.labels_)
+    np.testing.assert_array_equal(refiner.predict(sparse), framed.predict(frame_of(corpus)))
+
+
+def test_decision_function(corpus: Corpus, framed: LabelRefiner, corpus3: Corpus) -> None:
+    decided = framed.decision_function(frame_of(corpus))
+    assert decided.shape == (1200,)
+    np.testing.assert_array_equal(framed.classes_[(decided > 0).astype(int)], framed.predict(frame_of(corpus)))
+    three = fit(corpus3, **QUICK)
+    assert three.decision_function(corpus3.features).shape == (1500, 3)
+    best = three.decision_function(corpus3.features).argmax(axis=1)
+    np.testing.assert_array_equal(three.classes_[best], three.predict(corpus3.features))
+
+
+def test_score_is_against_the_labels_that_are_given(corpus: Corpus, framed: LabelRefiner) -> None:
+    """Texts without one are left out; a label of no class and the LLM's own labels do not go unnoticed."""
+    frame = frame_of(corpus)
+    known = np.array([label is not None for label in corpus.gold])
+    right = framed.predict(frame) == corpus.truth
+    assert framed.score(frame, corpus.gold) == pytest.approx(right[known].mean())
+    weights = np.random.default_rng(0).random(1200)
+    assert framed.score(frame, corpus.truth, weights) == pytest.approx(np.average(right, weights=weights))
+    with pytest.warns(UserWarning, match="the score is the agreement with the LLM"):
+        framed.score(frame, corpus.llm_labels)
+    with pytest.raises(InputError, match=r"y\[0\] is '.*' in case only"):
+        framed.score(frame, np.char.upper(corpus.truth))
+    with pytest.raises(InputError, match="no true label"):
+        framed.score(frame, [None] * 1200)
+
+
+def test_paths_and_frames_of_texts(corpus: Corpus, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", corpus.features)
+    refiner = fit(corpus, corpus.texts, features=[tmp_path / "x.npy"], run=tmp_path / "run")
+    np.testing.assert_array_equal(refiner.labels_, fit(corpus, corpus.texts, features=tmp_path / "x.npy").labels_)
+    texts = pd.DataFrame({"text": corpus.texts})
+    framed = fit(corpus, texts)
+    np.testing.assert_array_equal(framed.predict(texts[:9]), framed.predict(corpus.texts[:9]))
+    with pytest.raises(InputError, match="one string, where a list of texts is wanted"):
+        framed.predict("great")

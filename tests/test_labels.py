@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from silr.errors import InputError
-from silr.labels import check_gold, encode_columns, llm_columns, llm_score_arrays
+from silr.labels import check_gold, encode, encode_columns, llm_columns, llm_score_arrays
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_classes_keep_the_type_of_the_labels(y: object, gold: object, classes: l
 
 
 def test_a_class_may_occur_in_gold_alone() -> None:
-    classes, (codes,), gold, _ = encode_columns([["a", "c", "a"]], ["b", None, "c"], ["b", "a", "c"])
+    classes, (codes,), gold, _ = encode_columns([["a", "c", "a"]], ["b", None, "c"], None, ["b", "a", "c"])
     assert classes.tolist() == ["a", "b", "c"]
     assert codes.tolist() == [0, 2, 0] and gold.tolist() == [1, -1, 2]
 
@@ -44,8 +46,8 @@ def test_a_class_may_occur_nowhere() -> None:
     assert codes.tolist() == [1, -1] and gold.tolist() == [-1, -1] and truth.tolist() == [2, 1]
     assert encode_columns([np.array([2, 2])], None, None, [1.0, 2.0, 3.0])[1][0].tolist() == [1, 1]
     for y, also, message in (
-        (["b", "d"], None, "a label is 'd', outside the classes a, b$"),
-        (["b"], ["e"], "a gold label is 'e', outside the classes a, b$"),
+        (["b", "d"], None, r"y\[1\] is 'd', outside the classes 'a', 'b'; .*classes=\['a', 'b', 'd'\]"),
+        (["b"], ["e"], r"gold\[0\] is 'e', outside the classes 'a', 'b'"),
     ):
         with pytest.raises(InputError, match=message):
             encode_columns([y], also, None, ["a", "b"])
@@ -55,11 +57,11 @@ def test_a_class_may_occur_nowhere() -> None:
 
 @pytest.mark.parametrize(
     ("truth", "named"),
-    [(["neg", "positive", "pos"], "'positive'"), (["neg", "po", "pos"], "'po'"), ([0, 1, None], "'[01]'")],
+    [(["neg", "positive", "pos"], r"truth\[1\] is 'positive'"), (["neg", "po", "pos"], "'po'"), ([0, 1, None], "'0'")],
 )
 def test_a_true_label_outside_the_classes(truth: list[object], named: str) -> None:
     """Also one that begins like a class, which an array of fixed width would cut to it."""
-    with pytest.raises(InputError, match=f"a true label is {named}, outside the classes neg, pos"):
+    with pytest.raises(InputError, match=f"{named}, outside the classes 'neg', 'pos'"):
         encode_columns([["neg", "pos", "pos"]], None, truth)
     with pytest.raises(InputError, match=r"0.5"):
         encode_columns([[0, 1]], None, [0.5, 1.0])
@@ -71,7 +73,7 @@ def test_a_true_label_outside_the_classes(truth: list[object], named: str) -> No
         ([None, np.nan, None], None, "all 3 of the LLM's labels are missing"),
         (["a", None, "a"], ["a", "a", None], "one class only, 'a'"),
         (["a", "b"], ["a"], r"gold has shape \(1,\), the LLM's labels \(2,\)"),
-        (["a", "b"], [1, 0], "labels of different types cannot be compared"),
+        (["a", "b"], [1, 0], r"gold\[0\] is '1', outside the classes 'a', 'b' \(so is '0'\)"),
     ],
 )
 def test_columns_that_cannot_be_used(y: object, gold: object, message: str) -> None:
@@ -84,7 +86,7 @@ def test_labels_of_several_llms() -> None:
     frame = pd.DataFrame({"x": ["a", None], "y": ["c", "a"]})
     assert list(llm_columns(frame)) == list(llm_columns({"x": ["a"], "y": ["c"]})) == ["x", "y"]
     assert list(llm_columns([["a", "b"], ["b", "a"]])) == ["LLM 1", "LLM 2"] and list(llm_columns(["a"])) == [""]
-    classes, codes, gold, _ = encode_columns(list(llm_columns(frame).values()), ["b", None], None)
+    classes, codes, gold, _ = encode_columns(list(llm_columns(frame).values()), ["b", None], None, list("abc"))
     assert classes.tolist() == ["a", "b", "c"]
     assert [each.tolist() for each in codes] == [[0, -1], [2, 0]] and gold.tolist() == [1, -1]
     for y, message in ((np.zeros((2, 2, 2)), "one column, or one for each LLM"), ({}, "mapping is empty")):
@@ -126,3 +128,96 @@ def test_enough_gold() -> None:
         UserWarning, match=r"class 'b' has 0 .* \(3 more have fewer than 3\): .* calls 'b', if there are"
     ):
         check_gold(np.array(missing + [0] * 2 + [3] * 30 + [4] * 1), list("abcde"))
+
+
+NAN = np.nan
+STRINGS = np.dtypes.StringDType(na_object=NAN)
+
+
+@pytest.mark.parametrize(
+    ("y", "gold", "classes", "codes", "by_hand"),
+    [
+        (["a", "b", "", "a"], ["a", "", None, "b"], ["a", "b"], [0, 1, -1, 0], [0, -1, -1, 1]),
+        (
+            np.array(["a", "b", NAN, "a"], STRINGS),
+            np.array(["a", NAN, NAN, "b"], STRINGS),
+            ["a", "b"],
+            [0, 1, -1, 0],
+            [0, -1, -1, 1],
+        ),
+        ([0, 1, 1, 0], np.ma.array([1, 0, 9, 9], mask=[0, 0, 1, 1]), [0, 1], [0, 1, 1, 0], [1, 0, -1, -1]),
+        (pa.array([0, 1, None, 1]), ["0", "1.0", "", pd.NaT], [0, 1], [0, 1, -1, 1], [0, 1, -1, -1]),
+        (
+            pa.array(["a", "b", "b", "a"]).dictionary_encode(),
+            pd.Categorical(["a", None, "b", None]),
+            ["a", "b"],
+            [0, 1, 1, 0],
+            [0, -1, 1, -1],
+        ),
+        (
+            pd.array([True, False, None, False], dtype="boolean"),
+            ["true", "FALSE", None, 0],
+            [False, True],
+            [1, 0, -1, 0],
+            [1, 0, -1, 0],
+        ),
+        ([0, 1, 1, 0], [True, False, None, None], [0, 1], [0, 1, 1, 0], [1, 0, -1, -1]),
+        (np.array([b"a", b"b"]), [b"a", None], ["a", "b"], [0, 1], [0, -1]),
+        (np.array([0.1, 0.2], np.float32), ["0.1", 0.2], [0.1, 0.2], [0, 1], [0, 1]),
+        (["10", "9", "1"], None, ["1", "9", "10"], [2, 1, 0], [-1, -1, -1]),
+        (["ne\u0301", " b"], ["n\u00e9", "b\u00a0"], ["b", "n\u00e9"], [1, 0], [1, 0]),
+    ],
+)
+def test_labels_meet_the_classes_that_they_mean(y: Any, gold: Any, classes: Any, codes: Any, by_hand: Any) -> None:
+    found, (llm,), gold_codes, _ = encode_columns([y], gold, None)
+    assert found.tolist() == classes and llm.tolist() == codes and gold_codes.tolist() == by_hand
+
+
+def test_minus_one_says_that_there_is_no_label() -> None:
+    """Unless it is a class: named, or given by hand where other gold labels are missing."""
+    found, _, gold, _ = encode_columns([np.array([0, 1, 1])], np.array([1, -1, -1]), np.array([0, -1, 1]))
+    assert found.tolist() == [0, 1] and gold.tolist() == [1, -1, -1]
+    with pytest.warns(UserWarning, match=r"1 of the LLM's labels are -1, .*: classes=\[-1, 0, 1\]"):
+        found, (codes,), _, _ = encode_columns([[0, 1, -1]], None, None)
+    assert found.tolist() == [0, 1] and codes.tolist() == [0, 1, -1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert encode_columns([[0, 1, -1]], [-1, NAN, 0], None)[0].tolist() == [-1, 0, 1]
+        assert encode_columns([[1, -1]], [-1, -1], None, [-1, 1])[2].tolist() == [0, 0]
+        assert encode_columns([["1", "0"]], ["0", None], None)[0].tolist() == ["0", "1"]
+    with (
+        pytest.warns(UserWarning, match=r"-1"),
+        pytest.raises(InputError, match=r"one class only, '1'.* -1 if that is"),
+    ):
+        encode_columns([[1, -1]], None, None)
+    assert encode([0, -1, 1], [0, 1]).tolist() == [0, -1, 1]
+
+
+@pytest.mark.parametrize(
+    ("y", "gold", "said"),
+    [
+        (["no", "yes"], ["Yes", None], r"gold\[0\] is 'Yes', .* differs from 'yes' in case only"),
+        (["no", "yes"], ["maybe", None], r"gold\[0\] is 'maybe', outside .* classes=\['maybe', 'no', 'yes'\]"),
+        (["no", "yes"], ["nan", "no"], r"gold\[0\] is 'nan', outside .*None, NaN or '' says that there is no label$"),
+        (["no", "yes", "No", "no"], None, r"y\[2\] is 'No', elsewhere 'no'"),
+        (["no", "yes", "N/A"], ["no", None, None], r"y\[2\] is 'N/A', which looks like no label"),
+        ([["no"], ["yes"]], None, "one class only|is a list"),
+        ([0, 1], "no", r"gold has shape \(\)"),
+    ],
+)
+def test_labels_that_are_no_class(y: Any, gold: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        encode_columns([y], gold, None)
+
+
+def test_frames_and_gaps_of_scores() -> None:
+    frame = pd.DataFrame({"b": [1.0, 2.0], "llm_score_a": [3.0, np.nan]})
+    for scores in (frame, pa.Table.from_pandas(frame)):
+        with pytest.raises(InputError, match=r"llm_scores\[1\] has scores for some classes and NaN for others"):
+            llm_score_arrays(scores, [""], ["a", "b"])
+    assert llm_score_arrays(frame[:1], [""], ["a", "b"])[0].tolist() == [[3.0, 1.0]]  # type: ignore[union-attr]
+    gone = np.array([[1.0, 2.0], [NAN, NAN]])
+    assert np.isnan(llm_score_arrays(gone, [""], ["a", "b"])[0][1]).all()  # type: ignore[index]
+    for scores, said in ((frame.rename(columns={"b": "c"}), "columns c, llm_score_a"), (-np.inf * gone[:1], "clip")):
+        with pytest.raises(InputError, match=said):
+            llm_score_arrays(scores, [""], ["a", "b"])

@@ -14,11 +14,14 @@ import pytest
 
 from command_line import Commands, Result
 from silr import encoders
+from silr.errors import InputError
+from silr.evaluate import evaluate_file
 from silr.joined_features import groups_of
 from silr.label.gold_table import GoldTable
-from silr.refine_table import refine_table
+from silr.refine_table import Columns, refine_table
 from silr.report.record import read_record
 from silr.report.reproduce import reproduce
+from silr.summary import summary
 from synthetic import Corpus, make_corpus
 
 
@@ -203,3 +206,72 @@ def test_all_features_at_hand_are_used_by_default(corpus: Corpus, minilm: str, t
     kinds = [part["kind"] for part in refiner.features_.record["parts"]]
     assert kinds == ["file", "sentence-transformers", "tfidf"]
     assert [len(group) for group in groups_of(refiner.features_, refiner.n_features_in_)] == [1, 1, 2]
+
+
+def cells(labels: Any, negative: Any, positive: Any) -> Any:
+    return pd.Series(labels).map({"negative": negative, "positive": positive})
+
+
+@pytest.mark.parametrize(
+    ("suffix", "llm", "gold", "truth", "classes"),
+    [
+        (".csv", (0, 1), (0.0, 1.0), ("0", "1"), ["0", "1"]),
+        (".parquet", (False, True), ("false", "true"), (0, 1), ["False", "True"]),
+        (".jsonl", ("ne\u0301", "b"), ("n\u00e9 ", "b"), (" n\u00e9", "b"), ["b", "n\u00e9"]),
+        (".parquet", (b"no", b"yes"), ("no", "yes"), ("no", "yes"), ["no", "yes"]),
+    ],
+)
+def test_cells_meet_the_classes_that_they_mean(
+    corpus: Corpus, tmp_path: Path, suffix: str, llm: Any, gold: Any, truth: Any, classes: list[str]
+) -> None:
+    """In every command that reads them."""
+    columns = {"llm_label": cells(corpus.llm_labels, *llm), "gold": cells(corpus.gold, *gold)}
+    table = corpus.write(tmp_path, f"t{suffix}", **columns, truth=cells(corpus.truth, *truth))
+    refiner = refine_table(table, tmp_path / "run", columns=Columns(truth="truth"), features="tfidf")
+    assert refiner.classes_.tolist() == classes
+    assert read_record(tmp_path / "run").problems == []
+    found = GoldTable(table)
+    assert found.classes == classes and len(found.gold) == 60
+    scores = evaluate_file(tmp_path / "run" / "labels.csv", "truth")["labels"]
+    assert scores["llm_label"]["accuracy"] == pytest.approx(corpus.llm_accuracy, abs=0.2)
+    assert scores["refined_label"]["accuracy"] > 0.6
+
+
+def test_classes_that_only_gold_has(corpus: Corpus, commands: Commands, tmp_path: Path) -> None:
+    """Named by --classes, before the table or after; then labels may differ in case."""
+    gold = pd.Series(corpus.gold, dtype=object)
+    gold[gold.dropna().index[:8]] = "Neutral"
+    table = corpus.write(tmp_path, gold=gold)
+    options = ("--features", "tfidf", "-o", tmp_path / "run")
+    refused(commands("refine", table, *options), "'Neutral'", "--classes Neutral,negative,positive")
+    done = commands("refine", "--classes", "negative", "neutral", "positive", table, *options)
+    assert done.code == 0 and "8 gold labels differ from a class in case only" in done.out, done
+    command = reproduce(read_record(tmp_path / "run"))["command"]
+    assert "--classes negative,neutral,positive" in command
+    done = commands("evaluate", tmp_path / "run" / "labels.csv", "--truth", "truth")
+    assert done.code == 0, done
+    assert set(pd.read_csv(tmp_path / "run" / "labels.csv")["refined_label"]) == {"negative", "neutral", "positive"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"gold": "?"}, "row 1: 'gold' is '?', outside the classes 'negative', 'positive'; leave a cell empty"),
+        ({"gold": "Negative"}, "'Negative', outside the classes 'negative', 'positive'; it differs from 'negative' in"),
+        ({"llm_label": lambda t: t.llm_label.where(t.index > 2, "N/A")}, "row 1: 'llm_label' is 'N/A', which looks"),
+        ({"llm_label": lambda t: t.llm_label.where(t.index > 2, "NEGATIVE")}, "'NEGATIVE', elsewhere 'negative'"),
+        ({"text": [["a"]] * 500}, "row 1: 'text' is a list, not a text: make one text of it first"),
+    ],
+)
+def test_cells_that_are_no_class(corpus: Corpus, tmp_path: Path, columns: dict[str, Any], said: str) -> None:
+    table = corpus.write(tmp_path, "t.jsonl", **columns)
+    with pytest.raises(InputError) as error:
+        refine_table(table, tmp_path / "run", features="tfidf")
+    assert said in str(error.value) and not (tmp_path / "run").exists()
+
+
+def test_twelve_classes_stand_in_the_order_of_their_values(tmp_path: Path) -> None:
+    made = make_corpus(240, tuple(map(str, range(1, 13))), n_gold=60, bias=0.2)
+    refiner = refine_table(made.write(tmp_path), tmp_path / "run", features="tfidf")
+    assert refiner.classes_.tolist() == [str(number) for number in range(1, 13)]
+    assert [row["classes"] for row in (summary(refiner),)] == [refiner.classes_.tolist()]

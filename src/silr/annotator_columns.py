@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.corpus import LABEL, SCORE_PREFIX, encode_labels, label_column, score_columns, sort_classes
+from silr.cells import label_key, sort_classes
+from silr.class_names import ClassNames, class_names, listed, of_table
+from silr.corpus import LABEL, SCORE_PREFIX, label_column, score_columns
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ def read_annotators(
     gold: Sequence[str | None] = (),
     say: Callable[[str], None] = lambda line: None,
     classes: Sequence[str] | None = None,
+    finished: bool = True,
 ) -> AnnotatorColumns:
     """Read what the LLMs say.
 
@@ -85,32 +88,49 @@ def read_annotators(
     say : callable
         Called with lines that the user should read.
     classes : sequence of str, default None
-        Those of a finished run, for new texts; None: those that occur.
+        Those that somebody has named; None: those of the score columns of one LLM, else those that occur.
+    finished : bool, default True
+        Whether the named classes are those of a finished run, for new texts, which may all lack labels.
 
     Raises
     ------
     InputError
-        A column is missing; LLMs have no class in common; a score or a confidence cannot be one.
+        A column is missing; LLMs have no class in common; a label is none of the classes that are known; two classes
+        differ in case only, or one looks like no label; a score or a confidence cannot be one.
     """
     columns = label_columns(frame, asked)
     names = [_name(column, len(columns)) for column in columns]
     if len(set(names)) < len(names):
         names = list(columns)
     labels = [label_column(frame, column, table) for column in columns]
-    finished = classes is not None
+    named = classes is not None
+    finished &= named
+    wording = of_table(table, option=not finished)
     if not finished and all(label is None for column in labels for label in column):
         raise InputError(f"{' and '.join(columns)}: all {len(frame):,} labels are missing")
     given = [scored_classes(frame, column) for column in columns]
     if classes is None:
         scored = [each for each in given if each]
-        found = {label for column in labels for label in column if label is not None}
-        classes = scored[0] if len(columns) == 1 and scored else sort_classes(found.union(*scored))
+        if len(columns) == 1 and scored:
+            classes = scored[0]
+        else:
+            every = dict(zip(columns, labels, strict=True))
+            classes = class_names(every, wording, gold=gold, say=say, known=(name for each in scored for name in each))
         _check_alike(columns, labels, gold, say)
-    codes = [
-        encode_labels(column, classes, name, one_class=True, none=len(columns) > 1 or finished)[0]
-        for column, name in zip(labels, columns, strict=True)
+    names_of = ClassNames(classes, named=named)
+    codes = [names_of.codes(column, name, wording) for column, name in zip(labels, columns, strict=True)]
+    if not finished and len(classes) < 2:
+        raise InputError(
+            f"{' and '.join(columns)} has one class only, {classes[0]!r}; at least two must occur, or --classes names "
+            "those that no LLM gave"
+        )
+    for column, name in zip(labels, columns, strict=True):
+        if not finished and (count := names_of.folded(column)):
+            say(f"{count:,} labels of {name} differ from a class in case only, and count as it")
+    scores = [
+        scores_of(frame, column, code, classes, table, classes if named else ())
+        for column, code in zip(columns, codes, strict=True)
     ]
-    scores = [scores_of(frame, column, code, classes, table) for column, code in zip(columns, codes, strict=True)]
     without = [column for column, each in zip(columns, scores, strict=True) if each is None]
     if len(columns) > 1:
         say(f"{len(columns)} LLMs: {', '.join(columns)}")
@@ -150,12 +170,25 @@ def scores_of(
     codes: NDArray[np.int64],
     classes: Sequence[str],
     table: str | Path,
+    named: Sequence[str] = (),
 ) -> NDArray[np.float64] | None:
-    """Log-probabilities, (n, K), from score columns or from a confidence; None if there are neither."""
+    """Log-probabilities, (n, K), from score columns or from a confidence; None if there are neither.
+
+    A class that was `named` and has no score column, as the LLM was not asked for it, has the mean of the others:
+    the LLM speaks neither for it nor against it.
+    """
     prefix = _prefix(column)
     if prefix is None:
         return None
     confidence = CONFIDENCE if column == LABEL else f"{CONFIDENCE}_{column.removeprefix(f'{LABEL}_')}"
+    known = {label_key(name) for name in scored_classes(frame, column)}
+    asked = [place for place, name in enumerate(classes) if name not in named or label_key(name) in known]
+    if known and 1 < len(asked) < len(classes):
+        some = score_columns(frame, [classes[place] for place in asked], table, column, prefix)
+        assert some is not None
+        every: NDArray[np.float64] = np.repeat(some.mean(axis=1, keepdims=True), len(classes), axis=1)
+        every[:, asked] = some
+        return every
     found = score_columns(frame, classes, table, column, prefix)
     if found is None and confidence in frame.columns:
         found = _from_confidence(frame, confidence, codes, len(classes), table)
@@ -200,8 +233,8 @@ def _check_alike(
     say: Callable[[str], None],
 ) -> None:
     """Refuse LLMs that have no class in common with the others, and say which classes only one of them has."""
-    sets = [{label for label in column if label is not None} for column in labels]
-    by_hand = {label for label in gold if label is not None}
+    sets = [{label_key(label) for label in column if label is not None} for column in labels]
+    by_hand = {label_key(label) for label in gold if label is not None}
     for place, (column, mine) in enumerate(zip(columns, sets, strict=True)):
         others = by_hand.union(*(each for other, each in enumerate(sets) if other != place))
         if len(columns) < 2 or not mine or not others:
@@ -215,8 +248,7 @@ def _check_alike(
 
 
 def _listed(names: set[str]) -> str:
-    order = sort_classes(names)
-    return ", ".join(map(repr, order[:5])) + (f" and {len(order) - 5} more" if len(order) > 5 else "")
+    return listed(sort_classes(names), 5)
 
 
 def for_new_texts(

@@ -148,7 +148,7 @@ def annotators_of(
     InputError
         Other LLMs or classes, scores that are missing, or other lengths.
     """
-    scores = llm_score_arrays(llm_scores, names)
+    scores = llm_score_arrays(llm_scores, names, classes.tolist())
     for name, each, scale in zip(names, scores, scales, strict=True):
         if scale is not None and each is None:
             raise InputError(

@@ -16,7 +16,7 @@ from silr.cli_annotate import annotate
 from silr.cli_export import export
 from silr.cli_help import Command
 from silr.cli_label import label
-from silr.cli_options import AsJson, Device, Quiet, Run, Table, TextColumn
+from silr.cli_options import AsJson, Device, Quiet, Run, Table, TextColumn, spread_classes
 from silr.cli_refine import refine
 from silr.cli_report import report
 from silr.errors import InputError
@@ -41,7 +41,7 @@ def main() -> None:
     """Run the command line: exit code 0 done, 2 bad input or usage (one line on stderr), 130 interrupted."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses faster kernels aloud, wherever it is imported
     try:
-        code = app(_spread(sys.argv[1:]), standalone_mode=False) or 0
+        code = app(spread_classes(sys.argv[1:]), standalone_mode=False) or 0
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except _UsageError as error:
@@ -129,21 +129,6 @@ def demo(
     from silr.demo import run_demo
 
     run_demo(output)
-
-
-def _spread(arguments: list[str]) -> list[str]:
-    """Let one --classes take several names: ``--classes a b`` becomes ``--classes a --classes b``."""
-    spread: list[str] = []
-    inside = first = False
-    for argument in arguments:
-        if argument.startswith("-") and argument != "-":
-            inside = first = argument == "--classes"
-        elif inside and not first:
-            spread.append("--classes")
-        else:
-            first = False
-        spread.append(argument)
-    return spread
 
 
 def _note(line: str) -> None:

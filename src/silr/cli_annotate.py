@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn, one_of
+from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn, one_of, split_classes
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ class Strategy(StrEnum):
 def annotate(
     table: Table,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the labelled table goes.", show_default=False)],
-    classes: Annotated[list[str], typer.Option(help="The classes: --classes negative positive.", show_default=False)],
+    classes: Annotated[
+        list[str],
+        typer.Option(help="The classes: --classes negative positive, or negative,positive.", show_default=False),
+    ],
     annotator: Annotated[
         Kind, typer.Option(help="local: on this machine. api: any OpenAI-compatible server; key in OPENAI_API_KEY.")
     ] = Kind.local,
@@ -133,6 +136,7 @@ def annotate(
     from silr.corpus import features_path, read_table
     from silr.corpus import text_column as read_texts
 
+    classes = split_classes(classes)
     read_texts(read_table(table), text_column, table)  # a wrong table is said before a model is loaded
     features_path(output)
     if not output.parent.is_dir():

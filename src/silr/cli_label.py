@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from silr.cli_options import AsJson, Quiet, Table, TextColumn
+from silr.cli_options import AsJson, Classes, Quiet, Table, TextColumn, split_classes
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def label(
             "--output", "-o", help="Where the table with gold goes; default: TABLE itself.", show_default=False
         ),
     ] = None,
-    classes: Annotated[
-        list[str] | None, typer.Option(help="The classes; default: those of llm_label.", show_default=False)
-    ] = None,
+    classes: Classes = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Ask here, without a browser: over ssh.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page, on 127.0.0.1; 0: any free one.")] = 0,
@@ -85,7 +83,8 @@ def label(
     from silr.label.session import Session
 
     say = (lambda line: None) if quiet or as_json else _say
-    source = GoldTable(table, output, classes, text_column, label_column, rounds=draw == "rounds")
+    named = split_classes(classes) if classes else None
+    source = GoldTable(table, output, named, text_column, label_column, rounds=draw == "rounds")
     posterior = BackgroundPosterior(source, features_path(table), seed) if draw == "rounds" else None
     session = Session(source, number, seed, show_llm_label, posterior)
     finished, imports = True, []

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from silr.cli_options import AsJson, Device, Quiet, Table, TextColumn, one_of
+from silr.cli_options import AsJson, Classes, Device, Quiet, Table, TextColumn, one_of, split_classes
 from silr.cli_report import report_of_finished
 from silr.errors import InputError
 from silr.processes import is_main
@@ -117,6 +117,7 @@ def refine(
     class_prior: Annotated[
         str | None, typer.Option(help='With --theta: shares of the classes, "0.5,0.5".', show_default=False)
     ] = None,
+    classes: Classes = None,
     truth: Annotated[
         str | None, typer.Option(help="Column with true labels; they only score.", show_default=False)
     ] = None,
@@ -157,6 +158,7 @@ def refine(
             output,
             columns=Columns(text_column, tuple(label_column or ()), gold_column, weight_column, truth),
             features=features or None,
+            classes=split_classes(classes) if classes else None,
             on_iteration=shown.on_iteration,
             on_step=shown.on_step,
             say=(lambda line: None) if silent else lambda line: print(line, flush=True),

@@ -6,15 +6,18 @@ Whatever a user's table can have wrong ends in an `InputError` whose one line sa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.cells import is_missing, label_key, label_name, sort_classes, text_of
+from silr.class_names import ClassNames, Wording, class_names, listed, of_table
 from silr.errors import InputError
 from silr.formats import delimiter_hint, read_table, split_suffix, write_table
+from silr.likely_columns import likely_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +34,7 @@ __all__ = [
     "encode_labels",
     "features_path",
     "file_hash",
+    "id_column",
     "label_column",
     "load_features",
     "read_table",
@@ -84,15 +88,16 @@ def annotator_path(table: str | Path) -> Path:
 
 
 def text_column(frame: pd.DataFrame, name: str = "text", path: str | Path | None = None) -> list[str]:
-    """Return the texts: "" where missing, `str()` of what is not a string; a lone surrogate becomes U+FFFD.
+    """Return the texts: "" where missing, bytes decoded, numbers written out; a lone surrogate becomes U+FFFD.
 
     Raises
     ------
     InputError
-        There is no such column (the message lists those there are), or all texts are empty.
+        There is no such column (the message lists those there are, and names the one that may be meant), a cell holds
+        a list or a struct (the message says how to make one text of it), or all texts are empty.
     """
     series = _column(frame, name, path)
-    texts = ["" if gone else _clean(str(value)) for value, gone in zip(series.tolist(), series.isna(), strict=True)]
+    texts = [_clean(text) for text in _cells(series, text_of, name, path, missing="")]
     if not any(text.strip() for text in texts):
         raise InputError(f"column {name!r} of {_table(path)} has no text: all {len(texts):,} rows are empty")
     return texts
@@ -107,19 +112,29 @@ def text_counts(texts: Sequence[str]) -> TextCounts:
 def label_column(
     frame: pd.DataFrame, name: str = LABEL, path: str | Path | None = None, *, required: bool = True
 ) -> list[str | None]:
-    """Return labels as strings: 1, 1.0 and "1 " are all "1"; missing or blank is None.
+    """Return labels as strings, see `silr.cells.label_name`: 1, 1.0 and "1 " are all "1"; missing or blank is None.
 
     A column that is absent and not `required` gives None for every row.
 
     Raises
     ------
     InputError
-        A required column is absent.
+        A required column is absent, or a cell holds a list or a struct.
     """
     if name not in frame.columns and not required:
         return [None] * len(frame)
-    series = _column(frame, name, path)
-    return [None if gone else _label(value) for value, gone in zip(series.tolist(), series.isna(), strict=True)]
+    return _cells(_column(frame, name, path), label_name, name, path, missing=None)
+
+
+def id_column(frame: pd.DataFrame, path: str | Path | None = None) -> list[str | None]:
+    """Return the column ``id`` as strings, None for every row if there is none."""
+    if "id" not in frame.columns:
+        return [None] * len(frame)
+
+    def written(value: Any) -> str | None:
+        return str(value).strip() if isinstance(value, (list, dict)) else label_name(value)
+
+    return _cells(frame["id"], written, "id", path, missing=None)
 
 
 def encode_labels(
@@ -128,7 +143,8 @@ def encode_labels(
     name: str = LABEL,
     *,
     one_class: bool = False,
-    none: bool = False,
+    named: bool = False,
+    wording: Wording | None = None,
 ) -> tuple[NDArray[np.int64], list[str]]:
     """Turn labels into class numbers.
 
@@ -137,13 +153,14 @@ def encode_labels(
     labels : sequence of str or None, of length n
         None is a missing label.
     classes : sequence of str, default None
-        The classes in order; by default those that occur, sorted (by value if all are integers).
+        The classes in order; by default those that occur, sorted (by value if all are numbers).
     name : str, default "llm_label"
         What the messages call the labels.
     one_class : bool, default False
         Whether it will do that a single one of several classes occurs.
-    none : bool, default False
-        Whether it will do that all labels are missing, if `classes` are given.
+    named : bool, default False
+        Whether somebody has named the classes: then a label may differ from one of them in case.
+    wording : Wording, default that of a table without ``--classes``
 
     Returns
     -------
@@ -156,31 +173,22 @@ def encode_labels(
     InputError
         All labels are missing, only one class occurs, or a label is none of `classes`.
     """
-    found = {label for label in labels if label is not None}
-    if not found and not (none and classes is not None):
+    wording = wording or of_table(option=False)
+    if all(label is None for label in labels):
         raise InputError(f"{name}: all {len(labels):,} labels are missing")
-    order = sort_classes(found) if classes is None else list(classes)
-    check_classes(found, order, name)
+    order = class_names({name: labels}, wording) if classes is None else list(classes)
+    codes = ClassNames(order, named=named).codes(labels, name, wording)
+    found = np.unique(codes[codes >= 0])
     if len(found) == 1 and not (one_class and len(order) > 1):
-        raise InputError(f"{name} has one class only, {min(found)!r}; at least two must occur")
-    code = {label: number for number, label in enumerate(order)}
-    return np.array([-1 if label is None else code[label] for label in labels], dtype=np.int64), order
-
-
-def sort_classes(labels: Iterable[str]) -> list[str]:
-    """Return the distinct labels in order: by value if all are integers, else as strings."""
-    try:
-        return sorted(set(labels), key=lambda label: (int(label), label))
-    except ValueError:
-        return sorted(set(labels))
+        raise InputError(f"{name} has one class only, {order[found[0]]!r}; at least two must occur")
+    return codes, order
 
 
 def check_classes(labels: Iterable[str | None], classes: Sequence[str], name: str = LABEL) -> None:
     """Raise an `InputError` that names up to five of the labels that are none of `classes` (None is no label)."""
     strange = sort_classes({label for label in labels if label is not None}.difference(classes))
     if strange:
-        named = ", ".join(map(repr, strange[:5])) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
-        raise InputError(f"{name} has {named}, outside the classes {', '.join(map(repr, classes))}")
+        raise InputError(f"{name} has {listed(strange, 5)}, outside the classes {listed(classes)}")
 
 
 def score_classes(frame: pd.DataFrame) -> list[str] | None:
@@ -206,7 +214,8 @@ def score_columns(
     InputError
         A class has no score column, or a needed score is missing or no finite number (the message names the row).
     """
-    names = [prefix + name for name in classes]
+    there = {label_key(each.removeprefix(prefix)): each for each in map(str, frame.columns) if each.startswith(prefix)}
+    names = [there.get(label_key(name), prefix + name) for name in classes]
     absent = [name for name in names if name not in frame.columns]
     if len(absent) == len(names):
         return None
@@ -328,20 +337,37 @@ def _column(frame: pd.DataFrame, name: str, path: str | Path | None) -> pd.Serie
         column: pd.Series[Any] = frame[name]
         return column
     names = [str(column) for column in frame.columns]
-    listed = ", ".join(map(repr, names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    hint = delimiter_hint(names[0]) if len(names) == 1 else ""
-    raise InputError(f"{_table(path)} has no column {name!r}; its columns are {listed}{hint}")
+    hint = (delimiter_hint(names[0]) if len(names) == 1 else "") or likely_column(frame, name)
+    raise InputError(f"{_table(path)} has no column {name!r}; its columns are {listed(names)}{hint}")
+
+
+def _cells(
+    series: pd.Series[Any], read: Callable[[Any], Any], name: str, path: str | Path | None, missing: str | None
+) -> list[Any]:
+    """The cells of a column as `read` makes them; equal strings are read once."""
+    dtype = getattr(series.dtype, "numpy_dtype", series.dtype)
+    values = series.tolist()
+    if dtype in (np.float16, np.float32):  # 0.1, not the 0.10000000149011612 that a float64 makes of it
+        values = [value if is_missing(value) else np.float32(value) for value in values]
+    known: dict[str, Any] = {}
+    found = []
+    for row, value in enumerate(values):
+        text = type(value) is str
+        if text and value in known:
+            found.append(known[value])
+            continue
+        try:
+            found.append(missing if is_missing(value) else read(value))
+        except InputError as error:
+            raise InputError(f"{_table(path)}, row {row + 1:,}: {name!r} {error}") from None
+        if text:
+            known[value] = found[-1]
+    return found
 
 
 def _clean(text: str) -> str:
     """Return `text` without lone surrogates, which JSON can hold and tokenizers refuse."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _label(value: Any) -> str | None:
-    if isinstance(value, (float, np.floating)) and value.is_integer():
-        value = int(value)
-    return str(value).strip() or None
 
 
 def _numbers(

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from silr.annotator_columns import label_columns, scored_classes
-from silr.corpus import LABEL, check_classes, label_column, read_table, sort_classes
+from silr.cells import sort_classes
+from silr.class_names import alike
+from silr.corpus import LABEL, check_classes, label_column, read_table
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -115,6 +117,11 @@ def evaluate_file(path: str | Path, truth_column: str, columns: Sequence[str] | 
     if not labels:
         raise InputError(f"{path} has none of the columns {', '.join(map(repr, columns))}: nothing to evaluate")
     classes = scored_classes(frame, LABEL) or None
+    if classes is not None and "refined_label" in labels:  # `refine --classes` may name some that the LLM never scored
+        own = {label for label in labels["refined_label"] if label is not None}
+        classes += sort_classes(own.difference(classes))
+    _, *same, truth = alike(classes or [], *labels.values(), truth)
+    labels = dict(zip(labels, same, strict=True))
     for name, column in {truth_column: truth, **labels}.items():
         if not any(column):
             raise InputError(f"{path}: all {len(column):,} labels of column {name!r} are missing")

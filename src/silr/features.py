@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from silr.corpus import check_finite, file_hash, load_features
+from silr.corpus import file_hash, load_features
 from silr.errors import InputError
 from silr.files import atomic_write, make_folder
 from silr.processes import is_main, wait_for_all
@@ -40,41 +39,16 @@ class Features(Protocol):
         ...
 
 
-def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
-    """Split an input by its kind: (texts, empty matrix) or (None, matrix); several matrices are put side by side."""
-    if (widths := widths_of(X)) is not None:
-        X = np.hstack([np.asarray(each, np.float32) for each in X]) if len(widths) > 1 else X[0]
-    if getattr(X, "ndim", 1) == 1:
-        values = list(X)
-        if values and all(isinstance(value, str) for value in values):
-            return values, np.empty((0, 0))
-    matrix = np.asanyarray(X)
-    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.size:
-        raise InputError(
-            f"X must be texts (a list of str) or a matrix of numbers, got {matrix.dtype} of shape {matrix.shape}"
-        )
-    check_finite(matrix, "X")
-    return None, matrix
-
-
-def widths_of(X: Any) -> list[int] | None:
-    """The widths of several matrices of the same texts; None if X is something else."""
-    if not isinstance(X, list | tuple) or not X or any(getattr(each, "ndim", 0) != 2 for each in X):
-        return None
-    if len({len(each) for each in X}) > 1:
-        raise InputError(f"the matrices in X have {', '.join(f'{len(each):,}' for each in X)} rows: as many are wanted")
-    return [each.shape[1] for each in X]
-
-
-def make_features(spec: str) -> Features:
+def make_features(spec: str | Path) -> Features:
     """Features by name.
 
     Parameters
     ----------
-    spec : str
+    spec : str or Path
         "tfidf", the path of a ``.npy`` file (row for row with the corpus), or the folder or hub name of a
         sentence-transformers model.
     """
+    spec = str(spec)
     if spec == "tfidf":
         return TfidfFeatures()
     if spec.endswith(".npy"):

@@ -33,7 +33,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     DataFrame of shape (n_rows, n_columns)
         csv and tsv: object columns of str, so "NA", "007" and "1e5" stay; an empty field is "". jsonl: object columns
         of the JSON values, None where the row says null and `pandas.NA` where it lacks the key. parquet: Arrow-typed
-        columns.
+        columns; bytes that are UTF-8 become strings.
 
     Raises
     ------
@@ -167,8 +167,22 @@ def _read_parquet(file: IO[bytes], path: Path) -> pd.DataFrame:
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is not an intact parquet file") from error
     _refuse_repeats(table.column_names, path)
+    table = pa.table(dict(zip(table.column_names, map(_decoded, table.columns), strict=True)))
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
     return frame
+
+
+def _decoded(column: Any) -> Any:
+    """A column of bytes that are UTF-8 as strings; other columns as they are."""
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)):
+        return column
+    try:
+        return column.cast(pa.large_string() if pa.types.is_large_binary(kind) else pa.string())
+    except pa.ArrowInvalid:
+        return column
 
 
 def _write_csv(frame: pd.DataFrame, out: IO[bytes], path: Path, delimiter: str = ",") -> None:

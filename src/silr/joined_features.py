@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from silr.errors import InputError
-from silr.features import FileFeatures, Matrix, load_saved, make_features
+from silr.features import Features, FileFeatures, Matrix, load_saved, make_features
 from silr.files import write_json
 from silr.tfidf import TfidfFeatures
 
@@ -36,7 +36,7 @@ class JoinedFeatures:
         self.widths: list[int] = []
 
     @classmethod
-    def of(cls, specs: Sequence[str]) -> JoinedFeatures:
+    def of(cls, specs: Sequence[str | Path]) -> JoinedFeatures:
         """Features by their names, see `silr.features.make_features`.
 
         Raises
@@ -44,8 +44,8 @@ class JoinedFeatures:
         InputError
             The same kind twice.
         """
-        if len(set(specs)) < len(specs):
-            raise InputError(f"the same features twice: {', '.join(specs)}")
+        if len(set(map(str, specs))) < len(specs):
+            raise InputError(f"the same features twice: {', '.join(map(str, specs))}")
         return cls([make_features(spec) for spec in specs])
 
     @property
@@ -94,6 +94,11 @@ class JoinedFeatures:
             self.widths = [int(width) for width in json.loads((folder / WIDTHS).read_text())]
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"cannot read {folder / WIDTHS}: {error}".splitlines()[0]) from error
+
+
+def features_of(spec: str | Path | Sequence[str | Path]) -> Features:
+    """Features by one name, or by several, which are put side by side; see `silr.features.make_features`."""
+    return make_features(spec) if isinstance(spec, (str, Path)) else JoinedFeatures.of(spec)
 
 
 def groups_of(features: Any, width: int, widths: Sequence[int] | None = None) -> list[list[slice]]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from silr.annotator_evidence import Annotator, annotators_of, majority
@@ -22,16 +22,18 @@ from silr.corpus import corpus_hash, digest
 from silr.corpus_keys import Keys, row_keys, text_keys, with_annotators
 from silr.default_refine import refine_default
 from silr.errors import InputError
-from silr.features import Features, features_of_run, load_saved, make_features, texts_or_matrix, widths_of
+from silr.estimator_habits import EstimatorHabits
+from silr.features import Features, features_of_run, load_saved
 from silr.gold import given_weights, post_stratified
 from silr.gold_labels import GoldLabels
-from silr.joined_features import JoinedFeatures, groups_of
+from silr.inputs import texts_of_rows, texts_or_matrix, widths_of
+from silr.joined_features import features_of, groups_of
 from silr.labels import check_gold, check_occurring, check_shapes, encode_columns, llm_columns, llm_score_arrays
 from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.processes import wait_for_all
 from silr.refine import Loop, OnStep, Store, best_iteration, refine
-from silr.refiner_settings import check_settings, uses_default, warn_of_no_gold
+from silr.refiner_settings import check_settings, configuration, uses_default, warn_of_no_gold
 from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
 from silr.soft_finetune import refine_finetuned
@@ -39,7 +41,7 @@ from silr.verdict import compare, last_iteration, verdict_of
 from silr.without_gold import refine_without_gold
 
 
-class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
     """Turns the biased labels of one LLM or several into better labels and a classifier.
 
     Parameters
@@ -77,7 +79,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Words around each text that a fine-tuned model reads, such as "{text} The sentiment is". None: the text alone.
     tune_top : int, default None
         Fine-tune the last so many layers only; what the others make of a text is computed once. None: all.
-    features : str or sequence of str, default "tfidf"
+    features : str, Path or sequence of them, default "tfidf"
         How texts become features, if `fit` is given texts: "tfidf" (of words and of characters), a
         sentence-transformers folder or name, or a ``.npy`` file with one row a text. Several are put side by side.
     priors : {"gold", "oracle"}, default "gold"
@@ -118,6 +120,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Names of the LLMs, "" for a single column.
     classes_ : ndarray of shape (K,)
     n_features_in_ : int, or None of a fine-tuned model, which reads texts
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Columns of X, where it was a frame: `predict` wants the same, in the same order.
 
     References
     ----------
@@ -144,7 +148,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_length: int | None = None,
         prompt: str | None = None,
         tune_top: int | None = None,
-        features: str | Sequence[str] = "tfidf",
+        features: str | Path | Sequence[str | Path] = "tfidf",
         priors: Literal["gold", "oracle"] = "gold",
         theta: ArrayLike | None = None,
         class_prior: ArrayLike | None = None,
@@ -187,30 +191,32 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         on_iteration: Callable[[Iteration], None] | None = None,
         on_step: OnStep | None = None,
     ) -> Self:
-        """Refine the LLM's labels.
+        """Refine the LLM's labels. Each text has its own posterior, so that a ``sample_weight`` would mean nothing.
 
         Parameters
         ----------
         X : array-like of shape (n, n_features), or n texts, or list of arrays of shape (n, n_features_i)
-            Features (memory maps are read in place), or texts that `features` turns into them. Several kinds of
-            features are a list of arrays: method "silr" finds out how far each kind is to be trusted.
+            Features (memory maps are read in place, sparse matrices become dense), or texts that `features` turns into
+            them. Of several kinds of features, a list of arrays, method "silr" finds out how far each is to be trusted.
         y : array-like of shape (n,) or (n, L), or mapping of L names to arrays of shape (n,)
-            The LLM's labels, of any type, or those of several LLMs or prompts. None or NaN where it gave none; such
-            texts are labelled too.
+            The LLM's labels, of any type, or those of several LLMs or prompts. None, NaN or '' where it gave none (-1
+            too among integers, as in `sklearn.semi_supervised`, unless `classes` has it, or `gold` has it beside NaN);
+            such texts are labelled too.
         gold : array-like of shape (n,), default None
-            Labels given by a person, None or NaN where there is none. At least 10; 50 to 100 are enough. Without any,
-            method "silr" takes the LLMs at their word, and warns.
+            Labels given by a person, None, NaN or '' (or -1, see `y`) where there is none. At least 10; 50 to 100 are
+            enough. Without any, method "silr" takes the LLMs at their word, and warns.
         llm_scores : array-like of shape (n, K), default None
-            The LLM's log-probabilities, classes in sorted order; NaN where it gave no label. None: only its labels are
-            known. Of several LLMs a mapping by name, or a sequence with None for those without. Method "silr" reads
-            them.
+            The LLM's log-probabilities, classes in the order of `classes_` (a frame's columns may have their names); a
+            row of NaN where it gave none. None: only its labels are known. Of several LLMs a mapping by name, or a
+            sequence with None for those without. Method "silr" reads them.
         gold_weight : array-like of shape (n,), default None
             1 / probability that the text was drawn for a gold label, up to a factor. None: gold was drawn at random, or
             at random inside each LLM label.
         truth : array-like of shape (n,), default None
             True labels. They only score the iterations (``true_accuracy`` in `history_`), unless ``priors="oracle"``.
         classes : array-like of shape (K,), default None
-            The classes, if some are neither among the labels nor the gold labels. None: those that are.
+            The classes, if the LLM gave some of them never. None: those that it gave. With them a label may differ from
+            its class in case.
         on_iteration : callable, default None
             Called with each `Iteration` as soon as it is finished (and stored, if there is a run).
         on_step : callable, default None
@@ -226,13 +232,14 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_settings(self.get_params())
         columns = llm_columns(y)
         self.llm_names_ = list(columns)
-        self.classes_, labels, gold_codes, true_codes = encode_columns(list(columns.values()), gold, truth, classes)
+        found = encode_columns(list(columns.values()), gold, truth, classes, self.llm_names_)
+        self.classes_, labels, gold_codes, true_codes = found
         n_classes, names, n = len(self.classes_), [str(each) for each in self.classes_], len(gold_codes)
         weight = None if gold_weight is None else np.asarray(gold_weight)
         has_gold = bool((gold_codes >= 0).any())
         if weight is not None:
             given_weights(weight, np.flatnonzero(gold_codes >= 0), n)  # refuses what cannot be one
-        scores = llm_score_arrays(llm_scores, self.llm_names_)
+        scores = llm_score_arrays(llm_scores, self.llm_names_, names)
         for each in scores:
             check_shapes(each, self.theta, n, names)
         annotators = list(map(Annotator, labels, scores, self.llm_names_))
@@ -296,7 +303,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 return refine_finetuned(X, texts or [], annotators, gold_labels, loop, done, store)
             if gold_labels is None and len(annotators) == 1 and scores[0] is not None:
                 return refine_without_gold(X, codes, scores[0], loop, done, store)
-            return refine_default(X, self._groups(X.shape[1]), annotators, gold_labels, keys, loop, done, store)
+            groups = groups_of(getattr(self, "features_", None), X.shape[1], self._widths)
+            return refine_default(X, groups, annotators, gold_labels, keys, loop, done, store)
 
         if self.run is None:
             if texts is not None:
@@ -314,13 +322,13 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         else:
             used: list[Any] = [*labels, gold_codes, weight, true_codes if self.priors == "oracle" else None]
             used += scores if default else []
-            configuration = {**self._configuration(options), "seed": int(seed), "correction": correction}
+            settings = configuration(self.get_params(), options) | {"seed": int(seed), "correction": correction}
             identity = {
-                "configuration": configuration,
+                "configuration": settings,
                 "classes": names,
                 "annotators": self.llm_names_,
                 "input": digest(matrix if texts is None else corpus_hash(texts), *used),
-                "features": self.features_.record if texts is not None else {"kind": "given"},
+                "features": self.features_.record if texts is not None else self._given_features(),
             }
             about = {"gold": int((gold_codes >= 0).sum()), "texts": n}
             with Run.start(self.run, identity, about) as run:
@@ -386,7 +394,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         own, matrix = self._new(X)
-        texts = own if texts is None else texts
+        texts = own if texts is None else texts_of_rows(texts, len(matrix))
         classifier: Classifier = self.classifier_
         if llm_labels is None and llm_scores is None:
             scores = classifier.predict_proba(matrix)
@@ -425,8 +433,10 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if not hasattr(self, "features_"):
                 raise InputError("this refiner was fitted on features; give features, not texts")
             matrix = self.features_.transform(texts)
-        if self.n_features_in_ is None and texts is None:
+        elif self.n_features_in_ is None:
             raise InputError("this refiner reads texts; give texts, not features")
+        else:
+            self._check_names(X, reset=False)
         if self.n_features_in_ is not None and matrix.shape[1] != self.n_features_in_:
             raise InputError(f"X has {matrix.shape[1]} features, the classifier was fitted on {self.n_features_in_}")
         return texts, matrix
@@ -439,10 +449,6 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         assert priors is not None
         shares = priors.theta.astype(np.float32)[np.maximum(labels, 0)]
         return np.where((labels >= 0)[:, None], shares, others)
-
-    def _groups(self, width: int) -> list[list[slice]]:
-        """The columns of each kind of features."""
-        return groups_of(getattr(self, "features_", None), width, self._widths)
 
     @classmethod
     def load(cls, run: str | Path, device: str | None = None) -> LabelRefiner:
@@ -466,6 +472,8 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         record = opened.manifest["identity"]["features"]
         if record["kind"] != "given":
             refiner.features_ = load_saved(record, opened.folder / "features")
+        elif "columns" in record:
+            refiner.feature_names_in_ = np.array(record["columns"], dtype=object)
         refiner._set_results(iterations, np.empty((0, 0)))
         frozen = isinstance(refiner.classifier_, FrozenClassifier)
         refiner.n_features_in_ = len(refiner.classifier_.standardise_.mean) if frozen else None
@@ -474,6 +482,7 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _read(self, X: Any, n: int) -> tuple[list[str] | None, Any]:
         texts, matrix = texts_or_matrix(X)
         self._widths = widths_of(X)
+        self._check_names(X if texts is None else None, reset=True)
         length = len(matrix) if texts is None else len(texts)
         if length != n:
             raise InputError(f"X has {length:,} rows, the labels {n:,}")
@@ -482,19 +491,10 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise InputError(f"classifier {self.classifier!r} reads texts; give texts, not features")
             self.features_ = TokenFeatures(str(self.model), self.max_length, self.prompt)
         elif texts is not None:
-            spec = self.features
-            self.features_ = make_features(spec) if isinstance(spec, str) else JoinedFeatures.of(spec)
+            self.features_ = features_of(self.features)
         elif hasattr(self, "features_"):
             del self.features_  # of an earlier fit
         return texts, matrix
-
-    def _configuration(self, options: dict[str, Any]) -> dict[str, Any]:
-        values: dict[str, Any] = {name: options.get(name, value) for name, value in self.get_params().items()}
-        for name in ("run", "device", "random_state", "iterations", "features"):  # the features' record says more
-            del values[name]
-        for name in ("theta", "class_prior"):
-            values[name] = None if values[name] is None else np.asarray(values[name], dtype=np.float64).tolist()
-        return values
 
     def _set_results(self, iterations: list[Iteration], matrix: NDArray[Any]) -> None:
         self.best_iteration_ = best_iteration(iterations)

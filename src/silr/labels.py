@@ -9,16 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.cells import label_key, sort_classes
+from silr.class_names import ClassNames, class_names, of_python
 from silr.errors import InputError
+from silr.label_values import class_values, read_column
+from silr.unlabelled import without_minus_one
 
 FEWEST_GOLD, FEW_GOLD = 10, 30
 FEW_OF_A_CLASS = 3
+LLM, GOLD, TRUTH = "y", "gold", "truth"  # as messages call them
 
 
 def llm_columns(y: Any) -> dict[str, Any]:
     """The labels of each LLM, by name, from one column, shape (n,), or several.
 
-    Several are a mapping of names to columns, a data frame, or an array of shape (n, L).
+    Several are a mapping of names to columns, a data frame or an Arrow table, or an array of shape (n, L).
 
     Raises
     ------
@@ -26,26 +31,32 @@ def llm_columns(y: Any) -> dict[str, Any]:
         Neither, or no column at all.
     """
     if hasattr(y, "columns"):
-        y = {str(name): y[name] for name in y.columns}
+        y = {str(name): y[name] for name in (y.column_names if hasattr(y, "column_names") else y.columns)}
     if isinstance(y, Mapping):
         if not y:
             raise InputError("there are no LLM labels: the mapping is empty")
         return {str(name): column for name, column in y.items()}
-    array = _array(y)
+    if hasattr(y, "to_pylist") or hasattr(y, "to_list"):  # a column of pyarrow, polars or pandas
+        return {"": y}
+    array = y if isinstance(y, np.ndarray) else np.asarray(y, dtype=object)
     if array.ndim == 2 and array.shape[1]:
         return {f"LLM {number}": column for number, column in enumerate(array.T, start=1)}
     if array.ndim != 1:
         raise InputError(f"the LLM's labels must be one column, or one for each LLM, got shape {array.shape}")
-    return {"": array}
+    return {"": y}
 
 
-def llm_score_arrays(llm_scores: Any, names: Sequence[str]) -> list[NDArray[np.float64] | None]:
+def llm_score_arrays(
+    llm_scores: Any, names: Sequence[str], classes: Sequence[Any] = ()
+) -> list[NDArray[np.float64] | None]:
     """The scores of each LLM, or None: from an array for the only one, a mapping by name, or a sequence of them.
+
+    The columns of a data frame that are named like the classes are put in their order.
 
     Raises
     ------
     InputError
-        An unknown name, or as many as there are not LLMs.
+        An unknown name, or as many as there are not LLMs; a row with some scores and not others, or an infinite one.
     """
     if llm_scores is None:
         return [None] * len(names)
@@ -61,45 +72,94 @@ def llm_score_arrays(llm_scores: Any, names: Sequence[str]) -> list[NDArray[np.f
             raise InputError(
                 f"there are {len(names)} LLMs, but llm_scores for {len(found)}: give None for those without"
             )
-    return [None if scores is None else np.asarray(scores, dtype=np.float64) for scores in found]
+    return [
+        None if scores is None else _scores(scores, f"llm_scores[{name!r}]" if name else "llm_scores", classes)
+        for scores, name in zip(found, names, strict=True)
+    ]
+
+
+def _scores(scores: Any, name: str, classes: Sequence[Any]) -> NDArray[np.float64]:
+    """One LLM's scores; a row of NaN has none."""
+    if hasattr(scores, "columns"):
+        scores = _in_order(scores, name, classes)
+    array: NDArray[np.float64] = np.asarray(scores, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] < 2:
+        return array  # refused with its shape by `check_shapes`
+    gone = np.isnan(array)
+    if (some := gone.any(axis=1) & ~gone.all(axis=1)).any():
+        raise InputError(
+            f"{name}[{int(some.argmax())}] has scores for some classes and NaN for others ({int(some.sum()):,} such "
+            "rows): give all, or NaN for all where there are none"
+        )
+    if (infinite := np.isinf(array).any(axis=1)).any():
+        raise InputError(
+            f"{name}[{int(infinite.argmax())}] is infinite ({int(infinite.sum()):,} such rows), as the logarithm of 0 "
+            "is: np.log(np.clip(probabilities, 1e-6, 1)) is not"
+        )
+    return array
+
+
+def _in_order(scores: Any, name: str, classes: Sequence[Any]) -> Any:
+    columns = [str(each) for each in getattr(scores, "column_names", scores.columns)]
+    if hasattr(scores, "column_names"):
+        scores = scores.to_pandas()
+    wanted = [label_key(str(each)) for each in classes]
+    keys = [label_key(each.removeprefix("llm_score_")) for each in columns]
+    if set(keys) != set(wanted) or len(keys) != len(wanted):
+        if any(key in wanted for key in keys):
+            raise InputError(
+                f"{name} has the columns {', '.join(columns)}; the classes are {', '.join(map(str, classes))}"
+            )
+        return scores.to_numpy()
+    return scores.to_numpy()[:, [keys.index(key) for key in wanted]]
 
 
 def encode_columns(
-    columns: Sequence[Any], gold: Any, truth: Any, classes: Any = None
+    columns: Sequence[Any], gold: Any, truth: Any, classes: Any = None, names: Sequence[str] = ("",)
 ) -> tuple[NDArray[Any], list[NDArray[np.int16]], NDArray[np.int16], NDArray[np.int16]]:
-    """Classes in order, by default those of LLMs and gold, and codes of each LLM, gold and truth, -1 for missing."""
-    arrays = [_array(column) for column in columns]
-    length = len(arrays[0])
-    named = [("the labels of another LLM", each) for each in arrays]
-    named += [
-        (name, np.broadcast_to(np.nan, length) if values is None else _array(values))
-        for name, values in (("gold", gold), ("truth", truth))
-    ]
-    for name, column in named:
-        if column.shape != (length,):
-            raise InputError(f"{name} has shape {column.shape}, the LLM's labels ({length},)")
-    every = [column for _, column in named]
-    present = [~_missing(column) for column in every]
-    distinct = [set(_distinct(column[known])) for column, known in zip(every, present, strict=True)]
-    found, also, true = set[Any]().union(*distinct[:-2]), distinct[-2], distinct[-1]
-    if not found:
+    """Classes in order, by default those of the LLMs, and codes of each LLM, gold and truth, -1 for missing.
+
+    None, NaN, `pandas.NA`, NaT and '' are missing; so is -1 among integers, unless `classes` has it or the gold labels
+    have it beside others that are missing.
+
+    Raises
+    ------
+    InputError
+        Other lengths, no label, a single class, a label that is none of the classes, classes that differ in case only,
+        or one that looks like no label.
+    """
+    wording = of_python()
+    names = [f"{LLM}[{name!r}]" if name else LLM for name in names]
+    if len(names) != len(columns):
+        names = [f"{LLM}[:, {number}]" for number in range(len(columns))]
+    llm = [read_column(column, name) for column, name in zip(columns, names, strict=True)]
+    length = len(llm[0].where)
+    by_hand, true = (
+        read_column([None] * length if values is None else values, name)
+        for name, values in ((GOLD, gold), (TRUTH, truth))
+    )
+    for name, column in [*(("the labels of another LLM", each) for each in llm), (GOLD, by_hand), (TRUTH, true)]:
+        if len(column.where) != length:
+            raise InputError(f"{name} has shape ({len(column.where)},), the LLM's labels ({length},)")
+    wanted = None if classes is None else read_column(classes, "classes")
+    llm, by_hand, true = without_minus_one(llm, by_hand, true, wanted)
+    if not any(column.has_labels for column in llm):
         raise InputError(f"all {length:,} of the LLM's labels are missing")
-    wanted = found | also if classes is None else set(_distinct(_array(classes)))
-    if len(wanted) < 2:
-        raise _one_class(min(found))
-    try:
-        ordered = sorted(found | also | wanted)  # equal values of other types, such as 1.0, become those of the labels
-    except TypeError as error:
-        raise InputError(f"labels of different types cannot be compared: {error}") from error
-    order = [label for label in ordered if label in wanted]
-    for name, values in (("label", found), ("gold label", also), ("true label", true)):
-        if strange := values - wanted:
-            raise InputError(f"a {name} is '{strange.pop()}', outside the classes {', '.join(map(str, order))}")
-    codes = [encode(column, order) for column in every]
-    return np.array(order), codes[:-2], codes[-2], codes[-1]
+    labels = {name: column.names() for name, column in zip(names, llm, strict=True)}
+    if wanted is None:
+        order = class_names(labels, wording, gold=by_hand.names(), say=_warn)
+    else:
+        order = sort_classes({label_key(name): name for name in wanted.distinct if name is not None}.values())
+    if len(order) < 2:
+        raise _one_class(order[0])
+    known = ClassNames(order, named=wanted is not None)
+    codes = [column.codes(known, name, wording) for column, name in zip(llm, names, strict=True)]
+    gold_codes, true_codes = by_hand.codes(known, GOLD, wording), true.codes(known, TRUTH, wording)
+    sources = [*llm, by_hand] if wanted is None else [*llm, wanted, by_hand]
+    return class_values(order, sources), codes, gold_codes, true_codes
 
 
-def encode(column: Any, classes: Sequence[Any]) -> NDArray[np.int16]:
+def encode(column: Any, classes: Sequence[Any], name: str = "llm_labels") -> NDArray[np.int16]:
     """Codes of labels that are all among the classes, -1 for missing.
 
     Raises
@@ -107,49 +167,22 @@ def encode(column: Any, classes: Sequence[Any]) -> NDArray[np.int16]:
     InputError
         One is not.
     """
-    array = _array(column)
-    known = ~_missing(array)
-    code = {label: number for number, label in enumerate(classes)}
-    found = np.full(len(array), -1, dtype=np.int16)
-    try:
-        found[known] = _look_up(array[known], code)
-    except KeyError as error:
-        raise InputError(f"a label is {error}, outside the classes {', '.join(map(str, classes))}") from error
-    return found
+    order = [str(each) for each in classes]
+    found = read_column(column, name)
+    if found.is_integer and "-1" not in order:
+        found = found.without("-1")
+    return found.codes(ClassNames(order, named=True), name, of_python(option=False))
 
 
-def _array(values: Any) -> NDArray[Any]:
-    """Arrays of NumPy's types stay; of other columns NumPy would make floats, or "nan", where a value is missing."""
-    plain = isinstance(getattr(values, "dtype", None), np.dtype)
-    return np.asarray(values, dtype=None if plain else object)
-
-
-def _missing(column: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where a column has no value. Columns of numbers are never made into Python objects: they may be long."""
-    if column.dtype.kind == "O":
-        import pandas as pd
-
-        return np.asarray(pd.isna(column))
-    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
-
-
-def _distinct(values: NDArray[Any]) -> list[Any]:
-    found: list[Any] = values.tolist() if values.dtype.kind == "O" else np.unique(values).tolist()
-    return found
-
-
-def _look_up(values: NDArray[Any], code: dict[Any, int]) -> Any:
-    if values.dtype.kind == "O":
-        return [code[value] for value in values.tolist()]
-    distinct = np.unique(values)
-    return np.array([code[value] for value in distinct.tolist()], dtype=np.int16)[np.searchsorted(distinct, values)]
+def _warn(line: str) -> None:
+    warnings.warn(line, stacklevel=4)
 
 
 def check_shapes(scores: Any, theta: Any, n: int, names: list[str]) -> None:
     """Refuse scores or a Theta, if there are any, of other shapes than (n, K) and (K, K)."""
     K = len(names)
     if scores is not None and scores.shape != (n, K):
-        more = "; `classes` names those that no label has" if scores.shape[1:] > (K,) else ""
+        more = "; `classes` names those that no label of the LLM has" if scores.shape[1:] > (K,) else ""
         raise InputError(f"llm_scores has shape {scores.shape}; {n:,} rows of {K} are wanted{more}")
     if theta is not None and np.shape(theta) != (K, K):
         raise InputError(f"theta has shape {np.shape(theta)}, but the classes are {', '.join(names)}")
@@ -163,7 +196,10 @@ def check_occurring(codes: NDArray[np.int16], gold_codes: NDArray[np.int16], nam
 
 
 def _one_class(name: Any) -> InputError:
-    return InputError(f"the LLM's labels have one class only, '{name}': there is nothing to tell apart")
+    return InputError(
+        f"the LLM's labels have one class only, '{name}': there is nothing to tell apart; `classes` names those that "
+        "it never gave, and -1 if that is one"
+    )
 
 
 def check_gold(codes: NDArray[np.int16], names: list[str], one_class: bool = False) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 
 from silr import encoders
 from silr.annotator_columns import for_new_texts, label_columns, read_annotators
+from silr.cells import sort_classes
+from silr.class_names import ClassNames, of_table
 from silr.classifiers.posterior import PosteriorClassifier
 from silr.corpus import (
     LABEL,
@@ -62,7 +64,8 @@ def refine_table(
     run: str | Path,
     *,
     columns: Columns | None = None,
-    features: str | Sequence[str] | None = None,
+    features: str | Path | Sequence[str | Path] | None = None,
+    classes: Sequence[str] | None = None,
     on_iteration: Callable[[Iteration], None] | None = None,
     on_step: OnStep | None = None,
     say: Callable[[str], None] = lambda line: None,
@@ -81,6 +84,9 @@ def refine_table(
         "annotator" (the hidden states beside the table), "tfidf", a sentence-transformers folder or name, or a
         ``.npy``; several are put side by side. None, with method "silr": all that is at hand of the annotator's states,
         a sentence encoder and TF-IDF; else "annotator" if that file is there, or "tfidf".
+    classes : sequence of str, default None
+        The classes, where a person may give one that no LLM gave, or where labels differ from a class in case. None:
+        those of the score columns, else those that the LLMs gave.
     on_iteration, on_step : callable, default None
         As `LabelRefiner.fit` calls them.
     say : callable
@@ -99,22 +105,27 @@ def refine_table(
     say(str(text_counts(texts)))
     by_hand = label_column(frame, names.gold, table, required=names.gold != Columns.gold)
     asked = names.labels if names.labels or is_default(options) else label_columns(frame)[:1]
-    llm = read_annotators(frame, table, asked, by_hand, say)
+    llm = read_annotators(frame, table, asked, by_hand, say, classes, finished=False)
+    named = classes is not None
     if len(llm.columns) > 1 and not is_default(options):
         raise InputError(f"one LLM's labels are wanted, not {', '.join(llm.columns)}: give one --label-column")
     classes = llm.classes
     missing = int((np.max(llm.codes, axis=0) < 0).sum())
     if missing:
         say(f"{missing:,} texts have no {' or '.join(llm.columns)}: they train nothing, and are labelled all the same")
-    gold = column_codes(frame, names.gold, classes, table, required=names.gold != Columns.gold)
-    truth = None if names.truth is None else column_codes(frame, names.truth, classes, table, required=True)
+    gold = column_codes(frame, names.gold, classes, table, required=names.gold != Columns.gold, named=named)
+    truth = (
+        None if names.truth is None else column_codes(frame, names.truth, classes, table, required=True, named=named)
+    )
+    if named and (count := ClassNames(classes, named=True).folded(by_hand)):
+        say(f"{count:,} gold labels differ from a class in case only, and count as it")
     if names.weight != Columns.weight:
         label_column(frame, names.weight, table)  # refuses a column that is named but absent
-    if llm.has_scores and is_default(options):
-        wanted = sorted(classes)  # scores tell of classes that no label has
+    if named or (llm.has_scores and is_default(options)):
+        wanted = sort_classes(classes)  # scores tell of classes that no label has
     else:
         found = np.concatenate([*llm.codes, *([] if gold is None else [gold])])
-        wanted = sorted(classes[code] for code in np.unique(found[found >= 0]))
+        wanted = sort_classes(classes[code] for code in np.unique(found[found >= 0]))
     order = [classes.index(name) for name in wanted]
     scores = {name: each[:, order] for name, each in zip(llm.names, llm.scores, strict=True) if each is not None}
     needed = np.zeros(len(frame), dtype=bool) if gold is None else gold >= 0
@@ -133,6 +144,7 @@ def refine_table(
         "table": os.path.relpath(table, folder),
         "sha256": file_hash(table),
         "columns": {**vars(names), "labels": llm.columns},
+        "classes": wanted if named else None,
         "features": [_from(folder, each) for each in specs],
         "iterations": refiner.iterations,
     }
@@ -242,7 +254,7 @@ def _said_of_new(
 
 
 def _features(
-    table: str | Path, asked: str | Sequence[str] | None, method: str, say: Callable[[str], None]
+    table: str | Path, asked: str | Path | Sequence[str | Path] | None, method: str, say: Callable[[str], None]
 ) -> list[str]:
     """The kinds of features to read, files by their paths."""
     path = features_path(table)
@@ -255,7 +267,7 @@ def _features(
         named = [STATES] * len(states) + ["sentence embeddings"] * (encoder is not None)
         say(f"features: {', '.join([*named, 'TF-IDF'])}" + ("" if named else f"; {BETTER}"))
         return [*states, *([encoder] if encoder else []), "tfidf"]
-    found = [asked] if isinstance(asked, str) else list(asked)
+    found = [str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked))
     if "annotator" in found and not path.exists():
         raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
     for spec in found:
@@ -296,8 +308,19 @@ def _prompt(table: str | Path, options: dict[str, Any], say: Callable[[str], Non
     return prompt_around_text(words, load_tokenizer(model))
 
 
-def column_codes(frame: pd.DataFrame, name: str, classes: list[str], table: str | Path, *, required: bool) -> Any:
+def column_codes(
+    frame: pd.DataFrame,
+    name: str,
+    classes: list[str],
+    table: str | Path,
+    *,
+    required: bool,
+    named: bool = False,
+    finished: bool = False,
+) -> Any:
     """Class numbers of a column of labels, -1 where missing; None if it is not `required` and absent or empty.
+
+    The classes are those of the table, those that somebody has `named`, or those of a `finished` run; see `ClassNames`.
 
     Raises
     ------
@@ -309,11 +332,7 @@ def column_codes(frame: pd.DataFrame, name: str, classes: list[str], table: str 
         if required:
             raise InputError(f"column {name!r} of {table} has no label")
         return None
-    code = {label: number for number, label in enumerate(classes)}
-    strange = sorted({value for value in values if value is not None and value not in code})
-    if strange:
-        raise InputError(f"column {name!r} of {table} has {strange[0]!r}, outside the classes {', '.join(classes)}")
-    return np.array([-1 if value is None else code[value] for value in values])
+    return ClassNames(classes, named=named or finished).codes(values, name, of_table(table, option=not finished))
 
 
 def _names(codes: Any, classes: list[str]) -> Any:

@@ -49,6 +49,16 @@ def check_settings(given: dict[str, Any]) -> None:
         raise InputError("class_prior describes the corpus together with theta; give theta too, or neither")
 
 
+def configuration(given: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that decide a result, as JSON values; the features' record says more than their parameter."""
+    values: dict[str, Any] = {name: options.get(name, value) for name, value in given.items()}
+    for name in ("run", "device", "random_state", "iterations", "features"):
+        del values[name]
+    for name in ("theta", "class_prior"):
+        values[name] = None if values[name] is None else np.asarray(values[name], dtype=np.float64).tolist()
+    return values
+
+
 def warn_of_no_gold(annotators: Sequence[Annotator]) -> None:
     """Warn that LLMs are taken at their word, where there are no gold labels.
 

@@ -11,8 +11,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
-from silr.corpus import check_finite
 from silr.errors import InputError
+from silr.inputs import dense_matrix
 from silr.risk import LEAK, Correction, Loss, UURisk
 
 VALIDATION_SHARE = 1 / 8
@@ -55,6 +55,12 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     n_features_in_ : int
     history_ : dict
         ``train_risk`` and ``validation_risk`` by epoch and the ``best_epoch``.
+
+    Notes
+    -----
+    ``score(X, y)`` is the accuracy against the y that it is given: true labels, or it is the agreement with the
+    pseudo-labels. There is no ``sample_weight`` in `fit`: theta and the class prior describe sets of texts that count
+    alike, and with other weights they would be other sets.
 
     References
     ----------
@@ -111,8 +117,8 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            float16 to float64; memory maps are read in place.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            float16 to float64; memory maps are read in place, sparse matrices become dense.
         y : array-like of shape (n_samples,)
             Pseudo-labels of any type; every class of theta must occur.
 
@@ -164,11 +170,17 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[self.head_.decision_scores(self._features(X)).argmax(axis=1)])
 
     def _features(self, X: ArrayLike, y: Any = "no_validation", reset: bool = False) -> Any:
-        """Check the input without a copy; finite values are checked in chunks."""
+        """Check the input without a copy if it is dense; finite values are checked in chunks."""
         types = [np.float32, np.float64, np.float16]
-        checked = validate_data(self, X, y, reset=reset, dtype=types, ensure_all_finite=False)
-        check_finite(checked[0] if isinstance(checked, tuple) else checked, "Input X")
-        return checked
+        checked = validate_data(self, X, y, accept_sparse="csr", reset=reset, dtype=types, ensure_all_finite=False)
+        if isinstance(checked, tuple):
+            return dense_matrix(checked[0], "Input X"), checked[1]
+        return dense_matrix(checked, "Input X")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
 
 def _held_out(codes: NDArray[np.int16], seed: int) -> NDArray[np.bool_]:

@@ -104,7 +104,7 @@ BAD = {
     "no table": (("no.csv",), "no.csv does not exist"),
     "no text": (("t.csv", "--text-column", "body"), "has no column 'body'; its columns are 'id', 'text'"),
     "no label": (("t.csv", "--label-column", "answer"), "has no column 'answer'"),
-    "a class less": (("t.csv", "--classes", "negative", "neutral"), "has 'positive', outside the classes"),
+    "a class less": (("t.csv", "--classes", "negative", "neutral"), "is 'positive', outside the classes"),
     "one class": (("t.csv", "--classes", "negative"), "at least two classes"),
     "twice": (("t.csv", "--classes", "negative", "positive", "negative"), "each once"),
     "kind": (("t.csv", "-o", "t.xlsx"), "unknown kind of table"),
@@ -112,7 +112,7 @@ BAD = {
     "number": (("t.csv", "-n", "-1"), "-n"),
     "port": (("t.csv", "--port", "70000"), "--port"),
     "import": (("t.csv", "--import", "no.json"), "cannot read no.json: No such file"),
-    "strange gold": (("gold.csv",), "gold has 'neutral', outside the classes 'negative', 'positive'"),
+    "strange gold": (("gold.csv",), "'gold' is 'neutral', outside the classes 'negative', 'positive'"),
 }
 
 

@@ -142,3 +142,53 @@ def test_no_file(tmp_path):
 )
 def test_strange_records_are_no_labels(tmp_path, strange):
     assert read(tmp_path, [strange, task("last", "positive")]).gold == {5: 1}
+
+
+def block(name, *choices):
+    return {"type": "choices", "from_name": name, "to_name": "text", "value": {"choices": list(choices)}}
+
+
+def test_the_question_whose_answers_are_the_classes(tmp_path):
+    """Of two choices, whichever comes first, in each format."""
+    tasks = [
+        {"data": {"text": text}, "annotations": [{"result": [block("sure", "high"), block("mood", answer)]}]}
+        for text, answer in (("good", "positive"), ("bad", "negative"))
+    ]
+    assert read(tmp_path, tasks).gold == {0: 1, 1: 0}
+    rows = [flat(1, "good", sure="high", mood="positive"), flat(2, "bad", sure="low", mood="negative")]
+    assert read(tmp_path, rows, columns={"id", "text", "llm_label"}).gold == {0: 1, 1: 0}
+    about = [{"value": "high", "status": "submitted"}]
+    records = [
+        {**record, "responses": {"sure": about, **record["responses"]}}
+        for record in (argilla("good", "positive"), argilla("bad", "negative"))
+    ]
+    assert read(tmp_path, records).gold == {0: 1, 1: 0}
+    flat_records = [{"text": "good", "sure.responses": ["high"], "mood.responses": ["positive"]}]
+    assert read(tmp_path, flat_records).gold == {0: 1}
+    both = [{"data": {"text": "good"}, "annotations": [{"result": [block("a", "positive"), block("b", "negative")]}]}]
+    with pytest.raises(InputError, match="several questions whose answers are the classes: 'a', 'b'"):
+        read(tmp_path, both)
+
+
+def test_answers_in_lists_and_of_other_types(tmp_path):
+    """One answer in a list is one; two are none."""
+    lists = [argilla("good", ["positive"]), argilla("bad", ["negative", "positive"]), argilla("last", ["Negative"])]
+    found = read(tmp_path, lists)
+    assert found.gold == {0: 1, 5: 0} and found.unlabelled == 1
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([argilla("good", 1), argilla("bad", 0.0), argilla("last", [True])]))
+    assert import_gold(path, TEXTS, IDS, ["0", "1"], set()).gold == {0: 1, 1: 0, 5: 1}
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ([task("last"), task("good")], "2 without a label: nothing can be used; a label is one submitted choice"),
+        ([task("nowhere", "positive")], "1 match no text of the table: nothing .*'text', see --text-column"),
+        ([task("good", "fine")], "outside the classes .*: nothing can be used; --classes names the classes"),
+        ([argilla("good", "positive", status="draft")], "1 without a label: nothing can be used"),
+    ],
+)
+def test_an_import_of_nothing_is_refused(tmp_path, records, said):
+    with pytest.raises(InputError, match=said):
+        read(tmp_path, records)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.align.scorer import Scorer, class_number
+from silr.cells import label_key
 from silr.corpus import digest, label_column, weight_column
 from silr.errors import InputError
 from silr.formats import read_table
@@ -111,7 +112,7 @@ def _calibrated(folder: Path, scores: Any, wanted: str) -> tuple[float, float] |
         return None
     given = weight_column(frame, columns.weight, folder / LABELS, rows)
     weight = np.ones(int(rows.sum())) if given is None else np.asarray(given, dtype=np.float64)[rows]
-    positive = np.array([label == wanted for label in gold])[rows]
+    positive = np.array([label_key(label or "") == label_key(wanted) for label in gold])[rows]
     return platt(log_odds(np.asarray(scores, dtype=np.float64))[rows], positive, weight)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.class_names import ClassNames
 from silr.corpus import label_column, weight_column
 from silr.shares import Right, right_share
 
@@ -34,8 +35,8 @@ class GoldCheck:
     """
 
     def __init__(self, frame: pd.DataFrame, classes: tuple[str, ...], where: NDArray[np.int64], source: str) -> None:
-        code = {name: number for number, name in enumerate(classes)}
-        gold = np.array([code.get(label or "", -1) for label in label_column(frame, "gold", source, required=False)])
+        names = ClassNames(classes, named=True)
+        gold = np.array([names.code(label or "") for label in label_column(frame, "gold", source, required=False)])
         weight = weight_column(frame, "gold_weight", source, gold >= 0)
         rows = np.flatnonzero((gold >= 0) if weight is None else (gold >= 0) & (weight > 0))
         self._gold, self._where = gold[rows], where[rows]

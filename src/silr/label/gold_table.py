@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from silr.annotator_columns import label_columns, read_annotators, scored_classes, scores_of
 from silr.annotator_evidence import Annotator, majority
+from silr.class_names import ClassNames, of_table
 from silr.corpus import (
     LABEL,
-    check_classes,
     corpus_hash,
     encode_labels,
+    id_column,
     label_column,
     read_table,
     table_stem,
@@ -99,6 +100,7 @@ class GoldTable:
         self.hash = corpus_hash(self.texts)
         if classes and len(set(classes)) < max(2, len(classes)):
             raise InputError("--classes must name at least two classes, each once")
+        self._named = bool(classes)
         columns = [label] if label in self._frame.columns or label != LABEL else label_columns(self._frame)
         if len(columns) > 1:
             self._read_several(columns, classes)
@@ -124,21 +126,28 @@ class GoldTable:
     def _read_one(self, column: str, classes: Sequence[str] | None) -> None:
         scored = scored_classes(self._frame, column)
         labels = label_column(self._frame, column, self.table)
-        self.codes, self.classes = encode_labels(labels, classes or scored or None, column, one_class=True)
+        self.codes, self.classes = encode_labels(
+            labels,
+            classes or scored or None,
+            column,
+            one_class=True,
+            named=self._named,
+            wording=of_table(self.table),
+        )
         self.scores = None
         if not scored or set(scored) == set(self.classes):  # else --classes names more than the LLM scored
             self.scores = scores_of(self._frame, column, self.codes, self.classes, self.table)
 
     def _read_several(self, columns: Sequence[str], classes: Sequence[str] | None) -> None:
         """The strata are what most of the LLMs say."""
-        found = read_annotators(self._frame, self.table, columns, classes=classes)
+        found = read_annotators(self._frame, self.table, columns, classes=classes or None)
         self.classes, self.scores = found.classes, None
         annotators = [Annotator(codes.astype(np.int16)) for codes in found.codes]
         self.codes = majority(annotators, len(self.classes)).astype(np.int64)
 
     def ids(self) -> list[str | None]:
         """Return the column `id` as strings, None for every row if there is none."""
-        return label_column(self._frame, "id", self.table, required=False)
+        return id_column(self._frame, self.table)
 
     def columns(self) -> set[str]:
         """Return the names of the table's columns."""
@@ -216,9 +225,8 @@ class GoldTable:
 
     def _read_gold(self, frame: pd.DataFrame, path: Path) -> dict[int, int]:
         labels = label_column(frame, GOLD, path, required=False)
-        check_classes(labels, self.classes, GOLD)
-        code = {name: number for number, name in enumerate(self.classes)}
-        return {row: code[label] for row, label in enumerate(labels) if label is not None}
+        codes = ClassNames(self.classes, named=self._named).codes(labels, GOLD, of_table(path))
+        return {row: int(codes[row]) for row in np.flatnonzero(codes >= 0).tolist()}
 
     def _check_strata(self, frame: pd.DataFrame) -> None:
         """Take weights that are no draw by strata for labels from elsewhere: nothing tells how to go on with them."""

@@ -1,10 +1,10 @@
 """Labels that people gave elsewhere: exports of Label Studio (JSON, JSON-MIN) and Argilla (JSON or JSONL).
 
 Label Studio: a list of tasks, each with `data` and `annotations`, whose results of type "choices" are read; or flat
-rows (JSON-MIN), one an annotation, whose label is the first value that is neither data of the table nor about the
+rows (JSON-MIN), one an annotation, whose answers are the values that are neither data of the table nor about the
 annotation. Argilla: records with `fields` and `responses` (a list of answers for each question, or version 1's list of
-persons with their `values`), or the flat rows of a data set with `text` and `label.responses`. Where several persons
-disagree the majority counts.
+persons with their `values`), or the flat rows of a data set with `text` and `label.responses`. Of several questions the
+one whose answers are the classes counts. Where several persons disagree the majority counts.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from silr.cells import label_name
+from silr.class_names import ClassNames, listed
 from silr.errors import InputError
 
+NEARLY_ALL = 0.9  # of the answers to a question are classes, where it asks for them
 _UNDECIDED = {"draft", "discarded", "pending"}  # what Argilla calls an answer that was not submitted
 
 _ABOUT = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement"}  # in JSON-MIN
@@ -77,29 +80,31 @@ def import_gold(
     Raises
     ------
     InputError
-        The file cannot be read or has another format.
+        The file cannot be read or has another format, the answers to several questions are classes, or nothing in it
+        can be used.
     """
     by_text: dict[str, list[int]] = {}
     for at, text in enumerate(texts):
         by_text.setdefault(_plain(text), []).append(at)
     by_id = {name: at for at, name in enumerate(ids) if name is not None}
-    by_class = {name.casefold(): number for number, name in enumerate(classes)}
-    by_class |= {name: number for number, name in enumerate(classes)}
+    names = ClassNames(classes, named=True)
+    records = list(_records(path, {*columns, text_name, "text"}))
+    answers = [list(_answers(record)) for record in records]
+    question = _question(answers, names, path)
     gold: dict[int, int] = {}
-    unlabelled = unmatched = disputed = known = records = 0
+    unlabelled = unmatched = disputed = known = 0
     outside: Counter[str] = Counter()
-    for record in _records(path, {*columns, text_name, "text"}):
-        records += 1
-        answers = Counter(str(answer).strip() for answer in _answers(record))
-        if not answers:
+    for record, every in zip(records, answers, strict=True):
+        votes = Counter(answer for asked, answer in every if asked == question)
+        if not votes:
             unlabelled += 1
             continue
-        (answer, votes), *others = answers.most_common(2)
-        number = by_class.get(answer, by_class.get(answer.casefold(), -1))
+        (answer, most), *others = votes.most_common(2)
+        number = names.code(answer)
         row = _row(record, by_text, by_id, gold, text_name)
         if row is None:
             unmatched += 1
-        elif others and others[0][1] == votes:
+        elif others and others[0][1] == most:
             disputed += 1
         elif number < 0:
             outside[answer] += 1
@@ -107,7 +112,41 @@ def import_gold(
             known += 1
         else:
             gold[row] = number
-    return Imported(gold, records, unlabelled, unmatched, outside, disputed, known)
+    found = Imported(gold, len(records), unlabelled, unmatched, outside, disputed, known)
+    if not gold and not known:
+        raise InputError(f"{path}: {found}: nothing can be used{_remedy(found, text_name)}")
+    return found
+
+
+def _remedy(found: Imported, text_name: str) -> str:
+    """What to do about the most frequent reason why nothing can be used."""
+    if found.outside.total() > max(found.unmatched, found.unlabelled):
+        return "; --classes names the classes, or rename the answers"
+    if found.unmatched > found.unlabelled:
+        return f"; records are found by their text (column {text_name!r}, see --text-column) or by the column 'id'"
+    return "; a label is one submitted choice a record"
+
+
+def _question(answers: Sequence[Sequence[tuple[str, str]]], classes: ClassNames, path: Path) -> str | None:
+    """The question whose answers are classes most often.
+
+    Raises
+    ------
+    InputError
+        The answers to several are nearly all classes: which one is meant nobody knows.
+    """
+    asked: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    for question, answer in (each for record in answers for each in record):
+        asked[question] += 1
+        right[question] += classes.code(answer) >= 0
+    fits = [question for question in asked if right[question] > NEARLY_ALL * asked[question]]
+    if len(fits) > 1:
+        raise InputError(
+            f"{path} has several questions whose answers are the classes: {listed(fits)}; leave the others out of the "
+            "export"
+        )
+    return max(asked, key=lambda question: (right[question], asked[question]), default=None)
 
 
 def _records(path: Path, columns: set[str]) -> list[dict[str, Any]]:
@@ -141,9 +180,12 @@ def _tasks(rows: list[dict[str, Any]], columns: set[str]) -> list[dict[str, Any]
     for number, row in enumerate(rows):
         task = tasks.setdefault(str(row.get("id", f"row {number}")), {"data": {}, "annotations": []})
         task["data"] |= {name: value for name, value in row.items() if name != "id"}
-        answer = next((row[name] for name in row if name not in columns and name not in _ABOUT), None)
-        choices = answer.get("choices") if isinstance(answer, dict) else [answer] * isinstance(answer, str)
-        task["annotations"].append({"result": [{"type": "choices", "value": {"choices": choices}}]})
+        results = []
+        for name, answer in row.items():
+            if name not in columns and name not in _ABOUT:
+                choices = answer.get("choices") if isinstance(answer, dict) else answer
+                results.append({"type": "choices", "from_name": name, "value": {"choices": choices}})
+        task["annotations"].append({"result": results})
     return list(tasks.values())
 
 
@@ -160,33 +202,42 @@ def _is_record(record: dict[str, Any]) -> bool:
     return bool({"annotations", "responses"} & set(record)) or any(str(name).endswith(".responses") for name in record)
 
 
-def _answers(record: dict[str, Any]) -> Iterator[Any]:
-    """The answers of all persons to the first question of a single choice."""
+def _answers(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The questions and single choices of all persons."""
     for annotation in _dicts(record.get("annotations")):
-        results = [each for each in _dicts(annotation.get("result")) if each.get("type") == "choices"]
-        if results and not annotation.get("was_cancelled"):
-            chosen = _dict(results[0].get("value")).get("choices")
-            if isinstance(chosen, list) and len(chosen) == 1:
-                yield chosen[0]
+        if annotation.get("was_cancelled"):
+            continue
+        for result in _dicts(annotation.get("result")):
+            if result.get("type") == "choices":
+                name = str(result.get("from_name", ""))
+                yield from _one(name, _dict(result.get("value")).get("choices"))
     responses = record.get("responses")
     if isinstance(responses, dict):
-        for answer in _dicts(next(iter(responses.values()), None)):
-            yield from _submitted(answer, answer.get("value"))
+        for name, persons in responses.items():
+            for answer in _dicts(persons):
+                yield from _submitted(name, answer, answer.get("value"))
     for person in _dicts(responses):
-        answer = _dict(next(iter(_dict(person.get("values")).values()), None))
-        yield from _submitted(person, answer.get("value"))
+        for name, answer in _dict(person.get("values")).items():
+            yield from _submitted(name, person, _dict(answer).get("value"))
     for name, values in record.items():
         if str(name).endswith(".responses") and isinstance(values, list):
             states = record.get(f"{name}.status")
             states = states if isinstance(states, list) else [None] * len(values)
             for value, state in zip(values, states, strict=False):
-                yield from _submitted({"status": state}, value)
-            return
+                yield from _submitted(name.removesuffix(".responses"), {"status": state}, value)
 
 
-def _submitted(answer: dict[str, Any], value: Any) -> Iterator[Any]:
-    if isinstance(value, (str, int)) and str(answer.get("status")) not in _UNDECIDED:
-        yield value
+def _submitted(question: str, answer: dict[str, Any], value: Any) -> Iterator[tuple[str, str]]:
+    if str(answer.get("status")) not in _UNDECIDED:
+        yield from _one(question, value)
+
+
+def _one(question: str, value: Any) -> Iterator[tuple[str, str]]:
+    """One choice, alone or in a list; several, a rating of spans or nothing are no label."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, (str, int, float)) and (name := label_name(value)) is not None:
+        yield question, name
 
 
 def _row(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from silr.annotator_columns import read_annotators
 from silr.annotator_evidence import Annotator, majority
-from silr.corpus import file_hash, label_column, read_table, text_column, weight_column
+from silr.corpus import file_hash, id_column, read_table, text_column, weight_column
 from silr.errors import InputError, NoSignalError
 from silr.gold import post_stratified
 from silr.refine import best_iteration
@@ -159,7 +159,7 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
         )
     column = truth or table["columns"]["truth"]
     if column is not None:
-        codes = column_codes(frame, column, classes, corpus.name, required=truth is not None)
+        codes = column_codes(frame, column, classes, corpus.name, required=truth is not None, finished=True)
         if codes is not None:
             corpus = replace(corpus, truth=codes, truth_column=column)
     return Record(run, iterations, best, classes, table, corpus, problems)
@@ -169,9 +169,10 @@ def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | No
     try:
         table = json.loads((folder / TABLE).read_text())
         columns = vars(Columns(**table["columns"]))
-        found = {name: str(table[name]) for name in ("table", "sha256")}
+        found: dict[str, Any] = {name: str(table[name]) for name in ("table", "sha256")}
         given = table["features"]
         features = [given] if isinstance(given, str) else [str(each) for each in given]
+        found["classes"] = list(map(str, table.get("classes") or ()))
         return {**found, "features": features, "columns": columns, "iterations": int(table.get("iterations", 0))}
     except FileNotFoundError:
         return None
@@ -212,13 +213,13 @@ def _check_unchanged(path: Path, sha256: str) -> None:
 
 
 def _corpus(frame: pd.DataFrame, name: str, columns: dict[str, Any], llm: Codes, classes: list[str]) -> Corpus:
-    gold = column_codes(frame, columns["gold"], classes, name, required=False)
+    gold = column_codes(frame, columns["gold"], classes, name, required=False, finished=True)
     if gold is None:
         gold = np.full(len(frame), -1)
     weight = weight_column(frame, columns["weight"], name, gold >= 0)
     if weight is None:  # as in `priors_from_gold`: each gold label speaks for its share of the LLM's set
         weight = post_stratified(llm, gold >= 0)
-    ids = label_column(frame, "id", name) if "id" in frame.columns else None
+    ids = id_column(frame, name) if "id" in frame.columns else None
     return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight)
 
 

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from silr.class_names import in_commas
 from silr.corpus import features_path, file_hash
 from silr.errors import InputError
 from silr.refine import derived_seed, held_out
@@ -72,6 +73,8 @@ def _command(record: Record, table: dict[str, Any]) -> str:
         words += ["--theta", ";".join(",".join(map(repr, row)) for row in configuration["theta"])]
     if configuration.get("class_prior") is not None:
         words += ["--class-prior", ",".join(map(repr, configuration["class_prior"]))]
+    if table.get("classes"):
+        words += ["--classes", in_commas(table["classes"])]
     columns, usual = table["columns"], vars(Columns())
     words += [word for column in columns["labels"] for word in ("--label-column", column)]
     for name in ("text", "gold", "weight", "truth"):

@@ -1,0 +1,61 @@
+"""Which column of a table is probably meant where the one that was looked for is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OPTIONS = {"text": "--text-column", "llm_label": "--label-column"}
+LOOKED_AT = 200  # rows
+FEWEST_CHARACTERS = 8  # of a text in the mean
+MOST_CLASSES = 50
+NO_LABELS = ("llm_score", "llm_confidence", "gold", "refined_", "id")
+
+
+def likely_column(frame: pd.DataFrame, name: str) -> str:
+    """Return a hint, to be added to a message, that names the option and the likely column; "" where neither is known.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    name : str
+        The column that is missing.
+    """
+    wanted = "llm_label" if name.startswith("llm_label") else "text"
+    option = OPTIONS[wanted] if name in OPTIONS else ""
+    found = _labels(frame) if wanted == "llm_label" else _texts(frame)
+    if not option:
+        return f"; did you mean {found!r}?" if found else ""
+    return f"; {option} {found} if that is it" if found else f"; {option} names it"
+
+
+def _texts(frame: pd.DataFrame) -> str | None:
+    """The column of the longest texts."""
+    lengths = {}
+    for name in map(str, frame.columns):
+        values = [value for value in _first(frame, name) if isinstance(value, (str, bytes))]
+        if values and not name.startswith(("llm_", *NO_LABELS)):
+            lengths[name] = sum(map(len, values)) / len(values)
+    best = max(lengths, key=lengths.__getitem__, default=None)
+    return best if best is not None and lengths[best] >= FEWEST_CHARACTERS else None
+
+
+def _labels(frame: pd.DataFrame) -> str | None:
+    """The first column of few values that each occur more than once, those called like labels before others."""
+    found = []
+    for name in map(str, frame.columns):
+        values = [str(value) for value in _first(frame, name)]
+        several = 2 <= len(set(values)) <= min(MOST_CLASSES, len(values) // 2)
+        if several and not name.startswith(NO_LABELS):
+            found.append(name)
+    named = [name for name in found if any(word in name.casefold() for word in ("label", "class", "category"))]
+    return next(iter(named or found), None)
+
+
+def _first(frame: pd.DataFrame, name: str) -> list[Any]:
+    series: Any = frame[name]
+    return [
+        value for value, gone in zip(series[:LOOKED_AT].tolist(), series[:LOOKED_AT].isna(), strict=True) if not gone
+    ]
