@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotators.missing import Missing
+
 _THOUGHTS = re.compile(
     r"\A.*</(?:think|thinking|reasoning)>|<(?:think|thinking|reasoning)>.*\Z", re.IGNORECASE | re.DOTALL
 )
@@ -104,3 +106,25 @@ def class_log_probabilities(tokens: Sequence[Token], position: int, words: Seque
 
 def _letter(number: int) -> str:
     return chr(ord("A") + number) if number < 26 else f"{_letter(number // 26 - 1)}{_letter(number % 26)}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an answer says: a class, or the reason why it names none."""
+
+    label: int | None
+    missing: Missing | None
+    position: int | None
+    word: str | None
+
+
+def read_answer(answer: str, words: Sequence[str], classes: Sequence[str]) -> Reading:
+    """Read a whole answer, thoughts included."""
+    rest = without_thoughts(answer)
+    for names in (words, classes):
+        if named := named_class(rest, names):
+            return Reading(named[0], None, named[1], names[named[0]])
+    if answer.strip() and not rest.strip():
+        return Reading(None, Missing.CUT_OFF, None, None)
+    several = sum(name.casefold() in rest.casefold() for name in classes) > 1
+    return Reading(None, Missing.SEVERAL if several else Missing.NO_CLASS, None, None)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from silr.annotators.missing import Missing
 
 Scored = tuple[int, NDArray[np.float32], NDArray[np.float16]]
 """Number of a batch, and scores (n, K) and features (n, n_features) of its texts."""
@@ -35,6 +37,52 @@ class Plan:
     cut: NDArray[np.bool_]
 
 
+@dataclass
+class Remarks:
+    """What an annotator behind a server has to say of single texts, beside their scores.
+
+    Attributes
+    ----------
+    missing : dict of str to Missing
+        Why a text has no label.
+    cut : set of str
+        Texts of which the server did not take the end.
+    labelled : bool
+        Whether this model has given any label, in this session or before.
+    failures : dict of str to str
+        What the server says where the reason is none of the text's own.
+    """
+
+    missing: dict[str, Missing] = field(default_factory=dict)
+    cut: set[str] = field(default_factory=set)
+    labelled: bool = False
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def add(self, text: str, missing: Missing, failure: str = "") -> None:
+        """Say why a text has no label, and in the server's words what may hit all."""
+        self.missing[text] = missing
+        if failure:
+            self.failures[text] = failure
+
+
+def remarks_of(annotator: Annotator) -> Remarks:
+    """Return the annotator's remarks; one on this machine has none."""
+    found = getattr(annotator, "remarks", None)
+    return found if isinstance(found, Remarks) else Remarks()
+
+
+def label_only(label: int, n_classes: int) -> NDArray[np.float64]:
+    """Return the scores (K,) of a label that came without any: probability 1, whose logarithm is 0, and -inf."""
+    scores = np.full(n_classes, -np.inf)
+    scores[label] = 0.0
+    return scores
+
+
+def has_scores(scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which rows (n,) of scores (n, K) are of the annotator's own; see `label_only`."""
+    return np.asarray(np.isfinite(scores).all(axis=1))
+
+
 @dataclass(frozen=True)
 class Annotation:
     """Scores of n texts, row for row.
@@ -42,7 +90,8 @@ class Annotation:
     Attributes
     ----------
     scores : float32 array of shape (n, K)
-        Log-probabilities of the classes; each row's exponentials sum to one. NaN where a text got no label.
+        Log-probabilities of the classes; each row's exponentials sum to one. NaN where a text got no label; 0 and -inf
+        where the label is all that the annotator gives.
     features : float16 array of shape (n, n_features)
         Hidden states at the answering position; no columns where the annotator has none.
     n_cut : int
