@@ -287,7 +287,8 @@ class ApiAnnotator:
                     return None
                 position = other.position
         tokens = [Token(text, likeliest) for text, likeliest in reply.tokens]
-        return class_log_probabilities(tokens, start + position, words)
+        scores = class_log_probabilities(tokens, start + position, words)
+        return scores if scores is not None and scores.argmax() == reading.label else None  # else of another place
 
     def _from_votes(self, found: Sequence[Named | NoAnswerError]) -> NDArray[np.float64]:
         count = Counter(each.label for each in found if isinstance(each, Named))

@@ -34,6 +34,7 @@ MOST_IN_VAIN = 10  # requests without an answer, after which a server that never
 _IN_VAIN_LATER = 50  # the same where this model has answered before
 _LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless the server asks for more
 _MOST_TIMEOUTS = 3  # of a server that has never answered
+_SHORT_KEY = 5  # characters; what stands for a key where a server wants none, such as "none", is no secret
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
 
 
@@ -360,4 +361,4 @@ class ChatClient:
     def _words(self, said: str) -> str:
         """What is said, in one line, without the key, which some servers repeat."""
         line = " ".join(said.split())
-        return (line.replace(self._key, "***") if self._key else line)[:300]
+        return (line.replace(self._key, "***") if self._key and len(self._key) > _SHORT_KEY else line)[:300]

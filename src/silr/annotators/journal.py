@@ -144,8 +144,8 @@ class Journal:
             earlier = None
         if earlier != json.loads(json.dumps(meta)):
             raise InputError(
-                f"{self.folder} holds an unfinished annotation of other texts, or by another model or prompt (or server); "
-                "repeat that command to finish it, delete the folder, or choose another output"
+                f"{self.folder} holds an unfinished annotation of other texts, or by another model or prompt (or "
+                "server); repeat that command to finish it, delete the folder, or choose another output"
             )
 
     def _cut_torn_end(self) -> None:
