@@ -128,13 +128,14 @@ def annotate(
     """Let an LLM label every text.
 
     Adds llm_label and llm_score_CLASS (log-probabilities), and llm_missing where a text gets no label. A local model
-    also writes OUTPUT's .features.npy. A killed annotation goes on where it stopped: run the same command again; what was
-    paid for is not asked again.
+    also writes OUTPUT's .features.npy. A killed annotation goes on where it stopped: run the same command again; what
+    was paid for is not asked again.
 
     silr annotate reviews.csv -o labelled.csv --question "Is this review positive or negative?" --classes negative
     positive
 
-    silr annotate reviews.csv -o labelled.csv --base-url http://127.0.0.1:8000/v1 --model NAME --classes negative positive
+    silr annotate reviews.csv -o labelled.csv --base-url http://127.0.0.1:8000/v1 --model NAME --classes negative
+    positive
     """
     from silr.corpus import features_path, read_table
     from silr.corpus import text_column as read_texts

@@ -300,8 +300,8 @@ class ApiAnnotator:
     def _say_whether_scores_come(self) -> None:
         if self._labels and not self._scored:
             self._client.say(
-                "the server gives no token log-probabilities: labels only, no llm_score columns; --samples 5 asks 5 "
-                "times a text and gives the shares of the votes as scores"
+                "the server gives no token log-probabilities of use: labels only, no llm_score columns; --samples 5 "
+                "asks 5 times a text and gives the shares of the votes as scores"
             )
 
 

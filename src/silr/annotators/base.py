@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.missing import Missing
+from silr.errors import InputError
 
 Scored = tuple[int, NDArray[np.float32], NDArray[np.float16]]
 """Number of a batch, and scores (n, K) and features (n, n_features) of its texts."""
@@ -69,6 +70,12 @@ def remarks_of(annotator: Annotator) -> Remarks:
     """Return the annotator's remarks; one on this machine has none."""
     found = getattr(annotator, "remarks", None)
     return found if isinstance(found, Remarks) else Remarks()
+
+
+def check_any(remarks: Remarks, labelled: NDArray[np.bool_]) -> None:
+    """Raise an `InputError` if no text has a label, for a reason that none of the texts has to do with."""
+    if not labelled.any() and remarks.missing and set(remarks.missing) == set(remarks.failures):
+        raise InputError(f"no text got a label: {next(reversed(remarks.failures.values()))}")
 
 
 def label_only(label: int, n_classes: int) -> NDArray[np.float64]:
@@ -142,6 +149,11 @@ def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
     Returns
     -------
     Annotation
+
+    Raises
+    ------
+    InputError
+        A server gave no text a label, for a reason that none of the texts has to do with.
     """
     unique, where = distinct(texts)
     plan = annotator.plan(unique)
@@ -150,4 +162,5 @@ def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
     batches = [[unique[row] for row in rows] for rows in plan.batches]
     for number, batch_scores, batch_features in annotator.score_batches(batches):
         scores[plan.batches[number]], features[plan.batches[number]] = batch_scores, batch_features
+    check_any(remarks_of(annotator), ~np.isnan(scores[:, 0]))
     return Annotation(scores[where], features[where], int(plan.cut[where].sum()))

@@ -33,6 +33,7 @@ Say = Callable[[str], None]
 MOST_IN_VAIN = 10  # requests without an answer, after which a server that never gave one is given up
 _IN_VAIN_LATER = 50  # the same where this model has answered before
 _LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless the server asks for more
+_ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
 _MOST_TIMEOUTS = 3  # of a server that has never answered
 _SHORT_KEY = 5  # characters; what stands for a key where a server wants none, such as "none", is no secret
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
@@ -315,7 +316,7 @@ class ChatClient:
         share, limit = refusal.fits(), refusal.limit()
         if share is None and limit is not None:
             share = limit * self._budget.characters_a_token() / characters(messages)
-        return None if share is None else min(share, 0.9)
+        return None if share is None or share > _ANOTHER_LIMIT else min(share, 0.9)
 
     def _give_up(self, error: PassingError) -> NoReturn:
         words = self._words(str(error))

@@ -28,7 +28,7 @@ class Journal:
 
     Records come in the order of reading; that of `scores` begins with the text's number. A record is there once both
     files have the whole of it; opening the folder again cuts off the rest. Data go to the disk (fsync) every five
-    seconds and at the end. A folder without `meta.json` was not begun or is all used, and is emptied.
+    seconds and at the end. A folder without `meta.json` or records was not begun or is all used, and is emptied.
 
     Parameters
     ----------
@@ -132,8 +132,8 @@ class Journal:
             raise InputError(f"another process is annotating into {self.folder}; wait for it or stop it") from None
 
     def _check_meta(self, meta: dict[str, Any]) -> None:
-        path = self.folder / "meta.json"
-        if not path.exists():
+        path, scores = self.folder / "meta.json", self.folder / "scores"
+        if not path.exists() or not scores.exists() or scores.stat().st_size < self._score_type.itemsize:
             for name in ("scores", "features", "cut"):
                 (self.folder / name).unlink(missing_ok=True)
             write_json(path, meta)

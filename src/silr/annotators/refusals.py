@@ -114,7 +114,7 @@ class Refusal:
             return Kind.PROXY
         if status == 402 or (status in (400, 403, 429) and _UNPAID.search(said)):
             return Kind.UNPAID
-        if status == 401 or (status in (400, 403) and _KEY.search(said) and not _REFUSED.search(said)):
+        if status == 401 or (status in (400, 403, 422) and _KEY.search(said) and not _REFUSED.search(said)):
             return Kind.KEY
         if self._too_long():
             return Kind.TOO_LONG

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.base import Annotator, Plan, Remarks, distinct, has_scores, remarks_of
+from silr.annotators.base import Annotator, Plan, Remarks, check_any, distinct, has_scores, remarks_of
 from silr.annotators.gold_check import GoldCheck
 from silr.annotators.journal import Journal
 from silr.annotators.missing import COLUMN as MISSING
@@ -28,7 +28,6 @@ from silr.corpus import (
     write_table,
 )
 from silr.corpus import text_column as read_texts
-from silr.errors import InputError
 from silr.files import write_json
 from silr.progress import progress
 from silr.shares import Right
@@ -138,7 +137,7 @@ def annotate_file(
         record, scores = _in_order(journal, where)
         labelled = ~np.isnan(scores[:, 0])
         remarks = remarks_of(annotator)
-        _check_any(remarks, labelled)
+        check_any(remarks, labelled)
         if n_features:
             journal.write_features(features, record)
         best = np.where(labelled, scores.argmax(axis=1), -1)
@@ -215,12 +214,6 @@ def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.in
     record[texts] = np.arange(len(texts))
     scores = np.vstack([scores, np.full(scores.shape[1], np.nan, np.float32)])  # of texts without label
     return record[where], scores[record[where]]
-
-
-def _check_any(remarks: Remarks, labelled: NDArray[np.bool_]) -> None:
-    """Refuse to write a table where no text has a label, for a reason that none of the texts has to do with."""
-    if not labelled.any() and remarks.missing and set(remarks.missing) == set(remarks.failures):
-        raise InputError(f"no text got a label: {next(reversed(remarks.failures.values()))}")
 
 
 def _reason(remarks: Remarks, text: str) -> Missing:
