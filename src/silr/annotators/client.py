@@ -261,6 +261,7 @@ class ChatClient:
                     trials, first = parameters.trials(options), refusal
                 if trials is not None:
                     adapted = next(trials, None)
+                    self._in_vain += adapted is not None
                 if adapted is None:
                     return self._refused(first or refusal, messages)
                 first, parameters = first or refusal, adapted

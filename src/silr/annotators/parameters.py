@@ -62,11 +62,13 @@ class Parameters:
 
     def trials(self, options: dict[str, Any]) -> Iterator[Parameters]:
         """Yield what to try where a refusal does not say what is wrong: without this, without that, without any."""
-        names = [name for name in ("logprobs", "temperature", self.limit) if name in options]
-        for name in names[:2]:
+        names = [name for name in ("logprobs", "temperature") if name in options]
+        for name in names:
             yield self.without(name)
         if len(names) > 1:
             yield self.without(*names)
+        if self.limit in options:
+            yield self.without(*names, self.limit)
 
     def left_out(self, since: Parameters) -> list[str]:
         """Return the names of what has been left out since."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from silr.annotators.length_limit import length_limit, share_that_fits
 from silr.annotators.waits import asked_wait
 
 _LONGEST = 300  # characters of the server's words that are repeated
@@ -41,7 +42,7 @@ _TOO_LONG = _pattern(
     r"max_model_len|n_ctx\b|max_input_tokens|max_total_tokens",
     r"\b(prompt|inputs?|messages?|text|content|requests?|sequence|string|payload|entity|body|query|conversation)\b"
     r"['\"\]\[0-9.a-z]{0,20}.{0,60}?\b(too (long|large|big|many)|exceed|longer than|over the limit|above the limit)",
-    r"too many (input |prompt )?tokens|too (long|large) for (the |this )?model",
+    r"(?<!took )\btoo long\b|too many (input |prompt )?tokens|too (long|large) for (the |this )?model",
     r"reduce (the |your )?(length|prompt|input|size|number)",
     r"(token (count|limit)|number of tokens|tokens? in).{0,60}exceed",
     r"exceed\w*.{0,60}(token|length|context|characters|input)",
@@ -64,7 +65,7 @@ _REFUSED = _pattern(
 )
 _DAILY = _pattern(r"per[ _-]?day|daily|\b[rt]pd\b|free-models-per-day|24 ?h(ours)?\b")
 _UNPAID = _pattern(
-    r"insufficient[ _-]?(quota|credit|balance|fund)|(out of|no|not enough|enough|more) (credits?|balance)\b",
+    r"insufficient[ _-]?(\w+ )?(quota|credit|balance|fund)|(out of|no|not enough|enough|more) (credits?|balance)\b",
     r"payment required|billing (hard )?limit|billing.{0,20}not active|arrearage|overdue|credit balance is too low",
     r"余额不足|欠费",
 )
@@ -141,44 +142,17 @@ class Refusal:
             return bool(re.search(r"request too large|too large for", said, re.IGNORECASE))
         if self.status not in (400, 422, 431, 500, 501):
             return False
-        if _ANSWER_LIMIT.search(said) and not _OF_THE_PROMPT.search(said):
+        if _ANSWER_LIMIT.search(self.words) and not _OF_THE_PROMPT.search(self.words):
             return False
         return bool(_TOO_LONG.search(said))
 
+    def limit(self) -> int | None:
+        """How many tokens or characters the server takes at most, if it says so."""
+        return length_limit(self.words, self.everything)
+
     def fits(self) -> float | None:
         """Share of what was sent that the server would take, by the numbers that it names; None if it names none."""
-        numbers = [
-            int(found.replace(",", "")) for found in re.findall(r"(?<![\w.])\d[\d,]*(?![\w.]*\w)", self.everything)
-        ]
-        limit = _limit(self.everything)
-        sent = max((number for number in numbers if limit and number > limit), default=None)
-        if limit is None:
-            distinct = sorted({number for number in numbers if number >= 64 and number != self.status})
-            if len(distinct) < 2:
-                return None
-            limit, sent = distinct[-2:]
-        return limit / sent if sent else None
-
-    def limit(self) -> int | None:
-        """The largest number of tokens or characters that the server takes, if it names it."""
-        return _limit(self.everything)
-
-
-_LIMITS = _pattern(
-    r"(?:<=|≤|limit(?:ed)?(?: of| is|:)?|maximum[^0-9]{0,60}|\bmax[^0-9]{0,40}|less than|fewer than|at most|up to"
-    r"|no more than|context[ _-]?(?:length|size|window)[^0-9]{0,30}|allowed[^0-9]{0,20}|supports?[^0-9]{0,20}"
-    r"|n_ctx[^0-9]{0,5}|should be \[\d+, ?)[^0-9]{0,10}(\d[\d,]*)(?![\d.]*[a-z])",
-    r"> ?(\d[\d,]*) ?(?:tokens )?(?:maximum|max|limit)",
-    r"(\d[\d,]*) ?(?:tokens? )?(?:maximum|max|limit|context)",
-)
-
-
-def _limit(said: str) -> int | None:
-    for found in _LIMITS.finditer(said):
-        number = int(next(group for group in found.groups() if group).replace(",", ""))
-        if number >= 64:
-            return number
-    return None
+        return share_that_fits(self.words, self.everything)
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: str, proxy: str | None = None) -> Refusal:
@@ -306,4 +280,4 @@ def _plain(body: str) -> str:
 
 def _marked(headers: Mapping[str, str], body: str) -> bool:
     named = [f"{name}: {value}" for name, value in headers.items()]
-    return any(_PROXY.search(line) for line in named) or bool(_PROXY.search(_plain(body))) or "via" in headers
+    return any(_PROXY.search(line) for line in named) or bool(_PROXY.search(body)) or "via" in headers

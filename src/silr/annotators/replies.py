@@ -199,7 +199,8 @@ def _tokens(logprobs: Any, text: str) -> tuple[Place, ...]:
     try:
         entries = _entries(logprobs)
         places: tuple[Place, ...] = ()
-        for write in (_as_it_stands, _from_bytes, _without_marks):
+        marked = any(mark in str(token.get("token")) and mark not in text for token, _ in entries for mark in _MARKS)
+        for write in (_without_marks, _from_bytes) if marked else (_as_it_stands, _from_bytes):
             places = tuple((write(token), tuple((write(near), value) for near, value in top)) for token, top in entries)
             if text.strip() and text.strip() in "".join(token for token, _ in places):
                 return places
