@@ -228,7 +228,6 @@ def _report(done: AnnotationSummary, api: ApiAnnotator | None, quiet: bool, as_j
 def _of_missing(done: AnnotationSummary, api: ApiAnnotator) -> list[str]:
     """What to say of texts without label, and of labels without scores."""
     from silr.annotators.missing import Missing
-    from silr.annotators.table import LEAST_SCORED
 
     lines = []
     if done.reasons:
@@ -240,9 +239,7 @@ def _of_missing(done: AnnotationSummary, api: ApiAnnotator) -> list[str]:
         lines.append("run again to ask for those with a server error only")
     labels = sum(done.labels.values())
     if 0 < done.n_scored < labels:
-        without = f"{labels - done.n_scored:,} of {labels:,} labels came without scores"
-        few = done.n_scored < LEAST_SCORED * labels
-        lines.append(f"{without}; {'so there are no llm_score columns' if few else 'their llm_score cells are empty'}")
+        lines.append(f"{labels - done.n_scored:,} of {labels:,} labels came without scores, which are empty")
     return lines
 
 

@@ -206,7 +206,7 @@ def scored(text: str) -> dict[str, Any]:
     return {"message": {"content": "positive"}, "logprobs": {"content": content}}
 
 
-@pytest.mark.parametrize(("n_scored", "columns"), [(0, False), (4, False), (5, True), (9, True)])
+@pytest.mark.parametrize(("n_scored", "columns"), [(0, False), (1, True), (9, True)])
 def test_no_scores_are_made_up(tmp_path: Path, cache: AnswerCache, n_scored: int, columns: bool) -> None:
     texts = [f"scored {i}" if i < n_scored else f"plain {i}" for i in range(10)]
     pd.DataFrame({"text": texts}).to_csv(tmp_path / "in.csv", index=False)

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-LEAST_SCORED = 0.5  # share of the labels that need scores for score columns to be written
-
-
 @dataclass(frozen=True)
 class AnnotationSummary:
     """What an annotation did.
@@ -96,8 +93,8 @@ def annotate_file(
 ) -> AnnotationSummary:
     """Annotate the texts of a table and write the table with `llm_label` and `llm_score_<class>` to `output`.
 
-    Where most labels come without scores no score columns are written; where some do, their scores are empty. If a text
-    has no label, the column `llm_missing` says why.
+    A label that comes without scores has empty ones; if all do, there are no such columns. If a text has no label, the
+    column `llm_missing` says why.
 
     Beside `labelled.csv` come `labelled.annotator.json` and, row for row, `labelled.features.npy`. Rows and other
     columns stay as they are; columns of an earlier annotation are replaced. Results are kept in `labelled.csv.partial/`
@@ -230,7 +227,7 @@ def _with_columns(
     labels = np.array(classes, dtype=object)[scores.argmax(axis=1)]
     labels[~labelled] = None
     frame[LABEL] = labels
-    if not labelled.any() or scored.sum() >= LEAST_SCORED * labelled.sum():
+    if scored.any() or not labelled.any():
         for column, name in enumerate(classes):
             values = scores[:, column].astype(str).astype(np.float64)  # float32's digits, no more
             frame[SCORE_PREFIX + name] = np.where(scored, values, np.nan)
