@@ -43,7 +43,7 @@ def test_the_text_of_an_answer(value: Any, text: str) -> None:
 
 
 def test_an_answer_in_pieces() -> None:
-    pieces = [{"choices": [{"delta": {"content": part}}]} for part in ("posi", "tive")]
+    pieces: list[dict[str, Any]] = [{"choices": [{"delta": {"content": part}}]} for part in ("posi", "tive")]
     pieces.append({"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3}})
     body = "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces) + "data: [DONE]\n"
     assert read_reply(parse_body(body)).text == "positive" and usage(parse_body(body)) == (3, 0)

@@ -36,6 +36,7 @@ _LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless
 _ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
 _MOST_TIMEOUTS = 3  # of a server that has never answered
 _SHORT_KEY = 5  # characters; what stands for a key where a server wants none, such as "none", is no secret
+_MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
 
 
@@ -116,7 +117,8 @@ class ChatClient:
         self._in_vain = self._timeouts = self._daily = 0
         self._said_wait = -LONG
         self._end: InputError | None = None
-        self._parameters, self._tried = Parameters(), False
+        self._parameters = Parameters()
+        self._tried = self._tries = False  # whether requests without some parameters were tried, or are just now
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(retries + 1) | tenacity.stop_when_event_set(self._closed),
             sleep=tenacity.sleep_using_event(self._closed),
@@ -246,25 +248,35 @@ class ChatClient:
         """Return the answer, and whether it would be the same another time."""
         before = parameters = self._parameters
         trials: Iterator[Parameters] | None = None
-        first: Refusal | None = None
+        first: Refusal | None = None  # what the server says of the parameters, as it seems
+        adapted: Parameters | None
         while True:
             options = parameters.options(temperature, logprobs, self.max_answer_tokens)
             try:
                 reply: Reply = self._retrying(self._attempt, messages, options)
                 break
             except PassingError as error:
-                self._give_up(error)
+                if trials is None and self._may_dislike_parameters(error):
+                    trials, first, self._tried = parameters.trials(options), error.refusal, True
+                adapted = None if trials is None else next(trials, None)
+                if adapted is None:
+                    self._tries = False
+                    self._give_up(error)
+                self._tries = True
             except RefusedError as error:
-                refusal = error.refusal
-                adapted = parameters.adapted(refusal, options) if trials is None else None
-                if adapted is None and trials is None and refusal.kind is Kind.UNCLEAR and self._may_try():
-                    trials, first = parameters.trials(options), refusal
+                adapted = parameters.adapted(error.refusal, options) if trials is None else None
+                unclear = error.refusal.kind is Kind.UNCLEAR and not (self._tried or self._answered)
+                if adapted is None and trials is None and unclear:
+                    trials, self._tried = parameters.trials(options), True
                 if trials is not None:
                     adapted = next(trials, None)
                     self._in_vain += adapted is not None
+                first = first or error.refusal
+                self._tries = trials is not None and adapted is not None
                 if adapted is None:
-                    return self._refused(first or refusal, messages)
-                first, parameters = first or refusal, adapted
+                    return self._refused(first, messages)
+            parameters = adapted
+        self._tries = False
         if parameters != before and first is not None:
             with self._lock:
                 self._parameters = parameters
@@ -273,10 +285,10 @@ class ChatClient:
                     self.say(f"the server does not take {name}, which is left out ({self._words(first.words)})")
         return reply, True
 
-    def _may_try(self) -> bool:
-        """Whether parameters may be what a server dislikes without a word; tried once, before it has answered."""
-        tried, self._tried = self._tried, True
-        return not tried and not self._answered
+    def _may_dislike_parameters(self, error: PassingError) -> bool:
+        """Whether a server that breaks, and never answered, may break over a parameter; that is tried once."""
+        broken = error.refusal is not None and error.refusal.status == 500
+        return broken and not (self._tried or self._answered) and self._in_vain >= _MOST_BREAKS
 
     def _attempt(self, messages: Messages, options: dict[str, Any]) -> Reply:
         self._check_end()
@@ -346,6 +358,8 @@ class ChatClient:
                     f"no answer within {self._timeout:g} seconds, {self._timeouts} times; raise --timeout", error
                 )
         self._count_in_vain(words)
+        if self._tries or self._may_dislike_parameters(error):
+            return False
         if error.wait and error.wait > LONG and time.monotonic() - self._said_wait > LONG:
             self._said_wait = time.monotonic()
             self.say(f"the server asks to wait {duration(error.wait)} ({words}); waiting. Ctrl-C stops, and {LATER}")

@@ -111,7 +111,7 @@ class Exchange:
         if not passing and kind is not Kind.DAILY:
             return RefusedError(refusal)
         words = f"an answer that is none: {refusal.words!r}" if well else f"{refusal.status}: {refusal.words}"
-        return PassingError(words, wait=refusal.wait, unusable=well, daily=kind is Kind.DAILY)
+        return PassingError(words, wait=refusal.wait, unusable=well, daily=kind is Kind.DAILY, refusal=refusal)
 
     def _no_connection(self, error: Exception) -> NoReturn:
         """Say what stands in the way: a proxy, a wrong address, or something that may pass."""

@@ -59,6 +59,8 @@ class PassingError(Exception):
         Whether the server said that all is well, and sent nothing of use.
     daily : bool
         Whether the day's quota is used up.
+    refusal : Refusal, default None
+        The response, if there was one.
     """
 
     def __init__(
@@ -70,12 +72,8 @@ class PassingError(Exception):
         timeout: bool = False,
         unusable: bool = False,
         daily: bool = False,
+        refusal: Refusal | None = None,
     ) -> None:
         super().__init__(words)
-        self.wait, self.unreachable, self.timeout, self.unusable, self.daily = (
-            wait,
-            unreachable,
-            timeout,
-            unusable,
-            daily,
-        )
+        self.wait, self.unreachable, self.timeout = wait, unreachable, timeout
+        self.unusable, self.daily, self.refusal = unusable, daily, refusal
