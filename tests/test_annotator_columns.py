@@ -156,7 +156,7 @@ def test_a_score_that_is_missing() -> None:
     np.testing.assert_array_equal(labelled.scores[0], found.scores[0])
     half = scores("llm_score_a", values) | {"llm_score_a_no": [-1.0] * 4}
     for partly in (half, scores("llm_score_a", (np.nan,) * 4)):
-        with pytest.raises(InputError, match="row [12]:"):
+        with pytest.raises(InputError, match=r"row [12]:"):
             read(table(llm_label_a=LABELS, llm_label_b=LABELS, **partly))
 
 

@@ -180,7 +180,7 @@ def test_a_text_that_is_too_long_is_cut_to_the_limit_and_counted(tmp_path: Path,
 
     pd.DataFrame({"text": [*TEXTS[:5], long, long]}).to_csv(tmp_path / "in.csv", index=False)
     with chat_server(answer) as (url, record):
-        asking = annotator(url, cache)
+        asking = annotator(url, cache, concurrency=1)
         done = annotate_file(tmp_path / "in.csv", tmp_path / "out.csv", asking, quiet=True)
         assert (done.n_cut, done.n_missing, asking.remarks.cut) == (2, 0, {long}) and record.requests == 7
         assert 2500 < len(record.bodies[-1]["messages"][0]["content"]) <= 3000
