@@ -147,13 +147,17 @@ def test_scores_of_some_classes_only() -> None:
 
 
 def test_a_score_that_is_missing() -> None:
-    """Where there is no label there need be none."""
+    """Where there is no label there need be none, and a label may come without any; but not with some."""
     values = (-1.0, np.nan, -3.0, -4.0)
     found = read(table(llm_label_a=OTHERS, llm_label_b=LABELS, **scores("llm_score_a", values)))
     assert found.scores[0] is not None
     np.testing.assert_array_equal(np.isfinite(found.scores[0]).all(axis=1), [True, False, True, True])
-    with pytest.raises(InputError, match="row 2"):
-        read(table(llm_label_a=LABELS, llm_label_b=LABELS, **scores("llm_score_a", values)))
+    labelled = read(table(llm_label_a=LABELS, llm_label_b=LABELS, **scores("llm_score_a", values)))
+    np.testing.assert_array_equal(labelled.scores[0], found.scores[0])
+    half = scores("llm_score_a", values) | {"llm_score_a_no": [-1.0] * 4}
+    for partly in (half, scores("llm_score_a", (np.nan,) * 4)):
+        with pytest.raises(InputError, match=r"row [12]:"):
+            read(table(llm_label_a=LABELS, llm_label_b=LABELS, **partly))
 
 
 # --- confidences ------------------------------------------------------------------------------------------------------

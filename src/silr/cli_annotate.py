@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,8 +43,13 @@ def annotate(
         typer.Option(help="The classes: --classes negative positive, or negative,positive.", show_default=False),
     ],
     annotator: Annotated[
-        Kind, typer.Option(help="local: on this machine. api: any OpenAI-compatible server; key in OPENAI_API_KEY.")
-    ] = Kind.local,
+        Kind | None,
+        typer.Option(
+            help="local: on this machine. api: any OpenAI-compatible server; key in OPENAI_API_KEY. Default: api with "
+            "--base-url, else local.",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -124,18 +130,22 @@ def annotate(
 ) -> None:
     """Let an LLM label every text.
 
-    Adds llm_label and llm_score_CLASS (log-probabilities). A local model also writes OUTPUT's .features.npy. A killed
-    annotation goes on where it stopped: run the same command again; what was paid for is not asked again.
+    Adds llm_label and llm_score_CLASS (log-probabilities), and llm_missing where a text gets no label. A local model
+    also writes OUTPUT's .features.npy. A killed annotation goes on where it stopped: run the same command again; what
+    was paid for is not asked again.
 
     silr annotate reviews.csv -o labelled.csv --question "Is this review positive or negative?" --classes negative
     positive
 
-    silr annotate reviews.csv -o labelled.csv --annotator api --base-url http://127.0.0.1:8000/v1 --model NAME
-    --classes negative positive
+    silr annotate reviews.csv -o labelled.csv --base-url http://127.0.0.1:8000/v1 --model NAME --classes negative
+    positive
     """
     from silr.corpus import features_path, read_table
     from silr.corpus import text_column as read_texts
 
+    if annotator is Kind.local and base_url is not None:
+        raise InputError("--base-url is the address of a server: leave out --annotator local, or --base-url")
+    annotator = annotator or (Kind.api if base_url is not None else Kind.local)
     classes = split_classes(classes)
     read_texts(read_table(table), text_column, table)  # a wrong table is said before a model is loaded
     features_path(output)
@@ -171,6 +181,7 @@ def annotate(
             max_requests=max_requests,
             max_tokens_total=max_tokens_total,
             timeout=timeout,
+            say=None if quiet or as_json else _say,
         )
         chosen = ApiAnnotator(client, classes, samples=samples, concurrency=concurrency, **common)
     asking = SelfRefineAnnotator(chosen) if strategy is Strategy.self_refine else chosen
@@ -186,10 +197,11 @@ def _report(done: AnnotationSummary, api: ApiAnnotator | None, quiet: bool, as_j
             "labels": done.labels,
         }
         values |= {**done.texts._asdict(), "cut": done.n_cut, "missing": done.n_missing}
+        values |= {"missing_reasons": done.reasons, "scored": done.n_scored}
         if api is not None:
             values |= {"requests": api.cost.requests, "cached_answers": api.cost.cached, "stopped_by": api.stopped_by}
             values |= {"prompt_tokens": api.cost.prompt_tokens, "completion_tokens": api.cost.completion_tokens}
-            values |= {"unnamed": api.unnamed, "unanswered": api.unanswered}
+            values["notes"] = api.notes
         if done.right is not None:
             values["gold_check"] = done.right._asdict()
         print(json.dumps({**values, "seconds": round(done.seconds, 2)}))
@@ -205,10 +217,8 @@ def _report(done: AnnotationSummary, api: ApiAnnotator | None, quiet: bool, as_j
             f"cost: {cost.requests:,} requests, {cost.prompt_tokens:,} + {cost.completion_tokens:,} tokens (prompt + "
             f"answer); {cost.cached:,} answers were known already"
         )
-        if api.unnamed:
-            print(f"{api.unnamed:,} texts have no label: their answers named no class, or several")
-        if api.unanswered:
-            print(f"{api.unanswered:,} texts got no usable answer ({api.last_failure}); run again to ask for them only")
+        for line in _of_missing(done, api):
+            print(line)
         if api.stopped_by:
             print(f"stopped at the budget of {api.stopped_by}; run again with a higher one to go on")
     total = max(1, sum(done.labels.values()))
@@ -217,6 +227,28 @@ def _report(done: AnnotationSummary, api: ApiAnnotator | None, quiet: bool, as_j
     if done.right is not None:
         print(f"by the gold labels: {done.right}")
     print(f"written: {done.output}" + (f" and {done.features}" if done.features else ""))
+
+
+def _of_missing(done: AnnotationSummary, api: ApiAnnotator) -> list[str]:
+    """What to say of texts without label, and of labels without scores."""
+    from silr.annotators.missing import Missing
+
+    lines = []
+    if done.reasons:
+        listed = ", ".join(f"{n:,} {reason}" for reason, n in done.reasons.items())
+        lines.append(f"{done.n_missing:,} texts have no label: {listed} (column llm_missing)")
+    if failures := list(api.remarks.failures.values()):
+        lines.append(f"the last failure: {failures[-1]}")
+    if Missing.SERVER in done.reasons:
+        lines.append("run again to ask for those with a server error only")
+    labels = sum(done.labels.values())
+    if 0 < done.n_scored < labels:
+        lines.append(f"{labels - done.n_scored:,} of {labels:,} labels came without scores, which are empty")
+    return lines
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _examples(path: Path | None, text_column: str) -> list[tuple[str, str]]:

@@ -207,7 +207,8 @@ def score_columns(
 ) -> NDArray[np.float64] | None:
     """Return the annotator's scores, float64 (n, K) in the order of `classes`, or None if the table has none.
 
-    Rows whose `label` is missing may lack scores; they are NaN. Without a column `label` every row needs its scores.
+    Rows whose `label` is missing may lack scores, and so may some with a label, which then have none at all (servers
+    do not always give them). They are NaN. Without a column `label`, or where no row has scores, every row needs them.
 
     Raises
     ------
@@ -224,6 +225,9 @@ def score_columns(
     needed = None
     if label in frame.columns:
         needed = np.array([value is not None for value in label_column(frame, label, path)])
+        empty = np.column_stack([frame[name].isna() | (frame[name].astype(str).str.strip() == "") for name in names])
+        if (~empty.all(axis=1) & needed).any():
+            needed &= ~empty.all(axis=1)
     return np.column_stack([_numbers(frame, name, path, needed) for name in names])
 
 

@@ -38,6 +38,10 @@ class RefusalError(Exception):
     """What the rule of the answers raises to have a request refused: a status, and a message."""
 
 
+class SentError(Exception):
+    """What the rule of the answers raises to have something else sent: a status, a body, and headers if any."""
+
+
 def text_of(body: dict[str, Any]) -> str:
     """The text that a request is about."""
     found = re.search(r"<text>\n(.*)\n</text>", body["messages"][0]["content"], re.DOTALL)
@@ -97,6 +101,10 @@ def chat_server(
                 self.respond(body, fault)
             except RefusalError as refused:
                 self.send(refused.args[0], {"error": {"message": refused.args[1]}})
+            except SentError as sent:
+                status, value, *headers = sent.args
+                data = value if isinstance(value, str) else json.dumps(value)
+                self.send_bytes(status, data.encode(), headers[0] if headers else None)
             except (BrokenPipeError, ConnectionResetError):
                 pass  # the client waits no longer
             finally:
@@ -134,10 +142,12 @@ def chat_server(
 
         def completion(self, body: dict[str, Any], text: str | None = None) -> dict[str, Any]:
             said = answer(body) if text is None else text
-            choice = said if isinstance(said, dict) else {"message": {"role": "assistant", "content": said}}
+            choice = dict(said) if isinstance(said, dict) else {"message": {"role": "assistant", "content": said}}
             usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS}
             usage["total_tokens"] = PROMPT_TOKENS + COMPLETION_TOKENS
             whole = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"], "usage": usage}
+            if "usage" in choice:
+                whole["usage"] = choice.pop("usage")
             return {**whole, "choices": [{"index": 0, "finish_reason": "stop", **choice}]}
 
         def send(self, status: int, value: dict[str, Any], headers: dict[str, str] | None = None) -> None:

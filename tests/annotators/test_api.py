@@ -13,6 +13,7 @@ from silr.annotators.answer_cache import AnswerCache
 from silr.annotators.api import ApiAnnotator
 from silr.annotators.base import annotate_texts
 from silr.annotators.client import ChatClient
+from silr.annotators.missing import Missing
 from silr.annotators.table import annotate_file
 from silr.errors import InputError
 
@@ -46,7 +47,7 @@ def test_a_server_that_fails_on_40_percent_of_the_requests(cache: AnswerCache) -
     with chat_server(by_word, fault_share=0.4) as (url, record):
         asking = annotator(url, cache, timeout=0.8, concurrency=16)
         found = annotate_texts(asking, TEXTS)
-        assert (found.scores.argmax(axis=1) == TRUTH).all() and np.isfinite(found.scores).all()
+        assert (found.scores.argmax(axis=1) == TRUTH).all() and not np.isnan(found.scores).any()
         assert set(record.answered) == set(TEXTS)
         assert max(record.answered.values()) == 1  # no answer was paid for and lost
         assert asking.cost.requests == record.requests
@@ -54,7 +55,7 @@ def test_a_server_that_fails_on_40_percent_of_the_requests(cache: AnswerCache) -
         assert record.requests == len(TEXTS) + record.faults.total()
         assert len(record.faults) == 6 and 0.25 < record.faults.total() / record.requests < 0.55
         assert record.most_running <= 16 + record.faults["slow"]
-        assert asking.unnamed == asking.unanswered == 0
+        assert asking.remarks.missing == {}
         before = record.requests
         again = annotator(url, cache)
         assert (annotate_texts(again, TEXTS).scores == found.scores).all()
@@ -70,14 +71,16 @@ def test_retry_after_is_honoured(cache: AnswerCache) -> None:
 
 
 def test_texts_that_get_no_answer_are_missing_and_asked_again_later(cache: AnswerCache) -> None:
-    with chat_server(lambda body: "" if "number 7" in text_of(body) else by_word(body)) as (url, record):
+    silent = {TEXTS[7]}
+    with chat_server(lambda body: "" if text_of(body) in silent else by_word(body)) as (url, record):
         asking = annotator(url, cache, retries=1)
         found = annotate_texts(asking, TEXTS[:10])
         assert np.flatnonzero(np.isnan(found.scores[:, 0])).tolist() == [7]
-        assert asking.unanswered == 1 and "empty" in asking.last_failure
+        assert asking.remarks.missing == {TEXTS[7]: Missing.SERVER} and "empty" in asking.remarks.failures[TEXTS[7]]
         assert record.requests == 11
-    with chat_server(by_word) as (url, record):
-        assert np.isfinite(annotate_texts(annotator(url, cache), TEXTS[:10]).scores).all()
+        silent.clear()
+        record.answered.clear()
+        assert not np.isnan(annotate_texts(annotator(url, cache), TEXTS[:10]).scores).any()
         assert list(record.answered) == [TEXTS[7]]
 
 
@@ -118,20 +121,35 @@ def test_a_server_with_few_log_probabilities_is_asked_for_fewer(cache: AnswerCac
 
 
 @pytest.mark.parametrize(
-    "said", ["This model's maximum context length is 512 tokens", "The prompt triggered our content management policy"]
+    ("said", "missing"),
+    [
+        ("This model's maximum context length is 512 tokens", Missing.TOO_LONG),
+        ("The prompt triggered our content management policy", Missing.FILTERED),
+        ("Your request was rejected as a result of our safety system.", Missing.REFUSED),
+        ("Something about this one", Missing.SERVER),
+    ],
 )
-def test_a_text_that_the_server_does_not_take_costs_its_own_label_only(cache: AnswerCache, said: str) -> None:
+def test_a_text_that_the_server_does_not_take_costs_its_own_label_only(
+    cache: AnswerCache, said: str, missing: Missing
+) -> None:
+    bad = [TEXTS[4], TEXTS[7]]
+
     def answer(body: dict[str, Any]) -> str:
-        if text_of(body) in TEXTS[:2]:
+        if text_of(body) in bad:
             raise RefusalError(400, said)
         return by_word(body)
 
     with chat_server(answer) as (url, record):
         asking = annotator(url, cache)
         found = annotate_texts(asking, TEXTS[:10])
-        assert np.flatnonzero(np.isnan(found.scores[:, 0])).tolist() == [0, 1]
-        assert asking.unanswered == 2 and said in asking.last_failure
+        assert np.flatnonzero(np.isnan(found.scores[:, 0])).tolist() == [4, 7]
+        assert asking.remarks.missing == dict.fromkeys(bad, missing)
         assert record.requests == 10  # asking again would not help
+        again = annotator(url, cache)
+        annotate_texts(again, TEXTS[:10])
+        assert again.remarks.missing == asking.remarks.missing
+        final = missing in (Missing.REFUSED, Missing.FILTERED)
+        assert (record.requests == 10) is final  # what is final comes from the cache
 
 
 def test_a_server_that_refuses_everything(cache: AnswerCache) -> None:
@@ -199,7 +217,7 @@ def test_an_answer_that_names_no_class_is_asked_again_once(cache: AnswerCache) -
         asking = annotator(url, cache)
         scores = annotate_texts(asking, ["helped", "hopeless", "plain"]).scores
         assert scores[[0, 2]].argmax(axis=1).tolist() == [1, 1] and np.isnan(scores[1]).all()
-        assert asking.unnamed == 1 and record.requests == 5
+        assert asking.remarks.missing == {"hopeless": Missing.NO_CLASS} and record.requests == 5
         annotate_texts(annotator(url, cache), ["helped", "hopeless", "plain"])
         assert record.requests == 5  # the hopeless one was paid for as well
 
@@ -209,7 +227,6 @@ def test_an_answer_that_names_no_class_is_asked_again_once(cache: AnswerCache) -
     [
         {"message": {"role": "assistant", "content": "", "reasoning_content": "Hm, hm."}},
         {"message": {"role": "assistant", "content": ""}, "finish_reason": "length"},
-        {"message": {"role": "assistant", "content": None, "refusal": "I would rather not."}},
         {"message": {"role": "assistant", "content": "I think that it"}, "finish_reason": "length"},
     ],
 )
@@ -254,8 +271,8 @@ def test_the_budget_stops_cleanly(cache: AnswerCache, budget: dict[str, int]) ->
     with chat_server(by_word) as (url, record):
         asking = annotator(url, cache, concurrency=1, **budget)
         found = annotate_texts(asking, TEXTS)
-        assert record.requests == 20 and np.isfinite(found.scores[:, 0]).sum() == 20
-        assert asking.stopped_by and asking.unanswered == asking.unnamed == 0
+        assert record.requests == 20 and (~np.isnan(found.scores[:, 0])).sum() == 20
+        assert asking.stopped_by and asking.remarks.missing == {}
         rest = annotator(url, cache)
         assert (annotate_texts(rest, TEXTS).scores.argmax(axis=1) == TRUTH).all()
         assert record.requests == 60 and rest.cost.requests == 40 and rest.cost.cached == 20
@@ -381,6 +398,7 @@ def test_a_table_with_texts_that_get_no_label(tmp_path: Path, cache: AnswerCache
     table = pd.read_csv(tmp_path / "out.csv")
     assert table["id"].tolist() == list(range(10))
     assert table["llm_label"].isna().tolist() == [False] * 8 + [True] * 2
-    assert table["llm_score_positive"].isna().tolist() == [False] * 8 + [True] * 2
+    assert table["llm_missing"].fillna("").tolist() == [""] * 8 + ["no class named"] * 2
+    assert not [name for name in table.columns if "score" in name]  # the server gives none
     description = json.loads((tmp_path / "out.annotator.json").read_text())
     assert description["kind"] == "api" and description["counts"]["missing"] == 2

@@ -70,6 +70,26 @@ def test_another_annotation_is_left_alone(folder, content):
         assert not len(journal.read()[0])
 
 
+def test_texts_that_were_cut_are_remembered(folder):
+    with Journal(folder, META, 2, 0) as journal:
+        assert journal.cut().tolist() == []
+        journal.note_cut(np.array([5, 2]))
+        journal.append(*batch(0, 6, width=0))
+    with (folder / "cut").open("ab") as file:
+        file.write(b"torn")
+    with Journal(folder, META, 2, 0) as journal:
+        assert journal.cut().tolist() == [5, 2]
+
+
+def test_a_folder_without_records_stands_in_nobodys_way(folder):
+    with Journal(folder, META, 2, 0):
+        pass
+    with Journal(folder, {**META, "texts": "other"}, 2, 0) as journal:
+        journal.append(*batch(0, 1, width=0))
+    with pytest.raises(InputError, match="unfinished annotation"):
+        Journal(folder, META, 2, 0)
+
+
 def test_two_processes_do_not_mix(folder):
     with Journal(folder, META, 2, 3), pytest.raises(InputError, match="another process is annotating"):
         Journal(folder, META, 2, 3)

@@ -79,7 +79,7 @@ def test_hostile_texts_over_http_change_no_other_row(tmp_path: Path) -> None:
 
     with chat_server(obedient) as (url, _):
         scores = annotate_texts(SelfRefineAnnotator(over_http(url, tmp_path / ".")), texts).scores
-        assert np.isfinite(scores).all() and scores.argmax(axis=1)[[0, -1]].tolist() == [0, 1]
+        assert not np.isnan(scores).any() and scores.argmax(axis=1)[[0, -1]].tolist() == [0, 1]
 
 
 def test_local_conversations(roomy_llama: str) -> None:

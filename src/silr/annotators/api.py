@@ -7,16 +7,29 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.answers import Token, class_log_probabilities, read_answer, safe_words, without_thoughts
-from silr.annotators.base import Plan, ScoreBatch, Scored
+from silr.annotators.answers import (
+    Reading,
+    Token,
+    class_log_probabilities,
+    read_answer,
+    safe_words,
+    without_thoughts,
+)
+from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, has_scores, label_only
 from silr.annotators.budget import BudgetSpentError, Cost
-from silr.annotators.client import ChatClient, Messages, NoAnswerError, Reply
+from silr.annotators.client import ChatClient
+from silr.annotators.exchange import Messages, characters
+from silr.annotators.explanations import explain_cut_off
+from silr.annotators.failures import NoAnswerError, TextTooLongError
+from silr.annotators.missing import Missing
 from silr.annotators.prompts import Prompt
+from silr.annotators.replies import Reply
 from silr.errors import InputError
 
 TEMPLATE = (
@@ -27,14 +40,26 @@ TEMPLATE = (
 _TAG = re.compile(r"<(/?text)>")
 STRICTER = "Your answer must be one of these and nothing else: {words}. Which one is it?"
 _SILENT = "(no answer)"
+_SURE = 10  # labels after which it is said that no scores come
+_SHORT = 200  # characters; a longer answer that was cut off was no answer yet
+_MARGIN, _MOST_CUTS = 0.95, 3
+
+
+@dataclass(frozen=True)
+class Named:
+    """The class that an answer names, and the log-probabilities (K,) of all, if there are any."""
+
+    label: int
+    scores: NDArray[np.float64] | None
 
 
 class ApiAnnotator:
     """Scores texts with a chat model over HTTP.
 
     The score of a class is the log-probability of its word where the answer names a class, if the server gives token
-    log-probabilities. Otherwise it is the share of `samples` answers that name it, half an answer added to each class.
-    An answer that names no class, or several, is asked again once, more strictly; then the text stays without label.
+    log-probabilities; with several `samples` it is the share of answers that name it, half an answer added to each
+    class. With neither there is a label and no score. An answer that names no class, or several, is asked again once,
+    more strictly; then the text stays without label. A text that is too long for the server is cut to what it takes.
 
     Parameters
     ----------
@@ -57,12 +82,8 @@ class ApiAnnotator:
     prompt : Prompt
     n_features : int
         0: a server gives no hidden states.
-    unnamed : int
-        Texts whose answers named no class or several, also when asked again.
-    unanswered : int
-        Texts for which the server gave no usable answer.
-    last_failure : str
-        Why, in the server's words.
+    remarks : Remarks
+        Why texts have no label, and which were cut.
     stopped_by : str or None
         The budget that was spent.
 
@@ -94,14 +115,19 @@ class ApiAnnotator:
         self.classes = tuple(self.prompt.classes)
         self._before, self._after = self.prompt.around_text()
         self._client, self._samples, self._concurrency = client, samples, concurrency
-        self.unnamed = self.unanswered = 0
-        self.last_failure = ""
+        self.remarks, self._kept = Remarks(), dict[str, int]()
+        self._labels = self._scored = 0
         self.stopped_by: str | None = None
 
     @property
     def cost(self) -> Cost:
         """What was asked of the server in this session."""
         return self._client.cost
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user was told of the server."""
+        return self._client.notes
 
     def plan(self, texts: Sequence[str]) -> Plan:
         """One text a batch: the server, not silr, puts them together."""
@@ -115,11 +141,13 @@ class ApiAnnotator:
     def work(self, score: ScoreBatch, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
         """Call `score` with each batch, several at a time, and yield its results as they come.
 
-        Texts without a label are left out, and so are those that the budget does not reach.
+        Texts without a label are left out (`remarks.missing` has their reasons), and so are those that the budget does
+        not reach.
         """
         left = enumerate(batches)
         running: dict[Future[tuple[NDArray[np.float32], NDArray[np.float16]]], int] = {}
         self.stopped_by = None
+        self._client.trusted |= self.remarks.labelled
         with ThreadPoolExecutor(self._concurrency) as pool, self._client.open():
             while True:
                 while self.stopped_by is None and len(running) < self._concurrency:
@@ -127,20 +155,25 @@ class ApiAnnotator:
                         break
                     running[pool.submit(score, following[1])] = following[0]
                 if not running:
-                    return
+                    break
                 for future in _finished(running):
                     number = running.pop(future)
+                    (text,) = batches[number]
                     try:
                         scores, features = future.result()
                     except BudgetSpentError as error:
                         self.stopped_by = str(error)
                     except NoAnswerError as error:
-                        self.unanswered += 1
-                        self.last_failure = str(error)
-                    except UnnamedError:
-                        self.unnamed += 1
+                        self.remarks.add(text, error.missing, str(error) if error.hits_all else "")
                     else:
+                        self.remarks.labelled = self._client.trusted = True
+                        self._labels += 1
+                        self._scored += bool(has_scores(scores)[0])
+                        if self._labels == _SURE:
+                            self._say_whether_scores_come()
                         yield number, scores, features
+        if self._labels < _SURE:
+            self._say_whether_scores_come()
 
     def score_batch(
         self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None
@@ -156,30 +189,36 @@ class ApiAnnotator:
         Returns
         -------
         scores : float32 array of shape (1, K)
+            See `label_only` for those of a label without scores.
         features : array of shape (1, 0)
 
         Raises
         ------
-        UnnamedError, BudgetSpentError, NoAnswerError, InputError
+        NoAnswerError
+            There is no label; it has the reason.
+        BudgetSpentError, InputError
         """
-        messages, temperature = self._messages(texts, turns), 1.0 if self._samples > 1 else 0.0
-        asked = [self._ask(messages, temperature, sample) for sample in range(self._samples)]
-        scores = asked[0][1]
-        if scores is None or self._samples > 1:
-            scores = self._from_votes([named for named, _ in asked])
+        (text,), (later,) = texts, list(turns or [()])
+        found = [self._read(text, later, sample) for sample in range(self._samples)]
+        if self._samples == 1 and isinstance(found[0], Named):
+            scores = found[0].scores if found[0].scores is not None else label_only(found[0].label, len(self.classes))
+        else:
+            scores = self._from_votes(found)
         return scores.astype(np.float32)[None], np.empty((1, 0), np.float16)
 
     def reply_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]]) -> list[str]:
         """Return the model's next message in a conversation about one text, without its thoughts; see `score_batch`."""
-        return [without_thoughts(self._client.ask(self._messages(texts, turns)).text).strip() or _SILENT]
+        (text,), (later,) = texts, turns
+        return [without_thoughts(self._ask(text, later).text).strip() or _SILENT]
 
     def describe(self) -> dict[str, Any]:
-        """Return the model and the prompt, ready for JSON. Keys and addresses are left out."""
+        """Return the model, the server and the prompt, ready for JSON. Keys and passwords are left out."""
         import silr
 
         return {
             "kind": "api",
             "model": self._client.model,
+            "server": self._client.server,
             "classes": list(self.classes),
             "question": self.prompt.question,
             "prompt": self.prompt.template,
@@ -189,43 +228,81 @@ class ApiAnnotator:
             "versions": {"silr": silr.__version__},
         }
 
-    def _messages(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None) -> Messages:
-        (text,) = texts
-        (later,) = turns or [()]
+    def _messages(self, text: str, later: Sequence[str]) -> Messages:
         said = [self._before + _TAG.sub(r"[\1]", text) + self._after, *later]
         return [{"role": "assistant" if turn % 2 else "user", "content": words} for turn, words in enumerate(said)]
 
-    def _ask(
-        self, messages: Messages, temperature: float, sample: int
-    ) -> tuple[int | None, NDArray[np.float64] | None]:
-        """The class that the answer names, and the classes' log-probabilities if there are any."""
-        words = self.prompt.words
-        logprobs = self._samples == 1
+    def _ask(self, text: str, later: Sequence[str], **options: Any) -> Reply:
+        """Ask about a text; one that is too long for the server is cut to what it takes."""
+        kept = self._kept.get(text, len(text))
+        for _ in range(_MOST_CUTS):
+            try:
+                reply = self._client.ask(self._messages(text[:kept], later), **options)
+            except TextTooLongError as error:
+                whole = characters(self._messages(text[:kept], later))
+                fitting = 0 if error.share is None else int(_MARGIN * error.share * whole) - (whole - kept)
+                if fitting < 1:
+                    raise
+                kept = self._kept[text] = fitting
+            else:
+                if kept < len(text):
+                    self.remarks.cut.add(text)
+                return reply
+        return self._client.ask(self._messages(text[:kept], later), **options)
+
+    def _read(self, text: str, later: Sequence[str], sample: int) -> Named | NoAnswerError:
+        """Ask and read the answer; ask once more, more strictly, if it names no class or several."""
+        words, temperature = self.prompt.words, 1.0 if self._samples > 1 else 0.0
         for attempt in range(2):
-            reply = self._client.ask(messages, temperature=temperature, sample=sample, logprobs=logprobs)
-            answer = without_thoughts(reply.text)
+            reply = self._ask(text, later, temperature=temperature, sample=sample, logprobs=self._samples == 1)
             reading = read_answer(reply.text, words, self.classes)
-            if reading.label is not None and reading.position is not None:
-                return reading.label, self._log_probabilities(reply, reading.position)
-            if attempt == 0:
-                stricter = STRICTER.format(words=", ".join(words))
-                said = {"role": "assistant", "content": answer.strip() or _SILENT}
-                messages = [*messages, said, {"role": "user", "content": stricter}]
-        return None, None
+            cut_off = reply.missing is Missing.CUT_OFF
+            rambling = cut_off and len(without_thoughts(reply.text).strip()) > _SHORT
+            if reading.label is not None and not rambling and reply.missing is not Missing.REFUSED:
+                return Named(reading.label, self._scores(reply, reading))
+            missing = reply.missing or reading.missing or Missing.NO_CLASS
+            if attempt or missing in (Missing.REFUSED, Missing.FILTERED):
+                break
+            stricter = STRICTER.format(words=", ".join(words))
+            later = [*later, without_thoughts(reply.text).strip()[:_SHORT] or _SILENT, stricter]
+        said = explain_cut_off(self._client.max_answer_tokens) if cut_off else str(missing)
+        return NoAnswerError(missing, said, hits_all=cut_off)
 
-    def _log_probabilities(self, reply: Reply, position: int) -> NDArray[np.float64] | None:
-        start = "".join(text for text, _ in reply.tokens).rfind(reply.text)  # tokens may begin with a hidden thought
-        if start < 0 or not reply.tokens:
+    def _scores(self, reply: Reply, reading: Reading) -> NDArray[np.float64] | None:
+        """Log-probabilities of the classes where the answer names one; None if the server gives none of use."""
+        if not reply.tokens or reading.position is None:
             return None
-        tokens = [Token(text, tuple(likeliest)) for text, likeliest in reply.tokens]
-        return class_log_probabilities(tokens, start + position, self.prompt.words)
+        words = self.prompt.words
+        if reading.word not in words and reading.word in self.classes:
+            words = self.classes
+        joined, position = "".join(text for text, _ in reply.tokens), reading.position
+        start = joined.rfind(reply.text)  # tokens may begin with a hidden thought
+        if start < 0:
+            start, stripped = 0, reply.text.strip()
+            if stripped in joined:
+                start = joined.rfind(stripped) - reply.text.index(stripped)
+            else:  # written in another way: the place is where they name the same class
+                other = read_answer(joined, self.prompt.words, self.classes)
+                if other.label != reading.label or other.position is None:
+                    return None
+                position = other.position
+        tokens = [Token(text, likeliest) for text, likeliest in reply.tokens]
+        scores = class_log_probabilities(tokens, start + position, words)
+        return scores if scores is not None and scores.argmax() == reading.label else None  # else of another place
 
-    def _from_votes(self, votes: Sequence[int | None]) -> NDArray[np.float64]:
-        count = Counter(vote for vote in votes if vote is not None)
+    def _from_votes(self, found: Sequence[Named | NoAnswerError]) -> NDArray[np.float64]:
+        count = Counter(each.label for each in found if isinstance(each, Named))
         if not count:
-            raise UnnamedError
+            raise next(each for each in found if isinstance(each, NoAnswerError))
         share = np.array([count[k] + 0.5 for k in range(len(self.classes))])
         return np.asarray(np.log(share / share.sum()))
+
+    def _say_whether_scores_come(self) -> None:
+        if self._labels and not self._scored:
+            self._client.say(
+                "the server gives no token log-probabilities of use: labels only, no llm_score columns; --samples 5 "
+                "asks 5 times a text and gives the shares of the votes as scores"
+            )
 
 
 def _finished(running: Iterable[Future[Any]]) -> set[Future[Any]]:
@@ -235,7 +312,3 @@ def _finished(running: Iterable[Future[Any]]) -> set[Future[Any]]:
     except KeyboardInterrupt:
         print("Interrupted: waiting for the answers under way, which are paid for ...", file=sys.stderr, flush=True)
         raise
-
-
-class UnnamedError(Exception):
-    """No answer named one class."""

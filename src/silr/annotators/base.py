@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from silr.annotators.missing import Missing
+from silr.errors import InputError
 
 Scored = tuple[int, NDArray[np.float32], NDArray[np.float16]]
 """Number of a batch, and scores (n, K) and features (n, n_features) of its texts."""
@@ -35,6 +38,58 @@ class Plan:
     cut: NDArray[np.bool_]
 
 
+@dataclass
+class Remarks:
+    """What an annotator behind a server has to say of single texts, beside their scores.
+
+    Attributes
+    ----------
+    missing : dict of str to Missing
+        Why a text has no label.
+    cut : set of str
+        Texts of which the server did not take the end.
+    labelled : bool
+        Whether this model has given any label, in this session or before.
+    failures : dict of str to str
+        What the server says where the reason is none of the text's own.
+    """
+
+    missing: dict[str, Missing] = field(default_factory=dict)
+    cut: set[str] = field(default_factory=set)
+    labelled: bool = False
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def add(self, text: str, missing: Missing, failure: str = "") -> None:
+        """Say why a text has no label, and in the server's words what may hit all."""
+        self.missing[text] = missing
+        if failure:
+            self.failures[text] = failure
+
+
+def remarks_of(annotator: Annotator) -> Remarks:
+    """Return the annotator's remarks; one on this machine has none."""
+    found = getattr(annotator, "remarks", None)
+    return found if isinstance(found, Remarks) else Remarks()
+
+
+def check_any(remarks: Remarks, labelled: NDArray[np.bool_]) -> None:
+    """Raise an `InputError` if no text has a label, for a reason that none of the texts has to do with."""
+    if not labelled.any() and remarks.missing and set(remarks.missing) == set(remarks.failures):
+        raise InputError(f"no text got a label: {next(reversed(remarks.failures.values()))}")
+
+
+def label_only(label: int, n_classes: int) -> NDArray[np.float64]:
+    """Return the scores (K,) of a label that came without any: probability 1, whose logarithm is 0, and -inf."""
+    scores = np.full(n_classes, -np.inf)
+    scores[label] = 0.0
+    return scores
+
+
+def has_scores(scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which rows (n,) of scores (n, K) are of the annotator's own; see `label_only`."""
+    return np.asarray(np.isfinite(scores).all(axis=1))
+
+
 @dataclass(frozen=True)
 class Annotation:
     """Scores of n texts, row for row.
@@ -42,7 +97,8 @@ class Annotation:
     Attributes
     ----------
     scores : float32 array of shape (n, K)
-        Log-probabilities of the classes; each row's exponentials sum to one. NaN where a text got no label.
+        Log-probabilities of the classes; each row's exponentials sum to one. NaN where a text got no label; 0 and -inf
+        where the label is all that the annotator gives.
     features : float16 array of shape (n, n_features)
         Hidden states at the answering position; no columns where the annotator has none.
     n_cut : int
@@ -93,6 +149,11 @@ def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
     Returns
     -------
     Annotation
+
+    Raises
+    ------
+    InputError
+        A server gave no text a label, for a reason that none of the texts has to do with.
     """
     unique, where = distinct(texts)
     plan = annotator.plan(unique)
@@ -101,4 +162,5 @@ def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
     batches = [[unique[row] for row in rows] for rows in plan.batches]
     for number, batch_scores, batch_features in annotator.score_batches(batches):
         scores[plan.batches[number]], features[plan.batches[number]] = batch_scores, batch_features
+    check_any(remarks_of(annotator), ~np.isnan(scores[:, 0]))
     return Annotation(scores[where], features[where], int(plan.cut[where].sum()))

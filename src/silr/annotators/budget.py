@@ -98,6 +98,11 @@ class Budget:
         with self._changed:
             self.cost.cached += 1
 
+    def characters_a_token(self) -> float:
+        """Characters sent for each token of the prompts, by the answers that came."""
+        with self._changed:
+            return self._answered / self.cost.prompt_tokens if self.cost.prompt_tokens else 3.0
+
     def _in_doubt(self) -> bool:
         """Whether what is under way may spend the budget."""
         if self._max_tokens is None or not self._under_way:

@@ -3,46 +3,48 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
 
+from silr.annotators.addresses import check_address
 from silr.annotators.answer_cache import AnswerCache
+from silr.annotators.api_key import environment_key
 from silr.annotators.budget import Budget, Cost
+from silr.annotators.exchange import Exchange, Messages, characters
+from silr.annotators.explanations import explain, explain_cut_off, explain_cut_prompt
+from silr.annotators.failures import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
+from silr.annotators.missing import Missing
+from silr.annotators.parameters import Parameters
+from silr.annotators.prompt_length import seems_cut
+from silr.annotators.refusals import Kind, Refusal
+from silr.annotators.replies import Reply
+from silr.annotators.waits import LONG, TOO_LONG, growing_wait
 from silr.errors import InputError
+from silr.progress import duration
 
 if TYPE_CHECKING:
-    import openai
     import tenacity
 
-Messages = list[dict[str, str]]
+Say = Callable[[str], None]
 
-KEY_VARIABLES = ("SILR_API_KEY", "OPENAI_API_KEY")
-TOP_LOGPROBS, FEWER_LOGPROBS = 20, 5  # likeliest tokens at a place; some servers give no more than 5
-_LONGEST_WAIT = 60.0  # seconds before another attempt, unless the server asks for more
-_LONGEST_ASKED = 600.0
-_DISPENSABLE = ("logprobs", "temperature")  # not every server takes them
-_OF_THIS_TEXT = re.compile(r"context.(length|size|window)|content.(filter|management)", re.IGNORECASE)
-
-
-class NoAnswerError(Exception):
-    """The server gave no usable answer, however often it was asked."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer: its text, and for each of its tokens the likeliest ones as (text, log-probability), if they came."""
-
-    text: str
-    tokens: list[tuple[str, list[tuple[str, float]]]] = field(default_factory=list)
+MOST_IN_VAIN = 10  # requests without an answer, after which a server that never gave one is given up
+_IN_VAIN_LATER = 50  # the same where this model has answered before
+_LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless the server asks for more
+_ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
+_MOST_TIMEOUTS = 3  # of a server that has never answered
+_SHORT_KEY = 5  # characters; what stands for a key where a server wants none, such as "none", is no secret
+_MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
+_MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
 
 
 class ChatClient:
     """Asks a chat model over HTTP. Threads may share it.
+
+    Until the server has answered once, one request is sent at a time: what hits every request ends the job after a
+    few. What hits a text is a `NoAnswerError` with its reason.
 
     Parameters
     ----------
@@ -58,11 +60,20 @@ class ChatClient:
     timeout : float, default 120
         Seconds to wait for an answer.
     retries : int, default 8
-        Attempts after the first, with growing waits, or as long as the server's Retry-After says.
+        Attempts after the first, with growing waits, or as long as the server asks for, up to ten minutes.
+    say : callable, default None
+        Called once with each line that the user should read.
 
     Attributes
     ----------
     cost : Cost
+    server : str
+        The address without credentials.
+    max_answer_tokens : int or None
+    trusted : bool
+        Whether this model has given a label before.
+    notes : list of str
+        What was said.
 
     Raises
     ------
@@ -81,6 +92,7 @@ class ChatClient:
         max_tokens_total: int | None = None,
         timeout: float = 120.0,
         retries: int = 8,
+        say: Say | None = None,
     ) -> None:
         try:
             import openai
@@ -88,31 +100,29 @@ class ChatClient:
         except ImportError as error:
             raise InputError("the API annotator needs more packages: pip install 'silr[api]'") from error
         base_url = base_url if base_url is not None else os.environ.get("OPENAI_BASE_URL") or None
-        self._key = _key()
+        self._key = environment_key()
         if base_url is not None:
-            _check_url(base_url)
+            base_url = check_address(base_url)
         elif self._key is None:
             raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")
-        self.model, self._cache, self._max_answer_tokens = model, cache, max_answer_tokens
-        self._client = openai.OpenAI(api_key=self._key or "none", base_url=base_url, timeout=timeout, max_retries=0)
-        self._lock, self._closed = threading.Lock(), threading.Event()
+        self.model, self._cache, self.max_answer_tokens = model, cache, max_answer_tokens
+        client = openai.OpenAI(api_key=self._key or "none", base_url=base_url, timeout=timeout, max_retries=0)
+        self._exchange = Exchange(client, model)
+        self.server = self._exchange.server
+        self.trusted, self.notes = False, list[str]()
+        self._say_line, self._timeout = say or (lambda line: None), timeout
+        self._lock, self._closed, self._alone = threading.RLock(), threading.Event(), threading.Lock()
         self._budget = Budget(max_requests, max_tokens_total, self._closed)
-        self._heard = False  # whether the server was ever there
-        self._dropped: set[str] = set()
-        self._top = TOP_LOGPROBS
-        self._limit = "max_tokens"  # what the server calls the length of an answer
-        self._passing = (
-            openai.APIConnectionError,  # time-outs included
-            openai.InternalServerError,
-            openai.RateLimitError,
-            openai.ConflictError,
-            openai.APIResponseValidationError,
-            _UnusableError,
-        )
+        self._answered = False  # whether the server ever gave an answer
+        self._in_vain = self._timeouts = self._daily = 0
+        self._said_wait = -LONG
+        self._end: InputError | None = None
+        self._parameters = Parameters()
+        self._tried = self._tries = False  # whether requests without some parameters were tried, or are just now
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(retries + 1) | tenacity.stop_when_event_set(self._closed),
             sleep=tenacity.sleep_using_event(self._closed),
-            wait=_wait,
+            wait=self._wait,
             retry=tenacity.retry_if_exception(self._may_pass),
             reraise=True,
         )
@@ -122,14 +132,28 @@ class ChatClient:
         """What was asked in this session."""
         return self._budget.cost
 
+    @property
+    def no_logprobs(self) -> bool:
+        """Whether the server refuses to give log-probabilities."""
+        return "logprobs" in self._parameters.dropped
+
     @contextmanager
     def open(self) -> Iterator[None]:
         """Ask within this block; where it is left, requests that wait for another attempt give up."""
         self._closed.clear()
+        self._end = None
         try:
             yield
         finally:
             self._closed.set()
+
+    def say(self, line: str) -> None:
+        """Tell the user, once."""
+        with self._lock:
+            if line in self.notes:
+                return
+            self.notes.append(line)
+        self._say_line(line)
 
     def ask(self, messages: Messages, *, temperature: float = 0.0, sample: int = 0, logprobs: bool = False) -> Reply:
         """Send a conversation and return the answer, from the cache if it is known.
@@ -148,179 +172,209 @@ class ChatClient:
         BudgetSpentError
             Nothing was sent.
         NoAnswerError
-            No usable answer after all attempts.
+            No usable answer after all attempts, or the server does not take this text.
         InputError
-            The server cannot be reached, or refuses such requests: wrong key, no money left, unknown model.
+            The server cannot be reached, or refuses all requests: wrong key, no money left, unknown model.
         """
         question = {
+            "server": self.server,
             "model": self.model,
             "messages": messages,
             "temperature": temperature,
             "sample": sample,
             "logprobs": logprobs,
-            "max_answer_tokens": self._max_answer_tokens,
+            "max_answer_tokens": self.max_answer_tokens,
         }
         known = self._cache.get(question)
         if known is not None:
             self._budget.known()
-            return Reply(known["text"], [(text, [tuple(pair) for pair in near]) for text, near in known["tokens"]])
-        reply = self._ask(messages, temperature, logprobs)
-        self._cache.put(question, asdict(reply))
+            return Reply.from_json(known)
+        with self._turn():
+            reply, sure = self._ask(messages, temperature, logprobs)
+            if sure:
+                self._cache.put(question, reply.to_json())
+            self._count(reply)
         return reply
 
-    def _ask(self, messages: Messages, temperature: float, logprobs: bool) -> Reply:
-        import openai
+    # --- one at a time, until the server answers ----------------------------------------------------------------------
 
-        wanted: dict[str, Any] = {"temperature": temperature}
-        if logprobs:
-            wanted["logprobs"] = True
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._answered:
+            yield
+            return
+        waited = not self._alone.acquire(blocking=False)
+        if waited:
+            self._alone.acquire()
+        try:
+            alone = not self._answered
+            if alone:
+                self._check_end()
+                if waited and self._closed.is_set():
+                    raise NoAnswerError(Missing.SERVER, "stopped before it was asked")
+                yield
+        finally:
+            self._alone.release()
+        if not alone:
+            yield
+
+    def _check_end(self) -> None:
+        if self._end is not None:
+            raise self._end
+
+    def _count(self, reply: Reply) -> None:
+        """Count an answer; one that ended while the model still thought is none."""
+        if reply.missing is Missing.CUT_OFF and not reply.text.strip():
+            self._count_in_vain(explain_cut_off(self.max_answer_tokens))
+        else:
+            with self._lock:
+                self._answered, self._in_vain = True, 0
+
+    def _count_in_vain(self, words: str) -> None:
+        """Count a request without an answer, and end the job after too many."""
+        with self._lock:
+            self._in_vain += 1
+            most = _IN_VAIN_LATER if self.trusted or self._answered else MOST_IN_VAIN
+            if self._in_vain >= most:
+                self._stop(f"no answer to {self._in_vain} requests in a row: {words}")
+
+    def _stop(self, line: str, error: BaseException | None = None) -> NoReturn:
+        self._end = InputError(line)
+        raise self._end from error
+
+    # --- one question, until it is answered or refused ----------------------------------------------------------------
+
+    def _ask(self, messages: Messages, temperature: float, logprobs: bool) -> tuple[Reply, bool]:
+        """Return the answer, and whether it would be the same another time."""
+        before = parameters = self._parameters
+        trials: Iterator[Parameters] | None = None
+        first: Refusal | None = None  # what the server says of the parameters, as it seems
+        adapted: Parameters | None
         while True:
-            options = {name: value for name, value in wanted.items() if name not in self._dropped}
-            if "logprobs" in options:
-                options["top_logprobs"] = self._top
-            if self._max_answer_tokens is not None:
-                options[self._limit] = self._max_answer_tokens
+            options = parameters.options(temperature, logprobs, self.max_answer_tokens)
             try:
                 reply: Reply = self._retrying(self._attempt, messages, options)
-                return reply
-            except self._passing as error:
-                self._give_up(error)
-            except openai.APIStatusError as error:
-                if not self._adapt(str(error), options):
-                    self._refused(error)
+                break
+            except PassingError as error:
+                if trials is None and self._may_dislike_parameters(error):
+                    trials, first, self._tried = parameters.trials(options), error.refusal, True
+                adapted = None if trials is None else next(trials, None)
+                if adapted is None:
+                    self._tries = False
+                    self._give_up(error)
+                self._tries = True
+            except RefusedError as error:
+                adapted = parameters.adapted(error.refusal, options) if trials is None else None
+                unclear = error.refusal.kind is Kind.UNCLEAR and not (self._tried or self._answered)
+                if adapted is None and trials is None and unclear:
+                    trials, self._tried = parameters.trials(options), True
+                if trials is not None:
+                    adapted = next(trials, None)
+                    self._in_vain += adapted is not None
+                first = first or error.refusal
+                self._tries = trials is not None and adapted is not None
+                if adapted is None:
+                    return self._refused(first, messages)
+            parameters = adapted
+        self._tries = False
+        if parameters != before and first is not None:
+            with self._lock:
+                self._parameters = parameters
+            for name in parameters.left_out(before):
+                if name != "logprobs":  # said with the first label that has no scores
+                    self.say(f"the server does not take {name}, which is left out ({self._words(first.words)})")
+        return reply, True
 
-    def _adapt(self, refusal: str, options: dict[str, Any]) -> bool:
-        """Leave out, rename or reduce what the server says it does not take; False if that is not what it says."""
-        renamed = "max_tokens" in options and "max_completion_tokens" in refusal
-        reduced = "top_logprobs" in refusal and options.get("top_logprobs", 0) > FEWER_LOGPROBS
-        refused = set() if reduced else {name for name in _DISPENSABLE if name in options and name in refusal}
-        with self._lock:
-            self._dropped |= refused
-            self._top = FEWER_LOGPROBS if reduced else self._top
-            self._limit = "max_completion_tokens" if renamed else self._limit
-        return bool(refused) or reduced or renamed
+    def _may_dislike_parameters(self, error: PassingError) -> bool:
+        """Whether a server that breaks, and never answered, may break over a parameter; that is tried once."""
+        broken = error.refusal is not None and error.refusal.status == 500
+        return broken and not (self._tried or self._answered) and self._in_vain >= _MOST_BREAKS
 
-    def _refused(self, error: openai.APIStatusError) -> NoReturn:
-        if error.status_code in (400, 413, 422) and _OF_THIS_TEXT.search(str(error)):
-            raise NoAnswerError(self._reason(error)) from error
-        raise InputError(f"the server refuses the request ({error.status_code}): {self._reason(error)}") from error
+    def _attempt(self, messages: Messages, options: dict[str, Any]) -> Reply:
+        self._check_end()
+        try:
+            with self._budget.request(characters(messages)) as paid:
+                reply = self._exchange.send(messages, options, paid, self._parameters, patient=self._answered)
+        except InputError as error:
+            self._end = error
+            raise
+        if seems_cut((message["content"] for message in messages), reply.prompt_tokens):
+            self.say(explain_cut_prompt(reply.prompt_tokens, characters(messages)))
+            raise TextTooLongError(f"the server read {reply.prompt_tokens:,} tokens only", None)
+        return reply
 
-    def _give_up(self, error: Exception) -> NoReturn:
-        if _unreachable(error) and not self._closed.is_set():
-            url = self._client.base_url
-            where = f"{url.scheme}://{url.netloc.decode()}"  # without a password
-            raise InputError(f"no server answers at {where}: {self._reason(error.__cause__ or error)}") from error
-        if _unpaid(error):
-            raise InputError(f"the server wants to be paid first: {self._reason(error)}") from error
-        raise NoAnswerError(self._reason(error)) from error
+    # --- what is given up ---------------------------------------------------------------------------------------------
+
+    def _refused(self, refusal: Refusal, messages: Messages) -> tuple[Reply, bool]:
+        """Return a reply without text where the server declines a text; raise the reason where it does not take it."""
+        kind, words = refusal.kind, self._words(refusal.words)
+        if kind in (Kind.REFUSED, Kind.FILTERED):
+            missing = Missing.REFUSED if kind is Kind.REFUSED else Missing.FILTERED
+            if not self._answered:  # it may be about all texts, so it is not kept
+                raise NoAnswerError(missing, words)
+            return Reply("", missing=missing), True
+        if kind is Kind.TOO_LONG:
+            raise TextTooLongError(words, self._fitting(refusal, messages))
+        if kind is Kind.MODEL and self._answered:
+            kind = Kind.UNCLEAR
+        if kind not in (Kind.UNCLEAR, Kind.PASSING):
+            self._stop(explain(refusal, kind, words, self._exchange))
+        line = f"the server refuses the request ({refusal.status}): {words}"
+        if not (self.trusted or self._answered):
+            self._count_in_vain(line)
+        raise NoAnswerError(Missing.SERVER, line)
+
+    def _fitting(self, refusal: Refusal, messages: Messages) -> float | None:
+        """Share of the messages that the server would take, None if it does not say."""
+        share, limit = refusal.fits(), refusal.limit()
+        if share is None and limit is not None:
+            share = limit * self._budget.characters_a_token() / characters(messages)
+        return None if share is None or share > _ANOTHER_LIMIT else min(share, 0.9)
+
+    def _give_up(self, error: PassingError) -> NoReturn:
+        words = self._words(str(error))
+        if error.unreachable and not self._closed.is_set():
+            proxy, where = self._exchange.proxy, "/".join(self.server.split("/")[:3])
+            between = f" (through the proxy {proxy})" if proxy else ""
+            self._stop(f"no server answers at {where}{between}: {words}", error)
+        raise NoAnswerError(Missing.SERVER, words) from error
 
     def _may_pass(self, error: BaseException) -> bool:
         """Whether another attempt may help; one at a server that never was there hardly does."""
-        return isinstance(error, self._passing) and not _unpaid(error) and (self._heard or not _unreachable(error))
+        if not isinstance(error, PassingError) or self._closed.is_set():
+            return False
+        words = self._words(str(error))
+        if error.unreachable:
+            return self._exchange.heard
+        self._daily += error.daily
+        used_up = error.daily and (error.wait is None or error.wait > LONG or self._daily >= _MOST_DAILY)
+        if used_up or (error.wait or 0.0) > TOO_LONG:
+            asked = f" to wait {duration(error.wait)}" if error.wait else " to wait until its quota is renewed"
+            self._stop(f"the server asks{asked} ({words}); {LATER}", error)
+        if error.timeout and not self._answered:
+            self._timeouts += 1
+            if self._timeouts >= _MOST_TIMEOUTS:
+                self._stop(
+                    f"no answer within {self._timeout:g} seconds, {self._timeouts} times; raise --timeout", error
+                )
+        self._count_in_vain(words)
+        if self._tries or self._may_dislike_parameters(error):
+            return False
+        if error.wait and error.wait > LONG and time.monotonic() - self._said_wait > LONG:
+            self._said_wait = time.monotonic()
+            self.say(f"the server asks to wait {duration(error.wait)} ({words}); waiting. Ctrl-C stops, and {LATER}")
+        return True
 
-    def _attempt(self, messages: Messages, options: dict[str, Any]) -> Reply:
-        with self._budget.request(sum(len(message["content"]) for message in messages)) as paid:
-            try:
-                create: Any = self._client.chat.completions.create
-                response = create(model=self.model, messages=messages, **options)
-            except ValueError as error:  # the body is no JSON
-                raise _UnusableError(f"a malformed answer: {error}") from error
-            except Exception as error:
-                self._heard |= not _unreachable(error)
-                raise
-            self._heard = True
-            usage = getattr(response, "usage", None)
-            if usage is not None:
-                paid(*(getattr(usage, name, None) or 0 for name in ("prompt_tokens", "completion_tokens")))
-        return _reply(response)
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Seconds until the next attempt."""
+        error = state.outcome.exception() if state.outcome else None
+        if not isinstance(error, PassingError):
+            return 0.0
+        if error.wait is not None:
+            return error.wait
+        return growing_wait(state.attempt_number, _SHORT_WAIT if error.unusable else _LONGEST_WAIT)
 
-    def _reason(self, error: BaseException) -> str:
-        """What an error says, in one line, without the key, which some servers repeat."""
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return (said.replace(self._key, "***") if self._key else said)[:300]
-
-
-class _UnusableError(Exception):
-    """The server said that all is well, and sent nothing of use."""
-
-
-def _key() -> str | None:
-    """Return the key of the environment, without the line's end that a file it was read from may have left."""
-    for name in KEY_VARIABLES:
-        key = os.environ.get(name, "").strip()
-        if key and not (key.isascii() and key.isprintable() and " " not in key):
-            raise InputError(f"{name} has characters that no API key has; set it again")
-        if key:
-            return key
-    return None
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url:
-        raise InputError("the server's address has to be like http://127.0.0.1:8000/v1 (--base-url, OPENAI_BASE_URL)")
-
-
-def _reply(response: Any) -> Reply:
-    try:
-        choice = response.choices[0]
-        text = choice.message.content
-        if not text and _silent_on_purpose(choice):
-            return Reply("")
-        places = (choice.logprobs.content if choice.logprobs else None) or []
-        tokens = [(place.token, [(near.token, float(near.logprob)) for near in place.top_logprobs]) for place in places]
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
-        raise _UnusableError("an answer without a message") from error
-    if not isinstance(text, str) or not text.strip():
-        raise _UnusableError("an empty answer")
-    return Reply(text, tokens)
-
-
-def _silent_on_purpose(choice: Any) -> bool:
-    """Whether it thought without coming to an answer, had to stop, or declined: it would again."""
-    kept_back = any(getattr(choice.message, name, None) for name in ("reasoning_content", "reasoning", "refusal"))
-    return kept_back or choice.finish_reason in ("length", "content_filter")
-
-
-def _unreachable(error: BaseException) -> bool:
-    """Whether no connection came about; one that is cut or too slow is another thing."""
-    # By name, since the openai client has changed its HTTP library.
-    return type(error.__cause__).__name__ in ("ConnectError", "UnsupportedProtocol")
-
-
-def _unpaid(error: BaseException) -> bool:
-    """Whether the account is empty, which some servers call a rate limit."""
-    return getattr(error, "code", None) == "insufficient_quota"
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Seconds until the next attempt: what the server asks for, else growing and random."""
-    import tenacity
-
-    error = state.outcome.exception() if state.outcome else None
-    headers = getattr(getattr(error, "response", None), "headers", {})
-    asked = _seconds(headers.get("retry-after"))
-    if asked is not None:
-        return min(asked, _LONGEST_ASKED)
-    return float(tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)(state))
-
-
-def _seconds(value: str | None) -> float | None:
-    """Read a Retry-After header: seconds or a date."""
-    if not value:
-        return None
-    import email.utils
-    import time
-
-    try:
-        return max(float(value), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max(email.utils.parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
-    except (TypeError, ValueError):
-        return None
+    def _words(self, said: str) -> str:
+        """What is said, in one line, without the key, which some servers repeat."""
+        line = " ".join(said.split())
+        return (line.replace(self._key, "***") if self._key and len(self._key) > _SHORT_KEY else line)[:300]

@@ -23,11 +23,12 @@ _CHUNK = 8192  # rows of features put in order at a time
 
 
 class Journal:
-    """An append-only folder: `meta.json` says what is annotated, `scores` and `features` hold a record a text.
+    """An append-only folder: `meta.json` says what is annotated, `scores` and `features` hold a record a text,
+    and `cut` the numbers of texts that the server did not take whole.
 
     Records come in the order of reading; that of `scores` begins with the text's number. A record is there once both
     files have the whole of it; opening the folder again cuts off the rest. Data go to the disk (fsync) every five
-    seconds and at the end. A folder without `meta.json` was not begun or is all used, and is emptied.
+    seconds and at the end. A folder without `meta.json` or records was not begun or is all used, and is emptied.
 
     Parameters
     ----------
@@ -96,6 +97,18 @@ class Journal:
             records = np.fromfile(self.folder / "scores", self._score_type)
         return records["text"], records["scores"]
 
+    def note_cut(self, texts: NDArray[np.int64]) -> None:
+        """Remember texts whose end was left out; best before their records are added."""
+        if len(texts):
+            with self._writing(), (self.folder / "cut").open("ab") as file:
+                file.write(texts.astype("<i8").tobytes())
+
+    def cut(self) -> NDArray[np.int64]:
+        """Return the numbers of such texts, some perhaps twice."""
+        path = self.folder / "cut"
+        data = path.read_bytes() if path.exists() else b""
+        return np.frombuffer(data[: len(data) // 8 * 8], "<i8")
+
     def write_features(self, path: Path, records: NDArray[np.int64]) -> None:
         """Write a float16 `.npy` whose row i is the feature record `records[i]`, atomically, little at a time."""
         size, source = self._feature_type.itemsize, self._features.fileno()
@@ -119,9 +132,9 @@ class Journal:
             raise InputError(f"another process is annotating into {self.folder}; wait for it or stop it") from None
 
     def _check_meta(self, meta: dict[str, Any]) -> None:
-        path = self.folder / "meta.json"
-        if not path.exists():
-            for name in ("scores", "features"):
+        path, scores = self.folder / "meta.json", self.folder / "scores"
+        if not path.exists() or not scores.exists() or scores.stat().st_size < self._score_type.itemsize:
+            for name in ("scores", "features", "cut"):
                 (self.folder / name).unlink(missing_ok=True)
             write_json(path, meta)
             return
@@ -131,8 +144,8 @@ class Journal:
             earlier = None
         if earlier != json.loads(json.dumps(meta)):
             raise InputError(
-                f"{self.folder} holds an unfinished annotation of other texts, or by another model or prompt; "
-                "repeat that command to finish it, delete the folder, or choose another output"
+                f"{self.folder} holds an unfinished annotation of other texts, or by another model or prompt (or "
+                "server); repeat that command to finish it, delete the folder, or choose another output"
             )
 
     def _cut_torn_end(self) -> None:

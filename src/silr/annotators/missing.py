@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+COLUMN = "llm_missing"
+
 
 class Missing(StrEnum):
     """Why there is no label; each value is written as it stands here."""
@@ -15,3 +17,4 @@ class Missing(StrEnum):
     NO_CLASS = "no class named"
     SEVERAL = "several named"
     SERVER = "server error"
+    NOT_ASKED = "not asked"  # the budget was spent before

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.base import Annotator, Plan, ScoreBatch, Scored
+from silr.annotators.base import Annotator, Plan, Remarks, ScoreBatch, Scored, remarks_of
 from silr.annotators.prompts import Prompt
 
 CRITIQUE = (
@@ -58,6 +58,11 @@ class SelfRefineAnnotator:
         self._annotator = annotator
         self.classes, self.n_features = annotator.classes, annotator.n_features
         self._critique, self._revise = annotator.prompt.message(CRITIQUE), annotator.prompt.message(REVISE)
+
+    @property
+    def remarks(self) -> Remarks:
+        """Those of the annotator."""
+        return remarks_of(self._annotator)
 
     def plan(self, texts: Sequence[str]) -> Plan:
         """Split the texts as the annotator does."""

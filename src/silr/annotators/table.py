@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.base import Annotator, Plan, distinct
+from silr.annotators.base import Annotator, Plan, Remarks, check_any, distinct, has_scores, remarks_of
 from silr.annotators.gold_check import GoldCheck
 from silr.annotators.journal import Journal
+from silr.annotators.missing import COLUMN as MISSING
+from silr.annotators.missing import Missing
 from silr.corpus import (
     LABEL,
     SCORE_PREFIX,
@@ -47,8 +50,10 @@ class AnnotationSummary:
         Distinct texts that an earlier, interrupted session had annotated.
     labels : dict of str to int
         Rows a class.
-    n_missing : int
-        Rows without label, because the answer named no class, none came, or the budget was spent.
+    reasons : dict of str to int
+        Rows without label by reason, the most frequent first; see `silr.annotators.missing.Missing`.
+    n_scored : int
+        Rows with scores of the annotator's own.
     right : Right or None
         Share of right labels by the table's gold labels; None if it has none.
     seconds : float
@@ -63,12 +68,18 @@ class AnnotationSummary:
     n_cut: int
     n_resumed: int
     labels: dict[str, int]
-    n_missing: int
+    reasons: dict[str, int]
+    n_scored: int
     right: Right | None
     seconds: float
     output: Path
     annotator: Path
     features: Path | None
+
+    @property
+    def n_missing(self) -> int:
+        """Rows without label."""
+        return sum(self.reasons.values())
 
 
 def annotate_file(
@@ -81,6 +92,9 @@ def annotate_file(
     quiet: bool = False,
 ) -> AnnotationSummary:
     """Annotate the texts of a table and write the table with `llm_label` and `llm_score_<class>` to `output`.
+
+    A label that comes without scores has empty ones; if all do, there are no such columns. If a text has no label, the
+    column `llm_missing` says why.
 
     Beside `labelled.csv` come `labelled.annotator.json` and, row for row, `labelled.features.npy`. Rows and other
     columns stay as they are; columns of an earlier annotation are replaced. Results are kept in `labelled.csv.partial/`
@@ -100,7 +114,8 @@ def annotate_file(
     Raises
     ------
     InputError
-        The table cannot be read, `output` cannot be written, or an unfinished annotation of something else is there.
+        The table cannot be read, `output` cannot be written, an unfinished annotation of something else is there, or a
+        server gave no text a label.
     KeyboardInterrupt
         Passed on after what is done is safe on the disk.
     """
@@ -117,16 +132,23 @@ def annotate_file(
         plan = annotator.plan(unique)
         n_resumed = _annotate(annotator, unique, plan, journal, check, quiet)
         record, scores = _in_order(journal, where)
+        labelled = ~np.isnan(scores[:, 0])
+        remarks = remarks_of(annotator)
+        check_any(remarks, labelled)
         if n_features:
             journal.write_features(features, record)
-        labelled = ~np.isnan(scores[:, 0])
         best = np.where(labelled, scores.argmax(axis=1), -1)
+        cut = plan.cut.copy()
+        cut[journal.cut()] = True
+        cut[[text in remarks.cut for text in unique]] = True
+        reasons = [None if known else _reason(remarks, text) for text, known in zip(texts, labelled, strict=True)]
         summary = AnnotationSummary(
             text_counts(texts),
-            int(plan.cut[where].sum()),
+            int(cut[where].sum()),
             n_resumed,
             {name: int((best == column).sum()) for column, name in enumerate(annotator.classes)},
-            int((~labelled).sum()),
+            {str(reason): n for reason, n in Counter(filter(None, reasons)).most_common()},
+            int(has_scores(scores).sum()),
             check.right(),
             time.monotonic() - began,
             output,
@@ -134,7 +156,7 @@ def annotate_file(
             features if n_features else None,
         )
         _write_description(annotator, summary)
-        write_table(_with_columns(frame, annotator.classes, scores), output)
+        write_table(_with_columns(frame, annotator.classes, scores, reasons), output)
         journal.remove()
     return summary
 
@@ -167,11 +189,14 @@ def _annotate(
         right = check.right()
         return f"{done:,} of {len(texts):,} texts", str(right) if right else ""
 
+    remarks = remarks_of(annotator)
+    remarks.labelled |= bool(len(known))
     done_tokens = total - sum(tokens for _, tokens in left)
     with progress("Annotating", total, "texts", done=done_tokens, state=state()[0], quiet=quiet) as advance:
         for number, scores, features in annotator.score_batches([[texts[row] for row in batch] for batch, _ in left]):
             batch, tokens = left[number]
             new = missing[batch]
+            journal.note_cut(np.array([row for row in batch[new] if texts[row] in remarks.cut], np.int64))
             journal.append(batch[new], scores[new], features[new])
             check.add(batch[new], scores[new])
             done += int(new.sum())
@@ -188,15 +213,26 @@ def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.in
     return record[where], scores[record[where]]
 
 
-def _with_columns(frame: pd.DataFrame, classes: tuple[str, ...], scores: NDArray[np.float32]) -> pd.DataFrame:
-    """Return the table with labels and scores, without those of an earlier annotation."""
-    old = [name for name in frame.columns if name == LABEL or str(name).startswith(SCORE_PREFIX)]
+def _reason(remarks: Remarks, text: str) -> Missing:
+    return remarks.missing.get(text, Missing.NOT_ASKED)
+
+
+def _with_columns(
+    frame: pd.DataFrame, classes: tuple[str, ...], scores: NDArray[np.float32], reasons: list[Missing | None]
+) -> pd.DataFrame:
+    """Return the table with labels, scores and reasons, without those of an earlier annotation."""
+    old = [name for name in frame.columns if name in (LABEL, MISSING) or str(name).startswith(SCORE_PREFIX)]
     frame = frame.drop(columns=old)
+    labelled, scored = ~np.isnan(scores[:, 0]), has_scores(scores)
     labels = np.array(classes, dtype=object)[scores.argmax(axis=1)]
-    labels[np.isnan(scores[:, 0])] = None
+    labels[~labelled] = None
     frame[LABEL] = labels
-    for column, name in enumerate(classes):
-        frame[SCORE_PREFIX + name] = scores[:, column].astype(str).astype(np.float64)  # float32's digits, no more
+    if scored.any() or not labelled.any():
+        for column, name in enumerate(classes):
+            values = scores[:, column].astype(str).astype(np.float64)  # float32's digits, no more
+            frame[SCORE_PREFIX + name] = np.where(scored, values, np.nan)
+    if any(reasons):
+        frame[MISSING] = [str(reason) if reason else "" for reason in reasons]
     return frame
 
 
@@ -209,4 +245,6 @@ def _write_description(annotator: Annotator, summary: AnnotationSummary) -> None
         "labels": summary.labels,
         "missing": summary.n_missing,
     }
+    if summary.reasons:
+        counts["missing_reasons"] = summary.reasons
     write_json(summary.annotator, {**annotator.describe(), "counts": counts})

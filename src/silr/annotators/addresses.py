@@ -1,0 +1,60 @@
+"""Addresses of servers: what can be one, what is kept of one, and what stands between."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from silr.errors import InputError
+
+_ENDPOINTS = ("/chat/completions", "/completions")
+
+
+def check_address(url: str) -> str:
+    """Return an address as the client wants it: without the endpoint that some add to it.
+
+    Raises
+    ------
+    InputError
+        It is no web address.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url:
+        raise InputError("the server's address has to be like http://127.0.0.1:8000/v1 (--base-url, OPENAI_BASE_URL)")
+    url = url.rstrip("/")
+    for endpoint in _ENDPOINTS:
+        url = url.removesuffix(endpoint)
+    return url
+
+
+def server_name(url: str) -> str:
+    """Return what tells servers apart: scheme, host, port and path, without a password or a query."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    port = f":{parts.port}" if parts.port not in (None, usual) else ""
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def path_hint(url: str) -> str:
+    """Return what to try where an address answers, but not like an API."""
+    name = server_name(url)
+    if not urlsplit(name).path:
+        return f"the path may be missing: try --base-url {name}/v1"
+    return "check the path of --base-url: it ends where /chat/completions begins, mostly in /v1"
+
+
+def proxy_between(url: str) -> str | None:
+    """Return the proxy that the environment puts before an address, without a password; None if there is none."""
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.hostname or ""):
+        return None
+    return server_name(proxy if "://" in proxy else f"http://{proxy}")

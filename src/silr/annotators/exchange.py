@@ -1,0 +1,128 @@
+"""One HTTP request to a server, and what its response is: an answer, a refusal, or a failure that may pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from silr.annotators.addresses import proxy_between, server_name
+from silr.annotators.failures import PassingError, RefusedError
+from silr.annotators.parameters import Parameters
+from silr.annotators.refusals import Kind, Refusal, is_error, read_refusal
+from silr.annotators.replies import NoReplyError, Reply, parse_body, read_reply, usage
+from silr.errors import InputError
+
+if TYPE_CHECKING:
+    import openai
+
+Messages = list[dict[str, str]]
+
+
+def characters(messages: Sequence[dict[str, str]]) -> int:
+    """How long a conversation is."""
+    return sum(len(message["content"]) for message in messages)
+
+
+class Exchange:
+    """Sends requests. Threads may share it.
+
+    Parameters
+    ----------
+    client : openai.OpenAI
+    model : str
+
+    Attributes
+    ----------
+    url, server : str
+        The address, and the same without credentials.
+    proxy : str or None
+        What the environment puts between.
+    heard : bool
+        Whether the server was ever there.
+    """
+
+    def __init__(self, client: openai.OpenAI, model: str) -> None:
+        self._client, self.model = client, model
+        self.url = str(client.base_url)
+        self.server, self.proxy = server_name(self.url), proxy_between(self.url)
+        self.heard = False
+
+    def send(
+        self,
+        messages: Messages,
+        options: dict[str, Any],
+        paid: Callable[[int, int], None],
+        parameters: Parameters,
+        patient: bool,
+    ) -> Reply:
+        """Send one request.
+
+        Parameters
+        ----------
+        messages : list of dict
+        options : dict
+            Parameters of the request.
+        paid : callable
+            Called with the tokens of prompt and answer.
+        parameters : Parameters
+            They tell whether a refusal is about one of them.
+        patient : bool
+            Whether the server has answered before: then a page for people may pass.
+
+        Raises
+        ------
+        PassingError, RefusedError
+        InputError
+            A proxy does not let anything through.
+        """
+        import openai
+
+        try:
+            create: Any = self._client.chat.completions.with_raw_response.create
+            response = create(model=self.model, messages=messages, **options).http_response
+        except openai.APIStatusError as error:
+            self.heard = True
+            raise self._problem(error.response, options, parameters, patient) from error
+        except openai.APIConnectionError as error:  # time-outs included
+            self._no_connection(error)
+        self.heard = True
+        try:
+            value = parse_body(response.text)
+            if any(counts := usage(value)):
+                paid(*counts)
+            if is_error(value):
+                raise self._problem(response, options, parameters, patient)
+            return read_reply(value)
+        except NoReplyError as error:
+            if self._refusal(response).page:
+                raise self._problem(response, options, parameters, patient) from error
+            raise PassingError(str(error), unusable=True) from error
+
+    def _refusal(self, response: Any) -> Refusal:
+        return read_refusal(response.status_code, dict(response.headers), response.text, self.proxy)
+
+    def _problem(self, response: Any, options: dict[str, Any], parameters: Parameters, patient: bool) -> Exception:
+        """Return what a response that is no answer leads to."""
+        refusal = self._refusal(response)
+        kind, well = refusal.kind, response.status_code < 300
+        if kind is Kind.PAGE and patient:
+            kind = Kind.PASSING
+        passing = kind is Kind.PASSING and not (refusal.status == 500 and parameters.adapted(refusal, options))
+        if not passing and kind is not Kind.DAILY:
+            return RefusedError(refusal)
+        words = f"an answer that is none: {refusal.words!r}" if well else f"{refusal.status}: {refusal.words}"
+        return PassingError(words, wait=refusal.wait, unusable=well, daily=kind is Kind.DAILY, refusal=refusal)
+
+    def _no_connection(self, error: Exception) -> NoReturn:
+        """Say what stands in the way: a proxy, a wrong address, or something that may pass."""
+        cause = error.__cause__ or error
+        name, words = type(cause).__name__, str(cause) or str(error)
+        if name == "ProxyError" and (not self.heard or any(code in words for code in ("401", "403", "405", "407"))):
+            where = f"the proxy {self.proxy or ''}".rstrip()
+            raise InputError(
+                f"{where} refuses the connection to {self.server}: {words} (see HTTPS_PROXY, NO_PROXY)"
+            ) from error
+        # By name, since the openai client has changed its HTTP library.
+        unreachable = name in ("ConnectError", "UnsupportedProtocol")
+        timeout = "Timeout" in name or "Timeout" in type(error).__name__
+        raise PassingError(words, unreachable=unreachable, timeout=timeout) from error

@@ -1,0 +1,61 @@
+"""How long a text may be, by the numbers in a server's refusal of a longer one."""
+
+from __future__ import annotations
+
+import re
+
+_LEAST = 64  # a smaller number is no limit of a prompt
+_NUMBER = r"(\d[\d,]*)(?![\d.]*[a-z])"
+_PATTERNS = [
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"n_ctx\W{{0,5}}{_NUMBER}",
+        rf"context[ _-]?(?:length|size|window)(?: of| is| limit|[:= (])[^0-9]{{0,30}}{_NUMBER}",
+        r"(?:<=|≤|limit(?: for [\w ]+)?(?: of| is|:)?|maximum[^0-9]{0,60}|\bmax[^0-9]{0,40}|less than|fewer than"
+        r"|at most|up to|no more than|allowed[^0-9]{0,20}|supports?[^0-9]{0,20}|should be \[\d+, ?)[^0-9]{0,10}"
+        + _NUMBER,
+        r"> ?(\d[\d,]*) ?(?:tokens )?(?:maximum|max|limit)",
+        r"(\d[\d,]*) ?(?:tokens? )?(?:maximum|max|limit|context)",
+    )
+]
+_SENT = re.compile(r"n_prompt_tokens\W{0,5}(\d+)", re.IGNORECASE)
+_ALONE = re.compile(r"(?<![\w.])\d[\d,]*(?![\w.]*\w)")
+
+
+def length_limit(words: str, everything: str = "") -> int | None:
+    """Return how many tokens or characters the server takes at most; None if it does not say.
+
+    Parameters
+    ----------
+    words : str
+        What it says.
+    everything : str
+        The same with names and numbers that stand beside.
+    """
+    for pattern in _PATTERNS:
+        for found in pattern.finditer(everything if "n_ctx" in pattern.pattern else words):
+            number = _integer(found[1])
+            if number >= _LEAST:
+                return number
+    return None
+
+
+def share_that_fits(words: str, everything: str = "") -> float | None:
+    """Return the limit as a share of what was sent, by the numbers that are named; None if only one or none is.
+
+    Of several numbers above the limit the largest is what was sent. Where no words tell which is which, the two
+    largest are limit and length.
+    """
+    numbers = [_integer(found) for found in _ALONE.findall(words)] + [
+        _integer(found) for found in _SENT.findall(everything)
+    ]
+    limit = length_limit(words, everything)
+    if limit is None:
+        distinct = sorted({number for number in numbers if number >= _LEAST})
+        return distinct[-2] / distinct[-1] if len(distinct) > 1 else None
+    sent = max((number for number in numbers if number > limit), default=None)
+    return limit / sent if sent else None
+
+
+def _integer(digits: str) -> int:
+    return int(digits.replace(",", ""))
