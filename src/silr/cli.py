@@ -15,7 +15,7 @@ from silr.cli_align import align, sample
 from silr.cli_annotate import annotate
 from silr.cli_export import export
 from silr.cli_label import label
-from silr.cli_options import AsJson, Device, Quiet, Run, Table, TextColumn
+from silr.cli_options import AsJson, Device, Quiet, Run, Table
 from silr.cli_refine import refine
 from silr.cli_report import report
 from silr.errors import InputError
@@ -81,7 +81,12 @@ def predict(
         Path | None,
         typer.Option(help=".npy with one row a text, made like the run's.", show_default=False),
     ] = None,
-    text_column: TextColumn = "text",
+    text_column: Annotated[
+        str | None, typer.Option(help="Column with the texts; default: the run's, or text.", show_default=False)
+    ] = None,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Add refined_score_CLASS, the probability of each class.")
+    ] = False,
     device: Device = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -89,14 +94,20 @@ def predict(
     """Label new texts with a run's classifier.
 
     Where the table has the LLMs' columns that the run had, what they say of a text counts too; else the features alone.
+    A row without text gets no label. An interrupted prediction goes on where it stopped: run the same command again.
     """
-    from silr.refine_table import REFINED_LABEL, predict_table
+    from silr.predict_table import predict_table
 
-    say = (lambda line: None) if quiet or as_json else _note
-    frame = predict_table(run, table, output, text=text_column, features=features, device=device, say=say)
+    silent = quiet or as_json
+    say = (lambda line: None) if silent else _note
+    done = predict_table(
+        run, table, output, text=text_column, features=features, scores=scores, device=device, quiet=silent, say=say
+    )
+    if done.caution and not quiet:
+        _say(f"silr: warning: {done.caution}")
     if as_json:
-        labels = frame[REFINED_LABEL].value_counts().sort_index().to_dict()
-        print(json.dumps({"output": str(output), "texts": len(frame), "labels": labels}))
+        values = {"output": str(output), "texts": len(done.frame), "labels": done.labels}
+        print(json.dumps({**values, "without_label": done.empty, "warning": done.caution}))
     say(f"written: {output}")
 
 

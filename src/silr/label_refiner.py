@@ -22,6 +22,7 @@ from silr.corpus_keys import Keys, row_keys, text_keys, with_annotators
 from silr.default_refine import refine_default
 from silr.errors import InputError
 from silr.features import Features, features_of_run, load_saved, make_features, texts_or_matrix, widths_of
+from silr.finished import check_finished
 from silr.gold import given_weights, post_stratified
 from silr.gold_labels import GoldLabels
 from silr.joined_features import JoinedFeatures, groups_of
@@ -428,14 +429,11 @@ class LabelRefiner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            `run` is not a run, or has no finished iteration.
+            `run` is not a run or not finished, or the model under it is another one now.
         """
         opened = Run(run)
         iterations = opened.iterations()
-        if len(iterations) < 2:
-            raise InputError(
-                f"the run {run} has no finished iteration: run `silr refine` again, which goes on or says why it cannot"
-            )
+        check_finished(opened, iterations)
         refiner = cls(run=str(run), device=device)
         refiner.classes_ = np.array(opened.manifest["identity"]["classes"])
         refiner.llm_names_ = opened.manifest["identity"].get("annotators", [""])

@@ -111,6 +111,7 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
         metrics = {"fit": history.to_dict(), "changed": int((labels != before.labels).sum()), **score(loop, labels)}
         try:
             if priors is not None:
+                metrics["asked"] = loop.iterations
                 check_signal(priors, loop.class_names)
         except NoSignalError as error:
             metrics["stopped"] = str(error)

@@ -25,6 +25,7 @@ from silr.corpus import (
     write_table,
 )
 from silr.corpus import text_column as read_texts
+from silr.feature_rows import write_record
 from silr.files import write_json
 from silr.progress import progress
 from silr.shares import Right
@@ -82,9 +83,10 @@ def annotate_file(
 ) -> AnnotationSummary:
     """Annotate the texts of a table and write the table with `llm_label` and `llm_score_<class>` to `output`.
 
-    Beside `labelled.csv` come `labelled.annotator.json` and, row for row, `labelled.features.npy`. Rows and other
-    columns stay as they are; columns of an earlier annotation are replaced. Results are kept in `labelled.csv.partial/`
-    as they come: if the process ends early, the same call goes on from there and annotates no text twice.
+    Beside `labelled.csv` come `labelled.annotator.json` and, row for row, `labelled.features.npy` with a record of the
+    texts that its rows are of (`silr.feature_rows`). Rows and other columns stay as they are; columns of an earlier
+    annotation are replaced. Results are kept in `labelled.csv.partial/` as they come: if the process ends early, the
+    same call goes on from there and annotates no text twice.
 
     Parameters
     ----------
@@ -119,6 +121,7 @@ def annotate_file(
         record, scores = _in_order(journal, where)
         if n_features:
             journal.write_features(features, record)
+            write_record(features, texts)
         labelled = ~np.isnan(scores[:, 0])
         best = np.where(labelled, scores.argmax(axis=1), -1)
         summary = AnnotationSummary(
