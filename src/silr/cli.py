@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from silr import __version__
+from silr import __version__, cli_warnings
 from silr.cli_align import align, sample
 from silr.cli_annotate import annotate
 from silr.cli_export import export
@@ -38,7 +37,7 @@ _UsageError: Any = typer.BadParameter.__base__  # typer's own or click's, as its
 
 def main() -> None:
     """Run the command line: exit code 0 done, 2 bad input or usage (one line on stderr), 130 interrupted."""
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses faster kernels aloud, wherever it is imported
+    cli_warnings.install()
     try:
         code = app(_spread(sys.argv[1:]), standalone_mode=False) or 0
     except (typer.Abort, KeyboardInterrupt):
@@ -115,12 +114,16 @@ def predict(
 def evaluate(
     table: Table,
     truth: Annotated[str, typer.Option(help="Column with the true labels.", show_default=False)],
+    gold_column: Annotated[str, typer.Option(help="Column with labels by hand; its rows are left out.")] = "gold",
     as_json: AsJson = False,
 ) -> None:
-    """Accuracy, macro-F1 and confusion of the LLMs' labels and of refined_label against a truth column."""
+    """Accuracy, macro-F1 and confusion of the LLMs' labels and of refined_label against a truth column.
+
+    Rows with a gold label are left out: there the refined label is that label, and no merit of the refinement.
+    """
     from silr.evaluate import evaluate_file, print_evaluation
 
-    print_evaluation(evaluate_file(table, truth), as_json=as_json)
+    print_evaluation(evaluate_file(table, truth, gold_column=gold_column), as_json=as_json)
 
 
 app.command()(report)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from silr.cli_warnings import hush
+
 
 def one_of(*values: str) -> Callable[[str], list[str]]:
     """Let the shell complete an option's value to one of these."""
@@ -25,5 +27,5 @@ Device = Annotated[
         show_default=False,
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", callback=hush)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
