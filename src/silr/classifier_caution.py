@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from silr.refine import best_iteration, last_iteration
 from silr.report.words import limits, percent
-from silr.summary import Refined
+from silr.run import Run
 
 
 class Estimate(NamedTuple):
@@ -19,7 +22,7 @@ class Estimate(NamedTuple):
         return f"{percent(self.accuracy)} ({limits(self.interval)})" if self.is_exact else limits(self.interval)
 
 
-def llm_estimate(refiner: Refined) -> Estimate | None:
+def llm_estimate(refiner: Any) -> Estimate | None:
     """The LLM's labels; of several LLMs those of the majority, or of one that is better. None: nothing is known."""
     entry = refiner.history_[0]
     found = [] if entry["priors"] is None else [_of_priors(entry["priors"])]
@@ -42,6 +45,14 @@ def classifier_estimate(refiner: Any) -> Estimate | None:
     if priors is None or leans_on_llm(metrics):
         return None
     return _of_priors(priors)._replace(is_exact="labels_of" not in metrics)
+
+
+def caution_of_run(folder: str | Path) -> str | None:
+    """`classifier_caution` of a finished run that was not loaded."""
+    iterations = Run(folder).iterations()
+    history = [{"labels": each.labels, "priors": each.priors, "metrics": each.metrics} for each in iterations]
+    best, last = best_iteration(iterations), last_iteration(iterations)
+    return classifier_caution(SimpleNamespace(history_=history, best_iteration_=best, classifier_iteration_=last))
 
 
 def leans_on_llm(metrics: dict[str, Any]) -> bool:
