@@ -157,10 +157,10 @@ def refine_table(
     if is_main():
         record["iterations"] = refiner.history_[0]["metrics"].get("of", refiner.iterations)
         write_json(folder / TABLE, record)
-        labels = refiner.labels_.copy()
+        _add_refined(frame, refiner.labels_, refiner.scores_, refiner.classes_)
         if gold is not None:
-            labels[gold >= 0] = _names(gold[gold >= 0], classes)
-        _add_refined(frame, labels, refiner.scores_, refiner.classes_)
+            frame.loc[gold >= 0, REFINED_LABEL] = _names(gold[gold >= 0], classes)
+            frame.loc[gold >= 0, REFINED_SCORE] = 1.0  # a label by hand is taken as true
         write_table(frame, folder / LABELS)
     return refiner
 
@@ -247,7 +247,7 @@ def _names(codes: Any, classes: list[str]) -> Any:
 
 
 def _add_refined(frame: pd.DataFrame, labels: Any, scores: Any, classes: Any) -> None:
-    """The labels, gold ones among them, and the probability of each, which knows nothing of a text's own gold label."""
+    """The labels, and the probability of each."""
     frame[REFINED_LABEL] = labels
     code = {name: number for number, name in enumerate(classes)}
     frame[REFINED_SCORE] = [float(f"{row[code[label]]:.4g}") for row, label in zip(scores, labels, strict=True)]
