@@ -63,7 +63,7 @@ def test_empty_texts_and_scores(folder: Path, corpus: Corpus, kind: str, tmp_pat
     said: list[str] = []
     done = predict_table(folder / "run", path, output, scores=True, say=said.append)
     assert done.empty == 2 and sum(done.labels.values()) == 3
-    assert "2 without text get no label; the column refined_missing says so" in said
+    assert "2 without text: no label, as the column refined_missing says" in said
     read = {"csv": pd.read_csv, "jsonl": lambda file: pd.read_json(file, lines=True), "parquet": pd.read_parquet}[kind]
     scored = read(output)
     assert scored.refined_label.isna().tolist() == [False, True, False, True, False]

@@ -47,7 +47,8 @@ def check_finished(run: Run, iterations: Sequence[Iteration]) -> None:
         )
     if missing := missing_iterations(run, iterations):
         last = iterations[-1].number
+        fewer = "" if "of" in iterations[0].metrics else f", or ask it for --iterations {last}"
         raise InputError(
             f"the run {run.folder} was cut off: it has {last} of {last + missing} iterations; run `silr refine` again, "
-            f"which goes on where it stopped, or ask it for --iterations {last}"
+            f"which goes on where it stopped{fewer}"
         )

@@ -16,7 +16,7 @@ from silr.annotators.base import distinct
 from silr.files import atomic_write, make_folder
 from silr.progress import progress
 
-TEXTS, CHARACTERS = 256, 100_000  # of a chunk, at most; a longer text is one alone
+TEXTS, CHARACTERS = 128, 100_000  # of a chunk, at most; a longer text is one alone
 
 Compute = Callable[[NDArray[np.int64]], NDArray[Any]]
 

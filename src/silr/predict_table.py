@@ -107,7 +107,7 @@ def predict_table(
     say(str(text_counts(texts)))
     filled = np.array([bool(each.strip()) for each in texts])
     if empty := int((~filled).sum()):
-        say(f"{empty:,} without text get no label; the column {REFINED_MISSING} says so")
+        say(f"{empty:,} without text: no label, as the column {REFINED_MISSING} says")
     said = _said_of_new(refiner, columns.labels, frame, table, filled, say)
     known = getattr(refiner, "features_", None)
     parts = known.parts if isinstance(known, JoinedFeatures) else [known]

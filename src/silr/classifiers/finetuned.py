@@ -177,6 +177,11 @@ class FinetunedClassifier:
         classifier.state_ = state
         return classifier
 
+    @property
+    def base_weights(self) -> str | None:
+        """The fingerprint of the pretrained model, see `silr.fingerprint`."""
+        return self._backbone.weights
+
     def merged(self) -> Any:
         """The network with what was trained worked into its weights."""
         if self._network is None:

@@ -16,6 +16,8 @@ from silr.errors import InputError
 from silr.export.empty_text import with_last_padding
 from silr.export.parts import Parts
 
+BASE_WEIGHTS = "silr_base_weights"  # in an adapter's config.json
+
 
 @dataclass(frozen=True)
 class FinetunedForm:
@@ -61,6 +63,7 @@ def write_finetuned(classifier: FinetunedClassifier, tokenizer: Any, folder: Pat
         tokenizer.save_pretrained(folder)
         if form.adapter:
             plain.config.dtype = plain.dtype  # not that of its training
+            setattr(plain.config, BASE_WEIGHTS, classifier.base_weights)  # an adapter on another model says nothing
             plain.config.save_pretrained(folder)
     return _parts(config, form, limit)
 
