@@ -43,6 +43,11 @@ def test_other_texts_are_refused(path: Path) -> None:
         features_of_texts(path, ["one", "five", ""])
 
 
+def test_a_text_that_pandas_took_for_nothing(path: Path) -> None:
+    write_record(path, ["one", "N/A", "three", "two"])
+    assert features_of_texts(path, ["three", "", "one"]).ravel().tolist() == [3, 2, 1]
+
+
 def test_without_a_record_of_this_file_it_is_row_for_row(path: Path) -> None:
     np.save(path, np.array([[4.0], [5.0], [6.0], [7.0]]))  # replaced by somebody else
     assert features_of_texts(path, TEXTS[::-1]).ravel().tolist() == [4, 5, 6, 7]

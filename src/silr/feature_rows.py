@@ -24,6 +24,7 @@ from silr.files import atomic_write
 Keys = NDArray[np.uint64]
 
 KEYS, OF = "texts", "features_sha256"
+NOTHING = ("NA", "N/A", "n/a", "None", "null", "NULL", "nan", "NaN", "<NA>", "#N/A")  # texts that pandas empties
 BYTES = 16  # of a key: two texts of a billion share one with probability 1e-21
 
 
@@ -90,13 +91,17 @@ def match(features: str | Path, texts: Sequence[str]) -> Match:
     packed = known.tobytes()
     rows = {packed[at * BYTES : (at + 1) * BYTES]: at for at in reversed(range(len(known)))}
     found = np.array([rows.get(key.tobytes(), -1) for key in wanted], np.int64)
+    blank = np.array([not _plain(text) for text in texts])
+    if (blank & (found < 0)).any():
+        words = [text_keys([word]).tobytes() for word in NOTHING]
+        found[blank & (found < 0)] = next((rows[key] for key in words if key in rows), -1)
     if (gone := np.flatnonzero(found < 0)).size:
         raise InputError(
             f"{path} was made from other texts: it has no row for {gone.size:,} of {len(texts):,}, the first of them "
             f"{_excerpt(texts[gone[0]])}; annotate this table again, or choose other --features"
         )
-    words = f"rows of {path.name} are matched by text: the table has other rows, or another order, than it was made for"
-    return Match(found, len(known), words)
+    said = f"rows of {path.name} are matched by text: the table has other rows, or another order, than it was made for"
+    return Match(found, len(known), said)
 
 
 def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[Any]:

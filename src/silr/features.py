@@ -136,7 +136,10 @@ class SentenceFeatures:
     @property
     def record(self) -> dict[str, Any]:
         """The model's name or folder, and its fingerprint."""
-        self._weights = self._weights or fingerprint(self._model)
+        if self._weights is None:
+            if not Path(self._model).exists():
+                self.encoder  # noqa: B018 - fetches what is new on the hub
+            self._weights = fingerprint(self._model)
         return {"kind": "sentence-transformers", "model": self._model, WEIGHTS: self._weights}
 
     @property

@@ -111,7 +111,7 @@ def predict_table(
     said = _said_of_new(refiner, columns.labels, frame, table, filled, say)
     known = getattr(refiner, "features_", None)
     parts = known.parts if isinstance(known, JoinedFeatures) else [known]
-    if features is None and any(part is None or part.record["kind"] == "file" for part in parts) and beside.exists():
+    if features is None and any(part is None or isinstance(part, FileFeatures) for part in parts) and beside.exists():
         say(f"features: {beside}")
         features = beside
     some = [each for each, is_filled in zip(texts, filled, strict=True) if is_filled]

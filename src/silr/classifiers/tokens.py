@@ -83,7 +83,10 @@ class TokenFeatures:
     @property
     def record(self) -> dict[str, Any]:
         """The model, its fingerprint, the longest text that was asked for, and the prompt."""
-        self._weights = self._weights or fingerprint(self._model)
+        if self._weights is None:
+            if not Path(self._model).exists():
+                self.tokenizer  # noqa: B018 - fetches what is new on the hub
+            self._weights = fingerprint(self._model)
         about = {"model": self._model, "max_length": self._max_length, "prompt": self._prompt}
         return {"kind": "tokens", **about, WEIGHTS: self._weights}
 
