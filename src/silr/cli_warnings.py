@@ -11,7 +11,15 @@ from pathlib import Path
 from silr.processes import is_main
 
 HOME = Path(__file__).parent
-CHATTY = ("bitsandbytes", "sentence_transformers", "accelerate", "peft", "trl", "datasets", "huggingface_hub")
+CHATTY: tuple[str, ...] = (
+    "bitsandbytes",
+    "sentence_transformers",
+    "accelerate",
+    "peft",
+    "trl",
+    "datasets",
+    "huggingface_hub",
+)
 CHATTY += ("torch", "matplotlib")
 
 _hushed = False

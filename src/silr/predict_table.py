@@ -124,7 +124,7 @@ def predict_table(
             found = reading.tokens(known, some)
             labels = refiner.classes_[found.argmax(axis=1)]
         else:
-            X = reading.matrix(known, some, ready)
+            X: Any = reading.matrix(known, some, ready)
             own = None if known is None else some  # a run on features knows its texts by them
             labels, found = refiner.predict_with_proba(X, **said, texts=own)
         _add(frame, filled, labels, found, refiner.classes_, scores)
