@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from silr.errors import InputError
-from silr.evaluate import evaluate, evaluate_file, print_evaluation
+from silr.evaluate import evaluate, evaluate_file, gain, print_evaluation
 
 
 def test_counts_by_hand() -> None:
@@ -73,8 +73,10 @@ def test_file_before_and_after(table: Path) -> None:
 
 
 def test_file_that_cannot_be_scored(table: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no column 'gold'; its columns are 'text', 'truth'"):
-        evaluate_file(table, "gold")
+    with pytest.raises(InputError, match="no column 'absent'; its columns are 'text', 'truth'"):
+        evaluate_file(table, "absent")
+    with pytest.raises(InputError, match="no column 'hand'; its columns"):
+        evaluate_file(table, "truth", gold_column="hand")
     with pytest.raises(InputError, match="none of the columns 'a', 'b'"):
         evaluate_file(table, "truth", ["a", "b"])
     with pytest.raises(InputError, match="column 'other' has 'no', 'yes', outside the classes"):
@@ -99,7 +101,7 @@ def test_classes_are_sorted_without_score_columns(tmp_path: Path) -> None:
 def test_print(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = evaluate_file(table, "truth")
     out = io.StringIO()
-    print_evaluation(result, console=Console(file=out, width=80))
+    print_evaluation(result, console=Console(file=out, width=100))
     text = out.getvalue()
     assert "3 rows scored against 'truth'; 1 rows without truth left out" in text
     for word in ("llm_label", "refined_label", "0.6667", "missing (count as wrong)", "[pos]", "accuracy", "macro-F1"):
@@ -117,3 +119,44 @@ def test_many_classes_print_without_confusion() -> None:
     result = {"file": "t.csv", "truth": "truth", **scores, "labels": {"llm_label": scores}}
     print_evaluation(result, console=Console(file=out, width=80))
     assert "truth \\" not in out.getvalue()
+
+
+GOLD = "text,llm_label,gold,refined_label,truth\n"
+GOLD += "a,n,p,p,p\nb,n,n,n,n\nc,n,,p,p\nd,p,,p,p\ne,p,,n,p\nf,n,,n,n\ng,p,p,p,\nh,n,,p,p\n"
+
+
+def test_rows_with_a_gold_label_are_no_merit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.csv").write_text(GOLD)
+    result = evaluate_file(tmp_path / "t.csv", "truth")
+    assert (result["rows"], result["gold_rows"], result["missing_truth"]) == (5, 2, 0)
+    assert result["labels"]["refined_label"]["accuracy"] == 4 / 5
+    assert result["labels"]["llm_label"]["accuracy"] == 3 / 5
+    low, high = result["labels"]["refined_label"]["accuracy_interval"]
+    assert 0.2 < low < 0.8 < high < 1
+    found = result["gains"]["llm_label"]
+    assert (found["difference"], found["mended"], found["spoilt"]) == (pytest.approx(1 / 5), 2, 1)
+    print_evaluation(result)
+    said = capsys.readouterr().out
+    assert "2 rows with a gold label left out" in said and "refined_label minus llm_label: +20.0 points (" in said
+    with pytest.raises(InputError, match="--truth gold: these labels were given to the refinement"):
+        evaluate_file(tmp_path / "t.csv", "gold")
+    with pytest.raises(InputError, match="--truth hand: these labels"):
+        evaluate_file(tmp_path / "t.csv", "hand", gold_column="hand")
+    plain = GOLD.replace("refined_label", "other")  # nothing is refined, so that nothing repeats the gold labels
+    (tmp_path / "plain.csv").write_text(plain)
+    assert evaluate_file(tmp_path / "plain.csv", "truth")["rows"] == 7
+    (tmp_path / "all.csv").write_text("text,llm_label,gold,refined_label,truth\na,n,p,p,p\nb,n,n,n,n\n")
+    with pytest.raises(InputError, match="all 2 rows with a true label have a gold label too"):
+        evaluate_file(tmp_path / "all.csv", "truth")
+
+
+def test_a_gain_by_hand() -> None:
+    """Of 100 texts 12 mended and 4 spoilt: (12 - 4) / 102, give or take 1.96 sqrt(17 - 64 / 102) / 102."""
+    truth = ["a"] * 100
+    before = ["b"] * 12 + ["a"] * 4 + ["a"] * 84
+    after: list[str | None] = ["a"] * 12 + [None] * 4 + ["a"] * 84
+    found = gain(truth, before, after)
+    assert (found["difference"], found["mended"], found["spoilt"]) == (0.08, 12, 4)
+    half = 1.959964 * (17 - 64 / 102) ** 0.5 / 102
+    assert found["interval"] == pytest.approx([8 / 102 - half, 8 / 102 + half])
+    assert gain(truth, after, before)["interval"] == pytest.approx([-8 / 102 - half, -8 / 102 + half])

@@ -72,6 +72,7 @@ def test_files_are_json_safetensors_and_npy(finished: Path) -> None:
         ".lock",
         "run.json",
         "features/features.npy",
+        "features/features.texts.safetensors",
         "features/tfidf.json",
         "features/tfidf.safetensors",
         "iteration-0/iteration.json",

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from silr import __version__
+from silr import __version__, cli_warnings
 from silr.cli_align import align, sample
 from silr.cli_annotate import annotate
 from silr.cli_export import export
 from silr.cli_help import Command
 from silr.cli_label import label
-from silr.cli_options import AsJson, Device, Quiet, Run, Table, TextColumn, spread_classes
+from silr.cli_options import AsJson, Device, Quiet, Run, Table, spread_classes
 from silr.cli_refine import refine
 from silr.cli_report import report
 from silr.errors import InputError
@@ -39,7 +38,7 @@ _UsageError: Any = typer.BadParameter.__base__  # typer's own or click's, as its
 
 def main() -> None:
     """Run the command line: exit code 0 done, 2 bad input or usage (one line on stderr), 130 interrupted."""
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses faster kernels aloud, wherever it is imported
+    cli_warnings.install()
     try:
         code = app(spread_classes(sys.argv[1:]), standalone_mode=False) or 0
     except (typer.Abort, KeyboardInterrupt):
@@ -82,7 +81,12 @@ def predict(
         Path | None,
         typer.Option(help=".npy with one row a text, made like the run's.", show_default=False),
     ] = None,
-    text_column: TextColumn = "text",
+    text_column: Annotated[
+        str | None, typer.Option(help="Column with the texts; default: the run's, or text.", show_default=False)
+    ] = None,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Add refined_score_CLASS, the probability of each class.")
+    ] = False,
     device: Device = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -90,14 +94,20 @@ def predict(
     """Label new texts with a run's classifier.
 
     Where the table has the LLMs' columns that the run had, what they say of a text counts too; else the features alone.
+    A row without text gets no label. An interrupted prediction goes on where it stopped: run the same command again.
     """
-    from silr.refine_table import REFINED_LABEL, predict_table
+    from silr.predict_table import predict_table
 
-    say = (lambda line: None) if quiet or as_json else _note
-    frame = predict_table(run, table, output, text=text_column, features=features, device=device, say=say)
+    silent = quiet or as_json
+    say = (lambda line: None) if silent else _note
+    done = predict_table(
+        run, table, output, text=text_column, features=features, scores=scores, device=device, quiet=silent, say=say
+    )
+    if done.caution and not quiet:
+        _say(f"silr: warning: {done.caution}")
     if as_json:
-        labels = frame[REFINED_LABEL].value_counts().sort_index().to_dict()
-        print(json.dumps({"output": str(output), "texts": len(frame), "labels": labels}))
+        values = {"output": str(output), "texts": len(done.frame), "labels": done.labels}
+        print(json.dumps({**values, "without_label": done.empty, "warning": done.caution}))
     say(f"written: {output}")
 
 
@@ -105,12 +115,16 @@ def predict(
 def evaluate(
     table: Table,
     truth: Annotated[str, typer.Option(help="Column with the true labels.", show_default=False)],
+    gold_column: Annotated[str, typer.Option(help="Column with labels by hand; its rows are left out.")] = "gold",
     as_json: AsJson = False,
 ) -> None:
-    """Accuracy, macro-F1 and confusion of the LLMs' labels and of refined_label against a truth column."""
+    """Accuracy, macro-F1 and confusion of the LLMs' labels and of refined_label against a truth column.
+
+    Rows with a gold label are left out: there the refined label is that label, and no merit of the refinement.
+    """
     from silr.evaluate import evaluate_file, print_evaluation
 
-    print_evaluation(evaluate_file(table, truth), as_json=as_json)
+    print_evaluation(evaluate_file(table, truth, gold_column=gold_column), as_json=as_json)
 
 
 app.command(cls=Command)(report)

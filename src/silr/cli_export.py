@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -33,11 +34,15 @@ def export(
     (adapter merged, safetensors); one with frozen features a scikit-learn pipeline, without pickle. The labels are
     those of `silr predict`.
     """
+    from silr.classifier_caution import caution_of_run
     from silr.export import export_run
 
     notes = export_run(run, folder, adapter, reward)
+    caution = caution_of_run(run)
+    if caution and not quiet:
+        print(f"silr: warning: {caution}", file=sys.stderr, flush=True)
     if as_json:
-        print(json.dumps({"folder": str(folder), "notes": notes}))
+        print(json.dumps({"folder": str(folder), "notes": notes, "warning": caution}))
     elif not quiet:
         for note in notes:
             print(note)

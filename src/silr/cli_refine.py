@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -147,12 +146,13 @@ def refine(
         raise InputError("--oracle needs --truth COLUMN")
     from silr.refine_progress import RefineProgress
     from silr.refine_table import Columns, refine_table
+    from silr.refiner_settings import tunes_once
     from silr.summary import print_history, summary
 
     silent = quiet or as_json or not is_main()
-    with warnings.catch_warnings(), RefineProgress(iterations, silent) as shown:
+    given = {"method": method, "classifier": classifier, "theta": theta, "priors": "oracle" if oracle else "gold"}
+    with warnings.catch_warnings(), RefineProgress(2 if tunes_once(given) else iterations, silent) as shown:
         warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = _warn
         refiner = refine_table(
             table,
             output,
@@ -189,11 +189,6 @@ def refine(
     elif not quiet:
         print_history(refiner)
         print(f"written: {output / 'labels.csv'}" + (f" and {page}" if page else ""))
-
-
-def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    if is_main() and issubclass(category, UserWarning) and not issubclass(category, FutureWarning):
-        print(f"silr: warning: {message}", file=sys.stderr, flush=True)
 
 
 def _row(value: str | None, option: str) -> list[float] | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +16,13 @@ from silr.cells import sort_classes
 from silr.class_names import alike
 from silr.corpus import LABEL, check_classes, label_column, read_table
 from silr.errors import InputError
+from silr.shares import LEVEL, share_interval
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+GOLD, REFINED = "gold", "refined_label"
 
 
 def evaluate(
@@ -37,9 +42,10 @@ def evaluate(
     Returns
     -------
     dict, ready for JSON
-        `rows` (scored), `missing_truth`, `missing_predictions`, `accuracy`, `macro_f1` (mean over the classes that
-        occur), `classes` (list of str), `confusion` (K lists of K counts; row: truth, column: prediction; missing
-        predictions are in no column) and `per_class` (class -> `precision`, `recall`, `f1`, `support`).
+        `rows` (scored), `missing_truth`, `missing_predictions`, `accuracy`, `accuracy_interval` (95 %, Jeffreys', of
+        all texts like these), `macro_f1` (mean over the classes that occur), `classes` (list of str), `confusion` (K
+        lists of K counts; row: truth, column: prediction; missing predictions are in no column) and `per_class` (class
+        -> `precision`, `recall`, `f1`, `support`).
 
     Raises
     ------
@@ -72,11 +78,14 @@ def evaluate(
     confusion = np.zeros((len(order), len(order)), dtype=np.int64)
     np.add.at(confusion, (true[guess >= 0], guess[guess >= 0]), 1)
     occurs = [label in found for label in order]
+    accuracy = float(accuracy_score(true, guess))
+    low, high = share_interval(np.array(accuracy), np.array(float(len(scored))), LEVEL)
     return {
         "rows": len(scored),
         "missing_truth": len(truth) - len(scored),
         "missing_predictions": int((guess < 0).sum()),
-        "accuracy": float(accuracy_score(true, guess)),
+        "accuracy": accuracy,
+        "accuracy_interval": [float(low), float(high)],
         "macro_f1": float(f1[occurs].mean()),
         "classes": order,
         "confusion": confusion.tolist(),
@@ -87,8 +96,12 @@ def evaluate(
     }
 
 
-def evaluate_file(path: str | Path, truth_column: str, columns: Sequence[str] | None = None) -> dict[str, Any]:
-    """Score the label columns of a table against its truth column.
+def evaluate_file(
+    path: str | Path, truth_column: str, columns: Sequence[str] | None = None, *, gold_column: str = GOLD
+) -> dict[str, Any]:
+    """Score the label columns of a table against its truth column; where it is refined, on the rows without gold label.
+
+    In a row with a gold label the refined label is that label: it would be scored as if somebody had guessed it.
 
     Parameters
     ----------
@@ -98,21 +111,33 @@ def evaluate_file(path: str | Path, truth_column: str, columns: Sequence[str] | 
         The column of true labels.
     columns : sequence of str, default ``llm_label``, every ``llm_label_NAME`` and ``refined_label``
         The columns to score; those that the table lacks are skipped.
+    gold_column : str, default "gold"
+        The column of gold labels; it need not be there.
 
     Returns
     -------
     dict, ready for JSON
-        `file`, `truth` (the column), `rows`, `missing_truth`, `classes` (those of the table's score columns, else all
-        that occur) and `labels`: column -> what `evaluate` returns.
+        `file`, `truth` (the column), `rows`, `missing_truth`, `gold_rows` (left out), `classes` (those of the table's
+        score columns, else all that occur), `labels`: column -> what `evaluate` returns, and `gains`: for each column
+        of an LLM what `refined_label` gains over it, see `gain`.
 
     Raises
     ------
     InputError
-        The table cannot be read, has no truth column or none of the label columns, or the labels do not fit together.
+        The table cannot be read, has no truth column or none of the label columns, the labels do not fit together, or
+        the truth is the gold column.
     """
+    if truth_column == gold_column:
+        raise InputError(
+            f"--truth {truth_column}: these labels were given to the refinement, so they cannot judge it; name a "
+            "column of true labels that it has not seen, or --gold-column if the gold labels are in another one"
+        )
     frame = read_table(path)
     truth = label_column(frame, truth_column, path)
-    columns = columns or [*label_columns(frame), "refined_label"]
+    gold = label_column(frame, gold_column, path, required=gold_column != GOLD)
+    if REFINED not in frame.columns:
+        gold = [None] * len(gold)  # an LLM's labels repeat nothing
+    columns = columns or [*label_columns(frame), REFINED]
     labels = {name: label_column(frame, name, path) for name in columns if name in frame.columns}
     if not labels:
         raise InputError(f"{path} has none of the columns {', '.join(map(repr, columns))}: nothing to evaluate")
@@ -131,10 +156,55 @@ def evaluate_file(path: str | Path, truth_column: str, columns: Sequence[str] | 
             raise InputError(f"{path}: columns {truth_column!r} and {name!r} have no label in common")
     if classes is None:
         classes = sort_classes({label for column in (truth, *labels.values()) for label in column if label is not None})
+    kept = [row for row, label in enumerate(gold) if label is None]
+    gold_rows = sum(label is not None and true is not None for label, true in zip(gold, truth, strict=True))
+    if not any(truth[row] is not None for row in kept):
+        raise InputError(
+            f"{path}: all {gold_rows:,} rows with a true label have a gold label too, which the refined labels repeat; "
+            "true labels of other rows are wanted"
+        )
+    truth = [truth[row] for row in kept]
+    labels = {name: [column[row] for row in kept] for name, column in labels.items()}
     scores = {name: evaluate(truth, column, classes) for name, column in labels.items()}
     first = next(iter(scores.values()))
     shared = {key: first[key] for key in ("rows", "missing_truth", "classes")}
-    return {"file": str(path), "truth": truth_column, **shared, "labels": scores}
+    gains = {
+        name: gain(truth, labels[name], labels[REFINED]) for name in labels if name != REFINED and REFINED in labels
+    }
+    result = {"file": str(path), "truth": truth_column, **shared, "gold_rows": gold_rows}
+    return {**result, "labels": scores, "gains": gains}
+
+
+def gain(
+    truth: Sequence[str | None], before: Sequence[str | None], after: Sequence[str | None], level: float = LEVEL
+) -> dict[str, Any]:
+    """How much more often some labels are right than others of the same texts, with an interval.
+
+    Parameters
+    ----------
+    truth, before, after : sequences of str or None, of length n
+        Rows without truth are left out; a missing label is wrong.
+    level : float, default 0.95
+
+    Returns
+    -------
+    dict, ready for JSON
+        `difference` of the accuracies, `interval`, and how many labels were `mended` and `spoilt`.
+
+    References
+    ----------
+    Agresti, Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24,
+    2005: Wald's interval of the paired difference with half a row more in each cell of the table of right and wrong.
+    """
+    rows = [each for each in zip(truth, before, after, strict=True) if each[0] is not None]
+    mended = sum(old != true == new for true, old, new in rows)
+    spoilt = sum(old == true != new for true, old, new in rows)
+    n = len(rows)
+    b, c, m = mended + 0.5, spoilt + 0.5, n + 2
+    middle = (b - c) / m
+    half = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt(max(b + c - (b - c) ** 2 / m, 0.0)) / m
+    interval = [max(middle - half, -1.0), min(middle + half, 1.0)]
+    return {"difference": (mended - spoilt) / n, "interval": interval, "mended": mended, "spoilt": spoilt}
 
 
 def print_evaluation(result: dict[str, Any], *, as_json: bool = False, console: Console | None = None) -> None:
@@ -149,12 +219,22 @@ def print_evaluation(result: dict[str, Any], *, as_json: bool = False, console: 
 
     console = console or Console(highlight=False)
     left_out = f"; {result['missing_truth']:,} rows without truth left out" if result["missing_truth"] else ""
+    if gold_rows := result.get("gold_rows"):
+        left_out += f"; {gold_rows:,} rows with a gold label left out, which the refined labels repeat"
     console.print(
         f"{result['file']}: {result['rows']:,} rows scored against {result['truth']!r}{left_out}",
         markup=False,
         soft_wrap=True,
     )
     console.print(_summary(result["labels"]))
+    for name, found in result.get("gains", {}).items():
+        low, high = found["interval"]
+        console.print(
+            f"{REFINED} minus {name}: {100 * found['difference']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}, "
+            f"95 %); {found['mended']:,} labels mended, {found['spoilt']:,} spoilt",
+            markup=False,
+            soft_wrap=True,
+        )
     for name, scores in result["labels"].items():
         if len(scores["classes"]) <= 12:
             console.print(_confusion(name, scores))
@@ -165,11 +245,12 @@ def _summary(labels: dict[str, dict[str, Any]]) -> Table:
     from rich.table import Table
 
     table = Table("")
-    for heading in ("accuracy", "macro-F1", "missing (count as wrong)"):
+    for heading in ("accuracy", "95 %", "macro-F1", "missing (count as wrong)"):
         table.add_column(heading, justify="right")
     for name, scores in labels.items():
-        numbers = f"{scores['accuracy']:.4f}", f"{scores['macro_f1']:.4f}", f"{scores['missing_predictions']:,}"
-        table.add_row(escape(name), *numbers)
+        low, high = scores["accuracy_interval"]
+        numbers = f"{scores['accuracy']:.4f}", f"{low:.3f} to {high:.3f}", f"{scores['macro_f1']:.4f}"
+        table.add_row(escape(name), *numbers, f"{scores['missing_predictions']:,}")
     return table
 
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from silr.corpus import file_hash, load_features
 from silr.errors import InputError
+from silr.feature_rows import features_of_texts, write_record
 from silr.files import atomic_write, make_folder
+from silr.fingerprint import WEIGHTS, check, fingerprint
 from silr.processes import is_main, wait_for_all
 from silr.tfidf import TfidfFeatures
 
@@ -67,8 +69,10 @@ def load_saved(record: dict[str, Any], folder: Path) -> Features:
     if record["kind"] == "tokens":
         from silr.classifiers.tokens import TokenFeatures
 
-        return TokenFeatures(record["model"], record["max_length"], record.get("prompt"))
-    return FileFeatures(None, record) if record["kind"] == "file" else SentenceFeatures(record["model"])
+        return TokenFeatures(record["model"], record["max_length"], record.get("prompt"), record.get(WEIGHTS))
+    if record["kind"] == "file":
+        return FileFeatures(None, record)
+    return SentenceFeatures(record["model"], record.get(WEIGHTS))
 
 
 def features_of_run(features: Features, texts: list[str], folder: Path) -> tuple[Features, Matrix]:
@@ -82,6 +86,7 @@ def features_of_run(features: Features, texts: list[str], folder: Path) -> tuple
         features.save(folder)
         with atomic_write(kept) as file:
             np.save(file, matrix, allow_pickle=False)
+        write_record(kept, texts)
     wait_for_all()
     return features if fresh else load_saved(features.record, folder), load_features(kept, len(texts))
 
@@ -93,22 +98,37 @@ class SentenceFeatures:
     ----------
     model : str
         Folder or hub name.
+    weights : str, default None
+        The fingerprint that the model must have, see `silr.fingerprint`. None: whatever it has.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, weights: str | None = None) -> None:
         self._model = str(Path(model).resolve()) if Path(model).is_dir() else model  # found again from other folders
+        self._weights = weights
         self._encoder: Any = None
 
     @property
     def record(self) -> dict[str, Any]:
-        """The model's name or folder."""
-        return {"kind": "sentence-transformers", "model": self._model}
+        """The model's name or folder, and its fingerprint."""
+        if self._weights is None:
+            if not Path(self._model).exists():
+                self.encoder  # noqa: B018 - fetches what is new on the hub
+            self._weights = fingerprint(self._model)
+        return {"kind": "sentence-transformers", "model": self._model, WEIGHTS: self._weights}
 
     @property
     def encoder(self) -> Any:
-        """The model, loaded when it is first asked for."""
+        """The model, loaded when it is first asked for.
+
+        Raises
+        ------
+        InputError
+            It cannot be loaded, or is another one now.
+        """
         if self._encoder is None:
+            check(self._model, self._weights)
             self._encoder = _sentence_encoder(self._model)
+            check(self._model, self._weights)  # of the hub, what was fetched just now
         return self._encoder
 
     def fit_transform(self, texts: Sequence[str]) -> Matrix:
@@ -137,7 +157,7 @@ def annotator_of(features: Path) -> dict[str, Any] | None:
 
 
 class FileFeatures:
-    """A ready ``.npy``, row for row with the corpus; if an annotator made it, new texts go through the same annotator.
+    """A ready ``.npy`` with a row for each text, see `silr.feature_rows`; if an annotator made it, it reads new texts.
 
     Parameters
     ----------
@@ -161,9 +181,9 @@ class FileFeatures:
         return cls(path, {"kind": "file", "sha256": file_hash(path), "annotator": annotator_of(path)})
 
     def fit_transform(self, texts: Sequence[str]) -> Matrix:
-        """Open the file, memory-mapped."""
+        """Open the file, memory-mapped if its rows are in the texts' order."""
         assert self._path is not None
-        return load_features(self._path, len(texts))
+        return features_of_texts(self._path, texts)
 
     def transform(self, texts: Sequence[str]) -> Matrix:
         """Read new texts with the annotator that made the file; it is loaded once."""

@@ -24,6 +24,7 @@ from silr.default_refine import refine_default
 from silr.errors import InputError
 from silr.estimator_habits import EstimatorHabits
 from silr.features import Features, features_of_run, load_saved
+from silr.finished import check_finished
 from silr.gold import given_weights, post_stratified
 from silr.gold_labels import GoldLabels
 from silr.inputs import texts_of_rows, texts_or_matrix, widths_of
@@ -400,10 +401,7 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
             scores = classifier.predict_proba(matrix)
             return np.asarray(self.classes_[scores.argmax(axis=1)]), scores
         if self.verdict_.kept == "llm":
-            (llm,) = annotators_of(llm_labels, None, self.llm_names_, [None], self.classes_, len(matrix))
-            own_scores = classifier.predict_proba(matrix)
-            labels = np.where(llm.labels < 0, own_scores.argmax(axis=1), llm.labels)
-            return self.classes_[labels], self._scores_of_llm(llm.labels, self.priors_, own_scores)
+            return self.keep_llm_labels(llm_labels, classifier.predict_proba(matrix))
         if not isinstance(classifier, PosteriorClassifier):
             raise InputError(
                 "only a frozen classifier of method 'silr', with gold labels, takes what LLMs say of new texts"
@@ -441,6 +439,19 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
             raise InputError(f"X has {matrix.shape[1]} features, the classifier was fitted on {self.n_features_in_}")
         return texts, matrix
 
+    def keep_llm_labels(self, llm_labels: Any, scores: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Labels and probabilities of new texts where the verdict keeps the LLM's labels.
+
+        Parameters
+        ----------
+        llm_labels : array-like of shape (m,), or dict of name to such
+        scores : array of shape (m, K)
+            What the classifier gives; texts without LLM label take it.
+        """
+        (llm,) = annotators_of(llm_labels, None, self.llm_names_, [None], self.classes_, len(scores))
+        labels = np.where(llm.labels < 0, scores.argmax(axis=1), llm.labels)
+        return self.classes_[labels], self._scores_of_llm(llm.labels, self.priors_, scores)
+
     @staticmethod
     def _scores_of_llm(
         labels: NDArray[np.int16], priors: Priors | None, others: NDArray[np.float32]
@@ -457,14 +468,11 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            `run` is not a run, or has no finished iteration.
+            `run` is not a run or not finished, or the model under it is another one now.
         """
         opened = Run(run)
         iterations = opened.iterations()
-        if len(iterations) < 2:
-            raise InputError(
-                f"the run {run} has no finished iteration: run `silr refine` again, which goes on or says why it cannot"
-            )
+        check_finished(opened, iterations)
         refiner = cls(run=str(run), device=device)
         refiner.classes_ = np.array(opened.manifest["identity"]["classes"])
         refiner.llm_names_ = opened.manifest["identity"].get("annotators", [""])

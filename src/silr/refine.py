@@ -117,6 +117,7 @@ def refine(X: Any, llm_labels: Labels, loop: Loop, done: list[Iteration], store:
         metrics["labels_of"] = result_of(number, priors, comparison)
         try:
             if priors is not None:
+                metrics["asked"] = loop.iterations
                 check_signal(priors, loop.class_names)
         except NoSignalError as error:
             metrics["stopped"] = str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,16 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from silr import encoders
-from silr.annotator_columns import for_new_texts, label_columns, read_annotators
+from silr.annotator_columns import label_columns, read_annotators
 from silr.cells import sort_classes
 from silr.class_names import ClassNames, of_table
-from silr.classifiers.posterior import PosteriorClassifier
 from silr.corpus import (
-    LABEL,
     features_path,
     file_hash,
     label_column,
-    load_features,
     read_table,
     text_column,
     text_counts,
@@ -29,9 +25,9 @@ from silr.corpus import (
     write_table,
 )
 from silr.errors import InputError
+from silr.feature_rows import match
 from silr.features import annotator_of
 from silr.files import write_json
-from silr.joined_features import JoinedFeatures
 from silr.label_refiner import LabelRefiner
 from silr.processes import is_main
 from silr.refine import OnStep
@@ -139,6 +135,9 @@ def refine_table(
         specs, options["prompt"] = ["texts"], _prompt(table, options, say)
     spec = specs[0] if len(specs) == 1 else specs
     refiner = LabelRefiner(features=spec, run=run, **options)
+    for each in specs:
+        if each.endswith(".npy") and (words := match(each, texts).words):
+            say(words)
     folder = Path(run)
     record = {
         "table": os.path.relpath(table, folder),
@@ -173,84 +172,9 @@ def refine_table(
         _add_refined(frame, refiner.labels_, refiner.scores_, refiner.classes_)
         if gold is not None:
             frame.loc[gold >= 0, REFINED_LABEL] = _names(gold[gold >= 0], classes)
+            frame.loc[gold >= 0, REFINED_SCORE] = 1.0  # a label by hand is taken as true
         write_table(frame, folder / LABELS)
     return refiner
-
-
-def predict_table(
-    run: str | Path,
-    table: str | Path,
-    output: str | Path,
-    *,
-    text: str = "text",
-    features: str | Path | None = None,
-    device: str | None = None,
-    say: Callable[[str], None] = lambda line: None,
-) -> pd.DataFrame:
-    """Label new texts with a run's classifier: adds ``refined_label`` and ``refined_score``.
-
-    Where the table has the LLMs' columns that the run had, what they say counts too.
-
-    Parameters
-    ----------
-    run, table, output : str or Path
-    text : str, default "text"
-    features : str or Path, default None
-        A ``.npy`` with one row a text, made like the run's. None: for a run on the annotator's hidden states the file
-        beside the table if there is one, else the run's own way to compute them.
-    device : str, default None
-    say : callable
-        Called with lines that the user should read.
-
-    Raises
-    ------
-    InputError
-        `run` is not a finished run, or the table or the features cannot be used.
-    """
-    refiner = LabelRefiner.load(run, device)
-    frame = read_table(table)
-    texts = text_column(frame, text, table)
-    say(str(text_counts(texts)))
-    features_path(output)  # refuses an unknown suffix before any work
-    beside, known = features_path(table), getattr(refiner, "features_", None)
-    parts = known.parts if isinstance(known, JoinedFeatures) else [known]
-    if features is None and any(part is None or part.record["kind"] == "file" for part in parts) and beside.exists():
-        say(f"features: {beside}")
-        features = beside
-    X: Any = texts
-    if features is not None:
-        X = load_features(features, len(texts))
-        if isinstance(known, JoinedFeatures):
-            X = known.transform(texts, X)
-    said = _said_of_new(refiner, Path(run), frame, table, say)
-    labels, scores = refiner.predict_with_proba(X, **said, texts=texts)
-    _add_refined(frame, labels, scores, refiner.classes_)
-    write_table(frame, output)
-    return frame
-
-
-def _said_of_new(
-    refiner: LabelRefiner, run: Path, frame: pd.DataFrame, table: str | Path, say: Callable[[str], None]
-) -> dict[str, Any]:
-    """What LLMs say of new texts, where the run's classifier takes it and the table has it."""
-    classifier, kept = refiner.classifier_, refiner.verdict_.kept == "llm"
-    if not kept and not isinstance(classifier, PosteriorClassifier):
-        return {}
-    scales = classifier.mixture.scales if isinstance(classifier, PosteriorClassifier) else [None]
-    try:
-        columns = json.loads((run / TABLE).read_text())["columns"]["labels"]
-    except (OSError, ValueError, KeyError, TypeError):
-        columns = [f"{LABEL}_{name}" if name else LABEL for name in refiner.llm_names_]
-    classes = [str(name) for name in refiner.classes_]
-    found = for_new_texts(frame, table, columns, classes, [each is not None for each in scales])
-    if isinstance(found, str):
-        say(f"the features alone label these texts: {found}")
-        return {}
-    if kept:
-        say(f"labels are those of {', '.join(columns)}, where there is one: the run found none that are better")
-    else:
-        say(f"labels lean on {', '.join(columns)}, where there is one, and on the features")
-    return {"llm_labels": found[0], "llm_scores": found[1]}
 
 
 def _features(

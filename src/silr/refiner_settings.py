@@ -106,6 +106,11 @@ def is_default(given: dict[str, Any]) -> bool:
     return method in METHODS and METHODS[method].soft and not others
 
 
+def tunes_once(given: dict[str, Any]) -> bool:
+    """Whether a fine-tuned model learns refined labels: two iterations are all."""
+    return is_default(given) and given.get("classifier", "frozen") != "frozen"
+
+
 def foreign_settings(given: dict[str, Any]) -> list[str]:
     """Names of the settings that the method has no use for."""
     if not is_default(given):

@@ -30,6 +30,7 @@ from safetensors.numpy import load_file, save
 from silr import __version__
 from silr.errors import InputError
 from silr.files import atomic_write, locked, sync, write_json
+from silr.fingerprint import as_far_as_known
 from silr.priors import Priors
 from silr.processes import is_main, wait_for_all
 
@@ -189,7 +190,8 @@ class Run:
 def _take_over(folder: Path, identity: dict[str, Any], about: dict[str, Any]) -> None:
     """Write the manifest, unless there is one of this identity, and sweep out what a killed process left unfinished."""
     started = (folder / MANIFEST).exists()
-    differs = differences(Run(folder).manifest["identity"], identity) if started else []
+    before = Run(folder).manifest["identity"] if started else None
+    differs = differences(before, as_far_as_known(identity, before)) if started else []
     if differs and Run(folder).iteration_folder(0).exists():
         raise InputError(
             f"{folder} is a run made with other input or settings ({', '.join(differs)}); give another output folder, "
@@ -221,6 +223,9 @@ def differences(old: Any, new: Any, name: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         keys = {**old, **new}
         return [each for key in keys for each in differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
+    pairs = isinstance(old, list) and isinstance(new, list) and len(old) == len(new)
+    if pairs and any(isinstance(each, dict) for each in new):
+        return [each for one, other in zip(old, new, strict=True) for each in differences(one, other, name)]
     return [] if old == new else [name]
 
 

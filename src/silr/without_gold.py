@@ -61,6 +61,7 @@ def refine_without_gold(
         scores = probabilities(matrix.scores(student.weight, student.intercept)).astype(np.float32)
         labels = scores.argmax(axis=1).astype(np.int16)
         metrics = {"changed": int((labels != iterations[-1].labels).sum()), **score(loop, labels)}
+        metrics["asked"] = loop.iterations
         iterations[-1] = replace(iterations[-1], scores=None)  # many texts, many bytes
         iterations.append(Iteration(number, labels, scores, None, metrics))
         if number >= len(done):

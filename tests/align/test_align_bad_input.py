@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from test_align_command import options
 from transformers import AutoModelForCausalLM
 
 from command_line import Commands
+from silr.align.policy import check_writes_text
 from silr.align.trl_trainers import need_trl
 from silr.errors import InputError
 
@@ -57,6 +59,7 @@ def test_settings(policy: str, prompts: Path, reward: Path, tmp_path: Path, alig
         (("--judge", reward), "--judge is the reward itself"),
         (("--judge", tmp_path), "is neither a run"),
         (("--policy", tmp_path), "neither config.json"),
+        (("--policy", reward), "is a run of `silr refine`: give it as --reward"),
         (("--vllm",), "needs vLLM"),
         (("--temperature", 0), "must lie above 0"),
         (("--batch-size", 512), "give more prompts or a smaller one"),
@@ -64,6 +67,28 @@ def test_settings(policy: str, prompts: Path, reward: Path, tmp_path: Path, alig
         refused(align, said, *given, *more)
         for made in ("policy", "samples.csv", "report.html"):
             assert not (tmp_path / "out" / made).exists()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        (["LlamaForSequenceClassification"], "is a classifier: give it as --reward, and a language model as --policy"),
+        (["BertForMaskedLM"], "is a BertForMaskedLM, which writes no text"),
+        (["BertModel"], "is a BertModel, which writes no text"),
+        (["GPT2LMHeadModel"], None),
+        ([], None),
+    ],
+)
+def test_models_that_write_no_text(kinds: list[str], said: str | None, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": kinds}))
+    if said is None:
+        check_writes_text(tmp_path)
+        return
+    with pytest.raises(InputError, match=re.escape(said)):
+        check_writes_text(tmp_path)
+    (tmp_path / "model.skops").touch()
+    with pytest.raises(InputError, match="is a classifier of `silr export`: give it as --reward"):
+        check_writes_text(tmp_path)
 
 
 def test_a_folder_of_something_else(policy: str, prompts: Path, reward: Path, tmp_path: Path, align: Commands) -> None:

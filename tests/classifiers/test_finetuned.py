@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import traceback
@@ -297,6 +298,11 @@ def test_weights_of_another_model(toy: Corpus, small_llama: str, small_bert: str
     classifier.save(tmp_path)
     record = tmp_path / "classifier.json"
     record.write_text(record.read_text().replace(small_llama, small_bert))
+    with pytest.raises(InputError, match="has other weights, or another tokenizer"):
+        FinetunedClassifier.load(tmp_path, "cpu")
+    values = json.loads(record.read_text())
+    del values["weights"]  # as it was before there were fingerprints
+    record.write_text(json.dumps(values))
     with pytest.raises(InputError, match="another model"):
         FinetunedClassifier.load(tmp_path, "cpu").predict_proba(read(small_bert, toy))
 

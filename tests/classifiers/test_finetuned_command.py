@@ -38,7 +38,8 @@ def test_refine_and_predict(commands: Commands, folder: Path) -> None:
     assert done.code == 0, done
     scored = pd.read_csv(folder / "elsewhere" / "scored.csv")
     same = scored["refined_label"] == labels["refined_label"]
-    assert (same | (labels["refined_score"] < 0.6)).all()  # processors that train in half precision predict exactly
+    unsure = (labels["refined_score"] < 0.6) | labels["gold"].notna()
+    assert (same | unsure).all()  # processors that train in half precision predict exactly
     assert same.mean() > 0.97
 
 

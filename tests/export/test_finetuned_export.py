@@ -149,8 +149,10 @@ def test_trl_takes_it_as_a_reward_model(runs: dict[str, Path], small_causal: str
 def test_card(runs: dict[str, Path], tmp_path: Path) -> None:
     export_run(runs["lora"], tmp_path / "model")
     card = (tmp_path / "model" / "README.md").read_text()
-    priors = LabelRefiner.load(runs["lora"], "cpu").priors_
-    assert f"| this classifier | {priors.accuracy:.1%} |" in card
+    refiner = LabelRefiner.load(runs["lora"], "cpu")
+    priors, (low, high) = refiner.priors_, refiner.history_[2]["priors"].accuracy_interval
+    assert f"| refined: LLM and features | {priors.accuracy:.1%} |" in card
+    assert f"| this classifier: the text alone | unknown | {low:.0%} to {high:.0%} |" in card  # gold labels taught it
     assert f"| `positive` | {priors.class_prior[1]:.1%} (" in card
     assert "240 texts" in card and "60 of them with a label by hand" in card
     assert "## Intended use" in card and "## Limits" in card and "truncation=True" in card

@@ -41,12 +41,15 @@ def page(refined: tuple[Path, Result]) -> Page:
 
 @pytest.fixture(scope="module")
 def labels(refined: tuple[Path, Result]) -> pd.DataFrame:
-    """With the classifier's own labels of gold texts, for which labels.csv has the gold label."""
+    """With the classifier's own labels and scores of gold texts, for which labels.csv has the gold label and 1."""
     frame = pd.read_csv(refined[0] / "labels.csv", keep_default_na=False)
-    codes = load_file(refined[0] / "iteration-3" / "labels.safetensors")["labels"]
-    own = np.array(["negative", "positive"], dtype=object)[codes]
+    stored = load_file(refined[0] / "iteration-3" / "labels.safetensors")
+    own = np.array(["negative", "positive"], dtype=object)[stored["labels"]]
     assert ((own == frame["refined_label"]) | (frame["gold"] == frame["refined_label"])).all()
     frame["refined_label"] = own
+    drawn = frame["gold"] != ""
+    assert (frame["refined_score"][drawn] == 1).all()
+    frame.loc[drawn, "refined_score"] = stored["scores"].max(axis=1)[drawn]
     return frame
 
 

@@ -14,7 +14,9 @@ from silr.align.scorer import Score, Scorer, class_number
 from silr.annotators.models import best_device, quiet, readable
 from silr.corpus import file_hash
 from silr.errors import InputError
+from silr.export.finetuned import BASE_WEIGHTS
 from silr.export.frozen import ORDER, PIPELINE, WORDS
+from silr.fingerprint import check
 
 BATCH = 32
 
@@ -52,6 +54,7 @@ def _transformers(folder: Path, device: str | None) -> tuple[list[str], Any]:
             from peft import PeftConfig, PeftModel
 
             name = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
+            check(str(name), getattr(config, BASE_WEIGHTS, None))
             base = auto.from_pretrained(name, config=config, dtype=torch.float32)
             network: Any = PeftModel.from_pretrained(base, str(folder))
         else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 from silr.annotators.models import best_dtype, causal_network, folder_of, locate, own_device, quiet, readable
 from silr.classifiers.backbone import four_bits
 from silr.errors import InputError
+from silr.export.frozen import PIPELINE
 from silr.files import sync
+from silr.run import MANIFEST
 
 RANK, ALPHA = 16, 32  # of the adapters
 
@@ -37,7 +40,14 @@ class PolicySource:
 
     @classmethod
     def of(cls, model: str | Path, tuning: str, device: str | None, trust_remote_code: bool = False) -> PolicySource:
-        """Find the model, and the device of this process."""
+        """Find the model, and the device of this process.
+
+        Raises
+        ------
+        InputError
+            There is none, or it is one that writes no text, such as a classifier.
+        """
+        check_writes_text(model)
         return cls(locate(model), tuning, own_device(device), trust_remote_code)
 
     @property
@@ -101,6 +111,36 @@ class PolicySource:
         from peft import LoraConfig
 
         return LoraConfig(task_type="CAUSAL_LM", r=RANK, lora_alpha=ALPHA, target_modules="all-linear")
+
+
+def check_writes_text(model: str | Path) -> None:
+    """Refuse, as a policy, a run or a model that is no causal language model: its head would be made up.
+
+    Raises
+    ------
+    InputError
+        It is a run, an exported classifier, or a model of another kind.
+    """
+    folder = Path(model).expanduser()
+    for name, what in ((MANIFEST, "a run of `silr refine`"), (PIPELINE, "a classifier of `silr export`")):
+        if (folder / name).is_file():
+            raise InputError(f"--policy {model} is {what}: give it as --reward, and a language model as --policy")
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        kinds = [] if "auto_map" in config else [str(kind) for kind in config["architectures"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        return  # a name on the hub, a .gguf file, or a folder that does not say: loading it tells
+    _check_kinds(str(model), kinds)
+
+
+def _check_kinds(model: str, kinds: Sequence[str]) -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
+
+    if not kinds or set(kinds) & set(CAUSAL.values()):
+        return
+    if any(kind.endswith("ForSequenceClassification") for kind in kinds):
+        raise InputError(f"--policy {model} is a classifier: give it as --reward, and a language model as --policy")
+    raise InputError(f"--policy {model} is a {kinds[0]}, which writes no text: give a causal language model")
 
 
 class Start:

@@ -28,6 +28,7 @@ from silr.corpus import (
     write_table,
 )
 from silr.corpus import text_column as read_texts
+from silr.feature_rows import write_record
 from silr.files import write_json
 from silr.progress import progress
 from silr.shares import Right
@@ -96,9 +97,10 @@ def annotate_file(
     A label that comes without scores has empty ones; if all do, there are no such columns. If a text has no label, the
     column `llm_missing` says why.
 
-    Beside `labelled.csv` come `labelled.annotator.json` and, row for row, `labelled.features.npy`. Rows and other
-    columns stay as they are; columns of an earlier annotation are replaced. Results are kept in `labelled.csv.partial/`
-    as they come: if the process ends early, the same call goes on from there and annotates no text twice.
+    Beside `labelled.csv` come `labelled.annotator.json` and, row for row, `labelled.features.npy` with a record of the
+    texts that its rows are of (`silr.feature_rows`). Rows and other columns stay as they are; columns of an earlier
+    annotation are replaced. Results are kept in `labelled.csv.partial/` as they come: if the process ends early, the
+    same call goes on from there and annotates no text twice.
 
     Parameters
     ----------
@@ -137,6 +139,7 @@ def annotate_file(
         check_any(remarks, labelled)
         if n_features:
             journal.write_features(features, record)
+            write_record(features, texts)
         best = np.where(labelled, scores.argmax(axis=1), -1)
         cut = plan.cut.copy()
         cut[journal.cut()] = True

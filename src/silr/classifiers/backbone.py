@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from silr.annotators.models import best_dtype, folder_of, load_tokenizer, locate, own_device, quiet, readable
 from silr.errors import InputError
+from silr.fingerprint import check, fingerprint
 
 Tuning = Literal["lora", "qlora", "full"]
 
@@ -72,9 +73,13 @@ class Backbone:
         pooling); more classes have one score each.
     device : str, default None
         None: the GPU if there is one, else the processor.
+    weights : str, default None
+        The fingerprint that the model must have, see `silr.fingerprint`. None: whatever it has.
 
     Attributes
     ----------
+    weights : str or None
+        The fingerprint that it has.
     tokenizer : transformers tokenizer
     network : Module
         What was made fresh last.
@@ -94,10 +99,14 @@ class Backbone:
         The model cannot be read, does not fit into memory, or a package is missing.
     """
 
-    def __init__(self, config: FinetunedConfig, n_classes: int, device: str | None = None) -> None:
+    def __init__(
+        self, config: FinetunedConfig, n_classes: int, device: str | None = None, weights: str | None = None
+    ) -> None:
         self.config, self._n_outputs = config, 1 if n_classes == 2 else n_classes
         self.device = own_device(device)
         self._model = locate(config.model)
+        check(self._model, weights)
+        self.weights = weights or fingerprint(self._model)
         self.dtype = "float32" if config.tuning == "full" else best_dtype(self.device)
         self.tokenizer = load_tokenizer(self._model)
         self.network: Any = None
@@ -205,6 +214,7 @@ class Backbone:
             network = auto.from_pretrained(
                 folder_of(self._model, best_dtype(self.device)), device_map={"": self.device}, **options
             )
+        check(self._model, self.weights)  # of the hub, what was fetched just now
         network.config.get_text_config().pad_token_id = self.tokenizer.pad_token_id
         network.config.use_cache = False
         head_of(network).float()

@@ -27,6 +27,7 @@ from silr.classifiers.thresholds import constant_direction, match_prior
 from silr.classifiers.tokens import Tokens, passes
 from silr.errors import InputError
 from silr.files import atomic_write, make_folder, write_json
+from silr.fingerprint import WEIGHTS
 from silr.processes import from_main, is_main, rank, wait_for_all, world_size
 from silr.risk import UURisk
 from silr.soft_risk import SoftRisk
@@ -152,9 +153,8 @@ class FinetunedClassifier:
         """Write ``classifier.safetensors`` (what was trained) and ``classifier.json`` into an existing folder."""
         with atomic_write(folder / "classifier.safetensors") as file:
             file.write(save(self.state_))
-        write_json(
-            folder / "classifier.json", {"kind": "finetuned", "n_classes": self._n_classes, **asdict(self.config)}
-        )
+        about = {"kind": "finetuned", "n_classes": self._n_classes, WEIGHTS: self._backbone.weights}
+        write_json(folder / "classifier.json", {**about, **asdict(self.config)})
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> FinetunedClassifier:
@@ -163,19 +163,24 @@ class FinetunedClassifier:
         Raises
         ------
         InputError
-            The files are missing or damaged, or the pretrained model is gone.
+            The files are missing or damaged, or the pretrained model is gone or is another one now.
         """
         try:
             values = json.loads((folder / "classifier.json").read_text())
             values.pop("kind")
-            n_classes = values.pop("n_classes")
+            n_classes, weights = values.pop("n_classes"), values.pop(WEIGHTS, None)
             config = FinetunedConfig(**values)
             state = load_file(folder / "classifier.safetensors")
         except Exception as error:
             raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error
-        classifier = cls(Backbone(config, n_classes, device), n_classes)
+        classifier = cls(Backbone(config, n_classes, device, weights), n_classes)
         classifier.state_ = state
         return classifier
+
+    @property
+    def base_weights(self) -> str | None:
+        """The fingerprint of the pretrained model, see `silr.fingerprint`."""
+        return self._backbone.weights
 
     def merged(self) -> Any:
         """The network with what was trained worked into its weights."""

@@ -18,6 +18,7 @@ from silr.annotators.encoding import common_start
 from silr.annotators.models import load_tokenizer, locate
 from silr.classifiers.prompted import with_prompt
 from silr.errors import InputError
+from silr.fingerprint import WEIGHTS, check, fingerprint
 
 MAX_LENGTH = 512
 _CHUNK = 4096  # texts tokenised together
@@ -63,20 +64,31 @@ class TokenFeatures:
         limit if that is less.
     prompt : str, default None
         Words around each text, with ``{text}`` where it stands. None: the text alone.
+    weights : str, default None
+        The fingerprint that the model must have, see `silr.fingerprint`. None: whatever it has.
 
     Raises
     ------
     InputError
-        The model cannot be found, or its tokenizer cannot be used.
+        The model cannot be found or is another one now, or its tokenizer cannot be used.
     """
 
-    def __init__(self, model: str, max_length: int | None = None, prompt: str | None = None) -> None:
+    def __init__(
+        self, model: str, max_length: int | None = None, prompt: str | None = None, weights: str | None = None
+    ) -> None:
         self._model, self._max_length, self._prompt = locate(model), max_length, prompt
+        check(self._model, weights)
+        self._weights = weights
 
     @property
     def record(self) -> dict[str, Any]:
-        """The model, the longest text that was asked for, and the prompt."""
-        return {"kind": "tokens", "model": self._model, "max_length": self._max_length, "prompt": self._prompt}
+        """The model, its fingerprint, the longest text that was asked for, and the prompt."""
+        if self._weights is None:
+            if not Path(self._model).exists():
+                self.tokenizer  # noqa: B018 - fetches what is new on the hub
+            self._weights = fingerprint(self._model)
+        about = {"model": self._model, "max_length": self._max_length, "prompt": self._prompt}
+        return {"kind": "tokens", **about, WEIGHTS: self._weights}
 
     @cached_property
     def tokenizer(self) -> Any:

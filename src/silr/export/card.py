@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from silr import __version__
+from silr.classifier_caution import Estimate, classifier_caution, classifier_estimate, leans_on_llm
 from silr.export.parts import Parts
 from silr.refine_table import TABLE
 from silr.report.words import limits, percent, short
@@ -54,11 +55,11 @@ def model_card(refiner: Any, run: Run, parts: Parts) -> str:
         "",
         "## How good it is",
         "",
-        *_accuracy(values, best),
+        *_accuracy(values, refiner),
         "",
         "## Class priors",
         "",
-        *_priors(classes, best, refiner.history_[refiner.classifier_iteration_]["priors"]),
+        *_priors(classes, best, refiner),
         "",
         "## Training",
         "",
@@ -117,9 +118,20 @@ def _data(run: Run, values: dict[str, Any], first: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _accuracy(values: dict[str, Any], best: dict[str, Any]) -> list[str]:
-    rows = [values["iterations"][0], best]
-    truth = any("true_accuracy" in row for row in rows)
+def _accuracy(values: dict[str, Any], refiner: Any) -> list[str]:
+    """Rows of the LLM's labels, of the refined ones where they are not the classifier's own, and of the classifier."""
+    first, best = values["iterations"][0], values["iterations"][refiner.best_iteration_]
+    own = values["iterations"][refiner.classifier_iteration_]
+    metrics = refiner.history_[refiner.classifier_iteration_]["metrics"]
+    leans = leans_on_llm(metrics)
+    found = classifier_estimate(refiner)
+    rows = [("the LLM", first, _of(first))]
+    if leans or best is not own:
+        rows.append(("refined: LLM and features", best, _of(best)))
+    reads = "features" if leans else "the text"
+    name = "this classifier" if len(rows) == 1 else f"this classifier: {reads} alone"
+    rows.append((name, {} if leans else own, found))
+    truth = any("true_accuracy" in row for _, row, _ in rows)
     head = [
         "labels of",
         "right, estimated from gold labels",
@@ -127,31 +139,42 @@ def _accuracy(values: dict[str, Any], best: dict[str, Any]) -> list[str]:
         *(["right by true labels"] if truth else []),
     ]
     lines = ["Share of the corpus's labels that are right:", "", f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
-    refined = "refined: LLM and features" if "classifier_accuracy" in best else "this classifier"
-    for row in rows:
-        cells = ["the LLM" if row["iteration"] == 0 else refined, "unknown", ""]
-        if "estimated_accuracy" in row:
-            cells[1:] = [percent(row["estimated_accuracy"]), limits(row["estimated_accuracy_interval"])]
+    for name, row, estimate in rows:
+        cells = [name, "unknown", ""]
+        if estimate is not None:
+            cells[1:] = [percent(estimate.accuracy) if estimate.is_exact else "unknown", limits(estimate.interval)]
         if truth:
             cells.append(percent(row["true_accuracy"]) if "true_accuracy" in row else "unknown")
         lines.append(f"| {' | '.join(cells)} |")
-    if "classifier_accuracy" in best:
-        alone = [percent(best["classifier_accuracy"]), limits(best["classifier_accuracy_interval"])]
-        lines.append(f"| {' | '.join(['this classifier: features alone', *alone, *(['unknown'] if truth else [])])} |")
-    said = said_of(values) + remarks(values)
+    caution = classifier_caution(refiner)
+    said = [f"**Note**: {caution}."] if caution else []
+    said += said_of(values) + remarks(values)
     return [*lines, "", *said] if said else lines
 
 
-def _priors(classes: list[str], best: dict[str, Any], priors: Any) -> list[str]:
+def _of(row: dict[str, Any]) -> Estimate | None:
+    if "estimated_accuracy" not in row:
+        return None
+    low, high = row["estimated_accuracy_interval"]
+    return Estimate(row["estimated_accuracy"], (low, high))
+
+
+def _priors(classes: list[str], best: dict[str, Any], refiner: Any) -> list[str]:
+    entry = refiner.history_[refiner.classifier_iteration_]
+    priors = entry["priors"]
     if "class_prior" not in best:
-        return ["Unknown: theta was given for the LLM's labels only."]
+        no_gold = refiner.history_[0]["priors"] is None
+        return [f"Unknown: {'there are no gold labels' if no_gold else 'theta was given for the LLM labels only'}."]
     lines = [
         {"gold": "Estimated from the labels by hand.", "oracle": "From all true labels (research only)."}.get(
             priors.source, "As they were given."
         ),
         "",
     ]
-    lines += ["| class | share of the corpus (95 %) | share of this class where it is predicted (theta, 95 %) |"]
+    where = "it is predicted"
+    if leans_on_llm(entry["metrics"]) or "labels_of" in entry["metrics"]:
+        where = "the refined labels have it"  # they lean on the LLM; the classifier's own are not judged by class
+    lines += [f"| class | share of the corpus (95 %) | share of this class where {where} (theta, 95 %) |"]
     lines += ["| --- | --- | --- |"]
     for k, name in enumerate(classes):
         share = f"{percent(priors.class_prior[k])} ({limits(priors.class_prior_interval[k])})"

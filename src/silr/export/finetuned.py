@@ -13,7 +13,10 @@ from silr.annotators.models import quiet
 from silr.classifiers.backbone import output_layer
 from silr.classifiers.finetuned import FinetunedClassifier
 from silr.errors import InputError
+from silr.export.empty_text import with_last_padding
 from silr.export.parts import Parts
+
+BASE_WEIGHTS = "silr_base_weights"  # in an adapter's config.json
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ def write_finetuned(classifier: FinetunedClassifier, tokenizer: Any, folder: Pat
         raise InputError("--adapter: this run has tuned the model's own weights and has no adapter; leave it out")
     network = classifier.with_adapter() if form.adapter else classifier.merged()
     plain = network.get_base_model() if form.adapter else network
+    limit = tokenizer.model_max_length
+    tokenizer = with_last_padding(tokenizer, network.eval())
     _set_outputs(plain, output_map(len(form.classes), form.reward))
     _name_outputs(plain.config, form)
     with quiet():
@@ -58,8 +63,9 @@ def write_finetuned(classifier: FinetunedClassifier, tokenizer: Any, folder: Pat
         tokenizer.save_pretrained(folder)
         if form.adapter:
             plain.config.dtype = plain.dtype  # not that of its training
+            setattr(plain.config, BASE_WEIGHTS, classifier.base_weights)  # an adapter on another model says nothing
             plain.config.save_pretrained(folder)
-    return _parts(config, form, tokenizer.model_max_length)
+    return _parts(config, form, limit)
 
 
 def output_map(n_classes: int, reward: int | None) -> Tensor:

@@ -62,14 +62,14 @@ def serve_fits(connection: Connection, corpus: Corpus) -> None:
 
 def make_features(corpus: Corpus) -> list[NDArray[Any]]:
     """Return all that is at hand of hidden states, sentence embeddings and TF-IDF, each of shape (n, d)."""
-    from silr.corpus import load_features
     from silr.errors import InputError
+    from silr.feature_rows import features_of_texts
     from silr.features import SentenceFeatures
     from silr.tfidf import TfidfFeatures
 
     parts: list[NDArray[Any]] = []
     if corpus.states is not None and corpus.states.exists():
-        parts.append(np.asarray(load_features(corpus.states, len(corpus.texts)), dtype=np.float32))
+        parts.append(np.asarray(features_of_texts(corpus.states, corpus.texts), dtype=np.float32))
     if corpus.encoder is not None:
         parts.append(SentenceFeatures(corpus.encoder).fit_transform(corpus.texts))
     try:

@@ -1,0 +1,115 @@
+"""Long work on many texts, a chunk at a time: each is kept on the disk as it comes, so that nothing is read twice."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.annotators.base import distinct
+from silr.files import atomic_write, make_folder
+from silr.progress import progress
+
+TEXTS, CHARACTERS = 128, 100_000  # of a chunk, at most; a longer text is one alone
+
+Compute = Callable[[NDArray[np.int64]], NDArray[Any]]
+
+
+def in_chunks(
+    texts: Sequence[str],
+    make: Callable[[list[str]], Compute],
+    *,
+    identity: str,
+    folder: Path,
+    name: str = "Reading",
+    quiet: bool = False,
+) -> NDArray[Any]:
+    """Compute one row a text, shape (n, d); equal texts are read once, and long ones first.
+
+    Chunks lie in `folder` under a hash of `identity` and their texts: what is found there is right, whoever made it.
+    One that is cut off is made again. The caller removes the folder when it has what it came for (`kept_in`).
+
+    Parameters
+    ----------
+    texts : sequence of str, of length n
+    make : callable
+        Takes the distinct texts, and returns what takes positions among them and gives their rows. It is called only
+        if there is something to compute.
+    identity : str
+        All else that decides the rows.
+    folder : Path
+    name : str
+        What the work is called where progress is shown.
+    quiet : bool, default False
+        Show no progress.
+    """
+    unique, where = distinct(texts)
+    parts = _chunks(unique)
+    keys = [_key(identity, [unique[at] for at in rows]) for rows in parts]
+    found: list[NDArray[Any] | None] = [_kept(folder / key, len(rows)) for key, rows in zip(keys, parts, strict=True)]
+    sizes = [sum(len(unique[at]) + 1 for at in rows) for rows in parts]
+    known = [each is not None for each in found]
+    done = sum(len(rows) for rows, each in zip(parts, known, strict=True) if each)
+    before = sum(size for size, each in zip(sizes, known, strict=True) if each)
+    if len(parts) > 1:
+        make_folder(folder)
+    with progress(name, sum(sizes), "texts", done=before, state=_state(done, unique), quiet=quiet) as advance:
+        compute = None if all(known) else make(unique)
+        for at, rows in enumerate(parts):
+            if found[at] is None:
+                assert compute is not None
+                found[at] = rows_found = np.asarray(compute(rows))
+                if len(parts) > 1:
+                    with atomic_write(folder / keys[at]) as file:
+                        np.save(file, rows_found, allow_pickle=False)
+                done += len(rows)
+                advance(sizes[at], len(rows), _state(done, unique))
+    order = np.concatenate(parts)
+    together = np.concatenate([each for each in found if each is not None])
+    return np.asarray(together[np.argsort(order)][where])
+
+
+@contextmanager
+def kept_in(folder: Path) -> Iterator[Path]:
+    """Remove the folder of chunks if the block ends without an error."""
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _chunks(texts: Sequence[str]) -> list[NDArray[np.int64]]:
+    """Positions, those of the longest texts first."""
+    order = np.argsort([-len(text) for text in texts], kind="stable")
+    parts, start, size = [], 0, 0
+    for at, row in enumerate(order):
+        size += len(texts[row])
+        if at > start and (size > CHARACTERS or at - start >= TEXTS):
+            parts.append(order[start:at])
+            start, size = at, len(texts[row])
+    return [*parts, order[start:]]
+
+
+def _key(identity: str, texts: Sequence[str]) -> str:
+    whole = blake2b(identity.encode(), digest_size=16)
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        whole.update(b"%d:" % len(data) + data)
+    return f"{whole.hexdigest()}.npy"
+
+
+def _kept(path: Path, n: int) -> NDArray[Any] | None:
+    """What a chunk holds; None if it is not there, or not whole."""
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return rows if isinstance(rows, np.ndarray) and rows.ndim == 2 and len(rows) == n else None
+
+
+def _state(done: int, unique: Sequence[str]) -> str:
+    return f"{done:,} of {len(unique):,} texts"

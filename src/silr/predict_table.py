@@ -1,0 +1,280 @@
+"""Labels for a table of new texts by a run's classifier: what the command `silr predict` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.annotator_columns import for_new_texts
+from silr.classifier_caution import classifier_caution
+from silr.classifiers.posterior import PosteriorClassifier
+from silr.classifiers.tokens import TokenFeatures, Tokens
+from silr.corpus import LABEL, features_path, read_table, text_column, text_counts, write_table
+from silr.errors import InputError
+from silr.feature_rows import features_of_texts, has_record, match
+from silr.features import FileFeatures, SentenceFeatures, annotator_of
+from silr.files import check_writable
+from silr.joined_features import JoinedFeatures
+from silr.kept_chunks import Compute, in_chunks, kept_in
+from silr.label_refiner import LabelRefiner
+from silr.refine_table import REFINED_LABEL, REFINED_SCORE, TABLE, Columns
+from silr.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REFINED_MISSING = "refined_missing"
+EMPTY = "empty text"
+ANNOTATOR = ("kind", "weights", "question", "prompt", "opening", "class_words", "examples")  # decides the states
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a prediction did.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        As it was written.
+    labels : dict of str to int
+        Rows a class.
+    empty : int
+        Rows without text, which have no label.
+    caution : str or None
+        What speaks against these labels.
+    """
+
+    frame: pd.DataFrame
+    labels: dict[str, int]
+    empty: int
+    caution: str | None
+
+
+def predict_table(
+    run: str | Path,
+    table: str | Path,
+    output: str | Path,
+    *,
+    text: str | None = None,
+    features: str | Path | None = None,
+    scores: bool = False,
+    device: str | None = None,
+    quiet: bool = True,
+    say: Callable[[str], None] = lambda line: None,
+) -> Predicted:
+    """Label new texts with a run's classifier: adds ``refined_label`` and ``refined_score``.
+
+    Where the table has the LLMs' columns that the run had, what they say counts too. A row without text gets no label;
+    then there is a column ``refined_missing`` that says so. What an encoder or a fine-tuned model finds is kept in
+    ``OUTPUT.predict.partial/`` until the table is written: an interrupted call goes on from there.
+
+    Parameters
+    ----------
+    run, table, output : str or Path
+    text : str, default None
+        The column with the texts. None: the one that the run was made from, or "text".
+    features : str or Path, default None
+        A ``.npy`` made like the run's, see `silr.feature_rows`. None: for a run on the annotator's hidden states the
+        file beside the table if there is one, else the run's own way to compute them.
+    scores : bool, default False
+        Add ``refined_score_<class>``, the probability of each class.
+    device : str, default None
+    quiet : bool, default True
+        Show no progress.
+    say : callable
+        Called with lines that the user should read.
+
+    Raises
+    ------
+    InputError
+        `run` is not a finished run or its model has changed, the output cannot be written, or the table or the features
+        cannot be used.
+    """
+    output = Path(output)
+    beside = features_path(table)
+    features_path(output)  # refuses an unknown suffix before any work
+    check_writable(output)
+    refiner = LabelRefiner.load(run, device)
+    columns = _columns(Path(run), refiner)
+    frame = read_table(table)
+    texts = text_column(frame, text or _text_name(columns, frame), table)
+    say(str(text_counts(texts)))
+    filled = np.array([bool(each.strip()) for each in texts])
+    if empty := int((~filled).sum()):
+        say(f"{empty:,} without text: no label, as the column {REFINED_MISSING} says")
+    said = _said_of_new(refiner, columns.labels, frame, table, filled, say)
+    known = getattr(refiner, "features_", None)
+    parts = known.parts if isinstance(known, JoinedFeatures) else [known]
+    if features is None and any(part is None or isinstance(part, FileFeatures) for part in parts) and beside.exists():
+        say(f"features: {beside}")
+        features = beside
+    some = [each for each, is_filled in zip(texts, filled, strict=True) if is_filled]
+    with kept_in(output.with_name(f"{output.name}.predict.partial")) as folder:
+        reading = _Reading(refiner, Run(run), folder, quiet)
+        ready = None if features is None else _of_file(features, known, texts, filled, say)
+        if isinstance(known, TokenFeatures):
+            if ready is not None:
+                raise InputError("this run's classifier reads the texts themselves: leave out --features")
+            found = reading.tokens(known, some)
+            labels = refiner.classes_[found.argmax(axis=1)]
+            if said:
+                labels, found = refiner.keep_llm_labels(said["llm_labels"], found)
+        else:
+            X: Any = reading.matrix(known, some, ready)
+            own = None if known is None else some  # a run on features knows its texts by them
+            labels, found = refiner.predict_with_proba(X, **said, texts=own)
+        _add(frame, filled, labels, found, refiner.classes_, scores)
+        write_table(frame, output)
+    counts = {str(name): int((labels == name).sum()) for name in refiner.classes_}
+    counts = {name: count for name, count in counts.items() if count}
+    are_the_llms = bool(said) and refiner.verdict_.kept == "llm"  # which has been said
+    caution = None if are_the_llms else classifier_caution(refiner, with_llm=bool(said))
+    return Predicted(frame, counts, empty, caution)
+
+
+class _Reading:
+    """What a run's classifier reads of new texts; what takes long is kept as it comes."""
+
+    def __init__(self, refiner: LabelRefiner, run: Run, folder: Path, quiet: bool) -> None:
+        self._refiner, self._folder, self._quiet = refiner, folder, quiet
+        self._run = json.dumps(run.manifest["identity"], sort_keys=True)
+
+    def matrix(self, features: Any, texts: list[str], ready: NDArray[Any] | None) -> Any:
+        """Features of texts, shape (n, d); `ready` are those of a file."""
+        if ready is not None and isinstance(features, JoinedFeatures):
+            if not any(isinstance(part, FileFeatures) for part in features.parts):
+                raise InputError("this run computes all its features from the texts: leave out --features")
+        elif ready is not None or features is None:
+            return texts if ready is None else ready
+        parts = features.parts if isinstance(features, JoinedFeatures) else [features]
+        found = [
+            ready if ready is not None and isinstance(part, FileFeatures) else self._part(part, texts) for part in parts
+        ]
+        return np.hstack(found).astype(np.float32, copy=False) if isinstance(features, JoinedFeatures) else found[0]
+
+    def tokens(self, features: TokenFeatures, texts: list[str]) -> NDArray[np.float32]:
+        """Probabilities of a fine-tuned classifier, shape (n, K)."""
+        classifier = self._refiner.classifier_
+
+        def make(unique: list[str]) -> Compute:
+            tokens = features.transform(unique)
+
+            def compute(rows: NDArray[np.int64]) -> NDArray[Any]:
+                ids = [tokens.ids[at] for at in tokens.where[rows]]
+                return np.asarray(classifier.predict_proba(Tokens(ids, np.arange(len(ids)))))
+
+            return compute
+
+        identity = f"{self._run} {self._refiner.classifier_iteration_}"
+        return in_chunks(texts, make, identity=identity, folder=self._folder, name="Predicting", quiet=self._quiet)
+
+    def _part(self, part: Any, texts: list[str]) -> NDArray[Any]:
+        if not isinstance(part, SentenceFeatures | FileFeatures):
+            return np.asarray(part.transform(texts))
+        identity = f"{self._run} {json.dumps(part.record, sort_keys=True)}"
+
+        def make(unique: list[str]) -> Compute:
+            return lambda rows: np.asarray(part.transform([unique[at] for at in rows]))
+
+        return in_chunks(texts, make, identity=identity, folder=self._folder, quiet=self._quiet)
+
+
+def _of_file(
+    path: str | Path, known: Any, texts: list[str], filled: NDArray[np.bool_], say: Callable[[str], None]
+) -> NDArray[Any]:
+    """Features of the texts that are none empty, from a file."""
+    for part in known.parts if isinstance(known, JoinedFeatures) else [known]:
+        if isinstance(part, FileFeatures):
+            _check_annotator(Path(path), part.record["annotator"])
+    some = [each for each, is_filled in zip(texts, filled, strict=True) if is_filled]
+    if has_record(path):
+        if words := match(path, some).words:
+            say(words)
+        return features_of_texts(path, some)
+    say(match(path, texts).words)
+    return np.asarray(features_of_texts(path, texts)[filled])
+
+
+def _check_annotator(path: Path, before: dict[str, Any] | None) -> None:
+    """Refuse the states of another annotator, or of another prompt, than the run had, where both are known."""
+    now = annotator_of(path)
+    if before is None or now is None:
+        return
+    changed = [name for name in ANNOTATOR if before.get(name) != now.get(name)]
+    if changed:
+        raise InputError(
+            f"{path} was made by another annotator than the run's features ({', '.join(changed)}): annotate these "
+            "texts as the run's were annotated"
+        )
+
+
+def _columns(run: Path, refiner: LabelRefiner) -> Columns:
+    """The columns that the run was made from; the default names for a run that was made in Python."""
+    try:
+        columns = json.loads((run / TABLE).read_text())["columns"]
+        return Columns(columns["text"], tuple(columns["labels"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Columns(labels=tuple(f"{LABEL}_{name}" if name else LABEL for name in refiner.llm_names_))
+
+
+def _text_name(columns: Columns, frame: pd.DataFrame) -> str:
+    return columns.text if columns.text in frame.columns or Columns.text not in frame.columns else Columns.text
+
+
+def _said_of_new(
+    refiner: LabelRefiner,
+    columns: Sequence[str],
+    frame: pd.DataFrame,
+    table: str | Path,
+    filled: NDArray[np.bool_],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """What LLMs say of new texts, where the run's classifier takes it and the table has it."""
+    classifier, kept = refiner.classifier_, refiner.verdict_.kept == "llm"
+    if not kept and not isinstance(classifier, PosteriorClassifier):
+        return {}
+    scales = classifier.mixture.scales if isinstance(classifier, PosteriorClassifier) else [None]
+    classes = [str(name) for name in refiner.classes_]
+    scored = [each is not None for each in scales]
+    found = for_new_texts(frame, table, columns, classes, scored)
+    if isinstance(found, str):
+        say(f"the features alone label these texts: {found}")
+        return {}
+    if kept:
+        say(f"labels are those of {', '.join(columns)}, where there is one: the run found none that are better")
+    else:
+        say(f"labels lean on {', '.join(columns)}, where there is one, and on the features")
+    labels, scores = ({name: each[filled] for name, each in part.items()} for part in found)
+    return {"llm_labels": labels, "llm_scores": scores}
+
+
+def _add(
+    frame: pd.DataFrame, filled: NDArray[np.bool_], labels: Any, scores: Any, classes: Any, each_class: bool
+) -> None:
+    """Add labels and probabilities of the rows that have a text."""
+    n = len(frame)
+    column: NDArray[Any] = np.full(n, None, object)
+    column[filled] = labels
+    frame[REFINED_LABEL] = column
+    place = {name: number for number, name in enumerate(classes)}
+    own = [row[place[label]] for row, label in zip(scores, labels, strict=True)]
+    for name, values in [(REFINED_SCORE, own), *zip(_score_names(classes), scores.T, strict=True)][
+        : None if each_class else 1
+    ]:
+        numbers = np.full(n, np.nan)
+        numbers[filled] = [float(f"{value:.4g}") for value in values]
+        frame[name] = numbers
+    if not filled.all():
+        frame[REFINED_MISSING] = np.array([EMPTY, None], object)[filled.astype(int)]
+    elif REFINED_MISSING in frame.columns:  # of an earlier prediction
+        del frame[REFINED_MISSING]
+
+
+def _score_names(classes: Any) -> list[str]:
+    return [f"{REFINED_SCORE}_{name}" for name in classes]

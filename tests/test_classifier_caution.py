@@ -1,0 +1,89 @@
+"""What is said where a classifier is no better than the LLM: of the classifier, not of labels that lean on the LLM."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from command_line import Commands
+from silr.classifier_caution import classifier_caution, classifier_estimate, llm_estimate
+from silr.refine_table import refine_table
+from synthetic import make_corpus
+
+
+def priors(accuracy: float) -> Any:
+    return SimpleNamespace(accuracy=accuracy, accuracy_interval=np.array([accuracy - 0.1, accuracy + 0.1]))
+
+
+def refined(*entries: tuple[float | None, dict[str, Any]], best: int = 1) -> Any:
+    history = [{"labels": None, "priors": p and priors(p), "metrics": metrics} for p, metrics in entries]
+    return SimpleNamespace(history_=history, best_iteration_=best, classifier_iteration_=len(entries) - 1)
+
+
+ALONE = {"model_weights": [1.0], "classifier_accuracy": 0.6, "classifier_accuracy_interval": [0.5, 0.7]}
+
+
+def test_of_whom_the_numbers_are() -> None:
+    default = refined((0.7, {}), (0.8, ALONE))  # the refined labels are better than the LLM's, the classifier is not
+    assert classifier_estimate(default) == (0.6, (0.5, 0.7), True)
+    said = classifier_caution(default)
+    assert said == (
+        "the classifier is not better than the LLM: by the gold labels right on 60.0% (50% to 70%) of the texts, the "
+        "LLM on 70.0% (60% to 80%)"
+    )
+    assert classifier_caution(default, with_llm=True) is None
+    kept = classifier_caution(refined((0.8, {}), (0.8, ALONE)), with_llm=True)
+    assert kept is not None and kept.startswith("the refined labels are not better than the LLM: by the gold labels")
+    uu = refined((0.7, {}), (0.65, {"changed": 3}))
+    assert "right on 65.0% (55% to 75%)" in str(classifier_caution(uu))
+    assert classifier_caution(refined((0.7, {}), (0.75, {"changed": 3}))) is None
+
+
+def test_a_fine_tuned_model_is_known_by_an_interval() -> None:
+    tuned = refined((0.7, {}), (0.8, ALONE), (0.8, {"labels_of": 1}))
+    assert classifier_estimate(tuned) == (0.8, pytest.approx((0.7, 0.9)), False)
+    assert classifier_caution(tuned) is None
+    said = classifier_caution(refined((0.9, {}), (0.8, ALONE), (0.8, {"labels_of": 1})))
+    assert said is not None and "not shown to be better than the LLM" in said and "right on 70% to 90%" in said
+
+
+def test_of_several_llms_the_best_counts() -> None:
+    several = {
+        "annotators": [{"estimated_accuracy": each, "estimated_accuracy_interval": [0, 1]} for each in (0.5, 0.9)]
+    }
+    found = llm_estimate(refined((0.7, several), (0.8, ALONE)))
+    assert found is not None and found.accuracy == 0.9
+
+
+def test_nothing_is_said_where_nothing_is_known() -> None:
+    assert classifier_caution(refined((None, {}), (None, {"model_weights": [1.0]}))) is None
+    assert classifier_caution(refined((None, {}), (None, {}))) is None
+    assert classifier_caution(refined((0.7, {}), (None, {}))) is None
+
+
+def test_predict_and_export_repeat_it(commands: Commands, tmp_path: Path) -> None:
+    """Features that tell nothing, and a good LLM: in the terminal, as JSON and in the model card."""
+    corpus = make_corpus(240, n_gold=60, bias=0.1, seed=5)
+    table = corpus.write(tmp_path)
+    np.save(tmp_path / "X.npy", np.random.default_rng(0).normal(size=(240, 4)).astype(np.float32))
+    refine_table(table, tmp_path / "run", features=str(tmp_path / "X.npy"))
+    corpus.table()[["text"]].to_csv(tmp_path / "texts.csv", index=False)
+    predict = ("predict", "run", "texts.csv", "-o", "o.csv", "--features", "X.npy")
+    done = commands(*predict, "--json", cwd=tmp_path)
+    assert done.code == 0 and done.err.startswith("silr: warning: the classifier is not better than the LLM: by the")
+    assert done.err == f"silr: warning: {json.loads(done.out)['warning']}\n"
+    assert commands(*predict, "-q", cwd=tmp_path) == (0, "", "")
+    done = commands("export", "run", "model", "--json", cwd=tmp_path)
+    assert done.code == 0 and done.err == f"silr: warning: {json.loads(done.out)['warning']}\n"
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "**Note**: the classifier is not better than the LLM" in card
+    values = json.loads((tmp_path / "run" / "iteration-1" / "iteration.json").read_text())
+    alone = values["metrics"]["classifier_accuracy"]
+    assert f"| this classifier: features alone | {alone:.1%} |" in card
+    assert f"| refined: LLM and features | {values['priors']['accuracy']:.1%} |" in card
+    assert "share of this class where the refined labels have it" in card
