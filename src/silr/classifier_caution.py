@@ -6,9 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from silr.refine import best_iteration, last_iteration
+from silr.refine import best_iteration
 from silr.report.words import limits, percent
 from silr.run import Run
+from silr.verdict import last_iteration
 
 
 class Estimate(NamedTuple):
