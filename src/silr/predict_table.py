@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 REFINED_MISSING = "refined_missing"
 EMPTY = "empty text"
-ANNOTATOR = ("kind", "weights", "question", "prompt", "opening", "class_words", "examples")  # decides the states
+# what decides an annotator's states
+ANNOTATOR = ("kind", "weights", "tokenizer", "question", "prompt", "opening", "class_words", "examples")
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,10 @@ def _check_annotator(path: Path, before: dict[str, Any] | None) -> None:
     now = annotator_of(path)
     if before is None or now is None:
         return
-    changed = [name for name in ANNOTATOR if before.get(name) != now.get(name)]
+    known = [
+        name for name in ANNOTATOR if name != "tokenizer" or {name} <= set(before) & set(now)
+    ]  # older ones lack it
+    changed = [name for name in known if before.get(name) != now.get(name)]
     if changed:
         raise InputError(
             f"{path} was made by another annotator than the run's features ({', '.join(changed)}): annotate these "

@@ -151,6 +151,10 @@ def test_a_description_of_another_model_is_refused(tiny_llama, make_model):
     other = make_model(transformers.GPT2Config(vocab_size=49152, n_embd=32, n_layer=1, n_head=2))
     with pytest.raises(InputError, match="has changed since"):
         LocalAnnotator.from_description({**description, "model": other})
+    with pytest.raises(InputError, match="has changed since"):
+        LocalAnnotator.from_description({**description, "tokenizer": "of other words"})
+    older = {name: value for name, value in description.items() if name != "tokenizer"}
+    assert LocalAnnotator.from_description(older).describe() == description
     with pytest.raises(InputError, match="not the description"):
         LocalAnnotator.from_description({"kind": "local"})
 

@@ -117,6 +117,7 @@ class LocalAnnotator:
         self._budget = token_budget or (2048 if device == "cpu" else 16384)
         self._dtype = dtype or models.best_dtype(device)
         tokenizer, self._network = models.load(self._model, device, self._dtype, trust_remote_code)
+        self._vocabulary = models.tokenizer_fingerprint(tokenizer)
         self._greedy = {"temperature": None, "top_p": None, "top_k": None, "pad_token_id": padding(tokenizer)}
         self._head = self._network.get_output_embeddings()
         if self._head is None:
@@ -150,7 +151,8 @@ class LocalAnnotator:
         options = {name: description[name] for name in names}
         options["examples"] = [tuple(example) for example in description.get("examples", ())]
         annotator = cls(description["model"], device=device, **options)
-        if annotator.describe()["weights"] != description["weights"]:
+        now = annotator.describe()
+        if any(now[name] != description.get(name, now[name]) for name in ("weights", "tokenizer")):
             raise InputError(f"the model {description['model']} has changed since it annotated; annotate again")
         return annotator
 
@@ -245,6 +247,7 @@ class LocalAnnotator:
             "kind": "local",
             "model": self._model,
             "weights": models.fingerprint(self._network),
+            "tokenizer": self._vocabulary,
             "classes": list(self.classes),
             "question": self.prompt.question,
             "prompt": self.prompt.template,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -187,6 +188,12 @@ def fingerprint(network: torch.nn.Module) -> str:
         sample = flat[:: max(1, len(flat) // 64)][:64]
         digest.update(name.encode() + sample.float().cpu().numpy().tobytes())
     return digest.hexdigest()[:32]
+
+
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """Return a hash over the vocabulary, the special tokens and the chat template."""
+    parts = [sorted(tokenizer.get_vocab().items()), tokenizer.special_tokens_map, tokenizer.chat_template]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def _converted(gguf: Path, dtype: str) -> Path:
