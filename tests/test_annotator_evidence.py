@@ -125,7 +125,7 @@ def test_scores_that_the_corpus_did_not_have_are_not_read() -> None:
         ({"a": ["no"]}, None, r"labelled by 2 LLM\(s\)"),
         (["no"], None, r"labelled by 2 LLM\(s\)"),
         (np.array([["no", "no", "no"]]), None, r"labelled by 2 LLM\(s\)"),
-        ({"a": ["no"], "b": ["maybe"]}, None, "'maybe', outside the classes no, yes"),
+        ({"a": ["no"], "b": ["maybe"]}, None, "'maybe', outside the classes 'no', 'yes'"),
         ({"a": ["no"], "b": ["no", "no"]}, None, "X has 1 rows, llm_labels 2"),
         ({"a": ["no"], "b": ["no"]}, {"c": np.zeros((1, 2))}, "llm_scores has 'c', but the LLMs are a, b"),
         ({"a": ["no"], "b": ["no"]}, {"a": np.zeros((1, 3))}, r"llm_scores has shape \(1, 3\)"),

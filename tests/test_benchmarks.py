@@ -56,8 +56,8 @@ def test_every_method_runs(tmp_path: Path) -> None:
     """With hidden states and two classes; those that treat more classes in a way of their own with TF-IDF and three."""
     some = ["LLM", "threshold", "confusion", "gold only: both", "stack", "CCP", "robust UU (paper)", "silr"]
     some += ["ceiling: all true labels"]
-    write_table(tmp_path, "two", ("negative", "positive"), n=450)
-    write_table(tmp_path, "three", ("a", "b", "c"), n=450, features=False)
+    write_table(tmp_path, "two", ("negative", "positive"), n=300)
+    write_table(tmp_path, "three", ("a", "b", "c"), n=300, features=False)
     (case,) = find_cases(tmp_path, ["weak"], ["two"])
     every = [name for name, method in METHODS.items() if method.applies(case)]
     for table, methods in {"two": every, "three": some}.items():

@@ -20,12 +20,12 @@ def test_both_strategies_label_the_same_texts(
     table = pd.DataFrame({"text": PRAISE + BLAME, "truth": ["positive"] * 3 + ["negative"] * 3})
     table.to_csv(tmp_path / "movie.csv.gz", index=False)
     monkeypatch.setattr(self_refinement, "RESULTS", tmp_path / "results.json")
-    given = [str(tmp_path), "--tables", "movie", "--texts", "4", "--work", str(tmp_path / "work")]
+    given = [str(tmp_path), "--tables", "movie", "--texts", "2", "--work", str(tmp_path / "work")]
     monkeypatch.setattr("sys.argv", ["self_refinement.py", *given])
     self_refinement.main()
     row = json.loads((tmp_path / "results.json").read_text())["tables"]["movie"]
     direct, refined = (pd.read_csv(tmp_path / "work" / f"movie-{each}.csv") for each in ("direct", "self-refine"))
-    assert (direct["text"] == refined["text"]).all() and len(direct) == row["texts"] == 4
+    assert (direct["text"] == refined["text"]).all() and len(direct) == row["texts"] == 2
     for labelled, said in ((direct, row["direct"]), (refined, row["self-refine"])):
         assert said["accuracy"] == pytest.approx((labelled["llm_label"] == labelled["truth"]).mean())
         assert said["said"] == pytest.approx((labelled["llm_label"] == "positive").mean())

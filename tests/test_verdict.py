@@ -12,8 +12,9 @@ import pytest
 
 from silr import LabelRefiner
 from silr.gold_labels import GoldLabels
+from silr.predict_table import predict_table
 from silr.priors import Priors, priors_from_gold, priors_from_truth
-from silr.refine_table import predict_table, refine_table
+from silr.refine_table import refine_table
 from silr.report.record import read_record
 from silr.report.write import write_report
 from silr.run import Iteration
@@ -176,7 +177,7 @@ def test_what_is_said_is_what_is_done(table: Path, tmp_path: Path, method: str, 
     assert LabelRefiner.load(run).verdict_ == found == read_record(run).verdict_
     assert json.loads(json.dumps(summary(refiner)))["verdict"] == found.to_dict()
     assert found.words.split(" (95")[0] in " ".join(write_report(run).read_text().replace("&#39;", "'").split())
-    again = predict_table(run, table, tmp_path / "again.csv", device="cpu")
+    again = predict_table(run, table, tmp_path / "again.csv", device="cpu").frame
     assert (again["refined_label"] == frame["refined_label"])[free].all()
     assert (again["refined_score"] - frame["refined_score"])[free].abs().max() < 1e-3
     if kept == "llm":

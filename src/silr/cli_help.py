@@ -98,7 +98,7 @@ class Command(TyperCommand):
         named = [title for title, names in groups.items() if option.name in names]
         if groups:
             option.rich_help_panel = [*named, ALWAYS if option.name in ("quiet", "as_json") else OTHER][0]
-        if option.secondary_opts and not option.default:  # what is off needs no option that puts it off
+        if option.secondary_opts and option.default is False:  # what is off needs no option that puts it off
             option.secondary_opts = []
         if option.name == "seed" and not option.help:
             option.help = "The same seed gives the same result."

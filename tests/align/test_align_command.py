@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -148,19 +147,6 @@ def test_other_settings_are_refused(policy: str, prompts: Path, reward: Path, tm
     (tmp_path / "out" / "before.json").unlink()  # killed while it sampled: the candidates are of seed 0
     done = align(*options(policy, prompts, reward, tmp_path / "out", *more, "--seed", 1))
     assert done.code == 2 and "other input or settings (seed)" in done.err
-
-
-def test_two_processes_train_one_policy(policy: str, prompts: Path, reward: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "silr"]
-    given = map(str, options(policy, prompts, reward, out, "--steps", 2, "--json"))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, *launch, *given], capture_output=True, text=True, env=environment, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["prompts"]["test"] == 8
-    assert (out / "policy" / "model.safetensors").exists()
 
 
 def test_a_reward_that_the_judge_does_not_share_is_said_aloud(

@@ -211,7 +211,7 @@ def test_an_answer_that_names_no_class_is_asked_again_once(cache: AnswerCache) -
         text, again = text_of(body), len(body["messages"]) > 1
         if text == "helped":
             return "positive" if again else "Hard to say: positive or negative."
-        return "I cannot say." if text == "hopeless" else "<think>negative?</think>positive"
+        return "Hard to say." if text == "hopeless" else "<think>negative?</think>positive"
 
     with chat_server(answer) as (url, record):
         asking = annotator(url, cache)

@@ -113,7 +113,7 @@ def test_weights_that_are_missing_are_refused(tmp_path):
 
 def test_the_policy_to_align_is_a_language_model(tmp_path):
     folder = save(transformers.LlamaForSequenceClassification(tied()), tmp_path)
-    with pytest.raises(InputError, match="a sequence classifier"):
+    with pytest.raises(InputError, match="is a classifier: give it as --reward"):
         PolicySource.of(folder, "full", "cpu").network()
 
 
