@@ -54,7 +54,7 @@ def run_compare(folder: Path, cache: Path, *options: str) -> dict[str, dict[str,
 
 def test_every_method_runs(tmp_path: Path) -> None:
     """With hidden states and two classes; those that treat more classes in a way of their own with TF-IDF and three."""
-    some = ["LLM", "threshold", "confusion", "gold only: both", "stack", "CCP", "robust UU (paper)", "silr"]
+    some = ["LLM", "threshold", "confusion", "gold only: both", "stack", "robust UU (paper)", "silr"]
     some += ["ceiling: all true labels"]
     write_table(tmp_path, "two", ("negative", "positive"), n=300)
     write_table(tmp_path, "three", ("a", "b", "c"), n=300, features=False)
