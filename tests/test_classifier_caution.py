@@ -53,11 +53,16 @@ def test_a_fine_tuned_model_is_known_by_an_interval() -> None:
 
 
 def test_of_several_llms_the_best_counts() -> None:
+    accuracies = {"poor": 0.5, "good": 0.9}
     several = {
-        "annotators": [{"estimated_accuracy": each, "estimated_accuracy_interval": [0, 1]} for each in (0.5, 0.9)]
+        "annotators": [
+            {"name": name, "estimated_accuracy": value, "estimated_accuracy_interval": [0, 1]}
+            for name, value in accuracies.items()
+        ]
     }
-    found = llm_estimate(refined((0.7, several), (0.8, ALONE)))
-    assert found is not None and found.accuracy == 0.9
+    run = refined((0.7, several), (0.8, ALONE))
+    assert llm_estimate(run) == ("the LLM good", (0.9, (0, 1), True))
+    assert "not better than the LLM good" in str(classifier_caution(run))
 
 
 def test_nothing_is_said_where_nothing_is_known() -> None:

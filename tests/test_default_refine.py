@@ -46,3 +46,10 @@ def test_two_iterations_and_two_accuracies(corpus: Corpus) -> None:
     np.testing.assert_allclose(
         refiner.predict_proba(corpus.features, llm_labels=corpus.llm_labels)[free], refiner.scores_[free], atol=1e-6
     )
+
+
+def test_where_all_texts_have_gold_labels_the_classifier_is_judged_for_new_ones(corpus: Corpus) -> None:
+    some = slice(0, 120)
+    refiner = LabelRefiner().fit(corpus.features[some], corpus.llm_labels[some], corpus.truth[some])
+    low, high = refiner.history_[1]["metrics"]["classifier_accuracy_interval"]
+    assert 0.1 < high - low < 0.3

@@ -132,11 +132,19 @@ def test_oracle_and_nothing_known() -> None:
     assert (lost.kept, lost.finding) == ("llm", "stopped") and "nothing was refined" in lost.words
 
 
-def test_one_llm_that_is_better_than_all_together_is_named() -> None:
-    known = iterations(wrong(range(0, N, 10)), wrong(range(0, N, 9)))
-    known[0].metrics["annotators"] = [{"name": "a", "estimated_accuracy": 0.99}, {"name": "b"}]
-    assert "Of the LLMs, a alone is right on an estimated 99.0%" in verdict_of(known).words
-    assert "the labels of the LLMs' majority" in verdict_of(known).words
+def test_refined_labels_are_compared_with_the_best_of_several_llms() -> None:
+    """One LLM is good, two say the same nonsense: to be better than the majority is no news."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(2, size=300)
+    good, poor = np.where(rng.random(300) < 0.9, truth, 1 - truth), rng.integers(2, size=300)
+    gold = np.full(300, None, dtype=object)
+    gold[:60] = truth[:60]
+    X = rng.normal(size=(300, 4)).astype(np.float32)
+    refiner = LabelRefiner(random_state=0).fit(X, {"one": poor, "two": poor, "three": good}, gold)
+    assert refiner.verdict_.finding in ("unclear", "same") and abs(refiner.verdict_.gain or 0) < 0.1
+    assert "the labels of three, the LLM that is right most often by these" in refiner.verdict_.words
+    alone = refiner.history_[1]["metrics"]
+    assert alone["against_llm"]["llm"] == "three"
 
 
 # --- in every method, words and files agree ---------------------------------------------------------------------------

@@ -23,14 +23,17 @@ class Estimate(NamedTuple):
         return f"{percent(self.accuracy)} ({limits(self.interval)})" if self.is_exact else limits(self.interval)
 
 
-def llm_estimate(refiner: Any) -> Estimate | None:
-    """The LLM's labels; of several LLMs those of the majority, or of one that is better. None: nothing is known."""
+def llm_estimate(refiner: Any) -> tuple[str, Estimate] | None:
+    """Whose labels are right most often: the LLM's, or of several LLMs the majority's or one's. None: nobody knows."""
     entry = refiner.history_[0]
-    found = [] if entry["priors"] is None else [_of_priors(entry["priors"])]
+    several = "annotators" in entry["metrics"]
+    name = "the LLMs' majority" if several else "the LLM"
+    found = [] if entry["priors"] is None else [(name, _of_priors(entry["priors"]))]
     for each in entry["metrics"].get("annotators", ()):
         if "estimated_accuracy" in each:
-            found.append(Estimate(each["estimated_accuracy"], tuple(each["estimated_accuracy_interval"])))
-    return max(found, key=lambda each: each.accuracy, default=None)
+            estimate = Estimate(each["estimated_accuracy"], tuple(each["estimated_accuracy_interval"]))
+            found.append((f"the LLM {each['name']}", estimate))
+    return max(found, key=lambda each: each[1].accuracy, default=None)
 
 
 def classifier_estimate(refiner: Any) -> Estimate | None:
@@ -71,15 +74,16 @@ def classifier_caution(refiner: Any, *, with_llm: bool = False) -> str | None:
     with_llm : bool, default False
         Whether new texts have the LLM's labels too, so that they are labelled by the rule of the refined labels.
     """
-    llm, found = llm_estimate(refiner), classifier_estimate(refiner)
+    best, found = llm_estimate(refiner), classifier_estimate(refiner)
     if with_llm:
         priors = refiner.history_[refiner.best_iteration_]["priors"]
         found = None if priors is None else _of_priors(priors)
-    if llm is None or found is None or found.accuracy > llm.accuracy:
+    if best is None or found is None or found.accuracy > best[1].accuracy:
         return None
+    name, llm = best
     who = "the refined labels are" if with_llm else "the classifier is"
     how = "not better" if found.is_exact else "not shown to be better"
-    return f"{who} {how} than the LLM: by the gold labels right on {found} of the texts, the LLM on {llm}"
+    return f"{who} {how} than {name}: by the gold labels right on {found} of the texts, {name} on {llm}"
 
 
 def _of_priors(priors: Any) -> Estimate:

@@ -22,6 +22,7 @@ from silr.refine import Loop, Store, score
 from silr.ridge import StandardisedMatrix
 from silr.run import Iteration
 from silr.shares import right_share
+from silr.verdict import compare
 
 ONLY = 1  # iteration
 OUT_OF_FOLD = 1.1  # how much wider intervals are, as gold texts are judged by fits without their fold
@@ -85,19 +86,41 @@ def refine_default(
         priors = _of_other_texts(priors, int((gold.weights > 0).sum()), len(labels))
     changed = int((labels != done[0].labels).sum())
     metrics: dict[str, Any] = {"of": ONLY, "changed": changed, **score(loop, labels)}
-    metrics |= loop.compare(labels)
+    metrics |= _against_best(loop.compare(labels), annotators, gold, loop, labels)
     metrics["model_weights"] = [round(float(each), 6) for each in found.model_weights]
     if gold is not None:
         right = right_share(found.classifier_gold.argmax(axis=1) == gold.codes, gold.weights)
         if right is not None:
             metrics["classifier_accuracy"] = right.share
-            wider = OUT_OF_FOLD * np.sqrt(1 + right.labels / max(len(labels) - right.labels, 1))
+            others = max(len(labels) - right.labels, right.labels)  # if hardly any is left, it is new texts that count
+            wider = OUT_OF_FOLD * np.sqrt(1 + right.labels / others)
             metrics["classifier_accuracy_interval"] = _widened(right.interval, right.share, wider).tolist()
     refined = Iteration(ONLY, labels, found.probabilities, priors, metrics)
     store(refined, _classifier(found, matrix, annotators, gold, keys))
     if loop.on_step is not None:
         loop.on_step(ONLY, 1, 1)
     return [done[0], refined]
+
+
+def _against_best(
+    majority: dict[str, Any],
+    annotators: Sequence[Annotator],
+    gold: GoldLabels | None,
+    loop: Loop,
+    labels: NDArray[np.int16],
+) -> dict[str, Any]:
+    """The comparison with the labels that gain least, those of the majority or of one LLM.
+
+    Refined labels that beat a majority of poor LLMs may still be no better than the one good LLM among them.
+    """
+    found = majority.get("against_llm")
+    if found is None or len(annotators) == 1:
+        return majority
+    for each in annotators:
+        of_one = compare(loop.estimate, each.labels, gold, labels).get("against_llm")
+        if of_one is not None and of_one["gain"] < found["gain"]:
+            found = {**of_one, "llm": each.name}
+    return {"against_llm": found}
 
 
 def _of_other_texts(priors: Priors, m: int, n: int) -> Priors:

@@ -55,7 +55,8 @@ class Verdict:
     finding : {"better", "unclear", "worse", "same", "unknown", "stopped"}
         Of the refined labels against the LLM's, on texts that the LLM labelled: whether the interval of the gain lies
         above 0, around it or below it; "same" if no label differs; "unknown" if nothing tells; "stopped" if the first
-        iteration lost the signal, so that nothing was refined.
+        iteration lost the signal, so that nothing was refined. Of several LLMs it is the majority's labels or those of
+        one of them: by the gold labels, those that gain least.
     changed : int
         Texts whose refined label is not the LLM's.
     gain, gain_interval : float, list of two floats, or None
@@ -196,19 +197,11 @@ def verdict_of(iterations: Sequence[Judged]) -> Verdict:
     kept: Literal["refined", "llm"] = "refined" if result else "llm"
     verdict = Verdict(kept, result, judged, finding, changed, source=found.get("source"), **values)
     priors = iterations[judged].priors
-    words = _words(verdict, whose) if found or priors is None or priors.source != "gold" else EARLIER
-    return replace(verdict, words=words + _one_alone(iterations[0].metrics, priors))
-
-
-def _one_alone(metrics: Mapping[str, Any], refined: Priors | None) -> str:
-    """Which of several LLMs is right more often than the refined labels, by the gold labels."""
-    known = [each for each in metrics.get("annotators", ()) if "estimated_accuracy" in each]
-    if refined is None or not known:
-        return ""
-    best = max(known, key=lambda each: float(each["estimated_accuracy"]))
-    if best["estimated_accuracy"] <= refined.accuracy:
-        return ""
-    return f" Of the LLMs, {best['name']} alone is right on an estimated {best['estimated_accuracy']:.1%} of the texts."
+    if changed and "llm" in found:
+        whose = f"{found['llm']}, the LLM that is right most often by these"
+    return replace(
+        verdict, words=_words(verdict, whose) if found or priors is None or priors.source != "gold" else EARLIER
+    )
 
 
 def _words(verdict: Verdict, whose: str) -> str:

@@ -11,7 +11,7 @@ from silr.export.parts import Parts
 from silr.refine_table import TABLE
 from silr.report.words import limits, percent, short
 from silr.run import Run
-from silr.summary import remarks, said_of, summary
+from silr.summary import labels_of, remarks, said_of, summary
 
 
 def model_card(refiner: Any, run: Run, parts: Parts) -> str:
@@ -31,14 +31,13 @@ def model_card(refiner: Any, run: Run, parts: Parts) -> str:
     identity = run.manifest["identity"]
     lines = [
         "---",
-        _metadata(parts),
+        _metadata(parts, identity),
         "---",
         "",
         f"# {' or '.join(classes) if len(classes) <= 5 else f'{len(classes)} classes'}: a text classifier",
         "",
-        f"It gives a text one of {len(classes)} classes: {', '.join(classes)}. It was trained on labels of an LLM, "
-        "which [robust UU learning](https://arxiv.org/abs/2502.12565) refined with a few labels by hand, by silr "
-        f"{__version__}.",
+        f"It gives a text one of {len(classes)} classes: {', '.join(classes)}. It was trained on labels of "
+        f"{'several LLMs' if 'annotators' in first else 'an LLM'}, refined {_how(identity)}by silr {__version__}.",
         "",
         "## How to use it",
         "",
@@ -93,11 +92,19 @@ def code(text: Any) -> str:
     return f"`{line}`"
 
 
-def _metadata(parts: Parts) -> str:
+def _is_uu(identity: dict[str, Any]) -> bool:
+    return identity["configuration"].get("method") in ("uu", "paper")
+
+
+def _how(identity: dict[str, Any]) -> str:
+    return "by [robust UU learning](https://arxiv.org/abs/2502.12565), " if _is_uu(identity) else ""
+
+
+def _metadata(parts: Parts, identity: dict[str, Any]) -> str:
     from huggingface_hub import ModelCardData
 
     base = parts.base_model if parts.base_model and not parts.base_model.startswith("/") else None
-    tags = ["silr", "weak-supervision", "uu-learning"]
+    tags = ["silr", "weak-supervision", *(["uu-learning"] if _is_uu(identity) else [])]
     data = ModelCardData(
         library_name=parts.library, pipeline_tag="text-classification", base_model=base, tags=tags, license=None
     )
@@ -113,7 +120,8 @@ def _data(run: Run, values: dict[str, Any], first: dict[str, Any]) -> list[str]:
     lines = [f"{texts:,} texts of {name}, {gold:,} of them with a label by hand."]
     if "pseudo_share" in first:
         shares = zip(values["classes"], first["pseudo_share"], strict=True)
-        lines.append(f"The LLM's labels: {', '.join(f'{percent(share)} {code(each)}' for each, share in shares)}.")
+        whose = "The labels of the LLMs' majority" if "annotators" in first else "The LLM's labels"
+        lines.append(f"{whose}: {', '.join(f'{percent(share)} {code(each)}' for each, share in shares)}.")
     lines.append(f"SHA-256 of texts, LLM labels and gold labels: `{run.manifest['identity']['input']}`.")
     return lines
 
@@ -125,11 +133,12 @@ def _accuracy(values: dict[str, Any], refiner: Any) -> list[str]:
     metrics = refiner.history_[refiner.classifier_iteration_]["metrics"]
     leans = leans_on_llm(metrics)
     found = classifier_estimate(refiner)
-    rows = [("the LLM", first, _of(first))]
-    if leans or best is not own:
+    rows = [(f"the LLM {code(each['name'])}", each, _of(each)) for each in first.get("annotators", ())]
+    rows.append((labels_of(first), first, _of(first)))
+    if leans or best not in (own, first):
         rows.append(("refined: LLM and features", best, _of(best)))
     reads = "features" if leans else "the text"
-    name = "this classifier" if len(rows) == 1 else f"this classifier: {reads} alone"
+    name = f"this classifier: {reads} alone" if leans or best is not own else "this classifier"
     rows.append((name, {} if leans else own, found))
     truth = any("true_accuracy" in row for _, row, _ in rows)
     head = [
