@@ -63,7 +63,7 @@ def strata_weights(size, count):
     """Texts that each gold label of a stratum speaks for; strata with few are collapsed."""
     w = size / np.maximum(count, 1)
     for place in np.flatnonzero((count < FEW).any(axis=1)):
-        group = collapsed(size, count[place])
+        group = collapsed(size, count[place], FEW)
         w[place] = (np.bincount(group, size) / np.maximum(np.bincount(group, count[place]), 1))[group]
     return w
 

@@ -42,7 +42,7 @@ def strata_weights(size, count):
     """Texts that each gold label of a stratum speaks for; strata with few are collapsed."""
     w = size / np.maximum(count, 1)
     for place in np.flatnonzero((count < FEW).any(axis=1)):
-        group = collapsed(size, count[place])
+        group = collapsed(size, count[place], FEW)
         w[place] = (np.bincount(group, size) / np.maximum(np.bincount(group, count[place]), 1))[group]
     return w
 
@@ -240,10 +240,10 @@ def test_many_classes(right, n_gold):
 def test_collapsed_strata():
     """The smallest go together until they have 20 gold labels, ties whatever their order; large ones stay alone."""
     size, count = np.array([900, 10, 20, 20, 30, 500]), np.array([40, 0, 9, 9, 4, 30])
-    np.testing.assert_array_equal(collapsed(size, count), [0, 1, 1, 1, 1, 5])
-    np.testing.assert_array_equal(collapsed(size, np.array([40, 9, 9, 3, 4, 30])), [0, 1, 1, 1, 4, 5])
-    np.testing.assert_array_equal(collapsed(size[:2], np.array([40, 1])), [0, 0])  # nothing else to join
-    np.testing.assert_array_equal(collapsed(size[:2], np.array([40, 5])), [0, 1])
+    np.testing.assert_array_equal(collapsed(size, count, 10), [0, 1, 1, 1, 1, 5])
+    np.testing.assert_array_equal(collapsed(size, np.array([40, 9, 9, 3, 4, 30]), 10), [0, 1, 1, 1, 4, 5])
+    np.testing.assert_array_equal(collapsed(size[:2], np.array([40, 1]), 10), [0, 0])  # nothing else to join
+    np.testing.assert_array_equal(collapsed(size[:2], np.array([40, 5]), 10), [0, 1])
 
 
 @pytest.mark.parametrize("K", [2, 3, 4, 5])

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from silr.errors import InputError
 
 FEWEST = 2  # gold labels that a stratum needs for a variance
-FEW, TOGETHER = 10, 20  # a stratum with fewer than 10 is collapsed with others until they have 20
+FEW = 5  # gold labels; strata with fewer are collapsed before they give weights
 
 
 def post_stratified(llm_labels: NDArray[Any], drawn: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -20,24 +20,26 @@ def post_stratified(llm_labels: NDArray[Any], drawn: NDArray[np.bool_]) -> NDArr
     """
     stratum = llm_labels.astype(np.int64) - llm_labels.min()
     size = np.bincount(stratum)
-    stratum = collapsed(size, np.bincount(stratum[drawn], minlength=len(size)))[stratum]
+    stratum = collapsed(size, np.bincount(stratum[drawn], minlength=len(size)), FEW)[stratum]
     size, count = np.bincount(stratum), np.bincount(stratum[drawn], minlength=int(stratum.max()) + 1)
     weights: NDArray[np.float64] = (size / np.maximum(count, 1))[stratum]
     return weights
 
 
-def collapsed(size: NDArray[Any], count: NDArray[Any]) -> NDArray[np.int64]:
+def collapsed(size: NDArray[Any], count: NDArray[Any], few: int) -> NDArray[np.int64]:
     """Put strata with few gold labels together with others of like size.
 
     A stratum without gold has no estimate, one with a single gold label has no variance, and the intervals of several
     shares with a few labels each do not add up to one that holds. In the order of their sizes, strata with fewer than
-    10 gold labels are joined until each group has 20. What is left over with fewer than two joins the group before it,
-    or else the stratum nearest in size.
+    `few` gold labels are joined until each group has twice as many. What is left over with fewer than two joins the
+    group before it, or else the stratum nearest in size.
 
     Parameters
     ----------
     size, count : int arrays of shape (H,)
         Texts and gold labels of each stratum.
+    few : int
+        Strata with fewer gold labels are joined.
 
     Returns
     -------
@@ -49,16 +51,16 @@ def collapsed(size: NDArray[Any], count: NDArray[Any]) -> NDArray[np.int64]:
     Cochran, "Sampling techniques", 3rd edition, 1977, section 5A.12 (collapsed strata).
     """
     group = np.arange(len(size))
-    poor = [int(h) for h in np.argsort(size, kind="stable") if size[h] and count[h] < FEW]
+    poor = [int(h) for h in np.argsort(size, kind="stable") if size[h] and count[h] < few]
     groups: list[list[int]] = [[]]
     for h in poor:
-        if count[groups[-1]].sum() >= TOGETHER and size[h] > size[groups[-1][-1]]:  # whatever order the names have
+        if count[groups[-1]].sum() >= 2 * few and size[h] > size[groups[-1][-1]]:  # whatever order the names have
             groups.append([])
         groups[-1].append(h)
     if count[groups[-1]].sum() < FEWEST and len(groups) > 1:
         groups[-2].extend(groups.pop())
-    elif count[groups[-1]].sum() < FEWEST and (count >= FEW).any():
-        distance = np.where(count >= FEW, np.abs(size - size[groups[-1]].max(initial=0)), np.inf)
+    elif count[groups[-1]].sum() < FEWEST and (count >= few).any():
+        distance = np.where(count >= few, np.abs(size - size[groups[-1]].max(initial=0)), np.inf)
         groups[-1].extend(np.flatnonzero(distance == distance.min()).tolist())
     for members in groups:
         group[members] = min(members, default=0)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from silr.errors import InputError, NoSignalError
-from silr.gold import FEW, collapsed, given_weights, post_stratified
+from silr.gold import collapsed, given_weights, post_stratified
 from silr.shares import share_interval
 
 FloatArray = NDArray[np.float64]
@@ -22,6 +22,7 @@ Array = NDArray[Any]
 Source = Literal["gold", "oracle", "given"]
 
 MISSING = -1  # the code of a text without a gold label
+FEW = 20  # gold labels; sets with fewer are collapsed before they give an interval of the accuracy
 SINGULAR = 0.01  # a smallest singular value of Theta below this would let single texts weigh 100 and more in the risk
 
 
@@ -365,7 +366,7 @@ def _accuracy_interval(mass: Array, square: Array, count: Array, size: Array, le
     group = np.empty(count.shape, np.int64)
     group[...] = np.arange(len(size))
     for place in np.argwhere(((count < FEW) & (size > 0)).any(axis=-1)).tolist():
-        group[tuple(place)] = collapsed(size, count[tuple(place)])
+        group[tuple(place)] = collapsed(size, count[tuple(place)], FEW)
     member = np.eye(len(size))[group].swapaxes(-1, -2)
     own, total, squares = (
         np.einsum("...gj,...j->...g", member, each) for each in (_diagonal(mass), mass.sum(axis=-1), square)
