@@ -15,7 +15,7 @@ from silr.cli_annotate import annotate
 from silr.cli_export import export
 from silr.cli_help import Command
 from silr.cli_label import label
-from silr.cli_options import AsJson, Device, Quiet, Run, Table, spread_classes
+from silr.cli_options import AsJson, Classes, Device, Quiet, Run, Table, split_classes, spread_classes
 from silr.cli_refine import refine
 from silr.cli_report import report
 from silr.errors import InputError
@@ -116,6 +116,7 @@ def evaluate(
     table: Table,
     truth: Annotated[str, typer.Option(help="Column with the true labels.", show_default=False)],
     gold_column: Annotated[str, typer.Option(help="Column with labels by hand; its rows are left out.")] = "gold",
+    classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
     """Accuracy, macro-F1 and confusion of the LLMs' labels and of refined_label against a truth column.
@@ -124,7 +125,8 @@ def evaluate(
     """
     from silr.evaluate import evaluate_file, print_evaluation
 
-    print_evaluation(evaluate_file(table, truth, gold_column=gold_column), as_json=as_json)
+    named = split_classes(classes) if classes else None
+    print_evaluation(evaluate_file(table, truth, gold_column=gold_column, classes=named), as_json=as_json)
 
 
 app.command(cls=Command)(report)
