@@ -295,7 +295,7 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
                 class_names=names,
                 truth=true_codes if truth is not None else None,
                 on_step=on_step,
-                compare=partial(compare, estimate, codes, gold_labels),
+                compare=partial(compare, estimate, codes, gold_labels, names=names),
             )
             if not default:
                 return refine(X, codes, loop, done, store)
