@@ -155,7 +155,7 @@ def distinct(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
 
 
 def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
-    """Annotate texts in memory; equal texts are read once, and blank ones get no label.
+    """Annotate texts in memory; equal texts are read once; no server is asked about blank ones.
 
     Parameters
     ----------
@@ -178,6 +178,5 @@ def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
     batches = [[unique[row] for row in rows] for rows in plan.batches]
     for number, batch_scores, batch_features in annotator.score_batches(batches):
         scores[plan.batches[number]], features[plan.batches[number]] = batch_scores, batch_features
-    scores[blank(unique)] = np.nan
     check_any(remarks_of(annotator), ~np.isnan(scores[:, 0]))
     return Annotation(scores[where], features[where], int(plan.cut[where].sum()))
