@@ -521,3 +521,19 @@ def test_evaluate_refuses(commands: Commands, small: Corpus, tmp_path: Path) -> 
     refused(
         commands("evaluate", small.write(tmp_path, "f.csv", truth="other"), "--truth", "truth"), "no label in common"
     )
+
+
+@pytest.mark.parametrize("buffering", [1, 8192])  # lines go out at once, or all at the end
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_output_that_cannot_be_written_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], buffering: int
+) -> None:
+    from silr.cli import main
+
+    with Path("/dev/full").open("w", buffering=buffering) as full:
+        monkeypatch.setattr("sys.stdout", full)
+        monkeypatch.setattr("sys.argv", ["silr", "--version"])
+        with pytest.raises(SystemExit) as end:
+            main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "silr: cannot write to standard output: No space left on device\n"

@@ -226,6 +226,9 @@ def test_a_missing_column_names_the_option_and_the_likely_one() -> None:
         text_column(frame, "body")
     with pytest.raises(InputError, match=r"; --text-column names it$"):
         text_column(frame[["n"]])
+    for name, said in (("zzz", r"'comment'$"), ("verdicts", r"; did you mean 'verdict'\?$")):
+        with pytest.raises(InputError, match=said):  # gold labels are no texts
+            label_column(frame, name)
 
 
 @pytest.mark.parametrize("value", [["a"], {"a": 1}])

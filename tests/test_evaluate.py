@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -79,7 +80,7 @@ def test_file_that_cannot_be_scored(table: Path, tmp_path: Path) -> None:
         evaluate_file(table, "truth", gold_column="hand")
     with pytest.raises(InputError, match="none of the columns 'a', 'b'"):
         evaluate_file(table, "truth", ["a", "b"])
-    with pytest.raises(InputError, match="column 'other' has 'no', 'yes', outside the classes"):
+    with pytest.raises(InputError, match=r"row 1: 'other' is 'no', outside the classes .* \(so is 'yes'\)"):
         evaluate_file(table, "other")
     plain = tmp_path / "plain.csv"
     plain.write_text("truth,llm_label,empty\npos,positive,\nneg,negative,\n")
@@ -160,3 +161,36 @@ def test_a_gain_by_hand() -> None:
     half = 1.959964 * (17 - 64 / 102) ** 0.5 / 102
     assert found["interval"] == pytest.approx([8 / 102 - half, 8 / 102 + half])
     assert gain(truth, after, before)["interval"] == pytest.approx([-8 / 102 - half, -8 / 102 + half])
+
+
+def _scored(tmp_path: Path, truth: list[str], guess: list[str], **options: Any) -> dict[str, Any]:
+    path = tmp_path / "truth.csv"
+    rows = [f"t{row},{true},{label}" for row, (true, label) in enumerate(zip(truth, guess, strict=True))]
+    path.write_text("\n".join(["text,truth,llm_label", *rows]) + "\n")
+    return evaluate_file(path, "truth", **options)
+
+
+@pytest.mark.parametrize("other", ["Negative", "\uff4eegative", "negatve"])
+def test_a_true_label_that_looks_like_a_class_is_refused(tmp_path: Path, other: str) -> None:
+    truth, guess = ["negative", other, "positive"], ["negative", "negative", "positive"]
+    with pytest.raises(InputError, match=f"row 2: 'truth' is '{other}'.*--classes"):
+        _scored(tmp_path, truth, guess)
+    if other == "Negative":
+        assert _scored(tmp_path, truth, guess, classes=["negative", "positive"])["labels"]["llm_label"]["accuracy"] == 1
+    named = _scored(tmp_path, truth, guess, classes=["negative", "positive", other])
+    assert named["labels"]["llm_label"]["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_true_labels_are_numbers_by_value(tmp_path: Path) -> None:
+    found = _scored(tmp_path, ["1e0", "-0.0", "+1", "0.00"], ["1", "0", "1", "0"])
+    assert (found["labels"]["llm_label"]["accuracy"], found["classes"]) == (1, ["0", "1"])
+
+
+def test_a_class_that_no_llm_ever_gave_counts_as_wrong_and_is_said(tmp_path: Path) -> None:
+    found = _scored(tmp_path, ["a", "neutral", "b", "neutral"], ["a", "a", "b", "b"])
+    assert found["only_in_truth"] == {"neutral": 2} and found["labels"]["llm_label"]["accuracy"] == 0.5
+    console = Console(file=io.StringIO(), width=100)
+    print_evaluation(found, console=console)
+    assert "2 true labels are of a class that no label column has ('neutral') and count as wrong" in (
+        console.file.getvalue().replace("\n", " ")  # type: ignore[attr-defined]
+    )

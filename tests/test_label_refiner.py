@@ -416,3 +416,26 @@ def test_paths_and_frames_of_texts(corpus: Corpus, tmp_path: Path) -> None:
     np.testing.assert_array_equal(framed.predict(texts[:9]), framed.predict(corpus.texts[:9]))
     with pytest.raises(InputError, match="one string, where a list of texts is wanted"):
         framed.predict("great")
+
+
+def test_no_rows_names_of_several_types_and_scores_of_another_class() -> None:
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    y, gold = (X[:, 0] > 0).astype(int), np.where(np.arange(60) < 40, X[:, 1] > 0, -1)
+    with pytest.warns(UserWarning, match="highest for another class than the label in 60 of 60 texts: are the score"):
+        refiner = LabelRefiner().fit(X, y, gold, llm_scores=np.c_[X[:, 0], -X[:, 0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LabelRefiner().fit(X, y, gold, llm_scores=np.c_[-X[:, 0], X[:, 0]])
+    for nothing in ([], X[:0], pd.DataFrame(X)[:0]):
+        assert refiner.predict(nothing).shape == (0,) and refiner.predict(nothing).dtype == y.dtype
+        assert refiner.predict_proba(nothing).shape == (0, 2)
+    with pytest.raises(InputError, match="of several types"):
+        LabelRefiner().fit(pd.DataFrame(X, columns=["a", 1, "b"]), y, gold)
+
+
+def test_a_misspelt_encoder_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sentence_transformers")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", None)  # it would try for minutes
+    with pytest.raises(InputError, match="cannot load the sentence-transformers model 'nope'"):
+        LabelRefiner(features=Path("nope")).fit(["a b", "c d"] * 20, [0, 1] * 20, [0, 1] * 20)

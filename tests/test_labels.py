@@ -221,3 +221,10 @@ def test_frames_and_gaps_of_scores() -> None:
     for scores, said in ((frame.rename(columns={"b": "c"}), "columns c, llm_score_a"), (-np.inf * gone[:1], "clip")):
         with pytest.raises(InputError, match=said):
             llm_score_arrays(scores, [""], ["a", "b"])
+
+
+def test_minus_one_beside_booleans_and_classes_that_are_one_string() -> None:
+    _, _, gold, _ = encode_columns([[True, False, True]], [1, -1, 0], None)
+    assert gold.tolist() == [1, -1, 0]
+    with pytest.raises(InputError, match=r"classes is one string, 'no, yes', .*: \['no', 'yes'\]"):
+        encode_columns([["no", "yes"]], None, None, "no, yes")

@@ -65,6 +65,24 @@ def test_findings(llm: Any, refined: Any, finding: str, counts: tuple[int, int],
     assert found.changed == (wrong(llm) != wrong(refined)).sum()
 
 
+@pytest.mark.parametrize(("often", "gaps"), [(2, ["pos"]), (20, ["pos"]), (50, [])])
+def test_gold_labels_of_one_class_show_no_gain(often: int, gaps: list[str]) -> None:
+    """All that they prove is that these texts are of that class; a class that is rare may well be missed by chance."""
+    gold = np.where(np.arange(N) < M, 0, -1)
+    llm = (np.arange(N) % often == 0).astype(np.int16)
+
+    def priors(labels: Any, _: int = 0) -> Priors:
+        return priors_from_gold(labels, gold, 2)
+
+    refined = np.zeros(N, np.int16)
+    found = compare(priors, llm, GoldLabels.of(gold, None, 2), refined, ["neg", "pos"])
+    found["against_llm"]["gain_interval"] = [0.001, 0.1]
+    steps = [Iteration(0, llm, None, priors(llm), {"of": 1}), Iteration(1, refined, None, priors(refined), found)]
+    verdict = verdict_of(steps)
+    assert (verdict.finding, verdict.to_dict()["without_gold"]) == ("unclear" if gaps else "better", gaps)
+    assert ("class 'pos' has no gold label" in verdict.words) is bool(gaps)
+
+
 @pytest.mark.parametrize(("worse", "kept"), [(True, "llm"), (False, "refined")])
 def test_a_method_that_does_not_weigh_the_llm_gives_way_to_it(worse: bool, kept: str) -> None:
     good, bad = wrong(range(0, N, 10)), wrong(range(0, N, 8))

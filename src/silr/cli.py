@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from silr.cli_annotate import annotate
 from silr.cli_export import export
 from silr.cli_help import Command
 from silr.cli_label import label
-from silr.cli_options import AsJson, Device, Quiet, Run, Table, spread_classes
+from silr.cli_options import AsJson, Classes, Device, Quiet, Run, Table, split_classes, spread_classes
 from silr.cli_refine import refine
 from silr.cli_report import report
 from silr.errors import InputError
@@ -41,6 +42,8 @@ def main() -> None:
     cli_warnings.install()
     try:
         code = app(spread_classes(sys.argv[1:]), standalone_mode=False) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here an error can still be said in one line
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except _UsageError as error:
@@ -51,8 +54,13 @@ def main() -> None:
     except InputError as error:
         _fail(str(error), 2)
     except BrokenPipeError:
+        _drop_output()
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if not _drop_output("\n"):  # an error of something else, which a line more does no harm to
+            raise
+        _fail(f"cannot write to standard output: {error.strerror or error}", 2)
     if code == INTERRUPTED:  # what typer makes of a KeyboardInterrupt, without a word
         _fail("interrupted; the same command goes on where it stopped", code)
     sys.exit(code)
@@ -116,6 +124,7 @@ def evaluate(
     table: Table,
     truth: Annotated[str, typer.Option(help="Column with the true labels.", show_default=False)],
     gold_column: Annotated[str, typer.Option(help="Column with labels by hand; its rows are left out.")] = "gold",
+    classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
     """Accuracy, macro-F1 and confusion of the LLMs' labels and of refined_label against a truth column.
@@ -124,7 +133,8 @@ def evaluate(
     """
     from silr.evaluate import evaluate_file, print_evaluation
 
-    print_evaluation(evaluate_file(table, truth, gold_column=gold_column), as_json=as_json)
+    named = split_classes(classes) if classes else None
+    print_evaluation(evaluate_file(table, truth, gold_column=gold_column, classes=named), as_json=as_json)
 
 
 app.command(cls=Command)(report)
@@ -153,7 +163,23 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def _drop_output(more: str = "") -> bool:
+    """Whether standard output takes no more; then what is left of it goes nowhere, as Python would try once more."""
+    if sys.stdout is None:
+        return False
+    try:
+        sys.stdout.write(more)
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return True
+    return False
+
+
 def _fail(message: str, code: int) -> None:
+    _drop_output()
     if is_main():
         _say(f"silr: {' '.join(message.split())}")
     sys.exit(code)

@@ -203,7 +203,7 @@ def _report(done: AnnotationSummary, api: ApiAnnotator | None, quiet: bool, as_j
             values |= {"prompt_tokens": api.cost.prompt_tokens, "completion_tokens": api.cost.completion_tokens}
             values["notes"] = api.notes
         if done.right is not None:
-            values["gold_check"] = done.right._asdict()
+            values["gold_check"] = {**done.right._asdict(), "outside": done.gold_outside}
         print(json.dumps({**values, "seconds": round(done.seconds, 2)}))
         return
     if quiet:
@@ -217,19 +217,26 @@ def _report(done: AnnotationSummary, api: ApiAnnotator | None, quiet: bool, as_j
             f"cost: {cost.requests:,} requests, {cost.prompt_tokens:,} + {cost.completion_tokens:,} tokens (prompt + "
             f"answer); {cost.cached:,} answers were known already"
         )
-        for line in _of_missing(done, api):
-            print(line)
-        if api.stopped_by:
-            print(f"stopped at the budget of {api.stopped_by}; run again with a higher one to go on")
+    for line in _of_missing(done, api):
+        print(line)
+    if api is not None and api.stopped_by:
+        print(f"stopped at the budget of {api.stopped_by}; run again with a higher one to go on")
     total = max(1, sum(done.labels.values()))
     shares = [f"{name} {n:,} ({n / total:.0%})" for name, n in done.labels.items()]
     print("labels: " + ", ".join(shares) + (f"; missing {done.n_missing:,}" if done.n_missing else ""))
     if done.right is not None:
         print(f"by the gold labels: {done.right}")
+    if done.gold_outside:
+        from silr.class_names import listed
+
+        print(
+            f"{sum(done.gold_outside.values()):,} gold labels are none of --classes and count as wrong: "
+            f"{listed(list(done.gold_outside), 5)}"
+        )
     print(f"written: {done.output}" + (f" and {done.features}" if done.features else ""))
 
 
-def _of_missing(done: AnnotationSummary, api: ApiAnnotator) -> list[str]:
+def _of_missing(done: AnnotationSummary, api: ApiAnnotator | None) -> list[str]:
     """What to say of texts without label, and of labels without scores."""
     from silr.annotators.missing import Missing
 
@@ -237,6 +244,8 @@ def _of_missing(done: AnnotationSummary, api: ApiAnnotator) -> list[str]:
     if done.reasons:
         listed = ", ".join(f"{n:,} {reason}" for reason, n in done.reasons.items())
         lines.append(f"{done.n_missing:,} texts have no label: {listed} (column llm_missing)")
+    if api is None:
+        return lines
     if failures := list(api.remarks.failures.values()):
         lines.append(f"the last failure: {failures[-1]}")
     if Missing.SERVER in done.reasons:

@@ -96,7 +96,7 @@ def text_column(frame: pd.DataFrame, name: str = "text", path: str | Path | None
         There is no such column (the message lists those there are, and names the one that may be meant), a cell holds
         a list or a struct (the message says how to make one text of it), or all texts are empty.
     """
-    series = _column(frame, name, path)
+    series = _column(frame, name, path, texts=True)
     texts = [_clean(text) for text in _cells(series, text_of, name, path, missing="")]
     if not any(text.strip() for text in texts):
         raise InputError(f"column {name!r} of {_table(path)} has no text: all {len(texts):,} rows are empty")
@@ -336,12 +336,12 @@ def _table(path: str | Path | None) -> str:
     return "the table" if path is None else str(path)
 
 
-def _column(frame: pd.DataFrame, name: str, path: str | Path | None) -> pd.Series[Any]:
+def _column(frame: pd.DataFrame, name: str, path: str | Path | None, *, texts: bool = False) -> pd.Series[Any]:
     if name in frame.columns:
         column: pd.Series[Any] = frame[name]
         return column
     names = [str(column) for column in frame.columns]
-    hint = (delimiter_hint(names[0]) if len(names) == 1 else "") or likely_column(frame, name)
+    hint = (delimiter_hint(names[0]) if len(names) == 1 else "") or likely_column(frame, name, texts=texts)
     raise InputError(f"{_table(path)} has no column {name!r}; its columns are {listed(names)}{hint}")
 
 

@@ -85,7 +85,13 @@ class EstimatorHabits(ClassifierMixin):  # type: ignore[misc]
             del self.feature_names_in_
         frame = hasattr(X, "columns")
         if frame or (hasattr(self, "feature_names_in_") and len(getattr(X, "shape", ())) == 2):
-            validate_data(self, X, skip_check_array=True, reset=reset)
+            try:
+                validate_data(self, X, skip_check_array=True, reset=reset)
+            except TypeError as error:
+                raise InputError(
+                    "the names of X's columns are of several types, of which no order can be kept: "
+                    "X.columns = X.columns.astype(str)"
+                ) from error
 
     def _given_features(self) -> dict[str, Any]:
         """The record of features that were given as a matrix, with the names of a frame's columns."""

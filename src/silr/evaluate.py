@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import NormalDist
@@ -12,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from silr.annotator_columns import label_columns, scored_classes
-from silr.cells import sort_classes
-from silr.class_names import alike
+from silr.cells import number_of, sort_classes
+from silr.class_names import ClassNames, alike, class_names, listed, of_table
 from silr.corpus import LABEL, check_classes, label_column, read_table
 from silr.errors import InputError
 from silr.shares import LEVEL, share_interval
@@ -97,7 +99,12 @@ def evaluate(
 
 
 def evaluate_file(
-    path: str | Path, truth_column: str, columns: Sequence[str] | None = None, *, gold_column: str = GOLD
+    path: str | Path,
+    truth_column: str,
+    columns: Sequence[str] | None = None,
+    *,
+    gold_column: str = GOLD,
+    classes: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Score the label columns of a table against its truth column; where it is refined, on the rows without gold label.
 
@@ -113,13 +120,16 @@ def evaluate_file(
         The columns to score; those that the table lacks are skipped.
     gold_column : str, default "gold"
         The column of gold labels; it need not be there.
+    classes : sequence of str, default None
+        The classes; then a label may differ from its class in case. None: those of the table's score columns, else
+        those of the label columns, and what the truth has beside them, unless it looks like one of them.
 
     Returns
     -------
     dict, ready for JSON
-        `file`, `truth` (the column), `rows`, `missing_truth`, `gold_rows` (left out), `classes` (those of the table's
-        score columns, else all that occur), `labels`: column -> what `evaluate` returns, and `gains`: for each column
-        of an LLM what `refined_label` gains over it, see `gain`.
+        `file`, `truth` (the column), `rows`, `missing_truth`, `gold_rows` (left out), `classes`, `only_in_truth`
+        (class that no label column has -> rows, which all count as wrong), `labels`: column -> what `evaluate`
+        returns, and `gains`: for each column of an LLM what `refined_label` gains over it, see `gain`.
 
     Raises
     ------
@@ -141,21 +151,8 @@ def evaluate_file(
     labels = {name: label_column(frame, name, path) for name in columns if name in frame.columns}
     if not labels:
         raise InputError(f"{path} has none of the columns {', '.join(map(repr, columns))}: nothing to evaluate")
-    classes = scored_classes(frame, LABEL) or None
-    if classes is not None and "refined_label" in labels:  # `refine --classes` may name some that the LLM never scored
-        own = {label for label in labels["refined_label"] if label is not None}
-        classes += sort_classes(own.difference(classes))
-    _, *same, truth = alike(classes or [], *labels.values(), truth)
-    labels = dict(zip(labels, same, strict=True))
-    for name, column in {truth_column: truth, **labels}.items():
-        if not any(column):
-            raise InputError(f"{path}: all {len(column):,} labels of column {name!r} are missing")
-        if classes is not None:
-            check_classes(column, classes, f"{path}: column {name!r}")
-        elif not {*column} & {*truth} - {None}:
-            raise InputError(f"{path}: columns {truth_column!r} and {name!r} have no label in common")
-    if classes is None:
-        classes = sort_classes({label for column in (truth, *labels.values()) for label in column if label is not None})
+    names, labels, truth = _one_naming(frame, path, classes, labels, truth_column, truth)
+    classes = names
     kept = [row for row, label in enumerate(gold) if label is None]
     gold_rows = sum(label is not None and true is not None for label, true in zip(gold, truth, strict=True))
     if not any(truth[row] is not None for row in kept):
@@ -171,8 +168,76 @@ def evaluate_file(
     gains = {
         name: gain(truth, labels[name], labels[REFINED]) for name in labels if name != REFINED and REFINED in labels
     }
-    result = {"file": str(path), "truth": truth_column, **shared, "gold_rows": gold_rows}
+    given = {label for column in labels.values() for label in column}
+    unseen = Counter(label for label in truth if label is not None and label not in given)
+    result = {"file": str(path), "truth": truth_column, **shared, "gold_rows": gold_rows, "only_in_truth": dict(unseen)}
     return {**result, "labels": scores, "gains": gains}
+
+
+def _one_naming(
+    frame: Any,
+    path: str | Path,
+    classes: Sequence[str] | None,
+    labels: dict[str, list[str | None]],
+    truth_column: str,
+    truth: list[str | None],
+) -> tuple[list[str], dict[str, list[str | None]], list[str | None]]:
+    """The classes in order, and label columns and truth with one name for each.
+
+    Raises
+    ------
+    InputError
+        A column has no label; a label is none of the classes, or a true label looks like one and is none.
+    """
+    for name, column in {truth_column: truth, **labels}.items():
+        if not any(column):
+            raise InputError(f"{path}: all {len(column):,} labels of column {name!r} are missing")
+    named, wording = classes is not None, of_table(path)
+    order = list(classes or scored_classes(frame, LABEL) or ())
+    closed = bool(order)
+    _, *same, truth = alike(order, *labels.values(), truth)
+    labels = dict(zip(labels, same, strict=True))
+    if not closed:
+        order = class_names(labels, wording, gold=truth)
+    elif not named and REFINED in labels:  # `refine --classes` may name some that the LLM never scored
+        known = ClassNames(order)
+        order += sort_classes({label for label in labels[REFINED] if label is not None and known.code(label) < 0})
+    known = ClassNames(order, named=named)
+    found = {name: _named(known, known.codes(column, name, wording)) for name, column in labels.items()}
+    meant = {label: _same_number(label, order) or label for label in truth if label is not None}
+    truth = [None if label is None else meant[label] for label in truth]
+    outside = [label for label in dict.fromkeys(truth) if label is not None and known.code(label) < 0]
+    if strange := [label for label in outside if closed or _looks_like(label, known)]:
+        raise known.strange(strange, truth, truth_column, wording)
+    truth = _named(
+        ClassNames([*order, *outside], named=named),
+        ClassNames([*order, *outside], named=named).codes(truth, truth_column, wording),
+    )
+    if not closed:
+        for name, column in found.items():
+            if not {*column} & {*truth} - {None}:
+                raise InputError(f"{path}: columns {truth_column!r} and {name!r} have no label in common")
+    return (order if closed else sort_classes([*order, *outside])), found, truth
+
+
+def _named(classes: ClassNames, codes: Any) -> list[str | None]:
+    return [None if code < 0 else classes.names[code] for code in codes]
+
+
+def _same_number(label: str, classes: Sequence[str]) -> str | None:
+    """The class that is the same number, written otherwise: 1e0 is 1."""
+    try:
+        value = float(label)
+    except ValueError:
+        return None
+    return next((name for name in classes if number_of(name) == value), None)
+
+
+def _looks_like(label: str, classes: ClassNames) -> bool:
+    """Whether a class was probably meant: another case or form of Unicode, or a letter that is wrong."""
+    folded = unicodedata.normalize("NFKC", label).casefold()
+    same = folded in {unicodedata.normalize("NFKC", name).casefold() for name in classes.names}
+    return same or (classes.nearest(label) is not None and number_of(label) is None)
 
 
 def gain(
@@ -226,6 +291,13 @@ def print_evaluation(result: dict[str, Any], *, as_json: bool = False, console: 
         markup=False,
         soft_wrap=True,
     )
+    if unseen := result.get("only_in_truth"):
+        console.print(
+            f"{sum(unseen.values()):,} true labels are of a class that no label column has ({listed(list(unseen), 5)}) "
+            "and count as wrong",
+            markup=False,
+            soft_wrap=True,
+        )
     console.print(_summary(result["labels"]))
     for name, found in result.get("gains", {}).items():
         low, high = found["interval"]

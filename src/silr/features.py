@@ -212,6 +212,8 @@ def _sentence_encoder(model: str) -> Any:
     from silr.annotators.models import quiet
 
     try:
+        if not Path(model).is_dir() and fingerprint(model) is None:  # one look: the library tries for minutes
+            raise FileNotFoundError(model)
         with quiet():
             return SentenceTransformer(model)
     except Exception as error:

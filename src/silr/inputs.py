@@ -38,6 +38,14 @@ def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
     return None, dense_matrix(X)
 
 
+def is_empty(X: Any) -> bool:
+    """Whether X has no rows, whatever they would be: an empty list, or an array or a frame of shape (0, ...)."""
+    shape = getattr(X, "shape", None)
+    if shape is not None:
+        return len(shape) in (1, 2) and shape[0] == 0
+    return isinstance(X, (list, tuple)) and not X
+
+
 def texts_of_rows(texts: Any, n: int) -> list[str]:
     """The texts that n rows of features are of.
 

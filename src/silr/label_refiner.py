@@ -27,14 +27,14 @@ from silr.features import Features, features_of_run, load_saved
 from silr.finished import check_finished
 from silr.gold import given_weights, post_stratified
 from silr.gold_labels import GoldLabels
-from silr.inputs import texts_of_rows, texts_or_matrix, widths_of
+from silr.inputs import is_empty, texts_of_rows, texts_or_matrix, widths_of
 from silr.joined_features import features_of, groups_of
 from silr.labels import check_gold, check_occurring, check_shapes, encode_columns, llm_columns, llm_score_arrays
 from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.processes import wait_for_all
 from silr.refine import Loop, OnStep, Store, best_iteration, refine
-from silr.refiner_settings import check_settings, configuration, uses_default, warn_of_no_gold
+from silr.refiner_settings import check_settings, configuration, uses_default, warn_of_no_gold, warn_of_scores
 from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
 from silr.soft_finetune import refine_finetuned
@@ -244,6 +244,7 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         for each in scores:
             check_shapes(each, self.theta, n, names)
         annotators = list(map(Annotator, labels, scores, self.llm_names_))
+        warn_of_scores(annotators)
         default = uses_default(self.get_params())
         if self.priors == "oracle" and truth is None:
             raise InputError("priors='oracle' takes them from the truth: give it")
@@ -295,7 +296,7 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
                 class_names=names,
                 truth=true_codes if truth is not None else None,
                 on_step=on_step,
-                compare=partial(compare, estimate, codes, gold_labels),
+                compare=partial(compare, estimate, codes, gold_labels, names=names),
             )
             if not default:
                 return refine(X, codes, loop, done, store)
@@ -394,6 +395,8 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         texts of such a label for probabilities; they need not be the most probable class.
         """
         check_is_fitted(self)
+        if is_empty(X):
+            return self.classes_[:0], np.empty((0, len(self.classes_)), np.float32)
         own, matrix = self._new(X)
         texts = own if texts is None else texts_of_rows(texts, len(matrix))
         classifier: Classifier = self.classifier_

@@ -51,6 +51,12 @@ class LabelColumn:
             for value in known
         )
 
+    @property
+    def is_boolean(self) -> bool:
+        """Whether all labels are True or False, and there is one."""
+        known = [value for value, name in zip(self.values, self.distinct, strict=True) if name is not None]
+        return bool(known) and all(isinstance(value, bool) for value in known)
+
     def without(self, label: str) -> LabelColumn:
         """The column with a label taken for missing."""
         return replace(self, distinct=[None if name == label else name for name in self.distinct])

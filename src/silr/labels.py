@@ -141,6 +141,11 @@ def encode_columns(
     for name, column in [*(("the labels of another LLM", each) for each in llm), (GOLD, by_hand), (TRUTH, true)]:
         if len(column.where) != length:
             raise InputError(f"{name} has shape ({len(column.where)},), the LLM's labels ({length},)")
+    if isinstance(classes, (str, bytes)):
+        raise InputError(
+            f"classes is one string, {classes!r}, where a list of classes is wanted: "
+            f"{[each.strip() for each in str(classes).split(',')]}"
+        )
     wanted = None if classes is None else read_column(classes, "classes")
     llm, by_hand, true = without_minus_one(llm, by_hand, true, wanted)
     if not any(column.has_labels for column in llm):

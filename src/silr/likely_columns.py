@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ MOST_CLASSES = 50
 NO_LABELS = ("llm_score", "llm_confidence", "gold", "refined_", "id")
 
 
-def likely_column(frame: pd.DataFrame, name: str) -> str:
+def likely_column(frame: pd.DataFrame, name: str, *, texts: bool = False) -> str:
     """Return a hint, to be added to a message, that names the option and the likely column; "" where neither is known.
 
     Parameters
@@ -22,7 +23,12 @@ def likely_column(frame: pd.DataFrame, name: str) -> str:
     frame : DataFrame
     name : str
         The column that is missing.
+    texts : bool, default False
+        Whether it should have the texts.
     """
+    if not texts and not name.startswith("llm_label"):  # of gold labels, ids or the like: no text is meant
+        near = get_close_matches(name, list(map(str, frame.columns)), 1)
+        return f"; did you mean {near[0]!r}?" if near else ""
     wanted = "llm_label" if name.startswith("llm_label") else "text"
     option = OPTIONS[wanted] if name in OPTIONS else ""
     found = _labels(frame) if wanted == "llm_label" else _texts(frame)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotator_columns import for_new_texts
+from silr.annotators.missing import Missing
 from silr.classifier_caution import classifier_caution
 from silr.classifiers.posterior import PosteriorClassifier
 from silr.classifiers.tokens import TokenFeatures, Tokens
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REFINED_MISSING = "refined_missing"
-EMPTY = "empty text"
 # what decides an annotator's states
 ANNOTATOR = ("kind", "weights", "tokenizer", "question", "prompt", "opening", "class_words", "examples")
 
@@ -275,7 +275,7 @@ def _add(
         numbers[filled] = [float(f"{value:.4g}") for value in values]
         frame[name] = numbers
     if not filled.all():
-        frame[REFINED_MISSING] = np.array([EMPTY, None], object)[filled.astype(int)]
+        frame[REFINED_MISSING] = np.array([Missing.EMPTY.value, None], object)[filled.astype(int)]
     elif REFINED_MISSING in frame.columns:  # of an earlier prediction
         del frame[REFINED_MISSING]
 

@@ -16,7 +16,8 @@ def without_minus_one(
 ) -> tuple[list[LabelColumn], LabelColumn, LabelColumn]:
     """The columns with -1 taken for missing, if all labels are integers and it is not a class of theirs.
 
-    It is one if `classes` has it, or if gold has it and says "missing" in another way too.
+    Beside labels that are booleans, gold labels of -1 are missing too. Among integers it is a class if
+    `classes` has it, or if gold has it and says "missing" in another way too.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ def without_minus_one(
     """
     kept = list(llm)
     labelled = [column for column in kept if column.has_labels]
+    if labelled and all(column.is_boolean for column in labelled) and classes is None:  # and -1 is no boolean
+        return kept, gold.without(MINUS_ONE), truth.without(MINUS_ONE)
     if not labelled or not all(column.is_integer for column in labelled):
         return kept, gold, truth
     if MINUS_ONE in classes.distinct if classes is not None else (MINUS_ONE in gold.distinct and gold.has_gaps):

@@ -11,17 +11,19 @@ already: it never goes back, since 100 gold labels cannot tell two labelings apa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.class_names import listed
 from silr.errors import NoSignalError
 from silr.gold_labels import GoldLabels
 from silr.priors import Priors
 
 NORMAL_95 = 1.96
+CHANCE = 0.05  # of no gold label of a class, below which it is no accident
 EARLIER = "An earlier version of silr made this run and kept no comparison with the LLM's labels: refine again for one."
 
 Finding = Literal["better", "unclear", "worse", "same", "unknown", "stopped"]
@@ -63,6 +65,8 @@ class Verdict:
         Share of right labels, refined less LLM's, with its 95 % interval.
     gold, put_right, made_wrong : int
         Gold texts that judge; those where only the refined label is right; those where only the LLM's is.
+    without_gold : list of str
+        Classes that the LLM gives so often that the gold labels should have them, and have not: then no gain is shown.
     source : {"gold", "oracle"} or None
         What tells.
     words : str
@@ -79,6 +83,7 @@ class Verdict:
     gold: int = 0
     put_right: int = 0
     made_wrong: int = 0
+    without_gold: list[str] = field(default_factory=list)
     source: str | None = None
     words: str = ""
 
@@ -92,6 +97,7 @@ def compare(
     llm: NDArray[np.int16],
     gold: GoldLabels | None,
     labels: NDArray[np.int16],
+    names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """How labels compare with the LLM's, on the texts that the LLM labelled.
 
@@ -106,6 +112,8 @@ def compare(
     llm, labels : int16 arrays of shape (n,)
         -1 where there is none.
     gold : GoldLabels or None
+    names : sequence of str, default None
+        Of the classes; None: their numbers.
 
     Returns
     -------
@@ -131,7 +139,18 @@ def compare(
         half = NORMAL_95 * _standard_error(float(w[wins].sum()), float(w[losses].sum()), 1 / float(w @ w))
         values["gain_interval"] = [max(gain - half, -1.0), min(gain + half, 1.0)]
         values |= {"gold": len(rows), "put_right": int(wins.sum()), "made_wrong": int(losses.sum())}
+        if gaps := _without_gold(llm[said], codes, 1 / float(w @ w), gold.n_classes):
+            values["without_gold"] = [str(code) if names is None else names[code] for code in gaps]
     return {"against_llm": values}
+
+
+def _without_gold(llm: NDArray[np.int16], gold: NDArray[np.int64], m: float, n_classes: int) -> list[int]:
+    """Classes without gold label, though m texts drawn at random would hardly all miss what the LLM calls so.
+
+    Such gold labels were not drawn at random, as of one class only. What they say is nothing about the other texts.
+    """
+    share = np.bincount(llm, minlength=n_classes) / len(llm)
+    return np.flatnonzero((np.bincount(gold, minlength=n_classes) == 0) & ((1 - share) ** m < CHANCE)).tolist()
 
 
 def _standard_error(wins: float, losses: float, n: float) -> float:
@@ -186,7 +205,9 @@ def verdict_of(iterations: Sequence[Judged]) -> Verdict:
     changed = int(((llm >= 0) & (iterations[judged].labels != llm)).sum())
     found: dict[str, Any] = iterations[judged].metrics.get("against_llm", {})
     values = {
-        name: found[name] for name in ("gain", "gain_interval", "gold", "put_right", "made_wrong") if name in found
+        name: found[name]
+        for name in ("gain", "gain_interval", "gold", "put_right", "made_wrong", "without_gold")
+        if name in found
     }
     finding: Finding = "unknown"
     if not changed:
@@ -194,6 +215,8 @@ def verdict_of(iterations: Sequence[Judged]) -> Verdict:
     elif found:
         low, high = found["gain_interval"]
         finding = "better" if low > 0 else "worse" if high < 0 else "unclear"
+        if finding == "better" and found.get("without_gold"):
+            finding = "unclear"
     kept: Literal["refined", "llm"] = "refined" if result else "llm"
     verdict = Verdict(kept, result, judged, finding, changed, source=found.get("source"), **values)
     priors = iterations[judged].priors
@@ -224,6 +247,13 @@ def _words(verdict: Verdict, whose: str) -> str:
     if verdict.finding == "better":
         return f"The refined labels are better: by {by} they are right {often} ({interval})."
     result = "The result is the refined labels"
+    if verdict.finding == "unclear" and verdict.without_gold:
+        one = len(verdict.without_gold) == 1
+        return (
+            f"{result}. Whether they are better {by} cannot tell: {'class' if one else 'classes'} "
+            f"{listed(verdict.without_gold, 5)} {'has' if one else 'have'} no gold label, though the LLM gives "
+            f"{'it' if one else 'them'} often. Label texts drawn at random, as `silr label` does."
+        )
     if verdict.put_right + verdict.made_wrong == 0:
         return (
             f"{result}. Whether they are better {by} cannot tell: on these texts they are right as often as {theirs}."

@@ -127,7 +127,7 @@ def test_json_under_faults(commands: Commands, table: Path) -> None:
         "requests": record.requests,
         "prompt_tokens": record.tokens // (PROMPT_TOKENS + COMPLETION_TOKENS) * PROMPT_TOKENS,
         "completion_tokens": record.tokens // (PROMPT_TOKENS + COMPLETION_TOKENS) * COMPLETION_TOKENS,
-        "gold_check": {"labels": 29, "share": 1.0},
+        "gold_check": {"labels": 29, "share": 1.0, "outside": {}},
     }
     assert record.requests == 61 + record.faults.total()
     assert record.answered == {text: 1 + (text == TEXTS[0]) for text in TEXTS}  # one was asked again, more strictly
@@ -155,6 +155,20 @@ def test_an_address_is_enough_and_reasons_are_counted(commands: Commands, table:
     found = pd.read_csv(table.parent / "out.csv", keep_default_na=False)
     assert found["llm_missing"].tolist() == ["refused"] * 2 + ["too long"] * 3 + [""] * 55
     assert found["llm_score_positive"].tolist()[:9] == [""] * 9 and "" not in found["llm_score_positive"].tolist()[9:]
+
+
+def test_nobody_is_asked_about_an_empty_text(commands: Commands, table: Path) -> None:
+    frame = pd.DataFrame({"text": [TEXTS[0], "", " \u00a0\n", TEXTS[1]], "gold": ["neutral", "", TRUTH[0], TRUTH[1]]})
+    frame.to_csv(table, index=False)
+    with chat_server(by_word) as (url, record):
+        result = commands(*arguments(table, url))
+    assert result.code == 0 and record.requests == 2
+    assert "2 texts have no label: 2 empty text (column llm_missing)\n" in result.out
+    assert "1 gold labels are none of --classes and count as wrong: 'neutral'\n" in result.out
+    assert "50.0% right" in result.out and "2 checked" in result.out
+    found = pd.read_csv(table.parent / "out.csv", keep_default_na=False)
+    assert found["llm_missing"].tolist() == ["", "empty text", "empty text", ""]
+    assert found["llm_label"].tolist() == [TRUTH[0], "", "", TRUTH[1]]
 
 
 def test_votes_and_examples(commands: Commands, table: Path) -> None:

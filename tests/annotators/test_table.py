@@ -41,15 +41,19 @@ def test_the_table_gets_labels_scores_features_and_a_description(annotator, sour
     before = source.read_bytes()
     summary = annotate_file(source, tmp_path / name, annotator, quiet=True)
     frame, expected = read_table(tmp_path / name), annotator.annotate(TEXTS)
-    assert list(frame.columns) == ["id", "text", "note", "llm_label", "llm_score_no", "llm_score_yes"]
+    assert list(frame.columns) == ["id", "text", "note", "llm_label", "llm_score_no", "llm_score_yes", "llm_missing"]
     assert frame["text"].tolist() == TEXTS
     assert frame["id"].tolist() == ["007"] * 9
     assert frame["note"].tolist() == ["NA"] * 9
-    scores = frame[["llm_score_no", "llm_score_yes"]].astype(float).to_numpy(np.float32)
-    np.testing.assert_array_equal(scores, expected.scores)
-    assert frame["llm_label"].tolist() == [["no", "yes"][best] for best in scores.argmax(axis=1)]
+    scores = frame[["llm_score_no", "llm_score_yes"]].replace("", np.nan).astype(float).to_numpy(np.float32)
+    blank = [not text.strip() for text in TEXTS]
+    np.testing.assert_array_equal(scores, np.where(np.array(blank)[:, None], np.nan, expected.scores))
+    assert np.isnan(scores).all(axis=1).tolist() == blank
+    labels = [None if gone else ["no", "yes"][best] for best, gone in zip(scores.argmax(axis=1), blank, strict=True)]
+    assert [label or None for label in frame["llm_label"].fillna("")] == labels
+    assert frame["llm_missing"].fillna("").tolist() == ["empty text" if gone else "" for gone in blank]
     features = np.load(tmp_path / "out.features.npy")
-    assert features.dtype == np.float16
+    assert features.dtype == np.float16 and np.isfinite(features).all()
     np.testing.assert_array_equal(features, expected.features)
     described = json.loads((tmp_path / "out.annotator.json").read_text())
     assert described["counts"] == {
@@ -57,12 +61,13 @@ def test_the_table_gets_labels_scores_features_and_a_description(annotator, sour
         "duplicates": 2,
         "empty": 2,
         "cut": 1,
-        "missing": 0,
+        "missing": 2,
         "labels": summary.labels,
+        "missing_reasons": {"empty text": 2},
     }
     again = LocalAnnotator.from_description(described).annotate(TEXTS)
     np.testing.assert_array_equal(again.scores, expected.scores)
-    assert sum(summary.labels.values()) == summary.texts.total == 9
+    assert sum(summary.labels.values()) == summary.texts.total - 2 == 7
     assert (summary.n_cut, summary.n_resumed) == (1, 0)
     assert (summary.output, summary.features) == (tmp_path / name, tmp_path / "out.features.npy")
     assert source.read_bytes() == before
@@ -104,14 +109,15 @@ def test_gold_labels_that_are_there_already_tell_how_good_the_llm_is(annotator, 
     frame = pd.DataFrame({"text": TEXTS, "gold": gold, "gold_weight": [3, 4, *[1] * 7]})
     frame.to_csv(tmp_path / "in.csv", index=False)
     summary = annotate_file(tmp_path / "in.csv", tmp_path / "out.csv", annotator)
-    assert summary.right.labels == 7 and summary.right.share == pytest.approx(8 / 12)
+    assert summary.right.labels == 7 and summary.right.share == pytest.approx(7 / 12)
     low, high = summary.right.interval
-    assert 0 < low < 8 / 12 < high < 1
-    assert capsys.readouterr().err.endswith(f", 66.7% right ({low:.0%} to {high:.0%}, 7 checked)\n")
+    assert 0 < low < 7 / 12 < high < 1  # another class than the LLM may give counts as wrong
+    assert summary.gold_outside == {"a class of something else": 1}
+    assert capsys.readouterr().err.endswith(f", 58.3% right ({low:.0%} to {high:.0%}, 7 checked)\n")
     frame["gold_weight"] = [0, 4, None, *[1] * 6]  # without a weight a gold label does not judge
     frame.to_csv(tmp_path / "in.csv", index=False)
     right = annotate_file(tmp_path / "in.csv", tmp_path / "out.csv", annotator).right
-    assert right.labels == 6 and right.share == pytest.approx(5 / 9)
+    assert right.labels == 6 and right.share == pytest.approx(4 / 9)
     frame.drop(columns="gold").to_csv(tmp_path / "in.csv", index=False)
     assert annotate_file(tmp_path / "in.csv", tmp_path / "out.csv", annotator).right is None
 

@@ -180,6 +180,21 @@ def test_answers_in_lists_and_of_other_types(tmp_path):
     assert import_gold(path, TEXTS, IDS, ["0", "1"], set()).gold == {0: 1, 1: 0, 5: 1}
 
 
+def test_texts_are_found_whatever_white_space_a_program_made_of_theirs(tmp_path):
+    texts = ["a\u00a0b\tc", "two  words", "two\nwords", " last\u2028line "]
+    records = [task("a b c", "positive"), task("two words", "negative"), task("last line\r\n", "negative")]
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([*records, task("two\nwords", "positive")]))
+    found = import_gold(path, texts, [None] * 4, ["negative", "positive"], set())
+    assert found.gold == {0: 1, 2: 1, 3: 0} and found.unmatched == 1  # which "two words" is meant nobody knows
+    assert "most records" not in str(found)
+    path.write_text(json.dumps([*records[:1], *[task(f"text {row}", "positive") for row in range(3)]]))
+    found = import_gold(path, texts, [None] * 4, ["negative", "positive"], set())
+    assert str(found).endswith(
+        "3 match no text of the table; most records match no text: is this an export of the same table?"
+    )
+
+
 @pytest.mark.parametrize(
     ("records", "said"),
     [

@@ -131,6 +131,22 @@ class Annotator(Protocol):
         """Return all that is needed to build the same annotator again, ready for JSON."""
 
 
+def blank(texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Which texts say nothing, shape (n,): they get no label, and no server is asked about them."""
+    return np.array([not text.strip() for text in texts], dtype=np.bool_)
+
+
+def plan_for(annotator: Annotator, texts: Sequence[str], with_features: bool) -> Plan:
+    """The annotator's plan; blank texts are in it only where their hidden states are wanted."""
+    plan = annotator.plan(texts)
+    if with_features:
+        return plan
+    empty = blank(texts)
+    kept = [(rows[~empty[rows]], tokens) for rows, tokens in zip(plan.batches, plan.tokens, strict=True)]
+    kept = [(rows, tokens) for rows, tokens in kept if len(rows)]
+    return Plan([rows for rows, _ in kept], [tokens for _, tokens in kept], plan.cut)
+
+
 def distinct(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
     """Return the distinct texts in order of appearance, and for each of the n texts its position among them."""
     position: dict[str, int] = {}
@@ -139,7 +155,7 @@ def distinct(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
 
 
 def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
-    """Annotate texts in memory; equal texts are read once.
+    """Annotate texts in memory; equal texts are read once; no server is asked about blank ones.
 
     Parameters
     ----------
@@ -156,7 +172,7 @@ def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
         A server gave no text a label, for a reason that none of the texts has to do with.
     """
     unique, where = distinct(texts)
-    plan = annotator.plan(unique)
+    plan = plan_for(annotator, unique, annotator.n_features > 0)
     scores = np.full((len(unique), len(annotator.classes)), np.nan, np.float32)
     features = np.full((len(unique), annotator.n_features), np.nan, np.float16)
     batches = [[unique[row] for row in rows] for rows in plan.batches]

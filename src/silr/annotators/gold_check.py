@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,15 +19,22 @@ if TYPE_CHECKING:
 class GoldCheck:
     """Compares labels with a table's columns `gold` and `gold_weight` as they come.
 
+    A gold label that is none of the classes cannot be given, so that the LLM's label is wrong.
+
     Parameters
     ----------
     frame : DataFrame
-        The table. Without gold labels of these classes nothing is compared.
+        The table. Without gold labels nothing is compared.
     classes : tuple of str
     where : int64 array, one a row
         Position of the row's text among the distinct texts.
     source : str
         The table's name, for messages.
+
+    Attributes
+    ----------
+    outside : dict of str to int
+        Gold labels that are none of the classes, and how many judge.
 
     Raises
     ------
@@ -36,9 +44,12 @@ class GoldCheck:
 
     def __init__(self, frame: pd.DataFrame, classes: tuple[str, ...], where: NDArray[np.int64], source: str) -> None:
         names = ClassNames(classes, named=True)
-        gold = np.array([names.code(label or "") for label in label_column(frame, "gold", source, required=False)])
-        weight = weight_column(frame, "gold_weight", source, gold >= 0)
-        rows = np.flatnonzero((gold >= 0) if weight is None else (gold >= 0) & (weight > 0))
+        labels = label_column(frame, "gold", source, required=False)
+        gold = np.array([-1 if label is None else names.code(label) for label in labels])
+        known = np.array([label is not None for label in labels])
+        weight = weight_column(frame, "gold_weight", source, known)
+        rows = np.flatnonzero(known if weight is None else known & (weight > 0))
+        self.outside = dict(Counter(str(labels[row]) for row in rows if gold[row] < 0).most_common())
         self._gold, self._where = gold[rows], where[rows]
         self._weight = np.ones(len(rows)) if weight is None else weight[rows]
         self._labels = np.full(where.max() + 1, -1)

@@ -17,4 +17,5 @@ class Missing(StrEnum):
     NO_CLASS = "no class named"
     SEVERAL = "several named"
     SERVER = "server error"
+    EMPTY = "empty text"  # there was nothing to ask about
     NOT_ASKED = "not asked"  # the budget was spent before

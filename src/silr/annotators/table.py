@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.base import Annotator, Plan, Remarks, check_any, distinct, has_scores, remarks_of
+from silr.annotators.base import (
+    Annotator,
+    Plan,
+    Remarks,
+    blank,
+    check_any,
+    distinct,
+    has_scores,
+    plan_for,
+    remarks_of,
+)
 from silr.annotators.gold_check import GoldCheck
 from silr.annotators.journal import Journal
 from silr.annotators.missing import COLUMN as MISSING
@@ -44,7 +54,7 @@ class AnnotationSummary:
     Attributes
     ----------
     texts : TextCounts
-        Rows, rows that repeat an earlier text (read once), rows without text (annotated all the same).
+        Rows, rows that repeat an earlier text (read once), rows without text (no label).
     n_cut : int
         Rows whose text was longer than the model reads; the end was left out.
     n_resumed : int
@@ -57,6 +67,8 @@ class AnnotationSummary:
         Rows with scores of the annotator's own.
     right : Right or None
         Share of right labels by the table's gold labels; None if it has none.
+    gold_outside : dict of str to int
+        Gold labels that are none of the classes, and how many; the LLM's labels count as wrong there.
     seconds : float
         Of this session, the model's loading not counted.
     output, annotator : Path
@@ -72,6 +84,7 @@ class AnnotationSummary:
     reasons: dict[str, int]
     n_scored: int
     right: Right | None
+    gold_outside: dict[str, int]
     seconds: float
     output: Path
     annotator: Path
@@ -131,9 +144,10 @@ def annotate_file(
     check = GoldCheck(frame, annotator.classes, where, str(source))
     began = time.monotonic()
     with Journal(partial_path(output), meta, len(annotator.classes), n_features) as journal:
-        plan = annotator.plan(unique)
+        plan = plan_for(annotator, unique, n_features > 0)
         n_resumed = _annotate(annotator, unique, plan, journal, check, quiet)
         record, scores = _in_order(journal, where)
+        scores[blank(texts)] = np.nan
         labelled = ~np.isnan(scores[:, 0])
         remarks = remarks_of(annotator)
         check_any(remarks, labelled)
@@ -153,6 +167,7 @@ def annotate_file(
             {str(reason): n for reason, n in Counter(filter(None, reasons)).most_common()},
             int(has_scores(scores).sum()),
             check.right(),
+            check.outside,
             time.monotonic() - began,
             output,
             annotator_path(output),
@@ -181,16 +196,16 @@ def _annotate(
 
     A batch of which a full disk or a kill left a part is read whole, so that the result is the same to the last bit.
     """
-    missing = np.ones(len(texts), np.bool_)
+    missing, empty = np.ones(len(texts), np.bool_), blank(texts)
     known, known_scores = journal.read()
     missing[known] = False
     check.add(known, known_scores)
     left = [(batch, tokens) for batch, tokens in zip(plan.batches, plan.tokens, strict=True) if missing[batch].any()]
-    total, done = sum(plan.tokens), len(known)
+    total, done, wanted = sum(plan.tokens), len(known), sum(map(len, plan.batches))
 
     def state() -> tuple[str, str]:
         right = check.right()
-        return f"{done:,} of {len(texts):,} texts", str(right) if right else ""
+        return f"{done:,} of {wanted:,} texts", str(right) if right else ""
 
     remarks = remarks_of(annotator)
     remarks.labelled |= bool(len(known))
@@ -199,6 +214,7 @@ def _annotate(
         for number, scores, features in annotator.score_batches([[texts[row] for row in batch] for batch, _ in left]):
             batch, tokens = left[number]
             new = missing[batch]
+            scores = np.where(empty[batch, None], np.float32(np.nan), scores)
             journal.note_cut(np.array([row for row in batch[new] if texts[row] in remarks.cut], np.int64))
             journal.append(batch[new], scores[new], features[new])
             check.add(batch[new], scores[new])
@@ -217,6 +233,8 @@ def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.in
 
 
 def _reason(remarks: Remarks, text: str) -> Missing:
+    if not text.strip():
+        return Missing.EMPTY
     return remarks.missing.get(text, Missing.NOT_ASKED)
 
 

@@ -48,7 +48,9 @@ class Imported(NamedTuple):
         if self.outside:
             named = ", ".join(f"{name!r} {count}" for name, count in self.outside.most_common(5))
             parts.append(f"{self.outside.total():,} outside the classes ({named})")
-        return f"{self.records:,} records: " + ", ".join(parts)
+        most = 2 * self.unmatched > self.records and (self.gold or self.known)
+        other = "; most records match no text: is this an export of the same table?" if most else ""
+        return f"{self.records:,} records: " + ", ".join(parts) + other
 
 
 def import_gold(
@@ -86,6 +88,7 @@ def import_gold(
     by_text: dict[str, list[int]] = {}
     for at, text in enumerate(texts):
         by_text.setdefault(_plain(text), []).append(at)
+    by_words = _by_words(by_text)
     by_id = {name: at for at, name in enumerate(ids) if name is not None}
     names = ClassNames(classes, named=True)
     records = list(_records(path, {*columns, text_name, "text"}))
@@ -101,7 +104,7 @@ def import_gold(
             continue
         (answer, most), *others = votes.most_common(2)
         number = names.code(answer)
-        row = _row(record, by_text, by_id, gold, text_name)
+        row = _row(record, by_text, by_words, by_id, gold, text_name)
         if row is None:
             unmatched += 1
         elif others and others[0][1] == most:
@@ -243,13 +246,15 @@ def _one(question: str, value: Any) -> Iterator[tuple[str, str]]:
 def _row(
     record: dict[str, Any],
     by_text: dict[str, list[int]],
+    by_words: dict[str, list[int]],
     by_id: dict[str, int],
     gold: dict[int, int],
     text_name: str,
 ) -> int | None:
     fields = {**record, **_dict(record.get("fields")), **_dict(record.get("data"))}
     for name in (text_name, "text"):
-        rows = by_text.get(_plain(fields[name])) if isinstance(fields.get(name), str) else None
+        text = fields.get(name)
+        rows = by_text.get(_plain(text)) or by_words.get(_words(text)) if isinstance(text, str) else None
         if rows:
             return next((row for row in rows if row not in gold), rows[0])
     named = _dict(record.get("data")).get("id", record.get("id") if "data" not in record else None)
@@ -262,6 +267,21 @@ def _row(
 def _plain(text: str) -> str:
     """A text as it looks: line ends and outer space differ between programs."""
     return text.replace("\r\n", "\n").strip()
+
+
+def _words(text: str) -> str:
+    """A text with one blank wherever there is white space of any kind, as web pages show it."""
+    return " ".join(text.split())
+
+
+def _by_words(by_text: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Rows by the texts' words; texts that differ in white space alone are left out, as nobody knows which is meant."""
+    found: dict[str, list[int]] = {}
+    several = set()
+    for text, rows in by_text.items():
+        if found.setdefault(key := _words(text), rows) is not rows:
+            several.add(key)
+    return {key: rows for key, rows in found.items() if key not in several}
 
 
 def _dict(value: Any) -> dict[str, Any]:
