@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from silr.annotators.answer_fields import Leaf, answer_leaves, is_answer, objects, scored
+from silr.annotators.answer_fields import Leaf, answer_leaves, is_answer, is_untrue, objects, scored
 from silr.annotators.answer_mentions import SENTENCE_END, Cleaned, Stance, mentions
 from silr.annotators.answer_names import Name, Names
 from silr.annotators.answer_reading import Reading, agreed, named
@@ -176,6 +176,8 @@ def _of_object(names: Names, leaves: list[Leaf]) -> Reading | None:
     pairs = [(reading, score) for leaf, score in scored(leaves) if (reading := _of_leaf(names, leaf)) is not None]
     if pairs:
         return _highest([(score, reading) for reading, score in pairs])
+    if is_untrue(leaves):
+        return Reading(None, Missing.NO_CLASS)
     told = answer_leaves(leaves)
     is_told = any(is_answer(leaf) for leaf in told)
     found = [reading for leaf in told if (reading := _of_leaf(names, leaf, only_bare=not is_told)) is not None]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotators.answer_boxes import from_boxes
 from silr.annotators.answer_fields import objects
 from silr.annotators.answer_language import REFUSAL, cues, is_taken_back, refuses
 from silr.annotators.answer_mentions import Cleaned
@@ -64,7 +65,8 @@ def _read(names: Names, said: str) -> Reading:
     if not text.cased.strip(" \t\r\n\"'`*_{}[]()<>"):
         return Reading(None, Missing.CUT_OFF)
     fields = list(objects(said)) if "{" in said or "[" in said else []
-    explicit = [*from_objects(names, fields), *from_tags(names, text)]
+    explicit = [*from_objects(names, fields), *from_tags(names, text), *from_boxes(names, text)]
+    is_torn = bool(fields) and fields[-1][1] == len(said) and said.rstrip()[-1:] not in "}]"
     if fields:
         said = without(said, [(begin, end) for begin, end, _ in fields])
         text = names.fold(said)
@@ -75,7 +77,7 @@ def _read(names: Names, said: str) -> Reading:
     explicit += [reading for reading in finals if reading is not None]
     if explicit or finals:
         return agreed(explicit) or Reading(None, Missing.NO_CLASS)
-    if is_outline(cleaned.low) or (fields and fields[-1][1] == len(said) and not cleaned.low.strip()):
+    if is_outline(cleaned.low) or (is_torn and not cleaned.low.strip()):
         return Reading(None, Missing.CUT_OFF)
     announced = agreed([*(each for each in cued.after(plain) if each is not None), *cued.lone_lines()])
     if announced is not None:
