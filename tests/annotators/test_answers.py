@@ -357,7 +357,8 @@ def test_what_is_ticked_is_the_answer_and_what_is_not_never_is(
 
 NEGATIONS = (
     "Das ist keineswegs {}.|{} 아님|{} নয়|{} இல்லை|{} نہیں|nije {}|ez da {}|nuk është {}|არ არის {}|{} չէ|{} emas"
-    "|{} емес|si {}|hindi {}|{} కాదు|{} അല്ല|{} ಅಲ್ಲ|{} નથી|{} ਨਹੀਂ|{} නොවේ|{} မဟုတ်|មិន {}|{} አይደለም|{} नाही|{} deyil|ekki {}|nėra {}"
+    "|{} емес|si {}|hindi {}|{} కాదు|{} അല്ല|{} ಅಲ್ಲ|{} નથી|{} ਨਹੀਂ|{} නොවේ|{} မဟုတ်|មិន {}|{} አይደለም|{} नाही"
+    "|{} deyil|ekki {}|nėra {}"
     "|~~{}~~|It is ~~{}~~|<del>{}</del>|!{}|**!{}**|¬{}|~{}|\\boxed{{\\neg {}}}|{} (no)|{}: N/A|{} - no|{}: never|0% {}"
     "|10% {}|zero {} content|Rarely {}|Answer: !{}|Answer: ~~{}~~"
     '|{{"label": "!{}"}}|{{"not_label": "{}"}}|{{"excluded": ["{}"]}}|{{"label": {{"not": "{}"}}}}'

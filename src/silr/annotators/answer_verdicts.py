@@ -98,6 +98,11 @@ class Cued:
         found = [named(name, lines[number].start() + at) for number, (name, at) in bare.items()]
         return [reading for each in found if (reading := self._moved(each)) is not None]
 
+    def leads(self) -> bool:
+        """Whether the first of several lines holds a class's name alone."""
+        first, _, rest = self.cleaned.cased.strip().partition("\n")
+        return bool(rest) and self.names.bare(first) is not None
+
     def whole(self) -> Reading:
         """Return the one class that the answer names and does not deny."""
         reading = read_part(self.names, self.cleaned, 0, len(self.cleaned.low))
