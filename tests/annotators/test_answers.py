@@ -341,6 +341,8 @@ DEGREES = ("very negative", "negative", "neutral", "positive", "very positive")
         (WORDS, "| positive | negative |\n|---|---|\n| no | yes |", "negative"),
         (WORDS, "✅ The text is positive", "positive"),
         (WORDS, "[ ] positive", None),
+        (WORDS, "{ } positive\n{x} negative", "negative"),
+        (WORDS, '{"label": "positive", "evidence": [], "more": {}}', "positive"),  # no boxes
         (WORDS, "[] positive", None),
         (WORDS, "☐ positive", None),
         (WORDS, "[x] none\n[ ] positive", None),

@@ -15,16 +15,16 @@ from silr.annotators.answer_text import Text
 from silr.annotators.answer_verdicts import read_part
 from silr.annotators.missing import Missing
 
-_TICKS, _CROSSES, _BLANKS = "☑✅✔✓🗹●◉🔘", "❌✗✘✖🚫☒", "☐⬜○◯"
+_TICKS, _CROSSES, _BLANKS = "☑✅✔✓🗹●◉🔘", "❌✗✘✖🚫☒", "☐⬜○◯□▢◻🔲"
 _BOX = re.compile(
-    rf"[\[(]\s{{0,3}}(?P<tick>[xX{_TICKS}*])\s{{0,3}}[\])]|[\[(]\s{{0,3}}[{_CROSSES}-]?\s{{0,3}}[\])]"
+    rf"[\[({{]\s{{0,3}}(?P<tick>[xX{_TICKS}*])\s{{0,3}}[\])}}]|[\[({{](?:\s{{0,3}}[{_CROSSES}_-]\s{{0,3}}|\s{{1,3}})[\])}}]|\[\]"
     rf"|(?P<sign>[{_TICKS}{_CROSSES}{_BLANKS}])"
 )
 _YES = "yes|true|y|ja|oui|sí|да|是"
 _NO = "no|false|n|n/a|nein|non|нет|否"
 _VERDICT = re.compile(rf"\s{{0,4}}[\"*_]{{0,3}}(?:(?P<yes>{_YES})|{_NO})[\"*_]{{0,3}}[\s.|]{{0,20}}", re.IGNORECASE)
 _PAIR = re.compile(rf"([^:=|,;\n]{{1,100}})(?:[:=|]|\s[-–]\s)({_VERDICT.pattern})(?:[,;]|\Z)", re.IGNORECASE)
-_ANY = re.compile(rf"[{_TICKS}{_CROSSES}{_BLANKS}]|[\[(]\s{{0,3}}[xX*]?\s{{0,3}}[\])]")
+_ANY = re.compile(rf"[{_TICKS}{_CROSSES}{_BLANKS}]|[\[({{]\s{{0,3}}[xX*_-]?\s{{0,3}}[\])}}]")
 _ANY_VERDICT = re.compile(rf"[:=|–-]\s{{0,4}}[\"*_]{{0,3}}(?:{_YES}|{_NO})(?!\w)", re.IGNORECASE)
 _ITEM = re.compile(r"[\s|>*•·+–-]*(?:\d{1,3}[.)]\s)?[\s|>*•·+–-]*")
 _EDGES = " \t|:=–-*_,;>"

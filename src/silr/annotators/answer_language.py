@@ -32,11 +32,10 @@ _FOREIGN_WORDS = (
 )
 _WITHOUT_BORDERS = unicodedata.normalize(  # a word ends with a mark here, which is no letter for \b
     "NFKC",
-    "নয়|নেই|இல்லை|இல்ல|அல்ல|కాదు|లేదు|ಅಲ್ಲ|ಇಲ್ಲ|അല്ല|ഇല്ല|નથી|નહીં|ਨਹੀਂ|නොවේ|නැත|මහ|မဟုတ်|မရှိ|អត់|មិន|ບໍ່|አይደለም|होइन|छैन|नाही|नहीं|नही",
-).replace("|මහ", "")
-_NEGATIVE = (
-    rf"\b(?:{_NEGATIVE_WORDS}|{_FOREIGN_WORDS})\b|n't\b|\bn'(?=\w)|[❌✗✘✖🚫≠☐⬜¬]|\[\s{{0,3}}\]|!=|{_WITHOUT_BORDERS}"
+    "নয়|নেই|இல்லை|இல்ல|அல்ல|కాదు|లేదు|ಅಲ್ಲ|ಇಲ್ಲ|അല്ല|ഇല്ല|નથી|નહીં|ਨਹੀਂ|නොවේ|නැත|မဟုတ်|မရှိ|អត់|មិន|ບໍ່|አይደለም|होइन|छैन|नाही|नहीं|नही",
 )
+_NEGATIVE = rf"\b(?:{_NEGATIVE_WORDS}|{_FOREIGN_WORDS})\b|n't\b|\bn'(?=\w)|[❌✗✘✖❎⛔🙅🚫≠☐⬜□▢◻🔲¬]|\[[\s_]{{0,3}}\]|!="
+    rf"|{_WITHOUT_BORDERS}"
 _HARMLESS = re.compile(
     r"\b(?:without (?:a |any )?doubt|no doubt|undoubtedly|no question|nothing but|(?:can't|cannot|can not) help but"
     r"|not (?:only|just|merely|simply)|no less than|if anything|more than"
@@ -89,7 +88,8 @@ _DEGREES = (
 )
 _DEGREE_BEFORE = re.compile(rf"{INTENSIFIER.pattern.removesuffix('$')}[\s-]{{0,3}}$|\b(?:{_DEGREES})[\s-]{{1,3}}$")
 _DEGREE_AFTER = re.compile(
-    r"[\s,(!.-]{1,5}(?:very|extremely|strongly|highly|super|slightly|somewhat|mildly|intensely)\b"
+    r"[\s,(!.-]{1,5}(?:very|extremely|strongly|highly|super|slightly|somewhat|mildly|intensely"
+    r"|in the extreme|to an? \w{3,10} (?:degree|extent))\b"
 )
 
 

@@ -28,7 +28,7 @@ _LEADING = re.compile(r"[\s_-]*(?=\w)")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PREFIX = re.compile(r"(non|anti|pro|pre|semi|un)(?=[a-z]{3})")
 _EDGES = " \t\r\n\"'“”*_`()[]{}<>.,:;!$\\/~|。、"
-_UNTICKED = re.compile(r"[!~]|[\[(]\s{0,3}[\])]")  # before a name: "!toxic", "~~toxic~~", "[ ] toxic"
+_UNTICKED = re.compile(r"[!~]|[\[({][\s_]{0,3}[\])}]")  # before a name: "!toxic", "~~toxic~~", "[ ] toxic"
 _NO_SPACES = (  # scripts without spaces: Thai and Lao, Burmese, Khmer, kana, Chinese characters
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )

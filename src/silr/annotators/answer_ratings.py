@@ -7,7 +7,7 @@ import re
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _AMOUNT = rf"(?:0|[1-9]\d?|{'|'.join(_WORDS)})"
 _RATING = re.compile(
-    rf"({_AMOUNT})\u20e3?(?:\s?(?:/|(?:out\s)?of)\s?({_AMOUNT}))?(?:[\s-](?:stars?|points?))?", re.IGNORECASE
+    rf"({_AMOUNT})\u20e3?(?:\s?(?:/|(?:out\s)?of)\s?({_AMOUNT}))?(?:[\s-](?:stars?|points?)|\s?[★⭐🌟])?", re.IGNORECASE
 )
 _STARS = re.compile("([★⭐🌟✭✮]{1,10})([☆✩✰]{0,10})")
 

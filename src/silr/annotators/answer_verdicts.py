@@ -185,6 +185,8 @@ def _of_object(names: Names, leaves: list[Leaf]) -> Reading | None:
         return Reading(None, Missing.NO_CLASS)
     told = answer_leaves(leaves)
     is_told = any(is_answer(leaf) for leaf in told)
+    if not is_told:  # a class's number in the field of another is its share
+        told = [leaf for leaf in told if names.bare(leaf.field) is None]
     found = [reading for leaf in told if (reading := _of_leaf(names, leaf, only_bare=not is_told)) is not None]
     if found:
         return agreed(found)

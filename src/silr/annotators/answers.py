@@ -66,12 +66,14 @@ def _read(names: Names, said: str) -> Reading:
     if not text.cased.strip(" \t\r\n\"'`*_{}[]()<>"):
         return Reading(None, Missing.CUT_OFF)
     fields = list(objects(said)) if "{" in said or "[" in said else []
-    explicit = [*from_objects(names, fields), *from_tags(names, text), *from_boxes(names, text)]
-    outright, answer = agreed(explicit), said
+    explicit = [*from_objects(names, fields), *from_tags(names, text)]
+    answer = said
     is_torn = bool(fields) and fields[-1][1] == len(said) and said.rstrip()[-1:] not in "}]"
     if fields:
         said = without(said, [(begin, end) for begin, end, _ in fields])
         text = names.fold(said)
+    explicit += from_boxes(names, text)
+    outright = agreed(explicit)
     cleaned = Cleaned.of(names.remove_markup(text.cased))
     final, plain, concluding = cues(names.keys)
     cued = Cued(names, cleaned, text)

@@ -250,9 +250,9 @@ def _status(value: Any) -> int:
         return 429
     if _TOO_LONG.search(said) or _FILTERED.search(said) or _REFUSED.search(said):
         return 400
-    if _KEY.search(said):
+    if isinstance(value, dict) and _KEY.search(said):
         return 401
-    if _MODEL.search(said):
+    if isinstance(value, dict) and _MODEL.search(said):
         return 404
     if re.search(r"invalid_request|bad.?request|validation", said, re.IGNORECASE):
         return 400
