@@ -34,8 +34,10 @@ _WITHOUT_BORDERS = unicodedata.normalize(  # a word ends with a mark here, which
     "NFKC",
     "নয়|নেই|இல்லை|இல்ல|அல்ல|కాదు|లేదు|ಅಲ್ಲ|ಇಲ್ಲ|അല്ല|ഇല്ല|નથી|નહીં|ਨਹੀਂ|නොවේ|නැත|မဟုတ်|မရှိ|អត់|មិន|ບໍ່|አይደለም|होइन|छैन|नाही|नहीं|नही",
 )
-_NEGATIVE = rf"\b(?:{_NEGATIVE_WORDS}|{_FOREIGN_WORDS})\b|n't\b|\bn'(?=\w)|[❌✗✘✖❎⛔🙅🚫≠☐⬜□▢◻🔲¬]|\[[\s_]{{0,3}}\]|!="
+_NEGATIVE = (
+    rf"\b(?:{_NEGATIVE_WORDS}|{_FOREIGN_WORDS})\b|n't\b|\bn'(?=\w)|[❌✗✘✖❎⛔🙅🚫≠☐⬜□▢◻🔲¬]|\[[\s_]{{0,3}}\]|!="
     rf"|{_WITHOUT_BORDERS}"
+)
 _HARMLESS = re.compile(
     r"\b(?:without (?:a |any )?doubt|no doubt|undoubtedly|no question|nothing but|(?:can't|cannot|can not) help but"
     r"|not (?:only|just|merely|simply)|no less than|if anything|more than"
