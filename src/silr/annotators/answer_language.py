@@ -36,7 +36,7 @@ _WITHOUT_BORDERS = unicodedata.normalize(  # a word ends with a mark here, which
 )
 _NEGATIVE = (
     rf"\b(?:{_NEGATIVE_WORDS}|{_FOREIGN_WORDS})\b|n't\b|\bn'(?=\w)|[❌✗✘✖❎⛔🙅🚫≠☐⬜□▢◻🔲¬]|\[[\s_]{{0,3}}\]|!="
-    rf"|{_WITHOUT_BORDERS}"
+    rf"|(?=[^\x00-\x7f])(?:{_WITHOUT_BORDERS})"
 )
 _HARMLESS = re.compile(
     r"\b(?:without (?:a |any )?doubt|no doubt|undoubtedly|no question|nothing but|(?:can't|cannot|can not) help but"
@@ -239,6 +239,7 @@ _COURTEOUS = (
 )
 
 
+_DECLINING = ("too ", "refuse", "decline", "please", "sorry", "against", "violate")
 _DECLINED = re.compile(
     r"\btoo [\w-]{1,20}(?: for (?:me|us))? to (?:process|classify|label|rate|judge|analy[sz]e|evaluate|handle|discuss"
     r"|answer|assess|read|engage|respond|review)\b"
@@ -262,4 +263,7 @@ def courtesies(text: str) -> list[tuple[int, int]]:
 
 def refuses(text: str) -> bool:
     """Whether an answer, in small letters, opens with a refusal to do what was asked; a class that it names is none."""
-    return (_STRONG_REFUSAL.search(text[:400]) or _DECLINED.search(text[:400])) is not None
+    text = text[:400]
+    if _STRONG_REFUSAL.search(text) is not None:
+        return True
+    return any(word in text for word in _DECLINING) and _DECLINED.search(text) is not None
