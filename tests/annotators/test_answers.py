@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from silr.annotators.answers import Token, class_log_probabilities, read_answer, safe_words, without_thoughts
+from silr.annotators.answers import Reading, Token, class_log_probabilities, read_answer, safe_words, without_thoughts
 from silr.annotators.missing import Missing
 from silr.annotators.prompts import Prompt
 
@@ -313,3 +313,132 @@ def test_the_prompt_names_the_classes_of_all_letters() -> None:
     words = dict(zip(classes, safe_words(classes), strict=True))
     asked = Prompt(classes, class_words=words).message("{classes}")
     assert asked.startswith("A (class 0), ") and asked.endswith("AA (class 26) or AB (class 27)")
+
+
+TOXIC = ("toxic", "not toxic")
+STARS = ("1", "2", "3", "4", "5")
+DEGREES = ("very negative", "negative", "neutral", "positive", "very positive")
+
+
+@pytest.mark.parametrize(
+    ("classes", "answer", "expected"),
+    [
+        (WORDS, "[ ] positive\n[x] negative", "negative"),
+        (TOXIC, "[ ] toxic\n[x] not toxic", "not toxic"),
+        (TOXIC, "[x] not toxic\n[ ] toxic", "not toxic"),
+        (WORDS, "Here:\n- [ ] negative\n- [X] **positive**\nHope this helps!", "positive"),
+        (WORDS, "1. ( ) positive\n2. (x) negative", "negative"),
+        (WORDS, "☐ positive ☑ negative", "negative"),
+        (WORDS, "☐ negative ☒ positive", "positive"),
+        (WORDS, "○ positive ● negative", "negative"),
+        (TOXIC, "❌ toxic\n✅ not toxic", "not toxic"),
+        (TOXIC, "✅ toxic ❌ not toxic", "toxic"),
+        (TOXIC, "✗ toxic\n✓ not toxic", "not toxic"),
+        (WORDS, "positive ❌\nnegative ✔️", "negative"),
+        (WORDS, "positive: no\nnegative: yes", "negative"),
+        (WORDS, "positive: false, negative: true", "negative"),
+        (WORDS, "| class | answer |\n|---|---|\n| positive | no |\n| negative | yes |", "negative"),
+        (WORDS, "| positive | negative |\n|---|---|\n| no | yes |", "negative"),
+        (WORDS, "✅ The text is positive", "positive"),
+        (WORDS, "[ ] positive", None),
+        (WORDS, "{ } positive\n{x} negative", "negative"),
+        (WORDS, '{"label": "positive", "evidence": [], "more": {}}', "positive"),  # no boxes
+        (WORDS, "[] positive", None),
+        (WORDS, "☐ positive", None),
+        (WORDS, "[x] none\n[ ] positive", None),
+        (("clean", "toxic"), "[x] not toxic\n[ ] toxic", None),
+        (WORDS, "[x] positive\n[x] negative", None),
+        (WORDS, "[ ] positive [ ] negative", None),
+    ],
+)
+def test_what_is_ticked_is_the_answer_and_what_is_not_never_is(
+    classes: tuple[str, ...], answer: str, expected: str | None
+) -> None:
+    assert label(answer, classes) == expected
+
+
+NEGATIONS = (
+    "Das ist keineswegs {}.|{} 아님|{} নয়|{} இல்லை|{} نہیں|nije {}|ez da {}|nuk është {}|არ არის {}|{} չէ|{} emas"
+    "|{} емес|si {}|hindi {}|{} కాదు|{} അല്ല|{} ಅಲ್ಲ|{} નથી|{} ਨਹੀਂ|{} නොවේ|{} မဟုတ်|មិន {}|{} አይደለም|{} नाही"
+    "|{} deyil|ekki {}|nėra {}"
+    "|~~{}~~|It is ~~{}~~|<del>{}</del>|!{}|**!{}**|¬{}|~{}|\\boxed{{\\neg {}}}|{} (no)|{}: N/A|{} - no|{}: never|0% {}"
+    "|10% {}|zero {} content|Rarely {}|Answer: !{}|Answer: ~~{}~~"
+    '|{{"label": "!{}"}}|{{"not_label": "{}"}}|{{"excluded": ["{}"]}}|{{"label": {{"not": "{}"}}}}'
+    '|{{"label": "{}", "applies": false}}|{{"{}": "low"}}'
+)
+
+
+@pytest.mark.parametrize("negation", NEGATIONS.split("|"))
+def test_negations_in_many_languages_and_marks(negation: str) -> None:
+    assert label(negation.format("positive"), WORDS) is None
+
+
+@pytest.mark.parametrize(
+    "answer", ["90% positive", "> positive", "positive!", "<positive>", "positive (yes)", "[positive]"]
+)
+def test_marks_that_deny_nothing(answer: str) -> None:
+    assert label(answer, WORDS) == "positive"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("four", "4"),
+        ("Rating: ★★★★☆", "4"),
+        ("⭐⭐⭐", "3"),
+        ("4️⃣", "4"),
+        ("2 of 5 stars", "2"),
+        ("four out of five", "4"),
+        ('{"score": 4, "confidence": 5}', "4"),
+        ("<4>", "4"),
+        ("Answer -> 4", "4"),
+        ("★★☆", None),
+        ("2 of 10", None),
+        (">= 4", None),
+        ("<3", None),
+        ("≤ 2", None),
+        ("Rating: <3", None),
+        ("4 or more", None),
+        ("up to 3", None),
+        ('{"index":1}', None),
+    ],
+)
+def test_ratings_are_read_and_bounds_are_not(answer: str, expected: str | None) -> None:
+    assert label(answer, STARS) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("very much negative", None),
+        ("overwhelmingly negative", None),
+        ("super-positive", None),
+        ("positive (very)", None),
+        ("a bit negative", None),
+        ("clearly negative", "negative"),
+        ("It is definitely positive.", "positive"),
+        ("very positive", "very positive"),
+    ],
+)
+def test_a_degree_of_a_class_may_mean_another(answer: str, expected: str | None) -> None:
+    assert label(answer, DEGREES) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Sorry, this content is too negative for me to process.",
+        "I refuse to label. negative content",
+        "Your prompt may be positive. Please rephrase.",
+        "This text is too negative for me to classify.",
+    ],
+)
+def test_refusals_that_name_a_class(answer: str) -> None:
+    assert read_answer(answer, WORDS, WORDS) == Reading(None, Missing.REFUSED)
+
+
+def test_chosen_fields_levels_and_letters() -> None:
+    assert label('{"rejected": "positive", "chosen": "negative"}', WORDS) == "negative"
+    assert label('{"negative": "low", "positive": "high"}', WORDS) == "positive"
+    assert label("a", ("A", "B", "C")) == "A"  # the class is the letter: no article is meant
+    assert read_answer('{"other": 3}', WORDS, WORDS).missing is Missing.NO_CLASS  # complete: not cut off

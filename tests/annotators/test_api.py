@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from chat_server import PROMPT_TOKENS, RefusalError, chat_server, text_of
+from chat_server import PROMPT_TOKENS, RefusalError, SentError, chat_server, text_of
 
 from silr.annotators.answer_cache import AnswerCache
 from silr.annotators.api import ApiAnnotator
@@ -402,3 +402,66 @@ def test_a_table_with_texts_that_get_no_label(tmp_path: Path, cache: AnswerCache
     assert not [name for name in table.columns if "score" in name]  # the server gives none
     description = json.loads((tmp_path / "out.annotator.json").read_text())
     assert description["kind"] == "api" and description["counts"]["missing"] == 2
+
+
+# --- answers that were cut off, filtered, or are no text ---------
+
+
+@pytest.mark.parametrize(
+    ("content", "finish", "missing", "requests"),
+    [
+        ("positive", "length", None, 1),
+        ('{"label": "positive", "reason": "It', "length", None, 1),
+        ("Positive\n\nThe text says", "length", None, 1),
+        ('{"label": "positive', "length", Missing.CUT_OFF, 2),
+        ("It is positive", "length", Missing.CUT_OFF, 2),
+        ("Label: positive", "length", Missing.CUT_OFF, 2),
+        ("positive", "content_filter", Missing.FILTERED, 1),
+        ("It is positive.", "stop", None, 1),
+    ],
+)
+def test_an_answer_that_may_have_gone_on_gives_no_label(
+    cache: AnswerCache, content: str, finish: str, missing: Missing | None, requests: int
+) -> None:
+    choice = {"message": {"content": content}, "finish_reason": finish}
+    with chat_server(lambda body: dict(choice) if text_of(body) == "x" else by_word(body)) as (url, record):
+        asking = annotator(url, cache)
+        annotate_texts(asking, ["x", "y"])
+        assert asking.remarks.missing.get("x") is missing and record.requests == requests + 1
+
+
+def test_the_arguments_of_a_function_call_are_the_answer(cache: AnswerCache) -> None:
+    call = {"type": "function", "function": {"name": "classify", "arguments": '{"label": "positive"}'}}
+    choice = {"message": {"content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"}
+    with chat_server(lambda _: dict(choice)) as (url, _):
+        assert annotate_texts(annotator(url, cache), ["x"]).scores.argmax(axis=1).tolist() == [1]
+
+
+def test_each_prompt_that_a_server_cuts_is_too_long_whatever_it_answers(cache: AnswerCache) -> None:
+    long = [f"text {i} " + "some words " * 1000 for i in range(4)]
+    usage = {"prompt_tokens": 300, "completion_tokens": 1}
+    with chat_server(lambda _: {"message": {"content": "positive"}, "usage": dict(usage)}) as (url, _):
+        asking = annotator(url, cache)
+        annotate_texts(asking, [*long, "short"])
+        assert asking.remarks.missing == dict.fromkeys(long, Missing.TOO_LONG)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "message", "requests"),
+    [
+        (200, {"error": {"message": "Invalid API key"}}, None, "OPENAI_API_KEY", 1),
+        (200, {"error": {"message": "The model `x` does not exist"}}, None, "--model", 1),
+        (302, "", {"location": "http://127.0.0.1:9/login"}, "http://127.0.0.1:9/login, where http://127", 1),
+        (200, "null", None, "no answer but null", 10),
+    ],
+)
+def test_what_hits_every_request_is_said_in_its_own_words(
+    cache: AnswerCache, status: int, body: Any, headers: dict[str, str] | None, message: str, requests: int
+) -> None:
+    def answer(_: dict[str, Any]) -> str:
+        raise SentError(status, body, headers) if headers else SentError(status, body)
+
+    with chat_server(answer) as (url, record):
+        with pytest.raises(InputError, match=message) as error:
+            annotate_texts(annotator(url, cache, retries=0), TEXTS)
+        assert record.requests == requests and "web page" not in str(error.value)

@@ -21,14 +21,24 @@ _FIELDS = (
         *("answer", "label", "class", "classification", "category", "predicted_label", "predicted_class", "prediction"),
         *("result", "output", "response", "decision", "choice", "sentiment", "topic", "stance", "emotion", "intent"),
         *("polarity", "labels", "predicted_category", "selected_class", "class_name", "value", "rating"),
+        "chosen",
         *("答案", "标签", "类别", "分类", "etiqueta", "respuesta", "antwort", "réponse", "ответ"),
     ),
+    ("score", "stars", "star_rating", "grade", "points"),
 )
 _OTHER = re.compile(
     r"reason|expla|rational|thought|think|analy|evidence|justif|comment|note|text|input|review|quote|confiden|why"
     r"|summary|context|option|candidate|alternativ|choices|classes|examples?|keyword|description|steps?|question|score"
-    r"|prob|理由|解释|说明|分析|motiv|begründ|grund|razon|explic|justific"
+    r"|prob|^(?:index|idx|ids?|number|nr|no|n|line|row|step|page|year|count|length|tokens?|rank|position|version)$"
+    r"|(?:_|\b)(?:id|index|count|number|tokens)$|^(?:id|num|n)_|理由|解释|说明|分析|motiv|begründ|grund|razon|explic|justific"
 )
+_DENYING = re.compile(
+    r"reject|exclud|discard|dismiss|wrong|incorrect|ruled.?out|opposite"
+    r"|(?:^|[_\s-])(?:not|isn'?t|non|no|never|least|worst|false|unlikely|negated|anti|except|without)(?:$|[_\s-])"
+)
+_TRUTHS = ("applies", "present", "match", "matches", "correct", "is_correct", "valid", "is_valid", "holds", "is_true")
+_LEVELS = {"none": 0.0, "very low": 0.05, "low": 0.1, "medium": 0.5, "moderate": 0.5, "high": 0.9, "very high": 0.95}
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NUMBER = re.compile(r"([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s?(%?)", re.IGNORECASE)
 
 
@@ -66,6 +76,8 @@ class Leaf:
         """The value as a number, percentages as shares; "yes" and true are 1."""
         if self.value.lower() in ("true", "yes", "false", "no"):
             return float(self.value.lower() in ("true", "yes"))
+        if (level := _LEVELS.get(self.value.strip().lower())) is not None:
+            return level
         found = _NUMBER.fullmatch(self.value.strip())
         return None if found is None else float(found[1]) / (100 if found[2] else 1)
 
@@ -91,10 +103,18 @@ def is_answer(leaf: Leaf) -> bool:
 
 def answer_leaves(leaves: list[Leaf]) -> list[Leaf]:
     """Return the values of the fields that hold the answer, by the names of the fields; else all that may hold it."""
+    leaves = [leaf for leaf in leaves if not any(map(_is_denying, leaf.path))]
     for names in _FIELDS:
         if found := [leaf for leaf in leaves if _is_named(leaf, names)]:
             return found
     return [leaf for leaf in leaves if not any(map(_is_other, leaf.path))]
+
+
+def is_untrue(leaves: list[Leaf]) -> bool:
+    """Whether an object says itself that what it names does not hold: {"label": "positive", "applies": false}."""
+    return any(leaf.share == 0 and _is_named(leaf, _TRUTHS) for leaf in leaves) or any(
+        leaf.share == 1 and _is_named(leaf, ("negated", "is_negated", "negation")) for leaf in leaves
+    )
 
 
 def scored(leaves: list[Leaf]) -> list[tuple[Leaf, float]]:
@@ -120,6 +140,10 @@ def _is_named(leaf: Leaf, names: tuple[str, ...]) -> bool:
 
 def _is_other(name: str) -> bool:
     return _OTHER.search(name.lower()) is not None
+
+
+def _is_denying(name: str) -> bool:
+    return _DENYING.search((_HUMP.sub("_", name) if not name.islower() else name).lower()) is not None
 
 
 def _leaves(text: str, start: int) -> tuple[list[Leaf], int]:

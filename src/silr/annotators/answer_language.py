@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection
 from functools import lru_cache
 
@@ -19,14 +20,24 @@ _NEGATIVE_WORDS = (
     r"|anti|if|whether|unless|although|though|despite|while|whereas|versus|vs|impossible|hard to|difficult to|stretch"
     r"|too \w{1,15} to|nowhere|refus\w{1,3}|reverse|short of|shy of|no longer|disagree\w{0,3}|pretend\w{0,3}"
     r"|disguis\w{1,3}|sarcas\w{1,8}|iron(?:y|ic|ically)|mock\w{0,5}|fake|seemingly|ostensibly|superficially"
-    r"|between|on the surface|at first|initially|originally"
+    r"|between|on the surface|at first|initially|originally|zero|rarely|seldom|in no way|nil"
 )
 _FOREIGN_WORDS = (
     r"ni|sin|nunca|tampoco|jamás|pas|ne|sans|jamais|aucune?|nicht|keine?[nmrs]?|weder|noch|ohne|nie|niemals|né|nè|senza"
     r"|mai|não|nao|nem|sem|niet|geen|zonder|nooit|nie|ani|bez|не|ни|нет|без|нельзя|никогда|ні|inte|ej|ingen|inget|ikke"
     r"|ei|ne|není|nem|tidak|bukan|tanpa|không|chẳng|ليس|ليست|لا|غير|لم|لن|بدون|नहीं|नही|לא|אינו|אינה|δεν|όχι|μη|ούτε|nu|nici"
+    r"|keineswegs|keinesfalls|mitnichten|kaum|guère|nullement|aucunement|affatto|allerminst|nauwelijks|nije|nisu|nema"
+    r"|nuk|ez (?:da|dira|dago|du)|არ|არა|არაა|ვერ|չէ|չի|ոչ|emas|емес|эмес|түгел|deyil|däl|биш|бус|ekki|icke|næppe|nav"
+    r"|nėra|mhux|nid|níl|ní|hindi|dili|tsy|tsis|няма|немає|нема|nahin?|sio|siyo|yo'q|yox|yok|жоқ|жок|نہیں|نهیں|نییە|ئەمەس"
 )
-_NEGATIVE = rf"\b(?:{_NEGATIVE_WORDS}|{_FOREIGN_WORDS})\b|n't\b|\bn'(?=\w)|[❌✗✘🚫≠]|!="
+_WITHOUT_BORDERS = unicodedata.normalize(  # a word ends with a mark here, which is no letter for \b
+    "NFKC",
+    "নয়|নেই|இல்லை|இல்ல|அல்ல|కాదు|లేదు|ಅಲ್ಲ|ಇಲ್ಲ|അല്ല|ഇല്ല|નથી|નહીં|ਨਹੀਂ|නොවේ|නැත|မဟုတ်|မရှိ|អត់|មិន|ບໍ່|አይደለም|होइन|छैन|नाही|नहीं|नही",
+)
+_NEGATIVE = (
+    rf"\b(?:{_NEGATIVE_WORDS}|{_FOREIGN_WORDS})\b|n't\b|\bn'(?=\w)|[❌✗✘✖❎⛔🙅🚫≠☐⬜□▢◻🔲¬]|\[[\s_]{{0,3}}\]|!="
+    rf"|(?=[^\x00-\x7f])(?:{_WITHOUT_BORDERS})"
+)
 _HARMLESS = re.compile(
     r"\b(?:without (?:a |any )?doubt|no doubt|undoubtedly|no question|nothing but|(?:can't|cannot|can not) help but"
     r"|not (?:only|just|merely|simply)|no less than|if anything|more than"
@@ -34,7 +45,10 @@ _HARMLESS = re.compile(
 )
 _BEFORE = re.compile(_NEGATIVE)
 _BEFORE_CHINESE = re.compile(r"[不非没沒無无未别莫勿否反]|안 |못 |(?:비|무|불|몰)\s?$|ไม่|มิใช่")
-_ATTACHED = re.compile(r"[^\W_]-$|\b(?:non|not|un|anti|no)[ -]?$")
+_ATTACHED = re.compile(
+    r"[^\W_]-$|\b(?:non|not|un|anti|no)[ -]?$|(?<![\w!~])[!~]$|(?<![\d.])[0-4]?\d(?:\.\d+)?\s?%\s{1,3}$"
+    r"|\b(?:si|pole|pa|ba)\s{1,3}$"  # Swahili, Estonian, Haitian, Hausa; words of others elsewhere
+)
 _SPEAKER = re.compile(
     r"\b(?:(?:i|we)(?:'d|'ll| would| will| do| really| also| must){0,3}|i(?:'m| am)(?: very| really| quite| so)?"
     r"|(?:remain|stay)(?:ing|s)?(?: \w{1,12})?|your|my)\s$"
@@ -47,13 +61,16 @@ _RESET = re.compile(
 )
 _AFTER = re.compile(
     rf"{_NEGATIVE}|\b(?:değil|değildir|نیست|לא נכון)\b|नहीं"
-    r"|아니|아닙|않|없|못|ない|ません|なく|なし|じゃな|違|不|非|没|沒|无|無|错|誤"
+    r"|아[니닙님닌]|않|없|못|ない|ません|なく|なし|じゃな|違|不|非|没|沒|无|無|错|誤"
     r"|[:=(]\s{0,3}(?:0?\.[0-4]\d*\b|[0-4]?\d(?:\.\d+)?\s?%|0(?![\d.]))"  # an unlikely class
+    r"|[:=(]\s{0,3}(?:n/?a|nope|low|very low|minimal|negligible|nein|否)(?!\w)"
     r"|\b(?:absent|missing|out of the question|out|ruled out)\s{0,2}$"
 )
 _AFTER_END = re.compile(
     r"\b(?:because|since|as|due to|given|with|so|but|which|that|who|about|for|in|although|though|despite|while"
-    r"|even if|, and|, it|, the|, i)\b|[—,]|\((?!\s?\d)|\s-\s|:(?!\s{0,3}(?:no|not|false|n/a|nope|none|\d|\.\d|[✗❌]))"
+    r"|even if|, and|, it|, the|, i)\b|[—,]|\((?!\s?(?:\d|(?:no|not|n/?a|false|nope|none|nein)\s?\)))"
+    r"|\s-\s(?!(?:no|not|n/a|false|nope|none)\W{0,3}\Z)"
+    r"|:(?!\s{0,3}(?:no|not|false|n/?a|nope|none|nil|never|low|very low|minimal|negligible|nein|нет|否|\d|\.\d|[✗❌]))"
 )
 _ATTACHED_AFTER = re.compile(r"-\w|/")
 _CONTRAST = re.compile(r"\s{0,3},?\s{0,3}(?:,|\band\b|\bbut\b)?\s{0,3}(?:isn't|not|n't|wrong|incorrect)\b")
@@ -63,6 +80,24 @@ INTENSIFIER = re.compile(
     r"\b(?:very|extremely|highly|strongly|deeply|slightly|somewhat|mildly|weakly|moderately|quite|rather|fairly|really|so"
     r"|too|partly|partially|mostly|mainly|most|more|sehr|muy|très|tres|molto|muito|очень|很|非常|とても)\s{0,3}$"
 )
+
+
+_DEGREES = (
+    r"very|extreme|super|ultra|hyper|mega|strong|slight|mild|weak|moderate|intense|much|pretty|a (?:bit|little|lot)"
+    r"|(?:kind|sort) of|borderline"
+    r"|(?!(?:clear|definite|like|probab|certain|sure|simp|on|actual|obvious|evident|apparent|general|final|plain|main"
+    r"|therefore|direct|explicit|undoubted|unmistakab|unambiguous|undeniab|indeed|literal|correct|accurate|best)ly\b)\w{3,}ly"
+)
+_DEGREE_BEFORE = re.compile(rf"{INTENSIFIER.pattern.removesuffix('$')}[\s-]{{0,3}}$|\b(?:{_DEGREES})[\s-]{{1,3}}$")
+_DEGREE_AFTER = re.compile(
+    r"[\s,(!.-]{1,5}(?:very|extremely|strongly|highly|super|slightly|somewhat|mildly|intensely"
+    r"|in the extreme|to an? \w{3,10} (?:degree|extent))\b"
+)
+
+
+def has_degree(before: str, after: str) -> bool:
+    """Whether a class is named with a degree, so that another may be meant: "super positive", "positive (very)"."""
+    return bool(_DEGREE_BEFORE.search(before) or _DEGREE_AFTER.match(after))
 
 
 def is_negated(before: str, after: str) -> bool:
@@ -204,6 +239,21 @@ _COURTEOUS = (
 )
 
 
+_DECLINING = ("too ", "refuse", "decline", "please", "sorry", "against", "violate")
+_DECLINED = re.compile(
+    r"\btoo [\w-]{1,20}(?: for (?:me|us))? to (?:process|classify|label|rate|judge|analy[sz]e|evaluate|handle|discuss"
+    r"|answer|assess|read|engage|respond|review)\b"
+    r"|\bi (?:must |have to |will )?(?:refuse|decline)(?:d)? to (?:label|classify|answer|rate|judge|analy[sz]e|evaluate"
+    r"|process|respond|comply|assist|help|engage|assess|do|categori[sz]e|provide|continue|read|discuss)\b"
+    r"|\b(?:i (?:must )?decline|i refuse)\s?[.!]"
+    r"|\bplease (?:rephrase|reword|re-?phrase your|revise your|modify your|change your|edit your|try again"
+    r"|try (?:a different|another)|submit (?:a different|another)|provide (?:a different|another))\b"
+    r"|\A\W{0,5}sorry\W{1,3}(?:but )?(?:this|the|your) (?:content|text|request|prompt|message|input) (?:is|may|might"
+    r"|seems|appears|violates|contains|was|has)\b"
+    r"|\b(?:against|violates?) (?:my|our|the) (?:\w{1,12} )?(?:guidelines|polic(?:y|ies)|rules|terms)\b"
+)
+
+
 def courtesies(text: str) -> list[tuple[int, int]]:
     """Return where an answer, in small letters, has phrases that say nothing: "I'd be happy to"."""
     if not any(word in text for word in _COURTEOUS):
@@ -213,4 +263,7 @@ def courtesies(text: str) -> list[tuple[int, int]]:
 
 def refuses(text: str) -> bool:
     """Whether an answer, in small letters, opens with a refusal to do what was asked; a class that it names is none."""
-    return _STRONG_REFUSAL.search(text[:400]) is not None
+    text = text[:400]
+    if _STRONG_REFUSAL.search(text) is not None:
+        return True
+    return any(word in text for word in _DECLINING) and _DECLINED.search(text) is not None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from silr.annotators.answer_language import INTENSIFIER, courtesies, is_negated, is_of_speaker
+from silr.annotators.answer_language import courtesies, has_degree, is_negated, is_of_speaker
 from silr.annotators.answer_names import Name, Names
 from silr.annotators.answer_text import lower, without
 
@@ -84,7 +84,7 @@ def mentions(names: Names, text: Cleaned, start: int, end: int) -> Iterator[Ment
         seen[name.label] += 1
         before, after = sentences.around(*match.span())
         stance = _stance(before, after)
-        if is_of_speaker(match[0], before) or (names.longer[name.label] and INTENSIFIER.search(before)):
+        if is_of_speaker(match[0], before) or (names.longer[name.label] and has_degree(before, after)):
             stance = Stance.DENIED
         elif match.end() < ending <= match.end() + names.longest:
             rest = text.cased[match.start() : ending]
@@ -126,8 +126,16 @@ _JOINED = re.compile(r"[\"')\]]*\s*(?:,|/|\bor\b|\band\b|&|\bvs\b\.?|\bto\b|-)\s
 _JOINING = re.compile(r"[\w)\]+#](?:/|\s(?:or|and|&|vs\.?|/)\s)\s*[\"'(\[]*\Z")
 _PREFIX = re.compile(r"\s?:\s{0,3}\S")  # "A: sports" after "Q: ..."
 _ENUMERATION = re.compile(r"[.)]\s+\S")
-_RATIO = re.compile(r"[)\]\"'\s]{0,4}(?:/|out of)\s?(\d+)")
+_RATIO = re.compile(r"[)\]\"'\s]{0,4}(?:/|(?:out )?of)\s?(\d+)")
 _UNIT = re.compile(r"\s(?:stars?|points?)\b")
+_BOUND = re.compile(
+    r"(?:(?<![-=])[<>]=?|[≤≥≮≯]|\b(?:at (?:least|most)|(?:more|less|fewer|higher|lower|greater) than|up to|over|under"
+    r"|above|below|beyond|min(?:imum)?|max(?:imum)?|not|except))(?: of)?\s*[\"'(\[]*\Z",
+    re.IGNORECASE,
+)
+_BOUND_AFTER = re.compile(
+    r"\s?\+|\s(?:or|and) (?:more|higher|above|less|lower|below|better|worse|fewer|up|over|under)\b"
+)
 _AFTER_NO = re.compile(r"\s+(?:it|this|that|there|the)\b")
 
 
@@ -147,7 +155,8 @@ def _letters(names: Names, text: str, sentences: _Sentences, start: int, end: in
         before = text[max(start, match.start() - _FEW) : match.start()]
         after = text[match.end() : min(end, match.end() + _FEW)]
         ratio = _RATIO.match(after) if is_number else None
-        if _DENIAL.search(before) or (not ratio and _is_listed(names, name, said, before, after)):
+        is_bound = is_number and (_BOUND.search(before) or _BOUND_AFTER.match(after))
+        if is_bound or _DENIAL.search(before) or (not ratio and _is_listed(names, name, said, before, after)):
             yield Mention(name, match.start(), Stance.DENIED)
         elif _is_expected(names, name, said, before, after, is_number, match.start() - start <= _FEW):
             earlier, later = sentences.around(match.start(), match.end() + (ratio.end() if ratio else 0))

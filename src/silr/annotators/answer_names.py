@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from itertools import pairwise
 
 from silr.annotators.answer_language import INTENSIFIER
+from silr.annotators.answer_ratings import rating
 from silr.annotators.answer_text import Text, fold, lower, markup_remover
 
 # Words that stand in any sentence: as a class they count only where an answer is expected.
@@ -27,6 +28,7 @@ _LEADING = re.compile(r"[\s_-]*(?=\w)")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PREFIX = re.compile(r"(non|anti|pro|pre|semi|un)(?=[a-z]{3})")
 _EDGES = " \t\r\n\"'“”*_`()[]{}<>.,:;!$\\/~|。、"
+_UNTICKED = re.compile(r"[!~]|[\[({][\s_]{0,3}[\])}]")  # before a name: "!toxic", "~~toxic~~", "[ ] toxic"
 _NO_SPACES = (  # scripts without spaces: Thai and Lao, Burmese, Khmer, kana, Chinese characters
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
@@ -159,8 +161,12 @@ class Names:
             return None
         name = self._whole(text)
         if name is None:
-            text = text.strip(_EDGES)
+            text, around = text.strip(_EDGES), text
             name = self._whole(text) if text else None
+            if name is not None:
+                before, _, after = around.partition(text)
+                if before and _is_denial(before, after, text):
+                    return None
         if name is None:
             return None
         marks = _LEADING.match(text) if self.level.separators and not _is_strict(text) else None
@@ -169,10 +175,14 @@ class Names:
     def _whole(self, text: str) -> Name | None:
         key = self.level.key(text)
         name = self.by_key.get(key) or self.strict.get(text) or self.strict.get(key)
-        if name is None and len(key) <= 2 and key not in ("a", "i"):  # one token of "a politics text" is no A
+        if (
+            name is None and len(key) <= 2 and (key not in ("a", "i") or text.upper() in self.classes)
+        ):  # one token of "a politics text" is no A
             name = self.strict.get(text.upper())
         if name is None and _NUMBER.fullmatch(text):
             name = self.number(text)
+        if name is None and self.numbers and (value := rating(text, max(self.numbers))) is not None:
+            name = self.numbers.get(value)
         return name
 
     @cached_property
@@ -183,7 +193,7 @@ class Names:
     @cached_property
     def longest(self) -> int:
         """Length of the longest bare answer."""
-        return 12 + 2 * max(map(len, (*self.by_key, *self.strict)), default=0)
+        return (24 if self.numbers else 12) + 2 * max(map(len, (*self.by_key, *self.strict)), default=0)
 
     @cached_property
     def numbers(self) -> dict[float, Name]:
@@ -295,6 +305,13 @@ def _variants(cased: str) -> Iterable[str]:
             yield "non" + cased[4:]
         if "'" in cased:
             yield cased.replace("'", "")
+
+
+def _is_denial(before: str, after: str, core: str) -> bool:
+    """Whether marks around a whole answer deny it; "<3" is less than 3, "<3>" is not."""
+    if _UNTICKED.search(before):
+        return True
+    return core[:1].isdecimal() and bool(set(before) & set("<>")) and not set(after) & set("<>")
 
 
 def _is_strict(key: str) -> bool:

@@ -23,12 +23,16 @@ class Reading:
         Where the word that names the class begins in the answer.
     word : str or None
         The one of the given words and class names that it is, as it was given.
+    is_outright : bool
+        Whether it would say the same if the answer went on: a bare name, a field, a tag, a ticked box, or a first line
+        that holds a name alone.
     """
 
     label: int | None
     missing: Missing | None
     position: int | None = None
     word: str | None = None
+    is_outright: bool = False
 
 
 def named(name: Name, position: int) -> Reading:

@@ -131,9 +131,10 @@ def markup_remover(kept: str) -> Callable[[str], str]:
     kept : str
         Characters that belong to class names.
     """
-    bullets = re.escape("".join(sorted(set("-•·–>+") - set(kept))))
+    bullets = re.escape("".join(sorted(set("-•·–+") - set(kept))))
     rules: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
-        (re.compile(r"~~[^~\n]{1,400}~~"), blanked),
+        (re.compile(r"~~[^~\n]{1,400}~~|<(del|strike)>[^<\n]{1,400}</\1>|~{3,}[a-zA-Z]{0,12}"), blanked),
+        (re.compile(r"\\(?:lnot|neg)\b"), lambda match: "¬".rjust(len(match[0]))),
         (re.compile(r"```[a-zA-Z]{0,12}"), blanked),
         (re.compile(r"\\[a-zA-Z]{2,20}\s{0,3}(?=\{)|\\[nrt](?![a-zA-Z])|\\[()\[\]]"), blanked),
         (
@@ -143,12 +144,12 @@ def markup_remover(kept: str) -> Callable[[str], str]:
             _bracketed,
         ),
         (re.compile(r"(?<![^\W_])_+|_+(?![^\W_])"), blanked),
-        (re.compile(rf"(?m)^[ \t]{{0,8}}(?:[{bullets}][ \t]+|>|#{{1,6}})+"), blanked),
+        (re.compile(rf"(?m)^[ \t]{{0,8}}(?:[{bullets}][ \t]+|>(?![ \t=]*\d)[ \t]*|#{{1,6}})+"), blanked),
     ]
     if "<" not in kept:
         tags = r"<!--[^<>]{0,2000}-->|</?[a-zA-Z][^<>\n]{0,100}>|<\|[^<>|\n]{1,40}\|>"
         rules.insert(1, (re.compile(tags), blanked))
-    alone = re.escape("".join(sorted(set('*`|{}$"~\\') - set(kept))))
+    alone = re.escape("".join(sorted(set('*`|{}$"\\') - set(kept))))
     rules.append((re.compile(f"[{alone}]"), " "))
     if "`" not in kept:
         rules.insert(0, (re.compile(r"(?<=[a-zA-Z])`(?=[a-zA-Z])"), "'"))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from silr.annotators.answer_fields import Leaf, answer_leaves, is_answer, objects, scored
+from silr.annotators.answer_fields import Leaf, answer_leaves, is_answer, is_untrue, objects, scored
 from silr.annotators.answer_mentions import SENTENCE_END, Cleaned, Stance, mentions
 from silr.annotators.answer_names import Name, Names
 from silr.annotators.answer_reading import Reading, agreed, named
@@ -98,6 +98,11 @@ class Cued:
         found = [named(name, lines[number].start() + at) for number, (name, at) in bare.items()]
         return [reading for each in found if (reading := self._moved(each)) is not None]
 
+    def leads(self) -> bool:
+        """Whether the first of several lines holds a class's name alone."""
+        first, _, rest = self.cleaned.cased.strip().partition("\n")
+        return bool(rest) and self.names.bare(first) is not None
+
     def whole(self) -> Reading:
         """Return the one class that the answer names and does not deny."""
         reading = read_part(self.names, self.cleaned, 0, len(self.cleaned.low))
@@ -176,8 +181,12 @@ def _of_object(names: Names, leaves: list[Leaf]) -> Reading | None:
     pairs = [(reading, score) for leaf, score in scored(leaves) if (reading := _of_leaf(names, leaf)) is not None]
     if pairs:
         return _highest([(score, reading) for reading, score in pairs])
+    if is_untrue(leaves):
+        return Reading(None, Missing.NO_CLASS)
     told = answer_leaves(leaves)
     is_told = any(is_answer(leaf) for leaf in told)
+    if not is_told:  # a class's number in the field of another is its share
+        told = [leaf for leaf in told if names.bare(leaf.field) is None]
     found = [reading for leaf in told if (reading := _of_leaf(names, leaf, only_bare=not is_told)) is not None]
     if found:
         return agreed(found)

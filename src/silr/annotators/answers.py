@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotators.answer_boxes import from_boxes
 from silr.annotators.answer_fields import objects
 from silr.annotators.answer_language import REFUSAL, cues, is_taken_back, refuses
 from silr.annotators.answer_mentions import Cleaned
@@ -60,22 +61,31 @@ def _read(names: Names, said: str) -> Reading:
     """Read an answer without thoughts; see the head of this module for the order."""
     text = names.fold(said)
     if found := names.bare(text.cased):
-        return named(found[0], text.at(found[1]))
+        may_go_on = names.begins_longer(text.cased.strip(), found[0].label)
+        return replace(named(found[0], text.at(found[1])), is_outright=not may_go_on)
     if not text.cased.strip(" \t\r\n\"'`*_{}[]()<>"):
         return Reading(None, Missing.CUT_OFF)
     fields = list(objects(said)) if "{" in said or "[" in said else []
     explicit = [*from_objects(names, fields), *from_tags(names, text)]
+    answer = said
+    is_torn = bool(fields) and fields[-1][1] == len(said) and said.rstrip()[-1:] not in "}]"
     if fields:
         said = without(said, [(begin, end) for begin, end, _ in fields])
         text = names.fold(said)
+    explicit += from_boxes(names, text)
+    outright = agreed(explicit)
     cleaned = Cleaned.of(names.remove_markup(text.cased))
     final, plain, concluding = cues(names.keys)
     cued = Cued(names, cleaned, text)
     finals = cued.after(final)
     explicit += [reading for reading in finals if reading is not None]
     if explicit or finals:
-        return agreed(explicit) or Reading(None, Missing.NO_CLASS)
-    if is_outline(cleaned.low) or (fields and fields[-1][1] == len(said) and not cleaned.low.strip()):
+        reading = agreed(explicit) or Reading(None, Missing.NO_CLASS)
+        is_over = outright is not None and outright.position is not None
+        if is_over and is_torn:
+            is_over = "," in answer[outright.position :]  # type: ignore[union-attr]  # the value ended before
+        return replace(reading, is_outright=is_over and reading.label is not None)
+    if is_outline(cleaned.low) or (is_torn and not cleaned.low.strip()):
         return Reading(None, Missing.CUT_OFF)
     announced = agreed([*(each for each in cued.after(plain) if each is not None), *cued.lone_lines()])
     if announced is not None:
@@ -83,7 +93,8 @@ def _read(names: Names, said: str) -> Reading:
             return announced
         if is_taken_back(cleaned.low) and cued.whole().missing is Missing.SEVERAL:
             return Reading(None, Missing.SEVERAL)
-        return agreed([announced, *cued.sure_of(concluding)]) or announced
+        reading = agreed([announced, *cued.sure_of(concluding)]) or announced
+        return replace(reading, is_outright=reading.label is not None and cued.leads())
     if refuses(cleaned.low):
         return Reading(None, Missing.REFUSED)
     reading = cued.whole()

@@ -257,8 +257,10 @@ class ApiAnnotator:
             reply = self._ask(text, later, temperature=temperature, sample=sample, logprobs=self._samples == 1)
             reading = read_answer(reply.text, words, self.classes)
             cut_off = reply.missing is Missing.CUT_OFF
-            rambling = cut_off and len(without_thoughts(reply.text).strip()) > _SHORT
-            if reading.label is not None and not rambling and reply.missing is not Missing.REFUSED:
+            is_over = not cut_off or (
+                reading.is_outright and len(without_thoughts(reply.text).strip()) <= _SHORT
+            )  # "It is positive" may go on with "only if"
+            if reading.label is not None and is_over and reply.missing not in (Missing.REFUSED, Missing.FILTERED):
                 return Named(reading.label, self._scores(reply, reading))
             missing = reply.missing or reading.missing or Missing.NO_CLASS
             if attempt or missing in (Missing.REFUSED, Missing.FILTERED):
@@ -300,7 +302,7 @@ class ApiAnnotator:
     def _say_whether_scores_come(self) -> None:
         if self._labels and not self._scored:
             self._client.say(
-                "the server gives no token log-probabilities of use: labels only, no llm_score columns; --samples 5 "
+                "the server has given no token log-probabilities of use so far: labels without scores; --samples 5 "
                 "asks 5 times a text and gives the shares of the votes as scores"
             )
 

@@ -336,6 +336,8 @@ class ChatClient:
         if error.unreachable and not self._closed.is_set():
             proxy, where = self._exchange.proxy, "/".join(self.server.split("/")[:3])
             between = f" (through the proxy {proxy})" if proxy else ""
+            if error.sent_on_to:
+                self._stop(f"no server answers at {error.sent_on_to}, where {where} redirects to: {words}", error)
             self._stop(f"no server answers at {where}{between}: {words}", error)
         raise NoAnswerError(Missing.SERVER, words) from error
 

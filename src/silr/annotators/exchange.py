@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 from silr.annotators.addresses import proxy_between, server_name
 from silr.annotators.failures import PassingError, RefusedError
@@ -125,4 +126,13 @@ class Exchange:
         # By name, since the openai client has changed its HTTP library.
         unreachable = name in ("ConnectError", "UnsupportedProtocol")
         timeout = "Timeout" in name or "Timeout" in type(error).__name__
-        raise PassingError(words, unreachable=unreachable, timeout=timeout) from error
+        sent_on_to = self._other_address(cause)
+        raise PassingError(words, unreachable=unreachable, timeout=timeout, sent_on_to=sent_on_to) from error
+
+    def _other_address(self, cause: BaseException) -> str:
+        """The address that a request failed at, if that is not the server's: it redirects."""
+        try:
+            url = str(cause.request.url)  # type: ignore[attr-defined]
+        except (AttributeError, RuntimeError):
+            return ""
+        return server_name(url) if urlsplit(url).netloc != urlsplit(self.url).netloc.rpartition("@")[2] else ""

@@ -61,6 +61,8 @@ class PassingError(Exception):
         Whether the day's quota is used up.
     refusal : Refusal, default None
         The response, if there was one.
+    sent_on_to : str
+        The address that could not be reached, if the server redirects there.
     """
 
     def __init__(
@@ -73,7 +75,9 @@ class PassingError(Exception):
         unusable: bool = False,
         daily: bool = False,
         refusal: Refusal | None = None,
+        sent_on_to: str = "",
     ) -> None:
         super().__init__(words)
         self.wait, self.unreachable, self.timeout = wait, unreachable, timeout
         self.unusable, self.daily, self.refusal = unusable, daily, refusal
+        self.sent_on_to = sent_on_to

@@ -189,7 +189,7 @@ def read_refusal(status: int, headers: Mapping[str, str], body: str, proxy: str 
 def is_error(value: Any) -> bool:
     """Whether JSON that came with status 200 is an error all the same."""
     if not isinstance(value, dict):
-        return not isinstance(value, list)
+        return not (value is None or isinstance(value, list))
     choices = value.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         return bool(choices[0].get("error")) and not choices[0].get("message", {}).get("content")
@@ -250,6 +250,10 @@ def _status(value: Any) -> int:
         return 429
     if _TOO_LONG.search(said) or _FILTERED.search(said) or _REFUSED.search(said):
         return 400
+    if isinstance(value, dict) and _KEY.search(said):
+        return 401
+    if isinstance(value, dict) and _MODEL.search(said):
+        return 404
     if re.search(r"invalid_request|bad.?request|validation", said, re.IGNORECASE):
         return 400
     return 500

@@ -115,6 +115,7 @@ def read_reply(value: Any) -> Reply:
     message = {"content": message} if isinstance(message, str) else message
     content = message.get("content") if message.get("content") is not None else choice.get("text")
     text, hidden = _text(content)
+    text = text if text.strip() else _arguments(message)
     thoughts = next(
         (words for name in ("reasoning_content", "reasoning", "thinking") if (words := message.get(name))), ""
     )
@@ -164,6 +165,16 @@ def _text(content: Any) -> tuple[str, bool]:
         inner = next((content[name] for name in ("text", "content", "value", "output_text") if name in content), None)
         return _text(inner)
     return "", False
+
+
+def _arguments(message: dict[str, Any]) -> str:
+    """Return the arguments of the functions that the model calls instead of an answer: objects of JSON, one a line."""
+    calls = message.get("tool_calls")
+    functions = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    given = [each.get("arguments") for each in (*functions, message.get("function_call")) if isinstance(each, dict)]
+    return "\n".join(
+        each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in given if each is not None
+    )
 
 
 def _blocked(value: Any) -> bool:

@@ -1,0 +1,153 @@
+"""Check boxes and verdicts beside each class: "[x] positive", "❌ toxic", "positive: no", and tables of them."""
+
+# ruff: noqa: RUF001 - characters that look like ASCII ones are meant
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from silr.annotators.answer_mentions import Cleaned
+from silr.annotators.answer_names import Names
+from silr.annotators.answer_reading import Reading, agreed
+from silr.annotators.answer_text import Text
+from silr.annotators.answer_verdicts import read_part
+from silr.annotators.missing import Missing
+
+_TICKS, _CROSSES, _BLANKS = "☑✅✔✓🗹●◉🔘", "❌✗✘✖🚫☒", "☐⬜○◯□▢◻🔲"
+_BOX = re.compile(
+    rf"[\[({{]\s{{0,3}}(?P<tick>[xX{_TICKS}*])\s{{0,3}}[\])}}]|[\[({{](?:\s{{0,3}}[{_CROSSES}_-]\s{{0,3}}|\s{{1,3}})[\])}}]|\[\]"
+    rf"|(?P<sign>[{_TICKS}{_CROSSES}{_BLANKS}])"
+)
+_YES = "yes|true|y|ja|oui|sí|да|是"
+_NO = "no|false|n|n/a|nein|non|нет|否"
+_VERDICT = re.compile(rf"\s{{0,4}}[\"*_]{{0,3}}(?:(?P<yes>{_YES})|{_NO})[\"*_]{{0,3}}[\s.|]{{0,20}}", re.IGNORECASE)
+_PAIR = re.compile(rf"([^:=|,;\n]{{1,100}})(?:[:=|]|\s[-–]\s)({_VERDICT.pattern})(?:[,;]|\Z)", re.IGNORECASE)
+_ANY = re.compile(rf"[{_TICKS}{_CROSSES}{_BLANKS}]|[\[({{]\s{{0,3}}[xX*_-]?\s{{0,3}}[\])}}]")
+_ANY_VERDICT = re.compile(rf"[:=|–-]\s{{0,4}}[\"*_]{{0,3}}(?:{_YES}|{_NO})(?!\w)", re.IGNORECASE)
+_ITEM = re.compile(r"[\s|>*•·+–-]*(?:\d{1,3}[.)]\s)?[\s|>*•·+–-]*")
+_EDGES = " \t|:=–-*_,;>"
+_MOST = 60  # items; more are no list of classes
+_LONGEST = 300  # characters of an item
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What stands beside a mark, which ticks it or not."""
+
+    reading: Reading | None
+    is_ticked: bool
+    is_blank: bool = False
+
+
+def from_boxes(names: Names, text: Text) -> Iterator[Reading]:
+    """Read the one class that is ticked among several, or that has a "yes"; one that is not ticked is never given."""
+    cased = text.cased
+    has_boxes = _ANY.search(cased) is not None and not any(_BOX.search(key) for key in (*names.by_key, *names.strict))
+    has_verdicts = _ANY_VERDICT.search(cased) is not None and not any(
+        _VERDICT.fullmatch(key) for key in (*names.by_key, *names.strict)
+    )
+    if not (has_boxes or has_verdicts) or (has_boxes and "X" in names.strict):
+        return
+    entries = list(_entries(names, cased, has_boxes, has_verdicts))
+    reading = _decided(entries)
+    if reading is not None:
+        yield reading if reading.position is None else replace(reading, position=text.at(reading.position))
+
+
+def _decided(entries: list[_Entry]) -> Reading | None:
+    ticked = [entry for entry in entries if entry.is_ticked]
+    others = [entry.reading for entry in entries if not entry.is_ticked and entry.reading is not None]
+    chosen = [entry.reading for entry in ticked if entry.reading is not None]
+    if chosen:
+        if len(chosen) < len(ticked):
+            return Reading(None, Missing.NO_CLASS) if others else None  # ticks may be ornaments
+        if {each.label for each in chosen} & {each.label for each in others}:
+            return Reading(None, Missing.SEVERAL)
+        return agreed(chosen)
+    if others and (ticked or any(entry.is_blank for entry in entries)):
+        return Reading(None, Missing.NO_CLASS)
+    return None
+
+
+def _entries(names: Names, cased: str, has_boxes: bool, has_verdicts: bool) -> Iterator[_Entry]:
+    count, header = 0, list[tuple[int, int]]()
+    for line in re.finditer(r"[^\n]+", cased):
+        if count > _MOST:
+            return
+        start = _ITEM.match(cased, line.start(), line.end()).end()  # type: ignore[union-attr]
+        marks = list(_BOX.finditer(cased, start, line.end()))[:_MOST] if has_boxes else []
+        if marks:
+            found = list(_boxed(names, cased, marks, start, line.end()))
+        elif has_verdicts:
+            cells = _cells(cased, line.start(), line.end())
+            if len(cells) > 1 and len(cells) == len(header) and all(_VERDICT.fullmatch(cased, *cell) for cell in cells):
+                found = [
+                    _Entry(_read(names, cased, *head), _is_yes(cased, *cell))
+                    for head, cell in zip(header, cells, strict=True)
+                ]
+            else:
+                found = list(_judged(names, cased, start, line.end()))
+            if len(cells) > 1 and not set(line[0]) <= set("|-: \t"):
+                header = cells
+        else:
+            found = []
+        count += len(found)
+        yield from found
+
+
+def _boxed(names: Names, cased: str, marks: list[re.Match[str]], start: int, end: int) -> Iterator[_Entry]:
+    """Marks stand before what they judge if the line begins with one, else behind it."""
+    if marks[0].start() == start:
+        spans = [(mark.end(), after) for mark, after in zip(marks, [*(m.start() for m in marks[1:]), end], strict=True)]
+    else:
+        spans = [(before, m.start()) for before, m in zip([start, *(m.end() for m in marks[:-1])], marks, strict=True)]
+    has_open_box = "☐" in cased and "☑" not in cased
+    for mark, span in zip(marks, spans, strict=True):
+        sign = mark["sign"] or ""
+        is_ticked = mark["tick"] is not None or (bool(sign) and sign in _TICKS) or (sign == "☒" and has_open_box)
+        is_blank = not is_ticked and (not sign or sign in _BLANKS)
+        yield _Entry(_read(names, cased, *span), is_ticked, is_blank)
+
+
+def _judged(names: Names, cased: str, start: int, end: int) -> Iterator[_Entry]:
+    """Pairs of a class and "yes" or "no", if a line is nothing else."""
+    place, found = start, []
+    while place < end and (pair := _PAIR.match(cased, place, end)) is not None:
+        reading = _read(names, cased, *pair.span(1))
+        if reading is None:
+            return
+        found.append(_Entry(reading, pair["yes"] is not None))
+        place = pair.end()
+    if place >= end:
+        yield from found
+
+
+def _read(names: Names, cased: str, begin: int, end: int) -> Reading | None:
+    while begin < end and cased[begin] in _EDGES:
+        begin += 1
+    while end > begin and cased[end - 1] in _EDGES:
+        end -= 1
+    if begin == end or end - begin > _LONGEST:
+        return None
+    if found := names.bare(cased[begin:end]):
+        return Reading(found[0].label, None, begin + found[1], found[0].given)
+    part = Cleaned.of(names.remove_markup(cased[begin:end]))
+    reading = read_part(names, part, 0, len(part.low))
+    if reading is None or reading.position is None:
+        return None
+    return replace(reading, position=begin + reading.position)
+
+
+def _cells(cased: str, begin: int, end: int) -> list[tuple[int, int]]:
+    """Where the cells of a table's row are."""
+    if "|" not in cased[begin:end]:
+        return []
+    cells = [cell.span() for cell in re.finditer(r"[^|]+", cased[begin:end]) if cell[0].strip()]
+    return [(begin + first, begin + last) for first, last in cells][:_MOST]
+
+
+def _is_yes(cased: str, begin: int, end: int) -> bool:
+    found = _VERDICT.fullmatch(cased, begin, end)
+    return found is not None and found["yes"] is not None
