@@ -52,7 +52,6 @@ def test_the_layer_scores_like_the_probe(n_classes: int, intercept: bool) -> Non
 @pytest.mark.parametrize(
     ("family", "tuning", "tune_top"),
     [
-        ("small_llama", "lora", None),
         ("small_llama", "full", 1),
         ("small_bert", "full", None),
     ],

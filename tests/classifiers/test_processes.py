@@ -35,13 +35,13 @@ def refine(table: Path, run: Path, model: str, processes: int) -> str:
 
 
 def test_two_processes_end_like_one(small_llama: str, tmp_path: Path) -> None:
-    """Of 401 texts, so that neither batches nor scored rows divide by two."""
-    table = make_corpus(401, seed=1).write(tmp_path, "table.csv")
+    """Of 201 texts, so that neither batches nor scored rows divide by two."""
+    table = make_corpus(201, seed=1).write(tmp_path, "table.csv")
     refine(table, tmp_path / "one", small_llama, 1)
     said = refine(table, tmp_path / "two", small_llama, 2)
     assert said.count("iteration 1 of 2") == said.count("written:") == 1  # one of them speaks
     one, two = (pd.read_csv(tmp_path / run / "labels.csv") for run in ("one", "two"))
-    assert len(two) == 401 and two["refined_label"].notna().all()
+    assert len(two) == 201 and two["refined_label"].notna().all()
     assert (one["refined_label"] == two["refined_label"]).mean() >= 0.99
     risks: list[Any] = [
         json.loads((tmp_path / run / "iteration-2" / "iteration.json").read_text())["metrics"]["fit"]

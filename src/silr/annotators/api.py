@@ -41,6 +41,7 @@ _TAG = re.compile(r"<(/?text)>")
 STRICTER = "Your answer must be one of these and nothing else: {words}. Which one is it?"
 _SILENT = "(no answer)"
 _SURE = 10  # labels after which it is said that no scores come
+_MORE = re.compile(r"[.!?](\W|$)|\n|\w+\W+\w")
 _SHORT = 200  # characters; a longer answer that was cut off was no answer yet
 _MARGIN, _MOST_CUTS = 0.95, 3
 
@@ -258,8 +259,9 @@ class ApiAnnotator:
             reading = read_answer(reply.text, words, self.classes)
             cut_off = reply.missing is Missing.CUT_OFF
             is_over = not cut_off or (
-                reading.is_outright and len(without_thoughts(reply.text).strip()) <= _SHORT
-            )  # "It is positive" may go on with "only if"
+                (reading.is_outright or _goes_on(reply.text, reading))
+                and len(without_thoughts(reply.text).strip()) <= _SHORT
+            )
             if reading.label is not None and is_over and reply.missing not in (Missing.REFUSED, Missing.FILTERED):
                 return Named(reading.label, self._scores(reply, reading))
             missing = reply.missing or reading.missing or Missing.NO_CLASS
@@ -305,6 +307,13 @@ class ApiAnnotator:
                 "the server has given no token log-probabilities of use so far: labels without scores; --samples 5 "
                 "asks 5 times a text and gives the shares of the votes as scores"
             )
+
+
+def _goes_on(answer: str, reading: Reading) -> bool:
+    """Whether the answer has more than the class: "It is positive" that was cut there may go on with "only if"."""
+    if reading.position is None or reading.word is None:
+        return False
+    return _MORE.search(answer, reading.position + len(reading.word)) is not None
 
 
 def _finished(running: Iterable[Future[Any]]) -> set[Future[Any]]:
