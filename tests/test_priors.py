@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from priors_coverage import strata_weights
 from silr.errors import InputError, NoSignalError
-from silr.gold import FEW, collapsed
+from silr.gold import collapsed
 from silr.priors import Priors, _estimate, check_signal, given_priors, priors_from_gold, priors_from_truth
 
 VALUES = ("theta", "class_prior", "accuracy", "signal")
@@ -36,15 +37,6 @@ def draw(T, n_gold, design, draws, rng):
     each = n_gold // len(T)
     gold = [rng.multivariate_hypergeometric(t.ravel(), min(each, t.sum()), size=draws) for t in T]
     return np.stack(gold, axis=1).reshape(draws, *T.shape)
-
-
-def strata_weights(size, count):
-    """Texts that each gold label of a stratum speaks for; strata with few are collapsed."""
-    w = size / np.maximum(count, 1)
-    for place in np.flatnonzero((count < FEW).any(axis=1)):
-        group = collapsed(size, count[place], FEW)
-        w[place] = (np.bincount(group, size) / np.maximum(np.bincount(group, count[place]), 1))[group]
-    return w
 
 
 def estimate(T, gold):

@@ -70,17 +70,21 @@ def test_settings(policy: str, prompts: Path, reward: Path, tmp_path: Path, alig
 
 
 @pytest.mark.parametrize(
-    ("kinds", "said"),
+    ("family", "kinds", "said"),
     [
-        (["LlamaForSequenceClassification"], "is a classifier: give it as --reward, and a language model as --policy"),
-        (["BertForMaskedLM"], "is a BertForMaskedLM, which writes no text"),
-        (["BertModel"], "is a BertModel, which writes no text"),
-        (["GPT2LMHeadModel"], None),
-        ([], None),
+        (
+            "llama",
+            ["LlamaForSequenceClassification"],
+            "is a classifier: give it as --reward, and a language model as --policy",
+        ),
+        ("bert", ["BertForMaskedLM"], "is a masked language model (BertForMaskedLM), no causal language model"),
+        ("bert", ["BertModel"], "is an encoder that reads words to come (BertModel), no causal language model"),
+        ("gpt2", ["GPT2LMHeadModel"], None),
+        (None, [], None),
     ],
 )
-def test_models_that_write_no_text(kinds: list[str], said: str | None, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"architectures": kinds}))
+def test_models_that_write_no_text(family: str | None, kinds: list[str], said: str | None, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": family, "architectures": kinds}))
     if said is None:
         check_writes_text(tmp_path)
         return

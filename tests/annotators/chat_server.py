@@ -49,6 +49,11 @@ def text_of(body: dict[str, Any]) -> str:
     return found[1]
 
 
+def by_word(body: dict[str, Any]) -> str:
+    """An answer that is right about texts with "good" in them or not."""
+    return "positive" if "good" in text_of(body) else "negative"
+
+
 @contextmanager
 def chat_server(
     answer: Callable[[dict[str, Any]], str | dict[str, Any]],

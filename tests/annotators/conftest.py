@@ -1,12 +1,23 @@
 """The real SmolLM2-135M-Instruct, and tiny models of other architectures with random weights and its tokenizer."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from silr.annotators import LocalAnnotator
+from silr.annotators.answer_cache import AnswerCache
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[AnswerCache]:
+    opened = AnswerCache(tmp_path / "answers.sqlite")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

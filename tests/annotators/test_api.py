@@ -1,13 +1,12 @@
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from chat_server import PROMPT_TOKENS, RefusalError, SentError, chat_server, text_of
+from chat_server import PROMPT_TOKENS, RefusalError, SentError, by_word, chat_server, text_of
 
 from silr.annotators.answer_cache import AnswerCache
 from silr.annotators.api import ApiAnnotator
@@ -20,17 +19,6 @@ from silr.errors import InputError
 CLASSES = ("negative", "positive")
 TEXTS = [f"a {'good' if i % 3 else 'bad'} thing, number {i}" for i in range(60)]
 TRUTH = np.array(["good" in text for text in TEXTS])
-
-
-def by_word(body: dict[str, Any]) -> str:
-    return "positive" if "good" in text_of(body) else "negative"
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Iterator[AnswerCache]:
-    opened = AnswerCache(tmp_path / "answers.sqlite")
-    yield opened
-    opened.close()
 
 
 def annotator(url: str, cache: AnswerCache, classes: tuple[str, ...] = CLASSES, **options: Any) -> ApiAnnotator:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from chat_server import RefusalError, SentError, chat_server, text_of
+from chat_server import RefusalError, SentError, by_word, chat_server, text_of
 
 from silr.annotators import waits
 from silr.annotators.answer_cache import AnswerCache
@@ -24,17 +24,6 @@ from silr.errors import InputError
 
 TEXTS = [f"a {'good' if i % 3 else 'bad'} thing, number {i}" for i in range(30)]
 Answer = Callable[[dict[str, Any]], Any]
-
-
-def by_word(body: dict[str, Any]) -> str:
-    return "positive" if "good" in text_of(body) else "negative"
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Iterator[AnswerCache]:
-    opened = AnswerCache(tmp_path / "answers.sqlite")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from silr.align.scorer import load_scorer
 from silr.align.settings import AlignSettings
 from silr.align.text_format import format_of
 from silr.align.training import Task, train, trouble
-from silr.annotators.models import fingerprint
+from silr.annotators.models import network_fingerprint
 from silr.annotators.models import quiet as hushed
 from silr.corpus import corpus_hash
 from silr.errors import InputError
@@ -89,7 +89,7 @@ def align(
                 scorer([prompts[0]])  # loads what it reads with; what it cannot read is said before any work
     encoded = prompt_format.encode(prompts, tokenizer)
     start = Start(source)
-    weights = fingerprint(start.network())
+    weights = network_fingerprint(start.network())
     check_lengths(encoded, context_of(start.network()), settings.max_new_tokens, settings.prompts)
     rows, kept = hold_out(len(prompts), settings.seed)
     if settings.method == "best-of-n":

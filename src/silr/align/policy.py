@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from silr.annotators.model_kinds import check_kind
 from silr.annotators.models import best_dtype, causal_network, folder_of, locate, own_device, quiet, readable
 from silr.classifiers.backbone import four_bits
 from silr.errors import InputError
@@ -121,26 +121,19 @@ def check_writes_text(model: str | Path) -> None:
     InputError
         It is a run, an exported classifier, or a model of another kind.
     """
+    from transformers import AutoConfig
+
     folder = Path(model).expanduser()
     for name, what in ((MANIFEST, "a run of `silr refine`"), (PIPELINE, "a classifier of `silr export`")):
         if (folder / name).is_file():
             raise InputError(f"--policy {model} is {what}: give it as --reward, and a language model as --policy")
     try:
-        config = json.loads((folder / "config.json").read_text())
-        kinds = [] if "auto_map" in config else [str(kind) for kind in config["architectures"]]
-    except (OSError, ValueError, TypeError, KeyError):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError):
         return  # a name on the hub, a .gguf file, or a folder that does not say: loading it tells
-    _check_kinds(str(model), kinds)
-
-
-def _check_kinds(model: str, kinds: Sequence[str]) -> None:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
-
-    if not kinds or set(kinds) & set(CAUSAL.values()):
-        return
-    if any(kind.endswith("ForSequenceClassification") for kind in kinds):
+    if any(kind.endswith("ForSequenceClassification") for kind in config.architectures or []):
         raise InputError(f"--policy {model} is a classifier: give it as --reward, and a language model as --policy")
-    raise InputError(f"--policy {model} is a {kinds[0]}, which writes no text: give a causal language model")
+    check_kind(str(model), config)
 
 
 class Start:

@@ -16,7 +16,7 @@ from silr.align.prompts import check_lengths, choose_format, read_prompts
 from silr.align.settings import check_sampling
 from silr.align.text_format import default_format, render
 from silr.annotators import partial_path
-from silr.annotators.models import fingerprint
+from silr.annotators.models import network_fingerprint
 from silr.corpus import corpus_hash
 from silr.errors import InputError
 from silr.files import locked, make_folder, write_json
@@ -84,7 +84,7 @@ def sample_table(output: str | Path, settings: SampleSettings, say: Any = lambda
     text_format = settings.text_format or default_format(prompt_format.chat)
     say(str(prompt_format))
     identity = {
-        "policy": fingerprint(network),
+        "policy": network_fingerprint(network),
         "prompts": corpus_hash(prompts),
         "chat": prompt_format.chat,
         **{name: getattr(settings, name) for name in ("generations", "max_new_tokens", "temperature", "seed")},

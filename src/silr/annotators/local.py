@@ -246,7 +246,7 @@ class LocalAnnotator:
         return {
             "kind": "local",
             "model": self._model,
-            "weights": models.fingerprint(self._network),
+            "weights": models.network_fingerprint(self._network),
             "tokenizer": self._vocabulary,
             "classes": list(self.classes),
             "question": self.prompt.question,

@@ -180,7 +180,7 @@ def folder_of(model: str, dtype: str) -> str | Path:
     return _converted(Path(model), dtype) if model.endswith((".gguf", ".GGUF")) else model
 
 
-def fingerprint(network: torch.nn.Module) -> str:
+def network_fingerprint(network: torch.nn.Module) -> str:
     """Return a hash over 64 numbers of every weight: another model at the same path has another one."""
     digest = hashlib.sha256()
     for name, weight in network.named_parameters():
