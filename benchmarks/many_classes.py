@@ -1,6 +1,6 @@
 """Many classes: do the estimated accuracies hold, is the result never below the LLM, and what does it cost?
 
-    python benchmarks/many_classes.py [--draws 200] [--fits 4] [--jobs 2]
+    python benchmarks/many_classes.py [--draws 60] [--fits 1] [--jobs 2]
 
 Simulated corpora of 3,000 texts with 2 to 150 classes of uneven size, and an LLM that is right on 30 to 95 % of them,
 on each class more or less often. Gold labels are drawn by strata, as `silr label --draw strata` does, or at random
@@ -63,19 +63,25 @@ def possible(llm: Any, n_gold: int, design: str) -> bool:
     return design == "random" or len(np.unique(llm)) <= n_gold
 
 
-def llm_draw(K: int, right: float, n_gold: int, design: str, seed: int) -> dict[str, float] | None:
-    """What is estimated of the LLM's accuracy, and the truth."""
-    truth, llm = corpus(K, right, np.random.default_rng(seed))
-    if not possible(llm, n_gold, design):
-        return None
-    gold, weight = drawn(truth, llm, n_gold, design, seed)
-    priors = priors_from_gold(llm, gold, K, weight, llm)
-    low, high = priors.accuracy_interval
-    return {"truth": float((llm == truth).mean()), "value": priors.accuracy, "low": float(low), "high": float(high)}
+def llm_draws(K: int, right: float, n_gold: int, design: str, draws: int) -> dict[str, float]:
+    """How often the interval of the LLM's accuracy holds it, and its mean width."""
+    held, widths = [], []
+    for seed in range(draws):
+        truth, llm = corpus(K, right, np.random.default_rng(seed))
+        if possible(llm, n_gold, design):
+            gold, weight = drawn(truth, llm, n_gold, design, seed)
+            low, high = priors_from_gold(llm, gold, K, weight, llm).accuracy_interval
+            held.append(holds(float((llm == truth).mean()), low, high))
+            widths.append(high - low)
+    return {"draws": len(held), **({"covered": np.mean(held), "width": np.mean(widths)} if held else {})}
+
+
+def holds(value: float, low: float, high: float) -> bool:
+    return bool(low - 1e-9 <= value <= high + 1e-9)
 
 
 def fit(K: int, right: float, n_gold: int, design: str, features: str, seed: int) -> dict[str, float] | None:
-    """The same of the refined labels of texts without gold label, and how right the LLM's are on these."""
+    """Accuracy of the refined labels of texts without gold label, what is estimated of it, and the LLM's."""
     rng = np.random.default_rng(seed)
     truth, llm = corpus(K, right, rng)
     if not possible(llm, n_gold, design):
@@ -109,10 +115,6 @@ def seconds(K: int, n: int = 20_000) -> float:
     return time.process_time() - began
 
 
-def covers(draws: list[dict[str, float]]) -> float:
-    return float(np.mean([each["low"] - 1e-9 <= each["truth"] <= each["high"] + 1e-9 for each in draws]))
-
-
 def markdown(cells: dict[str, Any]) -> list[str]:
     """One row a number of classes, design and number of gold labels; means over the accuracies of the LLM."""
     lines = [
@@ -122,18 +124,19 @@ def markdown(cells: dict[str, Any]) -> list[str]:
     lines.append("| --- " * 10 + "|")
     for K, n_gold, design in product(CLASSES, GOLD, DESIGNS):
         key = [f"{K}/{right}/{n_gold}/{design}" for right in RIGHT]
-        of_llm = [found for each in key if (found := list(cells["llm"].get(each, {}).values()))]
+        of_llm = [found for each in key if "covered" in (found := cells["llm"].get(each, {}))]
         if not of_llm:
             continue
-        share = [covers(each) for each in of_llm]
-        width = np.mean([each["high"] - each["low"] for found in of_llm for each in found])
+        share = [each["covered"] for each in of_llm]
+        width = np.mean([each["width"] for each in of_llm])
         row = [str(K), str(n_gold), design, f"{100 * np.mean(share):.0f} %"]
         row += [f"{100 * min(share):.0f} to {100 * max(share):.0f} %", f"{100 * width:.0f}"]
         fits = {
             name: [d for each in key for d in cells["fits"].get(f"{each}/{name}", {}).values()] for name in FEATURES
         }
         every = [each for found in fits.values() for each in found]
-        row.append(f"{100 * covers(every):.0f} %" if every else "-")
+        held = [holds(each["truth"], each["low"], each["high"]) for each in every]
+        row.append(f"{100 * np.mean(held):.0f} %" if every else "-")
         for found in fits.values():
             gains = [each["truth"] - each["LLM"] for each in found]
             error = np.std(gains, ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else np.nan
@@ -148,34 +151,36 @@ def markdown(cells: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=200, help="for the LLM's estimate")
-    parser.add_argument("--fits", type=int, default=4, help="draws for the result, each with either kind of features")
+    parser.add_argument("--draws", type=int, default=60, help="for the LLM's estimate")
+    parser.add_argument("--fits", type=int, default=1, help="draws for the result, each with either kind of features")
     parser.add_argument("--classes", type=int, nargs="+", default=CLASSES)
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     cells: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"llm": {}, "fits": {}}
+    cells["llm"] = {cell: each for cell, each in cells["llm"].items() if each["asked"] == options.draws}
     work: list[tuple[str, str, int, Any, tuple[Any, ...]]] = []
-    for seed in range(max(options.draws, options.fits)):
-        for K, right, n_gold, design in product(options.classes, RIGHT, GOLD, DESIGNS):
-            cell = f"{K}/{right}/{n_gold}/{design}"
-            if seed < options.draws and str(seed) not in cells["llm"].setdefault(cell, {}):
-                work.append(("llm", cell, seed, llm_draw, (K, right, n_gold, design, seed)))
-            for name in FEATURES if seed < options.fits else ():
-                if str(seed) not in cells["fits"].setdefault(f"{cell}/{name}", {}):
-                    work.append(("fits", f"{cell}/{name}", seed, fit, (K, right, n_gold, design, name, seed)))
-    print(f"{len(work):,} draws to compute", flush=True)
-    began = saved = time.monotonic()
+    for K, right, n_gold, design in product(options.classes, RIGHT, GOLD, DESIGNS):
+        cell = f"{K}/{right}/{n_gold}/{design}"
+        if cell not in cells["llm"]:
+            work.append(("llm", cell, options.draws, llm_draws, (K, right, n_gold, design, options.draws)))
+        for name, seed in product(FEATURES, range(options.fits)):
+            if str(seed) not in cells["fits"].setdefault(f"{cell}/{name}", {}):
+                work.append(("fits", f"{cell}/{name}", seed, fit, (K, right, n_gold, design, name, seed)))
+    print(f"{len(work):,} cells and fits to compute", flush=True)
+    began = time.monotonic()
     with ProcessPoolExecutor(options.jobs) as pool:
         jobs = {pool.submit(run, *arguments): where for *where, run, arguments in work}
         for done, job in enumerate(as_completed(jobs), start=1):
-            kind, cell, seed = jobs[job]
+            kind, cell, number = jobs[job]
             if (found := job.result()) is not None:
-                cells[kind][cell][str(seed)] = {name: round(value, 4) for name, value in found.items()}
-            if time.monotonic() - saved > 20:
-                write_json(RESULTS, cells)
-                saved = time.monotonic()
-                left = (saved - began) / done * (len(work) - done)
-                print(f"\r{done:,}/{len(work):,}, {left:.0f} s left ", end="", flush=True)
+                values = {name: round(float(value), 4) for name, value in found.items()}
+                if kind == "llm":
+                    cells["llm"][cell] = {"asked": number, **values}
+                else:
+                    cells["fits"][cell][str(number)] = values
+            write_json(RESULTS, cells)
+            left = (time.monotonic() - began) / done * (len(work) - done)
+            print(f"\r{done:,}/{len(work):,}, {left:.0f} s left ", end="", flush=True)
     if "seconds" not in cells:
         cells["seconds"] = {str(K): round(seconds(K), 2) for K in (2, 20, 77, 150)}
     write_json(RESULTS, cells)
