@@ -6,9 +6,7 @@ import json
 from collections.abc import Sequence
 
 from silr.errors import InputError
-from silr.run import Iteration, Run
-
-TABLE = "table.json"  # what `silr refine` writes about its table, with the number of iterations
+from silr.run import TABLE, Iteration, Run
 
 
 def missing_iterations(run: Run, iterations: Sequence[Iteration]) -> int:

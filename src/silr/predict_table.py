@@ -24,8 +24,8 @@ from silr.files import check_writable
 from silr.joined_features import JoinedFeatures
 from silr.kept_chunks import Compute, in_chunks, kept_in
 from silr.label_refiner import LabelRefiner
-from silr.refine_table import REFINED_LABEL, REFINED_SCORE, TABLE, Columns
-from silr.run import Run
+from silr.refine_table import REFINED_LABEL, REFINED_SCORE, Columns
+from silr.run import TABLE, Run
 
 if TYPE_CHECKING:
     import pandas as pd

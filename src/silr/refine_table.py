@@ -32,13 +32,13 @@ from silr.label_refiner import LabelRefiner
 from silr.processes import is_main
 from silr.refine import OnStep
 from silr.refiner_settings import is_default
-from silr.run import Iteration
+from silr.run import TABLE, Iteration
 
 if TYPE_CHECKING:
     import pandas as pd
 
 REFINED_LABEL, REFINED_SCORE = "refined_label", "refined_score"
-TABLE, LABELS = "table.json", "labels.csv"  # in the run's folder: what was refined, and the result
+LABELS = "labels.csv"  # in the run's folder: the result
 MANY = 50_000  # texts, from which on TF-IDF takes a while
 STATES = "the annotator's states"
 BETTER = "sentence embeddings are better: pip install sentence-transformers, then --features MODEL --features tfidf"

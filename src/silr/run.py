@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from silr.classifiers.base import Classifier
 
 MANIFEST, LOCK = "run.json", ".lock"
+TABLE = "table.json"  # what `silr refine` writes about its table, with the number of iterations
 BEFORE_MANIFEST = (LOCK, f".{MANIFEST}.")  # all that a process killed at once can have left
 FORMAT = 1
 PACKAGES = (

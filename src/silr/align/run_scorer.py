@@ -15,8 +15,8 @@ from silr.corpus import digest, label_column, weight_column
 from silr.errors import InputError
 from silr.formats import read_table
 from silr.label_refiner import LabelRefiner
-from silr.refine_table import LABELS, TABLE, Columns
-from silr.run import Run
+from silr.refine_table import LABELS, Columns
+from silr.run import TABLE, Run
 
 FEWEST_GOLD = 20
 EPSILON = 1e-7

@@ -8,9 +8,8 @@ from typing import Any
 from silr import __version__
 from silr.classifier_caution import Estimate, classifier_caution, classifier_estimate, leans_on_llm
 from silr.export.parts import Parts
-from silr.refine_table import TABLE
 from silr.report.words import limits, percent, short
-from silr.run import Run
+from silr.run import TABLE, Run
 from silr.summary import labels_of, remarks, said_of, summary
 
 

@@ -16,8 +16,8 @@ from silr.corpus import file_hash, id_column, read_table, text_column, weight_co
 from silr.errors import InputError, NoSignalError
 from silr.gold import post_stratified
 from silr.refine import best_iteration
-from silr.refine_table import LABELS, TABLE, Columns, column_codes
-from silr.run import Iteration, Run
+from silr.refine_table import LABELS, Columns, column_codes
+from silr.run import TABLE, Iteration, Run
 from silr.verdict import Verdict, verdict_of
 
 if TYPE_CHECKING:
