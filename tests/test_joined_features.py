@@ -76,7 +76,7 @@ def test_a_run_goes_on_and_its_command_is_on_record(commands: Commands, corpus: 
     assert commands("report", "run", cwd=tmp_path).code == 0
     page = (tmp_path / "run" / "report.html").read_text()
     assert "--features ../X.npy" in page and "--features tfidf" in page
-    direct = LabelRefiner(features=[str(tmp_path / "X.npy"), "tfidf"], iterations=3)
+    direct = LabelRefiner.from_options(features=[str(tmp_path / "X.npy"), "tfidf"], iterations=3)
     direct.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight)
     np.testing.assert_array_equal(direct.labels_, LabelRefiner.load(tmp_path / "run").labels_)
 

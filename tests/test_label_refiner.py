@@ -31,7 +31,7 @@ def fit(corpus: Corpus, X: Any = None, y: Any = None, gold: Any = "its own", **p
     truth = parameters.pop("truth", None)
     gold = corpus.gold if isinstance(gold, str) else gold
     X = corpus.features if X is None else X
-    refiner = LabelRefiner(**parameters)
+    refiner = LabelRefiner.from_options(**parameters)
     return refiner.fit(X, corpus.llm_labels if y is None else y, gold, gold_weight=weight, truth=truth)
 
 
@@ -267,7 +267,7 @@ def test_bad_settings_leave_no_run_behind(corpus: Corpus, tmp_path: Path) -> Non
 
 
 def test_parameters() -> None:
-    refiner = LabelRefiner(iterations=3, loss="logistic", theta=[[0.9, 0.1], [0.3, 0.7]])
+    refiner = LabelRefiner.from_options(iterations=3, loss="logistic", theta=[[0.9, 0.1], [0.3, 0.7]])
     values = refiner.get_params()
     assert (values["iterations"], values["loss"], values["method"]) == (3, "logistic", "silr")
     copy = clone(refiner)
@@ -275,11 +275,11 @@ def test_parameters() -> None:
     assert clone(LabelRefiner()).set_params(epochs=7, random_state=None).get_params()["epochs"] == 7
     with pytest.raises(ValueError, match="Invalid parameter 'epoch'"):
         refiner.set_params(epoch=7)
-    assert repr(refiner).startswith("LabelRefiner(iterations=3, loss='logistic'")
+    assert repr(refiner).startswith("LabelRefiner.from_options(iterations=3, loss='logistic'")
 
 
 def test_fit_changes_no_parameter(corpus: Corpus) -> None:
-    refiner = LabelRefiner(**QUICK, theta=((0.95, 0.05), (0.4, 0.6)))
+    refiner = LabelRefiner.from_options(**QUICK, theta=((0.95, 0.05), (0.4, 0.6)))
     before = refiner.get_params()
     assert refiner.fit(corpus.features, corpus.llm_labels) is refiner
     assert refiner.get_params() == before
@@ -321,7 +321,7 @@ def test_predict_refuses_what_it_was_not_fitted_on(corpus: Corpus, refined: Labe
 
 
 def test_a_second_fit_forgets_the_first(corpus: Corpus, corpus3: Corpus) -> None:
-    refiner = LabelRefiner(**QUICK)
+    refiner = LabelRefiner.from_options(**QUICK)
     refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold)
     refiner.fit(corpus3.features, corpus3.llm_labels, corpus3.gold)
     assert len(refiner.classes_) == 3 and refiner.n_features_in_ == 32

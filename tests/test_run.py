@@ -23,7 +23,7 @@ QUICK = {"method": "uu", "epochs": 10, "iterations": 2}
 
 
 def refine(corpus: Corpus, run: Path, X: Any = None, gold: Any = None, **parameters: Any) -> LabelRefiner:
-    refiner = LabelRefiner(run=run, **{**QUICK, **parameters})
+    refiner = LabelRefiner.from_options(run=run, **{**QUICK, **parameters})
     gold = corpus.gold if gold is None else gold
     return refiner.fit(corpus.features if X is None else X, corpus.llm_labels, gold, gold_weight=corpus.gold_weight)
 
@@ -153,7 +153,7 @@ def test_a_run_without_iterations_takes_other_input(corpus: Corpus, corpus3: Cor
     gold = corpus.truth.astype(object)
     gold[200:] = None
     with pytest.raises(InputError, match="cannot be told apart"):
-        LabelRefiner(run=tmp_path / "run", **QUICK).fit(corpus.texts, noise, gold)
+        LabelRefiner.from_options(run=tmp_path / "run", **QUICK).fit(corpus.texts, noise, gold)
     assert (tmp_path / "run" / "features" / "features.npy").exists()
     refiner = refine(corpus3, tmp_path / "run", corpus3.texts)
     np.testing.assert_array_equal(refiner.scores_, refine(corpus3, None, corpus3.texts).scores_)
@@ -331,7 +331,7 @@ FULL = """if True:
         if iteration.number == 1:
             resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))
     try:
-        refiner = LabelRefiner(run=sys.argv[1], iterations=3, method="uu", epochs=10, device="cpu")
+        refiner = LabelRefiner.from_options(run=sys.argv[1], iterations=3, method="uu", epochs=10, device="cpu")
         refiner.fit(X, y, gold, on_iteration=fill)
     except InputError as error:
         print(error)
@@ -348,7 +348,7 @@ def test_full_disk_keeps_what_is_finished(corpus: Corpus, tmp_path: Path) -> Non
     assert b"File too large" in done.stdout and done.stderr == b""
     before = {name: kept for name, kept in snapshot(tmp_path / "run").items() if name.startswith("iteration-")}
     assert {name.split("/")[0] for name in before} == {"iteration-0", "iteration-1"}
-    resumed = LabelRefiner(run=tmp_path / "run", iterations=3, method="uu", epochs=10, device="cpu").fit(*given)
+    resumed = LabelRefiner.from_options(run=tmp_path / "run", iterations=3, method="uu", epochs=10, device="cpu").fit(*given)
     assert {name: kept for name, kept in snapshot(tmp_path / "run").items() if name in before} == before
-    direct = LabelRefiner(iterations=3, method="uu", epochs=10, device="cpu").fit(*given)
+    direct = LabelRefiner.from_options(iterations=3, method="uu", epochs=10, device="cpu").fit(*given)
     np.testing.assert_array_equal(resumed.scores_, direct.scores_)

@@ -54,7 +54,7 @@ def test_the_layer_starts_from_the_soft_labels(n_classes: int, intercept: bool) 
 
 def test_the_model_learns_the_refined_labels(small_llama: str, tmp_path: Path) -> None:
     corpus = make_corpus(600, seed=1)
-    refiner = LabelRefiner("lora", model=small_llama, run=tmp_path / "run", **QUICK)
+    refiner = LabelRefiner.from_options(classifier="lora", model=small_llama, run=tmp_path / "run", **QUICK)
     refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight, truth=corpus.truth)
     assert len(refiner.history_) == 3 and refiner.best_iteration_ == 1 and refiner.classifier_iteration_ == 2
     for entry in refiner.history_[1:]:
@@ -68,7 +68,7 @@ def test_the_model_learns_the_refined_labels(small_llama: str, tmp_path: Path) -
     drawn = ~pd.isna(pd.Series(corpus.gold)).to_numpy()
     assert (refiner.history_[1]["labels"] == refiner.history_[2]["labels"])[drawn].all()
     assert (refiner.predict(corpus.texts) == corpus.truth).mean() > corpus.llm_accuracy + 0.15
-    again = LabelRefiner("lora", model=small_llama, run=tmp_path / "run", **QUICK)
+    again = LabelRefiner.from_options(classifier="lora", model=small_llama, run=tmp_path / "run", **QUICK)
     again.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight)
     assert (again.labels_ == refiner.labels_).all()
 
@@ -76,7 +76,7 @@ def test_the_model_learns_the_refined_labels(small_llama: str, tmp_path: Path) -
 def test_settings_of_the_risk_are_refused(small_llama: str) -> None:
     corpus = make_corpus(300, seed=1)
     with pytest.raises(InputError, match="loss is a setting of the methods uu and paper"):
-        LabelRefiner("lora", model=small_llama, loss="logistic").fit(corpus.texts, corpus.llm_labels, corpus.gold)
+        LabelRefiner.from_options(classifier="lora", model=small_llama, loss="logistic").fit(corpus.texts, corpus.llm_labels, corpus.gold)
 
 
 def test_a_killed_run_goes_on(small_llama: str, tmp_path: Path, commands: Commands) -> None:

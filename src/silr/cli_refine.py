@@ -146,12 +146,10 @@ def refine(
         raise InputError("--oracle needs --truth COLUMN")
     from silr.refine_progress import RefineProgress
     from silr.refine_table import Columns, refine_table
-    from silr.refiner_settings import tunes_once
     from silr.summary import print_history, summary
 
     silent = quiet or as_json or not is_main()
-    given = {"method": method, "classifier": classifier, "theta": theta, "priors": "oracle" if oracle else "gold"}
-    with warnings.catch_warnings(), RefineProgress(2 if tunes_once(given) else iterations, silent) as shown:
+    with warnings.catch_warnings(), RefineProgress(iterations, silent) as shown:
         warnings.simplefilter("always", UserWarning)
         refiner = refine_table(
             table,
@@ -185,9 +183,9 @@ def refine(
         return
     page = report_of_finished(output)
     if as_json:
-        print(json.dumps({**summary(refiner), "report": page and str(page)}))
+        print(json.dumps({**summary(refiner.result_), "report": page and str(page)}))
     elif not quiet:
-        print_history(refiner)
+        print_history(refiner.result_)
         print(f"written: {output / 'labels.csv'}" + (f" and {page}" if page else ""))
 
 

@@ -23,7 +23,7 @@ from silr.files import atomic_write
 from silr.label.draw import draw_texts
 
 if TYPE_CHECKING:
-    from silr.label_refiner import LabelRefiner
+    from silr.refine.refinement import Refinement
 
 QUESTION = "Is the sentiment of this review positive or negative?"
 CLASSES = ("negative", "positive")
@@ -82,23 +82,23 @@ def run_demo(folder: Path) -> None:
             on_iteration=shown.on_iteration,
             on_step=shown.on_step,
         )
-    print_history(refiner)
+    print_history(refiner.result_)
     plot = folder / "accuracy.png"
-    plot_history(refiner, plot)
+    plot_history(refiner.result_, plot)
     page = write_report(folder / "run")
     print(f"The labels: {folder / 'run' / 'labels.csv'}\nThe report: {page}\nThe plot:   {plot}", flush=True)
     print(f"{time.monotonic() - began:.0f} seconds.")
     print(NEXT.format(question=QUESTION))
 
 
-def plot_history(refiner: LabelRefiner, path: Path) -> None:
+def plot_history(result: Refinement, path: Path) -> None:
     """Plot the accuracy of the LLM's labels and of the refined ones, estimated and, if it is known, true, as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     names = ["the LLM's labels", "refined labels"]
-    entries = [refiner.history_[0], refiner.history_[refiner.best_iteration_]]
-    priors = [entry["priors"] for entry in entries]
+    shown = [result.iterations[0], result.best]
+    priors = [each.priors for each in shown if each.priors is not None]
     figure = Figure(figsize=(5.5, 4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -113,8 +113,8 @@ def plot_history(refiner: LabelRefiner, path: Path) -> None:
         color="tab:blue",
         label="estimated from gold labels, with 95 % interval",
     )
-    if all("true_accuracy" in entry["metrics"] for entry in entries):
-        true = [100 * entry["metrics"]["true_accuracy"] for entry in entries]
+    true = [100 * each.notes.true_accuracy for each in shown if each.notes.true_accuracy is not None]
+    if len(true) == len(shown):
         axes.plot(names, true, "D", color="tab:orange", label="true")
         for name, value in zip(names, true, strict=True):
             axes.annotate(f"{value:.1f} %", (name, value), textcoords="offset points", xytext=(10, -4))

@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from silr.class_names import ClassNames, of_python
 from silr.errors import InputError
 from silr.label_values import read_column
+from silr.refine.refinement import Refinement
 
 TINY = np.finfo(np.float32).tiny
 
@@ -22,7 +23,7 @@ class EstimatorHabits(ClassifierMixin):  # type: ignore[misc]
     """`decision_function`, `score`, names of features, and tags; `predict` and `predict_proba` are the estimator's."""
 
     classes_: NDArray[Any]
-    history_: list[dict[str, Any]]
+    result_: Refinement
 
     def decision_function(self, X: ArrayLike | Sequence[str], **said: Any) -> NDArray[np.float32]:
         """Logarithms of the class probabilities, shape (m, K); for two classes the log-odds of ``classes_[1]``, (m,).
@@ -66,7 +67,7 @@ class EstimatorHabits(ClassifierMixin):  # type: ignore[misc]
         known = true >= 0
         if not known.any():
             raise InputError("y has no true label to score against")
-        if np.array_equal(true, self.history_[0]["labels"]):
+        if np.array_equal(true, self.result_.iterations[0].labels):
             warnings.warn(
                 "y are the LLM's labels that were refined, so the score is the agreement with the LLM; for an accuracy "
                 "give true labels",

@@ -155,8 +155,7 @@ def encode_columns(
         order = class_names(labels, wording, gold=by_hand.names(), say=_warn)
     else:
         order = sort_classes({label_key(name): name for name in wanted.distinct if name is not None}.values())
-    if len(order) < 2:
-        raise _one_class(order[0])
+    check_classes(order)
     known = ClassNames(order, named=wanted is not None)
     codes = [column.codes(known, name, wording) for column, name in zip(llm, names, strict=True)]
     gold_codes, true_codes = by_hand.codes(known, GOLD, wording), true.codes(known, TRUTH, wording)
@@ -198,6 +197,12 @@ def check_occurring(codes: NDArray[np.int16], gold_codes: NDArray[np.int16], nam
     found = np.unique(np.concatenate([codes, gold_codes]))
     if len(found := found[found >= 0]) < 2:
         raise _one_class(names[found[0]])
+
+
+def check_classes(names: Sequence[str]) -> None:
+    """Refuse a single class."""
+    if len(names) < 2:
+        raise _one_class(names[0])
 
 
 def _one_class(name: Any) -> InputError:

@@ -135,7 +135,7 @@ def predict_table(
     counts = {str(name): int((labels == name).sum()) for name in refiner.classes_}
     counts = {name: count for name, count in counts.items() if count}
     are_the_llms = bool(said) and refiner.verdict_.kept == "llm"  # which has been said
-    caution = None if are_the_llms else classifier_caution(refiner, with_llm=bool(said))
+    caution = None if are_the_llms else classifier_caution(refiner.result_, with_llm=bool(said))
     return Predicted(frame, counts, empty, caution)
 
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Self
 
 from silr.progress import Advance, duration, progress
-from silr.run import Iteration
+from silr.refine.iteration import Iteration
 
 
 class RefineProgress(ExitStack):
@@ -16,7 +16,7 @@ class RefineProgress(ExitStack):
     Parameters
     ----------
     iterations : int
-        How many there will be, unless one says in its ``metrics["of"]`` that there are others.
+        How many there will be, until the first one says how many.
     quiet : bool, default False
         Show nothing.
     """
@@ -42,7 +42,7 @@ class RefineProgress(ExitStack):
 
     def on_iteration(self, iteration: Iteration) -> None:
         """Print what is known about the labels of a finished iteration."""
-        self._iterations = iteration.metrics.get("of", self._iterations)
+        self._iterations = iteration.notes.of
         accuracy = "estimated accuracy unknown"
         if iteration.priors is not None:
             low, high = iteration.priors.accuracy_interval
@@ -54,7 +54,7 @@ class RefineProgress(ExitStack):
         seconds = time.monotonic() - self._began
         left = seconds / (iteration.number - self._first + 1) * (self._iterations - iteration.number)
         self._print(
-            f"iteration {iteration.number} of {self._iterations}: {accuracy}, {iteration.metrics['changed']:,} labels "
+            f"iteration {iteration.number} of {self._iterations}: {accuracy}, {iteration.notes.changed:,} labels "
             f"changed, {duration(seconds)}" + (f", about {duration(left)} left" if round(left) else "")
         )
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from silr import encoders
 from silr.annotator_columns import label_columns, read_annotators
+from silr.annotator_evidence import Annotator
 from silr.cells import sort_classes
 from silr.class_names import ClassNames, of_table
 from silr.corpus import (
@@ -29,15 +30,21 @@ from silr.feature_rows import match
 from silr.features import annotator_of
 from silr.files import write_json
 from silr.label_refiner import LabelRefiner
+from silr.labels import check_classes
 from silr.processes import is_main
-from silr.refine import OnStep
-from silr.refiner_settings import is_default
-from silr.run import TABLE, Iteration
+from silr.refine.iteration import Iteration
+from silr.refine.method import Method, OnStep
+from silr.refine.options import as_tuning, from_options
+from silr.refine.problem import Problem
+from silr.refine.tuning import FineTuned
+from silr.run import TABLE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 REFINED_LABEL, REFINED_SCORE = "refined_label", "refined_score"
+OUT_OF_FOLD_LABEL, OUT_OF_FOLD_SCORE = "out_of_fold_label", "out_of_fold_score"
+OF_REFINER = ("random_state", "device")  # parameters of `LabelRefiner` itself
 LABELS = "labels.csv"  # in the run's folder: the result
 MANY = 50_000  # texts, from which on TF-IDF takes a while
 STATES = "the annotator's states"
@@ -88,7 +95,7 @@ def refine_table(
     say : callable
         Called with lines that the user should read.
     **options
-        Parameters of `LabelRefiner`.
+        As `LabelRefiner.from_options` takes them.
 
     Raises
     ------
@@ -96,45 +103,23 @@ def refine_table(
         As `LabelRefiner.fit`, or the table cannot be used.
     """
     names = columns or Columns()
+    method, classifier = from_options({each: value for each, value in options.items() if each not in OF_REFINER})
+    tuning = as_tuning(classifier)
     frame = read_table(table)
     texts = text_column(frame, names.text, table)
     say(str(text_counts(texts)))
-    by_hand = label_column(frame, names.gold, table, required=names.gold != Columns.gold)
-    asked = names.labels if names.labels or is_default(options) else label_columns(frame)[:1]
-    llm = read_annotators(frame, table, asked, by_hand, say, classes, finished=False)
-    named = classes is not None
-    if len(llm.columns) > 1 and not is_default(options):
-        raise InputError(f"one LLM's labels are wanted, not {', '.join(llm.columns)}: give one --label-column")
-    classes = llm.classes
-    missing = int((np.max(llm.codes, axis=0) < 0).sum())
-    if missing:
-        say(f"{missing:,} texts have no {' or '.join(llm.columns)}: they train nothing, and are labelled all the same")
-    gold = column_codes(frame, names.gold, classes, table, required=names.gold != Columns.gold, named=named)
-    truth = (
-        None if names.truth is None else column_codes(frame, names.truth, classes, table, required=True, named=named)
-    )
-    if named and (count := ClassNames(classes, named=True).folded(by_hand)):
-        say(f"{count:,} gold labels differ from a class in case only, and count as it")
-    if names.weight != Columns.weight:
-        label_column(frame, names.weight, table)  # refuses a column that is named but absent
-    if named or (llm.has_scores and is_default(options)):
-        wanted = sort_classes(classes)  # scores tell of classes that no label has
-    else:
-        found = np.concatenate([*llm.codes, *([] if gold is None else [gold])])
-        wanted = sort_classes(classes[code] for code in np.unique(found[found >= 0]))
-    order = [classes.index(name) for name in wanted]
-    scores = {name: each[:, order] for name, each in zip(llm.names, llm.scores, strict=True) if each is not None}
-    needed = np.zeros(len(frame), dtype=bool) if gold is None else gold >= 0
-    if options.get("classifier", "frozen") == "frozen":
-        specs = _features(table, features, options.get("method", "silr"), say)
+    problem, labels = _problem(frame, table, names, method, classes, say)
+    if tuning is None:
+        specs = _features(table, features, method, say)
         if "tfidf" in specs and len(texts) > MANY:
             say(f"features: TF-IDF of {len(texts):,} texts, computed once; that can take minutes")
     elif features is not None:
         raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
     else:
-        specs, options["prompt"] = ["texts"], _prompt(table, options, say)
+        specs, tuning.prompt = ["texts"], _prompt(table, tuning, method, say)
     spec = specs[0] if len(specs) == 1 else specs
-    refiner = LabelRefiner(features=spec, run=run, **options)
+    of_refiner = {each: options[each] for each in OF_REFINER if each in options}
+    refiner = LabelRefiner(method, classifier, features=spec, run=run, **of_refiner)
     for each in specs:
         if each.endswith(".npy") and (words := match(each, texts).words):
             say(words)
@@ -142,49 +127,78 @@ def refine_table(
     record = {
         "table": os.path.relpath(table, folder),
         "sha256": file_hash(table),
-        "columns": {**vars(names), "labels": llm.columns},
-        "classes": wanted if named else None,
+        "columns": {**vars(names), "labels": labels},
+        "classes": None if classes is None else problem.class_names,
         "features": [_from(folder, each) for each in specs],
-        "iterations": refiner.iterations,
     }
 
     def note(iteration: Iteration) -> None:
-        if is_main():
-            record["iterations"] = iteration.metrics.get("of", refiner.iterations)
-            write_json(folder / TABLE, record)  # not only at the end: `silr report` reads runs that were cut off too
+        if is_main():  # not only at the end: `silr report` reads runs that were cut off too
+            write_json(folder / TABLE, {**record, "iterations": iteration.notes.of})
         if on_iteration is not None:
             on_iteration(iteration)
 
-    refiner.fit(
-        texts,
-        {name: _names(codes, classes) for name, codes in zip(llm.names, llm.codes, strict=True)},
-        _names(gold, classes),
-        llm_scores=scores or None,
-        gold_weight=weight_column(frame, names.weight, table, needed),
-        truth=_names(truth, classes),
-        classes=wanted,
-        on_iteration=note,
-        on_step=on_step,
-    )
+    refiner.fit_problem(texts, problem, on_iteration=note, on_step=on_step)
     if is_main():
-        record["iterations"] = refiner.history_[0]["metrics"].get("of", refiner.iterations)
-        write_json(folder / TABLE, record)
-        _add_refined(frame, refiner.labels_, refiner.scores_, refiner.classes_)
-        if gold is not None:
-            frame.loc[gold >= 0, REFINED_LABEL] = _names(gold[gold >= 0], classes)
-            frame.loc[gold >= 0, REFINED_SCORE] = 1.0  # a label by hand is taken as true
+        write_json(folder / TABLE, {**record, "iterations": refiner.result_.iterations[0].notes.of})
+        _add_refined(frame, refiner)
         write_table(frame, folder / LABELS)
     return refiner
 
 
+def _problem(
+    frame: pd.DataFrame,
+    table: str | Path,
+    names: Columns,
+    method: Method,
+    classes: Sequence[str] | None,
+    say: Callable[[str], None],
+) -> tuple[Problem, list[str]]:
+    """What a table holds to be refined, and the columns of the LLMs' labels."""
+    by_hand = label_column(frame, names.gold, table, required=names.gold != Columns.gold)
+    asked = names.labels if names.labels or method.takes_several else label_columns(frame)[:1]
+    llm = read_annotators(frame, table, asked, by_hand, say, classes, finished=False)
+    named = classes is not None
+    if len(llm.columns) > 1 and not method.takes_several:
+        raise InputError(f"one LLM's labels are wanted, not {', '.join(llm.columns)}: give one --label-column")
+    missing = int((np.max(llm.codes, axis=0) < 0).sum())
+    if missing:
+        say(f"{missing:,} texts have no {' or '.join(llm.columns)}: they train nothing, and are labelled all the same")
+    gold = column_codes(frame, names.gold, llm.classes, table, required=names.gold != Columns.gold, named=named)
+    if named and (count := ClassNames(llm.classes, named=True).folded(by_hand)):
+        say(f"{count:,} gold labels differ from a class in case only, and count as it")
+    if names.weight != Columns.weight:
+        label_column(frame, names.weight, table)  # refuses a column that is named but absent
+    gold = np.full(len(frame), -1, np.int16) if gold is None else gold
+    found = np.concatenate([*llm.codes, gold])
+    every = named or (llm.has_scores and method.reads_scores)  # scores tell of classes that no label has
+    order = [llm.classes.index(name) for name in sort_classes(llm.classes) if every or llm.classes.index(name) in found]
+    recode = np.full(len(llm.classes) + 1, -1, np.int16)  # the last one is that of a missing label
+    recode[order] = np.arange(len(order))
+    wanted = [llm.classes[code] for code in order]
+    check_classes(wanted)
+    truth = None if names.truth is None else column_codes(frame, names.truth, wanted, table, required=True, named=named)
+    problem = Problem(
+        np.array(wanted),
+        [
+            Annotator(recode[codes], None if scores is None else scores[:, order], name)
+            for name, codes, scores in zip(llm.names, llm.codes, llm.scores, strict=True)
+        ],
+        recode[gold],
+        weight_column(frame, names.weight, table, gold >= 0),
+        None if truth is None else truth.astype(np.int16),
+    )
+    return problem, list(llm.columns)
+
+
 def _features(
-    table: str | Path, asked: str | Path | Sequence[str | Path] | None, method: str, say: Callable[[str], None]
+    table: str | Path, asked: str | Path | Sequence[str | Path] | None, method: Method, say: Callable[[str], None]
 ) -> list[str]:
     """The kinds of features to read, files by their paths."""
     path = features_path(table)
     if asked is None:
         states = [str(path)] if path.exists() else []
-        if method != "silr":
+        if not method.weighs_llm:
             say("features: " + (STATES if states else "TF-IDF"))
             return states or ["tfidf"]
         encoder = encoders.at_hand()
@@ -205,17 +219,16 @@ def _from(folder: Path, spec: str) -> str:
     return os.path.relpath(spec, folder) if spec not in ("tfidf", "texts") and Path(spec).exists() else spec
 
 
-def _prompt(table: str | Path, options: dict[str, Any], say: Callable[[str], None]) -> str | None:
+def _prompt(table: str | Path, tuning: FineTuned, method: Method, say: Callable[[str], None]) -> str | None:
     """What a fine-tuned model reads around each text: by default, if it was the annotator, what it read then."""
-    prompt: str | None = options.get("prompt")
-    asked = prompt == "annotator"
-    if options.get("model") is None or not (asked or (prompt is None and options.get("method") != "paper")):
-        return prompt
+    asked = tuning.prompt == "annotator"
+    if not asked and (tuning.prompt is not None or method.name == "paper"):
+        return tuning.prompt
     from silr.annotators.encoding import prompt_around_text
     from silr.annotators.models import load_tokenizer, locate
     from silr.annotators.prompts import Prompt
 
-    record, model = annotator_of(features_path(table)), locate(options["model"])
+    record, model = annotator_of(features_path(table)), locate(str(tuning.model))
     if record is None or record.get("kind") != "local":
         if asked:
             raise InputError(
@@ -259,14 +272,12 @@ def column_codes(
     return ClassNames(classes, named=named or finished).codes(values, name, of_table(table, option=not finished))
 
 
-def _names(codes: Any, classes: list[str]) -> Any:
-    if codes is None:
-        return None
-    return np.array([*classes, None], dtype=object)[codes]
-
-
-def _add_refined(frame: pd.DataFrame, labels: Any, scores: Any, classes: Any) -> None:
-    """The labels, and the probability of each."""
-    frame[REFINED_LABEL] = labels
-    code = {name: number for number, name in enumerate(classes)}
-    frame[REFINED_SCORE] = [float(f"{row[code[label]]:.4g}") for row, label in zip(scores, labels, strict=True)]
+def _add_refined(frame: pd.DataFrame, refiner: LabelRefiner) -> None:
+    """The labels and the probability of each; a label by hand is taken as true."""
+    code = {name: number for number, name in enumerate(refiner.classes_)}
+    for label, score, labels, scores in (
+        (REFINED_LABEL, REFINED_SCORE, refiner.labels_, refiner.scores_),
+        (OUT_OF_FOLD_LABEL, OUT_OF_FOLD_SCORE, refiner.out_of_fold_labels_, refiner.out_of_fold_scores_),
+    ):
+        frame[label] = labels
+        frame[score] = [float(f"{row[code[name]]:.4g}") for row, name in zip(scores, labels, strict=True)]

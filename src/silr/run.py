@@ -18,7 +18,6 @@ import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +32,9 @@ from silr.files import atomic_write, locked, sync, write_json
 from silr.fingerprint import as_far_as_known
 from silr.priors import Priors
 from silr.processes import is_main, wait_for_all
+from silr.refine.iteration import Iteration, Notes
+from silr.refine.options import without_others
+from silr.refine.refinement import Refinement
 
 if TYPE_CHECKING:
     from silr.classifiers.base import Classifier
@@ -52,31 +54,6 @@ PACKAGES = (
     "safetensors",
     "sentence-transformers",
 )
-
-
-@dataclass(frozen=True)
-class Iteration:
-    """One iteration of the loop; number 0 holds the annotator's labels.
-
-    Attributes
-    ----------
-    number : int
-    labels : int16 array of shape (n,)
-        Pseudo-labels after this iteration, -1 where iteration 0 has none.
-    scores : float32 array of shape (n, K) or None
-        Class scores of the classifier that gave the labels; None for iteration 0, and dropped from memory (not from
-        the run) two iterations later.
-    priors : Priors or None
-        Of these labels: they train the next iteration. None if nothing is known about them.
-    metrics : dict
-        The fit's risks by epoch, how many labels changed, and ``true_accuracy`` if the truth is known (it only scores).
-    """
-
-    number: int
-    labels: NDArray[np.int16]
-    scores: NDArray[np.float32] | None
-    priors: Priors | None
-    metrics: dict[str, Any]
 
 
 class Run:
@@ -150,6 +127,25 @@ class Run:
             raise InputError(f"{folder} is missing; delete {', '.join(sorted(map(str, later)))} too and run again")
         return found
 
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The settings that decided the result."""
+        return without_others(self.manifest["identity"]["configuration"])
+
+    def result(self) -> Refinement:
+        """The finished iterations and what is known of them; see `Refinement.check_finished`."""
+        iterations = self.iterations()
+        if iterations and not (last := iterations[-1]).notes.of and last.priors is not None:  # of version 0.1
+            iterations[-1] = last.with_notes(of=max(last.number, self._asked()))
+        return Refinement(iterations, [str(name) for name in self.manifest["identity"]["classes"]])
+
+    def _asked(self) -> int:
+        """How many iterations were asked for, by the table's record."""
+        try:
+            return int(json.loads((self.folder / TABLE).read_text())["iterations"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
     def save_iteration(self, iteration: Iteration, classifier: Classifier | None) -> None:
         """Write a finished iteration: all of it, or nothing. Of several processes, the main one writes."""
         if is_main():
@@ -170,7 +166,7 @@ class Run:
             if classifier is not None:
                 classifier.save(draft)
             priors = iteration.priors and iteration.priors.to_dict()
-            values = {"number": iteration.number, "priors": priors, "metrics": iteration.metrics}
+            values = {"number": iteration.number, "priors": priors, "metrics": iteration.notes.to_dict()}
             write_json(draft / "iteration.json", values)
             draft.rename(final)
             sync(self.folder)
@@ -188,10 +184,17 @@ class Run:
         return self.folder / f"iteration-{number}"
 
 
+def _current(identity: dict[str, Any]) -> dict[str, Any]:
+    """A run's identity without settings that its method does not have."""
+    if "configuration" not in identity:
+        return identity
+    return {**identity, "configuration": without_others(identity["configuration"])}
+
+
 def _take_over(folder: Path, identity: dict[str, Any], about: dict[str, Any]) -> None:
     """Write the manifest, unless there is one of this identity, and sweep out what a killed process left unfinished."""
     started = (folder / MANIFEST).exists()
-    before = Run(folder).manifest["identity"] if started else None
+    before = _current(Run(folder).manifest["identity"]) if started else None
     differs = differences(before, as_far_as_known(identity, before)) if started else []
     if differs and Run(folder).iteration_folder(0).exists():
         raise InputError(
@@ -213,7 +216,7 @@ def _read_iteration(folder: Path, number: int) -> Iteration:
         tensors = load_file(folder / "labels.safetensors")
         labels = tensors["labels"]
         priors = None if values["priors"] is None else Priors.from_dict(values["priors"])
-        return Iteration(number, labels, tensors.get("scores"), priors, values["metrics"])
+        return Iteration(number, labels, tensors.get("scores"), priors, Notes.from_dict(values["metrics"], number))
     except Exception as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{folder} is damaged: {reason}; delete it and all later ones, and run again") from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from silr.verdict import Verdict
+from silr.refine.refinement import Refinement
 
 SHOWN = (
     "true_accuracy",
@@ -17,64 +17,47 @@ SHOWN = (
     "changed",
     "stopped",
     "of",
-)  # of an iteration's metrics
+)  # of an iteration's notes
 
 
-class Refined(Protocol):
-    """A finished refinement: a fitted `LabelRefiner`, or a run that was read back."""
-
-    @property
-    def classes_(self) -> Any: ...
-
-    @property
-    def best_iteration_(self) -> int: ...
-
-    @property
-    def verdict_(self) -> Verdict: ...
-
-    @property
-    def history_(self) -> list[dict[str, Any]]: ...
-
-
-def summary(refiner: Refined) -> dict[str, Any]:
+def summary(result: Refinement) -> dict[str, Any]:
     """JSON-friendly values of every iteration; number 0 is the LLM.
 
     Parameters
     ----------
-    refiner : LabelRefiner
-        Fitted.
+    result : Refinement
     """
     iterations = []
-    for number, entry in enumerate(refiner.history_):
-        priors = entry["priors"]
-        values: dict[str, Any] = {"iteration": number}
-        if priors is not None:
+    for each in result.iterations:
+        values: dict[str, Any] = {"iteration": each.number}
+        if each.priors is not None:
             values |= {
-                "estimated_accuracy": priors.accuracy,
-                "estimated_accuracy_interval": priors.accuracy_interval.tolist(),
-                "theta": priors.theta.tolist(),
-                "class_prior": priors.class_prior.tolist(),
-                "pseudo_share": priors.pseudo_share.tolist(),
+                "estimated_accuracy": each.priors.accuracy,
+                "estimated_accuracy_interval": each.priors.accuracy_interval.tolist(),
+                "theta": each.priors.theta.tolist(),
+                "class_prior": each.priors.class_prior.tolist(),
+                "pseudo_share": each.priors.pseudo_share.tolist(),
             }
-        values |= {name: entry["metrics"][name] for name in SHOWN if name in entry["metrics"]}
+        notes = each.notes.to_dict()
+        values |= {name: notes[name] for name in SHOWN if name in notes}
         iterations.append(values)
     return {
-        "classes": [str(name) for name in refiner.classes_],
-        "best_iteration": refiner.best_iteration_,
-        "verdict": refiner.verdict_.to_dict(),
+        "classes": result.class_names,
+        "best_iteration": result.best_iteration,
+        "verdict": result.verdict.to_dict(),
         "iterations": iterations,
     }
 
 
-def print_history(refiner: Refined) -> None:
+def print_history(result: Refinement) -> None:
     """Print one row an iteration, and in plain words whether it helped."""
     from rich.console import Console
     from rich.table import Table
 
-    values = summary(refiner)
+    values = summary(result)
     several = len(values["iterations"]) > 2
     with_truth = any("true_accuracy" in row for row in values["iterations"])
-    first = refiner.history_[0]["labels"]
+    first = result.iterations[0].labels
     K = len(values["classes"])
     most = int(np.bincount(first[first >= 0], minlength=K).argmax())
     shown = 1 if K == 2 else most  # of many classes the one that the LLM says too often, if any
@@ -89,17 +72,16 @@ def print_history(refiner: Refined) -> None:
     ]
     for position, name in enumerate(columns):
         table.add_column(name, justify="right" if position else "left")
-    for entry, row in zip(refiner.history_, values["iterations"], strict=True):
+    for each, row in zip(result.iterations, values["iterations"], strict=True):
         for llm in row.get("annotators", ()):
             table.add_row(
                 llm["name"],
                 *([_estimate(llm)] if with_estimate else []),
                 *([f"{llm['true_accuracy']:.1%}" if "true_accuracy" in llm else ""] if with_truth else []),
             )
-        labelled = entry["labels"] >= 0
-        share = (entry["labels"][labelled] == shown).mean()
+        share = (each.labels[each.labels >= 0] == shown).mean()
         table.add_row(
-            labels_of(row) + " (result)" * (several and row["iteration"] == values["best_iteration"]),
+            each.whose + " (result)" * (several and each.number == values["best_iteration"]),
             *([_estimate(row)] if with_estimate else []),
             *([f"{row['true_accuracy']:.1%}" if "true_accuracy" in row else ""] if with_truth else []),
             f"{share:.0%}",
@@ -107,16 +89,8 @@ def print_history(refiner: Refined) -> None:
         )
     console = Console()
     console.print(table)
-    for line in said_of(values) + remarks(values):
+    for line in said_of(result) + remarks(result):
         console.print(line, highlight=False)
-
-
-def labels_of(row: dict[str, Any]) -> str:
-    """Whose labels an iteration's are, from its summary."""
-    if row["iteration"] == 0:
-        return "the LLMs' majority" if "annotators" in row else "the LLM"
-    named = {1: ["refined"], 2: ["refined", "the fine-tuned model"]}.get(row.get("of", 0), [])
-    return named[row["iteration"] - 1] if row["iteration"] <= len(named) else f"iteration {row['iteration']}"
 
 
 def _estimate(values: dict[str, Any]) -> str:
@@ -126,27 +100,27 @@ def _estimate(values: dict[str, Any]) -> str:
     return f"{values['estimated_accuracy']:.1%} ({low:.0%} to {high:.0%})"
 
 
-def said_of(values: dict[str, Any]) -> list[str]:
-    """The verdict in plain words, from a summary; and why a run stopped."""
-    last = values["iterations"][-1]
-    stopped = [f"Stopped after iteration {last['iteration']}: {last['stopped']}."] if "stopped" in last else []
-    return [*stopped, values["verdict"]["words"]]
+def said_of(result: Refinement) -> list[str]:
+    """The verdict in plain words, and why a run stopped."""
+    last = result.iterations[-1]
+    stopped = [f"Stopped after iteration {last.number}: {last.notes.stopped}."] if last.notes.stopped else []
+    return [*stopped, result.verdict.words]
 
 
-def remarks(values: dict[str, Any]) -> list[str]:
+def remarks(result: Refinement) -> list[str]:
     """What to know about the classifier, which is none of its faults."""
-    rows, lines = values["iterations"], []
-    last = rows[-1 - ("stopped" in rows[-1])]
-    if last.get("of") == 2:
+    last = result.iterations[-1 - (result.iterations[-1].notes.stopped is not None)].notes
+    lines = []
+    if last.kind == "tuned":
         lines.append(
             "The refined labels read what the LLM says of a text, and what the model makes of it before fine-tuning. "
             "The fine-tuned model learned from these labels, so gold labels cannot judge it: its interval is theirs, "
             "wider by the share of labels that it changed. It labels new texts."
         )
-    if "classifier_accuracy" in last:
-        low, high = last["classifier_accuracy_interval"]
+    if last.classifier_accuracy is not None and last.classifier_accuracy_interval is not None:
+        low, high = last.classifier_accuracy_interval
         lines.append(
             "New texts that the LLM has labelled too are labelled by the same rule. The classifier alone, which has "
-            f"features only, is right on {last['classifier_accuracy']:.0%} of the texts ({low:.0%} to {high:.0%})."
+            f"features only, is right on {last.classifier_accuracy:.0%} of the texts ({low:.0%} to {high:.0%})."
         )
     return lines

@@ -153,7 +153,7 @@ def test_exported_folders_score_like_their_run(
     export_run(reward, tmp_path / "frozen")
     wanted = LabelRefiner.load(reward).predict_proba(corpus.texts)[:, 1]
     np.testing.assert_allclose(load_scorer(tmp_path / "frozen", "positive", "cpu")(corpus.texts), wanted, atol=1e-5)
-    tuned = LabelRefiner("lora", 1, model=small_llama, epochs=1, run=tmp_path / "run", device="cpu")
+    tuned = LabelRefiner.from_options(classifier="lora", iterations=1, model=small_llama, epochs=1, run=tmp_path / "run", device="cpu")
     tuned.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight)
     wanted = tuned.predict_proba(corpus.texts)[:, 1]
     export_run(tmp_path / "run", tmp_path / "classifier")
@@ -169,7 +169,7 @@ def test_exported_folders_score_like_their_run(
 
 def test_features_without_texts_are_no_reward(tmp_path: Path) -> None:
     corpus = make_corpus(300)
-    LabelRefiner(iterations=1, run=tmp_path / "run").fit(corpus.features, corpus.llm_labels, corpus.gold)
+    LabelRefiner.from_options(iterations=1, run=tmp_path / "run").fit(corpus.features, corpus.llm_labels, corpus.gold)
     with pytest.raises(InputError, match="made from features, not from texts"):
         load_scorer(tmp_path / "run", "positive", "cpu")
 

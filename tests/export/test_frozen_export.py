@@ -23,7 +23,7 @@ def hidden(request: pytest.FixtureRequest) -> int:
 
 
 def test_texts_by_tfidf(corpus: Corpus, hidden: int, tmp_path: Path) -> None:
-    refiner = LabelRefiner(iterations=1, method="uu", hidden_units=hidden, run=tmp_path / "run")
+    refiner = LabelRefiner.from_options(iterations=1, method="uu", hidden_units=hidden, run=tmp_path / "run")
     refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight)
     assert export_run(tmp_path / "run", tmp_path / "model") == []
     file = tmp_path / "model" / "model.skops"
@@ -37,7 +37,7 @@ def test_texts_by_tfidf(corpus: Corpus, hidden: int, tmp_path: Path) -> None:
 def test_three_classes_of_features(corpus3: Corpus, hidden: int, tmp_path: Path) -> None:
     """Half precision goes in as it is; offsets of the class prior are in the folder too."""
     features = corpus3.features.astype(np.float16)
-    refiner = LabelRefiner(iterations=1, method="uu", hidden_units=hidden, run=tmp_path / "run")
+    refiner = LabelRefiner.from_options(iterations=1, method="uu", hidden_units=hidden, run=tmp_path / "run")
     refiner.fit(features, corpus3.llm_labels, corpus3.gold, gold_weight=corpus3.gold_weight)
     assert refiner.classifier_.offsets_.any()
     (note,) = export_run(tmp_path / "run", tmp_path / "model")
@@ -67,7 +67,7 @@ def test_sentence_embeddings(minilm: str, tmp_path: Path, commands: Commands) ->
 
 
 def test_refusals(corpus: Corpus, tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    refiner = LabelRefiner(iterations=1, run=tmp_path / "run")
+    refiner = LabelRefiner.from_options(iterations=1, run=tmp_path / "run")
     refiner.fit(corpus.features, corpus.llm_labels, corpus.gold)
     for option in (["--adapter"], ["--reward", "positive"]):
         done = commands("export", tmp_path / "run", tmp_path / "new", *option)

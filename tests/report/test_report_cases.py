@@ -215,7 +215,7 @@ def test_gold_labels_were_added_since(tmp_path: Path) -> None:
 
 
 def test_a_run_made_in_python(tmp_path: Path, corpus: Corpus) -> None:
-    refiner = LabelRefiner(iterations=2, method="uu", epochs=5, run=tmp_path / "run", device="cpu")
+    refiner = LabelRefiner.from_options(iterations=2, method="uu", epochs=5, run=tmp_path / "run", device="cpu")
     refiner.fit(corpus.features, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight, truth=corpus.truth)
     page = page_of(tmp_path / "run")
     assert "made in Python" in page.cautions["The texts cannot be shown"]

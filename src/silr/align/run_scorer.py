@@ -36,13 +36,13 @@ def run_scorer(folder: Path, wanted: str | None, device: str | None, role: str) 
     if not hasattr(refiner, "features_"):
         raise InputError(f"{role} {folder} was made from features, not from texts: it cannot score what is written")
     run = Run(folder)
-    method = run.manifest["identity"]["configuration"].get("method")
+    method = run.configuration.get("method")
     number = refiner.classifier_iteration_
     slope, offset, scale = 1.0, 0.0, "as the run gives it"
     corpus_scores = run.iterations()[number].scores
     if method == "silr" and refiner.priors_ is not None and refiner.priors_.source == "gold":
         scale = "with the scale and thresholds that the run took from its gold labels"
-    by_labels = hasattr(refiner.classifier_, "merged") and "of" not in refiner.history_[0]["metrics"]
+    by_labels = hasattr(refiner.classifier_, "merged") and not refiner.result_.is_posterior
     if method != "silr" or by_labels:  # thresholds at most
         found = None if corpus_scores is None else _calibrated(folder, corpus_scores[:, column], classes[column])
         if found is not None:

@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 from silr import __version__
-from silr.classifier_caution import Estimate, classifier_caution, classifier_estimate, leans_on_llm
+from silr.classifier_caution import Estimate, classifier_caution, classifier_estimate
 from silr.export.parts import Parts
+from silr.refine.refinement import Refinement
 from silr.report.words import limits, percent, short
 from silr.run import TABLE, Run
-from silr.summary import labels_of, remarks, said_of, summary
+from silr.summary import remarks, said_of, summary
 
 
 def model_card(refiner: Any, run: Run, parts: Parts) -> str:
@@ -24,19 +25,20 @@ def model_card(refiner: Any, run: Run, parts: Parts) -> str:
     parts : Parts
         What the folder holds.
     """
-    values = summary(refiner)
+    result = refiner.result_
+    values = summary(result)
     classes = [code(name) for name in values["classes"]]
-    first, best = values["iterations"][0], values["iterations"][refiner.classifier_iteration_]
-    identity = run.manifest["identity"]
+    first, best = values["iterations"][0], values["iterations"][result.classifier_iteration]
+    identity, settings = run.manifest["identity"], run.configuration
     lines = [
         "---",
-        _metadata(parts, identity),
+        _metadata(parts, settings),
         "---",
         "",
         f"# {' or '.join(classes) if len(classes) <= 5 else f'{len(classes)} classes'}: a text classifier",
         "",
         f"It gives a text one of {len(classes)} classes: {', '.join(classes)}. It was trained on labels of "
-        f"{'several LLMs' if 'annotators' in first else 'an LLM'}, refined {_how(identity)}by silr {__version__}.",
+        f"{'several LLMs' if 'annotators' in first else 'an LLM'}, refined {_how(settings)}by silr {__version__}.",
         "",
         "## How to use it",
         "",
@@ -53,18 +55,18 @@ def model_card(refiner: Any, run: Run, parts: Parts) -> str:
         "",
         "## How good it is",
         "",
-        *_accuracy(values, refiner),
+        *_accuracy(values, result),
         "",
         "## Class priors",
         "",
-        *_priors(classes, best, refiner),
+        *_priors(classes, best, result),
         "",
         "## Training",
         "",
         f"Iteration {best['iteration']} of the run. Settings:",
         "",
         "```json",
-        json.dumps({**identity["configuration"], "features": identity["features"]}, indent=1, default=str),
+        json.dumps({**settings, "features": identity["features"]}, indent=1, default=str),
         "```",
         "",
         f"Made with {', '.join(f'{name} {version}' for name, version in run.manifest['packages'].items())}.",
@@ -91,19 +93,19 @@ def code(text: Any) -> str:
     return f"`{line}`"
 
 
-def _is_uu(identity: dict[str, Any]) -> bool:
-    return identity["configuration"].get("method") in ("uu", "paper")
+def _is_uu(settings: dict[str, Any]) -> bool:
+    return settings.get("method") in ("uu", "paper")
 
 
-def _how(identity: dict[str, Any]) -> str:
-    return "by [robust UU learning](https://arxiv.org/abs/2502.12565), " if _is_uu(identity) else ""
+def _how(settings: dict[str, Any]) -> str:
+    return "by [robust UU learning](https://arxiv.org/abs/2502.12565), " if _is_uu(settings) else ""
 
 
-def _metadata(parts: Parts, identity: dict[str, Any]) -> str:
+def _metadata(parts: Parts, settings: dict[str, Any]) -> str:
     from huggingface_hub import ModelCardData
 
     base = parts.base_model if parts.base_model and not parts.base_model.startswith("/") else None
-    tags = ["silr", "weak-supervision", *(["uu-learning"] if _is_uu(identity) else [])]
+    tags = ["silr", "weak-supervision", *(["uu-learning"] if _is_uu(settings) else [])]
     data = ModelCardData(
         library_name=parts.library, pipeline_tag="text-classification", base_model=base, tags=tags, license=None
     )
@@ -125,15 +127,14 @@ def _data(run: Run, values: dict[str, Any], first: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _accuracy(values: dict[str, Any], refiner: Any) -> list[str]:
+def _accuracy(values: dict[str, Any], result: Refinement) -> list[str]:
     """Rows of the LLM's labels, of the refined ones where they are not the classifier's own, and of the classifier."""
-    first, best = values["iterations"][0], values["iterations"][refiner.best_iteration_]
-    own = values["iterations"][refiner.classifier_iteration_]
-    metrics = refiner.history_[refiner.classifier_iteration_]["metrics"]
-    leans = leans_on_llm(metrics)
-    found = classifier_estimate(refiner)
+    first, best = values["iterations"][0], values["iterations"][result.best_iteration]
+    own = values["iterations"][result.classifier_iteration]
+    leans = result.is_posterior and result.classifier_iteration == 1
+    found = classifier_estimate(result)
     rows = [(f"the LLM {code(each['name'])}", each, _of(each)) for each in first.get("annotators", ())]
-    rows.append((labels_of(first), first, _of(first)))
+    rows.append((result.iterations[0].whose, first, _of(first)))
     if leans or best not in (own, first):
         rows.append(("refined: LLM and features", best, _of(best)))
     reads = "features" if leans else "the text"
@@ -154,9 +155,9 @@ def _accuracy(values: dict[str, Any], refiner: Any) -> list[str]:
         if truth:
             cells.append(percent(row["true_accuracy"]) if "true_accuracy" in row else "unknown")
         lines.append(f"| {' | '.join(cells)} |")
-    caution = classifier_caution(refiner)
+    caution = classifier_caution(result)
     said = [f"**Note**: {caution}."] if caution else []
-    said += said_of(values) + remarks(values)
+    said += said_of(result) + remarks(result)
     return [*lines, "", *said] if said else lines
 
 
@@ -167,11 +168,11 @@ def _of(row: dict[str, Any]) -> Estimate | None:
     return Estimate(row["estimated_accuracy"], (low, high))
 
 
-def _priors(classes: list[str], best: dict[str, Any], refiner: Any) -> list[str]:
-    entry = refiner.history_[refiner.classifier_iteration_]
-    priors = entry["priors"]
-    if "class_prior" not in best:
-        no_gold = refiner.history_[0]["priors"] is None
+def _priors(classes: list[str], best: dict[str, Any], result: Refinement) -> list[str]:
+    last = result.iterations[result.classifier_iteration]
+    priors = last.priors
+    if priors is None:
+        no_gold = result.iterations[0].priors is None
         return [f"Unknown: {'there are no gold labels' if no_gold else 'theta was given for the LLM labels only'}."]
     lines = [
         {"gold": "Estimated from the labels by hand.", "oracle": "From all true labels (research only)."}.get(
@@ -180,7 +181,7 @@ def _priors(classes: list[str], best: dict[str, Any], refiner: Any) -> list[str]
         "",
     ]
     where = "it is predicted"
-    if leans_on_llm(entry["metrics"]) or "labels_of" in entry["metrics"]:
+    if last.notes.kind in ("posterior", "tuned"):
         where = "the refined labels have it"  # they lean on the LLM; the classifier's own are not judged by class
     lines += [f"| class | share of the corpus (95 %) | share of this class where {where} (theta, 95 %) |"]
     lines += ["| --- | --- | --- |"]

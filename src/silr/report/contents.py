@@ -33,7 +33,7 @@ def contents(record: Record) -> dict[str, Any]:
     dict
         Strings and numbers, ready to be shown; what a table or a person wrote is not escaped yet.
     """
-    values = summary(record)
+    values = summary(record.result)
     truth = record.corpus.truth_column if record.corpus else None
     warnings = find_warnings(record, values)
     return {
@@ -67,17 +67,17 @@ def _summary(record: Record, values: dict[str, Any], warnings: list[Caution]) ->
     labelled = record.llm >= 0
     changed = int((record.llm != record.best.labels)[labelled].sum())
     priors = record.iterations[0].priors
-    verdict, names = record.verdict_, record.run.manifest["identity"].get("annotators", [""])
+    verdict, names = record.verdict, record.run.manifest["identity"].get("annotators", [""])
     odd = text_counts(record.corpus.texts) if record.corpus else None
     return {
         "texts": f"{len(record.llm):,}",
         "odd": str(odd) if odd and (odd.duplicates or odd.empty) else None,
-        "classes": [short(name, 40) for name in record.classes_[:12]],
-        "n_classes": len(record.classes_),
+        "classes": [short(name, 40) for name in record.classes[:12]],
+        "n_classes": len(record.classes),
         "iterations": record.iterations[-1].number,
-        "best": record.best_iteration_,
+        "best": record.best_iteration,
         "gold": f"{record.run.manifest.get('gold', 0):,}" if record.run.manifest.get("gold") else None,
-        "source": priors.source if priors else "labels" if record.iterations[0].metrics.get("of") == 1 else "scores",
+        "source": priors.source if priors else "labels" if record.is_posterior else "scores",
         "before": _accuracy(first),
         "after": _accuracy(best),
         "llms": len(names),

@@ -21,11 +21,11 @@ def confusion(record: Record) -> dict[str, Any]:
     dict
         `classes` and `rows` of cells for a table, or, for more than 12 classes, None and the most frequent `moves`.
     """
-    K, labels, refined = len(record.classes_), record.llm, record.best.labels
+    K, labels, refined = len(record.classes), record.llm, record.best.labels
     counts = np.zeros((K + 1, K), dtype=np.int64)  # the last row: texts without LLM label
     seen = refined >= 0
     np.add.at(counts, (labels[seen], refined[seen]), 1)
-    names = [short(name) for name in record.classes_]
+    names = [short(name) for name in record.classes]
     missing = int(counts[K].sum())
     if K > WIDEST_TABLE:
         return {"classes": None, "rows": None, "moves": _moves(counts[:K], names), "missing": missing}
@@ -63,8 +63,8 @@ def histograms(record: Record) -> dict[str, Any] | None:
     same = labels == refined
     by_llm: list[dict[str, Any]] = []
     by_refined: list[dict[str, Any]] = []
-    for k in range(len(record.classes_)):
-        name, words = short(record.classes_[k]), inline(record.classes_[k])
+    for k in range(len(record.classes)):
+        name, words = short(record.classes[k]), inline(record.classes[k])
         for panels, members, column, what in (
             (by_llm, labels == k, scores[:, k], f"score of {words} among texts that the LLM labelled {words}"),
             (by_refined, refined == k, scores.max(axis=1), f"refined score among texts with refined label {words}"),
@@ -75,7 +75,7 @@ def histograms(record: Record) -> dict[str, Any] | None:
     return {
         "by_llm": _panels("llm", by_llm),
         "by_refined": _panels("refined", by_refined),
-        "left_out": max(0, len(record.classes_) - MOST_PANELS),
+        "left_out": max(0, len(record.classes) - MOST_PANELS),
     }
 
 

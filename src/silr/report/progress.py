@@ -11,7 +11,6 @@ from silr.priors import Priors
 from silr.report.charts import Series, heat_map, line_chart, swatch
 from silr.report.record import Record
 from silr.report.words import inline, limits, percent, short
-from silr.summary import labels_of
 
 MOST_LINES, MOST_CLASSES = 6, 40
 MOST_SETS = 4  # classes that the chart of sets has lines for; more make a heat map
@@ -28,14 +27,14 @@ def progress(record: Record, summary: dict[str, Any]) -> dict[str, Any]:
     """
     return {
         "accuracy": _accuracy(record, summary),
-        "sets": _sets(record) if len(record.classes_) <= MOST_SETS else None,
-        "heat": _heat(record) if len(record.classes_) > MOST_SETS else None,
+        "sets": _sets(record) if len(record.classes) <= MOST_SETS else None,
+        "heat": _heat(record) if len(record.classes) > MOST_SETS else None,
         "shares": _shares(record),
         "changes": None if record.is_posterior else _changes(record),
         "rows": _rows(record, summary),
-        "names": [labels_of(row) for row in summary["iterations"]],
+        "names": [each.whose for each in record.iterations],
         "classes": _class_rows(record),
-        "classes_left_out": max(0, len(record.classes_) - MOST_CLASSES),
+        "classes_left_out": max(0, len(record.classes) - MOST_CLASSES),
     }
 
 
@@ -63,7 +62,7 @@ def _accuracy(record: Record, summary: dict[str, Any]) -> dict[str, Any] | None:
     ]
     if any("true_accuracy" in row for row in rows):
         series.append(Series("true, which only scores", [row.get("true_accuracy") for row in rows], dashed=True))
-    words = [f"{labels_of(row)} {percent(row['estimated_accuracy'])}" for row in rows if "theta" in row]
+    words = [f"{each.whose} {percent(each.priors.accuracy)}" for each in record.iterations if each.priors is not None]
     description = "Share of labels that are right, estimated: " + ", ".join(words)
     return _chart("accuracy", "Accuracy by iteration", description, record, series)
 
@@ -71,7 +70,7 @@ def _accuracy(record: Record, summary: dict[str, Any]) -> dict[str, Any] | None:
 def _sets(record: Record) -> dict[str, Any] | None:
     """theta and theta' for two classes, the diagonal of Theta for three or four."""
     every = [each.priors for each in record.iterations]
-    names = [inline(name, 24) for name in record.classes_]
+    names = [inline(name, 24) for name in record.classes]
     if len(names) == 2:
         cells = {
             f"truly {names[1]} among texts labelled {names[1]}": (1, 1),
@@ -94,9 +93,9 @@ def _sets(record: Record) -> dict[str, Any] | None:
 def _heat(record: Record) -> list[dict[str, Any]]:
     """Theta of the LLM's labels and of the result, each as a heat map; a set without gold label has no shares."""
     chosen = _largest(record, MOST_CLASSES)
-    names = [short(record.classes_[k], 24) for k in chosen]
+    names = [short(record.classes[k], 24) for k in chosen]
     maps = []
-    for number in sorted({0, record.best_iteration_}):
+    for number in sorted({0, record.best_iteration}):
         priors = record.iterations[number].priors
         if priors is None:
             continue
@@ -110,7 +109,7 @@ def _heat(record: Record) -> list[dict[str, Any]]:
 
 def _shares(record: Record) -> dict[str, Any] | None:
     """How often each class is given, and for two classes how often it truly occurs."""
-    names = [inline(name, 24) for name in record.classes_]
+    names = [inline(name, 24) for name in record.classes]
     chosen = [1] if len(names) == 2 else _largest(record, MOST_LINES)
     series = [Series(f"labelled {names[k]}", [_share(each.labels, k) for each in record.iterations]) for k in chosen]
     if len(names) == 2:
@@ -124,7 +123,7 @@ def _shares(record: Record) -> dict[str, Any] | None:
 
 def _changes(record: Record) -> dict[str, Any] | None:
     n = len(record.llm)
-    values = [each.metrics["changed"] / n if each.number else None for each in record.iterations]
+    values = [None if each.notes.changed is None else each.notes.changed / n for each in record.iterations]
     description = "Share of texts whose label is another than in the iteration before"
     series = [Series("another label than in the iteration before", values)]
     return _chart("changes", "Labels changed, by iteration", description, record, series)
@@ -135,15 +134,15 @@ def _rows(record: Record, summary: dict[str, Any]) -> list[dict[str, Any]]:
     for each, row in zip(record.iterations, summary["iterations"], strict=True):
         for llm in row.get("annotators", ()):
             rows.append(_row(llm["name"], llm))
-        fit = each.metrics.get("fit")
+        fit = each.notes.fit
         signal = None if record.is_posterior else each.priors and _weakest(each.priors)
         more = {
-            "best": each.number == record.best_iteration_,
+            "best": each.number == record.best_iteration,
             "signal": signal and f"{100 * signal[0]:.0f} ({100 * signal[1]:.0f} to {100 * signal[2]:.0f})",
-            "epochs": fit and f"{fit['best_epoch'] + 1} of {len(fit['validation_risk'])}",
-            "risk": fit and f"{fit['validation_risk'][fit['best_epoch']]:.4f}",
+            "epochs": fit and f"{fit.best_epoch + 1} of {len(fit.validation_risk)}",
+            "risk": fit and f"{fit.validation_risk[fit.best_epoch]:.4f}",
         }
-        rows.append(_row(labels_of(row), row) | more)
+        rows.append(_row(each.whose, row) | more)
     return rows
 
 
@@ -171,13 +170,13 @@ def _class_rows(record: Record) -> list[dict[str, Any]]:
                 right = percent(float(each.priors.theta[k, k]), 0)
                 theta = f"{right} ({limits(each.priors.theta_interval[k, k])})"
             cells.append({"share": percent(_share(each.labels, k)), "theta": theta})
-        rows.append({"name": short(record.classes_[k]), "cells": cells})
+        rows.append({"name": short(record.classes[k]), "cells": cells})
     return rows
 
 
 def _largest(record: Record, most: int) -> list[int]:
     """The classes with most LLM and refined labels, in their own order."""
-    K = len(record.classes_)
+    K = len(record.classes)
     size = [_share(record.llm, k) + _share(record.best.labels, k) for k in range(K)]
     return sorted(sorted(range(K), key=lambda k: (-size[k], k))[:most])
 

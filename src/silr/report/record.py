@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from silr.annotator_columns import read_annotators
 from silr.annotator_evidence import Annotator, majority
 from silr.corpus import file_hash, id_column, read_table, text_column, weight_column
-from silr.errors import InputError, NoSignalError
+from silr.errors import InputError
 from silr.gold import post_stratified
-from silr.refine import best_iteration
+from silr.refine.iteration import Iteration
+from silr.refine.refinement import Refinement
 from silr.refine_table import LABELS, Columns, column_codes
-from silr.run import TABLE, Iteration, Run
-from silr.verdict import Verdict, verdict_of
+from silr.run import TABLE, Run
+from silr.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,16 +57,13 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Record:
-    """A run that was read back; for `silr.summary` it is a `LabelRefiner`.
+    """A run that was read back.
 
     Attributes
     ----------
     run : Run
-    iterations : list of Iteration
-        From 0, the LLM's labels.
-    best_iteration_ : int
-        0 if the very first iteration lost the signal.
-    classes_ : list of str
+    result : Refinement
+        Iterations from 0, the LLM's labels, with ``true_accuracy`` wherever the truth is known.
     table : dict or None
         What `silr refine` wrote about the table; None for a run that was made in Python.
     corpus : Corpus or None
@@ -75,47 +73,41 @@ class Record:
     """
 
     run: Run
-    iterations: list[Iteration]
-    best_iteration_: int
-    classes_: list[str]
+    result: Refinement
     table: dict[str, Any] | None
     corpus: Corpus | None
     problems: list[str] = field(default_factory=list)
 
     @property
+    def iterations(self) -> list[Iteration]:
+        return self.result.iterations
+
+    @property
+    def best_iteration(self) -> int:
+        """0 if the very first iteration lost the signal."""
+        return self.result.best_iteration
+
+    @property
+    def classes(self) -> list[str]:
+        return self.result.class_names
+
+    @property
     def best(self) -> Iteration:
-        return self.iterations[self.best_iteration_]
+        return self.result.best
 
     @property
     def is_posterior(self) -> bool:
         """Whether the default method made it."""
-        return "of" in self.iterations[0].metrics
+        return self.result.is_posterior
 
     @property
-    def verdict_(self) -> Verdict:
-        return verdict_of(self.iterations)
+    def verdict(self) -> Verdict:
+        return self.result.verdict
 
     @property
     def llm(self) -> NDArray[np.int16]:
         """The LLM's labels, -1 where it gave none."""
         return self.iterations[0].labels
-
-    @property
-    def history_(self) -> list[dict[str, Any]]:
-        """Labels, priors and metrics by iteration, with ``true_accuracy`` wherever the truth is known."""
-        truth = None if self.corpus is None else self.corpus.truth
-        return [
-            {"labels": each.labels, "priors": each.priors, "metrics": {**each.metrics, **_score(each.labels, truth)}}
-            for each in self.iterations
-        ]
-
-    @property
-    def unfinished(self) -> int:
-        """How many of the iterations that were asked for are missing because the run was cut off."""
-        last = self.iterations[-1]
-        if self.table is None or "stopped" in last.metrics or last.priors is None:
-            return 0
-        return int(max(0, self.table["iterations"] - last.number))
 
 
 def read_record(folder: str | Path, truth: str | None = None) -> Record:
@@ -133,23 +125,17 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
         `folder` is no run, is damaged or has no finished iteration, or the truth cannot be used.
     """
     run = Run(folder)
-    iterations = run.iterations()
-    if len(iterations) < 2:
-        raise InputError(
-            f"the run {folder} has no finished iteration: run `silr refine` again, which goes on or says why it cannot"
-        )
-    try:
-        best = best_iteration(iterations)
-    except NoSignalError:
-        best = 0
-    classes = [str(name) for name in run.manifest["identity"]["classes"]]
+    result = run.result()
+    if len(result.iterations) < 2:
+        result.check_finished(folder)
+    classes = result.class_names
     problems: list[str] = []
     table = _read_table_record(run.folder, problems)
-    found = None if table is None else _find(run.folder, table, iterations[0].labels, classes, problems)
+    found = None if table is None else _find(run.folder, table, result.iterations[0].labels, classes, problems)
     if table is None or found is None:
         if truth is not None:
             raise InputError(f"no truth column {truth!r}: {'; '.join(problems) or f'{folder} does not know its table'}")
-        return Record(run, iterations, best, classes, table, None, problems)
+        return Record(run, result, table, None, problems)
     frame, corpus = found
     counted = int((corpus.gold >= 0).sum())
     if counted != run.manifest.get("gold", counted):
@@ -162,7 +148,8 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
         codes = column_codes(frame, column, classes, corpus.name, required=truth is not None, finished=True)
         if codes is not None:
             corpus = replace(corpus, truth=codes, truth_column=column)
-    return Record(run, iterations, best, classes, table, corpus, problems)
+            result = replace(result, iterations=[each.scored(codes) for each in result.iterations])
+    return Record(run, result, table, corpus, problems)
 
 
 def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | None:
@@ -221,9 +208,3 @@ def _corpus(frame: pd.DataFrame, name: str, columns: dict[str, Any], llm: Codes,
         weight = post_stratified(llm, gold >= 0)
     ids = id_column(frame, name) if "id" in frame.columns else None
     return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight)
-
-
-def _score(labels: NDArray[np.int16], truth: Codes | None) -> dict[str, float]:
-    if truth is None or not (known := truth >= 0).any():
-        return {}
-    return {"true_accuracy": float((labels == truth)[known].mean())}

@@ -4,42 +4,36 @@ from __future__ import annotations
 
 import json
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from silr.class_names import in_commas
 from silr.corpus import features_path, file_hash
 from silr.errors import InputError
-from silr.refine import derived_seed, held_out
+from silr.label_refiner import LabelRefiner
+from silr.refine.method import derived_seed, held_out
+from silr.refine.options import from_options, to_options
 from silr.refine_table import Columns
-from silr.refiner_settings import foreign_settings, is_default
 from silr.report.record import Record
 from silr.report.words import short, visible
 
 LONGEST_VALUE, MOST_SEEDS = 400, 100
-COMMAND_OPTIONS = (
-    *("method", "classifier", "model", "prompt", "tune_top", "batch_size", "learning_rate", "max_length"),
-    *("hidden_units", "loss", "correction", "epochs", "seed"),
-)
+NOT_AN_OPTION = ("leak",)  # of the Python interface only
 
 
 def reproduce(record: Record) -> dict[str, Any]:
     """The section's values: `command` or `python`, and `groups` of (title, rows of name and value)."""
     manifest = record.run.manifest
-    identity = manifest["identity"]
-    configuration = identity["configuration"]
-    seed = int(configuration["seed"])
-    n = len(record.llm)
-    validation = int(held_out(n, seed).sum())
-    last = record.iterations[-1].number
-    seeds = ", ".join(str(derived_seed(seed, number)) for number in range(1, last + 1)[:MOST_SEEDS])
-    split = f"{n - validation:,} texts train, {validation:,} choose the epoch (7:1, drawn with the seed)"
+    identity, configuration = manifest["identity"], record.run.configuration
+    seed, last = int(configuration["seed"]), record.iterations[-1].number
     drawn: dict[str, Any] = {"seed": seed}
-    if not is_default(configuration) or configuration["classifier"] != "frozen":
-        drawn |= {"seeds of the iterations": seeds, "split": split}
-    foreign = foreign_settings(configuration)
-    foreign += ["leak"] if "correction" in foreign else []
-    own = {name: value for name, value in configuration.items() if name not in foreign}
+    if any(each.notes.fit for each in record.iterations):
+        n = len(record.llm)
+        validation = int(held_out(n, seed).sum())
+        fitted = [each.number for each in record.iterations if each.notes.fit]
+        drawn["seeds of the iterations"] = ", ".join(str(derived_seed(seed, each)) for each in fitted[:MOST_SEEDS])
+        drawn["split"] = f"{n - validation:,} texts train, {validation:,} choose the epoch (7:1, drawn with the seed)"
     command = None if record.table is None else _command(record, record.table)
     hashes = {"input (texts, labels, gold)": identity["input"], **flat(identity["features"], "features")}
     if record.table is not None:
@@ -47,9 +41,9 @@ def reproduce(record: Record) -> dict[str, Any]:
         hashes["table today"] = _today(record, record.table)
     return {
         "command": command,
-        "python": None if command else _python(configuration, last),
+        "python": None if command else _python(configuration, record.iterations[0].notes.of or last),
         "groups": [
-            ("Settings", fact_rows(flat(own) | {"iterations finished": last})),
+            ("Settings", fact_rows(flat(configuration) | {"iterations finished": last})),
             ("Seeds and split", fact_rows(drawn)),
             ("Input", fact_rows(hashes)),
             ("Versions", fact_rows({"silr": manifest.get("silr", "unknown"), **manifest.get("packages", {})})),
@@ -60,19 +54,17 @@ def reproduce(record: Record) -> dict[str, Any]:
 
 def _command(record: Record, table: dict[str, Any]) -> str:
     """The `silr refine` command, as it is given inside the run's folder; it makes a new run beside it."""
-    configuration = record.run.manifest["identity"]["configuration"]
+    configuration = record.run.configuration
     words = ["silr", "refine", table["table"], "-o", "../run-again"]
     if configuration["classifier"] == "frozen":
         words += [word for spec in table["features"] for word in ("--features", _asked(spec, table["table"]))]
-    foreign = foreign_settings(configuration)
-    for name in COMMAND_OPTIONS:
-        if configuration.get(name) is not None and name not in foreign:
-            words += [f"--{name.replace('_', '-')}", str(configuration[name])]
+    for name, value in to_options(configuration).items():
+        if name == "priors":
+            words += ["--oracle"] if value == "oracle" else []
+        elif name not in NOT_AN_OPTION:
+            words += [f"--{name.replace('_', '-')}", _word(value)]
+    words += ["--seed", str(configuration["seed"])]
     words += ["--iterations", str(table["iterations"] or record.iterations[-1].number)]
-    if configuration.get("theta") is not None:
-        words += ["--theta", ";".join(",".join(map(repr, row)) for row in configuration["theta"])]
-    if configuration.get("class_prior") is not None:
-        words += ["--class-prior", ",".join(map(repr, configuration["class_prior"]))]
     if table.get("classes"):
         words += ["--classes", in_commas(table["classes"])]
     columns, usual = table["columns"], vars(Columns())
@@ -80,10 +72,17 @@ def _command(record: Record, table: dict[str, Any]) -> str:
     for name in ("text", "gold", "weight", "truth"):
         if columns.get(name) not in (None, usual[name]):
             words += [f"--{name}" if name == "truth" else f"--{name}-column", columns[name]]
-    if configuration.get("priors") == "oracle":
-        words.append("--oracle")
-    lines = shlex.join(words[:5]), *(shlex.join(words[at : at + 2]) for at in range(5, len(words), 2))
-    return visible(" \\\n    ".join(lines))
+    starts = [at for at, word in enumerate(words) if word.startswith("--")]
+    lines = [words[at:end] for at, end in pairwise([0, *starts, len(words)])]
+    return visible(" \\\n    ".join(map(shlex.join, lines)))
+
+
+def _word(value: Any) -> str:
+    """A setting as the command line takes it: rows of a matrix with semicolons between them."""
+    if not isinstance(value, list):
+        return str(value)
+    rows = value if isinstance(value[0], list) else [value]
+    return ";".join(",".join(map(repr, row)) for row in rows)
 
 
 def _asked(spec: str, table: str) -> str:
@@ -95,11 +94,9 @@ def _asked(spec: str, table: str) -> str:
 
 
 def _python(configuration: dict[str, Any], iterations: int) -> str:
-    settings = {**configuration, "random_state": configuration["seed"], "iterations": iterations}
-    for name in ("seed", *foreign_settings(configuration)):
-        settings.pop(name, None)
-    given = ", ".join(f"{name}={value!r}" for name, value in settings.items() if value is not None)
-    return visible(f"LabelRefiner({given}).fit(features_or_texts, llm_labels, gold=gold_labels)")
+    method, classifier = from_options({**to_options(configuration), "iterations": iterations})
+    refiner = LabelRefiner(method, classifier, random_state=configuration["seed"])
+    return visible(f"{refiner}.fit(features_or_texts, llm_labels, gold=gold_labels)")
 
 
 def _today(record: Record, table: dict[str, Any]) -> str:

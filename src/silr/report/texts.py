@@ -76,4 +76,4 @@ def cut(text: str) -> dict[str, Any]:
 
 
 def _name(record: Record, code: Any) -> str | None:
-    return short(record.classes_[int(code)]) if code >= 0 else None
+    return short(record.classes[int(code)]) if code >= 0 else None

@@ -57,21 +57,21 @@ def find_warnings(record: Record, summary: dict[str, Any]) -> list[Caution]:
 
 def _stopped(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     last = record.iterations[-1]
-    if "stopped" not in last.metrics:
+    if last.notes.stopped is None:
         return
-    kept = record.verdict_.words
-    if record.best_iteration_:
-        kept = f"The labels of iteration {record.best_iteration_} are the result."
-    why = short(last.metrics["stopped"], 600)
+    kept = record.verdict.words
+    if record.best_iteration:
+        kept = f"The labels of iteration {record.best_iteration} are the result."
+    why = short(last.notes.stopped, 600)
     words = f"{why[0].upper()}{why[1:]}. {kept}"
     yield Caution("serious", f"The run stopped after iteration {last.number}", words)
 
 
 def _unfinished(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
-    if record.unfinished:
-        done = record.iterations[-1].number
+    if record.result.missing:
+        done, missing = record.iterations[-1].number, record.result.missing
         words = (
-            f"{done} of {done + record.unfinished} iterations are finished, and this page shows the last of them. The "
+            f"{done} of {done + missing} iterations are finished, and this page shows the last of them. The "
             "same silr refine command goes on where it stopped."
         )
         yield Caution("careful", "The run was cut off", words)
@@ -79,7 +79,7 @@ def _unfinished(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
 
 def _verdict(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
     """The verdict, if it is one to be careful about."""
-    verdict = record.verdict_
+    verdict = record.verdict
     title = {"unclear": "No gain can be shown", "worse": "The refined labels look worse"}.get(verdict.finding)
     if verdict.kept == "llm" and verdict.finding != "stopped":  # `_stopped` says that
         yield Caution("serious", "The LLM's labels are the result", verdict.words)
@@ -95,8 +95,8 @@ def _truth(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
         yield Caution("serious", "By the truth the refined labels are not better", words)
 
 
-def _remarks(_: Record, summary: dict[str, Any]) -> Iterator[Caution]:
-    for line in remarks(summary):
+def _remarks(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
+    for line in remarks(record.result):
         yield Caution("note", "About the classifier", line)
 
 
@@ -105,7 +105,7 @@ def _signal(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     if record.is_posterior:
         return
     found = []
-    for each in record.iterations[: record.best_iteration_ + 1]:
+    for each in record.iterations[: record.best_iteration + 1]:
         if each.priors is None or each.priors.source != "gold":
             continue
         later, earlier = np.tril_indices(len(each.priors.theta), -1)
@@ -120,8 +120,8 @@ def _signal(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     assert each.priors is not None
     high = float(each.priors.signal_interval[k, j, 1])
     whose = "the LLM" if each.number == 0 else f"iteration {each.number}"
-    names = [inline(record.classes_[number], 40) for number in (j, k)]
-    others = ", all other classes left out," if len(record.classes_) > 2 else ""
+    names = [inline(record.classes[number], 40) for number in (j, k)]
+    others = ", all other classes left out," if len(record.classes) > 2 else ""
     words = (
         f"Among texts that {whose} labelled {names[1]}{others} {names[1]} is the truth "
         f"{100 * float(each.priors.signal[k, j]):.0f} percentage points more often than among those labelled {names[0]}"
@@ -148,7 +148,7 @@ def _gold(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
             "texts well, the refined labels are better than the LLM's; if they do not, they are noise, and nothing "
             "here can tell. 50 to 100 labels by hand would."
         )
-        if record.iterations[0].metrics.get("of") == 1:
+        if record.is_posterior:
             words = (
                 "The LLM's labels were taken at their word, and changed where texts alike have others. Nothing here "
                 "can tell whether that made them better. 50 to 100 labels by hand would."
@@ -167,8 +167,8 @@ def _sets(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     priors, corpus = record.best.priors, record.corpus
     if priors is None or priors.source != "gold" or corpus is None:
         return
-    counts = np.bincount(record.best.labels[corpus.gold >= 0], minlength=len(record.classes_))
-    few = [f"{inline(record.classes_[k], 40)} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST_IN_A_SET)]
+    counts = np.bincount(record.best.labels[corpus.gold >= 0], minlength=len(record.classes))
+    few = [f"{inline(record.classes[k], 40)} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST_IN_A_SET)]
     if few:
         named = ", ".join(few[:8]) + (f" and {len(few) - 8} more" if len(few) > 8 else "")
         words = f"Very few texts with these refined labels have gold, so how often they are right is a guess: {named}."
@@ -177,11 +177,11 @@ def _sets(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
 
 def _classes(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
     """Classes that vanish: almost no text left, or fewer and fewer in every iteration."""
-    K = len(record.classes_)
-    shares = np.array([_shares(each.labels, K) for each in record.iterations[: record.best_iteration_ + 1]])
+    K = len(record.classes)
+    shares = np.array([_shares(each.labels, K) for each in record.iterations[: record.best_iteration + 1]])
     gone, falling = [], []
     for k in range(K):
-        course, name = shares[1:, k], inline(record.classes_[k], 40)
+        course, name = shares[1:, k], inline(record.classes[k], 40)
         if len(course) and course[-1] < VANISHED and course[-1] < shares[0, k]:
             gone.append(f"{name}: {percent(shares[0, k])} of the LLM's labels, {percent(course[-1])} of the refined")
         elif len(course) >= 3 and (np.diff(course) < 0).all() and course[-1] < (1 - LOST) * course[0]:

@@ -1,0 +1,1 @@
+"""The methods, the estimator and the run."""

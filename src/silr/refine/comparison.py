@@ -1,0 +1,147 @@
+"""Refined labels against the LLM's: the gain by the gold labels, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.annotator_evidence import Annotator
+from silr.gold_labels import GoldLabels
+from silr.priors import Priors
+
+NORMAL_95 = 1.96
+CHANCE = 0.05  # of no gold label of a class, below which it is no accident
+
+Labels = NDArray[np.int16]
+Estimate = Callable[[Labels, int], Priors | None]
+"""Labels of shape (n,) and the number of their iteration to what is known of them."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How labels compare with the LLM's, on the texts that the LLM labelled.
+
+    Attributes
+    ----------
+    gain : float
+        Share of right labels, refined less LLM's.
+    gain_interval : list of two floats
+        At 95 %.
+    source : {"gold", "oracle"}
+        What tells.
+    gold, put_right, made_wrong : int
+        Gold texts that judge; those where only the refined label is right; those where only the LLM's is.
+    without_gold : list of str
+        Classes that the LLM gives so often that the gold labels should have them, and have not.
+    llm : str or None
+        Of several LLMs the one that is compared; None: the only one, or the majority.
+    """
+
+    gain: float
+    gain_interval: list[float]
+    source: str
+    gold: int = 0
+    put_right: int = 0
+    made_wrong: int = 0
+    without_gold: list[str] = field(default_factory=list)
+    llm: str | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def compare(
+    estimate: Estimate, llm: Labels, gold: GoldLabels | None, labels: Labels, names: Sequence[str] | None = None
+) -> Comparison | None:
+    """Compare labels with the LLM's.
+
+    The gain is the difference of the two estimated accuracies. Both come from the same gold texts, so that its interval
+    is that of a paired difference: Wald's with half a text added to each cell of the table of right and wrong. With few
+    changed gold texts the plain Wald interval would be far too narrow. Gold texts count as Kish's effective number.
+
+    Parameters
+    ----------
+    estimate : callable
+    llm, labels : int16 arrays of shape (n,)
+        -1 where there is none.
+    gold : GoldLabels or None
+    names : sequence of str, default None
+        Of the classes; None: their numbers.
+
+    Returns
+    -------
+    Comparison or None
+        None if nothing tells.
+
+    References
+    ----------
+    Agresti, Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24,
+    2005. Kish, "Survey sampling", 1965.
+    """
+    labelled = llm >= 0
+    before, after = estimate(llm, 1), estimate(np.where(labelled, labels, -1).astype(np.int16), 1)
+    if before is None or after is None or before.source not in ("gold", "oracle"):
+        return None
+    gain = after.accuracy - before.accuracy
+    comparison = Comparison(gain, [gain, gain], before.source)
+    if before.source == "oracle" or gold is None:
+        return comparison
+    judges = labelled[gold.rows] & (gold.weights > 0)
+    rows, codes, w = gold.rows[judges], gold.codes[judges], gold.weights[judges] / gold.weights[judges].sum()
+    wins = (labels[rows] == codes) & (llm[rows] != codes)
+    losses = (labels[rows] != codes) & (llm[rows] == codes)
+    half = NORMAL_95 * _standard_error(float(w[wins].sum()), float(w[losses].sum()), 1 / float(w @ w))
+    gaps = _without_gold(llm[labelled], codes, 1 / float(w @ w), gold.n_classes)
+    return replace(
+        comparison,
+        gain_interval=[max(gain - half, -1.0), min(gain + half, 1.0)],
+        gold=len(rows),
+        put_right=int(wins.sum()),
+        made_wrong=int(losses.sum()),
+        without_gold=[str(code) if names is None else names[code] for code in gaps],
+    )
+
+
+def compare_with_best(
+    estimate: Estimate,
+    annotators: Sequence[Annotator],
+    majority: Labels,
+    gold: GoldLabels | None,
+    labels: Labels,
+    names: Sequence[str],
+) -> Comparison | None:
+    """The comparison with the labels that gain least, those of the majority or of one LLM.
+
+    Refined labels that beat a majority of poor LLMs may still be no better than the one good LLM among them.
+    """
+    least = compare(estimate, majority, gold, labels, names)
+    for each in annotators if len(annotators) > 1 and least is not None else ():
+        of_one = compare(estimate, each.labels, gold, labels)
+        if of_one is not None and least is not None and of_one.gain < least.gain:
+            least = replace(of_one, llm=each.name)
+    return least
+
+
+def from_record(values: Mapping[str, object]) -> Comparison:
+    """Rebuild what `Comparison.to_dict` returned."""
+    return Comparison(**values)  # type: ignore[arg-type]
+
+
+def _without_gold(llm: Labels, gold: NDArray[np.int64], m: float, n_classes: int) -> list[int]:
+    """Classes without gold label, though m texts drawn at random would hardly all miss what the LLM calls so.
+
+    Such gold labels were not drawn at random, as of one class only. What they say is nothing about the other texts.
+    """
+    share = np.bincount(llm, minlength=n_classes) / len(llm)
+    return np.flatnonzero((np.bincount(gold, minlength=n_classes) == 0) & ((1 - share) ** m < CHANCE)).tolist()
+
+
+def _standard_error(wins: float, losses: float, n: float) -> float:
+    """Of a paired difference: shares of wins and losses among n texts, half a text added to each of four cells."""
+    size = n + 2
+    b, c = n * wins + 0.5, n * losses + 0.5
+    return float(np.sqrt(b + c - (b - c) ** 2 / size) / size)

@@ -1,0 +1,198 @@
+"""A fitted refiner: its result, and labels for new texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from silr.annotator_evidence import annotators_of
+from silr.classifiers.posterior import PosteriorClassifier
+from silr.corpus_keys import row_keys, text_keys, with_annotators
+from silr.errors import InputError
+from silr.estimator_habits import EstimatorHabits
+from silr.features import Features
+from silr.inputs import is_empty, texts_of_rows, texts_or_matrix
+from silr.priors import Priors
+from silr.refine.refinement import Refinement
+from silr.verdict import Verdict
+
+
+class FittedRefiner(EstimatorHabits):
+    """What `silr.LabelRefiner` is once it is fitted; see there."""
+
+    classifier_: Any  # a `Classifier`
+    features_: Features
+    labels_: NDArray[Any]
+    llm_names_: list[str]
+    n_features_in_: int | None
+    out_of_fold_labels_: NDArray[Any]
+    out_of_fold_scores_: NDArray[np.float32]
+    result_: Refinement
+    scores_: NDArray[np.float32]
+
+    def predict_proba(
+        self,
+        X: ArrayLike | Sequence[str],
+        *,
+        llm_labels: Any = None,
+        llm_scores: Any = None,
+        texts: Sequence[str] | None = None,
+    ) -> NDArray[np.float32]:
+        """Class probabilities, shape (m, K), of features, or of texts if it was fitted on texts.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_features), or m texts
+        llm_labels : as y of `fit`, default None
+            What the same LLMs say of these texts; None or NaN where one says nothing. Method "silr" uses them: texts of
+            the corpus get the probabilities that they had there. None: the features alone speak.
+        llm_scores : as in `fit`, default None
+            Needed with `llm_labels` where `fit` had them.
+        texts : sequence of m str, default None
+            The texts that the features X are of, where `fit` had texts: texts of the corpus are known by them.
+
+        Raises
+        ------
+        InputError
+            Wrong width, non-finite features, texts where the run's features cannot be computed for new texts, or labels
+            of other LLMs, of none of the classes, or without scores that `fit` had.
+        """
+        return self.predict_with_proba(X, llm_labels=llm_labels, llm_scores=llm_scores, texts=texts)[1]
+
+    def predict_with_proba(
+        self,
+        X: ArrayLike | Sequence[str],
+        *,
+        llm_labels: Any = None,
+        llm_scores: Any = None,
+        texts: Sequence[str] | None = None,
+    ) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Labels, shape (m,), and probabilities, shape (m, K), by reading X once; see `predict` and `predict_proba`.
+
+        Where the verdict keeps the LLM's labels, `llm_labels` are the result, with the shares of the classes among
+        texts of such a label for probabilities; they need not be the most probable class.
+        """
+        check_is_fitted(self)
+        if is_empty(X):
+            return self.classes_[:0], np.empty((0, len(self.classes_)), np.float32)
+        own, matrix = self._new(X)
+        texts = own if texts is None else texts_of_rows(texts, len(matrix))
+        classifier = self.classifier_
+        if llm_labels is None and llm_scores is None:
+            scores = classifier.predict_proba(matrix)
+            return np.asarray(self.classes_[scores.argmax(axis=1)]), scores
+        if self.verdict_.kept == "llm":
+            return self.keep_llm_labels(llm_labels, classifier.predict_proba(matrix))
+        if not isinstance(classifier, PosteriorClassifier):
+            raise InputError(
+                "only a frozen classifier of method 'silr', with gold labels, takes what LLMs say of new texts"
+            )
+        annotators = annotators_of(
+            llm_labels, llm_scores, self.llm_names_, classifier.mixture.scales, self.classes_, len(matrix)
+        )
+        keys = row_keys(matrix) if texts is None else text_keys(texts)
+        scores = classifier.predict_with_annotators(matrix, annotators, with_annotators(keys, annotators))
+        return np.asarray(self.classes_[scores.argmax(axis=1)]), scores
+
+    def predict(
+        self,
+        X: ArrayLike | Sequence[str],
+        *,
+        llm_labels: Any = None,
+        llm_scores: Any = None,
+        texts: Sequence[str] | None = None,
+    ) -> NDArray[Any]:
+        """Labels, shape (m,), the most probable classes; see `predict_proba`."""
+        return self.predict_with_proba(X, llm_labels=llm_labels, llm_scores=llm_scores, texts=texts)[0]
+
+    def _new(self, X: Any) -> tuple[list[str] | None, Any]:
+        """New texts, if they are texts, and what the classifier reads of them."""
+        texts, matrix = texts_or_matrix(X)
+        if texts is not None:
+            if not hasattr(self, "features_"):
+                raise InputError("this refiner was fitted on features; give features, not texts")
+            matrix = self.features_.transform(texts)
+        elif self.n_features_in_ is None:
+            raise InputError("this refiner reads texts; give texts, not features")
+        else:
+            self._check_names(X, reset=False)
+        if self.n_features_in_ is not None and matrix.shape[1] != self.n_features_in_:
+            raise InputError(f"X has {matrix.shape[1]} features, the classifier was fitted on {self.n_features_in_}")
+        return texts, matrix
+
+    def keep_llm_labels(self, llm_labels: Any, scores: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Labels and probabilities of new texts where the verdict keeps the LLM's labels.
+
+        Parameters
+        ----------
+        llm_labels : array-like of shape (m,), or dict of name to such
+        scores : array of shape (m, K)
+            What the classifier gives; texts without LLM label take it.
+        """
+        (llm,) = annotators_of(llm_labels, None, self.llm_names_, [None], self.classes_, len(scores))
+        labels = np.where(llm.labels < 0, scores.argmax(axis=1), llm.labels)
+        return self.classes_[labels], _scores_of_llm(llm.labels, self.priors_, scores)
+
+    def _set_result(self, result: Refinement, X: Any, gold_codes: NDArray[np.int16] | None) -> None:
+        self.result_ = result
+        best, last = result.best, result.iterations[result.classifier_iteration]
+        codes = np.where(best.labels < 0, last.labels, best.labels)
+        scores = last.scores if best.scores is None else best.scores
+        if scores is None:
+            scores = self.classifier_.predict_proba(X)
+        if result.verdict.kept == "llm":
+            scores = _scores_of_llm(best.labels, best.priors, scores)
+        self.out_of_fold_labels_, self.out_of_fold_scores_ = self.classes_[codes], scores
+        self.labels_, self.scores_ = self.out_of_fold_labels_, self.out_of_fold_scores_
+        if gold_codes is not None and (by_hand := gold_codes >= 0).any():
+            self.labels_, self.scores_ = self.labels_.copy(), self.scores_.copy()
+            self.labels_[by_hand] = self.classes_[gold_codes[by_hand]]
+            self.scores_[by_hand] = np.eye(len(self.classes_), dtype=np.float32)[gold_codes[by_hand]]
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """Labels, priors and metrics of each iteration."""
+        return self.result_.history
+
+    @property
+    def best_iteration_(self) -> int:
+        """Whose labels are the result; 0 is the LLM's."""
+        return self.result_.best_iteration
+
+    @property
+    def classifier_iteration_(self) -> int:
+        """Whose classifier predicts."""
+        return self.result_.classifier_iteration
+
+    @property
+    def verdict_(self) -> Verdict:
+        """The result in words."""
+        return self.result_.verdict
+
+    @property
+    def priors_(self) -> Priors | None:
+        """What is known of the refined labels."""
+        return self.result_.best.priors
+
+    @property
+    def theta_(self) -> NDArray[np.float64] | None:
+        """Share of true class k inside the texts with refined label j."""
+        return None if self.priors_ is None else self.priors_.theta
+
+    @property
+    def class_prior_(self) -> NDArray[np.float64] | None:
+        """Share of each class in the corpus."""
+        return None if self.priors_ is None else self.priors_.class_prior
+
+
+def _scores_of_llm(
+    labels: NDArray[np.int16], priors: Priors | None, others: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Scores of texts with the LLM's labels, the shares of the classes among such texts; `others` of the rest."""
+    assert priors is not None
+    shares = priors.theta.astype(np.float32)[np.maximum(labels, 0)]
+    return np.where((labels >= 0)[:, None], shares, others)

@@ -1,0 +1,77 @@
+"""The posterior as an iteration: labels, what is known of them, and the classifier for new texts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from silr.classifiers.posterior import Mixture, PosteriorClassifier, Remembered
+from silr.corpus_keys import with_annotators
+from silr.posterior import Refined, refine_posterior
+from silr.posterior_without_gold import refine_votes
+from silr.priors import Priors
+from silr.refine.iteration import Iteration, Notes
+from silr.refine.problem import Problem
+from silr.ridge import StandardisedMatrix
+from silr.shares import right_share
+
+OUT_OF_FOLD = 1.1  # how much wider intervals are, as gold texts are judged by fits without their fold
+
+
+def posterior_step(problem: Problem) -> tuple[Iteration, PosteriorClassifier]:
+    """Labels by the posterior, and the classifier for new texts.
+
+    The labels and scores of gold texts are those of fits that did not know their gold label, so that the estimates are
+    honest; who writes the result puts the gold labels in.
+    """
+    gold = problem.gold
+    matrix = StandardisedMatrix(problem.matrix)
+    if gold is None:
+        refined = refine_votes(matrix, problem.annotators, problem.n_classes)
+    else:
+        refined = refine_posterior(matrix, problem.groups, problem.annotators, gold, problem.seed)
+    labels = refined.probabilities.argmax(axis=1).astype(np.int16)
+    priors = problem.estimate(labels)
+    notes = Notes("posterior", model_weights=[round(float(each), 6) for each in refined.model_weights])
+    if gold is not None:
+        if priors is not None:
+            priors = of_other_texts(priors, int((gold.weights > 0).sum()), len(labels))
+        right = right_share(refined.classifier_gold.argmax(axis=1) == gold.codes, gold.weights)
+        if right is not None:
+            others = max(len(labels) - right.labels, right.labels)  # if hardly any is left, it is new texts that count
+            wider = OUT_OF_FOLD * np.sqrt(1 + right.labels / others)
+            interval = _widened(right.interval, right.share, wider).tolist()
+            notes = replace(notes, classifier_accuracy=right.share, classifier_accuracy_interval=interval)
+    iteration = Iteration(1, labels, refined.probabilities, priors, notes)
+    return iteration, _classifier(refined, matrix, problem)
+
+
+def of_other_texts(priors: Priors, m: int, n: int) -> Priors:
+    """With an interval for the accuracy on the texts without gold label, of which the m gold labels are no part.
+
+    The variance of the difference of two independent means is p (1 - p) (1/m + 1/(n - m)); the interval of
+    `silr.priors` is for the mean of all n texts, with p (1 - p) (1/m - 1/n).
+    """
+    wider = OUT_OF_FOLD * float(np.sqrt((1 / m + 1 / max(n - m, 1)) / (1 / m - 1 / n))) if m < n else OUT_OF_FOLD
+    return replace(priors, accuracy_interval=_widened(priors.accuracy_interval, priors.accuracy, wider))
+
+
+def _widened(interval: ArrayLike, value: float, factor: float) -> NDArray[np.float64]:
+    """Limits so many times as far from the value, between 0 and 1."""
+    limits: NDArray[np.float64] = np.clip(value + factor * (np.asarray(interval) - value), 0.0, 1.0)
+    return limits
+
+
+def _classifier(refined: Refined, matrix: StandardisedMatrix, problem: Problem) -> PosteriorClassifier:
+    """What labels new texts. It remembers the corpus, but for gold texts, whose scores here are of other fits."""
+    keys = with_annotators(problem.keys(), problem.annotators)
+    kept = np.ones(len(keys), bool)
+    if problem.gold is not None:
+        kept[problem.gold.rows] = False
+    known, first = np.unique(keys[kept], return_index=True)
+    remembered = Remembered(known, refined.probabilities[kept][first])
+    scales = [each.scale() for each in problem.annotators]
+    mixture = Mixture(refined.heads, refined.model_weights, scales)
+    return PosteriorClassifier(refined.alone, mixture, matrix.standardiser, remembered)

@@ -1,0 +1,112 @@
+"""A refinement problem: a corpus, what the LLMs say of it, and gold labels; classes are codes from here on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.annotator_evidence import Annotator, majority
+from silr.corpus_keys import Keys, row_keys, text_keys
+from silr.gold import post_stratified
+from silr.gold_labels import GoldLabels
+from silr.priors import Priors, priors_from_gold
+
+if TYPE_CHECKING:
+    from silr.classifiers.tokens import Tokens
+
+Labels = NDArray[np.int16]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What is refined.
+
+    Attributes
+    ----------
+    classes : array of shape (K,)
+        Their values; a code is a position here.
+    annotators : sequence of Annotator
+        Labels and scores of each LLM.
+    gold_codes : int16 array of shape (n,)
+        -1 where there is no gold label.
+    gold_weight : float array of shape (n,) or None
+        1 / probability of being drawn, up to a factor; None: drawn at random, or at random inside each LLM label.
+    truth : int16 array of shape (n,) or None
+        True labels, -1 where unknown. They only score.
+    seed : int
+    texts : list of str or None
+        None of a corpus that was given as features.
+    X : matrix of shape (n, d), or Tokens
+        What the classifier reads; empty until features of texts are computed.
+    groups : sequence of sequence of slice
+        The columns of X that belong to each kind of features.
+    """
+
+    classes: NDArray[Any]
+    annotators: Sequence[Annotator]
+    gold_codes: Labels
+    gold_weight: NDArray[np.float64] | None = None
+    truth: Labels | None = None
+    seed: int = 0
+    texts: list[str] | None = None
+    X: NDArray[Any] | Tokens | None = None
+    groups: Sequence[Sequence[slice]] = ()
+
+    def __len__(self) -> int:
+        return len(self.gold_codes)
+
+    @property
+    def n_classes(self) -> int:
+        """K."""
+        return len(self.classes)
+
+    @cached_property
+    def class_names(self) -> list[str]:
+        """For messages and records."""
+        return [str(each) for each in self.classes]
+
+    @cached_property
+    def llm(self) -> Labels:
+        """The LLM's labels, of several LLMs the majority's; -1 where none gave one."""
+        return majority(self.annotators, self.n_classes)
+
+    @property
+    def has_gold(self) -> bool:
+        """Whether there is any gold label."""
+        return bool((self.gold_codes >= 0).any())
+
+    @cached_property
+    def gold(self) -> GoldLabels | None:
+        """The gold labels with their weights, if there are any."""
+        if not self.has_gold:
+            return None
+        weights = post_stratified(self.llm, self.gold_codes >= 0) if self.gold_weight is None else self.gold_weight
+        return GoldLabels.of(self.gold_codes, weights, self.n_classes)
+
+    @property
+    def matrix(self) -> NDArray[Any]:
+        """X of a classifier on features."""
+        assert isinstance(self.X, np.ndarray)
+        return self.X
+
+    def estimate(self, labels: Labels) -> Priors | None:
+        """What the gold labels say of labels, shape (n,); None if none of them has a gold label."""
+        labelled = labels >= 0
+        if not (self.gold_codes[labelled] >= 0).any():
+            return None
+        weights = None if self.gold_weight is None else self.gold_weight[labelled]
+        strata = np.where(self.llm < 0, self.n_classes, self.llm)[labelled]
+        return priors_from_gold(labels[labelled], self.gold_codes[labelled], self.n_classes, weights, strata)
+
+    def keys(self) -> Keys:
+        """Keys of the texts, shape (n,), see `silr.corpus_keys`."""
+        return row_keys(self.matrix) if self.texts is None else text_keys(self.texts)
+
+    def with_features(self, X: NDArray[Any] | Tokens, groups: Sequence[Sequence[slice]] = ()) -> Problem:
+        """The same with other features."""
+        return replace(self, X=X, groups=groups)
