@@ -56,7 +56,7 @@ def one_seed(
     except NoSignalError as error:
         return {**found, "fine-tuned": {"refused": str(error)}}
     found["fine-tuned"] = {
-        **both(part, (refiner.labels_, refiner.predict(part.texts[1]))),
+        **both(part, (refiner.out_of_fold_labels_, refiner.predict(part.texts[1]))),
         "corpus_by_iteration": [entry["metrics"]["true_accuracy"] for entry in refiner.history_],
         "estimated": [refiner.priors_.accuracy, *refiner.priors_.accuracy_interval],
         "seconds": round(time.monotonic() - began),

@@ -135,7 +135,7 @@ def fit(case: Case, rows: list[int], seed: int) -> tuple[Any, Any]:
             )
     except (InputError, NoSignalError):
         return case.llm, None
-    return refiner.labels_.astype(int), np.asarray(refiner.scores_)
+    return refiner.out_of_fold_labels_.astype(int), np.asarray(refiner.out_of_fold_scores_)
 
 
 def draw_gold(case: Case, setting: Setting, seed: int) -> tuple[list[int], DrawHistory]:

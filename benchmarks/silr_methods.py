@@ -32,7 +32,7 @@ def default(alone: bool = False) -> Callable[[Split, Gold], list[Answer]]:
             corpus = model.predict_proba(model.features_.transform(part.texts[0], part.features[0]))
             found = corpus.argmax(axis=1)
         else:
-            corpus, found = np.asarray(model.scores_), np.asarray(model.labels_)
+            corpus, found = np.asarray(model.out_of_fold_scores_), np.asarray(model.out_of_fold_labels_)
         scores, new = np.empty((0, len(part.classes))), np.empty(0, dtype=int)
         if len(test):
             said = {}

@@ -89,7 +89,7 @@ def one_method(options: argparse.Namespace) -> dict[str, Any]:
     import silr.classifiers.finetuned
     import silr.classifiers.uu_trainer  # noqa: F401
     from silr.priors import priors_from_truth
-    from silr.refine import held_out
+    from silr.refine.method import held_out
     from silr.risk import UURisk
 
     warnings.simplefilter("ignore")

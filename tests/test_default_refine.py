@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from silr import LabelRefiner
-from silr.default_refine import OUT_OF_FOLD, _of_other_texts
 from silr.priors import priors_from_gold
+from silr.refine.posterior_step import OUT_OF_FOLD, of_other_texts
 from synthetic import Corpus
 
 
@@ -23,7 +23,7 @@ def test_the_interval_is_for_texts_without_gold_label(m: int, n: int) -> None:
         priors = priors_from_gold(np.ones(n, int), gold, 2)
         other = right[m:].mean()
         for found, wider in ((covered, OUT_OF_FOLD), (narrow, 1.0)):
-            low, high = _of_other_texts(priors, m, n).accuracy_interval
+            low, high = of_other_texts(priors, m, n).accuracy_interval
             middle = priors.accuracy
             low, high = (middle + (each - middle) * wider / OUT_OF_FOLD for each in (low, high))
             found.append(low <= other <= high)
@@ -36,15 +36,17 @@ def test_two_iterations_and_two_accuracies(corpus: Corpus) -> None:
     )
     first, second = (entry["metrics"] for entry in refiner.history_)
     assert first["of"] == second["of"] == 1 and refiner.best_iteration_ == refiner.classifier_iteration_ == 1
-    assert second["changed"] == (refiner.labels_ != corpus.llm_labels).sum()
+    assert second["changed"] == (refiner.out_of_fold_labels_ != corpus.llm_labels).sum()
     low, high = second["classifier_accuracy_interval"]
     assert 0 <= low <= second["classifier_accuracy"] <= high <= 1
     assert sum(second["model_weights"]) == pytest.approx(1, abs=1e-4)
     again = refiner.predict(corpus.features, llm_labels=corpus.llm_labels)
     free = np.array([each is None for each in corpus.gold])
-    assert (again == refiner.labels_)[free].all()
+    assert (again == refiner.out_of_fold_labels_)[free].all()
     np.testing.assert_allclose(
-        refiner.predict_proba(corpus.features, llm_labels=corpus.llm_labels)[free], refiner.scores_[free], atol=1e-6
+        refiner.predict_proba(corpus.features, llm_labels=corpus.llm_labels)[free],
+        refiner.out_of_fold_scores_[free],
+        atol=1e-6,
     )
 
 

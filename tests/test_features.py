@@ -136,4 +136,4 @@ def test_predictions_after_loading_are_those_before(
     loaded = LabelRefiner.load("run")
     assert loaded.classes_.tolist() == ["negative", "positive"]
     np.testing.assert_array_equal(loaded.predict_proba(NEW), refiner.predict_proba(NEW))
-    np.testing.assert_array_equal(loaded.predict(corpus.texts[:n]), refiner.labels_)
+    np.testing.assert_array_equal(loaded.predict(corpus.texts[:n]), refiner.out_of_fold_labels_)

@@ -78,7 +78,7 @@ def test_a_run_goes_on_and_its_command_is_on_record(commands: Commands, corpus: 
     assert "--features ../X.npy" in page and "--features tfidf" in page
     direct = LabelRefiner.from_options(features=[str(tmp_path / "X.npy"), "tfidf"], iterations=3)
     direct.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight)
-    np.testing.assert_array_equal(direct.labels_, LabelRefiner.load(tmp_path / "run").labels_)
+    np.testing.assert_array_equal(direct.out_of_fold_labels_, LabelRefiner.load(tmp_path / "run").out_of_fold_labels_)
 
 
 def test_whoever_waits_is_told_why(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import scipy.sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from silr import LabelRefiner
+from silr import UU, FineTuned, LabelRefiner
 from silr.errors import InputError, NoSignalError
 from silr.summary import print_history
 from synthetic import Corpus, make_corpus
@@ -45,19 +45,25 @@ def refined(corpus: Corpus) -> LabelRefiner:
 
 def test_two_classes(corpus: Corpus, refined: LabelRefiner) -> None:
     assert corpus.llm_accuracy < 0.75
-    assert accuracy(refined.labels_, corpus) > corpus.llm_accuracy + 0.15
-    assert refined.labels_.dtype == refined.classes_.dtype
-    assert refined.scores_.shape == (len(corpus.texts), 2)
-    np.testing.assert_allclose(refined.scores_.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_array_equal(refined.classes_[refined.scores_.argmax(axis=1)], refined.labels_)
+    assert accuracy(refined.out_of_fold_labels_, corpus) > corpus.llm_accuracy + 0.15
+    assert refined.out_of_fold_labels_.dtype == refined.classes_.dtype
+    assert refined.out_of_fold_scores_.shape == (len(corpus.texts), 2)
+    np.testing.assert_allclose(refined.out_of_fold_scores_.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(
+        refined.classes_[refined.out_of_fold_scores_.argmax(axis=1)], refined.out_of_fold_labels_
+    )
     # the classifier is better than the LLM on new texts too: those of the same sort that it has not seen
-    assert accuracy(refined.predict(corpus.features), corpus) == accuracy(refined.labels_, corpus)
+    assert accuracy(refined.predict(corpus.features), corpus) == accuracy(refined.out_of_fold_labels_, corpus)
 
 
 def test_every_iteration_is_on_record(corpus: Corpus, refined: LabelRefiner) -> None:
     assert len(refined.history_) == 6
     np.testing.assert_array_equal(refined.classes_[refined.history_[0]["labels"]], corpus.llm_labels)
-    assert refined.history_[0]["metrics"] == {"true_accuracy": pytest.approx(corpus.llm_accuracy)}
+    assert refined.history_[0]["metrics"] == {
+        "kind": "llm",
+        "of": 5,
+        "true_accuracy": pytest.approx(corpus.llm_accuracy),
+    }
     for entry in refined.history_:
         labels = refined.classes_[entry["labels"]]
         assert entry["metrics"]["true_accuracy"] == pytest.approx(accuracy(labels, corpus))
@@ -69,14 +75,14 @@ def test_every_iteration_is_on_record(corpus: Corpus, refined: LabelRefiner) -> 
         assert entry["metrics"]["fit"]["best_epoch"] == np.argmin(risks)
     best = refined.history_[refined.best_iteration_]
     assert refined.theta_ is best["priors"].theta and refined.class_prior_ is best["priors"].class_prior
-    np.testing.assert_array_equal(refined.labels_, refined.classes_[best["labels"]])
+    np.testing.assert_array_equal(refined.out_of_fold_labels_, refined.classes_[best["labels"]])
 
 
 def test_three_classes(corpus3: Corpus) -> None:
     refiner = fit(corpus3, truth=corpus3.truth)
     assert refiner.classes_.tolist() == ["bad", "fair", "good"]
-    assert refiner.theta_.shape == (3, 3) and refiner.scores_.shape == (1500, 3)
-    assert accuracy(refiner.labels_, corpus3) > corpus3.llm_accuracy + 0.1
+    assert refiner.theta_.shape == (3, 3) and refiner.out_of_fold_scores_.shape == (1500, 3)
+    assert accuracy(refiner.out_of_fold_labels_, corpus3) > corpus3.llm_accuracy + 0.1
 
 
 @pytest.mark.parametrize(("classes", "shown"), [(("x", "y", "a"), "a"), (("x", "a"), "x")])
@@ -86,29 +92,29 @@ def test_the_table_follows_what_the_llm_says_too_often(
     """Of two classes the second, whose share says all."""
     biased = make_corpus(600, seed=3, classes=classes)
     refiner = fit(biased, iterations=1)
-    print_history(refiner)
+    print_history(refiner.result_)
     table = capsys.readouterr().out.splitlines()
     heading, llm, first = (next(line for line in table if word in line) for word in ("labels of", "the LLM", "refined"))
     assert f"labelled {shown}" in " ".join(heading.split())
-    for row, labels in ((llm, biased.llm_labels), (first, refiner.labels_)):
+    for row, labels in ((llm, biased.llm_labels), (first, refiner.out_of_fold_labels_)):
         assert f" {np.mean(labels == shown):.0%} " in row
 
 
 def test_the_paper_s_recipe_makes_them_better_too(corpus: Corpus, refined: LabelRefiner) -> None:
     paper = fit(corpus, method="paper")
-    assert accuracy(paper.labels_, corpus) > corpus.llm_accuracy + 0.15
-    assert (paper.labels_ != refined.labels_).any()
+    assert accuracy(paper.out_of_fold_labels_, corpus) > corpus.llm_accuracy + 0.15
+    assert (paper.out_of_fold_labels_ != refined.out_of_fold_labels_).any()
 
 
 def test_texts(corpus: Corpus) -> None:
     refiner = fit(corpus, corpus.texts, iterations=2)
-    assert accuracy(refiner.labels_, corpus) > corpus.llm_accuracy + 0.15
-    np.testing.assert_array_equal(refiner.predict(corpus.texts), refiner.labels_)
+    assert accuracy(refiner.out_of_fold_labels_, corpus) > corpus.llm_accuracy + 0.15
+    np.testing.assert_array_equal(refiner.predict(corpus.texts), refiner.out_of_fold_labels_)
 
 
 def test_hidden_layer(corpus: Corpus) -> None:
     refiner = fit(corpus, method="uu", hidden_units=16, iterations=2)
-    assert accuracy(refiner.labels_, corpus) > corpus.llm_accuracy + 0.1
+    assert accuracy(refiner.out_of_fold_labels_, corpus) > corpus.llm_accuracy + 0.1
 
 
 # --- what the result depends on ---------------------------------------------------------------------------------------
@@ -116,18 +122,20 @@ def test_hidden_layer(corpus: Corpus) -> None:
 
 def test_truth_scores_and_does_nothing_else(corpus: Corpus, refined: LabelRefiner) -> None:
     without = fit(corpus, method="uu")
-    np.testing.assert_array_equal(without.labels_, refined.labels_)
-    np.testing.assert_array_equal(without.scores_, refined.scores_)
+    np.testing.assert_array_equal(without.out_of_fold_labels_, refined.out_of_fold_labels_)
+    np.testing.assert_array_equal(without.out_of_fold_scores_, refined.out_of_fold_scores_)
     assert not any("true_accuracy" in entry["metrics"] for entry in without.history_)
     flipped = np.where(corpus.truth == "positive", "negative", "positive")
     against = fit(corpus, truth=flipped, method="uu")
-    np.testing.assert_array_equal(against.scores_, refined.scores_)
-    assert against.history_[5]["metrics"]["true_accuracy"] == pytest.approx(1 - accuracy(refined.labels_, corpus))
+    np.testing.assert_array_equal(against.out_of_fold_scores_, refined.out_of_fold_scores_)
+    assert against.history_[5]["metrics"]["true_accuracy"] == pytest.approx(
+        1 - accuracy(refined.out_of_fold_labels_, corpus)
+    )
 
 
 def test_oracle_takes_the_priors_from_the_truth(corpus: Corpus) -> None:
     oracle = fit(corpus, gold=None, priors="oracle", truth=corpus.truth, gold_weight=None)
-    assert accuracy(oracle.labels_, corpus) > corpus.llm_accuracy + 0.15
+    assert accuracy(oracle.out_of_fold_labels_, corpus) > corpus.llm_accuracy + 0.15
     for entry in oracle.history_:
         assert entry["priors"].source == "oracle"
         assert entry["priors"].accuracy == pytest.approx(entry["metrics"]["true_accuracy"])
@@ -143,11 +151,11 @@ def test_theta_that_is_known_needs_no_gold_and_gives_one_iteration(corpus: Corpu
     alone = fit(corpus, gold=None, gold_weight=None, theta=theta)
     assert len(alone.history_) == 2 and alone.best_iteration_ == 1
     assert (alone.priors_, alone.theta_, alone.class_prior_) == (None, None, None)
-    assert accuracy(alone.labels_, corpus) > corpus.llm_accuracy + 0.15
+    assert accuracy(alone.out_of_fold_labels_, corpus) > corpus.llm_accuracy + 0.15
     both = fit(corpus, theta=theta)
     assert [entry["priors"].source for entry in both.history_] == ["given"] + ["gold"] * 5
     shifted = fit(corpus, gold=None, gold_weight=None, theta=theta, class_prior=[0.7, 0.3])
-    assert (shifted.labels_ == "negative").mean() == pytest.approx(0.7, abs=0.01)
+    assert (shifted.out_of_fold_labels_ == "negative").mean() == pytest.approx(0.7, abs=0.01)
 
 
 def test_texts_without_a_label_train_nothing_and_are_labelled(corpus: Corpus) -> None:
@@ -157,18 +165,18 @@ def test_texts_without_a_label_train_nothing_and_are_labelled(corpus: Corpus) ->
     labels[gone] = [MISSING[number % 2] for number in range(gone.sum())]
     refiner = fit(corpus, y=labels, gold_weight=None)
     assert (refiner.history_[0]["labels"][gone] == -1).all() and (refiner.history_[1]["labels"] >= 0).all()
-    assert (refiner.labels_[gone] == corpus.truth[gone]).mean() > 0.85
+    assert (refiner.out_of_fold_labels_[gone] == corpus.truth[gone]).mean() > 0.85
     np.testing.assert_allclose(refiner.history_[0]["priors"].pseudo_share.sum(), 1)
 
 
 def test_same_seed_same_labels_another_seed_another_result(corpus: Corpus) -> None:
     first, again, other = (fit(corpus, random_state=seed, **QUICK) for seed in (4, 4, 5))
-    np.testing.assert_array_equal(first.labels_, again.labels_)
-    np.testing.assert_array_equal(first.scores_, again.scores_)
-    assert (first.scores_ != other.scores_).any()
+    np.testing.assert_array_equal(first.out_of_fold_labels_, again.out_of_fold_labels_)
+    np.testing.assert_array_equal(first.out_of_fold_scores_, again.out_of_fold_scores_)
+    assert (first.out_of_fold_scores_ != other.out_of_fold_scores_).any()
     drawn = [fit(corpus, random_state=np.random.RandomState(seed), **QUICK) for seed in (1, 1, 2)]
-    np.testing.assert_array_equal(drawn[0].scores_, drawn[1].scores_)
-    assert (drawn[0].scores_ != drawn[2].scores_).any()
+    np.testing.assert_array_equal(drawn[0].out_of_fold_scores_, drawn[1].out_of_fold_scores_)
+    assert (drawn[0].out_of_fold_scores_ != drawn[2].out_of_fold_scores_).any()
 
 
 def test_the_fit_leaves_numpy_s_and_torch_s_random_numbers_alone(corpus: Corpus) -> None:
@@ -229,13 +237,13 @@ def test_few_gold_labels_work_with_a_warning(corpus: Corpus) -> None:
     [
         ({"classifier": "best"}, "classifier must be one of frozen, lora, qlora, full, got 'best'"),
         ({"method": "other"}, "method must be one of silr, uu, paper"),
-        ({"priors": "guess"}, "priors must be one of gold, oracle"),
-        ({"loss": "hinge"}, "loss must be one of sigmoid, logistic"),
-        ({"correction": "some"}, "correction must be one of"),
+        ({"method": "uu", "priors": "guess"}, "priors must be one of gold, oracle"),
+        ({"method": "uu", "loss": "hinge"}, "loss must be one of sigmoid, logistic"),
+        ({"method": "uu", "correction": "some"}, "correction must be one of"),
         ({"iterations": 0}, "iterations must be at least 1"),
-        ({"epochs": -1}, "epochs must be at least 1"),
-        ({"hidden_units": -1}, "hidden_units must be at least 0"),
-        ({"class_prior": [0.5, 0.5]}, "give theta too"),
+        ({"method": "paper", "epochs": -1}, "epochs must be at least 1"),
+        ({"method": "uu", "hidden_units": -1}, "hidden_units must be at least 0"),
+        ({"method": "uu", "class_prior": [0.5, 0.5]}, "give theta too"),
         ({"theta": np.eye(3)}, r"theta has shape \(3, 3\), but the classes are negative, positive"),
         ({"theta": [[0.9, 0.2], [0.5, 0.5]]}, "theta must sum to 1 in each row"),
         ({"theta": [[0.5, 0.5], [0.5, 0.5]]}, "cannot be told apart"),
@@ -257,7 +265,7 @@ def test_bad_input(corpus: Corpus, changes: dict[str, Any], message: str) -> Non
 
 
 def test_bad_settings_leave_no_run_behind(corpus: Corpus, tmp_path: Path) -> None:
-    for changes in ({"loss": "hinge"}, {"X": np.zeros((3, 2))}, {"theta": np.eye(3)}):
+    for changes in ({"method": "uu", "loss": "hinge"}, {"X": np.zeros((3, 2))}, {"theta": np.eye(3)}):
         with pytest.raises(InputError):
             fit(corpus, run=tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
@@ -267,15 +275,52 @@ def test_bad_settings_leave_no_run_behind(corpus: Corpus, tmp_path: Path) -> Non
 
 
 def test_parameters() -> None:
-    refiner = LabelRefiner.from_options(iterations=3, loss="logistic", theta=[[0.9, 0.1], [0.3, 0.7]])
+    refiner = LabelRefiner(UU(3, loss="logistic", theta=[[0.9, 0.1], [0.3, 0.7]]))
     values = refiner.get_params()
-    assert (values["iterations"], values["loss"], values["method"]) == (3, "logistic", "silr")
+    assert (values["method__iterations"], values["method__loss"], values["method"].name) == (3, "logistic", "uu")
     copy = clone(refiner)
-    assert copy is not refiner and copy.get_params() == values
-    assert clone(LabelRefiner()).set_params(epochs=7, random_state=None).get_params()["epochs"] == 7
+    assert copy is not refiner and repr(copy) == repr(refiner)
+    assert copy.set_params(method__epochs=7, random_state=None).get_params()["method__epochs"] == 7
+    assert refiner.method.epochs is None
     with pytest.raises(ValueError, match="Invalid parameter 'epoch'"):
-        refiner.set_params(epoch=7)
-    assert repr(refiner).startswith("LabelRefiner.from_options(iterations=3, loss='logistic'")
+        refiner.set_params(method__epoch=7)
+    assert repr(refiner).startswith("LabelRefiner(method=UU(iterations=3, loss='logistic'")
+    assert repr(LabelRefiner.from_options(method="uu", epochs=3)) == "LabelRefiner(method=UU(epochs=3))"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "logistic"}, "loss is a setting of the methods uu and paper"),
+        ({"epochs": 3}, "epochs is a setting of the methods uu and paper"),
+        ({"model": "m"}, "model is for the classifiers lora, qlora and full; this one is 'frozen'"),
+        ({"classifier": "lora"}, "classifier 'lora' needs a model"),
+        ({"classifier": "full", "model": "m", "hidden_units": 4}, "hidden_units is for the classifier 'frozen'"),
+        ({"classifier": "lora", "model": "m", "loss": "logistic"}, "loss is a setting of the methods uu and paper"),
+    ],
+)
+def test_an_option_of_another_method_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        LabelRefiner.from_options(**options)
+
+
+def test_a_setting_of_the_head_is_none_of_a_fine_tuned_model(corpus: Corpus) -> None:
+    with pytest.raises(InputError, match="epochs is for the classifier 'frozen'; this one is 'lora'"):
+        LabelRefiner(UU(epochs=3), FineTuned("model")).fit(corpus.texts, corpus.llm_labels, corpus.gold)
+    with pytest.raises(InputError, match=r"needs a model: give FineTuned\(model, 'lora'\)"):
+        LabelRefiner(classifier="lora").fit(corpus.texts, corpus.llm_labels, corpus.gold)
+
+
+@pytest.mark.parametrize("method", ["silr", "uu", "paper"])
+def test_gold_texts_have_their_gold_label_and_what_they_would_be_without(corpus: Corpus, method: str) -> None:
+    refiner = fit(corpus, method=method)
+    by_hand = np.array([each is not None for each in corpus.gold])
+    assert (refiner.labels_[by_hand] == corpus.gold[by_hand]).all()
+    assert (refiner.out_of_fold_labels_[by_hand] != corpus.gold[by_hand]).any()
+    np.testing.assert_array_equal(refiner.labels_[~by_hand], refiner.out_of_fold_labels_[~by_hand])
+    np.testing.assert_array_equal(refiner.scores_[~by_hand], refiner.out_of_fold_scores_[~by_hand])
+    own = refiner.scores_[np.arange(len(by_hand)), np.searchsorted(refiner.classes_, refiner.labels_)]
+    assert (own[by_hand] == 1).all() and (refiner.scores_[by_hand].sum(axis=1) == 1).all()
 
 
 def test_fit_changes_no_parameter(corpus: Corpus) -> None:
@@ -283,7 +328,7 @@ def test_fit_changes_no_parameter(corpus: Corpus) -> None:
     before = refiner.get_params()
     assert refiner.fit(corpus.features, corpus.llm_labels) is refiner
     assert refiner.get_params() == before
-    assert clone(refiner).get_params() == before and not hasattr(clone(refiner), "classes_")
+    assert repr(clone(refiner)) == repr(refiner) and not hasattr(clone(refiner), "classes_")
 
 
 def test_not_fitted(corpus: Corpus) -> None:
@@ -300,8 +345,8 @@ def test_classes_of_any_type(corpus: Corpus, classes: tuple[Any, Any]) -> None:
     y = np.array(named(corpus.llm_labels).tolist())
     refiner = fit(corpus, y=y, gold=named(corpus.gold), truth=named(corpus.truth), **QUICK)
     assert refiner.classes_.dtype == y.dtype and refiner.classes_.tolist() == sorted(classes)
-    assert refiner.labels_.dtype == refiner.predict(corpus.features).dtype == y.dtype
-    assert (refiner.labels_ == np.array(named(corpus.truth).tolist())).mean() > 0.85
+    assert refiner.out_of_fold_labels_.dtype == refiner.predict(corpus.features).dtype == y.dtype
+    assert (refiner.out_of_fold_labels_ == np.array(named(corpus.truth).tolist())).mean() > 0.85
 
 
 def test_score_is_the_accuracy(corpus: Corpus, refined: LabelRefiner) -> None:
@@ -327,19 +372,23 @@ def test_a_second_fit_forgets_the_first(corpus: Corpus, corpus3: Corpus) -> None
     assert len(refiner.classes_) == 3 and refiner.n_features_in_ == 32
     with pytest.raises(InputError, match="fitted on features"):
         refiner.predict(["a text"])
-    np.testing.assert_array_equal(refiner.scores_, fit(corpus3, gold_weight=None, **QUICK).scores_)
+    np.testing.assert_array_equal(
+        refiner.out_of_fold_scores_, fit(corpus3, gold_weight=None, **QUICK).out_of_fold_scores_
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int32"])
 def test_features_of_any_number_type(corpus: Corpus, dtype: str) -> None:
     refiner = fit(corpus, (corpus.features * 8).astype(dtype), **QUICK)
-    assert accuracy(refiner.labels_, corpus) > corpus.llm_accuracy + 0.1
+    assert accuracy(refiner.out_of_fold_labels_, corpus) > corpus.llm_accuracy + 0.1
 
 
 def test_a_memory_map_is_read_in_place(corpus: Corpus, tmp_path: Path) -> None:
     np.save(tmp_path / "X.npy", corpus.features)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
-    np.testing.assert_array_equal(fit(corpus, mapped, **QUICK).scores_, fit(corpus, **QUICK).scores_)
+    np.testing.assert_array_equal(
+        fit(corpus, mapped, **QUICK).out_of_fold_scores_, fit(corpus, **QUICK).out_of_fold_scores_
+    )
 
 
 # --- scikit-learn's habits --------------------------------------------------------------------------------------------
@@ -377,7 +426,7 @@ def test_a_frame_s_columns_are_kept_and_checked(corpus: Corpus, framed: LabelRef
 def test_sparse_features_are_those_of_the_dense_ones(corpus: Corpus, framed: LabelRefiner) -> None:
     sparse = scipy.sparse.csr_array(corpus.features)
     refiner = fit(corpus, sparse)
-    np.testing.assert_array_equal(refiner.labels_, framed.labels_)
+    np.testing.assert_array_equal(refiner.out_of_fold_labels_, framed.out_of_fold_labels_)
     np.testing.assert_array_equal(refiner.predict(sparse), framed.predict(frame_of(corpus)))
 
 
@@ -410,7 +459,9 @@ def test_score_is_against_the_labels_that_are_given(corpus: Corpus, framed: Labe
 def test_paths_and_frames_of_texts(corpus: Corpus, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", corpus.features)
     refiner = fit(corpus, corpus.texts, features=[tmp_path / "x.npy"], run=tmp_path / "run")
-    np.testing.assert_array_equal(refiner.labels_, fit(corpus, corpus.texts, features=tmp_path / "x.npy").labels_)
+    np.testing.assert_array_equal(
+        refiner.out_of_fold_labels_, fit(corpus, corpus.texts, features=tmp_path / "x.npy").out_of_fold_labels_
+    )
     texts = pd.DataFrame({"text": corpus.texts})
     framed = fit(corpus, texts)
     np.testing.assert_array_equal(framed.predict(texts[:9]), framed.predict(corpus.texts[:9]))

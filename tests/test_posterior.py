@@ -81,11 +81,13 @@ def test_a_biased_llm_is_mended(K: int, m: int) -> None:
 def test_through_the_estimator(classes: tuple[str, ...]) -> None:
     corpus = make_corpus(1500, classes, n_gold=80, seed=6)
     refiner = LabelRefiner().fit(corpus.features, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight)
-    assert (refiner.labels_ == corpus.truth).mean() > corpus.llm_accuracy + 0.15
+    assert (refiner.out_of_fold_labels_ == corpus.truth).mean() > corpus.llm_accuracy + 0.15
     without = np.array([each is None for each in corpus.gold])
-    np.testing.assert_array_equal(refiner.classes_[refiner.scores_.argmax(axis=1)], refiner.labels_)
+    np.testing.assert_array_equal(
+        refiner.classes_[refiner.out_of_fold_scores_.argmax(axis=1)], refiner.out_of_fold_labels_
+    )
     low, high = refiner.priors_.accuracy_interval
-    assert low < (refiner.labels_ == corpus.truth)[without].mean() < high
+    assert low < (refiner.out_of_fold_labels_ == corpus.truth)[without].mean() < high
 
 
 @pytest.mark.parametrize("K", [2, 3])

@@ -121,9 +121,9 @@ def test_through_the_estimator(corpus: Corpus) -> None:
     with pytest.warns(UserWarning, match="no gold labels"):
         refiner = LabelRefiner().fit(corpus.features, corpus.llm_labels)
     assert refiner.priors_ is None
-    assert (refiner.labels_ == corpus.truth).mean() > corpus.llm_accuracy
+    assert (refiner.out_of_fold_labels_ == corpus.truth).mean() > corpus.llm_accuracy
     found = refiner.predict_proba(corpus.features, llm_labels=corpus.llm_labels)
-    np.testing.assert_allclose(found, refiner.scores_, atol=1e-6)
+    np.testing.assert_allclose(found, refiner.out_of_fold_scores_, atol=1e-6)
     with pytest.raises(InputError, match="the same label, and there are no gold labels"):
         LabelRefiner().fit(corpus.features, np.full(len(corpus.texts), "positive"), classes=["negative", "positive"])
 
@@ -135,7 +135,9 @@ def test_several_llms_through_the_estimator(corpus: Corpus) -> None:
     scores = np.column_stack([other == "negative", other == "positive"]) + rng.normal(size=(len(other), 2)) / 9
     with pytest.warns(UserWarning, match="no gold labels"):
         refiner = LabelRefiner().fit(corpus.features, {"a": corpus.llm_labels, "b": other}, llm_scores={"b": scores})
-    assert (refiner.labels_ == corpus.truth).mean() > max(corpus.llm_accuracy, (other == corpus.truth).mean())
+    assert (refiner.out_of_fold_labels_ == corpus.truth).mean() > max(
+        corpus.llm_accuracy, (other == corpus.truth).mean()
+    )
 
 
 def test_llms_of_which_each_says_one_thing() -> None:

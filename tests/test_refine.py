@@ -1,42 +1,66 @@
-"""The loop itself: what it stores, when it stops, and what it never reads."""
+"""The driver and its loop: what it stores, when it stops, and what it never reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
+from silr.annotator_evidence import Annotator
 from silr.classifiers.base import Classifier
-from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.errors import InputError, NoSignalError
 from silr.priors import Priors, given_priors, priors_from_truth
-from silr.refine import Labels, Loop, best_iteration, derived_seed, held_out, refine
-from silr.risk import UURisk
-from silr.run import Iteration
+from silr.refine.iteration import Iteration
+from silr.refine.method import Context, derived_seed, held_out
+from silr.refine.method import refine as drive
+from silr.refine.problem import Labels, Problem
+from silr.refine.refinement import Refinement
+from silr.refine.uu import UU
 from synthetic import Corpus
 
 NOTHING = np.full((2, 2), 0.5)
 
 
 def codes(labels: np.ndarray) -> Labels:
-    return np.unique(labels, return_inverse=True)[1]
+    return np.unique(labels, return_inverse=True)[1].astype(np.int16)
 
 
-def make_loop(
-    corpus: Corpus, estimate: Callable[[Labels, int], Priors | None] | None = None, **changes: object
-) -> Loop:
-    """Oracle priors, unless told otherwise."""
-    truth = codes(corpus.truth)
-    values = {
-        "estimate": estimate or (lambda labels, number: priors_from_truth(labels, truth, 2)),
-        "new_classifier": lambda number: FrozenClassifier(FrozenConfig(epochs=20), "cpu"),
-        "new_risk": lambda priors: UURisk(priors.theta, priors.class_prior, "sigmoid", "none"),
-        "iterations": 3,
-        "seed": 0,
-        "class_names": ["negative", "positive"],
-    }
-    return Loop(**{**values, **changes})
+class Known(UU):
+    """What is known of labels is given; by default it is the truth."""
+
+    def __init__(
+        self,
+        corpus: Corpus | None = None,
+        told: Callable[[Labels, int], Priors | None] | None = None,
+        iterations: int = 3,
+    ) -> None:
+        super().__init__(iterations, epochs=20)
+        self.corpus, self.told = corpus, told
+
+    def estimate(self, problem: Problem, labels: Labels, number: int) -> Priors | None:
+        if self.told is not None:
+            return self.told(labels, number)
+        assert self.corpus is not None
+        return priors_from_truth(labels, codes(self.corpus.truth), 2)
+
+
+def refine(
+    corpus: Corpus,
+    done: Sequence[Iteration],
+    store: Callable[[Iteration, Classifier | None], None],
+    told: Callable[[Labels, int], Priors | None] | None = None,
+    iterations: int = 3,
+    truth: Labels | None = None,
+) -> list[Iteration]:
+    names = np.array(["negative", "positive"])
+    unlabelled = np.full(len(corpus.truth), -1, np.int16)
+    problem = Problem(names, [Annotator(codes(corpus.llm_labels))], unlabelled, truth=truth, X=corpus.features)
+    return drive(Known(corpus, told, iterations), problem, done, store, Context(device="cpu"))
+
+
+def best_iteration(iterations: list[Iteration]) -> int:
+    return Refinement(iterations, ["negative", "positive"]).classifier_iteration
 
 
 class Shelf:
@@ -54,11 +78,11 @@ class Shelf:
 def test_every_iteration_is_stored_with_the_classifier_that_made_it(corpus: Corpus) -> None:
     shelf = Shelf()
     llm = codes(corpus.llm_labels)
-    iterations = refine(corpus.features, llm, make_loop(corpus, truth=codes(corpus.truth)), [], shelf)
+    iterations = refine(corpus, [], shelf, truth=codes(corpus.truth))
     first, *later = shelf.iterations
     assert [each.number for each in shelf.iterations] == [each.number for each in iterations] == [0, 1, 2, 3]
     for stored, returned in zip(shelf.iterations, iterations, strict=True):
-        assert stored.labels is returned.labels and stored.metrics == returned.metrics
+        assert stored.labels is returned.labels and stored.notes == returned.notes
     np.testing.assert_array_equal(iterations[3].scores, later[2].scores)  # those of the first ones are stored only
     assert first.scores is None and shelf.classifiers[0] is None
     np.testing.assert_array_equal(first.labels, llm)
@@ -66,19 +90,19 @@ def test_every_iteration_is_stored_with_the_classifier_that_made_it(corpus: Corp
     for each, classifier in zip(later, shelf.classifiers[1:], strict=True):
         np.testing.assert_array_equal(classifier.predict_proba(corpus.features), each.scores)
         np.testing.assert_array_equal(each.scores.argmax(axis=1), each.labels)
-        assert each.metrics["changed"] == (each.labels != before.labels).sum()
-        assert each.metrics["true_accuracy"] == (each.labels == codes(corpus.truth)).mean()
-        assert each.priors.accuracy == pytest.approx(each.metrics["true_accuracy"])  # oracle priors count the truth
-        assert len(each.metrics["fit"]["validation_risk"]) == 20
+        assert each.notes.changed == (each.labels != before.labels).sum()
+        assert each.notes.true_accuracy == (each.labels == codes(corpus.truth)).mean()
+        assert each.priors.accuracy == pytest.approx(each.notes.true_accuracy)  # oracle priors count the truth
+        assert len(each.notes.fit.validation_risk) == 20
         before = each
     assert best_iteration(iterations) == 3
-    assert later[0].metrics["true_accuracy"] > first.metrics["true_accuracy"] + 0.1
+    assert later[0].notes.true_accuracy > first.notes.true_accuracy + 0.1
 
 
 def test_going_on_is_the_same_as_never_having_stopped(corpus: Corpus) -> None:
-    llm, whole, rest = codes(corpus.llm_labels), Shelf(), Shelf()
-    refine(corpus.features, llm, make_loop(corpus), [], whole)
-    refine(corpus.features, llm, make_loop(corpus), whole.iterations[:2], rest)
+    whole, rest = Shelf(), Shelf()
+    refine(corpus, [], whole)
+    refine(corpus, whole.iterations[:2], rest)
     assert [each.number for each in rest.iterations] == [2, 3]  # what was done is not done again
     for once, resumed in zip(whole.iterations[2:], rest.iterations, strict=True):
         np.testing.assert_array_equal(once.labels, resumed.labels)
@@ -86,34 +110,33 @@ def test_going_on_is_the_same_as_never_having_stopped(corpus: Corpus) -> None:
 
 
 def test_truth_given_later_scores_what_was_done_before(corpus: Corpus) -> None:
-    llm, shelf = codes(corpus.llm_labels), Shelf()
-    done = refine(corpus.features, llm, make_loop(corpus, iterations=1), [], shelf)
-    assert "true_accuracy" not in done[0].metrics
-    again = refine(corpus.features, llm, make_loop(corpus, iterations=1, truth=codes(corpus.truth)), done, shelf)
-    assert again[0].metrics["true_accuracy"] == pytest.approx(corpus.llm_accuracy)
+    shelf = Shelf()
+    done = refine(corpus, [], shelf, iterations=1)
+    assert done[0].notes.true_accuracy is None
+    again = refine(corpus, done, shelf, iterations=1, truth=codes(corpus.truth))
+    assert again[0].notes.true_accuracy == pytest.approx(corpus.llm_accuracy)
     assert len(shelf.iterations) == 2
 
 
 def test_truth_that_is_known_of_some_texts_scores_those(corpus: Corpus) -> None:
     truth = codes(corpus.truth)
     truth[100:] = -1
-    done = refine(corpus.features, codes(corpus.llm_labels), make_loop(corpus, iterations=1, truth=truth), [], Shelf())
-    assert done[0].metrics["true_accuracy"] == (corpus.llm_labels == corpus.truth)[:100].mean()
-    unknown = make_loop(corpus, iterations=1, truth=np.full(len(truth), -1))
-    assert "true_accuracy" not in refine(corpus.features, codes(corpus.llm_labels), unknown, [], Shelf())[0].metrics
+    done = refine(corpus, [], Shelf(), iterations=1, truth=truth)
+    assert done[0].notes.true_accuracy == (corpus.llm_labels == corpus.truth)[:100].mean()
+    unknown = np.full(len(truth), -1, np.int16)
+    assert refine(corpus, [], Shelf(), iterations=1, truth=unknown)[0].notes.true_accuracy is None
 
 
 def test_labels_without_signal_are_refused_before_anything_is_fitted(corpus: Corpus) -> None:
     shelf = Shelf()
-    loop = make_loop(corpus, lambda labels, number: given_priors(NOTHING, pseudo_labels=labels))
     with pytest.raises(NoSignalError, match="'negative' and 'positive' cannot be told apart"):
-        refine(corpus.features, codes(corpus.llm_labels), loop, [], shelf)
+        refine(corpus, [], shelf, lambda labels, number: given_priors(NOTHING, pseudo_labels=labels))
     assert shelf.iterations == []
 
 
 def test_nothing_known_about_the_labels(corpus: Corpus) -> None:
     with pytest.raises(InputError, match="give gold labels, or theta"):
-        refine(corpus.features, codes(corpus.llm_labels), make_loop(corpus, lambda *_: None), [], Shelf())
+        refine(corpus, [], Shelf(), lambda *_: None)
 
 
 @pytest.mark.parametrize("lost_at", [1, 2])
@@ -123,24 +146,22 @@ def test_signal_lost_on_the_way_stops_the_loop_and_says_why(corpus: Corpus, lost
     def estimate(labels: Labels, number: int) -> Priors:
         return given_priors(NOTHING, None, labels) if number == lost_at else priors_from_truth(labels, truth, 2)
 
-    loop = make_loop(corpus, estimate)
-    iterations = refine(corpus.features, codes(corpus.llm_labels), loop, [], shelf)
+    iterations = refine(corpus, [], shelf, estimate)
     assert len(iterations) == len(shelf.iterations) == lost_at + 1
-    assert "cannot be told apart" in iterations[-1].metrics["stopped"]
+    assert "cannot be told apart" in iterations[-1].notes.stopped
     if lost_at == 1:
         with pytest.raises(NoSignalError, match=r"the first iteration lost it: .* cannot be told apart"):
             best_iteration(iterations)
     else:
         assert best_iteration(iterations) == 1  # the last one before the loss
-    assert (
-        len(refine(corpus.features, codes(corpus.llm_labels), loop, iterations, shelf)) == lost_at + 1
-    )  # stays stopped
+    assert len(refine(corpus, iterations, shelf, estimate)) == lost_at + 1  # stays stopped
 
 
 def test_priors_known_of_the_first_labels_only_give_one_iteration(corpus: Corpus) -> None:
     truth = codes(corpus.truth)
-    loop = make_loop(corpus, lambda labels, number: None if number else priors_from_truth(labels, truth, 2))
-    iterations = refine(corpus.features, codes(corpus.llm_labels), loop, [], Shelf())
+    iterations = refine(
+        corpus, [], Shelf(), lambda labels, number: None if number else priors_from_truth(labels, truth, 2)
+    )
     assert [each.priors is None for each in iterations] == [False, True]
     assert best_iteration(iterations) == 1
 

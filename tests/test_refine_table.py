@@ -274,4 +274,4 @@ def test_twelve_classes_stand_in_the_order_of_their_values(tmp_path: Path) -> No
     made = make_corpus(240, tuple(map(str, range(1, 13))), n_gold=60, bias=0.2)
     refiner = refine_table(made.write(tmp_path), tmp_path / "run", features="tfidf")
     assert refiner.classes_.tolist() == [str(number) for number in range(1, 13)]
-    assert [row["classes"] for row in (summary(refiner),)] == [refiner.classes_.tolist()]
+    assert [row["classes"] for row in (summary(refiner.result_),)] == [refiner.classes_.tolist()]

@@ -91,8 +91,8 @@ def test_iterations_come_back_as_they_were(corpus: Corpus, tmp_path: Path) -> No
     plain = refine(corpus, None)
     loaded = LabelRefiner.load(tmp_path / "run")
     for one in (plain, loaded):
-        np.testing.assert_array_equal(one.labels_, kept.labels_)
-        np.testing.assert_array_equal(one.scores_, kept.scores_)
+        np.testing.assert_array_equal(one.out_of_fold_labels_, kept.out_of_fold_labels_)
+        np.testing.assert_array_equal(one.out_of_fold_scores_, kept.out_of_fold_scores_)
         np.testing.assert_array_equal(one.predict_proba(corpus.features), kept.predict_proba(corpus.features))
         assert one.best_iteration_ == kept.best_iteration_ == 2
         for a, b in zip(one.history_, kept.history_, strict=True):
@@ -107,7 +107,7 @@ def test_a_finished_run_is_not_done_again(corpus: Corpus, run: Path) -> None:
     before = snapshot(run)
     again = refine(corpus, run, corpus.texts)
     assert snapshot(run) == before
-    np.testing.assert_array_equal(again.labels_, LabelRefiner.load(run).labels_)
+    np.testing.assert_array_equal(again.out_of_fold_labels_, LabelRefiner.load(run).out_of_fold_labels_)
 
 
 def test_more_iterations_end_like_a_direct_run(corpus: Corpus, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_more_iterations_end_like_a_direct_run(corpus: Corpus, tmp_path: Path) -
     for number in range(6):
         name = f"iteration-{number}/labels.safetensors"
         assert after[name][2] == (tmp_path / "direct" / name).read_bytes()
-    np.testing.assert_array_equal(extended.scores_, direct.scores_)
+    np.testing.assert_array_equal(extended.out_of_fold_scores_, direct.out_of_fold_scores_)
     with pytest.raises(InputError, match="has 5 iterations already; ask for as many or more"):
         refine(corpus, tmp_path / "run", iterations=2)
 
@@ -156,7 +156,7 @@ def test_a_run_without_iterations_takes_other_input(corpus: Corpus, corpus3: Cor
         LabelRefiner.from_options(run=tmp_path / "run", **QUICK).fit(corpus.texts, noise, gold)
     assert (tmp_path / "run" / "features" / "features.npy").exists()
     refiner = refine(corpus3, tmp_path / "run", corpus3.texts)
-    np.testing.assert_array_equal(refiner.scores_, refine(corpus3, None, corpus3.texts).scores_)
+    np.testing.assert_array_equal(refiner.out_of_fold_scores_, refine(corpus3, None, corpus3.texts).out_of_fold_scores_)
     assert Run(tmp_path / "run").manifest["identity"]["classes"] == ["bad", "fair", "good"]
 
 
@@ -191,7 +191,7 @@ def test_a_moved_feature_file_is_no_other_input(
     (tmp_path / "X.npy").rename(tmp_path / "moved" / "X.npy")
     monkeypatch.chdir(tmp_path / "moved")
     again = refine(corpus, tmp_path / "run", corpus.texts, features="X.npy")
-    np.testing.assert_array_equal(first.labels_, again.labels_)
+    np.testing.assert_array_equal(first.out_of_fold_labels_, again.out_of_fold_labels_)
 
 
 # --- folders that are no runs -----------------------------------------------------------------------------------------
@@ -348,7 +348,9 @@ def test_full_disk_keeps_what_is_finished(corpus: Corpus, tmp_path: Path) -> Non
     assert b"File too large" in done.stdout and done.stderr == b""
     before = {name: kept for name, kept in snapshot(tmp_path / "run").items() if name.startswith("iteration-")}
     assert {name.split("/")[0] for name in before} == {"iteration-0", "iteration-1"}
-    resumed = LabelRefiner.from_options(run=tmp_path / "run", iterations=3, method="uu", epochs=10, device="cpu").fit(*given)
+    resumed = LabelRefiner.from_options(run=tmp_path / "run", iterations=3, method="uu", epochs=10, device="cpu").fit(
+        *given
+    )
     assert {name: kept for name, kept in snapshot(tmp_path / "run").items() if name in before} == before
     direct = LabelRefiner.from_options(iterations=3, method="uu", epochs=10, device="cpu").fit(*given)
-    np.testing.assert_array_equal(resumed.scores_, direct.scores_)
+    np.testing.assert_array_equal(resumed.out_of_fold_scores_, direct.out_of_fold_scores_)

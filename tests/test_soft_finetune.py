@@ -70,13 +70,15 @@ def test_the_model_learns_the_refined_labels(small_llama: str, tmp_path: Path) -
     assert (refiner.predict(corpus.texts) == corpus.truth).mean() > corpus.llm_accuracy + 0.15
     again = LabelRefiner.from_options(classifier="lora", model=small_llama, run=tmp_path / "run", **QUICK)
     again.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight)
-    assert (again.labels_ == refiner.labels_).all()
+    assert (again.out_of_fold_labels_ == refiner.out_of_fold_labels_).all()
 
 
 def test_settings_of_the_risk_are_refused(small_llama: str) -> None:
     corpus = make_corpus(300, seed=1)
     with pytest.raises(InputError, match="loss is a setting of the methods uu and paper"):
-        LabelRefiner.from_options(classifier="lora", model=small_llama, loss="logistic").fit(corpus.texts, corpus.llm_labels, corpus.gold)
+        LabelRefiner.from_options(classifier="lora", model=small_llama, loss="logistic").fit(
+            corpus.texts, corpus.llm_labels, corpus.gold
+        )
 
 
 def test_a_killed_run_goes_on(small_llama: str, tmp_path: Path, commands: Commands) -> None:

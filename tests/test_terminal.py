@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-
 from silr.methods import Method
+
 from silr.risk import Correction, Loss
 from synthetic import make_corpus
 

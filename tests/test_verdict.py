@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from silr import LabelRefiner
 from silr.gold_labels import GoldLabels
 from silr.predict_table import predict_table
 from silr.priors import Priors, priors_from_gold, priors_from_truth
+from silr.refine.comparison import compare
+from silr.refine.iteration import Iteration, Notes
 from silr.refine_table import refine_table
 from silr.report.record import read_record
 from silr.report.write import write_report
-from silr.run import Iteration
 from silr.summary import summary
-from silr.verdict import Verdict, compare, result_of, verdict_of
+from silr.verdict import Verdict, result_of, verdict_of
 
 N, M = 1000, 100
 TRUTH = np.arange(N) % 2
@@ -38,12 +40,14 @@ def wrong(rows: Any) -> Any:
     return labels
 
 
-def iterations(llm: Any, refined: Any, posterior: bool = True, **metrics: Any) -> list[Iteration]:
-    found = compare(estimate, llm, GoldLabels.of(GOLD, None, 2), refined)
-    first = Iteration(0, llm, None, estimate(llm, 0), {"of": 1} if posterior else {})
+def iterations(llm: Any, refined: Any, posterior: bool = True) -> list[Iteration]:
+    comparison = compare(estimate, llm, GoldLabels.of(GOLD, None, 2), refined)
+    first = Iteration(0, llm, None, estimate(llm, 0), Notes("llm"))
     priors = estimate(refined, 1)
-    labels_of = {} if posterior else {"labels_of": result_of(1, priors, found)}
-    return [first, Iteration(1, refined, None, priors, {**found, **labels_of, **metrics})]
+    notes = Notes("posterior", against_llm=comparison)
+    if not posterior:
+        notes = Notes("iteration", against_llm=comparison, labels_of=result_of(1, priors, comparison))
+    return [first, Iteration(1, refined, None, priors, notes)]
 
 
 @pytest.mark.parametrize(
@@ -76,8 +80,9 @@ def test_gold_labels_of_one_class_show_no_gain(often: int, gaps: list[str]) -> N
 
     refined = np.zeros(N, np.int16)
     found = compare(priors, llm, GoldLabels.of(gold, None, 2), refined, ["neg", "pos"])
-    found["against_llm"]["gain_interval"] = [0.001, 0.1]
-    steps = [Iteration(0, llm, None, priors(llm), {"of": 1}), Iteration(1, refined, None, priors(refined), found)]
+    assert found is not None
+    notes = Notes("posterior", against_llm=replace(found, gain_interval=[0.001, 0.1]))
+    steps = [Iteration(0, llm, None, priors(llm), Notes("llm")), Iteration(1, refined, None, priors(refined), notes)]
     verdict = verdict_of(steps)
     assert (verdict.finding, verdict.to_dict()["without_gold"]) == ("unclear" if gaps else "better", gaps)
     assert ("class 'pos' has no gold label" in verdict.words) is bool(gaps)
@@ -113,7 +118,7 @@ def test_the_interval_covers_the_gain() -> None:
             GoldLabels.of(gold, None, 2),
             labels[1],
         )
-        low, high = found["against_llm"]["gain_interval"]
+        low, high = found.gain_interval
         covered += low <= gain <= high
     assert 0.92 <= covered / 200 <= 1
 
@@ -121,32 +126,32 @@ def test_the_interval_covers_the_gain() -> None:
 def test_texts_without_llm_label_are_left_out_of_the_comparison() -> None:
     llm, refined = wrong(range(0, N, 5)), wrong(range(0, N, 10))
     llm[::4] = -1
-    found = compare(estimate, llm, GoldLabels.of(GOLD, None, 2), refined)["against_llm"]
-    assert found["gold"] == 75
+    found = compare(estimate, llm, GoldLabels.of(GOLD, None, 2), refined)
+    assert found is not None and found.gold == 75
     other = refined.copy()
     other[::4] = 1 - other[::4]
-    assert compare(estimate, llm, GoldLabels.of(GOLD, None, 2), other)["against_llm"] == found
+    assert compare(estimate, llm, GoldLabels.of(GOLD, None, 2), other) == found
 
 
 def test_gold_labels_that_only_train_do_not_judge() -> None:
     weights = np.where(np.arange(N) < 50, 1.0, 0.0)
     gold = GoldLabels.of(GOLD, weights, 2)
     found = compare(lambda each, _: priors_from_gold(each, GOLD, 2, weights), wrong(range(60, 90)), gold, wrong([1]))
-    assert {"gold": 50, "put_right": 0, "made_wrong": 1}.items() <= found["against_llm"].items()
+    assert found is not None and (found.gold, found.put_right, found.made_wrong) == (50, 0, 1)
 
 
 def test_oracle_and_nothing_known() -> None:
     llm, refined = wrong(range(0, N, 10)), wrong(range(0, N, 8))
-    found = compare(lambda each, _: priors_from_truth(each, TRUTH, 2), llm, None, refined)["against_llm"]
-    assert found["gain"] == pytest.approx(-0.025) and found["gain_interval"] == [found["gain"]] * 2
-    assert result_of(3, priors_from_truth(refined, TRUTH, 2), {"against_llm": found}) == 3
-    assert compare(lambda *_: None, llm, None, refined) == {}
-    first = Iteration(0, llm, None, None, {"of": 1})
-    unknown = verdict_of([first, Iteration(1, refined, None, None, {})])
+    found = compare(lambda each, _: priors_from_truth(each, TRUTH, 2), llm, None, refined)
+    assert found is not None and found.gain == pytest.approx(-0.025) and found.gain_interval == [found.gain] * 2
+    assert result_of(3, priors_from_truth(refined, TRUTH, 2), found) == 3
+    assert compare(lambda *_: None, llm, None, refined) is None
+    first = Iteration(0, llm, None, None, Notes("llm"))
+    unknown = verdict_of([first, Iteration(1, refined, None, None, Notes("posterior"))])
     assert unknown.finding == "unknown" and "Without gold labels nobody can tell" in unknown.words
-    earlier = verdict_of([first, Iteration(1, refined, None, estimate(refined, 1), {})])
+    earlier = verdict_of([first, Iteration(1, refined, None, estimate(refined, 1), Notes("posterior"))])
     assert "earlier version" in earlier.words
-    lost = verdict_of([first, Iteration(1, refined, None, None, {"stopped": "no signal"})])
+    lost = verdict_of([first, Iteration(1, refined, None, None, Notes("iteration", stopped="no signal"))])
     assert (lost.kept, lost.finding) == ("llm", "stopped") and "nothing was refined" in lost.words
 
 
@@ -197,16 +202,16 @@ def test_what_is_said_is_what_is_done(table: Path, tmp_path: Path, method: str, 
     frame = pd.read_csv(run / "labels.csv", keep_default_na=False)
     free = (frame["gold"] == "") & (frame["llm_label"] != "")
     changed = int((frame["refined_label"] != frame["llm_label"])[free].sum())
-    own = int((refiner.labels_ != frame["llm_label"])[free].sum())
+    own = int((refiner.out_of_fold_labels_ != frame["llm_label"])[free].sum())
     assert changed == own and (kept == "refined" or not changed)
     assert (frame["refined_label"] != "").all() and frame["refined_score"].between(0, 1).all()
-    assert LabelRefiner.load(run).verdict_ == found == read_record(run).verdict_
-    assert json.loads(json.dumps(summary(refiner)))["verdict"] == found.to_dict()
+    assert LabelRefiner.load(run).verdict_ == found == read_record(run).verdict
+    assert json.loads(json.dumps(summary(refiner.result_)))["verdict"] == found.to_dict()
     assert found.words.split(" (95")[0] in " ".join(write_report(run).read_text().replace("&#39;", "'").split())
     again = predict_table(run, table, tmp_path / "again.csv", device="cpu").frame
     assert (again["refined_label"] == frame["refined_label"])[free].all()
     assert (again["refined_score"] - frame["refined_score"])[free].abs().max() < 1e-3
     if kept == "llm":
         assert refiner.best_iteration_ == 0 and refiner.priors_ is not None
-        shares = [refiner.theta_[k, k] for k in (refiner.labels_[free] == "yes").astype(int)]
+        shares = [refiner.theta_[k, k] for k in (refiner.out_of_fold_labels_[free] == "yes").astype(int)]
         np.testing.assert_allclose(frame["refined_score"][free], shares, atol=1e-3)

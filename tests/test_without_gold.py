@@ -39,10 +39,10 @@ def test_a_wrong_threshold_is_mended(corpus: Corpus, shift: float) -> None:
     scores, labels = biased(corpus, shift)
     with pytest.warns(UserWarning, match="no gold labels, so the LLM's scores are taken at their word"):
         refiner = LabelRefiner().fit(corpus.features, labels, llm_scores=scores, truth=corpus.truth)
-    assert accuracy(refiner.labels_, corpus) > accuracy(labels, corpus) + (0.15 if shift else 0.03)
+    assert accuracy(refiner.out_of_fold_labels_, corpus) > accuracy(labels, corpus) + (0.15 if shift else 0.03)
     assert refiner.priors_ is None and refiner.best_iteration_ == 5
-    np.testing.assert_array_equal(refiner.predict(corpus.features), refiner.labels_)
-    np.testing.assert_allclose(refiner.predict_proba(corpus.features), refiner.scores_, atol=1e-3)
+    np.testing.assert_array_equal(refiner.predict(corpus.features), refiner.out_of_fold_labels_)
+    np.testing.assert_allclose(refiner.predict_proba(corpus.features), refiner.out_of_fold_scores_, atol=1e-3)
 
 
 @settings(max_examples=25, deadline=None)
@@ -80,8 +80,8 @@ def test_several_classes() -> None:
     said = np.array(["a", "b", "c", "d"])[scores.argmax(axis=1)]
     with pytest.warns(UserWarning, match="no gold labels"):
         refiner = LabelRefiner().fit(four.features, said, llm_scores=scores, truth=four.truth)
-    assert accuracy(said, four) < 0.6 and accuracy(refiner.labels_, four) > 0.8
-    np.testing.assert_array_equal(refiner.predict(four.features), refiner.labels_)
+    assert accuracy(said, four) < 0.6 and accuracy(refiner.out_of_fold_labels_, four) > 0.8
+    np.testing.assert_array_equal(refiner.predict(four.features), refiner.out_of_fold_labels_)
 
 
 def test_where_it_does_not_work(corpus: Corpus) -> None:
@@ -159,7 +159,7 @@ def test_all_labels_are_the_same_and_nobody_knows_better(commands: Commands, cor
         LabelRefiner().fit(corpus.features, labels)
     with pytest.warns(UserWarning, match="the same label"):
         refiner = LabelRefiner().fit(corpus.features, labels, llm_scores=scores, classes=["negative", "positive"])
-    assert accuracy(refiner.labels_, corpus) > accuracy(labels, corpus) + 0.2
+    assert accuracy(refiner.out_of_fold_labels_, corpus) > accuracy(labels, corpus) + 0.2
     result = commands("refine", table, "-o", tmp_path / "uu", "--method", "uu")
     assert (result.code, result.err.count("\n")) == (2, 1)
 
@@ -176,5 +176,5 @@ def test_a_class_that_is_no_answer_is_found_by_its_score() -> None:
         LabelRefiner().fit(features, labels, llm_scores=scores)
     with pytest.warns(UserWarning, match="no gold labels"):
         refiner = LabelRefiner().fit(features, labels, llm_scores=scores, classes=[0, 1, 2])
-    assert 0.015 < (refiner.labels_ == 2).mean() < 0.1
-    assert (truth[refiner.labels_ == 2] == 2).mean() > 0.9
+    assert 0.015 < (refiner.out_of_fold_labels_ == 2).mean() < 0.1
+    assert (truth[refiner.out_of_fold_labels_ == 2] == 2).mean() > 0.9

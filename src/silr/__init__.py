@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from silr.label_refiner import LabelRefiner
+    from silr.refine.silr import Silr
+    from silr.refine.tuning import FineTuned
+    from silr.refine.uu import UU, Paper
     from silr.uu_classifier import UUClassifier
 
 __version__ = "0.1.0"
-__all__ = ["LabelRefiner", "UUClassifier", "__version__"]
+__all__ = ["UU", "FineTuned", "LabelRefiner", "Paper", "Silr", "UUClassifier", "__version__"]
 
-_HOMES = {"LabelRefiner": "silr.label_refiner", "UUClassifier": "silr.uu_classifier"}
+_HOMES = {
+    "FineTuned": "silr.refine.tuning",
+    "LabelRefiner": "silr.label_refiner",
+    "Paper": "silr.refine.uu",
+    "Silr": "silr.refine.silr",
+    "UU": "silr.refine.uu",
+    "UUClassifier": "silr.uu_classifier",
+}
 
 
 def __getattr__(name: str) -> Any:

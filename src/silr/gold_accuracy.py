@@ -49,7 +49,7 @@ def accuracy_from_gold(
         For how many texts each gold label speaks; 0 or missing: it does not judge.
     probabilities : array-like of shape (n, K)
         Of each class. Those of a text with gold must come from a fit that did not know its gold label, such as
-        `LabelRefiner.scores_`.
+        `LabelRefiner.out_of_fold_scores_`.
     level : float, default 0.95
 
     Returns

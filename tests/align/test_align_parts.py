@@ -153,7 +153,9 @@ def test_exported_folders_score_like_their_run(
     export_run(reward, tmp_path / "frozen")
     wanted = LabelRefiner.load(reward).predict_proba(corpus.texts)[:, 1]
     np.testing.assert_allclose(load_scorer(tmp_path / "frozen", "positive", "cpu")(corpus.texts), wanted, atol=1e-5)
-    tuned = LabelRefiner.from_options(classifier="lora", iterations=1, model=small_llama, epochs=1, run=tmp_path / "run", device="cpu")
+    tuned = LabelRefiner.from_options(
+        classifier="lora", iterations=1, model=small_llama, epochs=1, run=tmp_path / "run", device="cpu"
+    )
     tuned.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight)
     wanted = tuned.predict_proba(corpus.texts)[:, 1]
     export_run(tmp_path / "run", tmp_path / "classifier")

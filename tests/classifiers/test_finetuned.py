@@ -17,7 +17,7 @@ from silr.classifiers.finetuned import FinetunedClassifier
 from silr.classifiers.tokens import TokenFeatures, Tokens, passes
 from silr.errors import InputError
 from silr.priors import priors_from_truth
-from silr.refine import held_out
+from silr.refine.method import held_out
 from silr.risk import UURisk
 from synthetic import Corpus, make_corpus
 

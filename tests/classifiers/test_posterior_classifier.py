@@ -59,8 +59,8 @@ def case(request: pytest.FixtureRequest) -> Case:
 def test_texts_of_the_corpus_get_the_refined_probabilities(case: Case) -> None:
     """But gold texts, whose refined probabilities are of fits without them."""
     found = case.predict(slice(N))
-    np.testing.assert_array_equal(found[60:], case.refiner.scores_[60:])
-    assert (found[:60] != case.refiner.scores_[:60]).any()
+    np.testing.assert_array_equal(found[60:], case.refiner.out_of_fold_scores_[60:])
+    assert (found[:60] != case.refiner.out_of_fold_scores_[:60]).any()
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
     assert found.dtype == np.float32
 
@@ -71,7 +71,9 @@ def test_the_labels_of_new_texts_help(case: Case) -> None:
     with_labels = case.predict(new)
     assert case.right(alone, new) > 1 / case.K + 0.2
     assert case.right(with_labels, new) > case.right(alone, new) + 0.02
-    assert case.right(with_labels, new) == pytest.approx(case.right(case.refiner.scores_[60:], slice(60, N)), abs=0.06)
+    assert case.right(with_labels, new) == pytest.approx(
+        case.right(case.refiner.out_of_fold_scores_[60:], slice(60, N)), abs=0.06
+    )
 
 
 def test_new_texts_get_what_texts_of_the_corpus_get_nearly(case: Case) -> None:
@@ -84,8 +86,8 @@ def test_new_texts_get_what_texts_of_the_corpus_get_nearly(case: Case) -> None:
     finally:
         classifier.remembered = remembered
     said = np.array([label is not None for label in case.labels["plain"][:N]])
-    assert (found[60:] != case.refiner.scores_[60:]).any()
-    assert np.abs(found - case.refiner.scores_)[60:][said[60:]].mean() < 0.02
+    assert (found[60:] != case.refiner.out_of_fold_scores_[60:]).any()
+    assert np.abs(found - case.refiner.out_of_fold_scores_)[60:][said[60:]].mean() < 0.02
 
 
 def test_without_labels_the_features_alone_speak(case: Case) -> None:
@@ -192,7 +194,7 @@ def test_an_llm_of_scores_alone_needs_no_labels(case: Case) -> None:
     known = np.isfinite(case.scores[:N]).all(axis=1)
     refiner = LabelRefiner().fit(case.X[:N], case.labels["scored"][:N], case.gold, llm_scores=case.scores[:N])
     found = refiner.predict_proba(case.X[:N], llm_scores=case.scores[:N])
-    np.testing.assert_array_equal(found[60:][known[60:]], refiner.scores_[60:][known[60:]])
+    np.testing.assert_array_equal(found[60:][known[60:]], refiner.out_of_fold_scores_[60:][known[60:]])
 
 
 def test_a_label_without_scores_counts_in_new_texts_as_in_the_corpus(case: Case) -> None:
@@ -201,10 +203,10 @@ def test_a_label_without_scores_counts_in_new_texts_as_in_the_corpus(case: Case)
     labels[::13] = case.truth[::13]
     refiner = LabelRefiner().fit(case.X[:N], labels[:N], case.gold, llm_scores=case.scores[:N])
     found = refiner.predict_proba(case.X[:N], llm_labels=labels[:N], llm_scores=case.scores[:N])
-    np.testing.assert_array_equal(found[60:], refiner.scores_[60:])
+    np.testing.assert_array_equal(found[60:], refiner.out_of_fold_scores_[60:])
     rows = np.arange(78, N, 13)
     alone = refiner.predict_proba(case.X[rows], llm_labels=labels[rows], llm_scores=case.scores[rows])
-    np.testing.assert_array_equal(alone, refiner.scores_[rows])
+    np.testing.assert_array_equal(alone, refiner.out_of_fold_scores_[rows])
 
 
 def test_given_features_that_are_mostly_0(case: Case) -> None:
@@ -217,7 +219,7 @@ def test_given_features_that_are_mostly_0(case: Case) -> None:
     labels = {"plain": case.labels["plain"][:N]}
     refiner = LabelRefiner().fit(X, labels, case.gold)
     found = refiner.predict_proba(X, llm_labels=labels)
-    np.testing.assert_allclose(found[60:], refiner.scores_[60:], atol=1e-6)
+    np.testing.assert_allclose(found[60:], refiner.out_of_fold_scores_[60:], atol=1e-6)
 
 
 def test_texts_are_known_by_their_words() -> None:
@@ -229,7 +231,7 @@ def test_texts_are_known_by_their_words() -> None:
     labels = np.where(rng.random(400) < 0.3, 1, truth)
     refiner = LabelRefiner().fit(texts, labels, np.where(np.arange(400) < 40, truth, np.nan))
     found = refiner.predict_proba(texts, llm_labels=labels)
-    np.testing.assert_array_equal(found[40:], refiner.scores_[40:])
+    np.testing.assert_array_equal(found[40:], refiner.out_of_fold_scores_[40:])
     matrix = refiner.features_.transform(texts)
     by_features = refiner.predict_proba(matrix, llm_labels=labels, texts=texts)
     np.testing.assert_array_equal(by_features, found)

@@ -15,7 +15,7 @@ from silr.classifiers.finetuned import FinetunedClassifier
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.classifiers.probe import ProbeStates
 from silr.classifiers.tokens import TokenFeatures, Tokens, passes
-from silr.refine import held_out
+from silr.refine.method import held_out
 from silr.risk import UURisk
 from synthetic import make_corpus
 

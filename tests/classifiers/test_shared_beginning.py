@@ -15,7 +15,7 @@ from silr.classifiers.finetuned import FinetunedClassifier
 from silr.classifiers.reading import collate
 from silr.classifiers.shared_beginning import begin_once
 from silr.classifiers.tokens import TokenFeatures, Tokens
-from silr.refine import held_out
+from silr.refine.method import held_out
 from silr.risk import UURisk
 from synthetic import make_corpus
 

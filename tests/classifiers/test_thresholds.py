@@ -14,7 +14,7 @@ from silr.classifiers.backbone import Backbone, FinetunedConfig
 from silr.classifiers.finetuned import FinetunedClassifier
 from silr.classifiers.thresholds import constant_direction, match_prior
 from silr.classifiers.tokens import TokenFeatures
-from silr.refine import held_out
+from silr.refine.method import held_out
 from silr.risk import UURisk
 from synthetic import make_corpus
 

@@ -39,7 +39,9 @@ def run(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     corpus = make_corpus(200, seed=1)
     folder = tmp_path_factory.mktemp("run") / "run"
     options: dict[str, Any] = {"epochs": 2, "learning_rate": 5e-3, "device": "cpu", "method": "uu", "max_length": 12}
-    LabelRefiner.from_options(classifier="lora", iterations=1, model=model, run=folder, **options).fit(corpus.texts, corpus.llm_labels, corpus.gold)
+    LabelRefiner.from_options(classifier="lora", iterations=1, model=model, run=folder, **options).fit(
+        corpus.texts, corpus.llm_labels, corpus.gold
+    )
     return folder
 
 

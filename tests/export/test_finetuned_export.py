@@ -80,7 +80,9 @@ def test_prompt_is_in_the_tokenizer(small_llama: str, texts: list[str], tmp_path
     """`pipeline` is given the texts alone, one of them too long for the model."""
     corpus = make_corpus(240, seed=1)
     options: dict[str, Any] = {"model": small_llama, "epochs": 3, "learning_rate": 5e-3, "device": "cpu"}
-    refiner = LabelRefiner.from_options(classifier="lora", iterations=1, prompt="Read this: {text} The word is", run=tmp_path / "run", **options)
+    refiner = LabelRefiner.from_options(
+        classifier="lora", iterations=1, prompt="Read this: {text} The word is", run=tmp_path / "run", **options
+    )
     refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight)
     export_run(tmp_path / "run", tmp_path / "model")
     reader = pipeline("text-classification", str(tmp_path / "model"))

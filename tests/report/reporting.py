@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from silr.classifiers.base import FitHistory
 from silr.corpus import file_hash, write_table
 from silr.gold_labels import GoldLabels
 from silr.label.draw import draw_texts
 from silr.priors import Priors, given_priors, priors_from_gold
-from silr.refine import best_iteration
-from silr.run import Iteration, Run
-from silr.verdict import compare, result_of
+from silr.refine.comparison import compare
+from silr.refine.iteration import Iteration, Notes
+from silr.refine.refinement import Refinement
+from silr.run import Run
+from silr.verdict import result_of
 
 CLASSES = ("negative", "positive")
 CONFIGURATION = {
@@ -80,14 +84,13 @@ def make_run(
     for number, error in enumerate(errors):
         labels = llm if number == 0 else np.where(drawn < error, (answer + 1) % K, answer)
         labels = relabel(number, labels)
-        metrics: dict[str, Any] = {"of": 1} if posterior else {}
+        notes = Notes("llm" if not number else "posterior" if posterior else "iteration", asked or len(errors) - 1)
         if number:
-            before = iterations[-1].labels
-            fit = {"train_risk": [0.2, 0.1], "validation_risk": [0.3, 0.2], "best_epoch": 1}
-            metrics |= {} if posterior else {"fit": fit}
-            metrics |= {"changed": int((labels != before).sum())}
+            notes = replace(notes, changed=int((labels != iterations[-1].labels).sum()))
+            if not posterior:
+                notes = replace(notes, fit=FitHistory([0.2, 0.1], [0.3, 0.2], 1))
             if stopped and number == len(errors) - 1:
-                metrics["stopped"] = stopped
+                notes = replace(notes, stopped=stopped)
         labelled = labels >= 0
         priors: Priors | None = None
         if n_gold:
@@ -95,11 +98,14 @@ def make_run(
         elif number == 0:
             priors = given_priors(theta, None, labels[labelled])
         if number and n_gold:
-            metrics |= compare(estimate, llm.astype(np.int16), GoldLabels.of(gold, weight, K), labels.astype(np.int16))
+            by_hand = GoldLabels.of(gold, weight, K)
+            notes = replace(
+                notes, against_llm=compare(estimate, llm.astype(np.int16), by_hand, labels.astype(np.int16))
+            )
             if not posterior:
-                metrics["labels_of"] = result_of(number, priors, metrics)
+                notes = replace(notes, labels_of=result_of(number, priors, notes.against_llm))
         scores = None if number == 0 else _scores(labels, K, rng)
-        iterations.append(Iteration(number, labels.astype(np.int16), scores, priors, metrics))
+        iterations.append(Iteration(number, labels.astype(np.int16), scores, priors, notes))
     frame = pd.DataFrame(
         {
             "text": pd.Series([*texts, *(f"text number {row}" for row in range(len(texts), n))], dtype=object),
@@ -121,7 +127,7 @@ def make_run(
     record |= {"columns": {**COLUMNS, "truth": truth}, "iterations": asked or len(errors) - 1}
     (folder / "run" / "table.json").write_text(json.dumps(record))
     if finished:
-        best = iterations[best_iteration(iterations)]
+        best = Refinement(iterations, list(classes)).best
         frame["refined_label"] = named[best.labels]
         frame["refined_score"] = 1.0 if best.scores is None else best.scores.max(axis=1)
         write_table(frame, folder / "run" / "labels.csv")

@@ -220,7 +220,7 @@ def test_a_run_made_in_python(tmp_path: Path, corpus: Corpus) -> None:
     page = page_of(tmp_path / "run")
     assert "made in Python" in page.cautions["The texts cannot be shown"]
     assert "LabelRefiner(" in page.by_id["again"] and "iterations=2" in page.by_id["again"]
-    true = (refiner.labels_ == corpus.truth).mean()
+    true = (refiner.out_of_fold_labels_ == corpus.truth).mean()
     assert page.table("The same in numbers. Signal")[-1][2] == f"{true:.1%}"
     assert "Truth only scored" in page.by_id["again"]
 

@@ -107,7 +107,7 @@ def fit_posterior(corpus: Corpus, features: list[NDArray[Any]], gold: Mapping[in
     refiner = LabelRefiner(random_state=corpus.seed).fit(
         features, labels, column, llm_scores=corpus.scores, gold_weight=np.ones(n), classes=classes
     )
-    found = np.asarray(refiner.scores_)
+    found = np.asarray(refiner.out_of_fold_scores_)
     posterior = np.zeros((n, corpus.n_classes), dtype=found.dtype)
     posterior[:, classes.astype(int)] = found
     if not np.isfinite(posterior).all():

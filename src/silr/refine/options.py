@@ -87,7 +87,8 @@ def from_options(options: Mapping[str, Any]) -> tuple[Method, str | FineTuned]:
 def configuration(method: Method, tuning: FineTuned | None, seed: int) -> dict[str, Any]:
     """All settings that decide a result, as JSON values."""
     of_classifier = {"classifier": "frozen"} if tuning is None else tuning.settings(method)
-    return {"method": method.name, **method.settings(tuning), **of_classifier, "seed": seed}
+    values = {"method": method.name, **method.settings(tuning), **of_classifier, "seed": seed}
+    return dict(sorted(values.items()))
 
 
 def without_others(configuration: Mapping[str, Any]) -> dict[str, Any]:
