@@ -12,24 +12,30 @@ import pytest
 
 from command_line import Commands
 from silr.classifier_caution import classifier_caution, classifier_estimate, llm_estimate
+from silr.refine.iteration import Iteration, LLMAccuracy, Notes
+from silr.refine.refinement import Refinement
 from silr.refine_table import refine_table
 from synthetic import make_corpus
 
 
 def priors(accuracy: float) -> Any:
-    return SimpleNamespace(accuracy=accuracy, accuracy_interval=np.array([accuracy - 0.1, accuracy + 0.1]))
+    return SimpleNamespace(
+        source="oracle", accuracy=accuracy, accuracy_interval=np.array([accuracy - 0.1, accuracy + 0.1])
+    )
 
 
-def refined(*entries: tuple[float | None, dict[str, Any]], best: int = 1) -> Any:
-    history = [{"labels": None, "priors": p and priors(p), "metrics": metrics} for p, metrics in entries]
-    return SimpleNamespace(history_=history, best_iteration_=best, classifier_iteration_=len(entries) - 1)
+def refined(*entries: tuple[float | None, Notes]) -> Refinement:
+    labels = np.zeros(4, np.int16)
+    iterations = [Iteration(k, labels, None, p and priors(p), notes) for k, (p, notes) in enumerate(entries)]
+    return Refinement(iterations, ["a", "b"])
 
 
-ALONE = {"model_weights": [1.0], "classifier_accuracy": 0.6, "classifier_accuracy_interval": [0.5, 0.7]}
+LLM, PLAIN, TUNED = Notes("llm"), Notes("iteration"), Notes("tuned", labels_of=1)
+ALONE = Notes("posterior", classifier_accuracy=0.6, classifier_accuracy_interval=[0.5, 0.7])
 
 
 def test_of_whom_the_numbers_are() -> None:
-    default = refined((0.7, {}), (0.8, ALONE))  # the refined labels are better than the LLM's, the classifier is not
+    default = refined((0.7, LLM), (0.8, ALONE))  # the refined labels are better than the LLM's, the classifier is not
     assert classifier_estimate(default) == (0.6, (0.5, 0.7), True)
     said = classifier_caution(default)
     assert said == (
@@ -37,38 +43,37 @@ def test_of_whom_the_numbers_are() -> None:
         "LLM on 70.0% (60% to 80%)"
     )
     assert classifier_caution(default, with_llm=True) is None
-    kept = classifier_caution(refined((0.8, {}), (0.8, ALONE)), with_llm=True)
+    kept = classifier_caution(refined((0.8, LLM), (0.8, ALONE)), with_llm=True)
     assert kept is not None and kept.startswith("the refined labels are not better than the LLM: by the gold labels")
-    uu = refined((0.7, {}), (0.65, {"changed": 3}))
-    assert "right on 65.0% (55% to 75%)" in str(classifier_caution(uu))
-    assert classifier_caution(refined((0.7, {}), (0.75, {"changed": 3}))) is None
+    assert "right on 65.0% (55% to 75%)" in str(classifier_caution(refined((0.7, LLM), (0.65, PLAIN))))
+    gives_way = Notes("iteration", labels_of=0)  # the LLM's labels are the result, and the classifier has its own
+    assert "right on 65.0% (55% to 75%)" in str(classifier_caution(refined((0.7, LLM), (0.65, gives_way))))
+    assert classifier_caution(refined((0.7, LLM), (0.75, PLAIN))) is None
 
 
 def test_a_fine_tuned_model_is_known_by_an_interval() -> None:
-    tuned = refined((0.7, {}), (0.8, ALONE), (0.8, {"labels_of": 1}))
+    tuned = refined((0.7, LLM), (0.8, ALONE), (0.8, TUNED))
     assert classifier_estimate(tuned) == (0.8, pytest.approx((0.7, 0.9)), False)
     assert classifier_caution(tuned) is None
-    said = classifier_caution(refined((0.9, {}), (0.8, ALONE), (0.8, {"labels_of": 1})))
+    said = classifier_caution(refined((0.9, LLM), (0.8, ALONE), (0.8, TUNED)))
     assert said is not None and "not shown to be better than the LLM" in said and "right on 70% to 90%" in said
 
 
 def test_of_several_llms_the_best_counts() -> None:
     accuracies = {"poor": 0.5, "good": 0.9}
-    several = {
-        "annotators": [
-            {"name": name, "estimated_accuracy": value, "estimated_accuracy_interval": [0, 1]}
-            for name, value in accuracies.items()
-        ]
-    }
-    run = refined((0.7, several), (0.8, ALONE))
+    several = [
+        LLMAccuracy(name=name, estimated_accuracy=value, estimated_accuracy_interval=[0, 1])
+        for name, value in accuracies.items()
+    ]
+    run = refined((0.7, Notes("llm", annotators=several)), (0.8, ALONE))
     assert llm_estimate(run) == ("the LLM good", (0.9, (0, 1), True))
     assert "not better than the LLM good" in str(classifier_caution(run))
 
 
 def test_nothing_is_said_where_nothing_is_known() -> None:
-    assert classifier_caution(refined((None, {}), (None, {"model_weights": [1.0]}))) is None
-    assert classifier_caution(refined((None, {}), (None, {}))) is None
-    assert classifier_caution(refined((0.7, {}), (None, {}))) is None
+    assert classifier_caution(refined((None, LLM), (None, Notes("posterior")))) is None
+    assert classifier_caution(refined((None, LLM), (None, PLAIN))) is None
+    assert classifier_caution(refined((0.7, LLM), (None, PLAIN))) is None
 
 
 def test_predict_and_export_repeat_it(commands: Commands, tmp_path: Path) -> None:

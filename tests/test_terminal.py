@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from silr.methods import Method
 
-from silr.risk import Correction, Loss
+from silr.losses import Correction, Loss
+from silr.refine.options import METHODS
 from synthetic import make_corpus
 
 BIN = Path(sys.executable).parent
@@ -93,7 +93,7 @@ def test_bash_completes(typed: str, offered: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "taken"), [("method", get_args(Method)), ("loss", get_args(Loss)), ("correction", get_args(Correction))]
+    ("option", "taken"), [("method", tuple(METHODS)), ("loss", get_args(Loss)), ("correction", get_args(Correction))]
 )
 def test_the_values_offered_are_those_that_are_taken(option: str, taken: tuple[str, ...]) -> None:
     """The command line offers them without loading what knows them."""

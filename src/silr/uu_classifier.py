@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.errors import InputError
 from silr.inputs import dense_matrix
-from silr.risk import LEAK, Correction, Loss, UURisk
+from silr.losses import LEAK, Correction, Loss
+from silr.risk import UURisk
 
 VALIDATION_SHARE = 1 / 8
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from silr.classifiers.base import Classifier
 from silr.errors import InputError, NoSignalError
 from silr.labels import check_gold, check_occurring, check_shapes
+from silr.losses import LEAK, Correction, Loss
 from silr.priors import Priors, check_signal, given_priors, priors_from_truth
 from silr.refine.iteration import Iteration, Notes
 from silr.refine.method import (
@@ -26,9 +27,6 @@ from silr.refine.method import (
 from silr.refine.problem import Labels, Problem
 from silr.refine.tuning import FineTuned
 
-Loss = Literal["sigmoid", "logistic"]
-Correction = Literal["none", "leaky", "relu", "abs"]
-LEAK = -0.001
 RATE = 1e-3
 OF_THE_HEAD = ("hidden_units", "epochs", "learning_rate", "batch_size")  # a fine-tuned model has its own
 

@@ -35,13 +35,14 @@ def reproduce(record: Record) -> dict[str, Any]:
         drawn["seeds of the iterations"] = ", ".join(str(derived_seed(seed, each)) for each in fitted[:MOST_SEEDS])
         drawn["split"] = f"{n - validation:,} texts train, {validation:,} choose the epoch (7:1, drawn with the seed)"
     command = None if record.table is None else _command(record, record.table)
+    wanted = record.iterations[0].notes.of or last
     hashes = {"input (texts, labels, gold)": identity["input"], **flat(identity["features"], "features")}
     if record.table is not None:
         hashes = {"table": record.table["table"], "table, SHA-256": record.table["sha256"], **hashes}
         hashes["table today"] = _today(record, record.table)
     return {
         "command": command,
-        "python": None if command else _python(configuration, record.iterations[0].notes.of or last),
+        "python": None if command else _python(configuration, identity["features"], wanted),
         "groups": [
             ("Settings", fact_rows(flat(configuration) | {"iterations finished": last})),
             ("Seeds and split", fact_rows(drawn)),
@@ -93,10 +94,19 @@ def _asked(spec: str, table: str) -> str:
         return spec
 
 
-def _python(configuration: dict[str, Any], iterations: int) -> str:
+def _python(configuration: dict[str, Any], features: dict[str, Any], iterations: int) -> str:
     method, classifier = from_options({**to_options(configuration), "iterations": iterations})
-    refiner = LabelRefiner(method, classifier, random_state=configuration["seed"])
+    refiner = LabelRefiner(method, classifier, features=_spec(features) or "tfidf", random_state=configuration["seed"])
     return visible(f"{refiner}.fit(features_or_texts, llm_labels, gold=gold_labels)")
+
+
+def _spec(features: dict[str, Any]) -> str | list[str] | None:
+    """What names features in Python, from their record; None of a matrix, a file or what a model reads itself."""
+    parts = [_spec(part) for part in features.get("parts", ())]
+    if parts:
+        return [each if isinstance(each, str) else "FILE.npy" for each in parts]
+    kinds = {"tfidf": "tfidf", "sentence-transformers": features.get("model"), "file": "FILE.npy"}
+    return kinds.get(features["kind"])
 
 
 def _today(record: Record, table: dict[str, Any]) -> str:
