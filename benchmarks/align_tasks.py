@@ -110,7 +110,7 @@ def write_rewards(parts: Parts, features: list[str], n_gold: int, seed: int, wor
         options: dict[str, Any] = {"method": method}
         if method is None:  # labels taken as true: the risk is the ordinary supervised one
             options = {"method": "uu", "theta": np.eye(2), "iterations": 1}
-        refiner = LabelRefiner(features=features, run=work / name, random_state=seed, **options)
+        refiner = LabelRefiner.from_options(features=features, run=work / name, random_state=seed, **options)
         given = known if method else {}
         if method == "silr":
             given = {**known, "llm_scores": scores[rows][:, order]}

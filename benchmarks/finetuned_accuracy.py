@@ -4,7 +4,7 @@
 
 FOLDER is that of compare.py, and so are splits and gold labels. MODEL is the annotator: a folder or a ``.gguf`` file;
 it reads each text inside the prompt that it was asked with, unless there is another --prompt.
-The options are those of silr.LabelRefiner. A stopped benchmark goes on where it stopped: finished iterations lie in
+The options are those of silr.LabelRefiner.from_options. A stopped benchmark goes on where it stopped: finished iterations lie in
 --work, finished seeds in the results.
 Prints a table and writes results/finetuned_accuracy.json.
 """
@@ -44,7 +44,7 @@ def one_seed(
         seconds = time.monotonic() - began
         print(f"\r  {table.name} seed {seed}: iteration {number}, {done}/{steps}, {seconds:.0f} s", end="", flush=True)
 
-    refiner = LabelRefiner(random_state=seed, run=work / f"{table.name}-{seed}", **options)
+    refiner = LabelRefiner.from_options(random_state=seed, run=work / f"{table.name}-{seed}", **options)
     found = {"LLM": both(part, part.llm)}
     for name in ("UU, prior matched", "silr"):
         found[f"frozen head, {name}"] = both(part, METHODS[name].run(part, Gold(*gold))[-1].labels)

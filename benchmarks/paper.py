@@ -35,9 +35,9 @@ def one_seed(frame: Any, seed: int, options: argparse.Namespace) -> dict[str, An
     order = np.random.default_rng(seed).permutation(len(frame))
     corpus, test = frame.iloc[order[len(frame) // 5 :]], frame.iloc[order[: len(frame) // 5]]
     truth, llm = corpus["truth"].to_numpy(dtype=object), corpus["llm_label"].to_numpy(dtype=object)
-    refiner = LabelRefiner(
-        options.classifier,
-        options.iterations,
+    refiner = LabelRefiner.from_options(
+        classifier=options.classifier,
+        iterations=options.iterations,
         method="paper",
         model=options.model,
         priors=options.priors,

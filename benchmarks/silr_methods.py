@@ -84,7 +84,7 @@ def fit(part: Split, gold: Gold, run: Path, with_tfidf: bool, options: dict[str,
             np.save(dense, corpus)
             settings["features"] = [dense, "tfidf"]
         corpus = part.texts[0]
-    model = LabelRefiner(random_state=part.seed, iterations=ITERATIONS, run=run, **settings)
+    model = LabelRefiner.from_options(random_state=part.seed, iterations=ITERATIONS, run=run, **settings)
     model.fit(
         corpus,
         llm_labels(part),
