@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state
 from silr.annotator_evidence import Annotator, annotators_of, majority
 from silr.classifiers.base import Classifier
 from silr.classifiers.choose import ClassifierName, classifier_maker, classifier_options, load_classifier
-from silr.classifiers.frozen import FrozenClassifier
+from silr.classifiers.linear import FeatureClassifier
 from silr.classifiers.posterior import PosteriorClassifier
 from silr.classifiers.tokens import TokenFeatures, Tokens
 from silr.corpus import corpus_hash, digest
@@ -35,9 +35,8 @@ from silr.priors import Priors, given_priors, priors_from_gold, priors_from_trut
 from silr.processes import wait_for_all
 from silr.refine import Loop, OnStep, Store, best_iteration, refine
 from silr.refiner_settings import check_settings, configuration, uses_default, warn_of_no_gold, warn_of_scores
-from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
-from silr.soft_finetune import refine_finetuned
+from silr.uu_settings import LEAK, Correction, Loss
 from silr.verdict import compare, last_iteration, verdict_of
 from silr.without_gold import refine_without_gold
 
@@ -286,11 +285,16 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         def keys() -> Keys:
             return row_keys(matrix) if texts is None else text_keys(texts)
 
+        def new_risk(priors: Priors) -> Any:
+            from silr.risk import UURisk
+
+            return UURisk(priors.theta, priors.class_prior, self.loss, correction, self.leak)
+
         def work(X: Any, checkpoints: Path | None, done: list[Iteration], store: Store) -> list[Iteration]:
             loop = Loop(
                 estimate=estimate,
                 new_classifier=classifier_maker(self.classifier, options, X, n_classes, self.device, checkpoints),
-                new_risk=lambda priors: UURisk(priors.theta, priors.class_prior, self.loss, correction, self.leak),
+                new_risk=new_risk,
                 iterations=self.iterations,
                 seed=int(seed),
                 class_names=names,
@@ -301,6 +305,8 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
             if not default:
                 return refine(X, codes, loop, done, store)
             if isinstance(X, Tokens):
+                from silr.soft_finetune import refine_finetuned
+
                 assert gold_labels is not None
                 return refine_finetuned(X, texts or [], annotators, gold_labels, loop, done, store)
             if gold_labels is None and len(annotators) == 1 and scores[0] is not None:
@@ -486,8 +492,8 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         elif "columns" in record:
             refiner.feature_names_in_ = np.array(record["columns"], dtype=object)
         refiner._set_results(iterations, np.empty((0, 0)))
-        frozen = isinstance(refiner.classifier_, FrozenClassifier)
-        refiner.n_features_in_ = len(refiner.classifier_.standardise_.mean) if frozen else None
+        frozen = isinstance(refiner.classifier_, FeatureClassifier)
+        refiner.n_features_in_ = len(refiner.classifier_.moments()[0]) if frozen else None
         return refiner
 
     def _read(self, X: Any, n: int) -> tuple[list[str] | None, Any]:

@@ -12,7 +12,7 @@ from silr.annotator_evidence import Annotator
 from silr.classifiers.choose import ClassifierName
 from silr.errors import InputError
 from silr.methods import METHODS, Method
-from silr.risk import Correction, Loss
+from silr.uu_settings import Correction, Loss
 
 # settings of the UU risk and its fit, and what they are where nothing is asked for
 OF_THE_FIT = {

@@ -16,6 +16,7 @@ from silr.corpus import file_hash
 from silr.errors import InputError
 from silr.export.finetuned import BASE_WEIGHTS
 from silr.export.frozen import ORDER, PIPELINE, WORDS
+from silr.extras import needs
 from silr.fingerprint import check
 
 BATCH = 32
@@ -77,10 +78,8 @@ def _transformers(folder: Path, device: str | None) -> tuple[list[str], Any]:
 
 
 def _sklearn(folder: Path, role: str) -> tuple[list[str], Any]:
-    try:
+    with needs("export", f"{role} {folder}"):
         from skops import io
-    except ImportError as error:
-        raise InputError(f"{role} {folder} is read with skops: pip install 'silr[export]'") from error
     with readable(str(folder)):
         model: Any = io.load(folder / PIPELINE)
     classes = [str(name) for name in model.classes_]

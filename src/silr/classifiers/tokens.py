@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from silr.annotators.base import distinct
@@ -135,6 +134,8 @@ def passes(lengths: NDArray[np.int64], processes: int = 1) -> list[NDArray[np.in
         Each reads its share of every group, at least one text and else so many tokens, padding included, as are read
         fastest: on a CPU what fits its caches.
     """
+    import torch
+
     most = 16_384 if torch.cuda.is_available() else 1_024
     found, start = [], 0
     while start < len(lengths):
