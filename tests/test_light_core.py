@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "accelerate", "peft", "gguf", "sentencepiece", "tokenizers", "huggingface_hub")
-WITHOUT = f"import sys\nfor name in {HEAVY!r}:\n    sys.modules[name] = None\n"
+HEAVY = ("torch", "transformers", "accelerate", "peft", "gguf", "sentencepiece", "tokenizers")
+WITHOUT = f"""
+import sys
+class Missing:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in {HEAVY!r}:
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
+sys.meta_path.insert(0, Missing)
+"""
 
 TABLE = """
 import random
@@ -52,14 +60,14 @@ def test_the_default_works_without_the_extras(tmp_path: Path) -> None:
     ("command", "extra"),
     [
         (("refine", "table.csv", "-o", "uu", "--features", "tfidf", "--method", "uu", "--quiet"), "uu"),
-        (("refine", "table.csv", "-o", "lora", "--classifier", "lora", "--model", "model", "--quiet"), "local"),
+        (("refine", "table.csv", "-o", "lora", "--classifier", "lora", "--model", "org/model", "--quiet"), "local"),
         (("annotate", "table.csv", "-o", "out.csv", "--classes", "a,b", "--question", "A or b?"), "local"),
         (("demo",), "local"),
+        (("align", "--policy", "model", "--prompts", "table.csv", "--reward", "run", "-o", "aligned"), "local"),
     ],
 )
 def test_one_line_names_the_extra(tmp_path: Path, command: tuple[str, ...], extra: str) -> None:
     run(TABLE, tmp_path)
-    (tmp_path / "model").mkdir()
     done = run(silr(*command), tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert f"pip install 'silr[{extra}]'" in done.stderr

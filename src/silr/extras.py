@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from silr.errors import InputError
+
+LOCAL = ("torch", "transformers", "accelerate", "peft", "gguf", "sentencepiece")
 
 
 @contextmanager
@@ -40,3 +43,17 @@ def needs(extra: str, what: str, instead: str = "") -> Iterator[None]:
         missing = error.name.partition(".")[0] if isinstance(error, ModuleNotFoundError) and error.name else error
         line = f"{what} needs {missing}: pip install 'silr[{extra}]'{instead and f', {instead}'}"
         raise InputError(" ".join(line.split())) from error
+
+
+def need_models(what: str) -> None:
+    """Refuse what reads or trains language models on this machine unless the extra ``local`` is installed.
+
+    Raises
+    ------
+    InputError
+        A package of the extra is missing.
+    """
+    with needs("local", what):
+        for package in LOCAL:
+            if find_spec(package) is None:
+                raise ModuleNotFoundError(name=package)

@@ -12,7 +12,7 @@ from silr.annotators.models import locate
 from silr.classifiers.base import Classifier
 from silr.classifiers.prompted import check_prompt
 from silr.errors import InputError
-from silr.extras import needs
+from silr.extras import need_models, needs
 from silr.methods import Recipe
 
 ClassifierName = Literal["frozen", "lora", "qlora", "full"]
@@ -79,11 +79,8 @@ def classifier_maker(
     """
     if name == "frozen":
         return _frozen_maker(options, X, device)
-    with needs("local", f"classifier {name!r}"):
-        import transformers  # noqa: F401
-
-        from silr.classifiers.backbone import Backbone, FinetunedConfig
-        from silr.classifiers.finetuned import FinetunedClassifier
+    from silr.classifiers.backbone import Backbone, FinetunedConfig
+    from silr.classifiers.finetuned import FinetunedClassifier
     from silr.processes import check_launch
 
     check_launch(device)
@@ -137,9 +134,7 @@ def load_classifier(folder: Path, device: str | None = None) -> Classifier:
             from silr.classifiers.frozen import FrozenClassifier
 
         return FrozenClassifier.load(folder, device)
-    with needs("local", "a fine-tuned classifier"):
-        import transformers  # noqa: F401
-
-        from silr.classifiers.finetuned import FinetunedClassifier
+    need_models("a fine-tuned classifier")
+    from silr.classifiers.finetuned import FinetunedClassifier
 
     return FinetunedClassifier.load(folder, device)

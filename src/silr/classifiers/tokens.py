@@ -17,6 +17,7 @@ from silr.annotators.encoding import common_start
 from silr.annotators.models import load_tokenizer, locate
 from silr.classifiers.prompted import with_prompt
 from silr.errors import InputError
+from silr.extras import need_models
 from silr.fingerprint import WEIGHTS, check, fingerprint
 
 MAX_LENGTH = 512
@@ -75,6 +76,7 @@ class TokenFeatures:
     def __init__(
         self, model: str, max_length: int | None = None, prompt: str | None = None, weights: str | None = None
     ) -> None:
+        need_models("a fine-tuned classifier")
         self._model, self._max_length, self._prompt = locate(model), max_length, prompt
         check(self._model, weights)
         self._weights = weights
