@@ -58,7 +58,7 @@ def test_a_name_survives_its_module() -> None:
 
 def test_annotate_takes_texts_frames_and_files(tmp_path: Path) -> None:
     texts = ["a good one", "no", "", "no"]
-    frame = pd.DataFrame({"id": ["1", "2", "3", "4"], "words": texts})
+    frame = pd.DataFrame({"id": [1, 2, 3, 4], "words": texts})
     file = tmp_path / "in.csv"
     frame.to_csv(file, index=False)
     output = tmp_path / "out.csv"
@@ -68,9 +68,10 @@ def test_annotate_takes_texts_frames_and_files(tmp_path: Path) -> None:
         annotate(file, annotator=Keyword(), text_column="words", output=output),
     ]
     for each in found:
-        assert [None if pd.isna(label) else label for label in each["llm_label"]] == ["good", "bad", None, "bad"]
-        assert float(each["llm_score_good"].iloc[0]) == pytest.approx(np.log(0.9), abs=1e-6)
-    assert output.is_file() and list(found[1]["id"]) == ["1", "2", "3", "4"]
+        assert list(each["llm_label"]) == ["good", "bad", None, "bad"]
+        assert each["llm_score_good"].iloc[0] == pytest.approx(np.log(0.9), abs=1e-6)
+        assert np.isnan(each["llm_score_good"].iloc[2]) and each["llm_missing"].iloc[2] == "empty text"
+    assert output.is_file() and list(found[1]["id"]) == [1, 2, 3, 4] and "llm_label" not in frame
     with pytest.raises(InputError, match="needs classes and a model"):
         annotate(texts)
 

@@ -8,8 +8,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from silr.annotators.base import Annotator
+from silr.annotators.missing import COLUMN as MISSING
 from silr.annotators.table import annotate_file
-from silr.corpus import read_table, write_table
+from silr.cells import is_missing
+from silr.corpus import LABEL, SCORE_PREFIX, read_table, write_table
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,8 +61,8 @@ def annotate(
     Returns
     -------
     DataFrame
-        The table, row for row, with ``llm_label``, ``llm_score_<class>`` where the LLM gives scores, and
-        ``llm_missing`` where a text has no label.
+        The table, row for row, its other columns as they were: with ``llm_label``, ``llm_score_<class>`` where the LLM
+        gives scores, and ``llm_missing`` where a text has no label.
 
     Raises
     ------
@@ -100,12 +102,38 @@ def annotate(
         if classes is None or model is None:
             raise InputError("annotate needs classes and a model, or an annotator")
         annotator = _annotator(classes, model, base_url, question, options)
+    import pandas as pd
+
+    frame = source if isinstance(source, pd.DataFrame) else None
+    if frame is None and not isinstance(source, (str, Path)):
+        frame = pd.DataFrame({text_column: list(source)}, dtype=object)
     with TemporaryDirectory() as folder:
-        path = source if isinstance(source, (str, Path)) else _written(source, text_column, Path(folder))
+        path = Path(source) if isinstance(source, (str, Path)) else Path(folder) / "texts.parquet"
         target = Path(folder) / "labelled.parquet" if output is None else Path(output)
+        if frame is not None:
+            write_table(frame, path)
         keep = output is not None
         annotate_file(path, target, annotator, text_column=text_column, save_features=keep, quiet=quiet)
-        return read_table(target)
+        annotated = read_table(target)
+    return _with_annotation(annotated if frame is None else frame, annotated)
+
+
+def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFrame:
+    """A table with the annotation's columns: labels and reasons as text or None, scores as numbers."""
+    import pandas as pd
+
+    def is_ours(name: object) -> bool:
+        return name in (LABEL, MISSING) or str(name).startswith(SCORE_PREFIX)
+
+    frame = frame.drop(columns=[name for name in frame.columns if is_ours(name)])
+    for name in filter(is_ours, annotated.columns):
+        values = annotated[name].to_numpy(dtype=object)
+        if str(name).startswith(SCORE_PREFIX):
+            frame[name] = pd.to_numeric(values).astype("float64")
+        else:
+            labels = [None if is_missing(value) else value or None for value in values]
+            frame[name] = pd.Series(labels, index=frame.index, dtype=object)
+    return frame
 
 
 def _annotator(
@@ -121,12 +149,3 @@ def _annotator(
 
     client = ChatClient(str(model), AnswerCache(default_cache()), base_url=base_url)
     return ApiAnnotator(client, classes, question=question, **options)
-
-
-def _written(source: pd.DataFrame | Sequence[str], text_column: str, folder: Path) -> Path:
-    import pandas as pd
-
-    frame = source if isinstance(source, pd.DataFrame) else pd.DataFrame({text_column: list(source)}, dtype=object)
-    path = folder / "texts.parquet"
-    write_table(frame, path)
-    return path
