@@ -30,13 +30,13 @@ from silr.gold_labels import GoldLabels
 from silr.inputs import is_empty, texts_of_rows, texts_or_matrix, widths_of
 from silr.joined_features import features_of, groups_of
 from silr.labels import check_gold, check_occurring, check_shapes, encode_columns, llm_columns, llm_score_arrays
+from silr.losses import LEAK, Correction, Loss
 from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.processes import wait_for_all
 from silr.refine import Loop, OnStep, Store, best_iteration, refine
 from silr.refiner_settings import check_settings, configuration, uses_default, warn_of_no_gold, warn_of_scores
 from silr.run import Iteration, Run
-from silr.uu_settings import LEAK, Correction, Loss
 from silr.verdict import compare, last_iteration, verdict_of
 from silr.without_gold import refine_without_gold
 
@@ -127,6 +127,19 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
     ----------
     Asano, Kozuno, Baba, "Self Iterative Label Refinement via Robust Unlabeled Learning", NeurIPS 2025 (arXiv
     2502.12565).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from silr import LabelRefiner
+    >>> rng = np.random.default_rng(0)
+    >>> truth = rng.integers(2, size=500)
+    >>> X = rng.normal(size=(500, 5)) + truth[:, None]
+    >>> llm = np.where(rng.random(500) < 0.4, 1, truth)  # calls some of the 0s a 1
+    >>> gold = [int(label) if row < 50 else None for row, label in enumerate(truth)]
+    >>> refiner = LabelRefiner().fit(X, llm, gold=gold)
+    >>> bool((refiner.labels_ == truth).mean() > (llm == truth).mean() + 0.05)
+    True
     """
 
     features_: Features

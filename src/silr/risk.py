@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from silr.errors import InputError
-from silr.uu_settings import LEAK, Correction, Loss
+from silr.losses import LEAK, Correction, Loss
 
 SMALLEST_SINGULAR_VALUE = 1e-3
 """Below this, sampling noise in the means is amplified a thousandfold and the risk means nothing."""

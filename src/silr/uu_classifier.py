@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 from silr.errors import InputError
 from silr.extras import needs
 from silr.inputs import dense_matrix
-from silr.uu_settings import LEAK, Correction, Loss
+from silr.losses import LEAK, Correction, Loss
 
 VALIDATION_SHARE = 1 / 8
 

@@ -219,7 +219,7 @@ def draw(
     >>> from silr import draw
     >>> rows, weights = draw(["bad"] * 20 + ["good"] * 180, n=40)
     >>> len(rows), int((rows < 20).sum()), round(float(weights.sum()))
-    (40, 8, 200)
+    (40, 10, 200)
     """
     column = read_column(llm_labels, "llm_labels")
     if column.is_integer:
