@@ -46,12 +46,12 @@ PANELS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "sample": {
         "What is written": ("policy", "prompts", "output", "generations", "max_new_tokens", "temperature"),
-        "How prompts are read": ("chat", "reward_text", "prompt_column"),
+        "How prompts are read": ("chat", "text_format", "prompt_column"),
         "The machine": ("trust_remote_code", "seed", "device"),
     },
     "align": {
         "What is aligned": ("policy", "prompts", "output", "prompt_column", "chat"),
-        "The reward": ("reward", "wanted", "judge", "reward_text"),
+        "The reward": ("reward", "wanted", "judge", "text_format"),
         "Training": ("method", "tuning", "kl", "steps", "learning_rate", "batch_size", "save_steps", "tracker"),
         "Completions": ("generations", "max_new_tokens", "temperature", "vllm"),
         "The machine": ("trust_remote_code", "seed", "device"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -45,7 +45,7 @@ def write_report(run: str | Path, output: str | Path | None = None, truth: str |
     return path
 
 
-def save_page(path: Path, template: str, values: dict[str, Any]) -> None:
+def save_page(path: Path, template: str, values: Mapping[str, object]) -> None:
     """Write a page in the style of the reports, atomically; every text in `values` is escaped.
 
     Parameters
