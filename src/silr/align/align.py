@@ -60,7 +60,6 @@ def align(
     ----------
     output : str or Path
         A new folder, or one of the same settings.
-    settings : AlignSettings
     say : callable
         Called with lines that the user should read.
     quiet : bool, default True

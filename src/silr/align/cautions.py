@@ -11,16 +11,9 @@ LENGTH_CHANGE, REPETITION_RISE, DIVERSITY_LOSS, FAR = 1.5, 0.1, 0.7, 10.0
 
 
 def find_warnings(before: Measured, after: Measured, kl: float, held_out: bool) -> list[Caution]:
-    """Return what the user should know, the worst first.
+    """Return what the user should know of completions of the same prompts, the worst first.
 
-    Parameters
-    ----------
-    before, after : Measured
-        Completions of the same prompts.
-    kl : float
-        KL divergence of whole completions, in nats.
-    held_out : bool
-        Whether the prompts were kept from training.
+    `kl` is the KL divergence of whole completions, in nats; `held_out` tells whether training left these prompts out.
     """
     return worst_first(_cautions(before, after, kl, held_out))
 

@@ -22,21 +22,11 @@ TOKENS_AT_ONCE = {"cpu": 8_192, "cuda": 65_536}  # of a batch, prompts and compl
 
 @dataclass(frozen=True)
 class Completion:
-    """A completion of a prompt.
+    """A completion of a prompt."""
 
-    Attributes
-    ----------
-    text : str
-        Without special tokens.
-    ids : list of int
-        Its tokens, the end token included if it came to it.
-    ended : bool
-        Whether it came to an end before the longest length.
-    """
-
-    text: str
-    ids: list[int]
-    ended: bool
+    text: str  # without special tokens
+    ids: list[int]  # with the end token if it came to it
+    ended: bool  # before the longest length
 
 
 def sample(
@@ -59,9 +49,6 @@ def sample(
         Of transformers.
     prompts : sequence of token ids
         A prompt that is there several times gets several completions.
-    max_new_tokens : int
-    temperature : float
-    seed : int
     on_batch : callable
         Called with the number of prompts that were just answered.
 

@@ -68,23 +68,13 @@ class AlignResult(TypedDict):
 
 @dataclass(frozen=True)
 class Measured:
-    """One completion for each of n prompts, measured.
-
-    Attributes
-    ----------
-    completions : list of str
-    reward : array of shape (n,)
-    judge : array of shape (n,) or None
-    tokens : int array of shape (n,)
-    ended : float
-        Share that ended before the longest length.
-    """
+    """Measures of one completion for each of n prompts; arrays are of shape (n,)."""
 
     completions: list[str]
     reward: NDArray[np.float64]
     judge: NDArray[np.float64] | None
     tokens: NDArray[np.int64]
-    ended: float
+    ended: float  # share that ended before the longest length
 
     @classmethod
     def of(

@@ -34,23 +34,10 @@ def sample_in_parts(
     score: Score,
     quiet: bool,
 ) -> list[tuple[list[Completion], list[float]]]:
-    """Sample n completions of each prompt, and score them; what the folder has already is not sampled again.
+    """Sample completions of each prompt, and return them with their scores.
 
-    Parameters
-    ----------
-    folder : Path
-        It holds nothing but parts of this very work.
-    network, tokenizer, prompts
-        As in `silr.align.generate.sample`.
-    settings : SampleSettings
-    score : callable
-        Given the prompt's number of each completion, and the completions, returns a number for each, or nothing.
-    quiet : bool
-
-    Returns
-    -------
-    list
-        For each prompt its completions, and their scores.
+    What the folder has already is not sampled again: it holds nothing but parts of this very work. `score` is given the
+    prompt's number of each completion, and the completions, and returns a number for each, or nothing.
     """
     if is_main():
         make_folder(folder)

@@ -22,15 +22,9 @@ HELD_OUT, MOST_HELD_OUT, FEWEST = 5, 100, 20  # a fifth, at most 100; with fewer
 
 @dataclass(frozen=True)
 class PromptFormat:
-    """The form in which the policy is given a prompt.
+    """The form in which the policy is given a prompt."""
 
-    Attributes
-    ----------
-    chat : bool
-        As the user's message in the policy's chat template; else as it is, to be continued.
-    """
-
-    chat: bool
+    chat: bool  # as the user's message in the policy's chat template; else as it is, to be continued
 
     def __str__(self) -> str:
         if self.chat:

@@ -59,16 +59,7 @@ def write_align_report(
 ) -> None:
     """Write ``report.html``: one file, every text escaped, that asks no other host for anything.
 
-    Parameters
-    ----------
-    folder : AlignFolder
-    result : dict
-        As `silr.align.align` returns it.
-    before, after : Measured
-        Completions of `prompts`.
-    prompts : sequence of str
-    log : sequence of dict
-        TRL's, one entry a step.
+    `before` and `after` are completions of `prompts`.
     """
     manifest = folder.manifest
     identity = manifest["identity"]

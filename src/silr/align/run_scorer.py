@@ -68,18 +68,9 @@ def log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:
 def platt(
     odds: NDArray[np.float64], positive: NDArray[np.bool_], weight: NDArray[np.float64]
 ) -> tuple[float, float] | None:
-    """Fit ``sigmoid(slope * odds + offset)`` to labels.
+    """Fit ``sigmoid(slope * odds + offset)`` to weighted labels of n log-odds, and return slope and offset.
 
-    Parameters
-    ----------
-    odds : array of shape (n,)
-        Log-odds.
-    positive : bool array of shape (n,)
-    weight : array of shape (n,)
-
-    Returns
-    -------
-    slope, offset, or None if one kind of label is missing or the scores run against the labels.
+    None if one kind of label is missing or the scores run against the labels.
 
     References
     ----------

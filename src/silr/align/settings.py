@@ -28,14 +28,10 @@ class SampleSettings:
         Completions a prompt.
     max_new_tokens : int, default 64
         Longest completion.
-    temperature : float, default 1.0
     chat : bool or None, default None
         Put prompts into the policy's chat template. None: if it has one.
     text_format : str or None, default None
         What the reward reads, with ``{completion}`` and perhaps ``{prompt}``. None: see `silr.align.text_format`.
-    prompt_column : str, default "prompt"
-    trust_remote_code : bool, default False
-    seed : int, default 0
     device : str or None, default None
         None: the GPU if there is one, else the processor.
     """

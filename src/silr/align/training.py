@@ -34,34 +34,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained with what.
-
-    Attributes
-    ----------
-    settings : AlignSettings
-    source : PolicySource
-    start : Start
-    tokenizer : transformers tokenizer
-    prompts : list of str
-        Those that train.
-    encoded : list of lists of int
-        Their tokens.
-    prompt_format : PromptFormat
-    text_format : str
-        Of what reward and judge read.
-    reward : Scorer
-    judge : Scorer or None
-    quiet : bool
-    """
+    """All that a training takes."""
 
     settings: AlignSettings
     source: PolicySource
     start: Start
     tokenizer: PreTrainedTokenizerBase
-    prompts: list[str]
-    encoded: list[list[int]]
+    prompts: list[str]  # those that train
+    encoded: list[list[int]]  # their tokens
     prompt_format: PromptFormat
-    text_format: str
+    text_format: str  # of what reward and judge read
     reward: Scorer
     judge: Scorer | None
     quiet: bool

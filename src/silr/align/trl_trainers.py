@@ -73,15 +73,7 @@ class Training(NamedTuple):
 
 
 def grpo_trainer(training: Training, prompts: Sequence[object], reward_of: RewardOf) -> Trainer:
-    """Return TRL's GRPO trainer.
-
-    Parameters
-    ----------
-    training : Training
-    prompts : sequence of str or conversations
-    reward_of : callable
-        Given prompts, completions and a function that logs a metric, returns rewards.
-    """
+    """Return TRL's GRPO trainer; `reward_of` is given prompts, completions and a function that logs a metric."""
     trl = _trl()
 
     def reward(prompts: list[Message], completions: list[Message], **more: Any) -> list[float]:

@@ -1,4 +1,4 @@
-"""An empty text in an exported folder: many decoders' tokenizers make no token of it, which no model can read."""
+"""Empty texts in an exported folder: many decoders' tokenizers make no token of it, which no model can read."""
 
 from __future__ import annotations
 
@@ -17,12 +17,8 @@ def with_last_padding(tokenizer: Any, network: Any) -> Any:
     scores that they had. An empty text is the padding token alone, as `silr.classifiers.tokens` has it, by itself and
     in a batch.
 
-    Parameters
-    ----------
-    tokenizer : transformers tokenizer
-        With the longest text in ``model_max_length``.
-    network : Module
-        The classifier. Where it does read the last token, the tokenizer stays as it is.
+    The tokenizer has the longest text in ``model_max_length``. It stays as it is where the classifier does read the
+    last token.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if tokenizer("")["input_ids"] or backend is None or not _ignores_padding(tokenizer, network):

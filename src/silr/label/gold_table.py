@@ -1,4 +1,4 @@
-"""The table that a person labels: its texts, classes and strata, and its columns of gold labels.
+"""Table that a person labels: its texts, classes and strata, and its columns of gold labels.
 
 `gold` is the label and `gold_weight` for how many texts it speaks. Where texts are drawn in rounds two more columns
 tell how each was drawn, so that a later session can go on: `gold_draw`, 0 by strata, else the number of the adaptive
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,6 @@ class GoldTable:
 
     Parameters
     ----------
-    table : Path
     output : Path, default None
         Where the table with gold goes; None: into `table` itself. If it exists, its gold is read.
     classes : sequence of str, default None
@@ -64,7 +63,6 @@ class GoldTable:
     texts : list of str, of length n
     codes : int array of shape (n,)
         The LLM's labels; -1 where missing.
-    classes : list of str
     gold : dict
         Class numbers by row, as they were in the file.
     weighted : bool
@@ -126,13 +124,9 @@ class GoldTable:
     def _read_one(self, column: str, classes: Sequence[str] | None) -> None:
         scored = scored_classes(self._frame, column)
         labels = label_column(self._frame, column, self.table)
+        options = {"one_class": True, "named": self._named}
         self.codes, self.classes = encode_labels(
-            labels,
-            classes or scored or None,
-            column,
-            one_class=True,
-            named=self._named,
-            wording=of_table(self.table),
+            labels, classes or scored or None, column, wording=of_table(self.table), **options
         )
         self.scores = None
         if not scored or set(scored) == set(self.classes):  # else --classes names more than the LLM scored
@@ -140,9 +134,9 @@ class GoldTable:
 
     def _read_several(self, columns: Sequence[str], classes: Sequence[str] | None) -> None:
         """The strata are what most of the LLMs say."""
-        found = read_annotators(self._frame, self.table, columns, classes=classes or None)
-        self.classes, self.scores = found.classes, None
-        annotators = [Annotator(codes.astype(np.int16)) for codes in found.codes]
+        read = read_annotators(self._frame, self.table, columns, classes=classes or None)
+        self.classes, self.scores = read.classes, None
+        annotators = [Annotator(codes.astype(np.int16)) for codes in read.codes]
         self.codes = majority(annotators, len(self.classes)).astype(np.int64)
 
     def ids(self) -> list[str | None]:
@@ -163,12 +157,10 @@ class GoldTable:
 
         Parameters
         ----------
-        gold : mapping
-            Class numbers by row.
-        skipped : collection of int, default ()
-            Rows that were drawn and skipped.
+        gold, skipped
+            As in `save`.
         probabilities : array of shape (n, K), default None
-            What a model believes of the texts' classes, for `silr.gold_accuracy`. None: the estimate of
+            A model's probabilities of the texts' classes, for `silr.gold_accuracy`. None: the estimate of
             `silr.priors`, from the gold labels alone.
         """
         weights = self.history.weights(self.strata, gold, skipped)
@@ -208,7 +200,10 @@ class GoldTable:
             self._frame = self._same_texts(self.table)
         frame = self._frame.copy(deep=False)
         weights = self.history.weights(self.strata, gold, skipped)
-        columns: dict[str, dict[int, Any]] = {GOLD: {row: self.classes[gold[row]] for row in weights}, WEIGHT: weights}
+        columns: dict[str, Mapping[int, object]] = {
+            GOLD: {row: self.classes[gold[row]] for row in weights},
+            WEIGHT: weights,
+        }
         if self._marked:
             drawn = {row: draw for row, draw in self.history.adaptive.items() if row in gold}
             elsewhere = self.history.unjudging | self.history.undrawn
@@ -216,7 +211,7 @@ class GoldTable:
             columns[DRAW] = by_strata | {row: draw.number for row, draw in drawn.items()}
             columns[PROBABILITY] = {row: draw.probability for row, draw in drawn.items()}
         for name, values in columns.items():
-            kind: Any = {GOLD: object, DRAW: "Int64"}.get(name, float)
+            kind = {GOLD: "object", DRAW: "Int64"}.get(name, "float")
             frame[name] = pd.Series([values.get(row) for row in range(len(frame))], index=frame.index, dtype=kind)
         write_table(frame, self.output.resolve())
         if not self._elsewhere():
@@ -287,7 +282,7 @@ def read_draws(frame: pd.DataFrame, path: Path, gold: Collection[int], history: 
             history.undrawn.add(row)
 
 
-def _signature(path: Path) -> Any:
+def _signature(path: Path) -> tuple[int, int, int]:
     try:
         status = path.stat()
     except OSError as error:

@@ -27,7 +27,6 @@ class LabelJournal:
 
     Parameters
     ----------
-    path : Path
     texts : str
         The hash of the texts.
 

@@ -1,4 +1,4 @@
-"""The same in the terminal, over ssh: one key a text."""
+"""Labelling in the terminal, over ssh: one key a text."""
 
 from __future__ import annotations
 

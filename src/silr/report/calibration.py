@@ -19,12 +19,9 @@ EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 def calibration(record: Record) -> dict[str, object] | None:
     """Reliability by score, from the gold labels and from the truth where it is known.
 
-    Returns
-    -------
-    dict
-        `gold` (how many gold labels there are) and `fewest` (how many it takes), `claimed` (the mean refined score),
-        `right` (the estimated accuracy) with their `gap`, and `rows` and `chart`, empty and None if nothing is known.
-        None if nothing was refined.
+    `gold` is the number of gold labels and `fewest` how many it takes; `claimed` the mean refined score and `right` the
+    estimated accuracy, with their `gap`; `rows` and `chart` are empty and None if nothing is known. None if nothing was
+    refined.
     """
     if record.best.scores is None:
         return None
@@ -69,14 +66,7 @@ def calibration(record: Record) -> dict[str, object] | None:
 
 
 def bin_edges(scores: NDArray[np.floating], checked: NDArray[np.bool_]) -> list[float]:
-    """Edges between scores, as fine as at least 8 checked labels in each bin allow.
-
-    Parameters
-    ----------
-    scores : float array of shape (n,)
-    checked : bool array of shape (n,)
-        Whether somebody knows the text's label.
-    """
+    """Edges between scores, as fine as at least 8 texts with a known label in each bin allow; arrays are (n,)."""
     counts = np.histogram(scores[checked], EDGES)[0].tolist()
     edges: list[float] = [EDGES[0]]
     inside = 0

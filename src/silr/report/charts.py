@@ -17,21 +17,11 @@ SWATCH = Markup('<svg class="swatch" viewBox="0 0 28 14" aria-hidden="true">{}</
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart.
-
-    Attributes
-    ----------
-    name : str
-    values : sequence of float or None
-        Shares by position; None is a gap.
-    limits : sequence of (float, float) or None, default None
-        An interval around each value.
-    dashed : bool, default False
-    """
+    """One line of a chart."""
 
     name: str
-    values: Sequence[float | None]
-    limits: Sequence[tuple[float, float] | None] | None = None
+    values: Sequence[float | None]  # by position; None is a gap
+    limits: Sequence[tuple[float, float] | None] | None = None  # an interval around each value
     dashed: bool = False
 
 
@@ -49,15 +39,9 @@ def line_chart(
     Parameters
     ----------
     name : str
-        Of the chart, for the ids of its title and description.
-    title, description : str
-        What a screen reader says.
+        Of the chart, for the ids of its title and description, which a screen reader says.
     positions : sequence of str
-        Labels below the horizontal axis.
-    series : sequence of Series
-        With one value for each position.
-    axis : str, default "iteration"
-        What the positions are.
+        Labels below the horizontal axis, which is named `axis`.
     shares : bool, default True
         Whether the values are shares, which lie between 0 and 1 and are shown in percent.
     """
@@ -81,16 +65,7 @@ def line_chart(
 def heat_map(
     name: str, title: str, description: str, names: Sequence[str], values: Sequence[Sequence[float | None]]
 ) -> Markup:
-    """Shares by row and column, the darker the higher; None is left white.
-
-    Parameters
-    ----------
-    name, title, description : str
-        As in `line_chart`.
-    names : sequence of str
-        Of the rows, and by number of the columns.
-    values : sequence of sequences of float or None
-    """
+    """Shares by row and column, the darker the higher; None is left white. Rows have names, columns their numbers."""
     count = len(names)
     left, top = 132, 22
     cell = min((WIDTH - left - 2) / count, 28.0)
@@ -115,14 +90,9 @@ def _cut(name: str, longest: int = 14) -> str:
 
 
 def histogram(name: str, title: str, description: str, stacks: Sequence[Sequence[int]]) -> Markup:
-    """Counts of scores between 0 and 1, split by series. Heights are square roots of counts, so that few still show.
+    """Counts of scores between 0 and 1 by series and bin; the first series is the lowest.
 
-    Parameters
-    ----------
-    name, title, description : str
-        As in `line_chart`.
-    stacks : sequence of sequences of int
-        Counts by bin; the first series is the lowest.
+    Heights are square roots of counts, so that few still show.
     """
     height, bottom, left = 130, 20, 6
     totals = [sum(column) for column in zip(*stacks, strict=True)]

@@ -24,13 +24,7 @@ class Panel(NamedTuple):
 
 
 def confusion(record: Record) -> dict[str, object]:
-    """LLM label against refined label.
-
-    Returns
-    -------
-    dict
-        `classes` and `rows` of cells for a table, or, for more than 12 classes, None and the most frequent `moves`.
-    """
+    """LLM label against refined label: `rows` of cells by class, or for more than 12 classes the frequent `moves`."""
     K, labels, refined = len(record.classes_), record.llm, record.best.labels
     counts = np.zeros((K + 1, K), dtype=np.int64)  # the last row: texts without LLM label
     seen = refined >= 0

@@ -48,13 +48,7 @@ def write_report(run: str | Path, output: str | Path | None = None, truth: str |
 def save_page(path: Path, template: str, values: Mapping[str, object]) -> None:
     """Write a page in the style of the reports, atomically; every text in `values` is escaped.
 
-    Parameters
-    ----------
-    path : Path
-    template : str
-        A jinja2 template of this package, such as "report/template.html", that extends "report/page.html".
-    values : dict
-        What else it shows.
+    `template` is one of this package, such as "report/template.html", that extends "report/page.html".
     """
     folder = files("silr.report")
     style = (folder / "static" / "report.css").read_text()
