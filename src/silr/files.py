@@ -8,9 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import IO, Any
-
-from filelock import FileLock, Timeout
 
 from silr.errors import InputError
 
@@ -28,17 +27,12 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
         The folder does not exist or cannot be written, or the disk is full.
     """
     path = Path(path)
+    draft = path.parent / f".{path.name}.{token_hex(8)}.tmp"
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-    draft = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+        with draft.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        draft.chmod(0o666 & ~_umask())
         draft.replace(path)
         sync(path.parent)
     except BaseException as error:
@@ -61,32 +55,18 @@ def check_writable(path: str | Path) -> None:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
-@contextmanager
-def locked(path: Path, busy: str) -> Iterator[None]:
-    """Hold a lock file; the lock goes with the process, however it ends.
-
-    Raises
-    ------
-    InputError
-        Another process holds it, in the words of `busy`, or it cannot be written.
-    """
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(busy) from None
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
     with atomic_write(path) as file:
         file.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a file that this package wrote, or say what to do where it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}; delete it and run again") from error
 
 
 def make_folder(path: Path) -> None:
@@ -97,14 +77,10 @@ def make_folder(path: Path) -> None:
         raise InputError(f"cannot make the folder {path}: {error.strerror}") from error
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
-
-
 def sync(path: Path) -> None:
     """Flush a file to disk, or a directory, so that a rename in it survives a power cut."""
+    if os.name == "nt":  # flushes neither directories nor files opened for reading
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -9,7 +9,6 @@ import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from silr.errors import InputError
 
@@ -57,15 +56,6 @@ def check(model: str, expected: str | None) -> None:
         f"the model {model} has other weights, or another tokenizer, than when this run was made: put the old one "
         "back, or refine into a new run"
     )
-
-
-def as_far_as_known(new: Any, old: Any) -> Any:
-    """Return a record without the fingerprints that an older one lacks: it was made before there were any."""
-    if isinstance(new, dict) and isinstance(old, dict):
-        return {key: as_far_as_known(value, old.get(key)) for key, value in new.items() if key != WEIGHTS or key in old}
-    if isinstance(new, list) and isinstance(old, list) and len(new) == len(old):
-        return [as_far_as_known(each, other) for each, other in zip(new, old, strict=True)]
-    return new
 
 
 def _files(folder: Path) -> list[Path]:

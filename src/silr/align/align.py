@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from silr.align.candidates import SAME, candidates
 from silr.align.cautions import Caution, find_warnings
-from silr.align.folder import AlignFolder, read_json
+from silr.align.folder import AlignFolder, finished_part
 from silr.align.generate import Completion, log_probabilities, sample
 from silr.align.measures import Measured
 from silr.align.policy import PolicySource, Start, context_of, read_policy, starting_point
@@ -27,7 +27,7 @@ from silr.annotators.models import network_fingerprint
 from silr.annotators.models import quiet as hushed
 from silr.corpus import corpus_hash
 from silr.errors import InputError
-from silr.files import write_json
+from silr.files import read_json, write_json
 from silr.formats import write_table
 from silr.processes import check_launch, is_main, wait_for_all, world_size
 from silr.progress import progress
@@ -160,7 +160,7 @@ def _train(
     def first() -> dict[str, Any]:
         return measured(_sampled(task, task.start.network(), encoded, "Sampling before")).to_dict()
 
-    before = Measured.from_dict(folder.keep(folder.before, first))
+    before = Measured.from_dict(finished_part(folder.before, first))
     if before.reward.max() - before.reward.min() < SAME:
         raise InputError(
             f"the reward is {before.reward[0]:.6g} for all {len(before.reward)} completions of the starting policy: "
@@ -193,7 +193,7 @@ def _choose(
         picked = [completions[pick] for completions, pick in zip(sampled, picks, strict=True)]
         texts = task.texts(prompts, [each.text for each in picked])
         found.append(Measured.of(picked, texts, task.reward, task.judge))
-    folder.keep(folder.before, found[0].to_dict)
+    finished_part(folder.before, found[0].to_dict)
     # at most so much: Beirami and others, "Theoretical guarantees on the best-of-n alignment policy", 2024
     return found[0], found[1], {"completion": float(np.log(n) - (n - 1) / n)}
 
