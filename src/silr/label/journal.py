@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from silr.errors import InputError
-from silr.files import check_writable, sync
+from silr.files import check_writable, os_errors, sync
 from silr.io.locks import locked
 
 
@@ -45,21 +45,16 @@ class LabelJournal:
     def __init__(self, path: Path, texts: str) -> None:
         self.path = path
         self._header = {"silr": "gold journal", "texts": texts}
-        self._held = ExitStack()
         check_writable(path)
-        try:
-            busy = f"another silr label is at work on {path.name}; finish that one first"
-            self._held.enter_context(locked(path.with_name(f"{path.name}.lock"), busy, remove=True))
-            self._file = self._held.enter_context(path.open("a+b", buffering=0))
+        busy = f"another silr label is at work on {path.name}; finish that one first"
+        with os_errors(f"cannot write {path}"), ExitStack() as held:
+            held.enter_context(locked(path.with_name(f"{path.name}.lock"), busy, remove=True))
+            self._file = held.enter_context(path.open("a+b", buffering=0))
             self.events = self._read()
             if not self._size():
                 self._write([self._header])
                 sync(path.parent)
-        except BaseException as error:
-            self._held.close()
-            if isinstance(error, OSError):
-                raise InputError(f"cannot write {path}: {error.strerror}") from error
-            raise
+            self._held = held.pop_all()
 
     def append(self, event: dict[str, Any]) -> None:
         """Add an event; when this returns, it survives a power cut.
@@ -70,22 +65,19 @@ class LabelJournal:
             It cannot be written, as on a full disk; nothing of it stays.
         """
         size = self._size()
-        try:
-            self._write([event])
-        except OSError as error:
-            with suppress(OSError):
-                self._file.truncate(size)
-            raise InputError(
-                f"cannot write {self.path}: {error.strerror or error}; the last action is not kept"
-            ) from error
+        with os_errors(f"cannot write {self.path}", "; the last action is not kept"):
+            try:
+                self._write([event])
+            except OSError:
+                with suppress(OSError):
+                    self._file.truncate(size)
+                raise
 
     def shorten(self, events: Iterable[dict[str, Any]]) -> None:
         """Keep these events only: the others are in the table."""
-        try:
+        with os_errors(f"cannot write {self.path}"):
             self._file.truncate(0)
             self._write([self._header, *events])
-        except OSError as error:
-            raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
 
     def close(self) -> None:
         """Close it, and remove it if it holds no event."""
