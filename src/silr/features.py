@@ -153,7 +153,7 @@ def annotator_of(features: Path) -> dict[str, Any] | None:
     if not features.name.endswith(".features.npy") or not sidecar.is_file():
         return None
     try:
-        record: dict[str, Any] = json.loads(sidecar.read_text())
+        record: dict[str, Any] = json.loads(sidecar.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{sidecar} cannot be read: {error}; annotate again or delete it") from error
     return record

@@ -62,7 +62,7 @@ def _files(folder: Path) -> list[Path]:
     """The files that are read of a model folder; a sentence-transformers model has parts in folders of their own."""
     folders = [folder]
     try:
-        parts = [folder / part["path"] for part in json.loads((folder / "modules.json").read_text())]
+        parts = [folder / part["path"] for part in json.loads((folder / "modules.json").read_bytes())]
     except (OSError, ValueError, TypeError, KeyError):
         parts = []
     folders += [part for part in parts if part.is_dir() and part != folder]

@@ -101,7 +101,7 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         try:
-            self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+            self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_bytes())
             known = self.manifest["format"] == FORMAT and bool(self.manifest["identity"])
         except FileNotFoundError:
             raise InputError(f"{self.folder} is not a run: it has no {MANIFEST}; `silr refine` makes one") from None
@@ -188,7 +188,7 @@ class Run:
 
 def _read_iteration(folder: Path, number: int) -> Iteration:
     try:
-        values = json.loads((folder / "iteration.json").read_text(encoding="utf-8"))
+        values = json.loads((folder / "iteration.json").read_bytes())
         tensors = load_file(folder / "labels.safetensors")
         labels = tensors["labels"]
         priors = None if values["priors"] is None else Priors.from_dict(values["priors"])

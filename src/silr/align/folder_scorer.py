@@ -87,7 +87,7 @@ def _sklearn(folder: Path, role: str) -> tuple[list[str], Any]:
     if hasattr(model, "steps"):
         predict: Score = lambda texts: model.predict_proba(list(texts))  # noqa: E731
         return classes, predict
-    kinds = json.loads((folder / ORDER).read_text()) if (folder / ORDER).is_file() else ["sentence-transformers"]
+    kinds = json.loads((folder / ORDER).read_bytes()) if (folder / ORDER).is_file() else ["sentence-transformers"]
     readers: dict[str, Any] = {}
     if (folder / "modules.json").is_file():
         from silr.features import SentenceFeatures

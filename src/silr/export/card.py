@@ -112,7 +112,7 @@ def _metadata(parts: Parts, identity: dict[str, Any]) -> str:
 
 def _data(run: Run, values: dict[str, Any], first: dict[str, Any]) -> list[str]:
     try:
-        name = code(json.loads((run.folder / TABLE).read_text())["table"].rpartition("/")[2])
+        name = code(json.loads((run.folder / TABLE).read_bytes())["table"].rpartition("/")[2])
     except (OSError, ValueError, KeyError, TypeError):
         name = "a corpus given in Python"
     texts, gold = run.manifest["texts"], run.manifest["gold"]

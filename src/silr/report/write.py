@@ -57,8 +57,8 @@ def save_page(path: Path, template: str, values: dict[str, Any]) -> None:
         What else it shows.
     """
     folder = files("silr.report")
-    style = (folder / "static" / "report.css").read_text()
-    script = (folder / "static" / "report.js").read_text()
+    style = (folder / "static" / "report.css").read_text(encoding="utf-8")
+    script = (folder / "static" / "report.js").read_text(encoding="utf-8")
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
