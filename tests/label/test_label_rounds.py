@@ -35,7 +35,7 @@ def session(path, target=40, latest=POSTERIOR, output=None, **options):
 
 def abandon(session):
     """As a killed process leaves it."""
-    session._journal._file.close()
+    session._journal._held.close()
 
 
 def label(session, n, which=None):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from silr.align.candidates import SAME, candidates
 from silr.align.cautions import find_warnings
-from silr.align.folder import AlignFolder, read_json
+from silr.align.folder import AlignFolder, finished_part
 from silr.align.generate import Completion, log_probabilities, sample
 from silr.align.measures import ARRAYS, AlignResult, Divergence, Measured
 from silr.align.policy import Network, PolicySource, Start, context_of, read_policy, starting_point
@@ -27,7 +27,7 @@ from silr.annotators.models import network_fingerprint
 from silr.annotators.models import quiet as hushed
 from silr.corpus import corpus_hash
 from silr.errors import InputError
-from silr.files import write_json
+from silr.files import read_json, write_json
 from silr.formats import write_table
 from silr.processes import check_launch, is_main, wait_for_all, world_size
 from silr.progress import progress
@@ -173,7 +173,7 @@ def _train(plan: Plan, folder: AlignFolder) -> tuple[Measured, Measured, Diverge
     def first() -> dict[str, object]:
         return _measured(plan, _sampled(plan, task.start.network, "Sampling before")).to_dict()
 
-    before = Measured.from_dict(folder.keep(folder.before, first))
+    before = Measured.from_dict(finished_part(folder.before, first))
     if before.reward.max() - before.reward.min() < SAME:
         raise InputError(
             f"the reward is {before.reward[0]:.6g} for all {len(before.reward)} completions of the starting policy: "
@@ -201,7 +201,7 @@ def _choose(plan: Plan, folder: AlignFolder) -> tuple[Measured, Measured, Diverg
     before = _measured(plan, [completions[0] for completions in sampled])
     best = rewards.argmax(axis=1)
     after = _measured(plan, [completions[pick] for completions, pick in zip(sampled, best, strict=True)])
-    folder.keep(folder.before, before.to_dict)
+    finished_part(folder.before, before.to_dict)
     # at most so much: Beirami and others, "Theoretical guarantees on the best-of-n alignment policy", 2024
     return before, after, {"completion": float(np.log(n) - (n - 1) / n)}
 

@@ -86,7 +86,7 @@ def _sklearn(folder: Path, role: str) -> tuple[list[str], Score]:
     classes = [str(name) for name in model.classes_]
     if hasattr(model, "steps"):
         return classes, lambda texts: model.predict_proba(list(texts))
-    kinds = json.loads((folder / ORDER).read_text()) if (folder / ORDER).is_file() else ["sentence-transformers"]
+    kinds = json.loads((folder / ORDER).read_bytes()) if (folder / ORDER).is_file() else ["sentence-transformers"]
     readers: dict[str, Callable[[list[str]], NDArray[np.floating]]] = {}
     if (folder / "modules.json").is_file():
         from silr.features import SentenceFeatures

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from silr.align.folder import read_json
+from silr.align.folder import finished_part
 from silr.align.generate import Completion, sample
 from silr.align.policy import Network
-from silr.files import make_folder, write_json
+from silr.files import make_folder
 from silr.processes import is_main, wait_for_all
 from silr.progress import progress
 
@@ -39,38 +40,36 @@ def sample_in_parts(
     What the folder has already is not sampled again: it holds nothing but parts of this very work. `score` is given the
     prompt's number of each completion, and the completions, and returns a number for each, or nothing.
     """
+    n = settings.generations
+
+    def part(number: int, rows: list[int]) -> list[tuple[list[object], list[float]]]:
+        repeated = [row for row in rows for _ in range(n)]
+        completions = sample(
+            network,
+            tokenizer,
+            [prompts[row] for row in repeated],
+            max_new_tokens=settings.max_new_tokens,
+            temperature=settings.temperature,
+            seed=settings.seed * 1_000_003 + number + 1,
+        )
+        scores = [float(value) for value in score(repeated, completions)]
+        written: list[object] = [[made.text, made.ids, made.ended] for made in completions]
+        return [(written[at : at + n], scores[at : at + n]) for at in range(0, len(repeated), n)]
+
     if is_main():
         make_folder(folder)
     wait_for_all()
-    n = settings.generations
     order = np.argsort([-len(ids) for ids in prompts], kind="stable").tolist()  # little padding in a part
-    sampled: dict[int, tuple[list[Completion], list[float]]] = {}
+    results: dict[int, tuple[list[Completion], list[float]]] = {}
     total, size = n * len(order), max(1, COMPLETIONS // n)
     with progress("Sampling", total, "completions", state=f"0 of {total:,} completions", quiet=quiet) as advance:
         for number, begin in enumerate(range(0, len(order), size)):
             rows = order[begin : begin + size]
             path = folder / f"{number:06}.json"
             finished = path.exists()
-            wait_for_all()  # nobody writes before all have looked
-            if finished:
-                values = read_json(path)
-            else:
-                repeated = [row for row in rows for _ in range(n)]
-                completions = sample(
-                    network,
-                    tokenizer,
-                    [prompts[row] for row in repeated],
-                    max_new_tokens=settings.max_new_tokens,
-                    temperature=settings.temperature,
-                    seed=settings.seed * 1_000_003 + number + 1,
-                )
-                scores = [float(value) for value in score(repeated, completions)]
-                written = [[made.text, made.ids, made.ended] for made in completions]
-                values = [[written[at : at + n], scores[at : at + n]] for at in range(0, len(repeated), n)]
-                if is_main():
-                    write_json(path, values)
+            values = finished_part(path, partial(part, number, rows))
             for row, (written, scores) in zip(rows, values, strict=True):
-                sampled[row] = [Completion(*parts) for parts in written], scores
+                results[row] = [Completion(*parts) for parts in written], scores
             done = len(rows) * n
-            advance(done, 0 if finished else done, f"{n * len(sampled):,} of {total:,} completions")
-    return [sampled[row] for row in range(len(prompts))]
+            advance(done, 0 if finished else done, f"{n * len(results):,} of {total:,} completions")
+    return [results[row] for row in range(len(prompts))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from silr.annotators.models import best_dtype, causal_network, folder_of, locate
 from silr.classifiers.backbone import four_bits
 from silr.errors import InputError
 from silr.export.frozen import PIPELINE
-from silr.files import sync
+from silr.io.folders import atomic_folder
 from silr.run import MANIFEST
 
 if TYPE_CHECKING:
@@ -182,7 +181,7 @@ def context_of(network: Network) -> int | None:
     return limit
 
 
-def write_policy(trained: Any, tokenizer: Any, source: PolicySource, folder: Path, draft: Path) -> None:
+def write_policy(trained: Any, tokenizer: Any, source: PolicySource, folder: Path) -> None:
     """Write the trained policy as a Hugging Face folder: all of it, or nothing.
 
     Adapters are merged into the weights, in float32: in half precision most of what they add would be rounded off.
@@ -194,12 +193,8 @@ def write_policy(trained: Any, tokenizer: Any, source: PolicySource, folder: Pat
     tokenizer : transformers tokenizer
     source : PolicySource
     folder : Path
-    draft : Path
-        Where it is written before it is whole; a leftover is deleted.
     """
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    with quiet():
+    with atomic_folder(folder) as draft, quiet():
         network = trained
         if source.tuning != "full":
             from peft import PeftModel
@@ -211,11 +206,6 @@ def write_policy(trained: Any, tokenizer: Any, source: PolicySource, folder: Pat
             network = merged.merge_and_unload()
         network.float().save_pretrained(draft)
         tokenizer.save_pretrained(draft)
-    for path in draft.rglob("*"):
-        sync(path)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
-    sync(folder.parent)
 
 
 def check_numbers(error: RuntimeError) -> None:

@@ -96,7 +96,7 @@ def _calibrated(folder: Path, scores: NDArray[np.floating], wanted: str) -> tupl
     """Slope and offset by the gold labels of the run's own table, None if there are too few."""
     if not (folder / LABELS).is_file() or not (folder / TABLE).is_file():
         return None
-    columns = Columns(**json.loads((folder / TABLE).read_text())["columns"])
+    columns = Columns(**json.loads((folder / TABLE).read_bytes())["columns"])
     frame = read_table(folder / LABELS)
     gold = label_column(frame, columns.gold, required=False)
     rows = np.array([label is not None for label in gold])

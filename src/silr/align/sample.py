@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from silr.align.folder import read_json
 from silr.align.parts import sample_in_parts
 from silr.align.policy import PolicySource, context_of
 from silr.align.prompts import check_lengths, choose_format, read_prompts
@@ -18,10 +15,17 @@ from silr.annotators import partial_path
 from silr.annotators.models import network_fingerprint
 from silr.corpus import corpus_hash
 from silr.errors import InputError
-from silr.files import locked, make_folder, write_json
 from silr.formats import split_suffix, write_table
-from silr.processes import is_main, wait_for_all
-from silr.run import differences
+from silr.io.resumable import Kind, resumable
+from silr.processes import is_main, main_first
+
+UNFINISHED = Kind(
+    "meta.json",
+    "lock",
+    busy="another process is sampling into {}; wait for it or stop it",
+    other="holds an unfinished sampling with other settings ({}); repeat that command to finish it, delete the folder, "
+    "or choose another output",
+)
 
 
 def sample_table(
@@ -74,9 +78,12 @@ def sample_table(
         **{name: getattr(settings, name) for name in ("generations", "max_new_tokens", "temperature", "seed")},
     }
     partial = partial_path(output)
-    with _unfinished(partial, identity):
+    parts = partial / "completions"
+    # a deletion that was cut short leaves completions without a manifest
+    work = resumable(partial, UNFINISHED, identity, clear=lambda: shutil.rmtree(parts, ignore_errors=True))
+    with main_first(work):
         sampled = sample_in_parts(
-            partial / "completions",
+            parts,
             network,
             tokenizer,
             encoded,
@@ -91,25 +98,3 @@ def sample_table(
             write_table(pd.DataFrame({"prompt": asked, "completion": answers, "text": texts}), Path(output))
             shutil.rmtree(partial)
     return len(texts)
-
-
-@contextmanager
-def _unfinished(folder: Path, identity: dict[str, Any]) -> Iterator[None]:
-    """A folder of what is sampled, for this very sampling and one program at a time."""
-    if not is_main():
-        wait_for_all()
-        yield
-        return
-    make_folder(folder)
-    with locked(folder / "lock", f"another process is sampling into {folder}; wait for it or stop it"):
-        meta = folder / "meta.json"
-        if not meta.exists():  # a deletion that was cut short leaves completions of nobody knows what
-            shutil.rmtree(folder / "completions", ignore_errors=True)
-            write_json(meta, identity)
-        elif changed := differences(read_json(meta), identity):
-            raise InputError(
-                f"{folder} holds an unfinished sampling with other settings ({', '.join(changed)}); repeat that "
-                "command to finish it, delete the folder, or choose another output"
-            )
-        wait_for_all()
-        yield

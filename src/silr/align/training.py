@@ -107,7 +107,7 @@ def train(task: Task, folder: AlignFolder) -> None:
         if is_main():
             trained = trainer.accelerator.unwrap_model(trainer.model)
             folder.keep_history(trainer.state.log_history, watch.stopped)
-            write_policy(trained, task.tokenizer, task.source, folder.policy, folder.folder / ".policy.tmp")
+            write_policy(trained, task.tokenizer, task.source, folder.policy)
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
         wait_for_all()
 

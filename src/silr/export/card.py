@@ -104,7 +104,7 @@ def _metadata(parts: Parts, identity: dict[str, Any]) -> str:
 
 def _data(run: Run, values: Summary, first: Summary) -> list[str]:
     try:
-        corpus = code(json.loads((run.folder / TABLE).read_text())["table"].rpartition("/")[2])
+        corpus = code(json.loads((run.folder / TABLE).read_bytes())["table"].rpartition("/")[2])
     except (OSError, ValueError, KeyError, TypeError):
         corpus = "a corpus given in Python"
     texts, gold = run.manifest["texts"], run.manifest["gold"]

@@ -30,6 +30,7 @@ from silr.corpus import (
     write_table,
 )
 from silr.errors import InputError
+from silr.files import os_errors
 from silr.gold_accuracy import Accuracy, accuracy_from_gold
 from silr.label.adaptive_draw import AdaptiveDraw
 from silr.label.draw import make_strata
@@ -259,8 +260,6 @@ def read_draws(frame: pd.DataFrame, path: Path, gold: Collection[int], history: 
 
 
 def _signature(path: Path) -> tuple[int, int, int]:
-    try:
+    with os_errors(f"cannot read {path}"):
         status = path.stat()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
     return status.st_ino, status.st_mtime_ns, status.st_size

@@ -5,20 +5,28 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import termios
 import textwrap
-import tty
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 from silr.errors import InputError
 from silr.label.keys import class_keys, class_of, tool_keys
 from silr.label.question import question_of
 from silr.label.session import MORE, Session
 
+CONSOLE: Any = None  # Windows' way to read keys
+try:
+    import termios
+    import tty
+except ModuleNotFoundError:
+    CONSOLE = import_module("msvcrt")
+
 ENTER = ("\r", "\n")
 CHROME = 7  # lines that are not text
+INTERRUPT = "\x03"  # Ctrl-C
 END = "\x04"  # Ctrl-D, or a terminal that is gone
 
 
@@ -109,6 +117,14 @@ def _clean(text: str) -> str:
 
 
 def _key() -> str:
+    if CONSOLE is not None:
+        key: str = CONSOLE.getwch()
+        if key == INTERRUPT:
+            raise KeyboardInterrupt
+        if key in "\x00\xe0" and CONSOLE.kbhit():  # an arrow key or the like: two characters
+            CONSOLE.getwch()
+            return ""
+        return key
     byte = os.read(sys.stdin.fileno(), 1)
     if not byte:
         return END
@@ -124,6 +140,9 @@ def _key() -> str:
 @contextmanager
 def _single_keys() -> Iterator[None]:
     """Keys without Enter and without echo; Ctrl-C still interrupts."""
+    if CONSOLE is not None:
+        yield
+        return
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     tty.setcbreak(descriptor)

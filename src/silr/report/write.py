@@ -51,8 +51,8 @@ def save_page(path: Path, template: str, values: Mapping[str, object]) -> None:
     `template` is one of this package, such as "report/template.html", that extends "report/page.html".
     """
     folder = files("silr.report")
-    style = (folder / "static" / "report.css").read_text()
-    script = (folder / "static" / "report.js").read_text()
+    style = (folder / "static" / "report.css").read_text(encoding="utf-8")
+    script = (folder / "static" / "report.js").read_text(encoding="utf-8")
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
