@@ -62,7 +62,6 @@ def label(
     ask = _asker(terminal, port, lambda address: _open(address, browser, quiet, as_json))
     from silr.corpus import features_path
     from silr.label.gold_table import GoldTable
-    from silr.label.imports import import_gold
     from silr.label.posterior import BackgroundPosterior
     from silr.label.session import Session
 
@@ -77,9 +76,7 @@ def label(
             say(f"taken up from a session that was cut off: {session.recovered:,} label(s), skip(s) or undo(s)")
             session.save()
         for path in imported or []:
-            labels = import_gold(
-                path, source.texts, source.ids(), source.classes, session.gold, text_column, source.columns()
-            )
+            labels = source.imported(path, session.gold)
             session.adopt(labels.gold)
             imports.append(str(labels))
             say(f"{path}: {labels}")

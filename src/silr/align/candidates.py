@@ -15,7 +15,6 @@ from silr.errors import InputError
 
 if TYPE_CHECKING:
     from silr.align.training import Task
-    from silr.align.trl_trainers import Pair
 
 SAME = 1e-6  # rewards that differ by less are one
 
@@ -32,21 +31,20 @@ def candidates(task: Task, folder: Path, network: Network) -> tuple[list[list[Co
     return list(completions), np.array(scores, dtype=np.float64)
 
 
-def pairs(task: Task, folder: Path, network: Network) -> list[Pair]:
-    """Return the best and the worst completion of each prompt, where the reward tells them apart.
+def pairs(task: Task, folder: Path, network: Network) -> list[dict[str, list[int]]]:
+    """Return the tokens of each prompt, its best and its worst completion, where the reward tells them apart.
 
     Raises
     ------
     InputError
         For no prompt does it do so.
     """
-    from silr.align.trl_trainers import Pair
-
-    chosen = []
+    preferences = []
     for prompt, completions, rewards in zip(task.encoded, *candidates(task, folder, network), strict=True):
         best, worst = int(rewards.argmax()), int(rewards.argmin())
         if rewards[best] - rewards[worst] > SAME:
-            chosen.append(Pair(list(prompt), completions[best].ids, completions[worst].ids))
-    if not chosen:
+            chosen, rejected = completions[best].ids, completions[worst].ids
+            preferences.append({"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected})
+    if not preferences:
         raise InputError("the reward is the same for all completions of each prompt: there is nothing to learn")
-    return chosen
+    return preferences

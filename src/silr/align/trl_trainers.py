@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -51,15 +50,6 @@ def need_trl(tracker: str) -> None:
     raise InputError(f"--tracker {tracker} is not installed: pip install {tracker}, or take --tracker none")
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two completions of a prompt, as token ids."""
-
-    prompt: list[int]
-    chosen: list[int]
-    rejected: list[int]
-
-
 class Training(NamedTuple):
     """Arguments of both trainers: the starting policy, a folder for checkpoints, the number of steps and a callback."""
 
@@ -89,26 +79,26 @@ def grpo_trainer(training: Training, prompts: Sequence[object], reward_of: Rewar
         shuffle_dataset=False,
         use_vllm=settings.vllm,
     )
-    return _trainer(trl.GRPOTrainer, training, arguments, {"prompt": list(prompts)}, reward_funcs=reward)
+    rows = [{"prompt": prompt} for prompt in prompts]
+    return _trainer(trl.GRPOTrainer, training, arguments, rows, reward_funcs=reward)
 
 
-def dpo_trainer(training: Training, pairs: Sequence[Pair]) -> Trainer:
-    """Return TRL's DPO trainer. It is given the very tokens that were sampled."""
+def dpo_trainer(training: Training, pairs: Sequence[dict[str, list[int]]]) -> Trainer:
+    """Return TRL's DPO trainer. It is given the very tokens that were sampled, of prompt, chosen and rejected."""
     trl = _trl()
 
     class ExactTokens(trl.DPOTrainer):  # type: ignore[misc, name-defined]
         def _prepare_dataset(self, dataset: Any, *_: object, **__: object) -> Any:
             return dataset  # TRL would tokenise texts, and add an end to completions that have none
 
-    columns = {f"{name}_ids": [getattr(pair, name) for pair in pairs] for name in ("prompt", "chosen", "rejected")}
-    return _trainer(ExactTokens, training, trl.DPOConfig(**_common(training), max_length=None), columns)
+    return _trainer(ExactTokens, training, trl.DPOConfig(**_common(training), max_length=None), pairs)
 
 
 def _trainer(
     kind: Callable[..., Trainer],
     training: Training,
     arguments: TrainingArguments,
-    columns: dict[str, list[Any]],
+    rows: Sequence[dict[str, Any]],
     **options: object,
 ) -> Trainer:
     from datasets import Dataset
@@ -119,7 +109,7 @@ def _trainer(
         return kind(
             model=training.network,
             args=arguments,
-            train_dataset=Dataset.from_dict(columns),
+            train_dataset=Dataset.from_list(list(rows)),
             processing_class=training.tokenizer,
             peft_config=training.source.adapter(),
             callbacks=[training.callback],

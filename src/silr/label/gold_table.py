@@ -35,6 +35,7 @@ from silr.gold_accuracy import Accuracy, accuracy_from_gold
 from silr.label.adaptive_draw import AdaptiveDraw
 from silr.label.draw import make_strata
 from silr.label.draw_weights import DrawHistory
+from silr.label.imports import Imported, import_gold
 from silr.priors import priors_from_gold
 
 if TYPE_CHECKING:
@@ -127,13 +128,10 @@ class GoldTable:
         annotators = [Annotator(codes.astype(np.int16)) for codes in read.codes]
         self.codes = majority(annotators, len(self.classes)).astype(np.int64)
 
-    def ids(self) -> list[str | None]:
-        """Return the column `id` as strings, None for every row if there is none."""
-        return id_column(self._frame, self.table)
-
-    def columns(self) -> set[str]:
-        """Return the names of the table's columns."""
-        return set(map(str, self._frame.columns))
+    def imported(self, path: Path, taken: Collection[int]) -> Imported:
+        """Read labels of the table's texts that people gave elsewhere; rows that are taken keep theirs."""
+        ids, columns = id_column(self._frame, self.table), set(map(str, self._frame.columns))
+        return import_gold(path, self.texts, ids, self.classes, taken, self._text, columns)
 
     def accuracy(
         self,

@@ -59,7 +59,7 @@ def import_gold(
     texts: Sequence[str],
     ids: Sequence[str | None],
     classes: Sequence[str],
-    taken: Sequence[int] | set[int] | dict[int, int],
+    taken: Collection[int],
     text_name: str = "text",
     columns: Collection[str] = (),
 ) -> Imported:
