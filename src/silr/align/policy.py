@@ -37,13 +37,7 @@ class PolicySource:
 
     @classmethod
     def of(cls, model: str | Path, tuning: str, device: str | None, trust_remote_code: bool = False) -> PolicySource:
-        """Find the model, and the device of this process.
-
-        Raises
-        ------
-        InputError
-            There is none, or it is one that writes no text, such as a classifier.
-        """
+        """Find the model, and the device of this process; InputError if it writes no text, such as a classifier."""
         check_writes_text(model)
         return cls(locate(model), tuning, own_device(device), trust_remote_code)
 
@@ -53,13 +47,7 @@ class PolicySource:
         return best_dtype(self.device)
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Load the tokenizer, which pads on the left, with its end token if it has no other.
-
-        Raises
-        ------
-        InputError
-            It cannot be read, or has neither of the two tokens.
-        """
+        """Load the tokenizer, which pads on the left, with its end token if it has no other."""
         from transformers import AutoTokenizer
 
         with readable(self.model), quiet():

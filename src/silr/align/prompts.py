@@ -36,13 +36,7 @@ class PromptFormat:
         return [{"role": "user", "content": prompt}] if self.chat else prompt
 
     def encode(self, prompts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-        """The token ids of prompts, up to where the policy goes on.
-
-        Raises
-        ------
-        InputError
-            The chat template fails.
-        """
+        """The token ids of prompts, up to where the policy goes on; InputError if the chat template fails."""
         if not self.chat:
             plain: list[list[int]] = tokenizer(prompts, verbose=False)["input_ids"]
             return plain
@@ -83,13 +77,7 @@ def read_prompts(path: str | Path, column: str = "prompt") -> list[str]:
 
 
 def choose_format(chat: bool | None, tokenizer: PreTrainedTokenizerBase) -> PromptFormat:
-    """The format that was asked for, by default the chat template if the policy has one.
-
-    Raises
-    ------
-    InputError
-        A chat template is asked for, and there is none.
-    """
+    """The format that was asked for, by default the chat template; InputError if it is asked for and there is none."""
     has_template = bool(getattr(tokenizer, "chat_template", None))
     if chat and not has_template:
         raise InputError("--chat: the policy has no chat template; leave it out, and it continues each prompt")

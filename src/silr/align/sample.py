@@ -35,12 +35,11 @@ def sample_table(
 
     They are kept in a folder beside it as they come: if the process ends early, the same call goes on from there.
 
+    `text` is what is to be labelled: the prompt and its continuation, or prompt and answer with an empty line between
+    them, or what `text_format` says.
+
     Parameters
     ----------
-    output : str or Path
-        `text` is what is to be labelled: the prompt and its continuation, or prompt and answer with an empty line
-        between them, or what `text_format` says.
-    settings : SampleSettings
     say : callable
         Called with lines that the user should read.
     quiet : bool, default True

@@ -27,14 +27,8 @@ class Scorer:
     _score: Score
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Return the probability of the wanted class for each text, shape (n,); equal texts are read once.
-
-        Raises
-        ------
-        InputError
-            A score is not a number.
-        """
-        unique = list(dict.fromkeys(texts))
+        """Return the probability of the wanted class for each text, shape (n,); InputError if one is not a number."""
+        unique = list(dict.fromkeys(texts))  # equal texts are read once
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*longer than")  # said of the reward once, not at every step
             scores = np.asarray(self._score(unique), dtype=np.float64)
@@ -67,13 +61,7 @@ def load_scorer(path: str | Path, wanted: str | None, device: str | None, role: 
 
 
 def class_number(wanted: str | None, classes: Sequence[str], path: Path, role: str) -> int:
-    """Return the number of the wanted class.
-
-    Raises
-    ------
-    InputError
-        It is not named, or none of the classes.
-    """
+    """Return the number of the wanted class; InputError if it is not named, or none of the classes."""
     names = ", ".join(classes)
     if wanted is None:
         raise InputError(f"--class: say which class of {path} is wanted ({names})")

@@ -55,10 +55,7 @@ class Task:
     def steps(self, items: int) -> int:
         """Return the number of updates: by default those of one pass over so many completions or pairs.
 
-        Raises
-        ------
-        InputError
-            There are fewer than one update takes.
+        InputError if there are fewer than one update takes.
         """
         if items < self.settings.batch_size:
             kind = "pairs" if self.settings.method == "dpo" else "completions"

@@ -45,9 +45,7 @@ def with_last_padding(tokenizer: Any, network: Any) -> Any:
 def _ignores_padding(tokenizer: Any, network: Any) -> bool:
     """Whether scores stay what they are with a padding token at the end."""
     ids = tokenizer(SAMPLE)["input_ids"]
-    found = []
+    rows = (torch.tensor([row], device=network.device) for row in (ids, [*ids, tokenizer.pad_token_id]))
     with torch.inference_mode():
-        for row in (ids, [*ids, tokenizer.pad_token_id]):
-            row = torch.tensor([row], device=network.device)
-            found.append(network(input_ids=row, attention_mask=torch.ones_like(row)).logits.float())
-    return bool((found[0] - found[1]).abs().max() < NEAR * (1 + found[0].abs().max()))
+        plain, padded = (network(input_ids=row, attention_mask=torch.ones_like(row)).logits.float() for row in rows)
+    return bool((plain - padded).abs().max() < NEAR * (1 + plain.abs().max()))

@@ -220,13 +220,7 @@ class GoldTable:
 
 
 def read_draws(frame: pd.DataFrame, path: Path, gold: Collection[int], history: DrawHistory) -> None:
-    """Add to a history what a table's columns tell of its gold labels.
-
-    Raises
-    ------
-    InputError
-        A weight or a probability is none.
-    """
+    """Add what a table tells of its gold labels to a history; InputError if a weight or probability is none."""
     rows = set(gold)
     for known in (history.unjudging, history.undrawn):
         known -= rows

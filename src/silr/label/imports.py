@@ -126,13 +126,7 @@ def _remedy(imported: Imported, text_name: str) -> str:
 
 
 def _question(answers: Sequence[Sequence[tuple[str, str]]], classes: ClassNames, path: Path) -> str | None:
-    """The question whose answers are classes most often.
-
-    Raises
-    ------
-    InputError
-        The answers to several are nearly all classes: which one is meant nobody knows.
-    """
+    """The question whose answers are classes most often; InputError if those to several are, nearly all."""
     pairs = [pair for record in answers for pair in record]
     asked = Counter(question for question, _ in pairs)
     right = Counter(question for question, answer in pairs if classes.code(answer) >= 0)

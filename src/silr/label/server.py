@@ -167,13 +167,7 @@ class _Guard:
 
 
 def listen(port: int = 0) -> socket.socket:
-    """Return a socket on the loopback interface; port 0 is any free one.
-
-    Raises
-    ------
-    InputError
-        The port is in use or not allowed.
-    """
+    """Return a socket on the loopback interface; port 0 is any free one. InputError if a port cannot be used."""
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if os.name != "nt":  # where it would share the port with another program
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

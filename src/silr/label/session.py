@@ -81,13 +81,7 @@ class Session:
     # --- what a person does -------------------------------------------------------------------------------------------
 
     def label(self, row: int, label: int) -> None:
-        """Give the current text its label.
-
-        Raises
-        ------
-        InputError
-            `row` is not the current text, there is no such class, or the disk is full.
-        """
+        """Give the current text its label; InputError if `row` is another, without such a class, or on a full disk."""
         self._check(row)
         if not 0 <= label < len(self.table.classes):
             raise InputError(f"there is no class number {label}")
