@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -67,6 +68,11 @@ def _is_table(argument: str) -> bool:
 def one_of(*values: str) -> Callable[[str], list[str]]:
     """Let the shell complete an option's value to one of these."""
     return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+
+
+def narrator(silent: bool) -> Callable[[str], None]:
+    """A function that prints a line at once, or does nothing."""
+    return (lambda line: None) if silent else partial(print, flush=True)
 
 
 Run = Annotated[Path, typer.Argument(help="Run directory of refine.", show_default=False)]

@@ -11,16 +11,8 @@ from pathlib import Path
 from silr.processes import is_main
 
 HOME = Path(__file__).parent
-CHATTY: tuple[str, ...] = (
-    "bitsandbytes",
-    "sentence_transformers",
-    "accelerate",
-    "peft",
-    "trl",
-    "datasets",
-    "huggingface_hub",
-)
-CHATTY += ("torch", "matplotlib")
+CHATTY = ["accelerate", "bitsandbytes", "datasets", "huggingface_hub", "matplotlib", "peft", "sentence_transformers"]
+CHATTY += ["torch", "trl"]
 
 _hushed = False
 
@@ -44,4 +36,9 @@ def hush(quiet: bool) -> bool:
 def show_warning(message: Warning | str, category: type[Warning], filename: str, *_: object, **__: object) -> None:
     """Print a warning that silr gave, which is a plain `UserWarning` out of its own files."""
     if category is UserWarning and Path(filename).is_relative_to(HOME) and is_main() and not _hushed:
-        print(f"silr: warning: {message}", file=sys.stderr, flush=True)
+        warn(message)
+
+
+def warn(message: Warning | str) -> None:
+    """Print a warning."""
+    print(f"silr: warning: {message}", file=sys.stderr, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,8 +14,9 @@ from silr.corpus import file_hash, load_features
 from silr.errors import InputError
 from silr.extras import needs
 from silr.feature_rows import features_of_texts, write_record
-from silr.files import atomic_write, make_folder
+from silr.files import atomic_write
 from silr.fingerprint import WEIGHTS, check, fingerprint
+from silr.io.folders import atomic_folder
 from silr.processes import is_main, wait_for_all
 from silr.tfidf import TfidfFeatures
 
@@ -82,12 +84,13 @@ def features_of_run(features: Features, texts: list[str], folder: Path) -> tuple
         return features, features.fit_transform(texts)
     kept = folder / "features.npy"
     if fresh := is_main() and not kept.exists():
-        make_folder(folder)
         matrix = features.fit_transform(texts)
-        features.save(folder)
-        with atomic_write(kept) as file:
-            np.save(file, matrix, allow_pickle=False)
-        write_record(kept, texts)
+        shutil.rmtree(folder, ignore_errors=True)  # not whole without its matrix
+        with atomic_folder(folder) as draft:
+            features.save(draft)
+            with atomic_write(draft / kept.name) as file:
+                np.save(file, matrix, allow_pickle=False)
+            write_record(draft / kept.name, texts)
     wait_for_all()
     return features if fresh else load_saved(features.record, folder), load_features(kept, len(texts))
 
@@ -151,7 +154,7 @@ def annotator_of(features: Path) -> dict[str, Any] | None:
     if not features.name.endswith(".features.npy") or not sidecar.is_file():
         return None
     try:
-        record: dict[str, Any] = json.loads(sidecar.read_text())
+        record: dict[str, Any] = json.loads(sidecar.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{sidecar} cannot be read: {error}; annotate again or delete it") from error
     return record

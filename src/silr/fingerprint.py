@@ -9,7 +9,6 @@ import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from silr.errors import InputError
 
@@ -59,20 +58,11 @@ def check(model: str, expected: str | None) -> None:
     )
 
 
-def as_far_as_known(new: Any, old: Any) -> Any:
-    """Return a record without the fingerprints that an older one lacks: it was made before there were any."""
-    if isinstance(new, dict) and isinstance(old, dict):
-        return {key: as_far_as_known(value, old.get(key)) for key, value in new.items() if key != WEIGHTS or key in old}
-    if isinstance(new, list) and isinstance(old, list) and len(new) == len(old):
-        return [as_far_as_known(each, other) for each, other in zip(new, old, strict=True)]
-    return new
-
-
 def _files(folder: Path) -> list[Path]:
     """The files that are read of a model folder; a sentence-transformers model has parts in folders of their own."""
     folders = [folder]
     try:
-        parts = [folder / part["path"] for part in json.loads((folder / "modules.json").read_text())]
+        parts = [folder / part["path"] for part in json.loads((folder / "modules.json").read_bytes())]
     except (OSError, ValueError, TypeError, KeyError):
         parts = []
     folders += [part for part in parts if part.is_dir() and part != folder]

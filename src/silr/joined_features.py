@@ -91,7 +91,7 @@ class JoinedFeatures:
             They are missing or damaged.
         """
         try:
-            self.widths = [int(width) for width in json.loads((folder / WIDTHS).read_text())]
+            self.widths = [int(width) for width in json.loads((folder / WIDTHS).read_bytes())]
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"cannot read {folder / WIDTHS}: {error}".splitlines()[0]) from error
 

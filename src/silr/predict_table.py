@@ -221,7 +221,7 @@ def _check_annotator(path: Path, before: dict[str, Any] | None) -> None:
 def _columns(run: Path, refiner: LabelRefiner) -> Columns:
     """The columns that the run was made from; the default names for a run that was made in Python."""
     try:
-        columns = json.loads((run / TABLE).read_text())["columns"]
+        columns = json.loads((run / TABLE).read_bytes())["columns"]
         return Columns(columns["text"], tuple(columns["labels"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Columns(labels=tuple(f"{LABEL}_{name}" if name else LABEL for name in refiner.llm_names_))

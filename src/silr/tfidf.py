@@ -109,7 +109,7 @@ class TfidfFeatures:
 
         features = cls()
         try:
-            terms = json.loads((folder / "tfidf.json").read_text())
+            terms = json.loads((folder / "tfidf.json").read_bytes())
             tensors = load_file(folder / "tfidf.safetensors")
             for unit, vocabulary in terms.items():
                 vectorizer = _vectorizer(unit, vocabulary)

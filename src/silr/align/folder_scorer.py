@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def read_folder(folder: Path, device: str | None, role: str) -> tuple[list[str],
     return _transformers(folder, device)
 
 
-def _transformers(folder: Path, device: str | None) -> tuple[list[str], Any]:
+def _transformers(folder: Path, device: str | None) -> tuple[list[str], Score]:
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -78,29 +78,28 @@ def _transformers(folder: Path, device: str | None) -> tuple[list[str], Any]:
 
     def predict(texts: Sequence[str]) -> NDArray[np.float64]:
         order = np.argsort([len(text) for text in texts], kind="stable")
-        found = np.empty((len(texts), len(names)))
+        scores = np.empty((len(texts), len(names)))
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
             inputs = tokenizer([texts[row] for row in rows], truncation=True, padding=True, return_tensors="pt")
             with torch.inference_mode():
                 logits = network(**inputs.to(network.device)).logits.double()
-            found[rows] = (logits.sigmoid() if len(names) == 1 else logits.softmax(dim=1)).cpu().numpy()
-        return found
+            scores[rows] = (logits.sigmoid() if len(names) == 1 else logits.softmax(dim=1)).cpu().numpy()
+        return scores
 
     return [names[number] for number in range(len(names))], predict
 
 
-def _sklearn(folder: Path, role: str) -> tuple[list[str], Any]:
+def _sklearn(folder: Path, role: str) -> tuple[list[str], Score]:
     with needs("export", f"{role} {folder}"):
         from skops import io
     with readable(str(folder)):
         model: Any = io.load(folder / PIPELINE)
     classes = [str(name) for name in model.classes_]
     if hasattr(model, "steps"):
-        predict: Score = lambda texts: model.predict_proba(list(texts))  # noqa: E731
-        return classes, predict
-    kinds = json.loads((folder / ORDER).read_text()) if (folder / ORDER).is_file() else ["sentence-transformers"]
-    readers: dict[str, Any] = {}
+        return classes, lambda texts: model.predict_proba(list(texts))
+    kinds = json.loads((folder / ORDER).read_bytes()) if (folder / ORDER).is_file() else ["sentence-transformers"]
+    readers: dict[str, Callable[[list[str]], NDArray[np.floating]]] = {}
     if (folder / "modules.json").is_file():
         from silr.features import SentenceFeatures
 

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -19,6 +18,7 @@ from silr.annotators.gguf_config import GgufFile, config_of, read_gguf
 from silr.annotators.gguf_tokenizer import write_tokenizer
 from silr.annotators.model_kinds import check_folder, check_kind, check_weights
 from silr.errors import InputError
+from silr.io.cache import cache_folder, made_once
 from silr.processes import world_size
 
 if TYPE_CHECKING:
@@ -201,31 +201,19 @@ def _converted(gguf: Path, dtype: str) -> Path:
     """Return a model folder with the dequantised weights of a GGUF file, made on the first call.
 
     It lies in the user's cache under the file's content, the dtype and the form of the conversion, so that copies of a
-    file share it. A lock makes a second process wait for the first, and a rename makes the folder appear whole.
+    file share it.
     """
-    from filelock import FileLock
-
     with gguf.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "silr" / "models"
-    folder = cache / f"{gguf.stem}-{content}-{dtype}-{_FORM}"
-    if folder.is_dir():
-        return folder
+    cache = cache_folder() / "models"
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f"{folder.name}.lock"):
-            if not folder.is_dir():
-                unfinished = cache / f"{folder.name}.tmp"
-                shutil.rmtree(unfinished, ignore_errors=True)
-                _convert(gguf, unfinished, dtype)
-                unfinished.rename(folder)
+        return made_once(cache / f"{gguf.stem}-{content}-{dtype}-{_FORM}", lambda folder: _convert(gguf, folder, dtype))
     except OSError as error:
         if error.errno is None:  # transformers' own complaint about the file
             raise
         raise InputError(
             f"cannot keep the converted model in {cache}: {error.strerror}; set XDG_CACHE_HOME to a folder with room"
         ) from error
-    return folder
 
 
 def _convert(gguf: Path, folder: Path, dtype: str) -> None:
