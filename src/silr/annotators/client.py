@@ -7,21 +7,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypedDict
 
-from silr.annotators.addresses import check_address
+from silr.annotators.addresses import check_address, environment_key
 from silr.annotators.answer_cache import AnswerCache
-from silr.annotators.api_key import environment_key
 from silr.annotators.budget import Budget, Cost
 from silr.annotators.exchange import Exchange, Messages, characters
-from silr.annotators.explanations import explain, explain_cut_off, explain_cut_prompt
-from silr.annotators.failures import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
+from silr.annotators.failures import (
+    LATER,
+    NoAnswerError,
+    PassingError,
+    RefusedError,
+    TextTooLongError,
+    explain_cut_off,
+    explain_cut_prompt,
+)
+from silr.annotators.length_limit import seems_cut
 from silr.annotators.missing import Missing
 from silr.annotators.parameters import Parameters
-from silr.annotators.prompt_length import seems_cut
 from silr.annotators.refusals import Kind, Refusal
 from silr.annotators.replies import Reply
-from silr.annotators.waits import LONG, TOO_LONG, growing_wait
+from silr.annotators.waits import LONG, TOO_LONG
 from silr.errors import InputError
 from silr.progress import duration
 
@@ -38,6 +44,14 @@ _MOST_TIMEOUTS = 3  # of a server that has never answered
 _SHORT_KEY = 5  # characters; what stands for a key where a server wants none, such as "none", is no secret
 _MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
+
+
+class ChatOptions(TypedDict, total=False):
+    """Options of a question; see `ChatClient.ask`."""
+
+    temperature: float
+    sample: int
+    logprobs: bool
 
 
 class ChatClient:
@@ -131,11 +145,6 @@ class ChatClient:
     def cost(self) -> Cost:
         """What was asked in this session."""
         return self._budget.cost
-
-    @property
-    def no_logprobs(self) -> bool:
-        """Whether the server refuses to give log-probabilities."""
-        return "logprobs" in self._parameters.dropped
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -290,7 +299,7 @@ class ChatClient:
         broken = error.refusal is not None and error.refusal.status == 500
         return broken and not (self._tried or self._answered) and self._in_vain >= _MOST_BREAKS
 
-    def _attempt(self, messages: Messages, options: dict[str, Any]) -> Reply:
+    def _attempt(self, messages: Messages, options: dict[str, object]) -> Reply:
         self._check_end()
         try:
             with self._budget.request(characters(messages)) as paid:
@@ -318,7 +327,7 @@ class ChatClient:
         if kind is Kind.MODEL and self._answered:
             kind = Kind.UNCLEAR
         if kind not in (Kind.UNCLEAR, Kind.PASSING):
-            self._stop(explain(refusal, kind, words, self._exchange))
+            self._stop(self._exchange.explain(refusal, kind, words))
         line = f"the server refuses the request ({refusal.status}): {words}"
         if not (self.trusted or self._answered):
             self._count_in_vain(line)
@@ -334,11 +343,11 @@ class ChatClient:
     def _give_up(self, error: PassingError) -> NoReturn:
         words = self._words(str(error))
         if error.unreachable and not self._closed.is_set():
-            proxy, where = self._exchange.proxy, "/".join(self.server.split("/")[:3])
-            between = f" (through the proxy {proxy})" if proxy else ""
-            if error.sent_on_to:
-                self._stop(f"no server answers at {error.sent_on_to}, where {where} redirects to: {words}", error)
-            self._stop(f"no server answers at {where}{between}: {words}", error)
+            proxy, host = self._exchange.proxy, "/".join(self.server.split("/")[:3])
+            place = f"{host} (through the proxy {proxy})" if proxy else host
+            if error.redirected_to:
+                place = f"{error.redirected_to}, where {host} redirects to"
+            self._stop(f"no server answers at {place}: {words}", error)
         raise NoAnswerError(Missing.SERVER, words) from error
 
     def _may_pass(self, error: BaseException) -> bool:
@@ -369,14 +378,16 @@ class ChatClient:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Seconds until the next attempt."""
+        import tenacity
+
         error = state.outcome.exception() if state.outcome else None
         if not isinstance(error, PassingError):
             return 0.0
         if error.wait is not None:
             return error.wait
-        return growing_wait(state.attempt_number, _SHORT_WAIT if error.unusable else _LONGEST_WAIT)
+        return tenacity.wait_random_exponential(max=_SHORT_WAIT if error.unusable else _LONGEST_WAIT)(state)
 
-    def _words(self, said: str) -> str:
-        """What is said, in one line, without the key, which some servers repeat."""
-        line = " ".join(said.split())
+    def _words(self, message: str) -> str:
+        """The message in one line, without the key, which some servers repeat."""
+        line = " ".join(message.split())
         return (line.replace(self._key, "***") if self._key and len(self._key) > _SHORT_KEY else line)[:300]

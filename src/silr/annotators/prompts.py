@@ -1,4 +1,4 @@
-"""What the annotator asks: the question, the place of the text, the opening of the answer, and the words of a class."""
+"""Prompts: the question, the place of the text, the opening of the answer, and the words of a class."""
 
 from __future__ import annotations
 
@@ -84,6 +84,16 @@ class Prompt:
             raise InputError(f"an example is labelled {strange[0]!r}, none of the classes {', '.join(classes)}")
         object.__setattr__(self, "classes", classes)
         object.__setattr__(self, "words", words)
+
+    def describe(self) -> dict[str, object]:
+        """Return what an annotator's description says of its prompt, ready for JSON."""
+        return {
+            "classes": list(self.classes),
+            "question": self.question,
+            "prompt": self.template,
+            "class_words": dict(zip(self.classes, self.words, strict=True)),
+            "examples": [list(example) for example in self.examples],
+        }
 
     def around_text(self) -> tuple[str, str]:
         """Return the user's message before the text and after it."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from silr.annotators.base import Annotator, Plan, Remarks, ScoreBatch, Scored, remarks_of
+from silr.annotators.base import Annotator, Plan, Remarks, ScoreBatch, Scored, Scores, remarks_of
 from silr.annotators.prompts import Prompt
 
 CRITIQUE = (
@@ -28,9 +25,7 @@ class Talking(Annotator, Protocol):
     def work(self, score: ScoreBatch, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
         """Call `score` with each batch and yield the results."""
 
-    def score_batch(
-        self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+    def score_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None) -> Scores:
         """Score the texts of one batch, at the end of conversations about them if `turns` are given."""
 
     def reply_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]]) -> list[str]:
@@ -72,17 +67,17 @@ class SelfRefineAnnotator:
         """Score batches of a plan; each goes through the three steps before its result comes."""
         return self._annotator.work(self._refine, batches)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Return the annotator's description and the two requests that follow, ready for JSON."""
         strategy = {"name": "self-refine", "critique": self._critique, "revise": self._revise}
         return {**self._annotator.describe(), "strategy": strategy}
 
-    def _refine(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+    def _refine(self, texts: Sequence[str]) -> Scores:
         ask, prompt = self._annotator, self._annotator.prompt
         first, features = ask.score_batch(texts)
         answers = [prompt.example_answer(prompt.words[column]) for column in first.argmax(axis=1)]
         turns = [(answer, self._critique) for answer in answers]
         critiques = ask.reply_batch(texts, turns)
-        longer = [(*said, critique, self._revise) for said, critique in zip(turns, critiques, strict=True)]
+        longer = [(*turn, critique, self._revise) for turn, critique in zip(turns, critiques, strict=True)]
         scores, _ = ask.score_batch(texts, longer)
         return scores, features
