@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypedDict
 
 from silr.annotators.addresses import check_address, environment_key
@@ -80,10 +80,8 @@ class ChatClient:
 
     Attributes
     ----------
-    cost : Cost
     server : str
         The address without credentials.
-    max_answer_tokens : int or None
     trusted : bool
         Whether this model has given a label before.
     notes : list of str
@@ -124,7 +122,7 @@ class ChatClient:
         self._exchange = Exchange(client, model)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
-        self._say_line, self._timeout = say or (lambda line: None), timeout
+        self._print, self._timeout = say or (lambda line: None), timeout
         self._lock, self._closed, self._alone = threading.RLock(), threading.Event(), threading.Lock()
         self._budget = Budget(max_requests, max_tokens_total, self._closed)
         self._answered = False  # whether the server ever gave an answer
@@ -162,7 +160,7 @@ class ChatClient:
             if line in self.notes:
                 return
             self.notes.append(line)
-        self._say_line(line)
+        self._print(line)
 
     def ask(self, messages: Messages, *, temperature: float = 0.0, sample: int = 0, logprobs: bool = False) -> Reply:
         """Send a conversation and return the answer, from the cache if it is known.
@@ -194,8 +192,7 @@ class ChatClient:
             "logprobs": logprobs,
             "max_answer_tokens": self.max_answer_tokens,
         }
-        known = self._cache.get(question)
-        if known is not None:
+        if (known := self._cache.get(question)) is not None:
             self._budget.known()
             return Reply.from_json(known)
         with self._turn():
@@ -209,22 +206,18 @@ class ChatClient:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if self._answered:
-            yield
-            return
-        waited = not self._alone.acquire(blocking=False)
-        if waited:
-            self._alone.acquire()
-        try:
-            alone = not self._answered
-            if alone:
-                self._check_end()
-                if waited and self._closed.is_set():
-                    raise NoAnswerError(Missing.SERVER, "stopped before it was asked")
-                yield
-        finally:
-            self._alone.release()
-        if not alone:
+        with ExitStack() as alone:
+            if not self._answered:
+                waited = not self._alone.acquire(blocking=False)
+                if waited:
+                    self._alone.acquire()
+                alone.callback(self._alone.release)
+                if self._answered:  # meanwhile
+                    alone.close()
+                else:
+                    self._check_end()
+                    if waited and self._closed.is_set():
+                        raise NoAnswerError(Missing.SERVER, "stopped before it was asked")
             yield
 
     def _check_end(self) -> None:
@@ -365,9 +358,8 @@ class ChatClient:
         if error.timeout and not self._answered:
             self._timeouts += 1
             if self._timeouts >= _MOST_TIMEOUTS:
-                self._stop(
-                    f"no answer within {self._timeout:g} seconds, {self._timeouts} times; raise --timeout", error
-                )
+                line = f"no answer within {self._timeout:g} seconds, {self._timeouts} times; raise --timeout"
+                self._stop(line, error)
         self._count_in_vain(words)
         if self._tries or self._may_dislike_parameters(error):
             return False

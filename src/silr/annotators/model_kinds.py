@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from silr.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 _REMEDY = "no causal language model, which says the next word; give one (...ForCausalLM), such as an instruct model"
 _OTHER_HEAD = re.compile(
@@ -50,7 +54,7 @@ def check_folder(path: Path) -> None:
     )
 
 
-def check_kind(model: str, config: Any) -> None:
+def check_kind(model: str, config: PreTrainedConfig) -> None:
     """Refuse a checkpoint that is no causal language model by what its configuration says.
 
     Parameters
@@ -70,7 +74,7 @@ def check_kind(model: str, config: Any) -> None:
         raise InputError(f"the model {model} is {what}, {_REMEDY}")
 
 
-def check_weights(model: str, network: Any, missing: Any) -> None:
+def check_weights(model: str, network: Any, missing: Iterable[str]) -> None:
     """Refuse a network some of whose weights were not in the checkpoint and are random therefore.
 
     Parameters
@@ -100,7 +104,7 @@ def check_weights(model: str, network: Any, missing: Any) -> None:
     )
 
 
-def _other_kind(config: Any) -> str | None:
+def _other_kind(config: PreTrainedConfig) -> str | None:
     """Return what a checkpoint is if it is no causal language model."""
     from transformers.models.auto import modeling_auto as auto
 

@@ -160,18 +160,18 @@ def annotate_file(
         cut[[text in remarks.cut for text in unique]] = True
         reasons = [None if known else _reason(remarks, text) for text, known in zip(texts, labelled, strict=True)]
         summary = AnnotationSummary(
-            text_counts(texts),
-            int(cut[where].sum()),
-            n_resumed,
-            {name: int((best == column).sum()) for column, name in enumerate(annotator.classes)},
-            {str(reason): n for reason, n in Counter(filter(None, reasons)).most_common()},
-            int(has_scores(scores).sum()),
-            check.right(),
-            check.outside,
-            time.monotonic() - began,
-            output,
-            annotator_path(output),
-            features if n_features else None,
+            texts=text_counts(texts),
+            n_cut=int(cut[where].sum()),
+            n_resumed=n_resumed,
+            labels={name: int((best == column).sum()) for column, name in enumerate(annotator.classes)},
+            reasons={str(reason): n for reason, n in Counter(filter(None, reasons)).most_common()},
+            n_scored=int(has_scores(scores).sum()),
+            right=check.right(),
+            gold_outside=check.outside,
+            seconds=time.monotonic() - began,
+            output=output,
+            annotator=annotator_path(output),
+            features=features if n_features else None,
         )
         _write_description(annotator, summary)
         write_table(_with_columns(frame, annotator.classes, scores, reasons), output)
@@ -214,12 +214,12 @@ def _annotate(
         for number, scores, features in annotator.score_batches([[texts[row] for row in batch] for batch, _ in left]):
             batch, tokens = left[number]
             new = missing[batch]
-            scores = np.where(empty[batch, None], np.float32(np.nan), scores)
-            journal.note_cut(np.array([row for row in batch[new] if texts[row] in remarks.cut], np.int64))
-            journal.append(batch[new], scores[new], features[new])
-            check.add(batch[new], scores[new])
-            done += int(new.sum())
-            advance(tokens, int(new.sum()), *state())
+            rows, scores = batch[new], np.where(empty[batch, None], np.float32(np.nan), scores)[new]
+            journal.note_cut(np.array([row for row in rows if texts[row] in remarks.cut], np.int64))
+            journal.append(rows, scores, features[new])
+            check.add(rows, scores)
+            done += len(rows)
+            advance(tokens, len(rows), *state())
     return len(known)
 
 
@@ -233,9 +233,7 @@ def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.in
 
 
 def _reason(remarks: Remarks, text: str) -> Missing:
-    if not text.strip():
-        return Missing.EMPTY
-    return remarks.missing.get(text, Missing.NOT_ASKED)
+    return remarks.missing.get(text, Missing.NOT_ASKED) if text.strip() else Missing.EMPTY
 
 
 def _with_columns(
@@ -258,14 +256,9 @@ def _with_columns(
 
 
 def _write_description(annotator: Annotator, summary: AnnotationSummary) -> None:
-    counts = {
-        "rows": summary.texts.total,
-        "duplicates": summary.texts.duplicates,
-        "empty": summary.texts.empty,
-        "cut": summary.n_cut,
-        "labels": summary.labels,
-        "missing": summary.n_missing,
-    }
+    rows, duplicates, empty = summary.texts.total, summary.texts.duplicates, summary.texts.empty
+    counts: dict[str, object] = {"rows": rows, "duplicates": duplicates, "empty": empty, "cut": summary.n_cut}
+    counts |= {"labels": summary.labels, "missing": summary.n_missing}
     if summary.reasons:
         counts["missing_reasons"] = summary.reasons
     write_json(summary.annotator, {**annotator.describe(), "counts": counts})
