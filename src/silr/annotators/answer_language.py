@@ -101,13 +101,7 @@ def has_degree(before: str, after: str) -> bool:
 
 
 def is_negated(before: str, after: str) -> bool:
-    """Whether a name is denied, or put under a condition, by what stands around it in its sentence.
-
-    Parameters
-    ----------
-    before, after : str
-        The sentence up to the name and from the name on, in small letters.
-    """
+    """Whether a name is denied, or put under a condition, by its sentence up to it and on from it, in small letters."""
     before = _HARMLESS.sub(" ", before) if before else before
     if _IF.search(before):
         return True
@@ -181,10 +175,7 @@ _CORRECTION = re.compile(
 def cues(names: Collection[str]) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """Return patterns of what announces a final answer, an answer, and a conclusion.
 
-    Parameters
-    ----------
-    names : frozenset of str
-        The classes' names in small letters: none of them announces anything.
+    None of the classes' `names`, in small letters, announces anything.
     """
     nouns, certain, final_nouns = (
         "|".join(noun for noun in each.split("|") if noun not in names) or "(?!)"

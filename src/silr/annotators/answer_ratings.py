@@ -13,23 +13,15 @@ _STARS = re.compile("([★⭐🌟✭✮]{1,10})([☆✩✰]{0,10})")
 
 
 def rating(text: str, most: float) -> float | None:
-    """Return the number that a whole answer stands for, None if it is none.
+    """Return the number that a whole answer stands for, folded and without marks around it; None if it is none.
 
-    Parameters
-    ----------
-    text : str
-        Folded, without marks around it.
-    most : float
-        The highest class: "2 of 10" and "★★☆" are none of classes up to 5.
+    `most` is the highest class: "2 of 10" and "★★☆" are none of classes up to 5.
     """
     if stars := _STARS.fullmatch(text):
         full, empty = map(len, stars.groups())
         return full if full + empty == most or (not empty and full <= most) else None
-    if found := _RATING.fullmatch(text):
-        if found[2] and _value(found[2]) != most:
-            return None
-        return float(_value(found[1]))
-    return None
+    match = _RATING.fullmatch(text)
+    return None if match is None or (match[2] and _value(match[2]) != most) else float(_value(match[1]))
 
 
 def _value(amount: str) -> int:

@@ -53,8 +53,7 @@ def read_answer(answer: str, words: Sequence[str], classes: Sequence[str]) -> Re
     if span is None:
         return Reading(None, Missing.CUT_OFF)
     start = span[0]
-    reading = _read(names, answer[start : end_of_turn(answer, *span)])
-    return reading if reading.position is None or not start else replace(reading, position=reading.position + start)
+    return _read(names, answer[start : end_of_turn(answer, *span)]).moved(start.__add__)
 
 
 def _read(names: Names, said: str) -> Reading:

@@ -76,16 +76,13 @@ class PromptEncoder:
     def __call__(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
         """Return the token ids of each text's prompt, and which texts were cut."""
         whole = self._tokenizer([self._head + text + self._tail for text in texts], **_PLAIN)
-        prompts: list[list[int]] = []
-        cut: list[bool] = []
-        for text, ids in zip(texts, whole["input_ids"], strict=True):
-            own, too_long = self._start + ids, False
-            if len(own) > self._limit or self._special.search(text):
+        prompts = [self._start + ids for ids in whole["input_ids"]]
+        cut = [False] * len(texts)
+        for row, text in enumerate(texts):
+            if len(prompts[row]) > self._limit or self._special.search(text):
                 inside = self._later(text, split_special_tokens=True)
-                too_long = len(inside) > self._room
-                own = self._outside[0] + inside[: self._room] + self._outside[1]
-            prompts.append(own)
-            cut.append(too_long)
+                cut[row] = len(inside) > self._room
+                prompts[row] = self._outside[0] + inside[: self._room] + self._outside[1]
         return prompts, cut
 
     def conversation(self, text: str, turns: Sequence[str], answering: bool, reserve: int = 0) -> list[int]:
@@ -165,13 +162,7 @@ class PromptEncoder:
 
 
 def prompt_around_text(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> str:
-    """Return the whole prompt with ``{text}`` for the text, up to where the answer begins.
-
-    Raises
-    ------
-    InputError
-        The chat template fails or loses the message.
-    """
+    """Return the whole prompt with ``{text}`` for the text, up to where the answer begins."""
     before, after = _render(prompt, tokenizer)
     return before + "{text}" + after + prompt.answer_opening().rstrip()
 
@@ -209,12 +200,8 @@ def _begins(own: list[int], other: list[int]) -> bool:
 
 def common_start(rows: Iterable[Iterable[int]]) -> list[int]:
     """Return what all rows begin with alike."""
-    start = []
-    for column in zip(*rows, strict=False):
-        if len(set(column)) > 1:
-            break
-        start.append(column[0])
-    return start
+    columns = zip(*rows, strict=False)
+    return [column[0] for column in itertools.takewhile(lambda column: len(set(column)) == 1, columns)]
 
 
 def end_tokens(network: PreTrainedModel) -> list[int]:

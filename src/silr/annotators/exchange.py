@@ -63,19 +63,10 @@ class Exchange:
         parameters: Parameters,
         patient: bool,
     ) -> Reply:
-        """Send one request.
+        """Send one request, and call `paid` with the tokens of prompt and answer.
 
-        Parameters
-        ----------
-        messages : list of dict
-        options : mapping
-            Parameters of the request.
-        paid : callable
-            Called with the tokens of prompt and answer.
-        parameters : Parameters
-            They tell whether a refusal is about one of them.
-        patient : bool
-            Whether the server has answered before: then a page for people may pass.
+        `parameters` tell whether a refusal is about one of them. Where the server has answered before, be `patient`: a
+        page for people may pass.
 
         Raises
         ------

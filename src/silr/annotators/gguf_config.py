@@ -84,13 +84,7 @@ def read_gguf(path: Path) -> GgufFile:
 
 
 def config_of(file: GgufFile) -> PreTrainedConfig:
-    """Return the configuration of the model in a file, of transformers.
-
-    Raises
-    ------
-    InputError
-        The family is not one of `FAMILIES`, the file is a part of a model, or it holds what the family does not have.
-    """
+    """Return the configuration of the model in a file, or refuse what is not the whole of one of `FAMILIES`."""
     from transformers import AutoConfig
 
     family = FAMILIES.get(file.family)

@@ -27,13 +27,7 @@ _BARE = ("<unk>", "<s>", "<|endoftext|>")  # Phi 3's special tokens that keep th
 
 
 def write_tokenizer(file: GgufFile, folder: Path) -> None:
-    """Write the tokenizer of a file into a folder that holds its configuration.
-
-    Raises
-    ------
-    InputError
-        It is of a kind that silr does not know.
-    """
+    """Write the tokenizer of a file into a folder that holds its configuration, or refuse a kind that is not known."""
     from transformers import AutoTokenizer
 
     kind = str(file.metadata.get("tokenizer.ggml.model"))

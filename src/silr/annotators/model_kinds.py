@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,25 +30,15 @@ _OTHER_ORDER = ("xlnet", "xlm", "flaubert")  # their language-model heads do not
 
 
 def check_folder(path: Path) -> None:
-    """Refuse a folder with the adapters of peft alone.
-
-    Raises
-    ------
-    InputError
-        The folder has an `adapter_config.json` and no weights of a whole model.
-    """
+    """Refuse a folder with the adapters of peft and no weights of a whole model."""
     adapter = path / "adapter_config.json"
-    whole = [
-        file
-        for file in path.glob("*")
-        if re.fullmatch(r"(pytorch_)?model.*\.(safetensors|bin)(\.index\.json)?", file.name)
-    ]
-    if not adapter.is_file() or whole:
+    weights = r"(pytorch_)?model.*\.(safetensors|bin)(\.index\.json)?"
+    if not adapter.is_file() or any(re.fullmatch(weights, file.name) for file in path.glob("*")):
         return
-    try:
-        base = json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path") or "a model that it does not name"
-    except (OSError, ValueError, AttributeError):
-        base = "a model that it does not name"
+    base = None
+    with suppress(OSError, ValueError, AttributeError):
+        base = json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path")
+    base = base or "a model that it does not name"
     raise InputError(
         f"the model folder {path} has peft adapters alone, for {base}: merge them into it (merge_and_unload of peft), "
         "save the whole model and give its folder"
@@ -57,38 +48,20 @@ def check_folder(path: Path) -> None:
 def check_kind(model: str, config: PreTrainedConfig) -> None:
     """Refuse a checkpoint that is no causal language model by what its configuration says.
 
-    Parameters
-    ----------
-    model : str
-        Name or path, for the message.
-    config : transformers configuration
-
     Raises
     ------
     InputError
         It is an encoder, an encoder-decoder, a classifier, a masked model or a model of images that transformers cannot
         run on text alone.
     """
-    what = _other_kind(config)
-    if what:
-        raise InputError(f"the model {model} is {what}, {_REMEDY}")
+    if kind := _other_kind(config):
+        raise InputError(f"the model {model} is {kind}, {_REMEDY}")
 
 
 def check_weights(model: str, network: Any, missing: Iterable[str]) -> None:
     """Refuse a network some of whose weights were not in the checkpoint and are random therefore.
 
-    Parameters
-    ----------
-    model : str
-        Name or path, for the message.
-    network : transformers model
-    missing : iterable of str
-        Names that transformers did not find; tied weights are not among them.
-
-    Raises
-    ------
-    InputError
-        A weight is missing.
+    `missing` are the names that transformers did not find; tied weights are not among them.
     """
     new = sorted(set(missing) & {name for name, _ in network.named_parameters()})
     if not new:

@@ -42,11 +42,6 @@ class SelfRefineAnnotator:
     Parameters
     ----------
     annotator : LocalAnnotator or ApiAnnotator
-
-    Attributes
-    ----------
-    classes : tuple of str
-    n_features : int
     """
 
     def __init__(self, annotator: Talking) -> None:
