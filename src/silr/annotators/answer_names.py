@@ -12,7 +12,6 @@ from functools import cached_property, lru_cache
 from itertools import count, pairwise
 
 from silr.annotators.answer_language import INTENSIFIER
-from silr.annotators.answer_ratings import rating
 from silr.annotators.answer_text import Text, fold, lower, markup_remover
 
 # Words that stand in any sentence: as a class they count only where an answer is expected.
@@ -309,3 +308,29 @@ def letters(classes: Sequence[str]) -> tuple[str, ...]:
 
 def _letter(number: int) -> str:
     return chr(ord("A") + number) if number < 26 else f"{_letter(number // 26 - 1)}{_letter(number % 26)}"
+
+
+# --- ratings that are not written in digits: "four", "★★★★☆", "4️⃣", "2 of 5 stars" ------------------------------------
+
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_AMOUNT = rf"(?:0|[1-9]\d?|{'|'.join(_WORDS)})"
+_RATING = re.compile(
+    rf"({_AMOUNT})\u20e3?(?:\s?(?:/|(?:out\s)?of)\s?({_AMOUNT}))?(?:[\s-](?:stars?|points?)|\s?[★⭐🌟])?", re.IGNORECASE
+)
+_STARS = re.compile("([★⭐🌟✭✮]{1,10})([☆✩✰]{0,10})")
+
+
+def rating(text: str, most: float) -> float | None:
+    """Return the number that a whole answer stands for, folded and without marks around it; None if it is none.
+
+    `most` is the highest class: "2 of 10" and "★★☆" are none of classes up to 5.
+    """
+    if stars := _STARS.fullmatch(text):
+        full, empty = map(len, stars.groups())
+        return full if full + empty == most or (not empty and full <= most) else None
+    match = _RATING.fullmatch(text)
+    return None if match is None or (match[2] and _value(match[2]) != most) else float(_value(match[1]))
+
+
+def _value(amount: str) -> int:
+    return int(amount) if amount.isdecimal() else _WORDS.index(amount.lower())

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +24,10 @@ from silr.annotators.answer_reading import Reading, agreed, named
 from silr.annotators.answer_text import end_of_turn, fold, lower, without
 from silr.annotators.answer_verdicts import Cued, from_objects, from_tags
 from silr.annotators.missing import Missing
+from silr.annotators.replies import Token
 from silr.annotators.thoughts import answer_span, is_outline, without_thoughts
 
 __all__ = ["Reading", "Token", "class_log_probabilities", "read_answer", "safe_words", "without_thoughts"]
-
-
-@dataclass(frozen=True)
-class Token:
-    """A token of an answer: its text, and log-probabilities of the likeliest tokens at its place, itself included."""
-
-    text: str
-    likeliest: tuple[tuple[str, float], ...]
 
 
 def read_answer(answer: str, words: Sequence[str], classes: Sequence[str]) -> Reading:
@@ -130,14 +124,11 @@ def class_log_probabilities(tokens: Sequence[Token], position: int, words: Seque
     array of shape (K,), normalised, or None
         None if the tokens do not make up the answer, no class is listed, or no other token is listed beside the one.
     """
-    start = 0
-    for token in tokens:
-        start += len(token.text)
-        if start > position:
-            break
-    else:
+    ends = accumulate(len(token.text) for token in tokens)
+    token, end = next((pair for pair in zip(tokens, ends, strict=True) if pair[1] > position), (None, 0))
+    if token is None:
         return None
-    before = token.text[: position - start + len(token.text)]
+    before = token.text[: position - end + len(token.text)]
     listed: dict[str, float] = {}
     for text, log_probability in token.likeliest:
         if not math.isnan(log_probability):

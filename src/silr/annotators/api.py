@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from silr.annotators.answers import (
     Reading,
-    Token,
     class_log_probabilities,
     read_answer,
     safe_words,
@@ -270,7 +269,7 @@ class ApiAnnotator:
         words = self.prompt.words
         if reading.word not in words and reading.word in self.classes:
             words = self.classes
-        joined, position = "".join(text for text, _ in reply.tokens), reading.position
+        joined, position = "".join(token.text for token in reply.tokens), reading.position
         start = joined.rfind(reply.text)  # tokens may begin with a hidden thought
         if start < 0:
             start, stripped = 0, reply.text.strip()
@@ -281,8 +280,7 @@ class ApiAnnotator:
                 if other.label != reading.label or other.position is None:
                     return None
                 position = other.position
-        tokens = [Token(text, likeliest) for text, likeliest in reply.tokens]
-        scores = class_log_probabilities(tokens, start + position, words)
+        scores = class_log_probabilities(reply.tokens, start + position, words)
         return scores if scores is not None and scores.argmax() == reading.label else None  # else of another place
 
     def _from_votes(self, answers: Sequence[Named | NoAnswerError]) -> NDArray[np.float64]:

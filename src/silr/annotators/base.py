@@ -24,21 +24,11 @@ ScoreBatch = Callable[[Sequence[str]], Scores]
 
 @dataclass(frozen=True)
 class Plan:
-    """In which batches the texts are read; the same texts always give the same plan.
+    """In which batches the texts are read; the same texts always give the same plan."""
 
-    Attributes
-    ----------
-    batches : list of int64 arrays
-        Positions of texts; together each position once.
-    tokens : list of int, one a batch
-        How much work each batch is.
-    cut : bool array, one a text
-        Whether the text is longer than the annotator can read; its end is left out.
-    """
-
-    batches: list[NDArray[np.int64]]
-    tokens: list[int]
-    cut: NDArray[np.bool_]
+    batches: list[NDArray[np.int64]]  # positions of texts; together each position once
+    tokens: list[int]  # how much work each batch is
+    cut: NDArray[np.bool_]  # of each text, whether the annotator leaves out its end, as it is too long
 
 
 @dataclass

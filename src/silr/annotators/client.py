@@ -196,9 +196,8 @@ class ChatClient:
             self._budget.known()
             return Reply.from_json(known)
         with self._turn():
-            reply, sure = self._ask(messages, temperature, logprobs)
-            if sure:
-                self._cache.put(question, reply.to_json())
+            reply = self._ask(messages, temperature, logprobs)
+            self._cache.put(question, reply.to_json())
             self._count(reply)
         return reply
 
@@ -246,8 +245,8 @@ class ChatClient:
 
     # --- one question, until it is answered or refused ----------------------------------------------------------------
 
-    def _ask(self, messages: Messages, temperature: float, logprobs: bool) -> tuple[Reply, bool]:
-        """Return the answer, and whether it would be the same another time."""
+    def _ask(self, messages: Messages, temperature: float, logprobs: bool) -> Reply:
+        """Ask again, with other parameters where the server may not take these, until there is an answer."""
         before = parameters = self._parameters
         trials: Iterator[Parameters] | None = None
         first: Refusal | None = None  # what the server says of the parameters, as it seems
@@ -273,8 +272,7 @@ class ChatClient:
                 if trials is not None:
                     adapted = next(trials, None)
                     self._in_vain += adapted is not None
-                first = first or error.refusal
-                self._tries = trials is not None and adapted is not None
+                first, self._tries = first or error.refusal, trials is not None and adapted is not None
                 if adapted is None:
                     return self._refused(first, messages)
             parameters = adapted
@@ -285,7 +283,7 @@ class ChatClient:
             for name in parameters.left_out(before):
                 if name != "logprobs":  # said with the first label that has no scores
                     self.say(f"the server does not take {name}, which is left out ({self._words(first.words)})")
-        return reply, True
+        return reply
 
     def _may_dislike_parameters(self, error: PassingError) -> bool:
         """Whether a server that breaks, and never answered, may break over a parameter; that is tried once."""
@@ -307,14 +305,14 @@ class ChatClient:
 
     # --- what is given up ---------------------------------------------------------------------------------------------
 
-    def _refused(self, refusal: Refusal, messages: Messages) -> tuple[Reply, bool]:
+    def _refused(self, refusal: Refusal, messages: Messages) -> Reply:
         """Return a reply without text where the server declines a text; raise the reason where it does not take it."""
         kind, words = refusal.kind, self._words(refusal.words)
         if kind in (Kind.REFUSED, Kind.FILTERED):
             missing = Missing.REFUSED if kind is Kind.REFUSED else Missing.FILTERED
             if not self._answered:  # it may be about all texts, so it is not kept
                 raise NoAnswerError(missing, words)
-            return Reply("", missing=missing), True
+            return Reply("", missing=missing)
         if kind is Kind.TOO_LONG:
             raise TextTooLongError(words, self._fitting(refusal, messages))
         if kind is Kind.MODEL and self._answered:

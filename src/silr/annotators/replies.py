@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from silr.annotators.missing import Missing
 
 Object = dict[str, Any]
 """An object of JSON."""
 
-Place = tuple[str, tuple[tuple[str, float], ...]]
-"""A token, and the likeliest ones at its place with their log-probabilities."""
 
 _HIDDEN = ("thinking", "reasoning", "thought", "redacted_thinking", "reasoning_content", "summary")
 _FILTERED = (
@@ -29,12 +27,19 @@ _MARKS = str.maketrans(
 )  # how SentencePiece and byte-level vocabularies write space
 
 
+class Token(NamedTuple):
+    """A token of an answer, and log-probabilities of the likeliest tokens at its place, itself included."""
+
+    text: str
+    likeliest: tuple[tuple[str, float], ...]
+
+
 @dataclass(frozen=True)
 class Reply:
     """An answer."""
 
     text: str
-    tokens: tuple[Place, ...] = ()  # empty if they did not come or cannot be read
+    tokens: tuple[Token, ...] = ()  # empty if they did not come or cannot be read
     missing: Missing | None = None  # why the answer may name no class: declined, filtered, or cut off
     thought: bool = False  # the model thought, apart from the answer
     prompt_tokens: int = 0  # as the server counts them, 0 if it does not
@@ -43,7 +48,7 @@ class Reply:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Reply:
         """Return what `to_json` gave."""
-        tokens = tuple((token, tuple((near, value) for near, value in top)) for token, top in fields["tokens"])
+        tokens = tuple(Token(token, tuple(map(tuple, likeliest))) for token, likeliest in fields["tokens"])
         missing = Missing(fields["missing"]) if fields.get("missing") else None
         return cls(**{**fields, "tokens": tokens, "missing": missing})
 
@@ -185,23 +190,23 @@ def _count(value: object) -> int:
 # --- log-probabilities ------------------------------------------------------------------------------------------------
 
 
-def _tokens(logprobs: object, text: str) -> tuple[Place, ...]:
+def _tokens(logprobs: object, text: str) -> tuple[Token, ...]:
     """Return the tokens of a text with the likeliest at each place, from any form that servers use.
 
     Ids in the place of texts, or anything else that cannot be read, give no tokens: the label counts without them.
     """
-    places: tuple[Place, ...] = ()
+    tokens: tuple[Token, ...] = ()
     with suppress(AttributeError, IndexError, KeyError, TypeError, ValueError):
         entries = [(place, _likeliest(place.get("top_logprobs"))) for place in _entries(logprobs)]
         marked = any(
             mark in str(token.get("token")) and mark not in text for token, _ in entries for mark in map(chr, _MARKS)
         )
         for write in (_without_marks, _from_bytes) if marked else (_as_it_stands, _from_bytes):
-            written = tuple((write(token), tuple((write(near), p) for near, p in top)) for token, top in entries)
-            if text.strip() and text.strip() in "".join(token for token, _ in written):
+            written = tuple(Token(write(token), tuple((write(near), p) for near, p in top)) for token, top in entries)
+            if text.strip() and text.strip() in "".join(token.text for token in written):
                 return written
-        places = written  # not quite the text; whoever reads them has to look
-    return places
+        tokens = written  # not quite the text; whoever reads them has to look
+    return tokens
 
 
 def _entries(logprobs: object) -> list[Object]:
