@@ -49,46 +49,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AnnotationSummary:
-    """What an annotation did.
+    """Counts and files of an annotation."""
 
-    Attributes
-    ----------
-    texts : TextCounts
-        Rows, rows that repeat an earlier text (read once), rows without text (no label).
-    n_cut : int
-        Rows whose text was longer than the model reads; the end was left out.
-    n_resumed : int
-        Distinct texts that an earlier, interrupted session had annotated.
-    labels : dict of str to int
-        Rows a class.
-    reasons : dict of str to int
-        Rows without label by reason, the most frequent first; see `silr.annotators.missing.Missing`.
-    n_scored : int
-        Rows with scores of the annotator's own.
-    right : Right or None
-        Share of right labels by the table's gold labels; None if it has none.
-    gold_outside : dict of str to int
-        Gold labels that are none of the classes, and how many; the LLM's labels count as wrong there.
-    seconds : float
-        Of this session, the model's loading not counted.
-    output, annotator : Path
-        The table and the annotator's description.
-    features : Path or None
-        The hidden states, None if they were not saved.
-    """
-
-    texts: TextCounts
-    n_cut: int
-    n_resumed: int
-    labels: dict[str, int]
-    reasons: dict[str, int]
-    n_scored: int
-    right: Right | None
-    gold_outside: dict[str, int]
-    seconds: float
+    texts: TextCounts  # rows, rows that repeat an earlier text (read once), rows without text (no label)
+    n_cut: int  # rows whose text was longer than the model reads; the end was left out
+    n_resumed: int  # distinct texts that an earlier, interrupted session had annotated
+    labels: dict[str, int]  # rows a class
+    reasons: dict[str, int]  # rows without label by reason, the most frequent first; see `missing.Missing`
+    n_scored: int  # rows with scores of the annotator's own
+    right: Right | None  # share of right labels by the table's gold labels; None if it has none
+    gold_outside: dict[str, int]  # gold labels that are none of the classes; the LLM's labels count as wrong there
+    seconds: float  # of this session, the model's loading not counted
     output: Path
-    annotator: Path
-    features: Path | None
+    annotator: Path  # the annotator's description
+    features: Path | None  # the hidden states, None if they were not saved
 
     @property
     def n_missing(self) -> int:
