@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from silr.annotators.answer_mentions import Cleaned
 from silr.annotators.answer_names import Names
-from silr.annotators.answer_reading import Reading, agreed, named
+from silr.annotators.answer_reading import Reading, agreed
 from silr.annotators.answer_text import Text
 from silr.annotators.answer_verdicts import read_part
 from silr.annotators.missing import Missing
@@ -124,10 +124,8 @@ def _read(names: Names, cased: str, begin: int, end: int) -> Reading | None:
     begin = cased.index(item, begin)
     if not 0 < len(item) <= _LONGEST:
         return None
-    if bare := names.bare(item):
-        return named(bare[0], begin + bare[1])
     part = Cleaned.of(names.remove_markup(item))
-    reading = read_part(names, part, 0, len(part.low))
+    reading = names.bare(item) or read_part(names, part, 0, len(part.low))
     return None if reading is None or reading.position is None else reading.moved(begin.__add__)
 
 

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from itertools import count, pairwise
 
 from silr.annotators.answer_language import INTENSIFIER
+from silr.annotators.answer_reading import Reading
 from silr.annotators.answer_text import Text, fold, lower, markup_remover
 
 # Words that stand in any sentence: as a class they count only where an answer is expected.
@@ -68,6 +69,10 @@ class Name:
 
     label: int
     given: str
+
+    def at(self, place: int) -> Reading:
+        """Return the reading of the name at a place of an answer."""
+        return Reading(self.label, None, place, self.given)
 
 
 @dataclass(frozen=True)
@@ -129,8 +134,8 @@ class Names:
         match = self.pattern.match(lower(cased) if self.level.case else cased)
         return self.look_up(match[0]) if match else None
 
-    def bare(self, cased: str) -> tuple[Name, int] | None:
-        """Return the name that a text is, white space, quotes and full stops apart, and its place."""
+    def bare(self, cased: str) -> Reading | None:
+        """Read a text that is a name, white space, quotes and full stops apart."""
         text = cased.strip()
         if len(text) > self.longest:
             return None
@@ -143,7 +148,7 @@ class Names:
         if name is None:
             return None
         marks = _LEADING.match(text) if self.level.separators and not _is_strict(text) else None
-        return name, cased.index(text) + (marks.end() if marks else 0)
+        return name.at(cased.index(text) + (marks.end() if marks else 0))
 
     def _whole(self, text: str) -> Name | None:
         key = self.level.key(text)

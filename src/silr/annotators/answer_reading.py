@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from silr.annotators.answer_names import Name
 from silr.annotators.missing import Missing
 
 
@@ -23,11 +22,6 @@ class Reading:
     def moved(self, place: Callable[[int], int]) -> Reading:
         """Return the reading with its position in another text."""
         return self if self.position is None else replace(self, position=place(self.position))
-
-
-def named(name: Name, position: int) -> Reading:
-    """Return the reading of a class's name."""
-    return Reading(name.label, None, position, name.given)
 
 
 def agreed(readings: Iterable[Reading]) -> Reading | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from silr.annotators.answer_fields import Leaf, answer_leaves, is_answer, is_untrue, objects, scored
 from silr.annotators.answer_mentions import SENTENCE_END, Cleaned, Stance, mentions
-from silr.annotators.answer_names import Name, Names
-from silr.annotators.answer_reading import Reading, agreed, named
+from silr.annotators.answer_names import Names
+from silr.annotators.answer_reading import Reading, agreed
 from silr.annotators.answer_text import Text
 from silr.annotators.missing import Missing
 
@@ -72,18 +72,17 @@ class Cued:
         lines = [line for line in re.finditer(r"[^\n]+", self.cleaned.cased) if line[0].strip()]
         if len(lines) < 2:
             return []
-        bare = {number: name for number, line in enumerate(lines) if (name := self.names.bare(line[0])) is not None}
-        last = len(lines) - 1
+        bare = [self.names.bare(line[0]) for line in lines]
         raw = self.text.cased
-        leads = 0 in bare and not _ITEM.match(raw, lines[1].start())
-        closes = last in bare and (
-            _STOPPED.search(lines[last - 1][0]) is not None
-            or "\n\n" in raw[lines[last - 1].end() : lines[last].start()].replace(" ", "")
+        leads = bare[0] is not None and not _ITEM.match(raw, lines[1].start())
+        closes = bare[-1] is not None and (
+            _STOPPED.search(lines[-2][0]) is not None
+            or "\n\n" in raw[lines[-2].end() : lines[-1].start()].replace(" ", "")
         )
         if not (leads or closes):
             return []
-        readings = (named(name, lines[number].start() + at) for number, (name, at) in bare.items())
-        return [reading.moved(self.text.at) for reading in readings]
+        readings = zip(lines, bare, strict=True)
+        return [reading.moved(line.start().__add__).moved(self.text.at) for line, reading in readings if reading]
 
     def leads(self) -> bool:
         """Whether the first of several lines holds a class's name alone."""
@@ -97,18 +96,18 @@ class Cued:
 
     def likeliest(self) -> Reading | None:
         """Return the likeliest of the classes where all are named with shares that sum to one."""
-        shares: dict[int, tuple[float, int, Name]] = {}
+        shares: dict[int, tuple[float, Reading]] = {}
         pattern = self.names.pattern
         searched = self.cleaned.low if self.names.level.case else self.cleaned.cased
         for match in pattern.finditer(searched) if pattern else ():
             share, name = _SHARE.match(self.cleaned.low, match.end()), self.names.look_up(match[0])
             if share is None or name is None or name.label in shares:
                 return None
-            shares[name.label] = float(share[1]), match.start(), name
-        total = sum(share for share, _, _ in shares.values())
+            shares[name.label] = float(share[1]), name.at(match.start())
+        total = sum(share for share, _ in shares.values())
         if len(shares) < 2 or not (abs(total - 1) < 0.02 or abs(total - 100) < 2):
             return None
-        return _highest([(share, named(name, at)) for share, at, name in shares.values()]).moved(self.text.at)
+        return _highest([*shares.values()]).moved(self.text.at)
 
     def _sentence_end(self, begin: int) -> int:
         last = min(len(self.cleaned.low), begin + _LONGEST_SENTENCE)
@@ -125,8 +124,8 @@ class Cued:
 
 def read_part(names: Names, cleaned: Cleaned, begin: int, end: int) -> Reading | None:
     """Read the one class that a stretch of text is or names; None if it names no class."""
-    if found := names.bare(cleaned.cased[begin:end]):
-        return named(found[0], begin + found[1])
+    if bare := names.bare(cleaned.cased[begin:end]):
+        return bare.moved(begin.__add__)
     first = None
     labels: set[int] = set()
     is_denied = is_affirmed = False
@@ -142,7 +141,7 @@ def read_part(names: Names, cleaned: Cleaned, begin: int, end: int) -> Reading |
             return Reading(None, Missing.SEVERAL)
     if not labels:
         return None
-    return Reading(None, Missing.NO_CLASS) if is_denied or first is None else named(first.name, first.place)
+    return Reading(None, Missing.NO_CLASS) if is_denied or first is None else first.name.at(first.place)
 
 
 def from_tags(names: Names, text: Text) -> Iterator[Reading]:
@@ -176,7 +175,7 @@ def _of_object(names: Names, leaves: list[Leaf]) -> Reading | None:
     if readings := [reading for leaf in told if (reading := _of_leaf(names, leaf, only_bare=not is_told)) is not None]:
         return agreed(readings)
     shares = [
-        (share, named(name[0], leaf.field_place + name[1]))
+        (share, name.moved(leaf.field_place.__add__))
         for leaf in leaves
         if (share := leaf.share) is not None and (name := names.bare(leaf.field)) is not None
     ]
@@ -199,12 +198,10 @@ def _of_value(names: Names, value: str, only_bare: bool = False) -> Reading | No
     if value.lstrip()[:1] == "{":
         return agreed(from_objects(names, objects(value)))
     text = names.fold(value)
-    if found := names.bare(text.cased):
-        return named(found[0], text.at(found[1]))
-    if only_bare:
-        return None
-    cleaned = Cleaned.of(names.remove_markup(text.cased))
-    reading = read_part(names, cleaned, 0, len(cleaned.low))
+    reading = names.bare(text.cased)
+    if reading is None and not only_bare:
+        cleaned = Cleaned.of(names.remove_markup(text.cased))
+        reading = read_part(names, cleaned, 0, len(cleaned.low))
     return None if reading is None else reading.moved(text.at)
 
 

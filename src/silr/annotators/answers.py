@@ -20,7 +20,7 @@ from silr.annotators.answer_fields import objects
 from silr.annotators.answer_language import REFUSAL, cues, is_taken_back, refuses
 from silr.annotators.answer_mentions import Cleaned
 from silr.annotators.answer_names import Names, letters, names_of
-from silr.annotators.answer_reading import Reading, agreed, named
+from silr.annotators.answer_reading import Reading, agreed
 from silr.annotators.answer_text import end_of_turn, fold, lower, without
 from silr.annotators.answer_verdicts import Cued, from_objects, from_tags
 from silr.annotators.missing import Missing
@@ -53,9 +53,8 @@ def read_answer(answer: str, words: Sequence[str], classes: Sequence[str]) -> Re
 def _read(names: Names, said: str) -> Reading:
     """Read an answer without thoughts; see the head of this module for the order."""
     text = names.fold(said)
-    if found := names.bare(text.cased):
-        may_go_on = names.begins_longer(text.cased.strip(), found[0].label)
-        return replace(named(found[0], text.at(found[1])), is_outright=not may_go_on)
+    if (bare := names.bare(text.cased)) and bare.label is not None:
+        return replace(bare.moved(text.at), is_outright=not names.begins_longer(text.cased.strip(), bare.label))
     if not text.cased.strip(" \t\r\n\"'`*_{}[]()<>"):
         return Reading(None, Missing.CUT_OFF)
     fields = list(objects(said)) if "{" in said or "[" in said else []
