@@ -209,12 +209,12 @@ def _sentence_encoder(model: str) -> Any:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise InputError("sentence-transformers is not installed: pip install 'silr[sentence-transformers]'") from error
-    from silr.annotators.models import quiet
+    from silr.annotators.models import silence_transformers
 
     try:
         if not Path(model).is_dir() and fingerprint(model) is None:  # one look: the library tries for minutes
             raise FileNotFoundError(model)
-        with quiet():
+        with silence_transformers():
             return SentenceTransformer(model)
     except Exception as error:
         raise InputError(

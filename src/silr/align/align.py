@@ -23,8 +23,7 @@ from silr.align.scorer import load_scorer
 from silr.align.settings import AlignSettings
 from silr.align.text_format import format_of
 from silr.align.training import Task, train, trouble
-from silr.annotators.models import network_fingerprint
-from silr.annotators.models import quiet as hushed
+from silr.annotators.models import network_fingerprint, silence_transformers
 from silr.corpus import corpus_hash
 from silr.errors import InputError
 from silr.files import write_json
@@ -83,7 +82,7 @@ def align(
         judge = load_scorer(settings.judge, reward.wanted, source.device, "--judge")
         if judge.record["weights"] == reward.record["weights"]:
             raise InputError("--judge is the reward itself; a judge must have seen other texts")
-    with hushed():
+    with silence_transformers():
         for scorer in (reward, judge):
             if scorer is not None:
                 scorer([prompts[0]])  # loads what it reads with; what it cannot read is said before any work

@@ -112,7 +112,7 @@ def load(model: str, device: str, dtype: str, trust_remote_code: bool = False) -
         raise InputError(f"dtype is {dtype!r}; it must be one of {', '.join(_DTYPES)}")
     from transformers import AutoTokenizer
 
-    with readable(model), quiet():
+    with explain_load_errors(model), silence_transformers():
         folder = folder_of(model, dtype)
         network = causal_network(model, folder, dtype=dtype, device_map=device, trust_remote_code=trust_remote_code)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
@@ -161,7 +161,7 @@ def load_tokenizer(model: str) -> Any:
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    with readable(model), quiet():
+    with explain_load_errors(model), silence_transformers():
         folder = folder_of(model, best_dtype(best_device()))
         config: Any = AutoConfig.from_pretrained(folder)
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
@@ -290,7 +290,7 @@ def _dequantized(file: GgufFile, config: Any, dtype: str) -> Any:
 
 
 @contextmanager
-def readable(model: str) -> Iterator[None]:
+def explain_load_errors(model: str) -> Iterator[None]:
     """Turn whatever reading somebody's model files raises into one line."""
     try:
         yield
@@ -307,7 +307,7 @@ def readable(model: str) -> Iterator[None]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_transformers() -> Iterator[None]:
     """Silence transformers' progress bars and warnings while a model loads."""
     from transformers.utils import logging as untyped
 

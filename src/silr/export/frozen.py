@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
-from silr.annotators.models import quiet
+from silr.annotators.models import silence_transformers
 from silr.classifiers.frozen import FrozenClassifier
 from silr.errors import InputError
 from silr.export.parts import Parts
@@ -100,7 +100,7 @@ def _joined(features: JoinedFeatures, folder: Path) -> Parts:
 
 
 def _encoder_import(features: SentenceFeatures, folder: Path) -> str:
-    with quiet():
+    with silence_transformers():
         features.encoder.save(str(folder), create_model_card=False)
     return "from sentence_transformers import SentenceTransformer\n"
 
