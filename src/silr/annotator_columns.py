@@ -172,10 +172,10 @@ def scores_of(
         scores: NDArray[np.float64] = np.repeat(some.mean(axis=1, keepdims=True), len(classes), axis=1)
         scores[:, asked] = some
         return scores
-    given = score_columns(frame, classes, table, column, prefix)
-    if given is None and confidence in frame.columns:
+    own = score_columns(frame, classes, table, column, prefix)
+    if own is None and confidence in frame.columns:
         return _from_confidence(frame, confidence, codes, len(classes), table)
-    return given
+    return own
 
 
 def _from_confidence(

@@ -178,8 +178,8 @@ def cues(names: Collection[str]) -> tuple[re.Pattern[str], re.Pattern[str], re.P
     None of the classes' `names`, in small letters, announces anything.
     """
     nouns, certain, final_nouns = (
-        "|".join(noun for noun in each.split("|") if noun not in names) or "(?!)"
-        for each in (_NOUNS, _CERTAIN_NOUNS, _FINAL_NOUNS)
+        "|".join(noun for noun in pattern.split("|") if noun not in names) or "(?!)"
+        for pattern in (_NOUNS, _CERTAIN_NOUNS, _FINAL_NOUNS)
     )
     last = rf"(?:final|ultimate|definitive)[\s_]{{1,3}}{_ADJECTIVE}"
     final = (

@@ -65,14 +65,14 @@ _LEVELS.append(Level(False, False, False))
 
 @dataclass(frozen=True)
 class Name:
-    """A class's name as it may stand in an answer: the class, and the word or class name as it was given."""
+    """A class's name as it may stand in an answer: the class, and the word or class name as the user spells it."""
 
     label: int
-    given: str
+    spelling: str
 
     def at(self, place: int) -> Reading:
         """Return the reading of the name at a place of an answer."""
-        return Reading(self.label, None, place, self.given)
+        return Reading(self.label, None, place, self.spelling)
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ class Names:
         by_key: dict[str, Name] = {}
         strict: dict[str, Name] = {}
         doubtful: set[str] = set()
-        for given, spellings in ((self.words, _as_given), (self.classes, _as_given), (self.classes, _variants)):
+        for names, spellings in ((self.words, _as_given), (self.classes, _as_given), (self.classes, _variants)):
             known = set(by_key) | set(strict)
-            for label, name in enumerate(given):
+            for label, name in enumerate(names):
                 cased = level.fold(name).strip()
                 for spelling in spellings(cased):
                     is_letter = re.fullmatch("[A-Z]" if name in self.classes else "[A-Z]{1,2}", spelling)

@@ -59,7 +59,7 @@ def fold(text: str, compatible: bool = True) -> Text:
 def lower(text: str) -> str:
     """Small letters, one for each character."""
     small = text.lower().replace("ς", "σ")
-    return small if len(small) == len(text) else "".join(each.lower()[0] for each in text)
+    return small if len(small) == len(text) else "".join(character.lower()[0] for character in text)
 
 
 def without(text: str, spans: Iterable[tuple[int, int]]) -> str:

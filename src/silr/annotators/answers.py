@@ -50,20 +50,20 @@ def read_answer(answer: str, words: Sequence[str], classes: Sequence[str]) -> Re
     return _read(names, answer[start : end_of_turn(answer, *span)]).moved(start.__add__)
 
 
-def _read(names: Names, said: str) -> Reading:
+def _read(names: Names, content: str) -> Reading:
     """Read an answer without thoughts; see the head of this module for the order."""
-    text = names.fold(said)
+    text = names.fold(content)
     if (bare := names.bare(text.cased)) and bare.label is not None:
         return replace(bare.moved(text.at), is_outright=not names.begins_longer(text.cased.strip(), bare.label))
     if not text.cased.strip(" \t\r\n\"'`*_{}[]()<>"):
         return Reading(None, Missing.CUT_OFF)
-    fields = list(objects(said)) if "{" in said or "[" in said else []
+    fields = list(objects(content)) if "{" in content or "[" in content else []
     explicit = [*from_objects(names, fields), *from_tags(names, text)]
-    answer = said
-    is_torn = bool(fields) and fields[-1][1] == len(said) and said.rstrip()[-1:] not in "}]"
+    answer = content
+    is_torn = bool(fields) and fields[-1][1] == len(content) and content.rstrip()[-1:] not in "}]"
     if fields:
-        said = without(said, [(begin, end) for begin, end, _ in fields])
-        text = names.fold(said)
+        content = without(content, [(begin, end) for begin, end, _ in fields])
+        text = names.fold(content)
     explicit += from_boxes(names, text)
     outright = agreed(explicit)
     cleaned = Cleaned.of(names.remove_markup(text.cased))
@@ -79,7 +79,7 @@ def _read(names: Names, said: str) -> Reading:
         return replace(reading, is_outright=is_over and reading.label is not None)
     if is_outline(cleaned.low) or (is_torn and not cleaned.low.strip()):
         return Reading(None, Missing.CUT_OFF)
-    announced = agreed([*(each for each in cued.after(plain) if each is not None), *cued.lone_lines()])
+    announced = agreed([*(reading for reading in cued.after(plain) if reading), *cued.lone_lines()])
     if announced is not None:
         if announced.label is None:
             return announced
@@ -106,7 +106,7 @@ def safe_words(classes: Sequence[str]) -> tuple[str, ...]:
     with different characters, any token that begins one of them belongs to it alone.
     """
     first = [lower(fold(name).cased.strip())[:1] for name in classes]
-    if len(set(first)) == len(first) and all(each.isalnum() for each in first):
+    if len(set(first)) == len(first) and all(map(str.isalnum, first)):
         return tuple(classes)
     return letters(classes)
 

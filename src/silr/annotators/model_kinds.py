@@ -85,8 +85,8 @@ def _other_kind(config: PreTrainedConfig) -> str | None:
     names = getattr(config, "architectures", None) or [""]
     if getattr(config, "is_encoder_decoder", False):
         return f"an encoder-decoder model ({kind})"
-    if found := _OTHER_HEAD.search(names[0]):
-        return f"{_NAMED.get(found[1], 'a model with another head')} ({names[0]})"
+    if head := _OTHER_HEAD.search(names[0]):
+        return f"{_NAMED.get(head[1], 'a model with another head')} ({names[0]})"
     if kind in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         bidirectional = kind in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
         if bidirectional or kind in _OTHER_ORDER:
