@@ -140,13 +140,7 @@ def annotate(
     from silr.annotators.self_refine import SelfRefineAnnotator
     from silr.annotators.table import annotate_file
 
-    wording: dict[str, Any] = {
-        "question": question,
-        "class_words": _pairs(class_word or [], "--class-word"),
-        "examples": _examples(few_shot, text_column),
-    }
-    if prompt is not None:
-        wording["prompt"] = prompt
+    wording = _wording(question, prompt, class_word, _examples(few_shot, text_column))
     api: ApiAnnotator | None = None
     chosen: Talking
     if kind is Kind.local:
@@ -182,6 +176,14 @@ def _check_table(table: Path, output: Path, column: str) -> None:
     features_path(output)
     if not output.parent.is_dir():
         raise InputError(f"the folder {output.parent} does not exist")
+
+
+def _wording(
+    question: str | None, prompt: str | None, class_word: list[str] | None, examples: list[tuple[str, str]]
+) -> dict[str, Any]:
+    """Options of the prompt, for either annotator; the default template is the annotator's."""
+    template = {} if prompt is None else {"prompt": prompt}
+    return {"question": question, "class_words": _pairs(class_word or []), "examples": examples, **template}
 
 
 def _client(
@@ -290,7 +292,7 @@ def _examples(path: Path | None, text_column: str) -> list[tuple[str, str]]:
     return list(zip(texts, map(str, labels), strict=True))
 
 
-def _pairs(values: list[str], option: str) -> dict[str, str]:
+def _pairs(values: list[str]) -> dict[str, str]:
     if strange := [value for value in values if "=" not in value]:
-        raise InputError(f"{option} must look like CLASS=WORD, got {strange[0]!r}")
+        raise InputError(f"--class-word must look like CLASS=WORD, got {strange[0]!r}")
     return dict(value.split("=", 1) for value in values)

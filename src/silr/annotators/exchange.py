@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -81,20 +82,22 @@ class Exchange:
             response = create(model=self.model, messages=messages, **options).http_response
         except openai.APIStatusError as error:
             self.heard = True
-            raise self._problem(self._refusal(error.response), False, options, parameters, patient) from error
+            problem = read_refusal(error.status_code, error.response.headers, error.response.text, self.proxy)
+            raise self._problem(problem, False, options, parameters, patient) from error
         except openai.APIConnectionError as error:  # time-outs included
             self._no_connection(error)
         self.heard = True
+        refusal = partial(read_refusal, response.status_code, response.headers, response.text, self.proxy)
         try:
             value = parse_body(response.text)
             if any(counts := usage(value)):
                 paid(*counts)
             if is_error(value):
-                raise self._problem(self._refusal(response), True, options, parameters, patient)
+                raise self._problem(refusal(), True, options, parameters, patient)
             return read_reply(value)
         except NoReplyError as error:
-            if (refusal := self._refusal(response)).page:
-                raise self._problem(refusal, True, options, parameters, patient) from error
+            if refusal().page:
+                raise self._problem(refusal(), True, options, parameters, patient) from error
             raise PassingError(str(error), unusable=True) from error
 
     def explain(self, refusal: Refusal, kind: Kind, words: str) -> str:
@@ -110,9 +113,6 @@ class Exchange:
 
     def _named_proxy(self) -> str:
         return f"the proxy {self.proxy or ''}".rstrip()
-
-    def _refusal(self, response: Any) -> Refusal:
-        return read_refusal(response.status_code, dict(response.headers), response.text, self.proxy)
 
     def _problem(
         self, refusal: Refusal, is_ok: bool, options: Mapping[str, object], parameters: Parameters, patient: bool

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
@@ -46,7 +45,7 @@ class Reply:
     completion_tokens: int = 0
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Reply:
+    def from_json(cls, fields: Object) -> Reply:
         """Return what `to_json` gave."""
         tokens = tuple(Token(token, tuple(map(tuple, likeliest))) for token, likeliest in fields["tokens"])
         missing = Missing(fields["missing"]) if fields.get("missing") else None
