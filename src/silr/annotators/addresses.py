@@ -13,13 +13,7 @@ _KEY_VARIABLES = ("SILR_API_KEY", "OPENAI_API_KEY")
 
 
 def check_address(url: str) -> str:
-    """Return an address as the client wants it: without the endpoint that some add to it.
-
-    Raises
-    ------
-    InputError
-        It is no web address.
-    """
+    """Return a web address as the client wants it: without the endpoint that some add to it."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

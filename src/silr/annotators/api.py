@@ -174,19 +174,7 @@ class ApiAnnotator:
             self._say_whether_scores_come()
 
     def score_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None) -> Scores:
-        """Ask about one text, or go on with a conversation about it.
-
-        Parameters
-        ----------
-        texts : sequence of str, of length 1
-        turns : sequence of sequences of str, default None
-            What follows the user's message about the text: the model's answer, the user's next message, and so on.
-
-        Returns
-        -------
-        scores : float32 array of shape (1, K)
-            See `label_only` for those of a label without scores.
-        features : array of shape (1, 0)
+        """Ask about one text, or go on with a conversation about it; see `self_refine.Talking.score_batch`.
 
         Raises
         ------

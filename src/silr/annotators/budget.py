@@ -49,10 +49,7 @@ class Budget:
     def request(self, characters: int) -> Iterator[Callable[[int, int], None]]:
         """Send one request within this block, and call what it yields with the tokens of prompt and completion.
 
-        Raises
-        ------
-        BudgetSpentError
-            Nothing may be sent any more.
+        A `BudgetSpentError` says that nothing may be sent any more.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._in_doubt())

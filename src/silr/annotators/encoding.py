@@ -88,17 +88,9 @@ class PromptEncoder:
     def conversation(self, text: str, turns: Sequence[str], answering: bool, reserve: int = 0) -> list[int]:
         """Return the token ids of a conversation about a text, at the point where the model goes on.
 
-        The turns are taken as ordinary characters, like the text; the text's end is left out if all is too long.
-
-        Parameters
-        ----------
-        text : str
-        turns : sequence of str
-            What follows the user's message: the model's answer, the user's next message, and so on.
-        answering : bool
-            End with the opening of the answer.
-        reserve : int, default 0
-            Tokens to leave free for what the model says.
+        The turns follow the user's message: the model's answer, the user's next message, and so on. They are taken as
+        ordinary characters, like the text; the text's end is left out if all is too long. Where the model is
+        `answering`, its answer is opened; `reserve` tokens are left free for what it says.
         """
         if len(turns) not in self._pieces:
             self._pieces[len(turns)] = _render(self._prompt, self._tokenizer, len(turns))

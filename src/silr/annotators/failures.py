@@ -13,13 +13,7 @@ LATER = "what was answered is kept, and the same command goes on from there"
 class NoAnswerError(Exception):
     """No usable answer to a text, however often it was asked.
 
-    Parameters
-    ----------
-    missing : Missing
-        The reason.
-    words : str
-    hits_all : bool, default None
-        Whether it may be so with every text; by default where the server fails.
+    It may hit all texts (`hits_all`), by default where the server fails.
     """
 
     def __init__(self, missing: Missing, words: str, hits_all: bool | None = None) -> None:

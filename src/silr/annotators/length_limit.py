@@ -24,14 +24,9 @@ _ALONE = re.compile(r"(?<![\w.])\d[\d,]*(?![\w.]*\w)")
 
 
 def length_limit(words: str, everything: str = "") -> int | None:
-    """Return how many tokens or characters the server takes at most; None if it does not say.
+    """Return how many tokens or characters the server takes at most, by what it says; None if it does not.
 
-    Parameters
-    ----------
-    words : str
-        What it says.
-    everything : str
-        The same with names and numbers that stand beside.
+    `everything` has, beside the `words`, names and numbers that stand around them.
     """
     for pattern in _PATTERNS:
         for match in pattern.finditer(everything if "n_ctx" in pattern.pattern else words):

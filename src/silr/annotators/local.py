@@ -180,25 +180,9 @@ class LocalAnnotator:
             yield number, *score(texts)
 
     def score_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None) -> Scores:
-        """Read the texts of one batch of a plan, or go on with conversations about them.
+        """Read the texts of one batch of a plan, or go on with conversations; see `self_refine.Talking.score_batch`.
 
-        Parameters
-        ----------
-        texts : sequence of str, of length n
-        turns : sequence of n sequences of str, default None
-            What follows the user's message about a text: the model's answer, the user's next message, and so on. As
-            many for each text. `calibrate` has no effect on scores after them.
-
-        Returns
-        -------
-        scores : float32 array of shape (n, K)
-            Log-probabilities of the classes.
-        features : float16 array of shape (n, n_features)
-
-        Raises
-        ------
-        InputError
-            The model's numbers are not finite, or the GPU's memory does not suffice.
+        `calibrate` has no effect on scores at the end of a conversation.
         """
         if turns is None:
             prompts, _ = self._encode(texts)

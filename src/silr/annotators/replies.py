@@ -61,13 +61,7 @@ class NoReplyError(Exception):
 
 
 def parse_body(body: str) -> object:
-    """Return a response's JSON, also of one that comes in pieces although it was asked for whole.
-
-    Raises
-    ------
-    NoReplyError
-        It is none.
-    """
+    """Return a response's JSON, also of one that comes in pieces although it was asked for whole."""
     with suppress(ValueError):
         return json.loads(body)
     pieces = [line.removeprefix("data:").strip() for line in body.splitlines() if line.startswith("data:")]
@@ -94,13 +88,7 @@ def _joined(chunks: list[Object]) -> Object:
 
 
 def read_reply(value: object) -> Reply:
-    """Read a response's JSON.
-
-    Raises
-    ------
-    NoReplyError
-        There is no answer in it, and no reason that would come again.
-    """
+    """Read a response's JSON; a `NoReplyError` if it has no answer, and no reason that would come again."""
     choice = _choice(value)
     if choice is None:
         if _blocked(value):

@@ -26,7 +26,26 @@ class Talking(Annotator, Protocol):
         """Call `score` with each batch and yield the results."""
 
     def score_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None) -> Scores:
-        """Score the texts of one batch, at the end of conversations about them if `turns` are given."""
+        """Score the n texts of one batch of a plan, or go on with conversations about them.
+
+        Parameters
+        ----------
+        texts : sequence of str, of length n
+        turns : sequence of n sequences of str, default None
+            What follows the user's message about a text: the model's answer, the user's next message, and so on. As
+            many for each text.
+
+        Returns
+        -------
+        scores : float32 array of shape (n, K)
+            Log-probabilities of the classes; see `label_only` for those of a label without scores.
+        features : float16 array of shape (n, n_features)
+
+        Raises
+        ------
+        InputError
+            No batch can be scored: the GPU's memory does not suffice, the server refuses all requests, and the like.
+        """
 
     def reply_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]]) -> list[str]:
         """Return the model's next message in conversations about the texts of one batch."""
