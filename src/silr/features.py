@@ -211,12 +211,12 @@ def _sentence_encoder(model: str) -> Any:
         raise InputError(f"the sentence-transformers model folder {model} does not exist")
     with needs("sentence-transformers", f"the sentence encoder {model}"):
         from sentence_transformers import SentenceTransformer
-    from silr.annotators.models import quiet
+    from silr.annotators.models import silence_transformers
 
     try:
         if not Path(model).is_dir() and fingerprint(model) is None:  # one look: the library tries for minutes
             raise FileNotFoundError(model)
-        with quiet():
+        with silence_transformers():
             return SentenceTransformer(model)
     except Exception as error:
         raise InputError(

@@ -23,8 +23,7 @@ from silr.align.scorer import Scorer, load_scorer
 from silr.align.settings import AlignSettings
 from silr.align.text_format import format_of
 from silr.align.training import Task, train, trouble
-from silr.annotators.models import network_fingerprint
-from silr.annotators.models import quiet as hushed
+from silr.annotators.models import network_fingerprint, silence_transformers
 from silr.corpus import corpus_hash
 from silr.errors import InputError
 from silr.files import read_json, write_json
@@ -107,7 +106,7 @@ def _plan(settings: AlignSettings, say: Callable[[str], None], quiet: bool) -> P
     else:
         text_format, known_from = format_of(Path(settings.reward).expanduser(), prompt_format.chat)
     judge = _judge(settings, reward, source.device)
-    with hushed():
+    with silence_transformers():
         for scorer in filter(None, (reward, judge)):
             scorer([prompts[0]])  # loads what it reads with; what it cannot read is said before any work
     encoded = prompt_format.encode(prompts, tokenizer)

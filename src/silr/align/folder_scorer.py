@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.align.scorer import Score, Scorer, class_number
-from silr.annotators.models import best_device, quiet, readable
+from silr.annotators.models import best_device, explain_load_errors, silence_transformers
 from silr.corpus import file_hash
 from silr.errors import InputError
 from silr.export.frozen import ORDER, PIPELINE, WORDS
@@ -61,7 +61,7 @@ def _transformers(folder: Path, device: str | None) -> tuple[list[str], Score]:
     from silr.export.finetuned import BASE_WEIGHTS
 
     auto: Any = AutoModelForSequenceClassification
-    with readable(str(folder)), quiet():
+    with explain_load_errors(str(folder)), silence_transformers():
         config: Any = AutoConfig.from_pretrained(folder)
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         if (folder / "adapter_config.json").is_file():
@@ -93,7 +93,7 @@ def _transformers(folder: Path, device: str | None) -> tuple[list[str], Score]:
 def _sklearn(folder: Path, role: str) -> tuple[list[str], Score]:
     with needs("export", f"{role} {folder}"):
         from skops import io
-    with readable(str(folder)):
+    with explain_load_errors(str(folder)):
         model: Any = io.load(folder / PIPELINE)
     classes = [str(name) for name in model.classes_]
     if hasattr(model, "steps"):
@@ -105,7 +105,7 @@ def _sklearn(folder: Path, role: str) -> tuple[list[str], Score]:
 
         readers["sentence-transformers"] = SentenceFeatures(str(folder)).transform
     if (folder / WORDS).is_file():
-        with readable(str(folder)):
+        with explain_load_errors(str(folder)):
             readers["tfidf"] = io.load(folder / WORDS).transform
     if any(kind not in readers for kind in kinds):
         raise InputError(f"{role} {folder} reads features that texts alone have not; give the run directory itself")

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from silr.annotators.model_kinds import check_kind
-from silr.annotators.models import best_dtype, causal_network, folder_of, locate, own_device, quiet, readable
+from silr.annotators.models import (
+    best_dtype,
+    causal_network,
+    explain_load_errors,
+    folder_of,
+    locate,
+    own_device,
+    silence_transformers,
+)
 from silr.classifiers.backbone import four_bits
 from silr.errors import InputError
 from silr.export.frozen import PIPELINE
@@ -50,7 +58,7 @@ class PolicySource:
         """Load the tokenizer, which pads on the left, with its end token if it has no other."""
         from transformers import AutoTokenizer
 
-        with readable(self.model), quiet():
+        with explain_load_errors(self.model), silence_transformers():
             folder = folder_of(self.model, self.half)
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=self.trust_remote_code
@@ -85,7 +93,7 @@ class PolicySource:
         if self.device.startswith("cuda"):
             # rows of padding on the left made cuDNN's attention give gradients that are no numbers (H100, torch 2.11)
             torch.backends.cuda.enable_cudnn_sdp(False)
-        with readable(self.model), quiet():
+        with explain_load_errors(self.model), silence_transformers():
             folder = folder_of(self.model, self.half)
             network = causal_network(self.model, folder, device_map={"": self.device}, **options)
         network.get_output_embeddings().register_forward_pre_hook(_in_one_piece)
@@ -182,7 +190,7 @@ def write_policy(trained: Any, tokenizer: Any, source: PolicySource, folder: Pat
     source : PolicySource
     folder : Path
     """
-    with atomic_folder(folder) as draft, quiet():
+    with atomic_folder(folder) as draft, silence_transformers():
         network = trained
         if source.tuning != "full":
             from peft import PeftModel

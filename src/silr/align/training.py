@@ -19,7 +19,7 @@ from silr.align.prompts import PromptFormat
 from silr.align.scorer import Scorer
 from silr.align.settings import AlignSettings
 from silr.align.text_format import render
-from silr.annotators.models import quiet
+from silr.annotators.models import silence_transformers
 from silr.errors import InputError
 from silr.processes import is_main, wait_for_all
 from silr.progress import progress
@@ -91,7 +91,7 @@ def train(task: Task, folder: AlignFolder) -> None:
     with progress("Training", steps, unit, done=done, state=state, quiet=task.quiet) as advance:
         watch = Watch(advance, settings.batch_size)
         training = Training(network, task.tokenizer, task.source, settings, folder.checkpoints, steps, watch)
-        with trouble(folder.checkpoints), quiet():
+        with trouble(folder.checkpoints), silence_transformers():
             if settings.method == "dpo":
                 trainer = dpo_trainer(training, shuffled(pairs, steps * settings.batch_size, settings.seed))
             else:

@@ -9,7 +9,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from silr.annotators.models import best_dtype, folder_of, load_tokenizer, locate, own_device, quiet, readable
+from silr.annotators.models import (
+    best_dtype,
+    explain_load_errors,
+    folder_of,
+    load_tokenizer,
+    locate,
+    own_device,
+    silence_transformers,
+)
 from silr.errors import InputError
 from silr.extras import needs
 from silr.fingerprint import check, fingerprint
@@ -210,7 +218,7 @@ class Backbone:
         options: dict[str, Any] = {"dtype": getattr(torch, self.dtype), "num_labels": self._n_outputs}
         if self.config.tuning == "qlora":
             options["quantization_config"] = four_bits(options["dtype"])
-        with readable(self._model), quiet(), torch.random.fork_rng():
+        with explain_load_errors(self._model), silence_transformers(), torch.random.fork_rng():
             torch.manual_seed(0)  # layers that the folder has no weights for are the same whenever it is read
             network = auto.from_pretrained(
                 folder_of(self._model, best_dtype(self.device)), device_map={"": self.device}, **options

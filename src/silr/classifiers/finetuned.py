@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from silr.annotators.models import quiet
+from silr.annotators.models import silence_transformers
 from silr.classifiers.backbone import Backbone, FinetunedConfig, layers_of, output_layer, trained_state
 from silr.classifiers.base import FitHistory, OnStep
 from silr.classifiers.lower_layers import LowerLayers
@@ -104,7 +104,7 @@ class FinetunedClassifier:
             self._steps.report()
         self._backbone.holder = None
         self._backbone.fresh(random_state)
-        with _folder(self._checkpoints) as folder, _memory(), quiet(), self._reading(X) as lower:
+        with _folder(self._checkpoints) as folder, _memory(), silence_transformers(), self._reading(X) as lower:
             reader = TextReader(self._backbone, lower, self._steps.one_more)
             trainer = UUTrainer(
                 self._backbone,
@@ -199,7 +199,7 @@ class FinetunedClassifier:
         self._steps.report()
         self._backbone.holder = None
         self._backbone.fresh(0)
-        with _folder(self._checkpoints), _memory(), quiet(), self._reading(X) as lower:
+        with _folder(self._checkpoints), _memory(), silence_transformers(), self._reading(X) as lower:
             states = self._probe(TextReader(self._backbone, lower, self._steps.one_more), X)
         return states.matrix
 

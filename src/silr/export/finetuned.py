@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from silr.annotators.models import quiet
+from silr.annotators.models import silence_transformers
 from silr.classifiers.backbone import output_layer
 from silr.classifiers.finetuned import FinetunedClassifier
 from silr.errors import InputError
@@ -53,7 +53,7 @@ def write_finetuned(
     limit = tokenizer.model_max_length
     tokenizer = with_last_padding(tokenizer, network.eval())
     _set_outputs(plain, form)
-    with quiet():
+    with silence_transformers():
         network.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         if form.adapter:

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
-from silr.annotators.models import quiet
+from silr.annotators.models import silence_transformers
 from silr.classifiers.linear import FeatureClassifier
 from silr.export.parts import Parts
 from silr.extras import needs
@@ -89,7 +89,7 @@ def _joined(features: JoinedFeatures, folder: Path) -> Parts:
 
 
 def _encoder_import(features: SentenceFeatures, folder: Path) -> str:
-    with quiet():
+    with silence_transformers():
         features.encoder.save(str(folder), create_model_card=False)
     return "from sentence_transformers import SentenceTransformer\n"
 
