@@ -17,6 +17,7 @@ from silr.feature_rows import features_of_texts, write_record
 from silr.files import atomic_write
 from silr.fingerprint import WEIGHTS, check, fingerprint
 from silr.io.folders import atomic_folder
+from silr.joined_features import JoinedFeatures
 from silr.processes import is_main, wait_for_all
 from silr.tfidf import TfidfFeatures
 
@@ -61,12 +62,27 @@ def make_features(spec: str | Path) -> Features:
     return SentenceFeatures(spec)
 
 
+def features_of(spec: str | Path | Sequence[str | Path]) -> Features:
+    """Features by one name, or by several, which are put side by side.
+
+    Raises
+    ------
+    InputError
+        The same name twice.
+    """
+    if isinstance(spec, (str, Path)):
+        return make_features(spec)
+    if len(set(map(str, spec))) < len(spec):
+        raise InputError(f"the same features twice: {', '.join(map(str, spec))}")
+    return JoinedFeatures([make_features(name) for name in spec])
+
+
 def load_saved(record: dict[str, Any], folder: Path) -> Features:
     """The features of a run, from its record and its folder."""
     if record["kind"] == "joined":
-        from silr.joined_features import JoinedFeatures
-
-        return JoinedFeatures.load(record, folder)
+        joined = JoinedFeatures([load_saved(part, folder) for part in record["parts"]])
+        joined.read_widths(folder)
+        return joined
     if record["kind"] == "tfidf":
         return TfidfFeatures.load(folder)
     if record["kind"] == "tokens":
