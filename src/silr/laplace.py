@@ -10,19 +10,19 @@ Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, section
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from silr.contrasts import Numbers
+
 STEPS = 100
 HALVINGS = 10
-CLOSE_ENOUGH = 1e-5  # nats
+TOLERANCE = 1e-5  # nats
 CURVATURE = 0.1  # of the likelihood, usually
 TINY = 1e-10
 
@@ -161,57 +161,52 @@ def _climb(
     latent = means + change
     reached = likelihood(latent) - (duals * change).sum(dim=others) / 2
     for _ in range(STEPS):
-        way = newton(latent)[0] - duals
+        direction = newton(latent)[0] - duals
         length = torch.ones(len(means), *(1 for _ in others), dtype=means.dtype)
         for _ in range(HALVINGS):
-            there = duals + length * way
-            change = times(there)
-            higher = likelihood(means + change) - (there * change).sum(dim=others) / 2
-            worse = higher < reached - CLOSE_ENOUGH
+            candidate = duals + length * direction
+            change = times(candidate)
+            height = likelihood(means + change) - (candidate * change).sum(dim=others) / 2
+            worse = height < reached - TOLERANCE
             if not worse.any():
                 break
             length[worse] /= 2
-        gain = (higher - reached).abs().max()
-        duals, latent, reached = there, means + change, higher
-        if gain < CLOSE_ENOUGH:
+        gain = (height - reached).abs().max()
+        duals, latent, reached = candidate, means + change, height
+        if gain < TOLERANCE:
             break
     return duals, reached - newton(latent)[1] / 2
 
 
 def _near_mode(kernels: Tensor, features: Tensor, variances: Tensor, means: Tensor, targets: Tensor) -> Tensor:
-    """Duals of latent values near the most likely ones, by L-BFGS, whose steps cost far less than Newton's.
+    """Duals of latent values near the most likely ones, by L-BFGS, whose steps cost far less than Newton's."""
+    truth, parts = targets.numpy(), features.numpy()
+    priors = zip(kernels.numpy(), variances.numpy(), means.numpy(), strict=True)
+    return torch.from_numpy(np.stack([_dual_near_mode(*prior, parts, truth) for prior in priors]))
 
-    The variables are whitened by the prior, and scaled as a likelihood of the usual curvature would have it.
-    """
-    truth, parts, found = targets.numpy(), features.numpy(), np.empty(means.shape)
-    for place, (kernel, variance, mean) in enumerate(
-        zip(kernels.numpy(), variances.numpy(), means.numpy(), strict=True)
-    ):
-        values, vectors = np.linalg.eigh(kernel)
-        values = np.maximum(values, 0.0)
-        stiffness = np.concatenate([1 + CURVATURE * values, 1 + CURVATURE * variance * (parts**2).sum(axis=(1, 2))])
-        basis = vectors * np.sqrt(values / stiffness[: len(values)])
-        shared = parts * np.sqrt(variance / stiffness[len(values) :])[:, None, None]
-        penalty = np.concatenate(
-            [np.repeat(1 / stiffness[: len(values)], truth.shape[1]), 1 / stiffness[len(values) :]]
-        )
 
-        def latent_of(position: NDArray[np.float64], basis: Any = basis, shared: Any = shared, mean: Any = mean) -> Any:
-            cut = basis.shape[1] * mean.shape[1]
-            return mean + basis @ position[:cut].reshape(-1, mean.shape[1]) + np.tensordot(position[cut:], shared, 1)
+def _dual_near_mode(kernel: Numbers, variance: Numbers, mean: Numbers, parts: Numbers, truth: Numbers) -> Numbers:
+    """Of one prior. It whitens the variables; a likelihood of the usual curvature scales them."""
+    m, K = truth.shape
+    values, vectors = np.linalg.eigh(kernel)
+    values = np.maximum(values, 0.0)
+    stiffness = 1 + CURVATURE * values
+    shared_stiffness = 1 + CURVATURE * variance * (parts**2).sum(axis=(1, 2))
+    basis = vectors * np.sqrt(values / stiffness)
+    shared = parts * np.sqrt(variance / shared_stiffness)[:, None, None]
+    penalty = np.concatenate([np.repeat(1 / stiffness, K), 1 / shared_stiffness])
 
-        def height(
-            position: NDArray[np.float64], latent_of: Any = latent_of, basis: Any = basis, shared: Any = shared,
-            penalty: Any = penalty,
-        ) -> tuple[float, NDArray[np.float64]]:  # fmt: skip
-            log_p = log_softmax(latent_of(position), axis=1)
-            gap = np.exp(log_p) - truth
-            slope = np.concatenate([(basis.T @ gap).ravel(), np.tensordot(shared, gap, 2)])
-            return float(penalty @ position**2 / 2 - (log_p * truth).sum()), slope + penalty * position
+    def latent(position: Numbers) -> Numbers:
+        return np.asarray(mean + basis @ position[: m * K].reshape(m, K) + np.tensordot(position[m * K :], shared, 1))
 
-        reached = minimize(height, np.zeros(len(penalty)), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
-        found[place] = truth - softmax(latent_of(reached.x), axis=1)
-    return torch.from_numpy(found)
+    def height(position: Numbers) -> tuple[float, Numbers]:
+        log_p = log_softmax(latent(position), axis=1)
+        gap = np.exp(log_p) - truth
+        slope = np.concatenate([(basis.T @ gap).ravel(), np.tensordot(shared, gap, 2)])
+        return float(penalty @ position**2 / 2 - (log_p * truth).sum()), slope + penalty * position
+
+    mode = minimize(height, np.zeros(len(penalty)), jac=True, method="L-BFGS-B", options={"maxiter": STEPS}).x
+    return np.asarray(truth - softmax(latent(mode), axis=1))
 
 
 def _times(kernels: Tensor, vectors: Tensor) -> Tensor:

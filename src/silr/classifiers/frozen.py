@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from silr.classifiers.adamw import AdamW
 from silr.classifiers.base import FitHistory, OnStep
 from silr.classifiers.standardise import CHUNK_ROWS, Standardiser, as_tensor
+from silr.contrasts import Floats
 from silr.errors import InputError
 from silr.files import atomic_write, write_json
 from silr.prior_matching import prior_offsets
@@ -157,17 +158,18 @@ class FrozenClassifier:
         return FitHistory(train_risks, validation_risks, best)
 
     @staticmethod
-    def linear(
-        weight: NDArray[np.float64], intercept: NDArray[np.float64], standardiser: Standardiser
-    ) -> FrozenClassifier:
-        """A classifier with a head that is known: weights (K, d) for standardised features, and intercepts (K,)."""
+    def linear(weight: Floats, intercept: Floats, standardiser: Standardiser) -> FrozenClassifier:
+        """A classifier with a known head: weights (T, d) of standardised features and intercepts (T,), as contrasts.
+
+        Logits of two classes, shapes (2, d) and (2,), will do too.
+        """
         classifier = FrozenClassifier(FrozenConfig(match_prior=False), "cpu", standardiser)
         classifier._set_linear(weight, intercept)
         return classifier
 
-    def _set_linear(self, weight: NDArray[np.float64], intercept: NDArray[np.float64]) -> None:
-        n_classes = len(weight)
-        if n_classes == 2:
+    def _set_linear(self, weight: Floats, intercept: Floats) -> None:
+        n_classes = max(len(weight), 2)
+        if len(weight) == 2:
             weight, intercept = weight[1:] - weight[:1], intercept[1:] - intercept[:1]
         self.head_, self.offsets_ = self._new_head(weight.shape[1], n_classes, 0), np.zeros(n_classes)
         self.head_.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(intercept)})

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-from silr.annotator_evidence import Annotator, Scale
+from silr.annotator_evidence import Annotator, Scale, one_hot
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.classifiers.standardise import Standardiser
-from silr.contrasts import contrasts, logits, probabilities
+from silr.contrasts import contrasts, probabilities
 from silr.errors import InputError
 from silr.files import atomic_write, write_json
 
@@ -97,7 +97,7 @@ class PosteriorClassifier(FrozenClassifier):
     def __init__(self, alone: Head, mixture: Mixture, standardiser: Standardiser, remembered: Remembered) -> None:
         super().__init__(FrozenConfig(match_prior=False), "cpu", standardiser)
         self.alone, self.mixture, self.remembered = alone, mixture, remembered
-        self._set_linear(logits(alone.weight.T).T, logits(alone.intercept[None])[0])
+        self._set_linear(alone.weight, alone.intercept)
 
     def predict_with_annotators(
         self, X: NDArray[Any], annotators: Sequence[Annotator], keys: NDArray[np.uint64]
@@ -128,12 +128,10 @@ class PosteriorClassifier(FrozenClassifier):
         """The models' probabilities, averaged, shape (n, K)."""
         found = np.zeros((len(X), len(self.offsets_)))
         for weight, model in zip(self.mixture.weights, self.mixture.models, strict=True):
-            linear = FrozenClassifier.linear(
-                logits(model.weight.T).T, logits(model.intercept[None])[0], self.standardise_
-            )
+            linear = FrozenClassifier.linear(model.weight, model.intercept, self.standardise_)
             values = contrasts(linear.decision_scores(X))
             for place, (annotator, scale) in enumerate(zip(annotators, self.mixture.scales, strict=True)):
-                values += np.vstack([model.tables[place], np.zeros(values.shape[1])])[annotator.labels]
+                values += one_hot(annotator.labels, len(self.offsets_)) @ model.tables[place]
                 if scale is not None and annotator.scores is not None:
                     values += model.slopes[place] * scale(annotator.scores)
             found += weight * probabilities(values)
