@@ -10,7 +10,6 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +41,7 @@ class Wording:
     option: Callable[[Sequence[str]], str] | None = None
 
 
-def of_table(table: Any = None, *, option: bool = True) -> Wording:
+def of_table(table: object = None, *, option: bool = True) -> Wording:
     """Wording for a table's columns, with or without ``--classes``."""
     before = "" if table is None else f"{table}, "
     return Wording(

@@ -51,6 +51,11 @@ def standardised(contrast: Floats) -> tuple[Floats, Floats, float]:
     return (contrast - mean) / scale, mean, scale
 
 
+def with_reference(scores: NDArray[Float]) -> NDArray[Float]:
+    """Scores of all classes, shape (n, K); a single score, shape (n, 1), is that of class 1 beside 0 for class 0."""
+    return np.hstack([np.zeros_like(scores), scores]) if scores.shape[1] == 1 else scores
+
+
 def as_targets(probability: NDArray[Float]) -> NDArray[Float]:
     """Targets of a regression, shape (n, T): the probability of class 1 of two, or of each of more classes."""
     return probability[:, 1:] if probability.shape[1] == 2 else probability

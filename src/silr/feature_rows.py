@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +104,7 @@ def match(features: str | Path, texts: Sequence[str]) -> Match:
     return Match(found, len(known), said)
 
 
-def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[Any]:
+def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[np.number]:
     """Return the rows of a features file that belong to texts, shape (n, d); a memory map where it is as it is.
 
     Raises

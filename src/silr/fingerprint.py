@@ -9,7 +9,6 @@ import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from silr.errors import InputError
 
@@ -59,7 +58,7 @@ def check(model: str, expected: str | None) -> None:
     )
 
 
-def as_far_as_known(new: Any, old: Any) -> Any:
+def as_far_as_known(new: object, old: object) -> object:
     """Return a record without the fingerprints that an older one lacks: it was made before there were any."""
     if isinstance(new, dict) and isinstance(old, dict):
         return {key: as_far_as_known(value, old.get(key)) for key, value in new.items() if key != WEIGHTS or key in old}

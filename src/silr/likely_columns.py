@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,8 +60,5 @@ def _labels(frame: pd.DataFrame) -> str | None:
     return next(iter(named or found), None)
 
 
-def _first(frame: pd.DataFrame, name: str) -> list[Any]:
-    series: Any = frame[name]
-    return [
-        value for value, gone in zip(series[:LOOKED_AT].tolist(), series[:LOOKED_AT].isna(), strict=True) if not gone
-    ]
+def _first(frame: pd.DataFrame, name: str) -> list[object]:
+    return frame[name][:LOOKED_AT].dropna().tolist()

@@ -19,7 +19,7 @@ from silr.classifiers.tokens import TokenFeatures, Tokens
 from silr.corpus import LABEL, features_path, read_table, text_column, text_counts, write_table
 from silr.errors import InputError
 from silr.feature_rows import features_of_texts, has_record, match
-from silr.features import FileFeatures, SentenceFeatures, annotator_of
+from silr.features import Features, FileFeatures, SentenceFeatures, annotator_of
 from silr.files import check_writable
 from silr.joined_features import JoinedFeatures
 from silr.kept_chunks import Compute, in_chunks, kept_in
@@ -111,8 +111,8 @@ def predict_table(
         say(f"{empty:,} without text: no label, as the column {REFINED_MISSING} says")
     said = _said_of_new(refiner, columns.labels, frame, table, filled, say)
     known = getattr(refiner, "features_", None)
-    parts = known.parts if isinstance(known, JoinedFeatures) else [known]
-    if features is None and any(part is None or isinstance(part, FileFeatures) for part in parts) and beside.exists():
+    may_be_beside = any(part is None or isinstance(part, FileFeatures) for part in _parts(known))
+    if features is None and may_be_beside and beside.exists():
         say(f"features: {beside}")
         features = beside
     some = [each for each, is_filled in zip(texts, filled, strict=True) if is_filled]
@@ -146,18 +146,20 @@ class _Reading:
         self._refiner, self._folder, self._quiet = refiner, folder, quiet
         self._run = json.dumps(run.manifest["identity"], sort_keys=True)
 
-    def matrix(self, features: Any, texts: list[str], ready: NDArray[Any] | None) -> Any:
+    def matrix(self, features: Any, texts: list[str], ready: NDArray[np.number] | None) -> Any:
         """Features of texts, shape (n, d); `ready` are those of a file."""
         if ready is not None and isinstance(features, JoinedFeatures):
             if not any(isinstance(part, FileFeatures) for part in features.parts):
                 raise InputError("this run computes all its features from the texts: leave out --features")
         elif ready is not None or features is None:
             return texts if ready is None else ready
-        parts = features.parts if isinstance(features, JoinedFeatures) else [features]
-        found = [
-            ready if ready is not None and isinstance(part, FileFeatures) else self._part(part, texts) for part in parts
+        matrices = [
+            ready if ready is not None and isinstance(part, FileFeatures) else self._part(part, texts)
+            for part in _parts(features)
         ]
-        return np.hstack(found).astype(np.float32, copy=False) if isinstance(features, JoinedFeatures) else found[0]
+        return (
+            np.hstack(matrices).astype(np.float32, copy=False) if isinstance(features, JoinedFeatures) else matrices[0]
+        )
 
     def tokens(self, features: TokenFeatures, texts: list[str]) -> NDArray[np.float32]:
         """Probabilities of a fine-tuned classifier, shape (n, K)."""
@@ -166,16 +168,17 @@ class _Reading:
         def make(unique: list[str]) -> Compute:
             tokens = features.transform(unique)
 
-            def compute(rows: NDArray[np.int64]) -> NDArray[Any]:
+            def compute(rows: NDArray[np.int64]) -> NDArray[np.number]:
                 ids = [tokens.ids[at] for at in tokens.where[rows]]
                 return np.asarray(classifier.predict_proba(Tokens(ids, np.arange(len(ids)))))
 
             return compute
 
         identity = f"{self._run} {self._refiner.classifier_iteration_}"
-        return in_chunks(texts, make, identity=identity, folder=self._folder, name="Predicting", quiet=self._quiet)
+        scores = in_chunks(texts, make, identity=identity, folder=self._folder, name="Predicting", quiet=self._quiet)
+        return np.asarray(scores, np.float32)
 
-    def _part(self, part: Any, texts: list[str]) -> NDArray[Any]:
+    def _part(self, part: Any, texts: list[str]) -> NDArray[np.number]:
         if not isinstance(part, SentenceFeatures | FileFeatures):
             return np.asarray(part.transform(texts))
         identity = f"{self._run} {json.dumps(part.record, sort_keys=True)}"
@@ -186,11 +189,16 @@ class _Reading:
         return in_chunks(texts, make, identity=identity, folder=self._folder, quiet=self._quiet)
 
 
+def _parts(features: Features | None) -> list[Any]:
+    """The kinds of features, of which there may be several."""
+    return features.parts if isinstance(features, JoinedFeatures) else [features]
+
+
 def _of_file(
-    path: str | Path, known: Any, texts: list[str], filled: NDArray[np.bool_], say: Callable[[str], None]
-) -> NDArray[Any]:
+    path: str | Path, known: Features | None, texts: list[str], filled: NDArray[np.bool_], say: Callable[[str], None]
+) -> NDArray[np.number]:
     """Features of the texts that are none empty, from a file."""
-    for part in known.parts if isinstance(known, JoinedFeatures) else [known]:
+    for part in _parts(known):
         if isinstance(part, FileFeatures):
             _check_annotator(Path(path), part.record["annotator"])
     some = [each for each, is_filled in zip(texts, filled, strict=True) if is_filled]
@@ -202,16 +210,14 @@ def _of_file(
     return np.asarray(features_of_texts(path, texts)[filled])
 
 
-def _check_annotator(path: Path, before: dict[str, Any] | None) -> None:
+def _check_annotator(path: Path, before: dict[str, object] | None) -> None:
     """Refuse the states of another annotator, or of another prompt, than the run had, where both are known."""
     now = annotator_of(path)
     if before is None or now is None:
         return
-    known = [
-        name for name in ANNOTATOR if name != "tokenizer" or {name} <= set(before) & set(now)
-    ]  # older ones lack it
-    changed = [name for name in known if before.get(name) != now.get(name)]
-    if changed:
+    older = "tokenizer" not in before or "tokenizer" not in now
+    known = [name for name in ANNOTATOR if not (older and name == "tokenizer")]
+    if changed := [name for name in known if before.get(name) != now.get(name)]:
         raise InputError(
             f"{path} was made by another annotator than the run's features ({', '.join(changed)}): annotate these "
             "texts as the run's were annotated"
@@ -259,26 +265,26 @@ def _said_of_new(
 
 
 def _add(
-    frame: pd.DataFrame, filled: NDArray[np.bool_], labels: Any, scores: Any, classes: Any, each_class: bool
+    frame: pd.DataFrame,
+    filled: NDArray[np.bool_],
+    labels: NDArray[np.generic],
+    scores: NDArray[np.float32],
+    classes: NDArray[np.generic],
+    each_class: bool,
 ) -> None:
     """Add labels and probabilities of the rows that have a text."""
-    n = len(frame)
-    column: NDArray[Any] = np.full(n, None, object)
+    column = np.full(len(frame), None, object)
     column[filled] = labels
     frame[REFINED_LABEL] = column
     place = {name: number for number, name in enumerate(classes)}
-    own = [row[place[label]] for row, label in zip(scores, labels, strict=True)]
-    for name, values in [(REFINED_SCORE, own), *zip(_score_names(classes), scores.T, strict=True)][
-        : None if each_class else 1
-    ]:
-        numbers = np.full(n, np.nan)
+    columns = {REFINED_SCORE: np.array([row[place[label]] for row, label in zip(scores, labels, strict=True)])}
+    if each_class:
+        columns |= {f"{REFINED_SCORE}_{name}": column for name, column in zip(classes, scores.T, strict=True)}
+    for name, values in columns.items():
+        numbers = np.full(len(frame), np.nan)
         numbers[filled] = [float(f"{value:.4g}") for value in values]
         frame[name] = numbers
     if not filled.all():
         frame[REFINED_MISSING] = np.array([Missing.EMPTY.value, None], object)[filled.astype(int)]
     elif REFINED_MISSING in frame.columns:  # of an earlier prediction
         del frame[REFINED_MISSING]
-
-
-def _score_names(classes: Any) -> list[str]:
-    return [f"{REFINED_SCORE}_{name}" for name in classes]

@@ -20,6 +20,7 @@ from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.classifiers.standardise import Standardiser
 from silr.classifiers.thresholds import add_intercept, constant_direction
 from silr.classifiers.tokens import Tokens
+from silr.contrasts import contrasts
 from silr.ridge import PENALTY, Ridge, StandardisedMatrix
 from silr.risk import UURisk
 from silr.soft_risk import SoftRisk
@@ -62,7 +63,7 @@ class ProbeStates:
     def start(
         self,
         layer: nn.Linear,
-        pseudo_labels: NDArray[Any],
+        pseudo_labels: NDArray[np.number],
         risk: UURisk | SoftRisk,
         validation: NDArray[np.bool_],
         random_state: int,
@@ -83,12 +84,12 @@ class ProbeStates:
         """
         if isinstance(risk, UURisk):
             probe = FrozenClassifier(FrozenConfig(match_prior=False), "cpu", self._standardiser)
-            probe.fit(self.matrix, pseudo_labels, risk, validation, random_state)
+            probe.fit(self.matrix, pseudo_labels.astype(np.int16), risk, validation, random_state)
             head: Any = probe.head_
             weight, intercept = head.weight.detach(), head.bias.detach()
         else:
             logits = np.log(np.clip(pseudo_labels, CLIP, 1).astype(np.float64))
-            logits = logits[:, 1:] - logits[:, :1] if layer.out_features == 1 else logits
+            logits = contrasts(logits) if layer.out_features == 1 else logits
             ridge = Ridge(StandardisedMatrix(self.matrix), PENALTY)
             weight, intercept = (torch.from_numpy(part).float() for part in ridge.fit(logits))
         with torch.no_grad():
