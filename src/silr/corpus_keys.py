@@ -25,7 +25,7 @@ def text_keys(texts: Sequence[str]) -> Keys:
 def row_keys(X: NDArray[np.number]) -> Keys:
     """One key a row of a matrix, shape (n,), from its numbers as float32."""
     parts = [X[start : start + ROWS_AT_ONCE] for start in range(0, len(X), ROWS_AT_ONCE)]
-    return np.concatenate([_hashed(np.ascontiguousarray(np.asarray(part, np.float32) + ZERO)) for part in parts])
+    return np.concatenate([_hashed(row.tobytes() for row in np.asarray(part, np.float32) + ZERO) for part in parts])
 
 
 def with_annotators(keys: Keys, annotators: Sequence[Annotator]) -> Keys:
@@ -37,7 +37,7 @@ def with_annotators(keys: Keys, annotators: Sequence[Annotator]) -> Keys:
     return keys
 
 
-def _hashed(values: Iterable[bytes | NDArray[np.number]]) -> Keys:
+def _hashed(values: Iterable[bytes]) -> Keys:
     return np.frombuffer(b"".join(blake2b(value, digest_size=8).digest() for value in values), np.uint64)
 
 

@@ -37,17 +37,13 @@ def in_chunks(
 
     Parameters
     ----------
-    texts : sequence of str, of length n
     make : callable
         Takes the distinct texts, and returns what takes positions among them and gives their rows. It is called only
         if there is something to compute.
     identity : str
         All else that decides the rows.
-    folder : Path
     name : str
-        What the work is called where progress is shown.
-    quiet : bool, default False
-        Show no progress.
+        Of the work, where progress is shown.
     """
     unique, where = distinct(texts)
     parts = _chunks(unique)

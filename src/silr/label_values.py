@@ -90,13 +90,7 @@ class LabelColumn:
 
 
 def read_column(labels: object, name: str) -> LabelColumn:
-    """Read labels from a sequence, an array, or a column of pandas, polars or pyarrow.
-
-    Parameters
-    ----------
-    labels : array-like of shape (n,)
-    name : str
-        What messages call the column.
+    """Read labels, shape (n,), from a sequence, an array, or a column of pandas, polars or pyarrow.
 
     Raises
     ------
@@ -131,10 +125,10 @@ def as_array(values: Any) -> NDArray[np.generic]:
     if isinstance(getattr(values, "dtype", None), np.dtype):
         return np.asarray(values)
     if isinstance(values, (list, tuple)):  # of lists NumPy would make a matrix, of one list an error
-        found = np.empty(len(values), dtype=object)
+        column = np.empty(len(values), dtype=object)
         for row, value in enumerate(values):
-            found[row] = value
-        return found
+            column[row] = value
+        return column
     return np.asarray(values, dtype=object)
 
 
@@ -151,17 +145,17 @@ def class_values(order: Sequence[str], columns: Sequence[LabelColumn]) -> NDArra
         for value, name in zip(column.values, column.distinct, strict=True):
             if name is not None:
                 first.setdefault(label_key(name), value)
-    found = [first.get(label_key(name), name) for name in order]
+    values = [first.get(label_key(name), name) for name in order]
     labels = columns[0].labels
     if any(isinstance(value, (str, bytes)) for value in labels) or not labels:
         return np.array(order)
     if all(isinstance(value, bool) for value in labels) and {label_key(name) for name in order} <= {"true", "false"}:
         return np.array([label_key(name) == "true" for name in order])
-    numbers: list[Label] = [number_of(value) if isinstance(value, str) else value for value in found]
+    numbers: list[Label] = [number_of(value) if isinstance(value, str) else value for value in values]
     if len({type(value) for value in numbers}) == 1 and not isinstance(numbers[0], (int, float)):
         return np.array(numbers)  # dates and the like
     if not all(isinstance(value, (int, float)) for value in numbers):
-        raise InputError(f"labels of different types cannot be compared: {', '.join(map(repr, found[:5]))}")
+        raise InputError(f"labels of different types cannot be compared: {', '.join(map(repr, values[:5]))}")
     if all(isinstance(value, int) for value in labels) and all(float(value).is_integer() for value in numbers):
         numbers = [int(value) for value in numbers]
     return np.array(numbers)

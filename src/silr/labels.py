@@ -62,18 +62,18 @@ def llm_score_arrays(llm_scores: Any, names: Sequence[str], classes: Sequence[ob
     if isinstance(llm_scores, Mapping):
         if strange := [str(name) for name in llm_scores if str(name) not in names]:
             raise InputError(f"llm_scores has {strange[0]!r}, but the LLMs are {', '.join(names)}")
-        found = [llm_scores.get(name) for name in names]
+        by_llm = [llm_scores.get(name) for name in names]
     elif len(names) == 1:
-        found = [llm_scores]
+        by_llm = [llm_scores]
     else:
-        found = list(llm_scores)
-        if len(found) != len(names):
+        by_llm = list(llm_scores)
+        if len(by_llm) != len(names):
             raise InputError(
-                f"there are {len(names)} LLMs, but llm_scores for {len(found)}: give None for those without"
+                f"there are {len(names)} LLMs, but llm_scores for {len(by_llm)}: give None for those without"
             )
     return [
         None if scores is None else _scores(scores, f"llm_scores[{name!r}]" if name else "llm_scores", classes)
-        for scores, name in zip(found, names, strict=True)
+        for scores, name in zip(by_llm, names, strict=True)
     ]
 
 
@@ -172,10 +172,10 @@ def encode(column: object, classes: Sequence[object], name: str = "llm_labels") 
         One is not.
     """
     order = [str(each) for each in classes]
-    found = read_column(column, name)
-    if found.is_integer and "-1" not in order:
-        found = found.without("-1")
-    return found.codes(ClassNames(order, named=True), name, of_python(option=False))
+    labels = read_column(column, name)
+    if labels.is_integer and "-1" not in order:
+        labels = labels.without("-1")
+    return labels.codes(ClassNames(order, named=True), name, of_python(option=False))
 
 
 def _warn(line: str) -> None:
@@ -194,9 +194,9 @@ def check_shapes(scores: Numbers | None, theta: ArrayLike | None, n: int, names:
 
 def check_occurring(codes: NDArray[np.int16], gold_codes: NDArray[np.int16], names: list[str]) -> None:
     """Refuse labels and gold labels that are all the same."""
-    found = np.unique(np.concatenate([codes, gold_codes]))
-    if len(found := found[found >= 0]) < 2:
-        raise _one_class(names[found[0]])
+    occurring = np.unique(np.concatenate([codes, gold_codes]))
+    if len(occurring := occurring[occurring >= 0]) < 2:
+        raise _one_class(names[occurring[0]])
 
 
 def _one_class(name: object) -> InputError:

@@ -141,19 +141,10 @@ def _climb(
     newton: Callable[[Tensor], tuple[Tensor, Tensor]],
     start: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Newton's method with halved steps: duals and evidence.
+    """Newton's method with halved steps from first duals, shape (B, ...) or 0: duals and evidence.
 
-    Parameters
-    ----------
-    means : tensor of shape (B, ...)
-    times : callable
-        The prior covariance times duals.
-    likelihood : callable
-        Log-likelihood of latent values, shape (B,).
-    newton : callable
-        At latent values: the duals that Newton's method aims at, and log det(1 + K W).
-    start : tensor of shape (B, ...), default None
-        First duals; None: 0, the prior mean.
+    `times` is the prior covariance times duals, `likelihood` the log-likelihood of latent values, shape (B,), and
+    `newton` gives, at latent values, the duals that Newton's method aims at and log det(1 + K W).
     """
     others = tuple(range(1, means.dim()))
     duals = torch.zeros_like(means) if start is None else start

@@ -37,19 +37,7 @@ ANNOTATOR = ("kind", "weights", "tokenizer", "question", "prompt", "opening", "c
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a prediction did.
-
-    Attributes
-    ----------
-    frame : DataFrame
-        As it was written.
-    labels : dict of str to int
-        Rows a class.
-    empty : int
-        Rows without text, which have no label.
-    caution : str or None
-        What speaks against these labels.
-    """
+    """The table as it was written, rows a class, rows without text or label, and what speaks against the labels."""
 
     frame: pd.DataFrame
     labels: dict[str, int]
@@ -109,7 +97,7 @@ def predict_table(
     filled = np.array([bool(each.strip()) for each in texts])
     if empty := int((~filled).sum()):
         say(f"{empty:,} without text: no label, as the column {REFINED_MISSING} says")
-    said = _said_of_new(refiner, columns.labels, frame, table, filled, say)
+    llm = _llm_of_new(refiner, columns.labels, frame, table, filled, say)
     known = getattr(refiner, "features_", None)
     may_be_beside = any(part is None or isinstance(part, FileFeatures) for part in _parts(known))
     if features is None and may_be_beside and beside.exists():
@@ -122,20 +110,20 @@ def predict_table(
         if isinstance(known, TokenFeatures):
             if ready is not None:
                 raise InputError("this run's classifier reads the texts themselves: leave out --features")
-            found = reading.tokens(known, some)
-            labels = refiner.classes_[found.argmax(axis=1)]
-            if said:
-                labels, found = refiner.keep_llm_labels(said["llm_labels"], found)
+            probabilities = reading.tokens(known, some)
+            labels = refiner.classes_[probabilities.argmax(axis=1)]
+            if llm:
+                labels, probabilities = refiner.keep_llm_labels(llm["llm_labels"], probabilities)
         else:
             X: Any = reading.matrix(known, some, ready)
             own = None if known is None else some  # a run on features knows its texts by them
-            labels, found = refiner.predict_with_proba(X, **said, texts=own)
-        _add(frame, filled, labels, found, refiner.classes_, scores)
+            labels, probabilities = refiner.predict_with_proba(X, **llm, texts=own)
+        _add(frame, filled, labels, probabilities, refiner.classes_, scores)
         write_table(frame, output)
     counts = {str(name): int((labels == name).sum()) for name in refiner.classes_}
     counts = {name: count for name, count in counts.items() if count}
-    are_the_llms = bool(said) and refiner.verdict_.kept == "llm"  # which has been said
-    caution = None if are_the_llms else classifier_caution(refiner, with_llm=bool(said))
+    are_the_llms = bool(llm) and refiner.verdict_.kept == "llm"  # `_llm_of_new` says so
+    caution = None if are_the_llms else classifier_caution(refiner, with_llm=bool(llm))
     return Predicted(frame, counts, empty, caution)
 
 
@@ -237,7 +225,7 @@ def _text_name(columns: Columns, frame: pd.DataFrame) -> str:
     return columns.text if columns.text in frame.columns or Columns.text not in frame.columns else Columns.text
 
 
-def _said_of_new(
+def _llm_of_new(
     refiner: LabelRefiner,
     columns: Sequence[str],
     frame: pd.DataFrame,
@@ -252,15 +240,15 @@ def _said_of_new(
     scales = classifier.mixture.scales if isinstance(classifier, PosteriorClassifier) else [None]
     classes = [str(name) for name in refiner.classes_]
     scored = [each is not None for each in scales]
-    found = for_new_texts(frame, table, columns, classes, scored)
-    if isinstance(found, str):
-        say(f"the features alone label these texts: {found}")
+    llm = for_new_texts(frame, table, columns, classes, scored)
+    if isinstance(llm, str):
+        say(f"the features alone label these texts: {llm}")
         return {}
     if kept:
         say(f"labels are those of {', '.join(columns)}, where there is one: the run found none that are better")
     else:
         say(f"labels lean on {', '.join(columns)}, where there is one, and on the features")
-    labels, scores = ({name: each[filled] for name, each in part.items()} for part in found)
+    labels, scores = ({name: each[filled] for name, each in part.items()} for part in llm)
     return {"llm_labels": labels, "llm_scores": scores}
 
 

@@ -71,12 +71,7 @@ class Priors:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Priors:
-        """Rebuild what `to_dict` returned.
-
-        Parameters
-        ----------
-        values : mapping
-            Field names and values; unknown names are ignored.
+        """Rebuild what `to_dict` returned; unknown names are ignored.
 
         Raises
         ------
@@ -267,30 +262,30 @@ def check_signal(priors: Priors, class_names: Sequence[str] | None = None) -> No
     names = [repr(str(name)) for name in (range(K) if class_names is None else class_names)]
     empty = np.flatnonzero(priors.pseudo_share == 0)
     if len(empty):
-        found = f"all texts are labelled {names[priors.pseudo_share.argmax()]}: labels that never differ say nothing"
+        facts = f"all texts are labelled {names[priors.pseudo_share.argmax()]}: labels that never differ say nothing"
         if len(empty) < K - 1:
-            found = f"no text is labelled {names[empty[0]]}, so nothing can be learnt about that class"
-        raise NoSignalError(f"{found}; change the prompt, calibrate the scores, or take another model")
+            facts = f"no text is labelled {names[empty[0]]}, so nothing can be learnt about that class"
+        raise NoSignalError(f"{facts}; change the prompt, calibrate the scores, or take another model")
     later, earlier = np.tril_indices(K, -1)
     worst = priors.signal_interval[later, earlier, 0].argmin()
     k, j = later[worst], earlier[worst]
     low, high = priors.signal_interval[k, j]
     if low <= 0:
         R = pair_share(priors.theta)
-        found = f"{R[k, j]:.0%} of the texts labelled {names[k]} and {1 - R[j, k]:.0%} of those labelled {names[j]}"
-        found += f" are truly {names[k]}" + (f" (leaving out all but {names[j]} and {names[k]})" if K > 2 else "")
+        facts = f"{R[k, j]:.0%} of the texts labelled {names[k]} and {1 - R[j, k]:.0%} of those labelled {names[j]}"
+        facts += f" are truly {names[k]}" + (f" (leaving out all but {names[j]} and {names[k]})" if K > 2 else "")
         if priors.source == "gold":
             limits = (
                 f"{priors.level:.0%} interval {round(100 * low)} to {round(100 * high)}, {priors.n_gold} gold labels"
             )
-            found += f", a difference of {100 * priors.signal[k, j]:.0f} points ({limits})"
+            facts += f", a difference of {100 * priors.signal[k, j]:.0f} points ({limits})"
         if high < 0:
             raise NoSignalError(
-                f"the labels {names[j]} and {names[k]} look swapped: {found}; check that the class names mean the same "
+                f"the labels {names[j]} and {names[k]} look swapped: {facts}; check that the class names mean the same "
                 "in the labels and in the gold labels"
             )
         raise NoSignalError(
-            f"the labels {names[j]} and {names[k]} cannot be told apart: {found}, so they say nothing dependable about "
+            f"the labels {names[j]} and {names[k]} cannot be told apart: {facts}, so they say nothing dependable about "
             "the truth; change the prompt, take another model, or add gold labels if the difference may be real"
         )
     smallest = np.linalg.svd(priors.theta, compute_uv=False)[-1]

@@ -164,16 +164,9 @@ class Ridge:
     def leave_one_out(self, targets: Floats, weights: Numbers, known: NDArray[np.bool_] | None = None) -> Float32:
         """Predictions of each text by the regression without it, shape (n, t).
 
-        Parameters
-        ----------
-        targets : array of shape (n, t)
-        weights : array of shape (t, d)
-            Of the regression with all texts.
-        known : bool array of shape (n,), default all
-            Texts without a target, whose targets are the mean of the others, were never in it.
+        From targets (n, t) and weights (t, d) of the regression with all texts. Texts that are not `known`, shape (n,),
+        whose targets are the mean of the others, were never in it.
 
-        Notes
-        -----
         ``(p_i - h_i y_i) / (1 - h_i)`` with the prediction p, the target y and the leverage h: exact, up to the means
         and scales of the features, which stay (Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning",
         2009, equation 7.64).

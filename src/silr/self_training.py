@@ -25,20 +25,10 @@ LEAST_SHARE = 0.02
 
 
 def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: Numbers) -> Iterator[Student]:
-    """One round after another, without end.
+    """One round after another, without end, from log-probabilities, shape (n, K), that are not constant; NaN for none.
 
-    Parameters
-    ----------
-    X : StandardisedMatrix
-    ridge : Ridge
-        On X.
-    llm_scores : array of shape (n, K)
-        Log-probabilities, NaN where the LLM gave none; they must not be constant.
-
-    Yields
-    ------
-    Student
-        Its map leads to `STEEP` times contrasts, with the shift that gives their probabilities the guessed shares.
+    The map of a student leads to `STEEP` times contrasts, with the shift that gives their probabilities the guessed
+    shares.
     """
     shares = guessed_shares(llm_scores[np.isfinite(llm_scores).all(axis=1)])
     values: Floats = STEEP * Scale.of(llm_scores)(llm_scores)

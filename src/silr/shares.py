@@ -26,20 +26,9 @@ class Right(NamedTuple):
 
 
 def right_share(right: NDArray[np.bool_], weight: Numbers) -> Right | None:
-    """Weighted share of right labels among those that were checked.
+    """Weighted share of right labels among m that were checked, from positive sampling weights; None of none.
 
     With Jeffreys' interval for Kish's effective number of labels, as in `silr.priors`.
-
-    Parameters
-    ----------
-    right : bool array of shape (m,)
-    weight : array of shape (m,)
-        Sampling weights, positive.
-
-    Returns
-    -------
-    Right
-        None if nothing was checked.
     """
     if not len(right):
         return None

@@ -149,13 +149,7 @@ class Backbone:
         return 2e-5 if self.config.tuning == "full" else 5e-4 * (2000 / width) ** 0.78
 
     def fresh(self, seed: int) -> Network:
-        """Return the network with a new head and new adapters, all that an earlier fit learned gone.
-
-        Parameters
-        ----------
-        seed : int
-            Of their random start.
-        """
+        """Return the network with a new head and new adapters, all that an earlier fit learned gone."""
         from transformers import set_seed
 
         full = self.config.tuning == "full"
@@ -173,12 +167,7 @@ class Backbone:
         return self.network
 
     def merged(self, state: dict[str, Tensor]) -> Network:
-        """Return a plain network with what a fit learned worked into its weights; in float32 on a processor.
-
-        Parameters
-        ----------
-        state : dict of str to Tensor
-            As `trained_state` returned it.
+        """Return a plain network with the `trained_state` of a fit worked into its weights; in float32 on a processor.
 
         Raises
         ------
@@ -303,10 +292,10 @@ def output_layer(network: Network) -> nn.Linear:
 def layers_of(network: Network) -> nn.ModuleList:
     """Return the network's blocks, the first first."""
     count = network.config.get_text_config().num_hidden_layers
-    found = [each for each in network.modules() if isinstance(each, nn.ModuleList) and len(each) == count]
-    if not found:
+    stacks = [each for each in network.modules() if isinstance(each, nn.ModuleList) and len(each) == count]
+    if not stacks:
         raise InputError(f"silr does not know the layers of {type(network).__name__}; leave out --tune-top")
-    return found[0]
+    return stacks[0]
 
 
 def _linear_names(network: Network) -> list[str]:

@@ -28,13 +28,10 @@ class LowerLayers:
     ----------
     network : Module
         The lower layers are frozen; what is above is not run.
-    tokens : Tokens
     batches : iterable of (positions, inputs)
         The distinct texts in padded batches, each text once, on the network's device.
     first : int
         The first layer that is tuned.
-    folder : Path, default None
-        Where the file lies; by default where temporary files do.
     """
 
     def __init__(

@@ -82,16 +82,7 @@ class Remembered:
 
 
 class PosteriorClassifier(FrozenClassifier):
-    """A linear head that reads features alone; and, for texts that LLMs have labelled too, the posterior.
-
-    Parameters
-    ----------
-    alone : Head
-        Reads features alone.
-    mixture : Mixture
-    standardiser : Standardiser
-    remembered : Remembered
-    """
+    """A linear head that reads features alone; and, for texts that LLMs have labelled too, the posterior."""
 
     def __init__(self, alone: Head, mixture: Mixture, standardiser: Standardiser, remembered: Remembered) -> None:
         super().__init__(FrozenConfig(match_prior=False), "cpu", standardiser)
@@ -103,13 +94,8 @@ class PosteriorClassifier(FrozenClassifier):
     ) -> NDArray[np.float32]:
         """Class probabilities of texts, shape (n, K), from features and from what LLMs say of them.
 
-        Parameters
-        ----------
-        X : array of shape (n, d)
-        annotators : sequence of Annotator
-            As many as there were; a text of which none says anything is labelled by its features alone.
-        keys : uint64 array of shape (n,)
-            Of texts and annotators, see `silr.corpus_keys`.
+        There are as many annotators as there were; a text of which none says anything is labelled by its features
+        alone. `keys` are those of texts and annotators, see `silr.corpus_keys`.
         """
         result = self.predict_proba(X)
         is_annotated = np.zeros(len(result), bool)

@@ -34,18 +34,10 @@ class ProbeStates:
 
     They lie in a temporary file, texts times width numbers, that is gone with the process.
 
-    Parameters
-    ----------
-    tokens : Tokens
-    width : int
-        Numbers a text.
-    folder : Path, default None
-        Where the file lies; by default where temporary files do.
-
     Attributes
     ----------
     matrix : float32 memory map of shape (n, width)
-        One row a text of the corpus, equal texts included.
+        One row a text of the corpus, equal texts included; in `folder`, by default where temporary files lie.
     """
 
     def __init__(self, tokens: Tokens, width: int, folder: Path | None = None) -> None:

@@ -72,11 +72,11 @@ class TextReader:
 
     def score(self, texts: TextRows) -> NDArray[np.float32]:
         """Scores of texts in their order, shape (n, 1) or (n, K)."""
-        found = []
+        scores = []
         for rows, inputs in self._passes(texts):
-            found.append(_of_all(rows, self._read(inputs)))
+            scores.append(_of_all(rows, self._read(inputs)))
             self._on_pass()
-        return np.concatenate(found)
+        return np.concatenate(scores)
 
     def head_inputs(self, texts: TextRows) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """What the last layer reads: by passes, positions of texts and states, one row each."""

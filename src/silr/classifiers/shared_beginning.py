@@ -84,8 +84,8 @@ def _is_the_same(plain: Network, tokens: Tokens, length: int) -> bool:
         with torch.inference_mode():
             wanted = decoder(input_ids=ids, use_cache=False).last_hidden_state[0, length:]
             cache = _read_beginning(decoder, ids[:, :length], 1)
-            found = decoder(input_ids=ids[:, length:], past_key_values=cache, use_cache=True).last_hidden_state[0]
-        return bool((found - wanted).norm() < _CLOSE * wanted.norm())
+            continued = decoder(input_ids=ids[:, length:], past_key_values=cache, use_cache=True).last_hidden_state[0]
+        return bool((continued - wanted).norm() < _CLOSE * wanted.norm())
     except (TypeError, ValueError, RuntimeError, AttributeError, StopIteration):  # a cache of another kind, or none
         return False
     finally:

@@ -32,18 +32,7 @@ class UUTrainer(Trainer):
     The risk is that of the whole batch, whichever processes hold its texts: each gathers the others' scores, and the
     gradients of the shared sum are those of one process. The validation risk is that of all validation texts.
 
-    Parameters
-    ----------
-    backbone : Backbone
-        With a fresh network.
-    risk : UURisk or SoftRisk
-    arguments : TrainingArguments
-    train, validation : TextRows
-    batches : StratifiedBatches
-    reader : TextReader
-        Of the backbone's network.
-    on_step : callable
-        Called after each batch that was trained on.
+    The backbone has a fresh network, which `reader` reads with; `on_step` is called after each batch of training.
     """
 
     def __init__(
@@ -96,10 +85,10 @@ class UUTrainer(Trainer):
         labels = self.eval_dataset.labels
         assert labels is not None
         scores = torch.from_numpy(self._reader.score(self.eval_dataset))
-        found = {"eval_risk": float(self._validation(scores, torch.from_numpy(labels)))}
-        self.log(found)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
-        return found
+        metrics = {"eval_risk": float(self._validation(scores, torch.from_numpy(labels)))}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     def _save_checkpoint(self, model: Network, trial: object) -> None:
         began = time.monotonic()
@@ -109,8 +98,8 @@ class UUTrainer(Trainer):
 
 def last_checkpoint(folder: Path) -> Path | None:
     """The latest whole checkpoint in a folder: its state is written last, so one that a kill cut off has none."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for path in found:
+    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for path in checkpoints:
         try:
             state = json.loads((path / "trainer_state.json").read_text())
         except (OSError, ValueError):
