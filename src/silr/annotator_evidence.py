@@ -63,8 +63,7 @@ class Annotator:
     def is_constant(self) -> bool:
         """Whether its answer is the same for all texts."""
         if self.scores is not None:
-            known = self.scores[np.isfinite(self.scores).all(axis=1)]
-            return not len(known) or bool(np.ptp(known - known[:, :1], axis=0).max() < 1e-9)
+            return is_constant(self.scores)
         return len(np.unique(self.labels[self.labels >= 0])) < 2
 
     def term(self, n_classes: int) -> Float32:
@@ -72,6 +71,12 @@ class Annotator:
         if self.scores is not None:
             return Scale.of(self.scores)(self.scores)
         return contrasts(one_hot(self.labels, n_classes)).astype(np.float32)
+
+
+def is_constant(scores: Numbers) -> bool:
+    """Whether scores, shape (n, K), are the same for all texts that have some."""
+    known = scores[np.isfinite(scores).all(axis=1)]
+    return not len(known) or bool(np.ptp(known - known[:, :1], axis=0).max() < 1e-9)
 
 
 def one_hot(labels: Integers, n_classes: int) -> Numbers:

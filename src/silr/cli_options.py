@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from silr.cli_warnings import hush
+from silr.cli_warnings import silence
 from silr.errors import InputError
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -86,7 +86,7 @@ Device = Annotated[
         show_default=False,
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", callback=hush)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", callback=silence)]
 Classes = Annotated[
     list[str] | None,
     typer.Option(

@@ -14,7 +14,7 @@ HOME = Path(__file__).parent
 CHATTY = ["accelerate", "bitsandbytes", "datasets", "huggingface_hub", "matplotlib", "peft", "sentence_transformers"]
 CHATTY += ["torch", "trl"]
 
-_hushed = False
+_silenced = False
 
 
 def install() -> None:
@@ -26,16 +26,16 @@ def install() -> None:
     warnings.showwarning = show_warning
 
 
-def hush(quiet: bool) -> bool:
+def silence(quiet: bool) -> bool:
     """Say nothing any more, if that is wanted; the callback of --quiet."""
-    global _hushed
-    _hushed = _hushed or quiet
+    global _silenced
+    _silenced = _silenced or quiet
     return quiet
 
 
 def show_warning(message: Warning | str, category: type[Warning], filename: str, *_: object, **__: object) -> None:
     """Print a warning that silr gave, which is a plain `UserWarning` out of its own files."""
-    if category is UserWarning and Path(filename).is_relative_to(HOME) and is_main() and not _hushed:
+    if category is UserWarning and Path(filename).is_relative_to(HOME) and is_main() and not _silenced:
         warn(message)
 
 
