@@ -16,14 +16,14 @@ from sklearn.utils.validation import check_random_state
 from silr.annotator_evidence import Annotator, warn_of_scores
 from silr.classifiers.base import Classifier
 from silr.classifiers.choose import load_classifier
-from silr.classifiers.frozen import FrozenClassifier
+from silr.classifiers.linear import FeatureClassifier
 from silr.classifiers.tokens import TokenFeatures
 from silr.corpus import corpus_hash, digest
 from silr.errors import InputError
-from silr.features import features_of_run, load_saved
+from silr.features import features_of, features_of_run, load_saved
 from silr.gold import given_weights
 from silr.inputs import texts_or_matrix, widths_of
-from silr.joined_features import features_of, groups_of
+from silr.joined_features import groups_of
 from silr.labels import check_shapes, encode_columns, llm_columns, llm_score_arrays
 from silr.processes import wait_for_all
 from silr.refine.fitted import FittedRefiner
@@ -92,6 +92,19 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
     ----------
     Asano, Kozuno, Baba, "Self Iterative Label Refinement via Robust Unlabeled Learning", NeurIPS 2025 (arXiv
     2502.12565).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from silr import LabelRefiner
+    >>> rng = np.random.default_rng(0)
+    >>> truth = rng.integers(2, size=500)
+    >>> X = rng.normal(size=(500, 5)) + truth[:, None]
+    >>> llm = np.where(rng.random(500) < 0.4, 1, truth)  # calls some of the 0s a 1
+    >>> gold = [int(label) if row < 50 else None for row, label in enumerate(truth)]
+    >>> refiner = LabelRefiner().fit(X, llm, gold=gold)
+    >>> bool((refiner.labels_ == truth).mean() > (llm == truth).mean() + 0.05)
+    True
     """
 
     def __init__(
@@ -323,8 +336,8 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         elif "columns" in record:
             refiner.feature_names_in_ = np.array(record["columns"], dtype=object)
         refiner._set_result(result, np.empty((0, 0)), None)
-        frozen = isinstance(refiner.classifier_, FrozenClassifier)
-        refiner.n_features_in_ = len(refiner.classifier_.standardise_.mean) if frozen else None
+        frozen = isinstance(refiner.classifier_, FeatureClassifier)
+        refiner.n_features_in_ = len(refiner.classifier_.moments()[0]) if frozen else None
         return refiner
 
     def _read(self, X: Any, n: int, tuning: FineTuned | None) -> tuple[list[str] | None, Any]:

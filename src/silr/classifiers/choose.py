@@ -7,6 +7,7 @@ from pathlib import Path
 
 from silr.classifiers.base import Classifier
 from silr.errors import InputError
+from silr.extras import need_models, needs
 
 
 def load_classifier(folder: Path, device: str | None = None) -> Classifier:
@@ -20,17 +21,24 @@ def load_classifier(folder: Path, device: str | None = None) -> Classifier:
     if not (folder / "classifier.json").exists():
         raise InputError(f"{folder} holds no classifier (yet): run `silr refine` again, which goes on where it stopped")
     try:
-        kind = json.loads((folder / "classifier.json").read_text())["kind"]
+        values = json.loads((folder / "classifier.json").read_text())
+        kind = values["kind"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error
     if kind == "posterior":
         from silr.classifiers.posterior import PosteriorClassifier
 
         return PosteriorClassifier.load(folder, device)
+    if kind == "linear" or (kind == "frozen" and not values.get("hidden_units")):
+        from silr.classifiers.linear import LinearClassifier
+
+        return LinearClassifier.load(folder, device)
     if kind == "frozen":
-        from silr.classifiers.frozen import FrozenClassifier
+        with needs("uu", "a classifier with a hidden layer"):
+            from silr.classifiers.frozen import FrozenClassifier
 
         return FrozenClassifier.load(folder, device)
+    need_models("a fine-tuned classifier")
     from silr.classifiers.finetuned import FinetunedClassifier
 
     return FinetunedClassifier.load(folder, device)

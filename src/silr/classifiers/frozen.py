@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +16,9 @@ from torch import Tensor, nn
 
 from silr.classifiers.adamw import AdamW
 from silr.classifiers.base import FitHistory, OnStep
+from silr.classifiers.linear import FeatureClassifier
 from silr.classifiers.standardise import CHUNK_ROWS, Standardiser, as_tensor
-from silr.errors import InputError
+from silr.errors import InputError, reading
 from silr.files import atomic_write, write_json
 from silr.prior_matching import prior_offsets
 from silr.risk import UURisk
@@ -26,7 +26,7 @@ from silr.risk import UURisk
 TARGET_STEPS = 250
 BATCHES_AN_EPOCH = 25
 
-Rows = NDArray[np.int32] | NDArray[np.int64]
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class FrozenConfig:
     match_prior: bool = True
 
 
-class FrozenClassifier:
+class FrozenClassifier(FeatureClassifier):
     """A head on frozen features, fitted under a UU risk.
 
     Parameters
@@ -74,16 +74,20 @@ class FrozenClassifier:
     AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
     """
 
+    standardise_: Standardiser
+
     def __init__(
         self, config: FrozenConfig | None = None, device: str | None = None, standardiser: Standardiser | None = None
     ) -> None:
         self.config = config or FrozenConfig()
-        self.standardise_: Any = standardiser
+        self._standardiser = standardiser
+        if standardiser is not None:
+            self.standardise_ = standardiser
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def fit(
         self,
-        X: NDArray[Any],
+        X: NDArray[np.number],
         pseudo_labels: NDArray[np.int16],
         risk: UURisk,
         validation: NDArray[np.bool_],
@@ -99,98 +103,66 @@ class FrozenClassifier:
         InputError
             No text is left to train on, or the risk became non-finite.
         """
-        sets = [_rows_where((pseudo_labels == j) & ~validation) for j in range(risk.n_classes)]
-        validation_rows = _rows_where((pseudo_labels >= 0) & validation)
+        sets = [np.flatnonzero((pseudo_labels == j) & ~validation) for j in range(risk.n_classes)]
+        validation_rows = np.flatnonzero((pseudo_labels >= 0) & validation)
         n_train = sum(map(len, sets))
         if not n_train:
             raise InputError("no labelled text is left to train on")
-        self.standardise_ = (self.standardise_ or Standardiser.of(X)).to(self.device)
+        self.standardise_ = (self._standardiser or Standardiser.of(X)).to(self.device)
         self.head_ = self._new_head(X.shape[1], risk.n_classes, random_state)
         risk = risk.to(self.device)
         batch_size = self.config.batch_size or int(np.clip(-(-n_train // BATCHES_AN_EPOCH), 256, 4096))
+        features, labels = as_tensor(X), torch.from_numpy(np.ascontiguousarray(pseudo_labels))
+        steps_an_epoch = -(-n_train // batch_size)
+        epochs = self.config.epochs or max(2, round(TARGET_STEPS / steps_an_epoch))
+        total_steps = epochs * steps_an_epoch
+        rate, decay = self.config.learning_rate, self.config.weight_decay
+        optimizer = AdamW(self.head_.parameters(), rate, decay, total_steps)
+        rng = np.random.default_rng(random_state)
+        history, best_state = FitHistory([], [], 0), self._state()
+        steps, report = 0, on_step or (lambda done, total: None)
+        report(steps, total_steps)
         with _threads_for(batch_size * X.shape[1]):
-            history = self._train(X, pseudo_labels, risk, sets, validation_rows, batch_size, random_state, on_step)
+            for epoch in range(epochs):
+                total = torch.zeros((), device=self.device)
+                for rows in _batches(sets, steps_an_epoch, rng):
+                    scores = self.head_(self.standardise_(features, rows))
+                    loss = risk(scores, labels[rows].to(self.device, torch.int64))
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.detach()
+                    steps += 1
+                    report(steps, total_steps)
+                history.train_risk.append(float(total) / steps_an_epoch)
+                if not np.isfinite(history.train_risk[-1]):
+                    raise InputError(
+                        "the risk became non-finite: lower the learning rate, or check the features' scale"
+                    )
+                if len(validation_rows):
+                    risk_of_held_out = self._risk_of(features, labels, torch.from_numpy(validation_rows), risk)
+                    history.validation_risk.append(risk_of_held_out)
+                held_out = history.validation_risk
+                if epoch == 0 or not held_out or held_out[-1] < held_out[history.best_epoch]:
+                    history, best_state = replace(history, best_epoch=epoch), self._state()
+            self.head_.load_state_dict(best_state)
         self.offsets_ = np.zeros(risk.n_classes)
         if self.config.match_prior:
             self.offsets_ = prior_offsets(self.decision_scores(X), risk.class_prior.double().cpu().numpy())
         return history
 
-    def _train(
-        self,
-        X: NDArray[Any],
-        pseudo_labels: NDArray[np.int16],
-        risk: UURisk,
-        sets: list[Rows],
-        validation_rows: Rows,
-        batch_size: int,
-        seed: int,
-        on_step: OnStep | None,
-    ) -> FitHistory:
-        features, labels = as_tensor(X), torch.from_numpy(np.ascontiguousarray(pseudo_labels))
-        steps_an_epoch = -(-sum(map(len, sets)) // batch_size)
-        epochs = self.config.epochs or max(2, round(TARGET_STEPS / steps_an_epoch))
-        rate, decay = self.config.learning_rate, self.config.weight_decay
-        optimizer = AdamW(self.head_.parameters(), rate, decay, epochs * steps_an_epoch)
-        rng = np.random.default_rng(seed)
-        train_risks: list[float] = []
-        validation_risks: list[float] = []
-        best, best_state = 0, self._state()
-        steps, report = 0, on_step or (lambda done, total: None)
-        report(steps, epochs * steps_an_epoch)
-        for epoch in range(epochs):
-            total = torch.zeros((), device=self.device)
-            for rows in _batches(sets, steps_an_epoch, rng):
-                loss = risk(self.head_(self.standardise_(features, rows)), labels[rows].to(self.device, torch.int64))
-                loss.backward()
-                optimizer.step()
-                total += loss.detach()
-                steps += 1
-                report(steps, epochs * steps_an_epoch)
-            train_risks.append(float(total) / steps_an_epoch)
-            if not np.isfinite(train_risks[-1]):
-                raise InputError("the risk became non-finite: lower the learning rate, or check the features' scale")
-            if len(validation_rows):
-                validation_risks.append(self._risk_of(features, labels, torch.from_numpy(validation_rows), risk))
-            if epoch == 0 or not validation_risks or validation_risks[-1] < validation_risks[best]:
-                best, best_state = epoch, self._state()
-        self.head_.load_state_dict(best_state)
-        return FitHistory(train_risks, validation_risks, best)
-
-    @staticmethod
-    def linear(
-        weight: NDArray[np.float64], intercept: NDArray[np.float64], standardiser: Standardiser
-    ) -> FrozenClassifier:
-        """A classifier with a head that is known: weights (K, d) for standardised features, and intercepts (K,)."""
-        classifier = FrozenClassifier(FrozenConfig(match_prior=False), "cpu", standardiser)
-        classifier._set_linear(weight, intercept)
-        return classifier
-
-    def _set_linear(self, weight: NDArray[np.float64], intercept: NDArray[np.float64]) -> None:
-        n_classes = len(weight)
-        if n_classes == 2:
-            weight, intercept = weight[1:] - weight[:1], intercept[1:] - intercept[:1]
-        self.head_, self.offsets_ = self._new_head(weight.shape[1], n_classes, 0), np.zeros(n_classes)
-        self.head_.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(intercept)})
-
-    def decision_scores(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        """Class logits, offsets included, shape (n, K)."""
-        features = as_tensor(X)
-        scores = np.empty((len(features), len(self.offsets_)), dtype=np.float32)
+    def _logits(self, rows: NDArray[np.number]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            for start in range(0, len(features), CHUNK_ROWS):
-                rows = slice(start, start + CHUNK_ROWS)
-                logits = self.head_(self.standardise_(features, rows)).cpu().numpy()
-                scores[rows] = np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
-        scores += self.offsets_.astype(np.float32)
-        return scores
+            logits: NDArray[np.float32] = self.head_(self.standardise_(as_tensor(rows), slice(None))).cpu().numpy()
+        return logits
 
-    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        """Softmax of `decision_scores`, shape (n, K)."""
-        scores = self.decision_scores(X)
-        scores -= scores.max(axis=1, keepdims=True)
-        np.exp(scores, out=scores)
-        scores /= scores.sum(axis=1, keepdims=True)
-        return scores
+    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and scale of the features, shape (d,)."""
+        return _double(self.standardise_.mean), _double(self.standardise_.scale)
+
+    def layers(self) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Weight and bias of each layer, for standardised features."""
+        linear = [each for each in self.head_.modules() if isinstance(each, nn.Linear)]
+        return [(_double(each.weight.detach()), _double(each.bias.detach())) for each in linear]
 
     def save(self, folder: Path) -> None:
         """Write ``classifier.safetensors`` and ``classifier.json`` into an existing folder."""
@@ -210,20 +182,18 @@ class FrozenClassifier:
         InputError
             The files are missing or damaged.
         """
-        try:
+        with reading(f"the classifier in {folder}"):
             values = json.loads((folder / "classifier.json").read_text())
             values.pop("kind")
             classifier = cls(FrozenConfig(**values), device)
             tensors = load_file(folder / "classifier.safetensors", device=str(classifier.device))
-            if tensors["mean"].shape != tensors["scale"].shape:
+            mean, scale = tensors.pop("mean"), tensors.pop("scale")
+            if mean.shape != scale.shape:
                 raise InputError("the features' means and scales differ in number")
-            classifier.standardise_ = Standardiser(tensors["mean"], tensors["scale"])
-            classifier.offsets_ = tensors["offsets"].cpu().numpy()
-            classifier.head_ = classifier._new_head(len(tensors["mean"]), len(classifier.offsets_), 0)
-            heads = {name.removeprefix("head."): value for name, value in tensors.items() if name.startswith("head.")}
-            classifier.head_.load_state_dict(heads)
-        except Exception as error:
-            raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error
+            classifier.standardise_ = Standardiser(mean, scale)
+            classifier.offsets_ = tensors.pop("offsets").cpu().numpy()
+            classifier.head_ = classifier._new_head(len(mean), len(classifier.offsets_), 0)
+            classifier.head_.load_state_dict({name.removeprefix("head."): value for name, value in tensors.items()})
         return classifier
 
     def _new_head(self, n_features: int, n_classes: int, seed: int) -> nn.Module:
@@ -263,8 +233,8 @@ def _threads_for(numbers_a_batch: int) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _rows_where(mask: NDArray[np.bool_]) -> Rows:
-    return np.flatnonzero(mask).astype(np.int32 if len(mask) < 2**31 else np.int64)  # type: ignore[return-value]
+def _double(values: Tensor) -> NDArray[np.float64]:
+    return np.asarray(values.double().cpu().numpy())
 
 
 def _batches(sets: list[Rows], steps: int, rng: np.random.Generator) -> Iterator[Tensor]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from silr.annotators.base import distinct
@@ -18,6 +17,7 @@ from silr.annotators.encoding import common_start
 from silr.annotators.models import load_tokenizer, locate
 from silr.classifiers.prompted import with_prompt
 from silr.errors import InputError
+from silr.extras import need_models
 from silr.fingerprint import WEIGHTS, check, fingerprint
 
 MAX_LENGTH = 512
@@ -45,6 +45,15 @@ class Tokens:
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each distinct text."""
         return np.fromiter(map(len, self.ids), np.int64, len(self.ids))
+
+    @cached_property
+    def longest_first(self) -> NDArray[np.int64]:
+        """Positions of the distinct texts."""
+        return np.argsort(-self.lengths(), kind="stable")
+
+    def passes(self, processes: int = 1) -> list[NDArray[np.int64]]:
+        """Positions of the distinct texts, longest first, in groups that are read together; see `passes`."""
+        return [self.longest_first[rows] for rows in passes(self.lengths()[self.longest_first], processes)]
 
     @cached_property
     def common_start(self) -> int:
@@ -76,12 +85,13 @@ class TokenFeatures:
     def __init__(
         self, model: str, max_length: int | None = None, prompt: str | None = None, weights: str | None = None
     ) -> None:
+        need_models("a fine-tuned classifier")
         self._model, self._max_length, self._prompt = locate(model), max_length, prompt
         check(self._model, weights)
         self._weights = weights
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """The model, its fingerprint, the longest text that was asked for, and the prompt."""
         if self._weights is None:
             if not Path(self._model).exists():
@@ -107,8 +117,8 @@ class TokenFeatures:
         unique, where = distinct(texts)
         ids: list[NDArray[np.int32]] = []
         for start in range(0, len(unique), _CHUNK):
-            found = tokenizer(unique[start : start + _CHUNK], truncation=False, verbose=False)["input_ids"]
-            ids += [np.array(row or [tokenizer.pad_token_id], np.int32) for row in found]
+            chunk = tokenizer(unique[start : start + _CHUNK], truncation=False, verbose=False)["input_ids"]
+            ids += [np.array(row or [tokenizer.pad_token_id], np.int32) for row in chunk]
         cut = [position for position, row in enumerate(ids) if len(row) > limit]
         for position in cut:
             shorter = tokenizer(unique[position], truncation=True, max_length=limit)["input_ids"]
@@ -135,13 +145,15 @@ def passes(lengths: NDArray[np.int64], processes: int = 1) -> list[NDArray[np.in
         Each reads its share of every group, at least one text and else so many tokens, padding included, as are read
         fastest: on a CPU what fits its caches.
     """
+    import torch
+
     most = 16_384 if torch.cuda.is_available() else 1_024
-    found, start = [], 0
+    groups, start = [], 0
     while start < len(lengths):
         end = min(start + max(1, most // int(lengths[start])) * processes, len(lengths))
-        found.append(np.arange(start, end))
+        groups.append(np.arange(start, end))
         start = end
-    return found
+    return groups
 
 
 def length_limit(tokenizer: Any, max_length: int | None) -> int:

@@ -10,14 +10,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from silr.annotator_evidence import Annotator
-from silr.contrasts import logits, probabilities
+from silr.annotator_evidence import Annotator, is_constant
+from silr.classifiers.linear import LinearClassifier
+from silr.contrasts import probabilities
 from silr.errors import InputError, NoSignalError
 from silr.refine.iteration import Iteration, Notes
 from silr.refine.method import Context, Step
 from silr.refine.problem import Problem
 from silr.ridge import PENALTY, Ridge, StandardisedMatrix
-from silr.self_training import say_nothing, self_train
+from silr.self_training import self_train
 
 
 def self_training_steps(
@@ -30,8 +31,6 @@ def self_training_steps(
     NoSignalError
         The scores are the same for all texts.
     """
-    from silr.classifiers.frozen import FrozenClassifier
-
     scores_of_llm = problem.annotators[0].scores
     assert scores_of_llm is not None
     matrix = StandardisedMatrix(problem.matrix)
@@ -42,9 +41,7 @@ def self_training_steps(
         if number >= len(done):
             scores = probabilities(matrix.scores(student.weight, student.intercept)).astype(np.float32)
             labels = scores.argmax(axis=1).astype(np.int16)
-            classifier = FrozenClassifier.linear(
-                logits(student.weight.T).T, logits(student.intercept[None])[0], matrix.standardiser
-            )
+            classifier = LinearClassifier(student.weight, student.intercept, matrix.standardiser)
             yield Iteration(number, labels, scores, None, Notes("iteration")), classifier
         context.report(number, 1)
 
@@ -57,7 +54,7 @@ def check_scores(problem: Problem) -> None:
     NoSignalError
     """
     scores = problem.annotators[0].scores
-    if scores is not None and say_nothing(scores):
+    if scores is not None and is_constant(scores):
         raise NoSignalError("the LLM's scores are the same for all texts: they say nothing; label 50 texts by hand")
 
 

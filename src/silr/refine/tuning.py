@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 from sklearn.base import BaseEstimator
 
 from silr.errors import InputError
+from silr.extras import need_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +79,7 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]
         ------
         InputError
         """
+        need_models("a fine-tuned classifier")
         if self.tuning not in get_args(Tuning):
             raise InputError(f"tuning must be one of {', '.join(get_args(Tuning))}, got {self.tuning!r}")
         for name in ("epochs", "batch_size", "max_length", "tune_top"):

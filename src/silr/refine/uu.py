@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from silr.classifiers.base import Classifier
 from silr.errors import InputError, NoSignalError
+from silr.extras import needs
 from silr.labels import check_gold, check_occurring, check_shapes
 from silr.losses import LEAK, Correction, Loss
 from silr.priors import Priors, check_signal, given_priors, priors_from_truth
@@ -185,7 +186,8 @@ class UU(Method):
 
     def steps(self, problem: Problem, done: Sequence[Iteration], context: Context) -> Iterator[Step]:
         """Fit, relabel, estimate; stop where the labels have lost their signal."""
-        from silr.risk import UURisk
+        with needs("uu", "a method with the UU risk"):
+            from silr.risk import UURisk
 
         new_classifier = self._new_classifiers(problem, context)
         validation, before = held_out(len(problem), problem.seed), done[-1]
