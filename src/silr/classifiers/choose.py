@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 from silr.classifiers.base import Classifier
@@ -29,7 +30,8 @@ def load_classifier(folder: Path, device: str | None = None) -> Classifier:
         from silr.classifiers.posterior import PosteriorClassifier
 
         return PosteriorClassifier.load(folder, device)
-    if kind == "linear" or (kind == "frozen" and not values.get("hidden_units")):
+    without_torch = kind == "frozen" and not values.get("hidden_units") and find_spec("torch") is None
+    if kind == "linear" or without_torch:
         from silr.classifiers.linear import LinearClassifier
 
         return LinearClassifier.load(folder, device)
