@@ -63,7 +63,7 @@ def sample_in_parts(
             seed=seed * 1_000_003 + number + 1,
         )
         scores = [float(value) for value in score(repeated, completions)]
-        written = [[each.text, each.ids, each.ended] for each in completions]
+        written = [[completion.text, completion.ids, completion.ended] for completion in completions]
         return [[written[at : at + n], scores[at : at + n]] for at in range(0, len(repeated), n)]
 
     if is_main():

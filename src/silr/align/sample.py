@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from silr.align.parts import sample_in_parts
 from silr.align.policy import PolicySource, context_of
@@ -46,7 +46,9 @@ class SampleSettings:
     device: str | None = None
 
 
-def sample_table(output: str | Path, settings: SampleSettings, say: Any = lambda line: None, quiet: bool = True) -> int:
+def sample_table(
+    output: str | Path, settings: SampleSettings, say: Callable[[str], object] = lambda line: None, quiet: bool = True
+) -> int:
     """Write answers of a policy as a table with the columns prompt, completion and text.
 
     They are kept in a folder beside it as they come: if the process ends early, the same call goes on from there.
@@ -104,15 +106,15 @@ def sample_table(output: str | Path, settings: SampleSettings, say: Any = lambda
             tokenizer,
             encoded,
             settings.generations,
-            lambda rows, found: [],
+            lambda rows, completions: [],
             max_new_tokens=settings.max_new_tokens,
             temperature=settings.temperature,
             seed=settings.seed,
             quiet=quiet or not is_main(),
         )
         asked = [prompt for prompt in prompts for _ in range(settings.generations)]
-        answers = [each.text for completions, _ in sampled for each in completions]
-        texts = [render(text_format, *each) for each in zip(asked, answers, strict=True)]
+        answers = [completion.text for completions, _ in sampled for completion in completions]
+        texts = [render(text_format, *pair) for pair in zip(asked, answers, strict=True)]
         if is_main():
             write_table(pd.DataFrame({"prompt": asked, "completion": answers, "text": texts}), Path(output))
             shutil.rmtree(partial)
