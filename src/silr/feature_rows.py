@@ -86,8 +86,8 @@ def match(features: str | Path, texts: Sequence[str]) -> Match:
         positions[blank & (positions < 0)] = next((rows[key] for key in blanks if key in rows), -1)
     if (gone := np.flatnonzero(positions < 0)).size:
         raise InputError(
-            f"{path} was made from other texts: it has no row for {gone.size:,} of {len(texts):,}, the first of them "
-            f"{_excerpt(texts[gone[0]])}; annotate this table again, or choose other --features"
+            f"{path} was made from other texts: it has no row for {gone.size:,} of {len(texts):,}, the first of "
+            f"them {_excerpt(texts[gone[0]])}; annotate this table again, or choose other --features"
         )
     message = (
         f"rows of {path.name} are matched by text: the table has other rows, or another order, than it was made for"
