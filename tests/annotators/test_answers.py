@@ -63,6 +63,7 @@ def test_the_class_that_an_answer_names(answer: str, expected: int | None) -> No
         (("pro_choice", "pro_life", "neither"), "Neither", "neither"),
         (("very negative", "negative", "positive"), "Very negative", "very negative"),
         (("very negative", "negative", "positive"), "extremely negative", None),  # which of the two?
+        (("very negative", "negative", "positive"), "negative!! (extremely)", None),
         (("relevant", "not relevant"), "It is not really relevant", None),
         (("science", "science fiction"), "Science-fiction", "science fiction"),
         (("science", "science fiction"), "The genre is science fic", None),  # cut off
@@ -349,6 +350,9 @@ DEGREES = ("very negative", "negative", "neutral", "positive", "very positive")
         (("clean", "toxic"), "[x] not toxic\n[ ] toxic", None),
         (WORDS, "[x] positive\n[x] negative", None),
         (WORDS, "[ ] positive [ ] negative", None),
+        (WORDS, "Label: [ ] positive [x] negative", "negative"),  # the box before, not behind
+        (WORDS, "Answer: ☑ positive ☐ negative", "positive"),
+        (WORDS, "positive: [ ] negative: [x]", "negative"),
     ],
 )
 def test_what_is_ticked_is_the_answer_and_what_is_not_never_is(

@@ -89,15 +89,20 @@ _DEGREES = (
     r"|therefore|direct|explicit|undoubted|unmistakab|unambiguous|undeniab|indeed|literal|correct|accurate|best)ly\b)\w{3,}ly"
 )
 _DEGREE_BEFORE = re.compile(rf"{INTENSIFIER.pattern.removesuffix('$')}[\s-]{{0,3}}$|\b(?:{_DEGREES})[\s-]{{1,3}}$")
-_DEGREE_AFTER = re.compile(
-    r"[\s,(!.-]{1,5}(?:very|extremely|strongly|highly|super|slightly|somewhat|mildly|intensely"
+_DEGREES_AFTER = (
+    r"(?:very|extremely|strongly|highly|super|slightly|somewhat|mildly|intensely"
     r"|in the extreme|to an? \w{3,10} (?:degree|extent))\b"
 )
+_DEGREE_AFTER = re.compile(rf"[\s,(!.-]{{1,5}}{_DEGREES_AFTER}")
+_BRACKETED_DEGREE = re.compile(rf"[!.]{{1,3}}\s{{0,3}}\({_DEGREES_AFTER}")  # beyond the end of the sentence
 
 
-def has_degree(before: str, after: str) -> bool:
-    """Whether a class is named with a degree, so that another may be meant: "super positive", "positive (very)"."""
-    return bool(_DEGREE_BEFORE.search(before) or _DEGREE_AFTER.match(after))
+def has_degree(before: str, after: str, beyond: str) -> bool:
+    """Whether a class is named with a degree, so that another may be meant: "super positive", "positive (very)".
+
+    The sentence stands `before` and `after` the name; `beyond` goes on after its end.
+    """
+    return bool(_DEGREE_BEFORE.search(before) or _DEGREE_AFTER.match(after) or _BRACKETED_DEGREE.match(beyond))
 
 
 def is_negated(before: str, after: str) -> bool:

@@ -83,10 +83,11 @@ def mentions(names: Names, text: Cleaned, start: int, end: int) -> Iterator[Ment
             continue
         seen[name.label] += 1
         before, after = sentences.around(*match.span())
+        beyond = text.low[match.end() : min(end, match.end() + _FEW)]
         is_cut = match.end() < ending <= match.end() + names.longest
         if (
             is_of_speaker(match[0], before)
-            or (names.longer[name.label] and has_degree(before, after))
+            or (names.longer[name.label] and has_degree(before, after, beyond))
             or (is_cut and names.begins_longer(text.cased[match.start() : ending], name.label))
         ):
             yield Mention(name, match.start(), Stance.DENIED)
