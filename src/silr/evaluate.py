@@ -304,27 +304,27 @@ def print_evaluation(result: dict[str, Any], *, as_json: bool = False, console: 
 
 
 def _summary(labels: dict[str, dict[str, Any]]) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("")
-    for heading in ("accuracy", "95 %", "macro-F1", "missing (count as wrong)"):
-        table.add_column(heading, justify="right")
+    rows = []
     for name, scores in labels.items():
         low, high = scores["accuracy_interval"]
         numbers = f"{scores['accuracy']:.4f}", f"{low:.3f} to {high:.3f}", f"{scores['macro_f1']:.4f}"
-        table.add_row(escape(name), *numbers, f"{scores['missing_predictions']:,}")
-    return table
+        rows.append([name, *numbers, f"{scores['missing_predictions']:,}"])
+    return _table(["", "accuracy", "95 %", "macro-F1", "missing (count as wrong)"], rows)
 
 
 def _confusion(name: str, scores: dict[str, Any]) -> Table:
+    counts = zip(scores["classes"], scores["confusion"], strict=True)
+    rows = [[label, *map("{:,}".format, row)] for label, row in counts]
+    return _table([f"truth \\ {name}", *scores["classes"]], rows)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    classes = [escape(label) for label in scores["classes"]]
-    table = Table(f"truth \\ {escape(name)}")
-    for label in classes:
-        table.add_column(label, justify="right")
-    for label, counts in zip(classes, scores["confusion"], strict=True):
-        table.add_row(label, *(f"{count:,}" for count in counts))
+    table = Table(escape(headings[0]))
+    for heading in headings[1:]:
+        table.add_column(escape(heading), justify="right")
+    for row in rows:
+        table.add_row(*map(escape, row))
     return table

@@ -22,15 +22,8 @@ def begin_once(network: Network, tokens: Tokens) -> Iterator[int]:
     """Let a decoder read the common beginning of the texts once for all texts of a batch, inside the block.
 
     Its keys and values are computed for one row, with their gradients, and repeated. Scores and gradients are those of
-    the plain pass, to rounding.
-
-    Parameters
-    ----------
-    network : Module
-        For sequence classification, with adapters or without. Encoders, and decoders whose cache does not give the same
-        states, are left alone.
-    tokens : Tokens
-        All texts that are read inside the block.
+    the plain pass, to rounding. `tokens` are all texts that are read inside the block. Encoders, and decoders whose
+    cache does not give the same states, are left alone.
 
     Yields
     ------
