@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from silr.cells import number_of, sort_classes
 from silr.class_names import ClassNames, alike, class_names, listed, of_table
 from silr.corpus import LABEL, check_classes, label_column, read_table
 from silr.errors import InputError
-from silr.shares import LEVEL, share_interval
+from silr.shares import LEVEL, paired_standard_error, share_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -241,7 +240,9 @@ def _looks_like(label: str, classes: ClassNames) -> bool:
 def gain(
     truth: Sequence[str | None], before: Sequence[str | None], after: Sequence[str | None], level: float = LEVEL
 ) -> dict[str, Any]:
-    """How much more often some labels are right than others of the same texts, with an interval.
+    """How much more often some labels are right than others of the same texts, with Wald's interval.
+
+    Its width is that of `silr.shares.paired_standard_error`.
 
     Parameters
     ----------
@@ -253,19 +254,13 @@ def gain(
     -------
     dict, ready for JSON
         `difference` of the accuracies, `interval`, and how many labels were `mended` and `spoilt`.
-
-    References
-    ----------
-    Agresti, Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24,
-    2005: Wald's interval of the paired difference with half a row more in each cell of the table of right and wrong.
     """
     rows = [each for each in zip(truth, before, after, strict=True) if each[0] is not None]
     mended = sum(old != true == new for true, old, new in rows)
     spoilt = sum(old == true != new for true, old, new in rows)
     n = len(rows)
-    b, c, m = mended + 0.5, spoilt + 0.5, n + 2
-    middle = (b - c) / m
-    half = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt(max(b + c - (b - c) ** 2 / m, 0.0)) / m
+    middle = (mended - spoilt) / (n + 2)
+    half = NormalDist().inv_cdf((1 + level) / 2) * paired_standard_error(mended, spoilt, n)
     interval = [max(middle - half, -1.0), min(middle + half, 1.0)]
     return {"difference": (mended - spoilt) / n, "interval": interval, "mended": mended, "spoilt": spoilt}
 
