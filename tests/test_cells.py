@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from silr.cells import is_missing, label_key, label_name, may_say_nothing, says_nothing, sort_classes, text_of
+from silr.cells import is_missing, is_placeholder, label_key, label_name, may_be_placeholder, sort_classes, text_of
 from silr.errors import InputError
 
 
@@ -93,6 +93,6 @@ def test_order() -> None:
 
 
 def test_placeholders() -> None:
-    assert all(map(says_nothing, ["?", "-", "...", "nan", "NaN", "<NA>", "NULL", "TODO", "#N/A", "\u2014"]))
-    assert all(map(may_say_nothing, ["None", "none", "n/a", "Unknown"]))
-    assert not any(says_nothing(name) or may_say_nothing(name) for name in ["+", "***", "a", "0", "\U0001f44d"])
+    assert all(map(is_placeholder, ["?", "-", "...", "nan", "NaN", "<NA>", "NULL", "TODO", "#N/A", "\u2014"]))
+    assert all(map(may_be_placeholder, ["None", "none", "n/a", "Unknown"]))
+    assert not any(is_placeholder(name) or may_be_placeholder(name) for name in ["+", "***", "a", "0", "\U0001f44d"])

@@ -76,10 +76,10 @@ def test_the_same_every_time_and_on_any_number_of_threads(corpus: Corpus, tmp_pa
 def test_a_long_corpus_is_learned_from_in_part(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     """Terms and projections are those of some texts at random; all get their features, however many at once."""
     whole = TfidfFeatures().fit_transform(corpus.texts)
-    monkeypatch.setattr(silr.tfidf, "AT_ONCE", 100)
-    monkeypatch.setattr(silr.tfidf, "LEARN_FROM", sum(map(len, corpus.texts)))
+    monkeypatch.setattr(silr.tfidf, "TEXTS_AT_ONCE", 100)
+    monkeypatch.setattr(silr.tfidf, "LEARNING_CHARACTERS", sum(map(len, corpus.texts)))
     np.testing.assert_array_equal(TfidfFeatures().fit_transform(corpus.texts), whole)
-    monkeypatch.setattr(silr.tfidf, "LEARN_FROM", sum(map(len, corpus.texts)) // 4)
+    monkeypatch.setattr(silr.tfidf, "LEARNING_CHARACTERS", sum(map(len, corpus.texts)) // 4)
     features = TfidfFeatures()
     matrix = features.fit_transform(corpus.texts)
     np.testing.assert_array_equal(features.transform(corpus.texts), matrix)

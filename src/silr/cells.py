@@ -100,13 +100,13 @@ def sort_classes(labels: Iterable[str]) -> list[str]:
     return sorted(distinct, key=float) if all(number_of(label) is not None for label in distinct) else distinct
 
 
-def says_nothing(name: str) -> bool:
+def is_placeholder(name: str) -> bool:
     """Whether a label is a placeholder that is no class unless somebody says so: '?', '-', 'nan', 'TODO'."""
     marks = all(unicodedata.category(mark).startswith("P") for mark in name) and set(name) != {"*"}  # no rating
     return marks or name.casefold() in MARKS
 
 
-def may_say_nothing(name: str) -> bool:
+def may_be_placeholder(name: str) -> bool:
     """Whether a label is a word that often stands for no label, and is a class elsewhere: 'none', 'unknown'."""
     return name.casefold() in WORDS
 

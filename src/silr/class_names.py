@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.cells import label_key, may_say_nothing, number_of, says_nothing, sort_classes
+from silr.cells import is_placeholder, label_key, may_be_placeholder, number_of, sort_classes
 from silr.errors import InputError
 
 Labels = Sequence[str | None]
@@ -118,7 +118,7 @@ class ClassNames:
             return InputError(message)
         message += f"; did you mean {near!r}?" if near is not None else ""
         message += f"; {wording.empty}"
-        if wording.option and not says_nothing(label):
+        if wording.option and not is_placeholder(label):
             message += f"; if it is a class: {wording.option(sort_classes([*self.names, label]))}"
         return InputError(message)
 
@@ -189,9 +189,9 @@ def _check_placeholders(
     for name in order:
         key = label_key(name)
         minus = key == "-1" and len(order) > 2 and integers and min(int(each) for each in order) == -1
-        word = minus or may_say_nothing(name)
+        word = minus or may_be_placeholder(name)
         signs = name == "-" and "+" in order
-        if key in certain or signs or not (word or says_nothing(name)) or (word and key in by_hand):
+        if key in certain or signs or not (word or is_placeholder(name)) or (word and key in by_hand):
             continue
         column, row = _first(columns, name)
         option = wording.option(order) if wording.option else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from silr.cells import number_of, sort_classes
 from silr.class_names import ClassNames, alike, class_names, listed, of_table
 from silr.corpus import LABEL, check_classes, label_column, read_table
 from silr.errors import InputError
-from silr.shares import LEVEL, share_interval
+from silr.shares import LEVEL, paired_standard_error, share_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -247,7 +246,9 @@ def _looks_like(label: str, classes: ClassNames) -> bool:
 def gain(
     truth: Sequence[str | None], before: Sequence[str | None], after: Sequence[str | None], level: float = LEVEL
 ) -> dict[str, Any]:
-    """How much more often some labels are right than others of the same texts, with an interval.
+    """How much more often some labels are right than others of the same texts, with Wald's interval.
+
+    Its width is that of `silr.shares.paired_standard_error`.
 
     Parameters
     ----------
@@ -275,9 +276,8 @@ def gain(
     mended = sum(old != true == new for true, old, new in rows)
     spoilt = sum(old == true != new for true, old, new in rows)
     n = len(rows)
-    b, c, m = mended + 0.5, spoilt + 0.5, n + 2
-    middle = (b - c) / m
-    half = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt(max(b + c - (b - c) ** 2 / m, 0.0)) / m
+    middle = (mended - spoilt) / (n + 2)
+    half = NormalDist().inv_cdf((1 + level) / 2) * paired_standard_error(mended, spoilt, n)
     interval = [max(middle - half, -1.0), min(middle + half, 1.0)]
     return {"difference": (mended - spoilt) / n, "interval": interval, "mended": mended, "spoilt": spoilt}
 
@@ -316,27 +316,27 @@ def print_evaluation(result: dict[str, Any], *, as_json: bool = False, console: 
 
 
 def _summary(labels: dict[str, dict[str, Any]]) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("")
-    for heading in ("accuracy", "95 %", "macro-F1", "missing (count as wrong)"):
-        table.add_column(heading, justify="right")
+    rows = []
     for name, scores in labels.items():
         low, high = scores["accuracy_interval"]
         numbers = f"{scores['accuracy']:.4f}", f"{low:.3f} to {high:.3f}", f"{scores['macro_f1']:.4f}"
-        table.add_row(escape(name), *numbers, f"{scores['missing_predictions']:,}")
-    return table
+        rows.append([name, *numbers, f"{scores['missing_predictions']:,}"])
+    return _table(["", "accuracy", "95 %", "macro-F1", "missing (count as wrong)"], rows)
 
 
 def _confusion(name: str, scores: dict[str, Any]) -> Table:
+    counts = zip(scores["classes"], scores["confusion"], strict=True)
+    rows = [[label, *map("{:,}".format, row)] for label, row in counts]
+    return _table([f"truth \\ {name}", *scores["classes"]], rows)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    classes = [escape(label) for label in scores["classes"]]
-    table = Table(f"truth \\ {escape(name)}")
-    for label in classes:
-        table.add_column(label, justify="right")
-    for label, counts in zip(classes, scores["confusion"], strict=True):
-        table.add_row(label, *(f"{count:,}" for count in counts))
+    table = Table(escape(headings[0]))
+    for heading in headings[1:]:
+        table.add_column(escape(heading), justify="right")
+    for row in rows:
+        table.add_row(*map(escape, row))
     return table

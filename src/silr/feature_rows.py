@@ -24,7 +24,7 @@ from silr.files import atomic_write
 Keys = NDArray[np.uint64]
 
 KEYS, OF = "texts", "features_sha256"
-NOTHING = ("NA", "N/A", "n/a", "None", "null", "NULL", "nan", "NaN", "<NA>", "#N/A")  # texts that pandas empties
+EMPTIED_TEXTS = ("NA", "N/A", "n/a", "None", "null", "NULL", "nan", "NaN", "<NA>", "#N/A")  # texts that pandas empties
 BYTES = 16  # of a key: two texts of a billion share one with probability 1e-21
 
 
@@ -82,7 +82,7 @@ def match(features: str | Path, texts: Sequence[str]) -> Match:
     positions = np.array([rows.get(key.tobytes(), -1) for key in wanted], np.int64)
     blank = np.array([not _plain(text) for text in texts])
     if (blank & (positions < 0)).any():
-        blanks = [text_keys([word]).tobytes() for word in NOTHING]
+        blanks = [text_keys([word]).tobytes() for word in EMPTIED_TEXTS]
         positions[blank & (positions < 0)] = next((rows[key] for key in blanks if key in rows), -1)
     if (gone := np.flatnonzero(positions < 0)).size:
         raise InputError(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OPTIONS = {"text": "--text-column", "llm_label": "--label-column"}
-LOOKED_AT = 200  # rows
+ROWS_READ = 200
 FEWEST_CHARACTERS = 8  # of a text in the mean
 MOST_CLASSES = 50
 NO_LABELS = ("llm_score", "llm_confidence", "gold", "refined_", "id")
@@ -55,4 +55,4 @@ def _labels(frame: pd.DataFrame) -> str | None:
 
 
 def _first(frame: pd.DataFrame, name: str) -> list[object]:
-    return frame[name][:LOOKED_AT].dropna().tolist()
+    return frame[name][:ROWS_READ].dropna().tolist()

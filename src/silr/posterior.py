@@ -313,8 +313,8 @@ class CrossFitting:
 def _students(ridge: Ridge, soft: Float32, cross: Numbers, count: int) -> list[Student]:
     """One for each of `count` sets of targets that stand side by side."""
     weights, intercepts = ridge.solve(cross), soft.mean(axis=0, dtype=np.float64)
-    left_out = ridge.leave_one_out(soft, weights)
-    parts = [np.split(each, count, axis=axis) for each, axis in ((left_out, 1), (weights, 0), (intercepts, 0))]
+    leave_one_out = ridge.leave_one_out(soft, weights)
+    parts = [np.split(each, count, axis=axis) for each, axis in ((leave_one_out, 1), (weights, 0), (intercepts, 0))]
     return [Student.of(*each) for each in zip(*parts, strict=True)]
 
 

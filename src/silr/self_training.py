@@ -20,24 +20,24 @@ from silr.contrasts import Floats, Numbers, as_targets, contrasts, logits, proba
 from silr.prior_matching import soft_prior_offsets
 from silr.ridge import Ridge, StandardisedMatrix, Student
 
-STEEP = 4.0  # logits per standard deviation of the difference of two classes, where it becomes a soft label
+LOGIT_DEVIATION = 4.0  # of the difference of two classes, where it becomes a soft label
 LEAST_SHARE = 0.02
 
 
 def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: Numbers) -> Iterator[Student]:
     """One round after another, without end, from log-probabilities, shape (n, K), that are not constant; NaN for none.
 
-    The map of a student leads to `STEEP` times contrasts, with the shift that gives their probabilities the guessed
-    shares.
+    The map of a student leads to `LOGIT_DEVIATION` times contrasts, with the shift that gives their probabilities the
+    guessed shares.
     """
     shares = guessed_shares(llm_scores[np.isfinite(llm_scores).all(axis=1)])
-    values: Floats = STEEP * Scale.of(llm_scores)(llm_scores)
+    values: Floats = LOGIT_DEVIATION * Scale.of(llm_scores)(llm_scores)
     shift = _shift(values, shares)
     while True:
         student = ridge.student(as_targets(probabilities(values + shift)).astype(np.float32))
-        values = STEEP * student.contrasts
+        values = LOGIT_DEVIATION * student.contrasts
         shift = _shift(values, shares)
-        yield Student(student.contrasts, STEEP * student.weight, STEEP * student.intercept + shift)
+        yield Student(student.contrasts, LOGIT_DEVIATION * student.weight, LOGIT_DEVIATION * student.intercept + shift)
 
 
 def _shift(values: Floats, shares: Numbers) -> Numbers:

@@ -70,3 +70,15 @@ def mover(weights: Numbers, share: Numbers, low: Numbers, high: Numbers) -> Numb
     middle = (weights * share).sum(axis=-1)
     below, above = (np.sqrt((weights**2 * distance**2).sum(axis=-1)) for distance in (share - low, high - share))
     return np.asarray(np.clip(np.stack([middle - below, middle + above], axis=-1), 0, 1))
+
+
+def paired_standard_error(wins: float, losses: float, n: float) -> float:
+    """Standard error of a paired difference of shares, with half a text added to each cell of right and wrong.
+
+    References
+    ----------
+    Agresti, Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24,
+    2005.
+    """
+    b, c, size = wins + 0.5, losses + 0.5, n + 2
+    return float(np.sqrt(max(b + c - (b - c) ** 2 / size, 0.0)) / size)

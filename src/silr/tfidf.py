@@ -20,9 +20,9 @@ UNITS: dict[str, dict[str, object]] = {
     "characters": {"analyzer": "char_wb", "ngram_range": (2, 4)},
 }
 MOST_TERMS = 50_000
-LEARN_FROM = 5_000_000  # characters; of a longer corpus, texts of so many in all teach terms and projections
+LEARNING_CHARACTERS = 5_000_000  # of a longer corpus, texts of so many in all teach terms and projections
 ITERATIONS = 2  # of the randomised SVD
-AT_ONCE = 10_000  # texts
+TEXTS_AT_ONCE = 10_000
 
 
 class TfidfFeatures:
@@ -83,8 +83,8 @@ class TfidfFeatures:
     def transform(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Project texts."""
         matrix = np.empty((len(texts), sum(self.widths)), np.float32)
-        for start in range(0, len(texts), AT_ONCE):
-            rows = slice(start, start + AT_ONCE)
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            rows = slice(start, start + TEXTS_AT_ONCE)
             matrix[rows] = np.hstack([kind(texts[rows]) for kind in self.kinds.values()])
         return matrix
 
@@ -168,7 +168,7 @@ def _some(texts: Sequence[str]) -> NDArray[np.int64]:
     """The rows of texts to learn from: all, or in a long corpus some at random."""
     order = np.random.default_rng(0).permutation(len(texts))
     ends = np.cumsum([len(texts[row]) for row in order])
-    enough = max(2, int(np.searchsorted(ends, LEARN_FROM, side="right")))
+    enough = max(2, int(np.searchsorted(ends, LEARNING_CHARACTERS, side="right")))
     return np.sort(order[:enough])
 
 

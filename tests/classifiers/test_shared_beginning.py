@@ -81,7 +81,7 @@ def test_a_fit_with_a_prompt_ends_like_one_that_reads_all(
     )
     found = []
     for least in (8, 10_000):
-        monkeypatch.setattr("silr.classifiers.shared_beginning.LEAST", least)
+        monkeypatch.setattr("silr.classifiers.shared_beginning.MIN_BEGINNING", least)
         tokens = TokenFeatures(small_llama, prompt=PROMPT).fit_transform(corpus.texts)
         classifier = FinetunedClassifier(Backbone(config, 2, "cpu"), 2)
         history = classifier.fit(

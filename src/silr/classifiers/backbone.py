@@ -93,23 +93,6 @@ class Backbone:
     weights : str, default None
         The fingerprint that the model must have, see `silr.fingerprint`. None: whatever it has.
 
-    Attributes
-    ----------
-    weights : str or None
-        The fingerprint that it has.
-    tokenizer : transformers tokenizer
-    network : Module
-        What was made fresh last.
-    holder : object
-        The classifier whose fit the network holds.
-    lower : (Tokens, LowerLayers) or None
-        What the lower layers make of a corpus, if only upper layers are tuned.
-    probed : ProbeStates or None
-        What the head reads of a corpus before anything is tuned, if it starts from there.
-    device, dtype : str
-        Of the frozen weights, and of their products; bfloat16 where the device is fast at it. Trained weights are
-        float32.
-
     Raises
     ------
     InputError
@@ -124,12 +107,13 @@ class Backbone:
         self._model = locate(config.model)
         check(self._model, weights)
         self.weights = weights or fingerprint(self._model)
+        # of frozen weights, and of their products; trained weights are float32
         self.dtype = "float32" if config.tuning == "full" else best_dtype(self.device)
         self.tokenizer = load_tokenizer(self._model)
-        self.network: Network = None
-        self.holder: object = None
-        self.lower: tuple[Tokens, LowerLayers] | None = None
-        self.probed: ProbeStates | None = None
+        self.network: Network = None  # made fresh last
+        self.holder: object = None  # the classifier whose fit the network holds
+        self.lower: tuple[Tokens, LowerLayers] | None = None  # states of a corpus, if only upper layers are tuned
+        self.probed: ProbeStates | None = None  # what the head reads of a corpus before anything is tuned
 
     @property
     def autocast(self) -> str | None:

@@ -62,13 +62,9 @@ class ProbeStates:
     ) -> None:
         """Fit a linear head, and put it into the layer, standardisation worked in.
 
-        Parameters
-        ----------
-        layer : Linear
-            The last of the network's head; changed in place.
-        pseudo_labels, risk, validation, random_state
-            As of `silr.classifiers.finetuned.FinetunedClassifier.fit`. A head for soft labels is a ridge regression of
-            their log-odds on the states of all texts.
+        The layer, the last of the network's head, is changed in place; the others are as those of
+        `silr.classifiers.finetuned.FinetunedClassifier.fit`. A head for soft labels is a ridge regression of their
+        log-odds on the states of all texts.
 
         References
         ----------

@@ -19,19 +19,8 @@ def with_prompt(tokenizer: Any, prompt: str) -> Any:
     """Return a tokenizer that puts the words of a prompt around every text, inside of its special tokens.
 
     A text that is too long is cut, the prompt is not. Special tokens that a text spells out are ordinary characters.
-    What `save_pretrained` writes has the prompt in it.
-
-    Parameters
-    ----------
-    tokenizer : transformers tokenizer
-        Of the fast kind.
-    prompt : str
-        With ``{text}`` once.
-
-    Returns
-    -------
-    PreTrainedTokenizerFast
-        Of no special class: those of some models would forget the prompt when they are loaded again.
+    What `save_pretrained` writes has the prompt in it; the tokenizer is of no special class, as those of some models
+    would forget the prompt when they are loaded again.
 
     Raises
     ------

@@ -13,8 +13,8 @@ from silr.classifiers.backbone import Network
 from silr.classifiers.lower_layers import EnoughError
 from silr.classifiers.tokens import Tokens
 
-LEAST = 8  # tokens: fewer are not worth a pass of their own
-_CLOSE = 0.02  # relative difference of states that rounding to half precision makes
+MIN_BEGINNING = 8  # tokens: fewer are not worth a pass of their own
+_STATE_TOLERANCE = 0.02  # relative difference of states that rounding to half precision makes
 
 
 @contextmanager
@@ -22,15 +22,8 @@ def begin_once(network: Network, tokens: Tokens) -> Iterator[int]:
     """Let a decoder read the common beginning of the texts once for all texts of a batch, inside the block.
 
     Its keys and values are computed for one row, with their gradients, and repeated. Scores and gradients are those of
-    the plain pass, to rounding.
-
-    Parameters
-    ----------
-    network : Module
-        For sequence classification, with adapters or without. Encoders, and decoders whose cache does not give the same
-        states, are left alone.
-    tokens : Tokens
-        All texts that are read inside the block.
+    the plain pass, to rounding. `tokens` are all texts that are read inside the block. Encoders, and decoders whose
+    cache does not give the same states, are left alone.
 
     Yields
     ------
@@ -39,7 +32,7 @@ def begin_once(network: Network, tokens: Tokens) -> Iterator[int]:
     """
     plain = network.get_base_model() if hasattr(network, "get_base_model") else network
     length = tokens.common_start
-    if length < LEAST or not hasattr(plain, "score") or not _is_the_same(plain, tokens, length):
+    if length < MIN_BEGINNING or not hasattr(plain, "score") or not _is_the_same(plain, tokens, length):
         yield 0
         return
     whole = plain.forward
@@ -85,7 +78,7 @@ def _is_the_same(plain: Network, tokens: Tokens, length: int) -> bool:
             wanted = decoder(input_ids=ids, use_cache=False).last_hidden_state[0, length:]
             cache = _read_beginning(decoder, ids[:, :length], 1)
             continued = decoder(input_ids=ids[:, length:], past_key_values=cache, use_cache=True).last_hidden_state[0]
-        return bool((continued - wanted).norm() < _CLOSE * wanted.norm())
+        return bool((continued - wanted).norm() < _STATE_TOLERANCE * wanted.norm())
     except (TypeError, ValueError, RuntimeError, AttributeError, StopIteration):  # a cache of another kind, or none
         return False
     finally:

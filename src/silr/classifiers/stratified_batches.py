@@ -28,10 +28,7 @@ class StratifiedBatches(Sampler[list[int]]):
     lengths : int array
         Tokens of the text at each position.
     batch_size : int
-        Of all processes together.
-    seed : int
-    rank, world_size : int, default 0 and 1
-        This process takes every `world_size`-th text of a batch.
+        Of all processes together; this one, number `rank`, takes every `world_size`-th text.
 
     Raises
     ------

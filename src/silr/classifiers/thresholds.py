@@ -37,7 +37,6 @@ def match_prior(
         Scores of all texts by the layer as it is when it is called, shape (n, layer's outputs).
     where : int array
         The position of each text of the corpus among those that are scored.
-    prior : array of shape (K,)
 
     Returns
     -------
@@ -74,11 +73,7 @@ def constant_direction(states: Tensor) -> Tensor:
     """The direction u, shape (width,), with ``states @ u`` about 1 for every text.
 
     Of all u with a mean of 1 it has the least variance, up to the ridge: ``(S + r I)^-1 m`` scaled, with the mean m and
-    the covariance S of the states.
-
-    Parameters
-    ----------
-    states : Tensor of shape (n, width)
+    the covariance S of the states, shape (n, width).
     """
     states = states.double()
     mean = states.mean(dim=0)
