@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,21 +90,21 @@ def match(features: str | Path, texts: Sequence[str]) -> Match:
         return Match(None, len(texts), "")
     packed = known.tobytes()
     rows = {packed[at * BYTES : (at + 1) * BYTES]: at for at in reversed(range(len(known)))}
-    found = np.array([rows.get(key.tobytes(), -1) for key in wanted], np.int64)
+    positions = np.array([rows.get(key.tobytes(), -1) for key in wanted], np.int64)
     blank = np.array([not _plain(text) for text in texts])
-    if (blank & (found < 0)).any():
-        words = [text_keys([word]).tobytes() for word in NOTHING]
-        found[blank & (found < 0)] = next((rows[key] for key in words if key in rows), -1)
-    if (gone := np.flatnonzero(found < 0)).size:
+    if (blank & (positions < 0)).any():
+        empty = [text_keys([word]).tobytes() for word in NOTHING]
+        positions[blank & (positions < 0)] = next((rows[key] for key in empty if key in rows), -1)
+    if (missing := np.flatnonzero(positions < 0)).size:
         raise InputError(
-            f"{path} was made from other texts: it has no row for {gone.size:,} of {len(texts):,}, the first of them "
-            f"{_excerpt(texts[gone[0]])}; annotate this table again, or choose other --features"
+            f"{path} was made from other texts: it has no row for {missing.size:,} of {len(texts):,}, the first of "
+            f"them {_excerpt(texts[missing[0]])}; annotate this table again, or choose other --features"
         )
-    said = f"rows of {path.name} are matched by text: the table has other rows, or another order, than it was made for"
-    return Match(found, len(known), said)
+    words = f"rows of {path.name} are matched by text: the table has other rows, or another order, than it was made for"
+    return Match(positions, len(known), words)
 
 
-def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[Any]:
+def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[np.generic]:
     """Return the rows of a features file that belong to texts, shape (n, d); a memory map where it is as it is.
 
     Raises
@@ -112,9 +112,9 @@ def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[Any
     InputError
         As `match` and `silr.corpus.load_features`.
     """
-    found = match(features, texts)
-    matrix = load_features(features, found.length)
-    return matrix if found.rows is None else np.asarray(matrix[found.rows])
+    matched = match(features, texts)
+    matrix = load_features(features, matched.length)
+    return matrix if matched.rows is None else np.asarray(matrix[matched.rows])
 
 
 def _read(features: Path) -> Keys | None:
@@ -127,8 +127,8 @@ def _read(features: Path) -> Keys | None:
             of, keys = (record.metadata() or {}).get(OF), record.get_tensor(KEYS)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot read {path}: {error}; annotate again or delete it".replace("\n", " ")) from error
-    found: Keys | None = keys if of == _hash(features) and keys.ndim == 2 else None
-    return found
+    matching: Keys | None = keys if of == _hash(features) and keys.ndim == 2 else None
+    return matching
 
 
 def _hash(path: Path) -> str:

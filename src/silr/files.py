@@ -59,7 +59,7 @@ def check_writable(path: str | Path) -> None:
         tempfile.TemporaryFile(dir=path.parent).close()
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: object) -> None:
     """Write `value` as indented JSON, atomically."""
     with atomic_write(path) as file:
         file.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())

@@ -16,7 +16,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -112,7 +112,7 @@ class Run:
 
     @classmethod
     @contextmanager
-    def start(cls, folder: str | Path, identity: dict[str, Any], about: dict[str, Any]) -> Iterator[Run]:
+    def start(cls, folder: str | Path, identity: Mapping[str, object], about: Mapping[str, object]) -> Iterator[Run]:
         """Make a run directory, or go on with one of the same identity, and keep other programs out meanwhile.
 
         The lock goes with the process, however it ends. A run without a finished iteration has nothing to lose and
@@ -147,13 +147,13 @@ class Run:
 
     def iterations(self) -> list[Iteration]:
         """The finished iterations in order."""
-        found: list[Iteration] = []
-        while (folder := self.iteration_folder(len(found))).is_dir():
-            found.append(_read_iteration(folder, len(found)))
-        later = {*self.folder.glob("iteration-*")}.difference(map(self.iteration_folder, range(len(found))))
+        finished: list[Iteration] = []
+        while (folder := self.iteration_folder(len(finished))).is_dir():
+            finished.append(_read_iteration(folder, len(finished)))
+        later = {*self.folder.glob("iteration-*")}.difference(map(self.iteration_folder, range(len(finished))))
         if later:
             raise InputError(f"{folder} is missing; delete {', '.join(sorted(map(str, later)))} too and run again")
-        return found
+        return finished
 
     def save_iteration(self, iteration: Iteration, classifier: Classifier | None) -> None:
         """Write a finished iteration: all of it, or nothing. Of several processes, the main one writes."""
@@ -198,7 +198,7 @@ def _read_iteration(folder: Path, number: int) -> Iteration:
         raise InputError(f"{folder} is damaged: {reason}; delete it and all later ones, and run again") from error
 
 
-def record(identity: object, about: dict[str, Any], packages: Sequence[str]) -> dict[str, Any]:
+def record(identity: object, about: Mapping[str, object], packages: Sequence[str]) -> dict[str, object]:
     """Return what a manifest says: the identity, and what it was made with."""
     made_with = {"packages": _versions(packages), "hardware": _hardware()}
     return {"format": FORMAT, "silr": __version__, "identity": identity, **about, **made_with}
@@ -206,16 +206,16 @@ def record(identity: object, about: dict[str, Any], packages: Sequence[str]) -> 
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:
     """Return the versions of Python and of those packages that are installed."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in packages:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
-def _hardware() -> dict[str, Any]:
+def _hardware() -> dict[str, object]:
     """Return what computes here."""
     import torch
 

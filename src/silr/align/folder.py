@@ -14,7 +14,7 @@ DIR/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class AlignFolder:
 
     @classmethod
     @contextmanager
-    def start(cls, folder: Path, identity: dict[str, Any]) -> Iterator[AlignFolder]:
+    def start(cls, folder: Path, identity: Mapping[str, object]) -> Iterator[AlignFolder]:
         """Make the folder, or go on with one of the same identity, and keep other programs out meanwhile.
 
         Raises
@@ -71,12 +71,12 @@ class AlignFolder:
         with main_first(work):
             yield cls(folder)
 
-    def keep_history(self, log: list[dict[str, Any]], stopped: str | None) -> None:
+    def keep_history(self, log: Sequence[object], stopped: str | None) -> None:
         """Write the log of a training, and why it ended early if it did."""
         write_json(self.history, {"log": log, "stopped": stopped})
 
 
-def finished_part(path: Path, make: Callable[[], Any]) -> Any:
+def finished_part(path: Path, make: Callable[[], object]) -> Any:
     """Return the JSON values of a finished part; make and write them if they are not there yet.
 
     All processes make them together, and the main one writes.

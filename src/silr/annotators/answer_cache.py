@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,14 @@ class AnswerCache:
             reason = f"cannot use {path} as the cache of answers: {error}; delete it or name another"
             raise InputError(reason) from error
 
-    def get(self, question: dict[str, Any]) -> dict[str, Any] | None:
+    def get(self, question: Mapping[str, object]) -> dict[str, Any] | None:
         """Return the answer to a question, None if it is not known."""
         with self._lock:
             row = self._execute("SELECT answer FROM answers WHERE key = ?", (_key(question),)).fetchone()
         answer: dict[str, Any] | None = None if row is None else json.loads(row[0])
         return answer
 
-    def put(self, question: dict[str, Any], answer: dict[str, Any]) -> None:
+    def put(self, question: Mapping[str, object], answer: Mapping[str, object]) -> None:
         """Keep an answer.
 
         Raises
@@ -80,5 +81,5 @@ class AnswerCache:
             ) from error
 
 
-def _key(question: dict[str, Any]) -> str:
+def _key(question: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()

@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class Journal:
         The folder holds another annotation or is in use by another process, or cannot be written.
     """
 
-    def __init__(self, folder: Path, meta: dict[str, Any], n_classes: int, n_features: int) -> None:
+    def __init__(self, folder: Path, meta: Mapping[str, object], n_classes: int, n_features: int) -> None:
         self.folder = folder
         self._score_type = np.dtype([("text", "<i8"), ("scores", "<f4", (n_classes,))])
         self._feature_type = np.dtype(("<f2", (n_features,)))

@@ -13,6 +13,8 @@ from silr.errors import InputError
 from silr.files import check_writable, os_errors, sync
 from silr.io.locks import locked
 
+Event = dict[str, Any]  # JSON values
+
 
 def journal_path(table: Path) -> Path:
     """Return where the labels lie until they are in the table: "labelled.csv.gold.jsonl" beside "labelled.csv"."""
@@ -55,7 +57,7 @@ class LabelJournal:
                 sync(path.parent)
             self._held = held.pop_all()
 
-    def append(self, event: dict[str, Any]) -> None:
+    def append(self, event: Event) -> None:
         """Add an event; when this returns, it survives a power cut.
 
         Raises
@@ -72,7 +74,7 @@ class LabelJournal:
                     self._file.truncate(size)
                 raise
 
-    def shorten(self, events: Iterable[dict[str, Any]]) -> None:
+    def shorten(self, events: Iterable[Event]) -> None:
         """Keep these events only: the others are in the table."""
         with os_errors(f"cannot write {self.path}"):
             self._file.truncate(0)
@@ -87,13 +89,13 @@ class LabelJournal:
                 self.path.unlink()
         self._held.close()
 
-    def _read(self) -> list[dict[str, Any]]:
+    def _read(self) -> list[Event]:
         self._file.seek(0)
         content = self._file.read()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             self._file.truncate(whole)
-        events: list[dict[str, Any]] = []
+        events: list[Event] = []
         for number, line in enumerate(content[:whole].splitlines(), start=1):
             try:
                 event = json.loads(line)
@@ -111,7 +113,7 @@ class LabelJournal:
             return []
         return events[1:]
 
-    def _write(self, events: list[dict[str, Any]]) -> None:
+    def _write(self, events: Iterable[Event]) -> None:
         data = b"".join(map(_line, events))
         while data:
             data = data[self._file.write(data) :]
@@ -121,5 +123,5 @@ class LabelJournal:
         return os.fstat(self._file.fileno()).st_size
 
 
-def _line(event: dict[str, Any]) -> bytes:
+def _line(event: Event) -> bytes:
     return json.dumps(event, ensure_ascii=False).encode() + b"\n"
