@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 import torch
 from hypothesis import settings
 
-from command_line import Commands
+from command_line import Commands, shared
 from synthetic import Corpus, make_corpus
 
 pytest_plugins = ["small_models"]
@@ -48,7 +47,6 @@ def corpus3() -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def commands() -> Iterator[Commands]:
+def commands() -> Commands:
     """Runs `silr` in a process of its own, quickly."""
-    with Commands() as started:
-        yield started
+    return shared()

@@ -59,6 +59,8 @@ def right(part: Split, labels: Any) -> float:
 # --- rivals -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("short")
 def test_strong_tables_end_to_end(tmp_path: Path) -> None:
     """Rivals and silr's three methods, on labels alone, of one LLM or several."""
     write_strong(tmp_path)
