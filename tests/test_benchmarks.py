@@ -102,6 +102,7 @@ def test_every_method_runs(tmp_path: Path, short: None) -> None:
         assert accuracy["stack"] > accuracy["LLM"]
 
 
+@pytest.mark.slow
 def test_ten_classes() -> None:
     accuracy = {name: one_seed(name, 0)["test"]["accuracy"] for name in ("LLM", "gold only: states", "silr")}
     assert accuracy["silr"] > accuracy["gold only: states"] + 0.02 > accuracy["LLM"] + 0.2
@@ -130,6 +131,7 @@ def test_a_split_is_the_seeds_and_gold_is_the_corpus_truth(tmp_path: Path) -> No
     assert (gold == one.truth[0])[gold >= 0].all()
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(-5, 5), st.booleans(), st.integers(1, 3)), min_size=1, max_size=12))
 def test_no_threshold_is_right_on_more_gold_labels(rows: list[tuple[int, bool, int]]) -> None:
     """Against every cut that there is."""
@@ -196,6 +198,7 @@ def test_weak_vectors_are_reset_as_long_as_the_class_shares_stay() -> None:
     assert kept.sum() > 50
 
 
+@pytest.mark.slow
 def test_ccp_learns_where_clusters_are_clear() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(2, size=400)

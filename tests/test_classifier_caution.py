@@ -15,6 +15,8 @@ from silr.classifier_caution import classifier_caution, classifier_estimate, llm
 from silr.refine_table import refine_table
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 
 def priors(accuracy: float) -> Any:
     return SimpleNamespace(accuracy=accuracy, accuracy_interval=np.array([accuracy - 0.1, accuracy + 0.1]))

@@ -120,6 +120,7 @@ def test_run_computes_features_once(corpus: Corpus, tmp_path: Path) -> None:
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["tfidf", "minilm"])
 def test_predictions_after_loading_are_those_before(
     spec: str, minilm: str, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

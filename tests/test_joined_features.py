@@ -17,6 +17,8 @@ from silr.joined_features import JoinedFeatures, slices
 from silr.refine_table import refine_table
 from synthetic import Corpus, make_corpus
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:

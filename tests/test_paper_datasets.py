@@ -85,6 +85,7 @@ def test_any_table(tmp_path: Path) -> None:
         load_any(tmp_path / "nothing")
 
 
+@pytest.mark.slow
 def test_the_papers_configuration_end_to_end(small_llama: str, tmp_path: Path, commands: Commands) -> None:
     """On a CPU, with LoRA and a tiny model, from a folder of the published shape; done once, though run twice."""
     corpus = make_corpus(200, seed=1)

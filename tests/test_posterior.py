@@ -18,6 +18,8 @@ from silr.posterior import ALL, BEST, CrossFitting, Refined, Student, first_stud
 from silr.ridge import PENALTY, Ridge, StandardisedMatrix
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(3)
 
 

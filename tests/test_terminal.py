@@ -17,6 +17,8 @@ from silr.methods import Method
 from silr.risk import Correction, Loss
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 BIN = Path(sys.executable).parent
 LONG = ("--method", "uu", "--epochs", 200)
 

@@ -14,6 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from command_line import Commands
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 FAST = ("--max-new-tokens", "12", "--tracker", "none", "--device", "cpu")
 STRONG = ("--learning-rate", "0.02", "--kl", "0.01")
 

@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from command_line import Commands, ranks
+
+pytestmark = pytest.mark.slow
 
 
 def test_two_processes_train_one_policy(

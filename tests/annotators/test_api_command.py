@@ -18,6 +18,8 @@ from chat_server import COMPLETION_TOKENS, PROMPT_TOKENS, RefusalError, by_word,
 from command_line import Commands, Process, Result
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [f"a {'good' if i % 3 else 'bad'} thing, number {i}" for i in range(60)]
 TRUTH = ["positive" if "good" in text else "negative" for text in TEXTS]
 NO_SCORES = (

@@ -22,6 +22,7 @@ def full_prompt(tokenizer, text, message="Is this text negative or positive? Ans
     return tokenizer(chat + "This text is", add_special_tokens=False)["input_ids"]
 
 
+@pytest.mark.slow
 @slow
 @given(text=st.text(max_size=60))
 def test_every_prompt_is_what_the_tokenizer_makes_of_it_in_one_piece(encode, tokenizer, text):

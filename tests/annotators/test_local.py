@@ -11,6 +11,8 @@ import transformers
 from silr.annotators import LocalAnnotator
 from silr.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "Works great, I would buy it again.",
     "Broke after one day. Avoid!",

@@ -19,6 +19,8 @@ from silr.annotators.answers import read_answer
 from silr.annotators.api import TEMPLATE
 from silr.annotators.prompts import Prompt
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("negative", "positive")
 QUESTION = "Is this review positive or negative?"
 PRAISE = ["I love it, it works perfectly.", "Wonderful sound, best purchase ever!", "Great, I am very happy with it."]

@@ -31,6 +31,7 @@ def refine(commands: Commands, table: Path, run: Path, model: str, processes: in
     return "".join(each.out for each in done)
 
 
+@pytest.mark.slow
 def test_two_processes_end_like_one(small_llama: str, tmp_path: Path, commands: Commands) -> None:
     """Of 201 texts, so that neither batches nor scored rows divide by two."""
     table = make_corpus(201, seed=1).write(tmp_path, "table.csv")
@@ -48,6 +49,7 @@ def test_two_processes_end_like_one(small_llama: str, tmp_path: Path, commands: 
     assert not (tmp_path / "two" / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_slow_process_is_waited_for(tmp_path: Path) -> None:
     """Before anything is trained too."""
     script = tmp_path / "wait.py"

@@ -20,7 +20,7 @@ from silr.errors import InputError
 from silr.export import export_run
 from synthetic import Corpus, make_corpus
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*longer than 64")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*longer than 64")]
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from silr.label.journal import journal_path
 from silr.label.session import Session
 from silr.priors import priors_from_gold
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def commands():

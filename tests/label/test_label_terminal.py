@@ -17,6 +17,8 @@ from labelling import draws_of, gold_of, label_commands, label_in_rounds, make_t
 from silr.corpus import write_table
 from silr.label.journal import journal_path
 
+pytestmark = pytest.mark.slow
+
 
 class Terminal:
     def __init__(self, *arguments):
