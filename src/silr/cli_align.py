@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from silr.cli_options import AsJson, Device, Quiet, one_of
+from silr.extras import need_models
 from silr.processes import is_main
 
 
@@ -119,6 +120,7 @@ def align(
 
     silr align --policy MODEL --prompts prompts.csv --reward run/ --class harmless -o aligned/
     """
+    need_models("alignment")
     from silr.align import AlignSettings
     from silr.align import align as run_align
 
@@ -184,6 +186,7 @@ def sample(
 
     silr sample --policy MODEL --prompts prompts.csv -o answers.csv
     """
+    need_models("sampling")
     from silr.align.sample import SampleSettings, sample_table
 
     silent = quiet or as_json or not is_main()

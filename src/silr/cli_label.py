@@ -12,6 +12,7 @@ import typer
 
 from silr.cli_options import AsJson, Classes, Quiet, Table, TextColumn, split_classes
 from silr.errors import InputError
+from silr.extras import needs
 
 if TYPE_CHECKING:
     from silr.label.posterior import BackgroundPosterior
@@ -68,12 +69,8 @@ def label(
     """
     serve: Any = None
     if not terminal:
-        try:
+        with needs("label", "the page", "or take --terminal"):
             from silr.label.server import serve
-        except ModuleNotFoundError as error:
-            raise InputError(
-                f"the page needs {error.name}: pip install 'silr[label]'; --terminal does without"
-            ) from error
     elif not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("--terminal needs a terminal to read keys from")
     from silr.corpus import features_path

@@ -19,6 +19,7 @@ from silr.corpus import (
 )
 from silr.demo_data import demo_model, demo_texts
 from silr.errors import InputError
+from silr.extras import need_models
 from silr.files import atomic_write
 from silr.label.draw import draw_texts
 
@@ -50,6 +51,7 @@ def run_demo(folder: Path) -> None:
     InputError
         No package registry can be reached, or the folder holds something else.
     """
+    need_models("the demo")
     began = time.monotonic()
     try:
         folder.mkdir(parents=True, exist_ok=True)

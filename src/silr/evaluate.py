@@ -58,6 +58,12 @@ def evaluate(
     -----
     Precision, recall and F1 are scikit-learn's; where one is undefined (0 / 0) it is 0, and a class that occurs in
     neither truth nor predictions has no part in the macro-F1.
+
+    Examples
+    --------
+    >>> scores = evaluate(["no", "no", "yes", None], ["no", "yes", "yes", "no"])
+    >>> scores["rows"], round(scores["accuracy"], 3), scores["confusion"]
+    (3, 0.667, [[1, 1], [0, 1]])
     """
     from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
@@ -260,6 +266,12 @@ def gain(
     ----------
     Agresti, Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24,
     2005: Wald's interval of the paired difference with half a row more in each cell of the table of right and wrong.
+
+    Examples
+    --------
+    >>> found = gain(["no", "no", "yes", "yes"], before=["yes", "yes", "yes", "no"], after=["no", "no", "yes", "no"])
+    >>> found["difference"], found["mended"], found["spoilt"]
+    (0.5, 2, 0)
     """
     rows = [each for each in zip(truth, before, after, strict=True) if each[0] is not None]
     mended = sum(old != true == new for true, old, new in rows)

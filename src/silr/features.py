@@ -11,6 +11,7 @@ import numpy as np
 
 from silr.corpus import file_hash, load_features
 from silr.errors import InputError
+from silr.extras import needs
 from silr.feature_rows import features_of_texts, write_record
 from silr.files import atomic_write, make_folder
 from silr.fingerprint import WEIGHTS, check, fingerprint
@@ -205,10 +206,8 @@ class FileFeatures:
 def _sentence_encoder(model: str) -> Any:
     if model.startswith((".", "/", "~")) and not Path(model).is_dir():
         raise InputError(f"the sentence-transformers model folder {model} does not exist")
-    try:
+    with needs("sentence-transformers", f"the sentence encoder {model}"):
         from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise InputError("sentence-transformers is not installed: pip install 'silr[sentence-transformers]'") from error
     from silr.annotators.models import quiet
 
     try:

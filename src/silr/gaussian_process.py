@@ -25,11 +25,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 
 from silr import laplace
 from silr.annotator_evidence import one_hot
@@ -147,12 +145,9 @@ class GoldProcess:
         self.features, self.blocks, self.n_classes = features, blocks, n_classes
         self.one_hot = np.eye(n_classes)[codes]
         self.given = [one_hot(labels, n_classes) for labels in llm_labels]
-        self._agree = torch.from_numpy(sum((each @ each.T for each in self.given), np.zeros((len(codes), len(codes)))))
+        self._agree = sum((each @ each.T for each in self.given), np.zeros((len(codes), len(codes))))
         self._kernels = [
-            [
-                torch.from_numpy(features[:, block.columns] @ kernel @ features[:, block.columns].T)
-                for kernel in block.kernels
-            ]
+            [features[:, block.columns] @ kernel @ features[:, block.columns].T for kernel in block.kernels]
             for block in blocks
         ]
 
@@ -172,7 +167,7 @@ class GoldProcess:
             False, of more than two classes and a grid of one: the evidence is not needed, NaN, and much time is saved.
         """
         with threadpool_limits(1):  # threads that share so small matrices wait for each other
-            duals, evidence = self._fit(torch.from_numpy(rows), terms, prior, with_evidence)
+            duals, evidence = self._fit(rows, terms, prior, with_evidence)
         weighed = evidence + np.array(prior.log_prior)
         shares = softmax(weighed) if len(weighed) > 1 else np.ones(1)
         total = np.tensordot(shares, duals, axes=1)
@@ -199,38 +194,38 @@ class GoldProcess:
         return 2.0 if self.n_classes == 2 else 1.0
 
     def _fit(
-        self, rows: Tensor, terms: Mapping[str, NDArray[Any]], prior: Prior, with_evidence: bool
+        self, rows: NDArray[Any], terms: Mapping[str, NDArray[Any]], prior: Prior, with_evidence: bool
     ) -> tuple[Numbers, Numbers]:
         """Duals (c, l, T) and evidence (c,) of each combination."""
-        base = prior.shift + prior.table * self._agree[rows][:, rows] + JITTER * torch.eye(len(rows))
+        base = prior.shift + prior.table * self._agree[rows][:, rows] + JITTER * np.eye(len(rows))
         kernels = [[each[rows][:, rows] for each in pair] for pair in self._kernels]
-        values = [torch.from_numpy(np.asarray(terms[name], np.float64))[rows] for name, _, _ in prior.terms]
-        one_hot = torch.from_numpy(self.one_hot)[rows]
+        values = [np.asarray(terms[name][rows], np.float64) for name, _, _ in prior.terms]
+        one_hot = self.one_hot[rows]
         mean = sum(
             (each * value for (_, each, _), value in zip(prior.terms, values, strict=True)), 0.0 * one_hot[:, -1:]
         )
         classes = 1 if self.n_classes == 2 else self.n_classes
-        mean = mean.expand(len(rows), classes)
+        mean = np.broadcast_to(mean, (len(rows), classes))
         duals, evidence = [], []
         at_once = max(1, NUMBERS_AT_ONCE // (classes * len(rows) ** 2))
         for start in range(0, len(prior.grid), at_once):
             some = prior.grid[start : start + at_once]
-            covariance = base.repeat(len(some), 1, 1)
+            covariance = np.tile(base, (len(some), 1, 1))
             for total, combination in zip(covariance, some, strict=True):
                 for pair, (kernel, amplitude) in zip(kernels, combination, strict=True):
                     if amplitude:
                         total += amplitude * pair[kernel]
-            means = mean.repeat(len(some), 1, 1)
+            means = np.tile(mean, (len(some), 1, 1))
             if classes == 1:
                 covariance *= self._factor
                 for (_, _, variance), value in zip(prior.terms, values, strict=True):
                     covariance += variance * value @ value.T
-                found, said = laplace.fit_binary(covariance, means.squeeze(2), one_hot[:, 1])
-                found = found.unsqueeze(2)
+                found, said = laplace.fit_binary(covariance, means[:, :, 0], one_hot[:, 1])
+                found = found[:, :, None]
             else:
-                features = torch.stack(values) if values else torch.zeros(0, *mean.shape, dtype=torch.float64)
-                variances = torch.tensor([each for _, _, each in prior.terms], dtype=torch.float64).repeat(len(some), 1)
+                features = np.stack(values) if values else np.zeros((0, *mean.shape))
+                variances = np.tile(np.array([each for _, _, each in prior.terms], np.float64), (len(some), 1))
                 found, said = laplace.fit_softmax(covariance, features, variances, means, one_hot, with_evidence)
-            duals.append(found.numpy())
-            evidence.append(said.numpy())
+            duals.append(found)
+            evidence.append(said)
         return np.concatenate(duals), np.concatenate(evidence)

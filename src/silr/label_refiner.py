@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state
 from silr.annotator_evidence import Annotator, annotators_of, majority
 from silr.classifiers.base import Classifier
 from silr.classifiers.choose import ClassifierName, classifier_maker, classifier_options, load_classifier
-from silr.classifiers.frozen import FrozenClassifier
+from silr.classifiers.linear import FeatureClassifier
 from silr.classifiers.posterior import PosteriorClassifier
 from silr.classifiers.tokens import TokenFeatures, Tokens
 from silr.corpus import corpus_hash, digest
@@ -30,14 +30,13 @@ from silr.gold_labels import GoldLabels
 from silr.inputs import is_empty, texts_of_rows, texts_or_matrix, widths_of
 from silr.joined_features import features_of, groups_of
 from silr.labels import check_gold, check_occurring, check_shapes, encode_columns, llm_columns, llm_score_arrays
+from silr.losses import LEAK, Correction, Loss
 from silr.methods import METHODS, Method
 from silr.priors import Priors, given_priors, priors_from_gold, priors_from_truth
 from silr.processes import wait_for_all
 from silr.refine import Loop, OnStep, Store, best_iteration, refine
 from silr.refiner_settings import check_settings, configuration, uses_default, warn_of_no_gold, warn_of_scores
-from silr.risk import LEAK, Correction, Loss, UURisk
 from silr.run import Iteration, Run
-from silr.soft_finetune import refine_finetuned
 from silr.verdict import compare, last_iteration, verdict_of
 from silr.without_gold import refine_without_gold
 
@@ -128,6 +127,19 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
     ----------
     Asano, Kozuno, Baba, "Self Iterative Label Refinement via Robust Unlabeled Learning", NeurIPS 2025 (arXiv
     2502.12565).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from silr import LabelRefiner
+    >>> rng = np.random.default_rng(0)
+    >>> truth = rng.integers(2, size=500)
+    >>> X = rng.normal(size=(500, 5)) + truth[:, None]
+    >>> llm = np.where(rng.random(500) < 0.4, 1, truth)  # calls some of the 0s a 1
+    >>> gold = [int(label) if row < 50 else None for row, label in enumerate(truth)]
+    >>> refiner = LabelRefiner().fit(X, llm, gold=gold)
+    >>> bool((refiner.labels_ == truth).mean() > (llm == truth).mean() + 0.05)
+    True
     """
 
     features_: Features
@@ -286,11 +298,16 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         def keys() -> Keys:
             return row_keys(matrix) if texts is None else text_keys(texts)
 
+        def new_risk(priors: Priors) -> Any:
+            from silr.risk import UURisk
+
+            return UURisk(priors.theta, priors.class_prior, self.loss, correction, self.leak)
+
         def work(X: Any, checkpoints: Path | None, done: list[Iteration], store: Store) -> list[Iteration]:
             loop = Loop(
                 estimate=estimate,
                 new_classifier=classifier_maker(self.classifier, options, X, n_classes, self.device, checkpoints),
-                new_risk=lambda priors: UURisk(priors.theta, priors.class_prior, self.loss, correction, self.leak),
+                new_risk=new_risk,
                 iterations=self.iterations,
                 seed=int(seed),
                 class_names=names,
@@ -301,6 +318,8 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
             if not default:
                 return refine(X, codes, loop, done, store)
             if isinstance(X, Tokens):
+                from silr.soft_finetune import refine_finetuned
+
                 assert gold_labels is not None
                 return refine_finetuned(X, texts or [], annotators, gold_labels, loop, done, store)
             if gold_labels is None and len(annotators) == 1 and scores[0] is not None:
@@ -486,8 +505,8 @@ class LabelRefiner(EstimatorHabits, BaseEstimator):  # type: ignore[misc]
         elif "columns" in record:
             refiner.feature_names_in_ = np.array(record["columns"], dtype=object)
         refiner._set_results(iterations, np.empty((0, 0)))
-        frozen = isinstance(refiner.classifier_, FrozenClassifier)
-        refiner.n_features_in_ = len(refiner.classifier_.standardise_.mean) if frozen else None
+        frozen = isinstance(refiner.classifier_, FeatureClassifier)
+        refiner.n_features_in_ = len(refiner.classifier_.moments()[0]) if frozen else None
         return refiner
 
     def _read(self, X: Any, n: int) -> tuple[list[str] | None, Any]:

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotri, dpotrs
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
-from torch import Tensor
-from torch.nn.functional import softplus
+from scipy.special import expit, log_softmax, softmax
+
+Numbers = NDArray[np.float64]
 
 STEPS = 100
 HALVINGS = 10
@@ -27,47 +27,50 @@ CURVATURE = 0.1  # of the likelihood, usually
 TINY = 1e-10
 
 
-def fit_binary(kernels: Tensor, means: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def fit_binary(kernels: Numbers, means: Numbers, targets: Numbers) -> tuple[Numbers, Numbers]:
     """Find the most likely latent values of labelled texts of two classes, and how well each prior explains the labels.
 
     Parameters
     ----------
-    kernels : float64 tensor of shape (B, m, m)
+    kernels : float64 array of shape (B, m, m)
         Prior covariance of the latent values, which are the log-odds of class 1.
-    means : float64 tensor of shape (B, m)
+    means : float64 array of shape (B, m)
         Their prior mean.
-    targets : float64 tensor of shape (m,)
+    targets : float64 array of shape (m,)
         The labels, 0 or 1.
 
     Returns
     -------
-    duals : float64 tensor of shape (B, m)
+    duals : float64 array of shape (B, m)
         The posterior mean of the log-odds of any text is its prior mean plus its prior covariance with the m texts
         times these (their equation 3.21).
-    evidence : float64 tensor of shape (B,)
+    evidence : float64 array of shape (B,)
         Log of the probability of the labels (equation 3.32).
     """
 
-    def likelihood(latent: Tensor) -> Tensor:
-        return (targets * latent - softplus(latent)).sum(dim=1)
+    def likelihood(latent: Numbers) -> Numbers:
+        return np.asarray((targets * latent - np.logaddexp(0.0, latent)).sum(axis=1))
 
-    def newton(latent: Tensor) -> tuple[Tensor, Tensor]:
-        probability = torch.sigmoid(latent)
+    def newton(latent: Numbers) -> tuple[Numbers, Numbers]:
+        probability = expit(latent)
         curvature = probability * (1 - probability) + TINY
-        root = curvature.sqrt()
-        inner = root.unsqueeze(2) * kernels * root.unsqueeze(1)
-        inner.diagonal(dim1=1, dim2=2).add_(1.0)
-        factor = torch.linalg.cholesky(inner)
+        root = np.sqrt(curvature)
+        factor = _factors(root[:, :, None] * kernels * root[:, None], 1.0)
         aim = curvature * (latent - means) + targets - probability
-        solved = torch.cholesky_solve((root * _times(kernels, aim)).unsqueeze(2), factor).squeeze(2)
-        return aim - root * solved, 2 * factor.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        solved = _solve(factor, (root * _times(kernels, aim))[:, :, None])[:, :, 0]
+        return aim - root * solved, 2 * _half_log_det(factor)
 
     return _climb(means, lambda duals: _times(kernels, duals), likelihood, newton)
 
 
 def fit_softmax(
-    kernels: Tensor, features: Tensor, variances: Tensor, means: Tensor, targets: Tensor, with_evidence: bool = True
-) -> tuple[Tensor, Tensor]:
+    kernels: Numbers,
+    features: Numbers,
+    variances: Numbers,
+    means: Numbers,
+    targets: Numbers,
+    with_evidence: bool = True,
+) -> tuple[Numbers, Numbers]:
     """Find the same for K classes, of which each has a latent value of its own, in time linear in K.
 
     The latent values of class k are a process with a kernel that all classes share, independent of those of the other
@@ -75,23 +78,23 @@ def fit_softmax(
 
     Parameters
     ----------
-    kernels : float64 tensor of shape (B, m, m)
-    features : float64 tensor of shape (r, m, K)
+    kernels : float64 array of shape (B, m, m)
+    features : float64 array of shape (r, m, K)
         Of r weights.
-    variances : float64 tensor of shape (B, r)
+    variances : float64 array of shape (B, r)
         Of the weights, in the prior; 0 leaves one out.
-    means : float64 tensor of shape (B, m, K)
+    means : float64 array of shape (B, m, K)
         Prior mean of the latent values.
-    targets : float64 tensor of shape (m, K)
+    targets : float64 array of shape (m, K)
         The labels, one-hot.
     with_evidence : bool, default True
         False: the evidence, which takes most of the time, is left out: NaN.
 
     Returns
     -------
-    duals : float64 tensor of shape (B, m, K)
+    duals : float64 array of shape (B, m, K)
         They sum to 0 over the classes.
-    evidence : float64 tensor of shape (B,)
+    evidence : float64 array of shape (B,)
 
     Notes
     -----
@@ -99,94 +102,90 @@ def fit_softmax(
     """
     start = _near_mode(kernels, features, variances, means, targets)
     if not with_evidence:
-        return start, torch.full((len(kernels),), torch.nan, dtype=kernels.dtype)
-    low_rank = features.permute(2, 1, 0) * variances.sqrt()[:, None, None, :]  # (B, K, m, r)
+        return start, np.full(len(kernels), np.nan)
+    low_rank = features.transpose(2, 1, 0) * np.sqrt(variances)[:, None, None, :]  # (B, K, m, r)
+    flat = low_rank.transpose(0, 2, 1, 3).reshape(len(kernels), targets.size, len(features))  # (B, mK, r)
+    turned = flat.transpose(0, 2, 1)
 
-    def times(duals: Tensor) -> Tensor:
-        inside = torch.einsum("bkmr,bmk->br", low_rank, duals)
-        return kernels @ duals + torch.einsum("bkmr,br->bmk", low_rank, inside)
+    def times(duals: Numbers) -> Numbers:
+        inside = turned @ duals.reshape(len(duals), -1, 1)
+        return kernels @ duals + (flat @ inside).reshape(duals.shape)
 
-    def likelihood(latent: Tensor) -> Tensor:
-        return (torch.log_softmax(latent, dim=2) * targets).sum(dim=(1, 2))
+    def likelihood(latent: Numbers) -> Numbers:
+        return np.asarray((log_softmax(latent, axis=2) * targets).sum(axis=(1, 2)))
 
-    def newton(latent: Tensor) -> tuple[Tensor, Tensor]:
-        probability = torch.softmax(latent, dim=2)
+    def newton(latent: Numbers) -> tuple[Numbers, Numbers]:
+        probability = softmax(latent, axis=2)
         away = latent - means
-        aim = probability * (away - (probability * away).sum(dim=2, keepdim=True)) + targets - probability
-        roots = (probability.transpose(1, 2) + TINY).sqrt()  # (B, K, m)
-        inner = roots.unsqueeze(3) * kernels.unsqueeze(1) * roots.unsqueeze(2)
-        inner.diagonal(dim1=2, dim2=3).add_(1.0)
-        factors = torch.linalg.cholesky(inner)
-        each = roots.unsqueeze(3) * torch.cholesky_inverse(factors) * roots.unsqueeze(2)  # E_k of their equation 3.42
-        total = torch.linalg.cholesky(each.sum(dim=1))
-        right = torch.cat([low_rank, times(aim).transpose(1, 2).unsqueeze(3)], dim=3)
-        parts = each @ right
-        solved = parts - each @ torch.cholesky_solve(parts.sum(dim=1), total).unsqueeze(1)  # (kernel + W^-1)^-1 right
+        aim = probability * (away - (probability * away).sum(axis=2, keepdims=True)) + targets - probability
+        roots = np.sqrt(probability.transpose(0, 2, 1) + TINY)  # (B, K, m)
+        factors = _factors(roots[..., None] * kernels[:, None] * roots[:, :, None], 1.0)
+        inverses = roots[..., None] * _inverse(factors) * roots[:, :, None]  # E_k of their equation 3.42
+        total = _factors(inverses.sum(axis=1))
+        right = np.concatenate([low_rank, times(aim).transpose(0, 2, 1)[..., None]], axis=3)
+        parts = inverses @ right
+        solved = parts - inverses @ _solve(total, parts.sum(axis=1))[:, None]  # (kernel + W^-1)^-1 right
         spread, back = solved[..., :-1], solved[..., -1]
-        small = torch.einsum("bkmr,bkms->brs", low_rank, spread)
-        small.diagonal(dim1=1, dim2=2).add_(1.0)
-        factor = torch.linalg.cholesky(small)
-        weights = torch.cholesky_solve(torch.einsum("bkmr,bkm->br", low_rank, back).unsqueeze(2), factor)
-        duals = aim - (back - (spread @ weights.unsqueeze(1)).squeeze(3)).transpose(1, 2)
-        halves = [each.diagonal(dim1=-2, dim2=-1).log().flatten(1).sum(dim=1) for each in (factors, total, factor)]
-        return duals, 2 * (halves[0] + halves[1] + halves[2])
+        small = turned @ spread.transpose(0, 2, 1, 3).reshape(flat.shape)
+        factor = _factors(small, 1.0)
+        weights = _solve(factor, turned @ back.transpose(0, 2, 1).reshape(len(back), targets.size, 1))
+        duals = aim - (back - (spread @ weights[:, None])[..., 0]).transpose(0, 2, 1)
+        return duals, 2 * (_half_log_det(factors).sum(axis=1) + _half_log_det(total) + _half_log_det(factor))
 
     return _climb(means, times, likelihood, newton, start)
 
 
 def _climb(
-    means: Tensor,
-    times: Callable[[Tensor], Tensor],
-    likelihood: Callable[[Tensor], Tensor],
-    newton: Callable[[Tensor], tuple[Tensor, Tensor]],
-    start: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
+    means: Numbers,
+    times: Callable[[Numbers], Numbers],
+    likelihood: Callable[[Numbers], Numbers],
+    newton: Callable[[Numbers], tuple[Numbers, Numbers]],
+    start: Numbers | None = None,
+) -> tuple[Numbers, Numbers]:
     """Newton's method with halved steps: duals and evidence.
 
     Parameters
     ----------
-    means : tensor of shape (B, ...)
+    means : array of shape (B, ...)
     times : callable
         The prior covariance times duals.
     likelihood : callable
         Log-likelihood of latent values, shape (B,).
     newton : callable
         At latent values: the duals that Newton's method aims at, and log det(1 + K W).
-    start : tensor of shape (B, ...), default None
+    start : array of shape (B, ...), default None
         First duals; None: 0, the prior mean.
     """
-    others = tuple(range(1, means.dim()))
-    duals = torch.zeros_like(means) if start is None else start
+    others = tuple(range(1, means.ndim))
+    duals = np.zeros(means.shape) if start is None else start
     change = times(duals)
     latent = means + change
-    reached = likelihood(latent) - (duals * change).sum(dim=others) / 2
+    reached = likelihood(latent) - (duals * change).sum(axis=others) / 2
     for _ in range(STEPS):
         way = newton(latent)[0] - duals
-        length = torch.ones(len(means), *(1 for _ in others), dtype=means.dtype)
+        length = np.ones((len(means), *(1 for _ in others)))
         for _ in range(HALVINGS):
             there = duals + length * way
             change = times(there)
-            higher = likelihood(means + change) - (there * change).sum(dim=others) / 2
+            higher = likelihood(means + change) - (there * change).sum(axis=others) / 2
             worse = higher < reached - CLOSE_ENOUGH
             if not worse.any():
                 break
             length[worse] /= 2
-        gain = (higher - reached).abs().max()
+        gain = np.abs(higher - reached).max()
         duals, latent, reached = there, means + change, higher
         if gain < CLOSE_ENOUGH:
             break
     return duals, reached - newton(latent)[1] / 2
 
 
-def _near_mode(kernels: Tensor, features: Tensor, variances: Tensor, means: Tensor, targets: Tensor) -> Tensor:
+def _near_mode(kernels: Numbers, features: Numbers, variances: Numbers, means: Numbers, targets: Numbers) -> Numbers:
     """Duals of latent values near the most likely ones, by L-BFGS, whose steps cost far less than Newton's.
 
     The variables are whitened by the prior, and scaled as a likelihood of the usual curvature would have it.
     """
-    truth, parts, found = targets.numpy(), features.numpy(), np.empty(means.shape)
-    for place, (kernel, variance, mean) in enumerate(
-        zip(kernels.numpy(), variances.numpy(), means.numpy(), strict=True)
-    ):
+    truth, parts, found = targets, features, np.empty(means.shape)
+    for place, (kernel, variance, mean) in enumerate(zip(kernels, variances, means, strict=True)):
         values, vectors = np.linalg.eigh(kernel)
         values = np.maximum(values, 0.0)
         stiffness = np.concatenate([1 + CURVATURE * values, 1 + CURVATURE * variance * (parts**2).sum(axis=(1, 2))])
@@ -211,8 +210,37 @@ def _near_mode(kernels: Tensor, features: Tensor, variances: Tensor, means: Tens
 
         reached = minimize(height, np.zeros(len(penalty)), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
         found[place] = truth - softmax(latent_of(reached.x), axis=1)
-    return torch.from_numpy(found)
+    return found
 
 
-def _times(kernels: Tensor, vectors: Tensor) -> Tensor:
-    return torch.bmm(kernels, vectors.unsqueeze(2)).squeeze(2)
+def _times(kernels: Numbers, vectors: Numbers) -> Numbers:
+    return (kernels @ vectors[:, :, None])[:, :, 0]
+
+
+def _factors(matrices: Numbers, added: float = 0.0) -> Numbers:
+    """Cholesky factors of matrices, shape (..., m, m), to whose diagonals a number is added in place."""
+    if added:
+        np.einsum("...ii->...i", matrices)[...] += added
+    return np.asarray(np.linalg.cholesky(matrices), np.float64)
+
+
+def _half_log_det(factors: Numbers) -> Numbers:
+    """Half the log determinants of matrices, shape (...), from their Cholesky factors, shape (..., m, m)."""
+    half: Numbers = np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(axis=-1)
+    return half
+
+
+def _solve(factors: Numbers, right: Numbers) -> Numbers:
+    """``matrix^-1 right``, shape (B, m, r), from Cholesky factors; LAPACK reads their transposes as they lie."""
+    if not right.size:
+        return right
+    return np.stack([dpotrs(factor.T, columns)[0] for factor, columns in zip(factors, right, strict=True)])
+
+
+def _inverse(factors: Numbers) -> Numbers:
+    """The inverses of matrices from their Cholesky factors, shape (..., m, m)."""
+    inverses = np.empty_like(factors)
+    for place in np.ndindex(factors.shape[:-2]):
+        upper = np.triu(dpotri(factors[place].T)[0])
+        inverses[place] = upper + np.triu(upper, 1).T
+    return inverses

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from silr.risk import Correction
+    from silr.losses import Correction
 
 Method = Literal["silr", "uu", "paper"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from silr.classifiers.base import Classifier
 from silr.errors import InputError, NoSignalError
 from silr.priors import Priors, check_signal
-from silr.risk import UURisk
 from silr.run import Iteration
 from silr.verdict import last_iteration, result_of
+
+if TYPE_CHECKING:
+    from silr.risk import UURisk
 
 VALIDATION_SHARE = 1 / 8
 

@@ -11,8 +11,8 @@ import numpy as np
 from silr.annotator_evidence import Annotator
 from silr.classifiers.choose import ClassifierName
 from silr.errors import InputError
+from silr.losses import Correction, Loss
 from silr.methods import METHODS, Method
-from silr.risk import Correction, Loss
 
 # settings of the UU risk and its fit, and what they are where nothing is asked for
 OF_THE_FIT = {

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from torch import Tensor
 
-from silr.classifiers.standardise import CHUNK_ROWS, Standardiser, as_tensor
+from silr.standardise import CHUNK_ROWS, Standardiser
 
 Numbers = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -39,23 +37,22 @@ class StandardisedMatrix:
     """
 
     def __init__(self, X: NDArray[Any]) -> None:
-        self._features, self.shape = as_tensor(X), X.shape
+        self._features, self.shape = X, X.shape
         self.standardiser, self.gram = self._moments()
         varies = self.gram.diagonal() > 0.5 * len(X)  # of a constant feature nothing is left but rounding
-        self._scale = np.where(varies, self.standardiser.scale.double().numpy(), 0.0)
-        self._mean = self.standardiser.mean.double().numpy()
+        self._scale = np.where(varies, self.standardiser.scale.astype(np.float64), 0.0)
+        self._mean = self.standardiser.mean.astype(np.float64)
 
     def rows(self, rows: NDArray[np.int64]) -> Numbers:
         """Some rows, shape (m, d)."""
-        found: Numbers = self.standardiser(self._features, torch.from_numpy(rows)).double().numpy()
-        return found
+        return self.standardiser(self._features[rows]).astype(np.float64)
 
     def cross(self, targets: NDArray[Any]) -> Numbers:
         """``X^T targets``, shape (d, t)."""
         shift = targets.mean(axis=0, dtype=np.float64)  # the standardised columns sum to 0, so nothing changes
         total = np.zeros((self.shape[1], targets.shape[1]))
         for chunk, rows in self._chunks():
-            total += (chunk.T @ torch.from_numpy((targets[rows] - shift).astype(np.float32))).numpy()
+            total += chunk.T @ (targets[rows] - shift).astype(np.float32)
         scaled: Numbers = total * self._scale[:, None]
         return scaled
 
@@ -64,7 +61,7 @@ class StandardisedMatrix:
         found = np.empty((self.shape[0], len(weights)), np.float32)
         turned, shift = self._folded(weights)
         for chunk, rows in self._chunks():
-            found[rows] = (chunk @ turned).numpy()
+            found[rows] = chunk @ turned
         found += (intercepts + shift).astype(np.float32)
         return found
 
@@ -72,35 +69,34 @@ class StandardisedMatrix:
         """Squared length of each row of ``X weights^T``, shape (n,)."""
         found = np.empty(self.shape[0])
         turned, shift = self._folded(weights)
-        offset = torch.from_numpy(shift.astype(np.float32))
+        offset = shift.astype(np.float32)
         for chunk, rows in self._chunks():
-            found[rows] = torch.addmm(offset, chunk, turned).square_().sum(dim=1).numpy()
+            found[rows] = ((chunk @ turned + offset) ** 2).sum(axis=1)
         return found
 
-    def _folded(self, weights: Numbers) -> tuple[Tensor, Numbers]:
+    def _folded(self, weights: Numbers) -> tuple[Float32, Numbers]:
         """Weights of the raw features, shape (d, t), and what the means add to the scores, shape (t,)."""
         turned = weights.T * self._scale[:, None]
-        return torch.from_numpy(turned.astype(np.float32)), -self._mean @ turned
+        return turned.astype(np.float32), -self._mean @ turned
 
     def _moments(self) -> tuple[Standardiser, Numbers]:
         n, d = self.shape
-        shift = self._features[:CHUNK_ROWS].double().mean(dim=0).float()  # near the means, so that nothing cancels
-        total, gram = torch.zeros(d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
-        buffer = torch.empty(min(n, CHUNK_ROWS), d)
+        shift = self._features[:CHUNK_ROWS].mean(axis=0, dtype=np.float64).astype(np.float32)  # so that nothing cancels
+        total, gram = np.zeros(d), np.zeros((d, d))
         for chunk, _ in self._chunks():
-            centred = torch.sub(chunk, shift, out=buffer[: len(chunk)]).numpy()
-            total += torch.from_numpy(centred.sum(axis=0))
-            gram += torch.from_numpy(centred.T @ centred)  # NumPy knows that this is symmetric
+            centred = chunk - shift
+            total += centred.sum(axis=0)
+            gram += centred.T @ centred  # NumPy knows that this is symmetric
         away = total / n
-        gram -= n * torch.outer(away, away)
-        standardiser = Standardiser.from_moments(shift.double() + away, gram.diagonal() / n)
-        scale = standardiser.scale.double()
-        return standardiser, (gram * scale[:, None] * scale).numpy()
+        gram -= n * np.outer(away, away)
+        standardiser = Standardiser.from_moments(shift + away, gram.diagonal() / n)
+        scale = standardiser.scale.astype(np.float64)
+        return standardiser, gram * scale[:, None] * scale
 
-    def _chunks(self) -> Iterator[tuple[Tensor, slice]]:
+    def _chunks(self) -> Iterator[tuple[Float32, slice]]:
         for start in range(0, self.shape[0], CHUNK_ROWS):
             rows = slice(start, start + CHUNK_ROWS)
-            yield self._features[rows].float(), rows
+            yield self._features[rows].astype(np.float32, copy=False), rows
 
 
 class Ridge:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -11,11 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from silr.errors import InputError
+from silr.losses import LEAK, Correction, Loss
 
-Loss = Literal["sigmoid", "logistic"]
-Correction = Literal["none", "leaky", "relu", "abs"]
-
-LEAK = -0.001
 SMALLEST_SINGULAR_VALUE = 1e-3
 """Below this, sampling noise in the means is amplified a thousandfold and the risk means nothing."""
 

@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -242,14 +243,9 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """Return what computes here."""
-    import torch
-
+    """Return what computes here; what PyTorch says of it, where it is used."""
+    about = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
+    if (torch := sys.modules.get("torch")) is None:
+        return about
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return {
-        "system": platform.platform(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "gpus": gpus,
-    }
+    return {**about, "torch_threads": torch.get_num_threads(), "gpus": gpus}

@@ -10,10 +10,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
-from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.errors import InputError
+from silr.extras import needs
 from silr.inputs import dense_matrix
-from silr.risk import LEAK, Correction, Loss, UURisk
+from silr.losses import LEAK, Correction, Loss
 
 VALIDATION_SHARE = 1 / 8
 
@@ -127,6 +127,9 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         InputError
             Fewer than two classes, theta or class_prior of the wrong shape, a singular theta, non-finite features.
         """
+        with needs("uu", "UUClassifier"):
+            from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
+            from silr.risk import UURisk
         matrix, y = self._features(X, y=y, reset=True)
         check_classification_targets(y)
         self.classes_, positions = np.unique(y, return_inverse=True)

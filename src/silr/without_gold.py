@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.classifiers.frozen import FrozenClassifier
+from silr.classifiers.linear import LinearClassifier
 from silr.contrasts import logits, probabilities
 from silr.errors import NoSignalError
 from silr.refine import Labels, Loop, Store, score
@@ -67,9 +67,7 @@ def refine_without_gold(
         if number >= len(done):
             store(
                 iterations[-1],
-                FrozenClassifier.linear(
-                    logits(student.weight.T).T, logits(student.intercept[None])[0], matrix.standardiser
-                ),
+                LinearClassifier(logits(student.weight.T).T, logits(student.intercept[None])[0], matrix.standardiser),
             )
         if loop.on_step is not None:
             loop.on_step(number, 1, 1)

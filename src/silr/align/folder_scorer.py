@@ -14,8 +14,8 @@ from silr.align.scorer import Score, Scorer, class_number
 from silr.annotators.models import best_device, quiet, readable
 from silr.corpus import file_hash
 from silr.errors import InputError
-from silr.export.finetuned import BASE_WEIGHTS
 from silr.export.frozen import ORDER, PIPELINE, WORDS
+from silr.extras import need_models, needs
 from silr.fingerprint import check
 
 BATCH = 32
@@ -29,11 +29,9 @@ def folder_scorer(folder: Path, wanted: str | None, device: str | None, role: st
     InputError
         It cannot be read, has no such class, or reads more than texts.
     """
-    if (folder / PIPELINE).is_file():
-        classes, predict = _sklearn(folder, role)
-        weights = folder / PIPELINE
-    else:
-        classes, predict = _transformers(folder, device)
+    classes, predict = read_folder(folder, device, role)
+    weights = folder / PIPELINE
+    if not weights.is_file():
         weights = next(iter(sorted(folder.glob("*.safetensors"))), folder / "config.json")
     one = len(classes) == 1  # a reward model: it says nothing of the other classes
     number = 0 if one and wanted is None else class_number(wanted, classes, folder, role)
@@ -42,9 +40,25 @@ def folder_scorer(folder: Path, wanted: str | None, device: str | None, role: st
     return Scorer(classes[number], scale, record, lambda texts: predict(texts)[:, number])
 
 
+def read_folder(folder: Path, device: str | None, role: str) -> tuple[list[str], Score]:
+    """Classes of an exported folder, and what gives texts their probabilities, shape (n, K).
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or reads more than texts.
+    """
+    if (folder / PIPELINE).is_file():
+        return _sklearn(folder, role)
+    need_models(role)
+    return _transformers(folder, device)
+
+
 def _transformers(folder: Path, device: str | None) -> tuple[list[str], Any]:
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+    from silr.export.finetuned import BASE_WEIGHTS
 
     auto: Any = AutoModelForSequenceClassification
     with readable(str(folder)), quiet():
@@ -77,10 +91,8 @@ def _transformers(folder: Path, device: str | None) -> tuple[list[str], Any]:
 
 
 def _sklearn(folder: Path, role: str) -> tuple[list[str], Any]:
-    try:
+    with needs("export", f"{role} {folder}"):
         from skops import io
-    except ImportError as error:
-        raise InputError(f"{role} {folder} is read with skops: pip install 'silr[export]'") from error
     with readable(str(folder)):
         model: Any = io.load(folder / PIPELINE)
     classes = [str(name) for name in model.classes_]

@@ -18,6 +18,7 @@ from typing import Any
 from silr.align.policy import PolicySource
 from silr.align.settings import AlignSettings
 from silr.errors import InputError
+from silr.extras import needs
 from silr.processes import world_size
 
 AT_ONCE = 8  # completions in one pass forward and backward; more are accumulated
@@ -29,13 +30,9 @@ RewardOf = Callable[[Sequence[str], Sequence[str], Callable[[str, float], None]]
 
 def need_trl(tracker: str) -> None:
     """Raise InputError unless TRL and the tracker are installed."""
-    try:
+    with needs("align", "alignment", "or take --method best-of-n"):
         import datasets  # noqa: F401
         import trl  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"alignment needs TRL ({error}): pip install 'silr[align]', or take --method best-of-n"
-        ) from error
     from transformers.integrations import integration_utils as untyped
 
     integrations: Any = untyped

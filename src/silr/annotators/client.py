@@ -23,6 +23,7 @@ from silr.annotators.refusals import Kind, Refusal
 from silr.annotators.replies import Reply
 from silr.annotators.waits import LONG, TOO_LONG, growing_wait
 from silr.errors import InputError
+from silr.extras import needs
 from silr.progress import duration
 
 if TYPE_CHECKING:
@@ -94,11 +95,9 @@ class ChatClient:
         retries: int = 8,
         say: Say | None = None,
     ) -> None:
-        try:
+        with needs("api", "an LLM behind an API"):
             import openai
             import tenacity
-        except ImportError as error:
-            raise InputError("the API annotator needs more packages: pip install 'silr[api]'") from error
         base_url = base_url if base_url is not None else os.environ.get("OPENAI_BASE_URL") or None
         self._key = environment_key()
         if base_url is not None:

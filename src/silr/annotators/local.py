@@ -15,6 +15,7 @@ from silr.annotators.base import Annotation, Plan, ScoreBatch, Scored, annotate_
 from silr.annotators.encoding import PromptEncoder, end_tokens, padding
 from silr.annotators.prompts import TEMPLATE, Prompt
 from silr.errors import InputError
+from silr.extras import need_models
 
 if TYPE_CHECKING:
     import torch
@@ -108,6 +109,7 @@ class LocalAnnotator:
             raise InputError(f"calibrate is {calibrate!r}; it must be None or 'contextual'")
         if token_budget is not None and token_budget < 1:
             raise InputError(f"token_budget is {token_budget}; it must be at least 1")
+        need_models("an LLM on this machine")
         import torch
 
         self._calibrate = calibrate

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
@@ -297,9 +298,8 @@ def readable(model: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # files of any origin, read by code of any origin
-        import torch
-
-        if isinstance(error, torch.OutOfMemoryError):
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(error, torch.OutOfMemoryError):
             raise InputError(f"the model {model} does not fit into the memory of the device") from error
         reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
         hint = "" if Path(model).exists() else "; without a connection give a model folder or a .gguf file"

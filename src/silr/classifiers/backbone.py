@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from silr.annotators.models import best_dtype, folder_of, load_tokenizer, locate, own_device, quiet, readable
 from silr.errors import InputError
+from silr.extras import needs
 from silr.fingerprint import check, fingerprint
 
 Tuning = Literal["lora", "qlora", "full"]
@@ -345,10 +346,8 @@ def four_bits(compute: torch.dtype, option: str = "--classifier qlora") -> Any:
     InputError
         bitsandbytes is missing; the message names the option.
     """
-    try:
+    with needs("qlora", option, "or take lora"):
         import bitsandbytes  # noqa: F401
-    except ImportError as error:
-        raise InputError(f"{option} needs bitsandbytes: pip install 'silr[qlora]', or take lora") from error
     import transformers
 
     settings: Any = transformers.BitsAndBytesConfig

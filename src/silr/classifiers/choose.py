@@ -12,6 +12,7 @@ from silr.annotators.models import locate
 from silr.classifiers.base import Classifier
 from silr.classifiers.prompted import check_prompt
 from silr.errors import InputError
+from silr.extras import need_models, needs
 from silr.methods import Recipe
 
 ClassifierName = Literal["frozen", "lora", "qlora", "full"]
@@ -77,11 +78,7 @@ def classifier_maker(
         A folder for checkpoints inside a fit, one folder an iteration.
     """
     if name == "frozen":
-        from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
-        from silr.classifiers.standardise import Standardiser
-
-        standardiser = cache(lambda: Standardiser.of(X))
-        return lambda number: FrozenClassifier(FrozenConfig(**options), device, standardiser())
+        return _frozen_maker(options, X, device)
     from silr.classifiers.backbone import Backbone, FinetunedConfig
     from silr.classifiers.finetuned import FinetunedClassifier
     from silr.processes import check_launch
@@ -91,6 +88,22 @@ def classifier_maker(
     return lambda number: FinetunedClassifier(
         backbone(), n_classes, checkpoints and checkpoints / f"iteration-{number}"
     )
+
+
+def _frozen_maker(options: dict[str, Any], X: Any, device: str | None) -> Callable[[int], Classifier]:
+    @cache
+    def standardiser() -> Any:
+        from silr.classifiers.standardise import Standardiser
+
+        return Standardiser.of(X)
+
+    def make(number: int) -> Classifier:
+        with needs("uu", "a method with the UU risk"):
+            from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
+
+        return FrozenClassifier(FrozenConfig(**options), device, standardiser())
+
+    return make
 
 
 def load_classifier(folder: Path, device: str | None = None) -> Classifier:
@@ -104,17 +117,24 @@ def load_classifier(folder: Path, device: str | None = None) -> Classifier:
     if not (folder / "classifier.json").exists():
         raise InputError(f"{folder} holds no classifier (yet): run `silr refine` again, which goes on where it stopped")
     try:
-        kind = json.loads((folder / "classifier.json").read_text())["kind"]
+        values = json.loads((folder / "classifier.json").read_text())
+        kind = values["kind"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error
     if kind == "posterior":
         from silr.classifiers.posterior import PosteriorClassifier
 
         return PosteriorClassifier.load(folder, device)
+    if kind == "linear" or (kind == "frozen" and not values.get("hidden_units")):
+        from silr.classifiers.linear import LinearClassifier
+
+        return LinearClassifier.load(folder, device)
     if kind == "frozen":
-        from silr.classifiers.frozen import FrozenClassifier
+        with needs("uu", "a classifier with a hidden layer"):
+            from silr.classifiers.frozen import FrozenClassifier
 
         return FrozenClassifier.load(folder, device)
+    need_models("a fine-tuned classifier")
     from silr.classifiers.finetuned import FinetunedClassifier
 
     return FinetunedClassifier.load(folder, device)

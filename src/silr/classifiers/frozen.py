@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from silr.classifiers.adamw import AdamW
 from silr.classifiers.base import FitHistory, OnStep
+from silr.classifiers.linear import FeatureClassifier
 from silr.classifiers.standardise import CHUNK_ROWS, Standardiser, as_tensor
 from silr.errors import InputError
 from silr.files import atomic_write, write_json
@@ -58,7 +59,7 @@ class FrozenConfig:
     match_prior: bool = True
 
 
-class FrozenClassifier:
+class FrozenClassifier(FeatureClassifier):
     """A head on frozen features, fitted under a UU risk.
 
     Parameters
@@ -156,41 +157,19 @@ class FrozenClassifier:
         self.head_.load_state_dict(best_state)
         return FitHistory(train_risks, validation_risks, best)
 
-    @staticmethod
-    def linear(
-        weight: NDArray[np.float64], intercept: NDArray[np.float64], standardiser: Standardiser
-    ) -> FrozenClassifier:
-        """A classifier with a head that is known: weights (K, d) for standardised features, and intercepts (K,)."""
-        classifier = FrozenClassifier(FrozenConfig(match_prior=False), "cpu", standardiser)
-        classifier._set_linear(weight, intercept)
-        return classifier
-
-    def _set_linear(self, weight: NDArray[np.float64], intercept: NDArray[np.float64]) -> None:
-        n_classes = len(weight)
-        if n_classes == 2:
-            weight, intercept = weight[1:] - weight[:1], intercept[1:] - intercept[:1]
-        self.head_, self.offsets_ = self._new_head(weight.shape[1], n_classes, 0), np.zeros(n_classes)
-        self.head_.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(intercept)})
-
-    def decision_scores(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        """Class logits, offsets included, shape (n, K)."""
-        features = as_tensor(X)
-        scores = np.empty((len(features), len(self.offsets_)), dtype=np.float32)
+    def _logits(self, rows: NDArray[np.generic]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            for start in range(0, len(features), CHUNK_ROWS):
-                rows = slice(start, start + CHUNK_ROWS)
-                logits = self.head_(self.standardise_(features, rows)).cpu().numpy()
-                scores[rows] = np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
-        scores += self.offsets_.astype(np.float32)
-        return scores
+            logits: NDArray[np.float32] = self.head_(self.standardise_(as_tensor(rows), slice(None))).cpu().numpy()
+        return logits
 
-    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        """Softmax of `decision_scores`, shape (n, K)."""
-        scores = self.decision_scores(X)
-        scores -= scores.max(axis=1, keepdims=True)
-        np.exp(scores, out=scores)
-        scores /= scores.sum(axis=1, keepdims=True)
-        return scores
+    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and scale of the features, shape (d,)."""
+        return _double(self.standardise_.mean), _double(self.standardise_.scale)
+
+    def layers(self) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Weight and bias of each layer, for standardised features."""
+        linear = [each for each in self.head_.modules() if isinstance(each, nn.Linear)]
+        return [(_double(each.weight.detach()), _double(each.bias.detach())) for each in linear]
 
     def save(self, folder: Path) -> None:
         """Write ``classifier.safetensors`` and ``classifier.json`` into an existing folder."""
@@ -261,6 +240,11 @@ def _threads_for(numbers_a_batch: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _double(values: Tensor) -> NDArray[np.float64]:
+    doubled: NDArray[np.float64] = values.double().cpu().numpy()
+    return doubled
 
 
 def _rows_where(mask: NDArray[np.bool_]) -> Rows:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
 from silr.annotator_evidence import Annotator, Scale
-from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
-from silr.classifiers.standardise import Standardiser
+from silr.classifiers.linear import LinearClassifier
 from silr.contrasts import contrasts, logits, probabilities
 from silr.errors import InputError
 from silr.files import atomic_write, write_json
+from silr.standardise import Standardiser
 
 FILE = "posterior.safetensors"
 
@@ -82,7 +82,7 @@ class Remembered:
         found[known] = self.probabilities[places[known]]
 
 
-class PosteriorClassifier(FrozenClassifier):
+class PosteriorClassifier(LinearClassifier):
     """A linear head that reads features alone; and, for texts that LLMs have labelled too, the posterior.
 
     Parameters
@@ -95,9 +95,8 @@ class PosteriorClassifier(FrozenClassifier):
     """
 
     def __init__(self, alone: Head, mixture: Mixture, standardiser: Standardiser, remembered: Remembered) -> None:
-        super().__init__(FrozenConfig(match_prior=False), "cpu", standardiser)
+        super().__init__(logits(alone.weight.T).T, logits(alone.intercept[None])[0], standardiser)
         self.alone, self.mixture, self.remembered = alone, mixture, remembered
-        self._set_linear(logits(alone.weight.T).T, logits(alone.intercept[None])[0])
 
     def predict_with_annotators(
         self, X: NDArray[Any], annotators: Sequence[Annotator], keys: NDArray[np.uint64]
@@ -128,9 +127,7 @@ class PosteriorClassifier(FrozenClassifier):
         """The models' probabilities, averaged, shape (n, K)."""
         found = np.zeros((len(X), len(self.offsets_)))
         for weight, model in zip(self.mixture.weights, self.mixture.models, strict=True):
-            linear = FrozenClassifier.linear(
-                logits(model.weight.T).T, logits(model.intercept[None])[0], self.standardise_
-            )
+            linear = LinearClassifier(logits(model.weight.T).T, logits(model.intercept[None])[0], self.standardise_)
             values = contrasts(linear.decision_scores(X))
             for place, (annotator, scale) in enumerate(zip(annotators, self.mixture.scales, strict=True)):
                 values += np.vstack([model.tables[place], np.zeros(values.shape[1])])[annotator.labels]
@@ -140,7 +137,7 @@ class PosteriorClassifier(FrozenClassifier):
         return found
 
     def save(self, folder: Path) -> None:
-        """Write the head as `FrozenClassifier` does, and ``posterior.safetensors`` beside it."""
+        """Write the head as `LinearClassifier` does, and ``posterior.safetensors`` beside it."""
         super().save(folder)
         tensors = {"model_weights": self.mixture.weights}
         for place, head in enumerate([self.alone, *self.mixture.models]):
@@ -163,9 +160,7 @@ class PosteriorClassifier(FrozenClassifier):
             The files are missing or damaged.
         """
         try:
-            from safetensors.torch import load_file as load_tensors
-
-            moments = load_tensors(folder / "classifier.safetensors")
+            moments = load_file(folder / "classifier.safetensors")
             tensors = load_file(folder / FILE)
             weights = tensors["model_weights"]
             names = ("weight", "intercept", "tables", "slopes")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from silr.annotators.base import distinct
@@ -18,6 +17,7 @@ from silr.annotators.encoding import common_start
 from silr.annotators.models import load_tokenizer, locate
 from silr.classifiers.prompted import with_prompt
 from silr.errors import InputError
+from silr.extras import need_models
 from silr.fingerprint import WEIGHTS, check, fingerprint
 
 MAX_LENGTH = 512
@@ -76,6 +76,7 @@ class TokenFeatures:
     def __init__(
         self, model: str, max_length: int | None = None, prompt: str | None = None, weights: str | None = None
     ) -> None:
+        need_models("a fine-tuned classifier")
         self._model, self._max_length, self._prompt = locate(model), max_length, prompt
         check(self._model, weights)
         self._weights = weights
@@ -135,6 +136,8 @@ def passes(lengths: NDArray[np.int64], processes: int = 1) -> list[NDArray[np.in
         Each reads its share of every group, at least one text and else so many tokens, padding included, as are read
         fastest: on a CPU what fits its caches.
     """
+    import torch
+
     most = 16_384 if torch.cuda.is_available() else 1_024
     found, start = [], 0
     while start < len(lengths):

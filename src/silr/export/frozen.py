@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from silr.annotators.models import quiet
-from silr.classifiers.frozen import FrozenClassifier
-from silr.errors import InputError
+from silr.classifiers.linear import FeatureClassifier
 from silr.export.parts import Parts
+from silr.extras import needs
 from silr.features import SentenceFeatures
 from silr.files import atomic_write, write_json
 from silr.joined_features import JoinedFeatures
@@ -38,10 +38,8 @@ def write_frozen(refiner: Any, folder: Path) -> Parts:
     InputError
         skops is missing, or the sentence encoder is gone.
     """
-    try:
+    with needs("export", "the export of a run with frozen features"):
         from skops import io
-    except ImportError as error:
-        raise InputError("a run with frozen features is exported with skops: pip install 'silr[export]'") from error
     features = getattr(refiner, "features_", None)
     model = sklearn_head(refiner.classifier_, refiner.classes_)
     if isinstance(features, TfidfFeatures):
@@ -110,12 +108,12 @@ def _limit(features: SentenceFeatures) -> str:
     return f"It reads plain texts, up to {most:,} tokens; the end of longer ones is not read."
 
 
-def sklearn_head(classifier: FrozenClassifier, classes: NDArray[Any]) -> Any:
+def sklearn_head(classifier: FeatureClassifier, classes: NDArray[Any]) -> Any:
     """The head as a fitted `LogisticRegression` or `MLPClassifier`, standardisation and offsets worked in.
 
     Parameters
     ----------
-    classifier : FrozenClassifier
+    classifier : FeatureClassifier
         Fitted.
     classes : array of shape (K,)
         Sorted.
@@ -128,12 +126,8 @@ def sklearn_head(classifier: FrozenClassifier, classes: NDArray[Any]) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.neural_network import MLPClassifier
 
-    state = {name: value.double().cpu().numpy() for name, value in classifier.head_.state_dict().items()}
-    weights = [value for name, value in state.items() if name.endswith("weight")]
-    biases = [value.copy() for name, value in state.items() if name.endswith("bias")]
-    mean, scale = (
-        part.double().cpu().numpy() for part in (classifier.standardise_.mean, classifier.standardise_.scale)
-    )
+    layers, (mean, scale) = classifier.layers(), classifier.moments()
+    weights, biases = [weight for weight, _ in layers], [bias.copy() for _, bias in layers]
     weights[0] = weights[0] * scale
     biases[0] -= weights[0] @ mean
     offsets = classifier.offsets_

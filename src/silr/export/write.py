@@ -7,11 +7,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from silr.classifiers.finetuned import FinetunedClassifier
+from silr.classifiers.linear import FeatureClassifier
 from silr.classifiers.tokens import TokenFeatures
 from silr.errors import InputError
 from silr.export.card import model_card
-from silr.export.finetuned import FinetunedForm, write_finetuned
 from silr.export.frozen import write_frozen
 from silr.files import sync
 from silr.label_refiner import LabelRefiner
@@ -49,7 +48,7 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
     names = [str(name) for name in refiner.classes_]
     if reward is not None and reward not in names:
         raise InputError(f"--reward {reward}: the classes of the run are {', '.join(names)}")
-    finetuned = isinstance(refiner.classifier_, FinetunedClassifier)
+    finetuned = not isinstance(refiner.classifier_, FeatureClassifier)
     if not finetuned and (adapter or reward is not None):
         raise InputError(
             "a run with frozen features has no fine-tuned model: leave out --adapter and --reward (`silr align` "
@@ -59,6 +58,8 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
     try:
         draft.mkdir(parents=True)
         if finetuned:
+            from silr.export.finetuned import FinetunedForm, write_finetuned
+
             assert isinstance(refiner.features_, TokenFeatures)
             form = FinetunedForm(names, adapter, None if reward is None else names.index(reward))
             parts = write_finetuned(refiner.classifier_, refiner.features_.tokenizer, draft, form)

@@ -11,11 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from silr.cells import sort_classes
+from silr.class_names import ClassNames, of_python
 from silr.errors import InputError
+from silr.label_values import read_column
+from silr.labels import check_shapes
 
 PARTS = 4  # strata a label; quartiles of the LLM's certainty
 POWER = 0.5  # of a label's size, by which its share of the texts goes; 0: as many from each, 1: in proportion
@@ -177,3 +182,50 @@ def draw_texts(
         drawn.add(row)
     rows = np.array(sorted(drawn), dtype=np.int64)
     return rows, gold_weights(strata, rows)
+
+
+def draw(
+    llm_labels: Any, n: int = 100, *, llm_scores: Any = None, random_state: int = 0
+) -> tuple[IntArray, FloatArray]:
+    """Choose the texts that a person should label, and how many texts each of them speaks for.
+
+    The texts are drawn at random from each LLM label and, where scores are known, by how sure the LLM was, so that a
+    rare label gets its share. ``silr label --draw strata`` draws the same.
+
+    Parameters
+    ----------
+    llm_labels : array-like of shape (N,)
+        Labels of any type; None, NaN or -1 where the LLM gave none. Such texts are not drawn.
+    n : int, default 100
+        How many texts to draw.
+    llm_scores : array-like of shape (N, K), default None
+        Log-probabilities, the classes in sorted order. None: by the labels alone.
+    random_state : int, default 0
+
+    Returns
+    -------
+    rows : int64 array of shape (n,)
+        Sorted.
+    weights : float64 array of shape (n,)
+        The ``gold_weight`` of `silr.LabelRefiner.fit`; together they sum to the number of texts with a label.
+
+    Raises
+    ------
+    InputError
+        There are fewer than n texts with a label, or more classes than n.
+
+    Examples
+    --------
+    >>> from silr import draw
+    >>> rows, weights = draw(["bad"] * 20 + ["good"] * 180, n=40)
+    >>> len(rows), int((rows < 20).sum()), round(float(weights.sum()))
+    (40, 10, 200)
+    """
+    column = read_column(llm_labels, "llm_labels")
+    if column.is_integer:
+        column = column.without("-1")
+    classes = sort_classes(name for name in column.distinct if name is not None)
+    codes = column.codes(ClassNames(classes), "llm_labels", of_python(option=False))
+    scores = None if llm_scores is None else np.asarray(llm_scores, dtype=np.float64)
+    check_shapes(scores, None, len(codes), classes)
+    return draw_texts(codes, n, random_state, scores)

@@ -1,0 +1,151 @@
+"""The function `silr.annotate`: an LLM on this machine or behind a server labels texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from silr.annotators.base import Annotator
+from silr.annotators.missing import COLUMN as MISSING
+from silr.annotators.table import annotate_file
+from silr.cells import is_missing
+from silr.corpus import LABEL, SCORE_PREFIX, read_table, write_table
+from silr.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def annotate(
+    source: str | Path | pd.DataFrame | Sequence[str],
+    classes: Sequence[str] | None = None,
+    *,
+    model: str | Path | None = None,
+    base_url: str | None = None,
+    question: str | None = None,
+    annotator: Annotator | None = None,
+    output: str | Path | None = None,
+    text_column: str = "text",
+    quiet: bool = True,
+    **options: Any,
+) -> pd.DataFrame:
+    """Let an LLM label every text.
+
+    Parameters
+    ----------
+    source : str, Path, DataFrame or sequence of str
+        A table as a file or in memory, or texts.
+    classes : sequence of str
+        The classes to choose from.
+    model : str or Path
+        With `base_url` the server's name for the model; else a model folder, a ``.gguf`` file or a hub name.
+    base_url : str, default None
+        An OpenAI-compatible server, such as ``http://127.0.0.1:8000/v1``. Its key is in ``OPENAI_API_KEY``. None: the
+        model runs on this machine.
+    question : str, default None
+        Asked about every text, such as "Is this review positive or negative?".
+    annotator : Annotator, default None
+        Anything else that scores texts, in the place of `classes`, `model`, `base_url`, `question` and `options`.
+    output : str or Path, default None
+        Where the table goes as a file, with the hidden states of a local model beside it; an interrupted call goes on
+        where it stopped. None: nothing is kept.
+    text_column : str, default "text"
+        Of a table.
+    quiet : bool, default True
+        Show no progress.
+    **options
+        Of `silr.annotators.local.LocalAnnotator` or `silr.annotators.api.ApiAnnotator`.
+
+    Returns
+    -------
+    DataFrame
+        The table, row for row, its other columns as they were: with ``llm_label``, ``llm_score_<class>`` where the LLM
+        gives scores, and ``llm_missing`` where a text has no label.
+
+    Raises
+    ------
+    InputError
+        There is no model or no class, the model or the server cannot be used, the table cannot be read, or an extra of
+        silr is missing.
+
+    Examples
+    --------
+    A model behind a server, and one on this machine:
+
+    >>> texts = ["What a lovely film.", "I want my money back."]
+    >>> server = "https://api.openai.com/v1"
+    >>> annotate(texts, ["negative", "positive"], model="gpt-5-mini", base_url=server)  # doctest: +SKIP
+    >>> annotate("reviews.csv", ["negative", "positive"], model="Qwen/Qwen3-4B", output="out.csv")  # doctest: +SKIP
+
+    Any object with the methods of `silr.annotators.base.Annotator` labels texts too:
+
+    >>> import numpy as np
+    >>> from silr import annotate
+    >>> from silr.annotators.base import Plan
+    >>> class Keyword:
+    ...     classes, n_features = ("negative", "positive"), 0
+    ...     def plan(self, texts):
+    ...         return Plan([np.arange(len(texts))], [len(texts)], np.zeros(len(texts), bool))
+    ...     def score_batches(self, batches):
+    ...         for number, texts in enumerate(batches):
+    ...             p = np.array([0.9 if "lovely" in text else 0.2 for text in texts])
+    ...             scores = np.log(np.column_stack([1 - p, p])).astype(np.float32)
+    ...             yield number, scores, np.empty((len(texts), 0), np.float16)
+    ...     def describe(self):
+    ...         return {"kind": "keyword"}
+    >>> annotate(texts, annotator=Keyword())["llm_label"].tolist()
+    ['positive', 'negative']
+    """
+    if annotator is None:
+        if classes is None or model is None:
+            raise InputError("annotate needs classes and a model, or an annotator")
+        annotator = _annotator(classes, model, base_url, question, options)
+    import pandas as pd
+
+    frame = source if isinstance(source, pd.DataFrame) else None
+    if frame is None and not isinstance(source, (str, Path)):
+        frame = pd.DataFrame({text_column: list(source)}, dtype=object)
+    with TemporaryDirectory() as folder:
+        path = Path(source) if isinstance(source, (str, Path)) else Path(folder) / "texts.parquet"
+        target = Path(folder) / "labelled.parquet" if output is None else Path(output)
+        if frame is not None:
+            write_table(frame, path)
+        keep = output is not None
+        annotate_file(path, target, annotator, text_column=text_column, save_features=keep, quiet=quiet)
+        annotated = read_table(target)
+    return _with_annotation(annotated if frame is None else frame, annotated)
+
+
+def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFrame:
+    """A table with the annotation's columns: labels and reasons as text or None, scores as numbers."""
+    import pandas as pd
+
+    def is_ours(name: object) -> bool:
+        return name in (LABEL, MISSING) or str(name).startswith(SCORE_PREFIX)
+
+    frame = frame.drop(columns=[name for name in frame.columns if is_ours(name)])
+    for name in filter(is_ours, annotated.columns):
+        values = annotated[name].to_numpy(dtype=object)
+        if str(name).startswith(SCORE_PREFIX):
+            frame[name] = pd.to_numeric(values).astype("float64")
+        else:
+            labels = [None if is_missing(value) else value or None for value in values]
+            frame[name] = pd.Series(labels, index=frame.index, dtype=object)
+    return frame
+
+
+def _annotator(
+    classes: Sequence[str], model: str | Path, base_url: str | None, question: str | None, options: dict[str, Any]
+) -> Annotator:
+    if base_url is None:
+        from silr.annotators.local import LocalAnnotator
+
+        return LocalAnnotator(model, classes, question=question, **options)
+    from silr.annotators.answer_cache import AnswerCache, default_cache
+    from silr.annotators.api import ApiAnnotator
+    from silr.annotators.client import ChatClient
+
+    client = ChatClient(str(model), AnswerCache(default_cache()), base_url=base_url)
+    return ApiAnnotator(client, classes, question=question, **options)
