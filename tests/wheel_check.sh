@@ -8,7 +8,7 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 "$python" -m build --wheel --outdir "$place/dist" . >"$place/build.log" 2>&1 || { cat "$place/build.log"; exit 1; }
 "$python" -m venv "$place/venv"
-pip=("$place/venv/bin/pip" install --quiet --disable-pip-version-check --constraint "$constraints")
+pip=("$place/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check --constraint "$constraints")
 "${pip[@]}" "$place"/dist/*.whl
 cd "$place"
 export PATH="$place/venv/bin:$PATH"
