@@ -22,6 +22,17 @@ torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests start
 
 
+SLOW_FIXTURES = {"smollm", "small_llama", "small_bert", "small_causal", "align"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of real and of fine-tuned models take seconds."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fine-tuned models multiply exactly, also on processors that are faster at bfloat16."""

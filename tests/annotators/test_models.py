@@ -13,6 +13,7 @@ from silr.annotators import models
 from silr.errors import InputError
 
 
+@pytest.mark.slow
 def test_a_gguf_is_converted_once_and_exactly(smollm, gguf):
     """Against gguf's own dequantisation, for two tensors; the second load makes nothing new."""
     from gguf import GGUFReader, dequantize
