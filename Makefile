@@ -1,6 +1,6 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
-PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP = $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
 
 demo: .venv/local      ## watch a real LLM label reviews badly, and silr turn its labels into good ones
