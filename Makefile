@@ -2,18 +2,23 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 PIP = $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
+QUICK = -m 'not slow and not browser and not gpu'
+COVERAGE = --cov --cov-report=term:skip-covered
 
 demo: .venv/local      ## watch a real LLM label reviews badly, and silr turn its labels into good ones
 	$(BIN)/silr demo
 
 quick: .venv/dev       ## the tests that answer in a minute
-	$(PYTEST) -m 'not slow and not browser and not gpu'
+	$(PYTEST) $(QUICK)
 
 test: lint             ## lint, types and all tests
 	$(PYTEST)
 
 coverage: .venv/dev    ## all tests, and which lines they reach
-	$(PYTEST) --cov --cov-report=term:skip-covered
+	$(PYTEST) $(COVERAGE)
+
+quick-coverage: .venv/dev ## the same of the quick tests
+	$(PYTEST) $(QUICK) $(COVERAGE)
 
 lint: .venv/dev
 	$(BIN)/ruff check src tests benchmarks
@@ -45,4 +50,4 @@ venv: .venv/dev
 clean:
 	rm -rf .venv dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: demo docs quick test coverage lint wheel-check oldest-check venv clean
+.PHONY: demo docs quick test coverage quick-coverage lint wheel-check oldest-check venv clean
