@@ -28,6 +28,7 @@ def minilm() -> str:
 # --- sentence-transformers --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sentence_embeddings_from_a_folder(minilm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["a good film", "what a bad film", "a good film", ""]
     features = make_features(minilm)
