@@ -26,7 +26,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 
 docs: .venv/dev        ## the documentation, into build/site
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 wheel-check: .venv/dev ## the built wheel works alone, in a clean environment away from the checkout
 	bash tests/wheel_check.sh $(BIN)/python

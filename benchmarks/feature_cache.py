@@ -16,9 +16,9 @@ import numpy as np
 from filelock import FileLock
 
 from silr.corpus import corpus_hash
-from silr.demo_data import default_cache
 from silr.features import SentenceFeatures
 from silr.files import atomic_write, make_folder
+from silr.io.cache import cache_folder
 from silr.tfidf import TfidfFeatures
 
 Arrays = dict[str, Any]
@@ -26,7 +26,7 @@ Arrays = dict[str, Any]
 
 def default_folder() -> Path:
     """Return the folder for features: `benchmarks` in the one that the demo downloads to."""
-    return default_cache() / "benchmarks"
+    return cache_folder() / "benchmarks"
 
 
 def kept(folder: Path | None, kind: str, texts: Sequence[Sequence[str]], compute: Callable[[], Arrays]) -> Arrays:

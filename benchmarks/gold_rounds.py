@@ -28,6 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from silr import LabelRefiner
+from silr.cells import sort_classes
 from silr.corpus import features_path, label_column, read_table, score_classes, score_columns, table_stem, text_column
 from silr.errors import InputError, NoSignalError
 from silr.files import write_json
@@ -88,7 +89,7 @@ def cases(folders: list[Path], features: Path | None, only: list[str]) -> Iterat
             continue
         frame = read_table(path)
         truth = label_column(frame, "truth", path)
-        classes = score_classes(frame) or sorted({label for label in truth if label is not None})
+        classes = score_classes(frame) or sort_classes({label for label in truth if label is not None})
         code: dict[str | None, int] = {None: -1} | {label: number for number, label in enumerate(classes)}
         scores = score_columns(frame, classes, path) if score_classes(frame) else None
         X = None

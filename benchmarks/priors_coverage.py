@@ -16,7 +16,7 @@ import numpy as np
 
 from silr.gold import FEW, collapsed
 from silr.label.draw import POWER
-from silr.priors import _estimate
+from silr.label_noise import noise_estimates
 
 SIZES, N_GOLD, DESIGNS = (1_000, 3_600, 100_000), (50, 100, 500), ("stratified", "random")
 ACCURACIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97)
@@ -72,7 +72,7 @@ def estimate(T, gold, level=0.95):
     """What `priors_from_gold(..., strata=initial pseudo-labels)` finds, for all draws at once."""
     w = strata_weights(T.sum(axis=(1, 2)), gold.sum(axis=(2, 3)))
     mass, square = np.einsum("sh,shjk->sjk", w, gold), np.einsum("sh,shjk->sj", w**2, gold)
-    return _estimate(mass, square, gold.sum(axis=(1, 3)), T.sum(axis=(0, 2)), level, smoothing=1.0)
+    return noise_estimates(mass, square, gold.sum(axis=(1, 3)), T.sum(axis=(0, 2)), level, smoothing=1.0)
 
 
 def scenarios():

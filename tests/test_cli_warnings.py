@@ -15,7 +15,7 @@ from silr import cli_warnings
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cli_warnings, "_hushed", False)
+    monkeypatch.setattr(cli_warnings, "_silenced", False)
     levels = {name: logging.getLogger(name).level for name in cli_warnings.CHATTY}
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -42,6 +42,6 @@ def test_whose_warnings_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_quiet_hides_them_all(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli_warnings.hush(True) is True
+    assert cli_warnings.silence(True) is True
     warn(Path(silr.__file__))
     assert capsys.readouterr().err == ""

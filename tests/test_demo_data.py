@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from silr import demo_data
-from silr.demo_data import default_cache, demo_model, demo_texts
+from silr.demo_data import demo_model, demo_texts
 from silr.errors import InputError
+from silr.io.cache import cache_folder
 
 RATED = b"1_1\t-0.9\tbad thing.\r\n1_2\t0\tneither\r\n1_3\t0.05\t good, really \r\n"
 GGUF = b"GGUF" * 1000
@@ -111,11 +112,11 @@ def test_an_installed_model_is_used(tmp_path: Path, pip: list[list[str]], monkey
 
 def test_default_cache(tmp_path: Path, pip: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert default_cache() == tmp_path / "xdg" / "silr"
+    assert cache_folder() == tmp_path / "xdg" / "silr"
     assert demo_model().parent == tmp_path / "xdg" / "silr"
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert default_cache() == tmp_path / ".cache" / "silr"
+    assert cache_folder() == tmp_path / ".cache" / "silr"
 
 
 def test_no_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

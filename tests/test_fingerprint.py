@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from silr import fingerprint as module
 from silr.errors import InputError
-from silr.fingerprint import as_far_as_known, check, fingerprint
+from silr.fingerprint import check, fingerprint
 
 
 @pytest.fixture
@@ -81,11 +81,3 @@ def test_a_name_on_the_hub_is_its_revision(tmp_path: Path, monkeypatch: pytest.M
     (snapshot.parents[1] / "refs" / "main").write_text("abc123")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert fingerprint("some/model") == "hub:abc123"
-
-
-def test_a_run_that_is_older_lacks_some() -> None:
-    old = {"parts": [{"kind": "sentence-transformers", "model": "m"}, {"kind": "tfidf"}], "seed": 0}
-    new = {"parts": [{"kind": "sentence-transformers", "model": "m", "weights": "x"}, {"kind": "tfidf"}], "seed": 0}
-    assert as_far_as_known(new, old) == old
-    assert as_far_as_known(new, new) == new
-    assert as_far_as_known({"weights": "x"}, None) == {"weights": "x"}

@@ -13,7 +13,8 @@ import silr.refine_table
 from command_line import Commands
 from silr import LabelRefiner
 from silr.errors import InputError
-from silr.joined_features import JoinedFeatures, slices
+from silr.features import features_of, load_saved
+from silr.joined_features import slices
 from silr.refine_table import refine_table
 from synthetic import Corpus, make_corpus
 
@@ -27,20 +28,20 @@ def corpus() -> Corpus:
 
 def test_the_columns_of_the_parts(corpus: Corpus, tmp_path: Path) -> None:
     np.save(tmp_path / "X.npy", corpus.features.astype(np.float16))
-    features = JoinedFeatures.of([str(tmp_path / "X.npy"), "tfidf"])
+    features = features_of([str(tmp_path / "X.npy"), "tfidf"])
     matrix = features.fit_transform(corpus.texts)
     states, words, characters = slices(features.widths)
     np.testing.assert_array_equal(matrix[:, states], corpus.features.astype(np.float16))
     assert matrix.dtype == np.float32 and matrix[:, words].shape[1] > 10
     np.testing.assert_array_equal(matrix[:, words.start : characters.stop], features.parts[1].transform(corpus.texts))
     features.save(tmp_path)
-    again = JoinedFeatures.load(json.loads(json.dumps(features.record)), tmp_path)
+    again = load_saved(json.loads(json.dumps(features.record)), tmp_path)
     assert again.widths == features.widths
     np.testing.assert_allclose(again.transform(corpus.texts[:5], matrix[:5, states]), matrix[:5], atol=1e-6)
     with pytest.raises(InputError, match="came from a file"):
         again.transform(corpus.texts[:5])
     with pytest.raises(InputError, match="the same features twice: tfidf, tfidf"):
-        JoinedFeatures.of(["tfidf", "tfidf"])
+        features_of(["tfidf", "tfidf"])
 
 
 def test_refine_predict_and_export(commands: Commands, corpus: Corpus, tmp_path: Path) -> None:

@@ -14,8 +14,16 @@ from silr import LabelRefiner
 from silr.annotator_evidence import Annotator
 from silr.gaussian_process import Block, GoldProcess, Prior
 from silr.gold_labels import GoldLabels
-from silr.posterior import ALL, BEST, CrossFitting, Refined, Student, first_student, hyperparameters, refine_posterior
-from silr.ridge import PENALTY, Ridge, StandardisedMatrix
+from silr.posterior import (
+    ALL,
+    KEPT_COMBINATIONS,
+    CrossFitting,
+    Refined,
+    first_student,
+    hyperparameters,
+    refine_posterior,
+)
+from silr.ridge import PENALTY, Ridge, StandardisedMatrix, Student
 from synthetic import make_corpus
 
 pytestmark = pytest.mark.slow
@@ -328,7 +336,7 @@ def test_a_gold_label_does_not_change_the_prediction_of_its_own_text(monkeypatch
 
     But for the hyperparameters, which folds take from the fit to all labels: here they take all.
     """
-    monkeypatch.setattr("silr.posterior.BEST", 1000)
+    monkeypatch.setattr("silr.posterior.KEPT_COMBINATIONS", 1000)
     rng, truth, X = made(600, 2, 11)
     annotator, gold = Annotator(biased(rng, truth, 2)), gold_of(truth, 40, 2)
     folds = gold.folds(0)
@@ -405,9 +413,9 @@ def test_the_evidence_of_a_part_of_the_grid_is_not_higher() -> None:
     process = GoldProcess(matrix.rows(np.arange(60)), blocks, [], truth[:60], 2)
     prior = Prior((), 0.3, 0.0, *hyperparameters(groups, blocks, 2))
     whole = process.fit(np.arange(60), {}, prior)
-    part = process.fit(np.arange(60), {}, prior.best(whole.evidence, BEST))
+    part = process.fit(np.arange(60), {}, prior.best(whole.evidence, KEPT_COMBINATIONS))
     height = whole.evidence + np.array(prior.log_prior)
-    kept = np.exp(np.sort(height)[-BEST:] - logsumexp(height)).sum()
+    kept = np.exp(np.sort(height)[-KEPT_COMBINATIONS:] - logsumexp(height)).sum()
     assert part.log_evidence == pytest.approx(whole.log_evidence + np.log(kept), abs=1e-3)
 
 

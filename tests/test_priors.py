@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from priors_coverage import strata_weights
 from silr.errors import InputError, NoSignalError
 from silr.gold import collapsed
-from silr.priors import Priors, _estimate, check_signal, given_priors, priors_from_gold, priors_from_truth
+from silr.label_noise import noise_estimates
+from silr.priors import Priors, check_signal, given_priors, priors_from_gold, priors_from_truth
 
 VALUES = ("theta", "class_prior", "accuracy", "signal")
 
@@ -43,7 +44,7 @@ def estimate(T, gold):
     """All draws at once what `priors_from_gold(..., strata=initial labels)` does for one."""
     w = strata_weights(T.sum(axis=(1, 2)), gold.sum(axis=(2, 3)))
     mass, square = np.einsum("sh,shjk->sjk", w, gold), np.einsum("sh,shjk->sj", w**2, gold)
-    return _estimate(mass, square, gold.sum(axis=(1, 3)), T.sum(axis=(0, 2)), level=0.95, smoothing=1.0)
+    return noise_estimates(mass, square, gold.sum(axis=(1, 3)), T.sum(axis=(0, 2)), level=0.95, smoothing=1.0)
 
 
 def rows_of(T, gold):

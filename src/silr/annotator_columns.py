@@ -1,4 +1,4 @@
-"""The columns of a table that hold what LLMs say: labels, scores and confidences, of one LLM or of several.
+"""Columns of a table with labels, scores and confidences of one LLM or of several.
 
 ``llm_label``, ``llm_score_CLASS`` and ``llm_confidence`` are those of the only LLM; ``llm_label_NAME``,
 ``llm_score_NAME_CLASS`` and ``llm_confidence_NAME`` those of one of several, or of one of several prompts.
@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,41 +29,26 @@ SURE = 0.999  # a confidence of 1 counts as this, and 0 as its opposite: nobody 
 
 @dataclass(frozen=True)
 class AnnotatorColumns:
-    """What the LLMs say of a table's texts.
+    """Labels and scores of a table's texts by LLMs."""
 
-    Attributes
-    ----------
-    columns : list of str
-        Names of the label columns.
-    names : list of str
-        Of the LLMs, "" for the only one of column ``llm_label``.
-    classes : list of str
-        All that occur, and those of score columns.
-    codes : list of int64 arrays of shape (n,)
-        For each LLM, -1 where it gave no label.
-    scores : list of float64 array of shape (n, K) or None
-        For each LLM.
-    """
-
-    columns: list[str]
-    names: list[str]
-    classes: list[str]
-    codes: list[NDArray[np.int64]]
-    scores: list[NDArray[np.float64] | None]
+    columns: list[str]  # names of the label columns
+    names: list[str]  # of the LLMs, "" for the only one of column `llm_label`
+    classes: list[str]  # all that occur, and those of score columns
+    codes: list[NDArray[np.int64]]  # for each LLM, shape (n,), -1 where it gave no label
+    scores: list[NDArray[np.float64] | None]  # for each LLM, shape (n, K)
 
     @property
     def has_scores(self) -> bool:
         """Whether any LLM has scores."""
-        return any(each is not None for each in self.scores)
+        return any(values is not None for values in self.scores)
 
 
 def label_columns(frame: pd.DataFrame, asked: Sequence[str] = ()) -> list[str]:
     """Names of the label columns: those that are asked for, else ``llm_label`` and every ``llm_label_NAME``."""
     if asked:
         return list(dict.fromkeys(asked))
-    names = [str(name) for name in frame.columns]
-    found = [name for name in names if name == LABEL or name.startswith(f"{LABEL}_")]
-    return found or [LABEL]
+    names = map(str, frame.columns)
+    return [name for name in names if name == LABEL or name.startswith(f"{LABEL}_")] or [LABEL]
 
 
 def read_annotators(
@@ -74,7 +60,7 @@ def read_annotators(
     classes: Sequence[str] | None = None,
     finished: bool = True,
 ) -> AnnotatorColumns:
-    """Read what the LLMs say.
+    """Read the labels and scores of the LLMs.
 
     Parameters
     ----------
@@ -108,14 +94,11 @@ def read_annotators(
     wording = of_table(table, option=not finished)
     if not finished and all(label is None for column in labels for label in column):
         raise InputError(f"{' and '.join(columns)}: all {len(frame):,} labels are missing")
-    given = [scored_classes(frame, column) for column in columns]
     if classes is None:
-        scored = [each for each in given if each]
-        if len(columns) == 1 and scored:
-            classes = scored[0]
-        else:
-            every = dict(zip(columns, labels, strict=True))
-            classes = class_names(every, wording, gold=gold, say=say, known=(name for each in scored for name in each))
+        classes = [name for column in columns for name in scored_classes(frame, column)]
+        if len(columns) > 1 or not classes:
+            by_column = dict(zip(columns, labels, strict=True))
+            classes = class_names(by_column, wording, gold=gold, say=say, known=classes)
         _check_alike(columns, labels, gold, say)
     names_of = ClassNames(classes, named=named)
     codes = [names_of.codes(column, name, wording) for column, name in zip(labels, columns, strict=True)]
@@ -131,7 +114,7 @@ def read_annotators(
         scores_of(frame, column, code, classes, table, classes if named else ())
         for column, code in zip(columns, codes, strict=True)
     ]
-    without = [column for column, each in zip(columns, scores, strict=True) if each is None]
+    without = [column for column, values in zip(columns, scores, strict=True) if values is None]
     if len(columns) > 1:
         say(f"{len(columns)} LLMs: {', '.join(columns)}")
         if 0 < len(without) < len(columns):
@@ -154,14 +137,14 @@ def _prefix(column: str) -> str | None:
 
 def scored_classes(frame: pd.DataFrame, column: str) -> list[str]:
     """The classes that the score columns of a label column name; fewer than two are none."""
-    every = [str(each) for each in frame.columns]
+    every = [str(name) for name in frame.columns]
     prefix = _prefix(column)
     if prefix is None:
         return []
-    others = [_prefix(each) for each in every if each.startswith(f"{LABEL}_") and each != column]
-    longer = tuple(each for each in others if each is not None and each.startswith(prefix))
-    found = [each.removeprefix(prefix) for each in every if each.startswith(prefix) and not each.startswith(longer)]
-    return found if len(found) > 1 else []
+    others = [_prefix(name) for name in every if name.startswith(f"{LABEL}_") and name != column]
+    longer = tuple(other for other in others if other is not None and other.startswith(prefix))
+    classes = [name.removeprefix(prefix) for name in every if name.startswith(prefix) and not name.startswith(longer)]
+    return classes if len(classes) > 1 else []
 
 
 def scores_of(
@@ -186,13 +169,13 @@ def scores_of(
     if known and 1 < len(asked) < len(classes):
         some = score_columns(frame, [classes[place] for place in asked], table, column, prefix)
         assert some is not None
-        every: NDArray[np.float64] = np.repeat(some.mean(axis=1, keepdims=True), len(classes), axis=1)
-        every[:, asked] = some
-        return every
-    found = score_columns(frame, classes, table, column, prefix)
-    if found is None and confidence in frame.columns:
-        found = _from_confidence(frame, confidence, codes, len(classes), table)
-    return found
+        scores: NDArray[np.float64] = np.repeat(some.mean(axis=1, keepdims=True), len(classes), axis=1)
+        scores[:, asked] = some
+        return scores
+    own = score_columns(frame, classes, table, column, prefix)
+    if own is None and confidence in frame.columns:
+        return _from_confidence(frame, confidence, codes, len(classes), table)
+    return own
 
 
 def _from_confidence(
@@ -206,10 +189,8 @@ def _from_confidence(
     empty = frame[name].isna().to_numpy() | np.array([str(value).strip() == "" for value in values])
     numbers = np.full(len(values), np.nan)
     for row in np.flatnonzero(~empty & (codes >= 0)):
-        try:
+        with suppress(TypeError, ValueError):
             numbers[row] = float(values[row])
-        except (TypeError, ValueError):
-            numbers[row] = np.nan
         if not 0 <= numbers[row] <= 1:
             raise InputError(
                 f"{table}, row {row + 1:,}: {name!r} is {str(values[row])[:40]!r}; a confidence is a number from 0 to 1"
@@ -236,7 +217,7 @@ def _check_alike(
     sets = [{label_key(label) for label in column if label is not None} for column in labels]
     by_hand = {label_key(label) for label in gold if label is not None}
     for place, (column, mine) in enumerate(zip(columns, sets, strict=True)):
-        others = by_hand.union(*(each for other, each in enumerate(sets) if other != place))
+        others = by_hand.union(*sets[:place], *sets[place + 1 :])
         if len(columns) < 2 or not mine or not others:
             continue
         if not mine & others:
@@ -253,30 +234,19 @@ def _listed(names: set[str]) -> str:
 
 def for_new_texts(
     frame: pd.DataFrame, table: str | Path, columns: Sequence[str], classes: Sequence[str], scored: Sequence[bool]
-) -> tuple[dict[str, Any], dict[str, Any]] | str:
+) -> tuple[dict[str, NDArray[np.object_]], dict[str, NDArray[np.float64]]] | str:
     """Labels and scores of new texts by LLM name, as `silr.LabelRefiner.predict` takes them, or why there are none.
 
-    Parameters
-    ----------
-    columns : sequence of str
-        The label columns of the run.
-    scored : sequence of bool
-        Which LLMs had scores.
+    `columns` are the label columns of the run, and `scored` says which LLMs had scores.
     """
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         return f"there is no column {', '.join(missing)}"
-    found = read_annotators(frame, table, columns, classes=classes)
-    without = [
-        column for column, wanted, each in zip(columns, scored, found.scores, strict=True) if wanted and each is None
-    ]
-    if without:
+    llms = read_annotators(frame, table, columns, classes=classes)
+    wanted = list(zip(columns, llms.names, llms.scores, scored, strict=True))
+    if without := [column for column, _, values, had_scores in wanted if had_scores and values is None]:
         return f"there are no scores of {', '.join(without)}, which the run had"
     names = np.array([*classes, None], dtype=object)
-    labels = {name: names[codes] for name, codes in zip(found.names, found.codes, strict=True)}
-    scores = {
-        name: each
-        for name, each, wanted in zip(found.names, found.scores, scored, strict=True)
-        if wanted and each is not None
-    }
+    labels = {name: names[codes] for name, codes in zip(llms.names, llms.codes, strict=True)}
+    scores = {name: values for _, name, values, had_scores in wanted if had_scores and values is not None}
     return labels, scores

@@ -1,14 +1,13 @@
-"""What LLMs say of each text, as prior-mean terms of the Gaussian process.
+"""Prior-mean terms of the Gaussian process, from the labels and scores of LLMs.
 
-An LLM with scores says its log-probabilities, standardised; one that is known by its labels alone says the label,
-one-hot. Where it says nothing of a text, its term is 0: all classes are alike.
+The term of an LLM with scores is its log-probabilities, standardised; that of one known by its labels alone is the
+label, one-hot. For a text that it did not label the term is 0: all classes are alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,25 +18,18 @@ from silr.labels import check_shapes, encode, llm_columns, llm_score_arrays
 
 Numbers = NDArray[np.float64]
 Float32 = NDArray[np.float32]
+Integers = NDArray[np.int16] | NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Standardisation of one LLM's scores.
+    """Standardisation of one LLM's scores."""
 
-    Attributes
-    ----------
-    mean : float64 array of shape (T,)
-        Of the contrasts.
-    deviation : float
-        Of the difference of two classes.
-    """
-
-    mean: Numbers
-    deviation: float
+    mean: Numbers  # of the contrasts, shape (T,)
+    deviation: float  # of the difference of two classes
 
     @classmethod
-    def of(cls, scores: NDArray[Any]) -> Scale:
+    def of(cls, scores: Numbers) -> Scale:
         """Of the corpus's scores, shape (n, K), NaN where the LLM gave none."""
         values = contrasts(scores[np.isfinite(scores).all(axis=1)])
         if not len(values):
@@ -45,7 +37,7 @@ class Scale:
         mean: Numbers = values.mean(axis=0)
         return cls(mean, deviation(values - mean))
 
-    def __call__(self, scores: NDArray[Any]) -> Float32:
+    def __call__(self, scores: Numbers) -> Float32:
         """Standardised contrasts, shape (n, T); 0 where there are no scores."""
         known = np.isfinite(scores).all(axis=1, keepdims=True)
         values = (contrasts(np.where(known, scores, 0.0)) - self.mean) / self.deviation
@@ -54,24 +46,14 @@ class Scale:
 
 @dataclass(frozen=True)
 class Annotator:
-    """What one LLM says of the corpus.
+    """Labels and scores of the corpus by one LLM."""
 
-    Attributes
-    ----------
-    labels : int16 array of shape (n,)
-        -1 where it gave none.
-    scores : float64 array of shape (n, K) or None
-        Log-probabilities, NaN where it gave none; None: its labels are all that is known.
-    name : str, default ""
-        Where there are several.
-    """
+    labels: NDArray[np.int16]  # shape (n,), -1 where it gave none
+    scores: Numbers | None = None  # log-probabilities (n, K), NaN where it gave none; None: it has labels alone
+    name: str = ""  # where there are several
 
-    labels: NDArray[np.int16]
-    scores: Numbers | None = None
-    name: str = ""
-
-    def at(self, rows: NDArray[Any]) -> Annotator:
-        """What it says of some texts."""
+    def at(self, rows: Integers | NDArray[np.bool_]) -> Annotator:
+        """Its labels and scores of some texts."""
         return Annotator(self.labels[rows], None if self.scores is None else self.scores[rows], self.name)
 
     def scale(self) -> Scale | None:
@@ -79,10 +61,9 @@ class Annotator:
         return None if self.scores is None else Scale.of(self.scores)
 
     def is_constant(self) -> bool:
-        """Whether it says the same of all texts."""
+        """Whether its answer is the same for all texts."""
         if self.scores is not None:
-            known = self.scores[np.isfinite(self.scores).all(axis=1)]
-            return not len(known) or bool(np.ptp(known - known[:, :1], axis=0).max() < 1e-9)
+            return is_constant(self.scores)
         return len(np.unique(self.labels[self.labels >= 0])) < 2
 
     def term(self, n_classes: int) -> Float32:
@@ -92,10 +73,16 @@ class Annotator:
         return contrasts(one_hot(self.labels, n_classes)).astype(np.float32)
 
 
-def one_hot(labels: NDArray[Any], n_classes: int) -> Numbers:
+def is_constant(scores: Numbers) -> bool:
+    """Whether scores, shape (n, K), are the same for all texts that have some."""
+    known = scores[np.isfinite(scores).all(axis=1)]
+    return not len(known) or bool(np.ptp(known - known[:, :1], axis=0).max() < 1e-9)
+
+
+def one_hot(labels: Integers, n_classes: int) -> Numbers:
     """Labels as rows of the identity, shape (n, K); 0 for -1."""
-    found: Numbers = np.vstack([np.eye(n_classes), np.zeros(n_classes)])[labels]
-    return found
+    rows: Numbers = np.vstack([np.eye(n_classes), np.zeros(n_classes)])[labels]
+    return rows
 
 
 def votes(annotators: Sequence[Annotator], n_classes: int) -> tuple[Numbers, NDArray[np.bool_]]:
@@ -103,7 +90,7 @@ def votes(annotators: Sequence[Annotator], n_classes: int) -> tuple[Numbers, NDA
 
     A text without a label has the mean of the others.
     """
-    counts = sum((one_hot(each.labels, n_classes) for each in annotators), np.zeros(1))
+    counts = sum((one_hot(annotator.labels, n_classes) for annotator in annotators), np.zeros(1))
     total = counts.sum(axis=1)
     known = total > 0
     shares = counts / np.maximum(total, 1)[:, None]
@@ -114,22 +101,20 @@ def votes(annotators: Sequence[Annotator], n_classes: int) -> tuple[Numbers, NDA
 def majority(annotators: Sequence[Annotator], n_classes: int) -> NDArray[np.int16]:
     """The label that most LLMs give, shape (n,), -1 where none gives one; of ties the one of the LLM named first."""
     counts = np.zeros((len(annotators[0].labels), n_classes))
-    for place, each in enumerate(annotators):
-        counts += one_hot(each.labels, n_classes) * (1 + 1e-6 * (len(annotators) - place))
-    found: NDArray[np.int16] = counts.argmax(axis=1).astype(np.int16)
-    found[counts.max(axis=1) == 0] = -1
-    return found
+    for place, annotator in enumerate(annotators):
+        counts += one_hot(annotator.labels, n_classes) * (1 + 1e-6 * (len(annotators) - place))
+    return np.where(counts.max(axis=1) == 0, -1, counts.argmax(axis=1)).astype(np.int16)
 
 
 def annotators_of(
-    llm_labels: Any,
-    llm_scores: Any,
+    llm_labels: object,
+    llm_scores: object,
     names: Sequence[str],
     scales: Sequence[Scale | None],
-    classes: NDArray[Any],
+    classes: NDArray[np.generic],
     n: int,
 ) -> list[Annotator]:
-    """What LLMs say of new texts.
+    """Labels and scores of new texts, in the order of the LLMs that labelled the corpus.
 
     Parameters
     ----------
@@ -149,16 +134,15 @@ def annotators_of(
         Other LLMs or classes, scores that are missing, or other lengths.
     """
     scores = llm_score_arrays(llm_scores, names, classes.tolist())
-    for name, each, scale in zip(names, scores, scales, strict=True):
-        if scale is not None and each is None:
+    for name, values, scale in zip(names, scores, scales, strict=True):
+        if scale is not None and values is None:
             raise InputError(
                 f"the corpus had scores of the LLM{name and f' {name}'}: give llm_scores for new texts too"
             )
-        check_shapes(each, None, n, [str(name) for name in classes])
+        check_shapes(values, None, n, [str(name) for name in classes])
     if llm_labels is None:
-        labels = [
-            np.where(np.isfinite(each).all(axis=1), each.argmax(axis=1), -1) for each in scores if each is not None
-        ]
+        known = [values for values in scores if values is not None]
+        labels = [np.where(np.isfinite(values).all(axis=1), values.argmax(axis=1), -1) for values in known]
         if len(labels) < len(names):
             raise InputError("give llm_labels of the LLMs that have no scores")
     else:
@@ -170,9 +154,9 @@ def annotators_of(
             )
         ordered = [columns[name] for name in names] if set(columns) == set(names) else list(columns.values())
         labels = [encode(column, classes.tolist()) for column in ordered]
-    for each in labels:
-        if len(each) != n:
-            raise InputError(f"X has {n:,} rows, llm_labels {len(each):,}")
+    for codes in labels:
+        if len(codes) != n:
+            raise InputError(f"X has {n:,} rows, llm_labels {len(codes):,}")
     return [
         Annotator(label.astype(np.int16), score if scale is not None else None, name)
         for label, score, scale, name in zip(labels, scores, scales, names, strict=True)

@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ MARKS = {"nan", "nat", "<na>", "#n/a", "#na", "n.a.", "n.a", "null", "nil", "<no
 MARKS |= {"unlabeled", "unlabelled", "not available", "#value!", "#ref!", "#name?"}
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """Whether a value is None, NaN, `pandas.NA`, NaT or NumPy's masked."""
     if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
@@ -34,7 +33,7 @@ def is_missing(value: Any) -> bool:
     return False
 
 
-def label_name(value: Any) -> str | None:
+def label_name(value: object) -> str | None:
     """A label as a string, None where it is missing or blank; 1.0 is "1", and bytes are their text.
 
     Raises
@@ -42,14 +41,11 @@ def label_name(value: Any) -> str | None:
     InputError
         It is a list or another collection, or bytes that are not UTF-8. The message has neither row nor column.
     """
-    if hasattr(value, "as_py"):  # a scalar of pyarrow
-        value = value.as_py()
+    value = _python_value(value)
     if isinstance(value, str):
         return plain(value) or None
     if is_missing(value):
         return None
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return plain(decoded(value)) or None
     if isinstance(value, np.ndarray) and value.ndim == 0:
         return label_name(value[()])
     if kind := _collection(value):
@@ -63,7 +59,7 @@ def label_name(value: Any) -> str | None:
     return plain(str(value)) or None
 
 
-def text_of(value: Any) -> str:
+def text_of(value: object) -> str:
     """A value as a text, "" where it is missing; numbers are written out, and bytes are decoded.
 
     Raises
@@ -71,14 +67,11 @@ def text_of(value: Any) -> str:
     InputError
         It is a list or another collection, or bytes that are not UTF-8. The message has neither row nor column.
     """
-    if hasattr(value, "as_py"):
-        value = value.as_py()
+    value = _python_value(value)
     if isinstance(value, str):
         return value
     if is_missing(value):
         return ""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return decoded(value)
     if kind := _collection(value):
         raise InputError(f"is a {kind}, not a text{_one_text(value)}")
     return str(value)
@@ -103,11 +96,8 @@ def number_of(name: str) -> float | None:
 
 def sort_classes(labels: Iterable[str]) -> list[str]:
     """The distinct labels in order: by value if all are numbers, so 1, 2, 10, else as strings."""
-    distinct = set(labels)
-    numbers = {label: number_of(label) for label in distinct}
-    if any(number is None for number in numbers.values()):
-        return sorted(distinct)
-    return sorted(distinct, key=lambda label: (numbers[label], label))
+    distinct = sorted(set(labels))
+    return sorted(distinct, key=float) if all(number_of(label) is not None for label in distinct) else distinct
 
 
 def says_nothing(name: str) -> bool:
@@ -126,27 +116,29 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip().strip(INVISIBLE).strip()
 
 
-def decoded(value: Any) -> str:
-    """Bytes as the text that they are in UTF-8."""
+def _python_value(value: object) -> object:
+    """A scalar of pyarrow as Python's own, and bytes as the text that they are in UTF-8."""
+    if hasattr(value, "as_py"):
+        value = value.as_py()
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        return value
     try:
         return bytes(value).decode("utf-8")
     except UnicodeDecodeError:
         raise InputError("is binary and not UTF-8: decode it first") from None
 
 
-def _collection(value: Any) -> str:
+def _collection(value: object) -> str:
     if isinstance(value, dict):
         return "struct"
-    if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
-        return "list"
-    return ""
+    return "list" if isinstance(value, (list, tuple, set, frozenset, np.ndarray)) else ""
 
 
-def _one_text(value: Any) -> str:
+def _one_text(value: object) -> str:
     """How one text is made of a collection."""
     if isinstance(value, dict):
         return ": make a column of the field that is the text"
-    turns = value and isinstance(value[0], dict) if isinstance(value, (list, tuple)) else False
-    field = next((name for name in ("content", "text", "value") if turns and name in value[0]), None)
+    turn = value[0] if isinstance(value, (list, tuple)) and value else None
+    field = next((name for name in ("content", "text", "value") if isinstance(turn, dict) and name in turn), None)
     parts = f"turn[{field!r}] for turn in cell" if field else "map(str, cell)"
     return f": make one text of it first, such as '\\n'.join({parts})"

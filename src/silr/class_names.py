@@ -10,7 +10,6 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,24 +24,14 @@ BOOLEANS = {"true": "1", "false": "0"}
 
 @dataclass(frozen=True)
 class Wording:
-    """How messages name cells and remedies.
-
-    Attributes
-    ----------
-    place : callable
-        Column and row, from 0, as a message names them.
-    empty : str
-        How to say that there is no label.
-    option : callable or None
-        How to name the classes; None: they cannot be named here.
-    """
+    """How messages name a cell (column, and row from 0), a missing label, and the classes, where these can be named."""
 
     place: Callable[[str, int], str]
     empty: str
     option: Callable[[Sequence[str]], str] | None = None
 
 
-def of_table(table: Any = None, *, option: bool = True) -> Wording:
+def of_table(table: object = None, *, option: bool = True) -> Wording:
     """Wording for a table's columns, with or without ``--classes``."""
     before = "" if table is None else f"{table}, "
     return Wording(
@@ -84,8 +73,8 @@ class ClassNames:
     def code(self, label: str) -> int:
         """The class that a label means, -1 if it is none."""
         key = label_key(label)
-        found = self._codes.get(key, -1)
-        return self._folded.get(key.casefold(), -1) if found < 0 and self.named else found
+        code = self._codes.get(key, -1)
+        return self._folded.get(key.casefold(), -1) if code < 0 and self.named else code
 
     def codes(self, labels: Labels, column: str, wording: Wording) -> NDArray[np.int64]:
         """Codes of labels, shape (n,), -1 where one is missing.
@@ -110,8 +99,8 @@ class ClassNames:
         if (same := self._folded.get(label_key(label).casefold())) is not None:
             return self.names[same]
         lower = {name.casefold(): name for name in self.names}
-        found = difflib.get_close_matches(label.casefold(), lower, 1, 0.75)
-        return lower[found[0]] if found else None
+        close = difflib.get_close_matches(label.casefold(), lower, 1, 0.75)
+        return lower[close[0]] if close else None
 
     def strange(self, strange: Sequence[str], labels: Labels, column: str, wording: Wording) -> InputError:
         """The error for labels that are none of the classes: where the first stands, and what to do about it."""
@@ -119,19 +108,19 @@ class ClassNames:
         row, label = next((row, each) for row, each in enumerate(labels) if each in chosen)
         assert label is not None
         others = sort_classes(chosen - {label})
-        said = f"{wording.place(column, row)} is {label!r}, outside the classes {listed(self.names)}"
+        message = f"{wording.place(column, row)} is {label!r}, outside the classes {listed(self.names)}"
         if others:
-            said += f" (so {'is' if len(others) == 1 else 'are'} {listed(others, 4)})"
+            message += f" (so {'is' if len(others) == 1 else 'are'} {listed(others, 4)})"
         near = self.nearest(label)
         if near is not None and near.casefold() == label.casefold():
-            said += f"; it differs from {near!r} in case only: write it alike"
-            said += f", or {wording.option(self.names)} takes either case" if wording.option else ""
-            return InputError(said)
-        said += f"; did you mean {near!r}?" if near is not None else ""
-        said += f"; {wording.empty}"
+            message += f"; it differs from {near!r} in case only: write it alike"
+            message += f", or {wording.option(self.names)} takes either case" if wording.option else ""
+            return InputError(message)
+        message += f"; did you mean {near!r}?" if near is not None else ""
+        message += f"; {wording.empty}"
         if wording.option and not says_nothing(label):
-            said += f"; if it is a class: {wording.option(sort_classes([*self.names, label]))}"
-        return InputError(said)
+            message += f"; if it is a class: {wording.option(sort_classes([*self.names, label]))}"
+        return InputError(message)
 
 
 def class_names(
@@ -144,16 +133,8 @@ def class_names(
 ) -> list[str]:
     """The classes of label columns in order; a class that is written in several ways has the most frequent name.
 
-    Parameters
-    ----------
-    columns : mapping of str to sequence of str or None
-        The LLMs' labels.
-    gold : sequence of str or None
-        Gold labels: what a person gives, too, is a class if it can be one.
-    say : callable
-        Called with warnings.
-    known : iterable of str
-        Classes that are known otherwise, as from score columns.
+    `columns` are the LLMs' labels. A word in `gold`, too, is a class if it can be one. `say` is called with warnings;
+    `known` classes are known otherwise, as from score columns.
 
     Raises
     ------
@@ -186,11 +167,13 @@ def _check_case(
             continue
         column, row = _first(columns, name)
         rest = sort_classes(first.values())
-        said = f"{wording.place(column, row)} is {name!r}, elsewhere {other!r}: do they differ in case only? Write them"
-        said += " alike"
+        message = (
+            f"{wording.place(column, row)} is {name!r}, elsewhere {other!r}: do they differ in case only? Write them"
+        )
+        message += " alike"
         if wording.option:
-            said += f", or {wording.option(rest)} takes either case, and with both names they are two classes"
-        raise InputError(said)
+            message += f", or {wording.option(rest)} takes either case, and with both names they are two classes"
+        raise InputError(message)
 
 
 def _check_placeholders(
@@ -212,12 +195,12 @@ def _check_placeholders(
             continue
         column, row = _first(columns, name)
         option = wording.option(order) if wording.option else None
-        said = f"{wording.place(column, row)} is {name!r}"
+        message = f"{wording.place(column, row)} is {name!r}"
         if word and not by_hand:
-            say(f"{said}, which is taken for a class; {wording.empty}")
+            say(f"{message}, which is taken for a class; {wording.empty}")
             continue
-        said += f", which looks like no label: {wording.empty}"
-        raise InputError(said + (f"; if it is a class: {option}" if option else ""))
+        message += f", which looks like no label: {wording.empty}"
+        raise InputError(message + (f"; if it is a class: {option}" if option else ""))
 
 
 def _first(columns: Mapping[str, Labels], name: str) -> tuple[str, int]:

@@ -28,12 +28,12 @@ def llm_estimate(refiner: Any) -> tuple[str, Estimate] | None:
     entry = refiner.history_[0]
     several = "annotators" in entry["metrics"]
     name = "the LLMs' majority" if several else "the LLM"
-    found = [] if entry["priors"] is None else [(name, _of_priors(entry["priors"]))]
+    estimates = [] if entry["priors"] is None else [(name, _of_priors(entry["priors"]))]
     for each in entry["metrics"].get("annotators", ()):
         if "estimated_accuracy" in each:
             estimate = Estimate(each["estimated_accuracy"], tuple(each["estimated_accuracy_interval"]))
-            found.append((f"the LLM {each['name']}", estimate))
-    return max(found, key=lambda each: each[1].accuracy, default=None)
+            estimates.append((f"the LLM {each['name']}", estimate))
+    return max(estimates, key=lambda each: each[1].accuracy, default=None)
 
 
 def classifier_estimate(refiner: Any) -> Estimate | None:
@@ -74,16 +74,16 @@ def classifier_caution(refiner: Any, *, with_llm: bool = False) -> str | None:
     with_llm : bool, default False
         Whether new texts have the LLM's labels too, so that they are labelled by the rule of the refined labels.
     """
-    best, found = llm_estimate(refiner), classifier_estimate(refiner)
+    best, estimate = llm_estimate(refiner), classifier_estimate(refiner)
     if with_llm:
         priors = refiner.history_[refiner.best_iteration_]["priors"]
-        found = None if priors is None else _of_priors(priors)
-    if best is None or found is None or found.accuracy > best[1].accuracy:
+        estimate = None if priors is None else _of_priors(priors)
+    if best is None or estimate is None or estimate.accuracy > best[1].accuracy:
         return None
     name, llm = best
     who = "the refined labels are" if with_llm else "the classifier is"
-    how = "not better" if found.is_exact else "not shown to be better"
-    return f"{who} {how} than {name}: by the gold labels right on {found} of the texts, {name} on {llm}"
+    how = "not better" if estimate.is_exact else "not shown to be better"
+    return f"{who} {how} than {name}: by the gold labels right on {estimate} of the texts, {name} on {llm}"
 
 
 def _of_priors(priors: Any) -> Estimate:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from silr.cli_options import AsJson, Quiet, Run
+from silr.cli_warnings import warn
 
 
 def export(
@@ -40,7 +40,7 @@ def export(
     notes = export_run(run, folder, adapter, reward)
     caution = caution_of_run(run)
     if caution and not quiet:
-        print(f"silr: warning: {caution}", file=sys.stderr, flush=True)
+        warn(caution)
     if as_json:
         print(json.dumps({"folder": str(folder), "notes": notes, "warning": caution}))
     elif not quiet:

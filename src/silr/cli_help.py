@@ -14,14 +14,7 @@ PANELS: dict[str, dict[str, tuple[str, ...]]] = {
     "annotate": {
         "Table": ("output", "text_column", "features"),
         "What is asked": (
-            "classes",
-            "question",
-            "prompt",
-            "class_word",
-            "opening",
-            "few_shot",
-            "strategy",
-            "calibrate",
+            *("classes", "question", "prompt", "class_word", "opening", "few_shot", "strategy", "calibrate"),
         ),
         "Who is asked": ("annotator", "model", "base_url", "device", "dtype", "trust_remote_code"),
         "A server": (
@@ -46,12 +39,12 @@ PANELS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "sample": {
         "What is written": ("policy", "prompts", "output", "generations", "max_new_tokens", "temperature"),
-        "How prompts are read": ("chat", "reward_text", "prompt_column"),
+        "How prompts are read": ("chat", "text_format", "prompt_column"),
         "The machine": ("trust_remote_code", "seed", "device"),
     },
     "align": {
         "What is aligned": ("policy", "prompts", "output", "prompt_column", "chat"),
-        "The reward": ("reward", "wanted", "judge", "reward_text"),
+        "The reward": ("reward", "wanted", "judge", "text_format"),
         "Training": ("method", "tuning", "kl", "steps", "learning_rate", "batch_size", "save_steps", "tracker"),
         "Completions": ("generations", "max_new_tokens", "temperature", "vllm"),
         "The machine": ("trust_remote_code", "seed", "device"),
@@ -77,8 +70,8 @@ COLUMNS = ("text_column", "label_column", "gold_column", "weight_column", "promp
 class Command(TyperCommand):
     """A command whose options are shown in groups."""
 
-    def __init__(self, name: str | None, **given: Any) -> None:
-        super().__init__(name, **given)
+    def __init__(self, name: str | None, **options: Any) -> None:
+        super().__init__(name, **options)
         self.epilog = "\n\n".join(f"Example: `{line}`" for line in EXAMPLES.get(name or "", ())) or None
         for option in self.params:
             if option.param_type_name == "option":
@@ -91,7 +84,7 @@ class Command(TyperCommand):
         for param in params:
             if param.name == "help" and self.name in PANELS:
                 param.rich_help_panel = ALWAYS
-        return sorted(params, key=lambda each: _place(each, order))
+        return sorted(params, key=lambda param: _place(param, order))
 
     def _lay_out(self, option: Any) -> None:
         groups = PANELS.get(self.name or "", {})

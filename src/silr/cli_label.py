@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from silr.cli_options import AsJson, Classes, Quiet, Table, TextColumn, split_classes
+from silr.cli_options import AsJson, Classes, Quiet, Table, TextColumn, narrator, split_classes
 from silr.errors import InputError
 from silr.extras import needs
 
@@ -21,42 +22,34 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
+DEFAULT = "Where the table with gold goes; default: TABLE itself."
+Output = Annotated[Path | None, typer.Option("--output", "-o", help=DEFAULT, show_default=False)]
+Number = Annotated[int, typer.Option("--number", "-n", min=0, help="Gold labels in all, those there included.")]
+Terminal = Annotated[bool, typer.Option("--terminal", help="Ask here, without a browser: over ssh.")]
+Browser = Annotated[bool, typer.Option(help="Open the page.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Of the page, on 127.0.0.1; 0: any free one.")]
+EXPORTS = "Also take labels from an export of Label Studio (JSON, JSON-MIN) or Argilla."
+Imports = Annotated[list[Path] | None, typer.Option("--import", help=EXPORTS, show_default=False)]
+ShowLabel = Annotated[bool, typer.Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")]
+DRAWS = "rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
+Draw = Annotated[Literal["rounds", "strata"], typer.Option(help=DRAWS)]
+LLM_LABELS = "Column with the LLM's labels; without it most of llm_label_NAME."
+LabelColumn = Annotated[str, typer.Option(help=LLM_LABELS)]
+
+
 def label(
     table: Table,
-    number: Annotated[
-        int, typer.Option("--number", "-n", min=0, help="Gold labels in all, those there included.")
-    ] = 100,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="Where the table with gold goes; default: TABLE itself.", show_default=False
-        ),
-    ] = None,
+    number: Number = 100,
+    output: Output = None,
     classes: Classes = None,
-    terminal: Annotated[bool, typer.Option("--terminal", help="Ask here, without a browser: over ssh.")] = False,
-    browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page, on 127.0.0.1; 0: any free one.")] = 0,
-    imported: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--import",
-            help="Also take labels from an export of Label Studio (JSON, JSON-MIN) or Argilla.",
-            show_default=False,
-        ),
-    ] = None,
-    show_llm_label: Annotated[
-        bool, typer.Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")
-    ] = False,
-    draw: Annotated[
-        Literal["rounds", "strata"],
-        typer.Option(
-            help="rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
-        ),
-    ] = "rounds",
+    terminal: Terminal = False,
+    browser: Browser = True,
+    port: Port = 0,
+    imported: Imports = None,
+    show_llm_label: ShowLabel = False,
+    draw: Draw = "rounds",
     text_column: TextColumn = "text",
-    label_column: Annotated[
-        str, typer.Option(help="Column with the LLM's labels; without it most of llm_label_NAME.")
-    ] = "llm_label",
+    label_column: LabelColumn = "llm_label",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -67,19 +60,13 @@ def label(
     weights that make them speak for all. Adds columns gold and gold_weight. Every label is on the disk at once: stop
     when you like, the same command goes on.
     """
-    serve: Any = None
-    if not terminal:
-        with needs("label", "the page", "or take --terminal"):
-            from silr.label.server import serve
-    elif not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InputError("--terminal needs a terminal to read keys from")
+    ask = _asker(terminal, port, lambda address: _open(address, browser, quiet, as_json))
     from silr.corpus import features_path
     from silr.label.gold_table import GoldTable
-    from silr.label.imports import import_gold
     from silr.label.posterior import BackgroundPosterior
     from silr.label.session import Session
 
-    say = (lambda line: None) if quiet or as_json else _say
+    say = narrator(quiet or as_json)
     named = split_classes(classes) if classes else None
     source = GoldTable(table, output, named, text_column, label_column, rounds=draw == "rounds")
     posterior = BackgroundPosterior(source, features_path(table), seed) if draw == "rounds" else None
@@ -90,21 +77,15 @@ def label(
             say(f"taken up from a session that was cut off: {session.recovered:,} label(s), skip(s) or undo(s)")
             session.save()
         for path in imported or []:
-            found = import_gold(
-                path, source.texts, source.ids(), source.classes, session.gold, text_column, source.columns()
-            )
-            session.adopt(found.gold)
-            imports.append(str(found))
-            say(f"{path}: {found}")
+            labels = source.imported(path, session.gold)
+            session.adopt(labels.gold)
+            imports.append(str(labels))
+            say(f"{path}: {labels}")
         if len(session.gold) < number and session.current is not None:
-            for hint in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal is an interruption like Ctrl-C
-                signal.signal(hint, signal.default_int_handler)
-            if terminal:
-                from silr.label.terminal import ask
-
-                finished = ask(session)
-            else:
-                finished = serve(session, port, lambda address: _open(address, browser, quiet, as_json))
+            for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # a closed terminal is an interruption like Ctrl-C
+                if hasattr(signal, name):
+                    signal.signal(getattr(signal, name), signal.default_int_handler)
+            finished = ask(session)
     except KeyboardInterrupt:
         finished = False
     finally:
@@ -114,6 +95,19 @@ def label(
     _report(session, posterior, imports, quiet, as_json)
     if not finished:
         raise typer.Exit(INTERRUPTED)
+
+
+def _asker(terminal: bool, port: int, ready: Callable[[str], None]) -> Callable[[Session], bool]:
+    """The function that asks, refused before any work where it cannot."""
+    if not terminal:
+        with needs("label", "the page", "or take --terminal"):
+            from silr.label.server import serve
+        return lambda session: serve(session, port, ready)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("--terminal needs a terminal to read keys from")
+    from silr.label.terminal import ask
+
+    return ask
 
 
 def _open(address: str, browser: bool, quiet: bool, as_json: bool) -> None:
@@ -153,7 +147,3 @@ def _report(
         print(f"the LLM's labels: estimated accuracy {result['llm_accuracy']:.1%} ({low:.0%} to {high:.0%})")
     if result["gold"]:
         print(f"written: {session.table.output}", flush=True)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from silr.cli_warnings import hush
+from silr.cli_warnings import silence
 from silr.errors import InputError
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -69,6 +70,11 @@ def one_of(*values: str) -> Callable[[str], list[str]]:
     return lambda incomplete: [value for value in values if value.startswith(incomplete)]
 
 
+def narrator(silent: bool) -> Callable[[str], None]:
+    """A function that prints a line at once, or does nothing."""
+    return (lambda line: None) if silent else partial(print, flush=True)
+
+
 Run = Annotated[Path, typer.Argument(help="Run directory of refine.", show_default=False)]
 Table = Annotated[Path, typer.Argument(help="csv, tsv, jsonl or parquet, gzip or not.", show_default=False)]
 TextColumn = Annotated[str, typer.Option(help="Column with the texts.")]
@@ -80,7 +86,7 @@ Device = Annotated[
         show_default=False,
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", callback=hush)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", callback=silence)]
 Classes = Annotated[
     list[str] | None,
     typer.Option(

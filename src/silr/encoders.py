@@ -14,9 +14,9 @@ def at_hand() -> str | None:
     """The folder of all-MiniLM-L6-v2, from its package or the hub's cache; None without it or its library."""
     if find_spec("sentence_transformers") is None:
         return None
-    found = find_spec(PACKAGE)
-    if found is not None and found.origin is not None:
-        for modules in sorted(Path(found.origin).parent.rglob(MODULES)):
+    package = find_spec(PACKAGE)
+    if package is not None and package.origin is not None:
+        for modules in sorted(Path(package.origin).parent.rglob(MODULES)):
             return str(modules.parent)
     from huggingface_hub import try_to_load_from_cache
 

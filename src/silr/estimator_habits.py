@@ -21,18 +21,18 @@ TINY = np.finfo(np.float32).tiny
 class EstimatorHabits(ClassifierMixin):  # type: ignore[misc]
     """`decision_function`, `score`, names of features, and tags; `predict` and `predict_proba` are the estimator's."""
 
-    classes_: NDArray[Any]
+    classes_: NDArray[np.generic]
     history_: list[dict[str, Any]]
 
-    def decision_function(self, X: ArrayLike | Sequence[str], **said: Any) -> NDArray[np.float32]:
+    def decision_function(self, X: ArrayLike | Sequence[str], **llm: Any) -> NDArray[np.float32]:
         """Logarithms of the class probabilities, shape (m, K); for two classes the log-odds of ``classes_[1]``, (m,).
 
         Parameters
         ----------
-        X, **said
+        X, **llm
             As `predict_proba` takes them.
         """
-        logs = np.log(np.maximum(self.predict_proba(X, **said), TINY))
+        logs = np.log(np.maximum(self.predict_proba(X, **llm), TINY))
         return np.asarray(logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs)
 
     def score(self, X: ArrayLike | Sequence[str], y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

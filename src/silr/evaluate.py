@@ -7,11 +7,13 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from silr.annotator_columns import label_columns, scored_classes
 from silr.cells import number_of, sort_classes
@@ -21,6 +23,7 @@ from silr.errors import InputError
 from silr.shares import LEVEL, share_interval
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
     from rich.table import Table
 
@@ -65,7 +68,7 @@ def evaluate(
     >>> scores["rows"], round(scores["accuracy"], 3), scores["confusion"]
     (3, 0.667, [[1, 1], [0, 1]])
     """
-    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+    from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
     if len(truth) != len(predictions):
         raise InputError(
@@ -74,18 +77,16 @@ def evaluate(
     scored = [(true, guess) for true, guess in zip(truth, predictions, strict=True) if true is not None]
     if not scored:
         raise InputError(f"the truth of all {len(truth):,} rows is missing")
-    found = {label for pair in scored for label in pair if label is not None}
-    order = sort_classes(found) if classes is None else list(classes)
-    check_classes(found, order, "truth or prediction")
+    occurring = {label for pair in scored for label in pair if label is not None}
+    order = sort_classes(occurring) if classes is None else list(classes)
+    check_classes(occurring, order, "truth or prediction")
 
     code = {label: number for number, label in enumerate(order)}
     true = np.array([code[label] for label, _ in scored])
     guess = np.array([-1 if label is None else code[label] for _, label in scored])
     numbers = np.arange(len(order))
     precision, recall, f1, support = precision_recall_fscore_support(true, guess, labels=numbers, zero_division=0)
-    confusion = np.zeros((len(order), len(order)), dtype=np.int64)
-    np.add.at(confusion, (true[guess >= 0], guess[guess >= 0]), 1)
-    occurs = [label in found for label in order]
+    occurs = [label in occurring for label in order]
     accuracy = float(accuracy_score(true, guess))
     low, high = share_interval(np.array(accuracy), np.array(float(len(scored))), LEVEL)
     return {
@@ -96,7 +97,7 @@ def evaluate(
         "accuracy_interval": [float(low), float(high)],
         "macro_f1": float(f1[occurs].mean()),
         "classes": order,
-        "confusion": confusion.tolist(),
+        "confusion": confusion_matrix(true, guess, labels=numbers).tolist(),
         "per_class": {
             label: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
             for label, p, r, f, s in zip(order, precision, recall, f1, support, strict=True)
@@ -157,8 +158,7 @@ def evaluate_file(
     labels = {name: label_column(frame, name, path) for name in columns if name in frame.columns}
     if not labels:
         raise InputError(f"{path} has none of the columns {', '.join(map(repr, columns))}: nothing to evaluate")
-    names, labels, truth = _one_naming(frame, path, classes, labels, truth_column, truth)
-    classes = names
+    classes, labels, truth = _one_naming(frame, path, classes, labels, truth_column, truth)
     kept = [row for row, label in enumerate(gold) if label is None]
     gold_rows = sum(label is not None and true is not None for label, true in zip(gold, truth, strict=True))
     if not any(truth[row] is not None for row in kept):
@@ -174,14 +174,14 @@ def evaluate_file(
     gains = {
         name: gain(truth, labels[name], labels[REFINED]) for name in labels if name != REFINED and REFINED in labels
     }
-    given = {label for column in labels.values() for label in column}
-    unseen = Counter(label for label in truth if label is not None and label not in given)
+    predicted = {label for column in labels.values() for label in column}
+    unseen = Counter(label for label in truth if label is not None and label not in predicted)
     result = {"file": str(path), "truth": truth_column, **shared, "gold_rows": gold_rows, "only_in_truth": dict(unseen)}
     return {**result, "labels": scores, "gains": gains}
 
 
 def _one_naming(
-    frame: Any,
+    frame: pd.DataFrame,
     path: str | Path,
     classes: Sequence[str] | None,
     labels: dict[str, list[str | None]],
@@ -209,24 +209,22 @@ def _one_naming(
         known = ClassNames(order)
         order += sort_classes({label for label in labels[REFINED] if label is not None and known.code(label) < 0})
     known = ClassNames(order, named=named)
-    found = {name: _named(known, known.codes(column, name, wording)) for name, column in labels.items()}
+    renamed = {name: _named(known, known.codes(column, name, wording)) for name, column in labels.items()}
     meant = {label: _same_number(label, order) or label for label in truth if label is not None}
     truth = [None if label is None else meant[label] for label in truth]
     outside = [label for label in dict.fromkeys(truth) if label is not None and known.code(label) < 0]
     if strange := [label for label in outside if closed or _looks_like(label, known)]:
         raise known.strange(strange, truth, truth_column, wording)
-    truth = _named(
-        ClassNames([*order, *outside], named=named),
-        ClassNames([*order, *outside], named=named).codes(truth, truth_column, wording),
-    )
+    every = ClassNames([*order, *outside], named=named)
+    truth = _named(every, every.codes(truth, truth_column, wording))
     if not closed:
-        for name, column in found.items():
+        for name, column in renamed.items():
             if not {*column} & {*truth} - {None}:
                 raise InputError(f"{path}: columns {truth_column!r} and {name!r} have no label in common")
-    return (order if closed else sort_classes([*order, *outside])), found, truth
+    return (order if closed else sort_classes([*order, *outside])), renamed, truth
 
 
-def _named(classes: ClassNames, codes: Any) -> list[str | None]:
+def _named(classes: ClassNames, codes: NDArray[np.integer]) -> list[str | None]:
     return [None if code < 0 else classes.names[code] for code in codes]
 
 
@@ -295,29 +293,22 @@ def print_evaluation(result: dict[str, Any], *, as_json: bool = False, console: 
     from rich.console import Console
 
     console = console or Console(highlight=False)
+    say = partial(console.print, markup=False, soft_wrap=True)
     left_out = f"; {result['missing_truth']:,} rows without truth left out" if result["missing_truth"] else ""
     if gold_rows := result.get("gold_rows"):
         left_out += f"; {gold_rows:,} rows with a gold label left out, which the refined labels repeat"
-    console.print(
-        f"{result['file']}: {result['rows']:,} rows scored against {result['truth']!r}{left_out}",
-        markup=False,
-        soft_wrap=True,
-    )
+    say(f"{result['file']}: {result['rows']:,} rows scored against {result['truth']!r}{left_out}")
     if unseen := result.get("only_in_truth"):
-        console.print(
+        say(
             f"{sum(unseen.values()):,} true labels are of a class that no label column has ({listed(list(unseen), 5)}) "
-            "and count as wrong",
-            markup=False,
-            soft_wrap=True,
+            "and count as wrong"
         )
     console.print(_summary(result["labels"]))
-    for name, found in result.get("gains", {}).items():
-        low, high = found["interval"]
-        console.print(
-            f"{REFINED} minus {name}: {100 * found['difference']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}, "
-            f"95 %); {found['mended']:,} labels mended, {found['spoilt']:,} spoilt",
-            markup=False,
-            soft_wrap=True,
+    for name, change in result.get("gains", {}).items():
+        low, high = change["interval"]
+        say(
+            f"{REFINED} minus {name}: {100 * change['difference']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}, "
+            f"95 %); {change['mended']:,} labels mended, {change['spoilt']:,} spoilt"
         )
     for name, scores in result["labels"].items():
         if len(scores["classes"]) <= 12:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +31,8 @@ BYTES = 16  # of a key: two texts of a billion share one with probability 1e-21
 class Match(NamedTuple):
     """The rows of a features file that belong to the texts of a table.
 
-    Attributes
-    ----------
-    rows : int64 array of shape (n,) or None
-        None: row for row, as they are.
-    length : int
-        Rows of the file.
-    words : str
-        How they were found, for the user.
+    `rows`, shape (n,), is None where they are taken as they are; `length` counts the rows of the file, and `words` tell
+    the user how they were found.
     """
 
     rows: NDArray[np.int64] | None
@@ -63,12 +57,7 @@ def has_record(features: str | Path) -> bool:
 
 
 def text_keys(texts: Sequence[str]) -> Keys:
-    """One key a text, shape (n, 2); line ends and blanks around a text, which programs change in passing, do not count.
-
-    Parameters
-    ----------
-    texts : sequence of str, of length n
-    """
+    """One key a text, shape (n, 2), whatever line ends and blanks around a text, which programs change in passing."""
     digests = [blake2b(_plain(text).encode("utf-8", "surrogatepass"), digest_size=BYTES).digest() for text in texts]
     return np.frombuffer(b"".join(digests), np.uint64).reshape(len(digests), 2)
 
@@ -90,21 +79,23 @@ def match(features: str | Path, texts: Sequence[str]) -> Match:
         return Match(None, len(texts), "")
     packed = known.tobytes()
     rows = {packed[at * BYTES : (at + 1) * BYTES]: at for at in reversed(range(len(known)))}
-    found = np.array([rows.get(key.tobytes(), -1) for key in wanted], np.int64)
+    positions = np.array([rows.get(key.tobytes(), -1) for key in wanted], np.int64)
     blank = np.array([not _plain(text) for text in texts])
-    if (blank & (found < 0)).any():
-        words = [text_keys([word]).tobytes() for word in NOTHING]
-        found[blank & (found < 0)] = next((rows[key] for key in words if key in rows), -1)
-    if (gone := np.flatnonzero(found < 0)).size:
+    if (blank & (positions < 0)).any():
+        blanks = [text_keys([word]).tobytes() for word in NOTHING]
+        positions[blank & (positions < 0)] = next((rows[key] for key in blanks if key in rows), -1)
+    if (gone := np.flatnonzero(positions < 0)).size:
         raise InputError(
             f"{path} was made from other texts: it has no row for {gone.size:,} of {len(texts):,}, the first of them "
             f"{_excerpt(texts[gone[0]])}; annotate this table again, or choose other --features"
         )
-    said = f"rows of {path.name} are matched by text: the table has other rows, or another order, than it was made for"
-    return Match(found, len(known), said)
+    message = (
+        f"rows of {path.name} are matched by text: the table has other rows, or another order, than it was made for"
+    )
+    return Match(positions, len(known), message)
 
 
-def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[Any]:
+def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[np.number]:
     """Return the rows of a features file that belong to texts, shape (n, d); a memory map where it is as it is.
 
     Raises
@@ -112,9 +103,9 @@ def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[Any
     InputError
         As `match` and `silr.corpus.load_features`.
     """
-    found = match(features, texts)
-    matrix = load_features(features, found.length)
-    return matrix if found.rows is None else np.asarray(matrix[found.rows])
+    matched = match(features, texts)
+    matrix = load_features(features, matched.length)
+    return matrix if matched.rows is None else np.asarray(matrix[matched.rows])
 
 
 def _read(features: Path) -> Keys | None:
@@ -127,8 +118,7 @@ def _read(features: Path) -> Keys | None:
             of, keys = (record.metadata() or {}).get(OF), record.get_tensor(KEYS)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot read {path}: {error}; annotate again or delete it".replace("\n", " ")) from error
-    found: Keys | None = keys if of == _hash(features) and keys.ndim == 2 else None
-    return found
+    return np.asarray(keys) if of == _hash(features) and keys.ndim == 2 else None
 
 
 def _hash(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,8 +14,10 @@ from silr.corpus import file_hash, load_features
 from silr.errors import InputError
 from silr.extras import needs
 from silr.feature_rows import features_of_texts, write_record
-from silr.files import atomic_write, make_folder
+from silr.files import atomic_write
 from silr.fingerprint import WEIGHTS, check, fingerprint
+from silr.io.folders import atomic_folder
+from silr.joined_features import JoinedFeatures
 from silr.processes import is_main, wait_for_all
 from silr.tfidf import TfidfFeatures
 
@@ -59,12 +62,27 @@ def make_features(spec: str | Path) -> Features:
     return SentenceFeatures(spec)
 
 
+def features_of(spec: str | Path | Sequence[str | Path]) -> Features:
+    """Features by one name, or by several, which are put side by side.
+
+    Raises
+    ------
+    InputError
+        The same name twice.
+    """
+    if isinstance(spec, (str, Path)):
+        return make_features(spec)
+    if len(set(map(str, spec))) < len(spec):
+        raise InputError(f"the same features twice: {', '.join(map(str, spec))}")
+    return JoinedFeatures([make_features(name) for name in spec])
+
+
 def load_saved(record: dict[str, Any], folder: Path) -> Features:
     """The features of a run, from its record and its folder."""
     if record["kind"] == "joined":
-        from silr.joined_features import JoinedFeatures
-
-        return JoinedFeatures.load(record, folder)
+        joined = JoinedFeatures([load_saved(part, folder) for part in record["parts"]])
+        joined.read_widths(folder)
+        return joined
     if record["kind"] == "tfidf":
         return TfidfFeatures.load(folder)
     if record["kind"] == "tokens":
@@ -82,12 +100,13 @@ def features_of_run(features: Features, texts: list[str], folder: Path) -> tuple
         return features, features.fit_transform(texts)
     kept = folder / "features.npy"
     if fresh := is_main() and not kept.exists():
-        make_folder(folder)
         matrix = features.fit_transform(texts)
-        features.save(folder)
-        with atomic_write(kept) as file:
-            np.save(file, matrix, allow_pickle=False)
-        write_record(kept, texts)
+        shutil.rmtree(folder, ignore_errors=True)  # not whole without its matrix
+        with atomic_folder(folder) as draft:
+            features.save(draft)
+            with atomic_write(draft / kept.name) as file:
+                np.save(file, matrix, allow_pickle=False)
+            write_record(draft / kept.name, texts)
     wait_for_all()
     return features if fresh else load_saved(features.record, folder), load_features(kept, len(texts))
 
@@ -151,7 +170,7 @@ def annotator_of(features: Path) -> dict[str, Any] | None:
     if not features.name.endswith(".features.npy") or not sidecar.is_file():
         return None
     try:
-        record: dict[str, Any] = json.loads(sidecar.read_text())
+        record: dict[str, Any] = json.loads(sidecar.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{sidecar} cannot be read: {error}; annotate again or delete it") from error
     return record
@@ -208,12 +227,12 @@ def _sentence_encoder(model: str) -> Any:
         raise InputError(f"the sentence-transformers model folder {model} does not exist")
     with needs("sentence-transformers", f"the sentence encoder {model}"):
         from sentence_transformers import SentenceTransformer
-    from silr.annotators.models import quiet
+    from silr.annotators.models import silence_transformers
 
     try:
         if not Path(model).is_dir() and fingerprint(model) is None:  # one look: the library tries for minutes
             raise FileNotFoundError(model)
-        with quiet():
+        with silence_transformers():
             return SentenceTransformer(model)
     except Exception as error:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Atomic file writes: a reader sees the old file or the whole new one, never a part."""
+"""Files: an atomic write, of which a reader sees the old file or the whole new one; errors in one line."""
 
 from __future__ import annotations
 
@@ -6,13 +6,22 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import IO, Any
 
-from filelock import FileLock, Timeout
-
 from silr.errors import InputError
+
+
+@contextmanager
+def os_errors(failure: str, advice: str = "") -> Iterator[None]:
+    """Turn an OSError of the block into an InputError with one line: the failure, its reason, and the advice."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or f"{error}; is the disk full?"  # NumPy counts bytes and gives no reason
+        raise InputError(f"{failure}: {reason}{advice}") from error
 
 
 @contextmanager
@@ -28,26 +37,17 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
         The folder does not exist or cannot be written, or the disk is full.
     """
     path = Path(path)
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-    draft = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.chmod(0o666 & ~_umask())
-        draft.replace(path)
-        sync(path.parent)
-    except BaseException as error:
-        with suppress(OSError):
-            draft.unlink()
-        if isinstance(error, OSError):
-            reason = error.strerror or f"{error}; is the disk full?"  # NumPy counts bytes and gives no reason
-            raise InputError(f"cannot write {path}: {reason}") from error
-        raise
+    draft = path.parent / f".{path.name}.{token_hex(8)}.tmp"
+    with os_errors(f"cannot write {path}"):
+        try:
+            with draft.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+            sync(path.parent)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def check_writable(path: str | Path) -> None:
@@ -55,32 +55,8 @@ def check_writable(path: str | Path) -> None:
     path = Path(path)
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder")
-    try:
+    with os_errors(f"cannot write {path}"):
         tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-
-
-@contextmanager
-def locked(path: Path, busy: str) -> Iterator[None]:
-    """Hold a lock file; the lock goes with the process, however it ends.
-
-    Raises
-    ------
-    InputError
-        Another process holds it, in the words of `busy`, or it cannot be written.
-    """
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(busy) from None
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -89,22 +65,24 @@ def write_json(path: str | Path, value: Any) -> None:
         file.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
+def read_json(path: Path) -> Any:
+    """Read a file that this package wrote, or say what to do where it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}; delete it and run again") from error
+
+
 def make_folder(path: Path) -> None:
     """Make a folder, and those above it, unless it is there."""
-    try:
+    with os_errors(f"cannot make the folder {path}"):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {path}: {error.strerror}") from error
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def sync(path: Path) -> None:
     """Flush a file to disk, or a directory, so that a rename in it survives a power cut."""
+    if os.name == "nt":  # flushes neither directories nor files opened for reading
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

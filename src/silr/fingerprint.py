@@ -9,7 +9,6 @@ import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from silr.errors import InputError
 
@@ -30,15 +29,8 @@ def fingerprint(model: str) -> str | None:
     A folder is known by its weights, JSON files and vocabulary, wherever it lies and whichever version of a library
     wrote it; a name on the hub by its revision.
 
-    Parameters
-    ----------
-    model : str
-        As `silr.annotators.models.locate` returns it, or the name of a sentence-transformers model.
-
-    Returns
-    -------
-    str or None
-        None: there is no such folder, and the hub cannot be asked.
+    It takes what `silr.annotators.models.locate` returns, or the name of a sentence-transformers model. None: there is
+    no such folder, and the hub cannot be asked.
     """
     path = Path(model)
     if path.is_dir():
@@ -51,7 +43,7 @@ def fingerprint(model: str) -> str | None:
 
 def check(model: str, expected: str | None) -> None:
     """Raise InputError if a model is no longer what it was; None is expected of what was made before there were any."""
-    if expected is None or (found := fingerprint(model)) is None or found == expected:
+    if expected is None or (actual := fingerprint(model)) is None or actual == expected:
         return
     raise InputError(
         f"the model {model} has other weights, or another tokenizer, than when this run was made: put the old one "
@@ -59,29 +51,20 @@ def check(model: str, expected: str | None) -> None:
     )
 
 
-def as_far_as_known(new: Any, old: Any) -> Any:
-    """Return a record without the fingerprints that an older one lacks: it was made before there were any."""
-    if isinstance(new, dict) and isinstance(old, dict):
-        return {key: as_far_as_known(value, old.get(key)) for key, value in new.items() if key != WEIGHTS or key in old}
-    if isinstance(new, list) and isinstance(old, list) and len(new) == len(old):
-        return [as_far_as_known(each, other) for each, other in zip(new, old, strict=True)]
-    return new
-
-
 def _files(folder: Path) -> list[Path]:
     """The files that are read of a model folder; a sentence-transformers model has parts in folders of their own."""
     folders = [folder]
     try:
-        parts = [folder / part["path"] for part in json.loads((folder / "modules.json").read_text())]
+        parts = [folder / part["path"] for part in json.loads((folder / "modules.json").read_bytes())]
     except (OSError, ValueError, TypeError, KeyError):
         parts = []
     folders += [part for part in parts if part.is_dir() and part != folder]
-    found: list[Path] = []
+    read: list[Path] = []
     for each in folders:
         files = [path for path in each.iterdir() if path.is_file() and path.name not in NO_PART]
         tensors = TENSORS if any(path.suffix in TENSORS for path in files) else OLD_TENSORS
-        found += [path for path in files if path.suffix.lower() in (*tensors, *VOCABULARY) or _is_read(path)]
-    return sorted(set(found))
+        read += [path for path in files if path.suffix.lower() in (*tensors, *VOCABULARY) or _is_read(path)]
+    return sorted(set(read))
 
 
 def _is_read(path: Path) -> bool:

@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -103,10 +104,10 @@ def split_suffix(path: Path) -> tuple[str, bool]:
 
 def delimiter_hint(name: str) -> str:
     """Return a hint, to be added to a message, when a table's only column is named like several; else ""."""
-    found = [
-        word for mark, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (",", "commas")) if mark in name
-    ]
-    return f" (are the fields separated by {found[0]}? .csv wants commas, .tsv tabs)" if found else ""
+    for mark, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (",", "commas")):
+        if mark in name:
+            return f" (are the fields separated by {word}? .csv wants commas, .tsv tabs)"
+    return ""
 
 
 def _read_csv(file: IO[bytes], path: Path, delimiter: str = ",") -> pd.DataFrame:
@@ -133,14 +134,10 @@ def _read_csv(file: IO[bytes], path: Path, delimiter: str = ",") -> pd.DataFrame
     return pd.DataFrame(rows, columns=header, dtype=object)
 
 
-def _read_tsv(file: IO[bytes], path: Path) -> pd.DataFrame:
-    return _read_csv(file, path, delimiter="\t")
-
-
 def _read_jsonl(file: IO[bytes], path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     with io.TextIOWrapper(file, encoding="utf-8-sig", newline="\n") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -168,8 +165,7 @@ def _read_parquet(file: IO[bytes], path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is not an intact parquet file") from error
     _refuse_repeats(table.column_names, path)
     table = pa.table(dict(zip(table.column_names, map(_decoded, table.columns), strict=True)))
-    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
-    return frame
+    return pd.DataFrame(table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True))
 
 
 def _decoded(column: Any) -> Any:
@@ -189,10 +185,6 @@ def _write_csv(frame: pd.DataFrame, out: IO[bytes], path: Path, delimiter: str =
     writer = csv.writer(_UnixLines(out), delimiter=delimiter)
     writer.writerow(frame.columns)
     writer.writerows(zip(*(map(_cell, _values(frame[name])) for name in frame.columns), strict=True))
-
-
-def _write_tsv(frame: pd.DataFrame, out: IO[bytes], path: Path) -> None:
-    _write_csv(frame, out, path, delimiter="\t")
 
 
 def _write_jsonl(frame: pd.DataFrame, out: IO[bytes], path: Path) -> None:
@@ -219,13 +211,13 @@ def _write_parquet(frame: pd.DataFrame, out: IO[bytes], path: Path) -> None:
 
 _READERS: dict[str, Callable[[IO[bytes], Path], pd.DataFrame]] = {
     ".csv": _read_csv,
-    ".tsv": _read_tsv,
+    ".tsv": partial(_read_csv, delimiter="\t"),
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
 }
 _WRITERS: dict[str, Callable[[pd.DataFrame, IO[bytes], Path], None]] = {
     ".csv": _write_csv,
-    ".tsv": _write_tsv,
+    ".tsv": partial(_write_csv, delimiter="\t"),
     ".jsonl": _write_jsonl,
     ".parquet": _write_parquet,
 }
@@ -244,7 +236,7 @@ class _UnixLines:
         self.out.write((row.removesuffix("\r\n") + "\n").encode("utf-8", "replace"))
 
 
-def _values(series: pd.Series[Any], gap: Any = None) -> list[Any]:
+def _values(series: pd.Series[Any], gap: object = None) -> list[object]:
     """Return Python values with None for a missing one, but `gap` for an NA in an object column (a JSON row's gap)."""
     import numpy as np
     import pandas as pd
@@ -260,16 +252,16 @@ def _values(series: pd.Series[Any], gap: Any = None) -> list[Any]:
     ]
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> object:
     return json.dumps(value, ensure_ascii=False, default=_plain) if isinstance(value, (dict, list)) else value
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return a NumPy value as Python's own and anything else (a date, a decimal) as a string, for JSON."""
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
     row = dict(pairs)
     if len(row) < len(pairs):
         raise ValueError("a key occurs twice")

@@ -4,7 +4,7 @@ The logits of a text are
 
     sum_o w_o v_o + b + t[LLM label] + sum_v h_v(x),
 
-with prior-mean terms v_o (what somebody says of the text) and their weights w_o ~ N(mean, variance), a shift b of each
+with prior-mean terms v_o (such as an LLM's label) and their weights w_o ~ N(mean, variance), a shift b of each
 class, a table t with one row for each LLM label, and for each block of features a linear function h_v whose weights
 have the covariance ``a C^p / tr(C^(p+1))``, C being the covariance of the block in the corpus: with p = 0 all
 directions of the features are alike, with p = 1 and 2 the classes are expected along those in which the corpus differs
@@ -21,8 +21,7 @@ Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, section
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +29,8 @@ from scipy.special import logsumexp, softmax
 from threadpoolctl import threadpool_limits
 
 from silr import laplace
-from silr.annotator_evidence import one_hot
-
-Numbers = NDArray[np.float64]
+from silr.annotator_evidence import Integers, one_hot
+from silr.contrasts import Floats, Numbers
 
 FEW_DIRECTIONS = 0.2  # effective number of directions of a block, as a share of all, below which all are alike
 NUMBERS_AT_ONCE = 1_000_000  # of kernels: larger arrays leave the cache
@@ -88,8 +86,9 @@ class Prior:
     def best(self, evidence: Numbers, count: int) -> Prior:
         """With the combinations of the highest posterior probability only."""
         kept = np.argsort(evidence + np.array(self.log_prior))[::-1][:count].tolist()
-        grid, log_prior = tuple(self.grid[each] for each in kept), tuple(self.log_prior[each] for each in kept)
-        return Prior(self.terms, self.shift, self.table, grid, log_prior)
+        return replace(
+            self, grid=tuple(self.grid[each] for each in kept), log_prior=tuple(self.log_prior[each] for each in kept)
+        )
 
 
 @dataclass(frozen=True)
@@ -138,21 +137,22 @@ class GoldProcess:
         self,
         features: Numbers,
         blocks: Sequence[Block],
-        llm_labels: Sequence[NDArray[Any]],
-        codes: NDArray[Any],
+        llm_labels: Sequence[Integers],
+        codes: Integers,
         n_classes: int,
     ) -> None:
         self.features, self.blocks, self.n_classes = features, blocks, n_classes
         self.one_hot = np.eye(n_classes)[codes]
-        self.given = [one_hot(labels, n_classes) for labels in llm_labels]
-        self._agree = sum((each @ each.T for each in self.given), np.zeros((len(codes), len(codes))))
+        self.llm_one_hot = [one_hot(labels, n_classes) for labels in llm_labels]
+        agreements = (labels @ labels.T for labels in self.llm_one_hot)
+        self._agree = sum(agreements, np.zeros((len(codes), len(codes))))
+        parts = [features[:, block.columns] for block in blocks]
         self._kernels = [
-            [features[:, block.columns] @ kernel @ features[:, block.columns].T for kernel in block.kernels]
-            for block in blocks
+            [part @ kernel @ part.T for kernel in block.kernels] for part, block in zip(parts, blocks, strict=True)
         ]
 
     def fit(
-        self, rows: NDArray[Any], terms: Mapping[str, NDArray[Any]], prior: Prior, with_evidence: bool = True
+        self, rows: NDArray[np.int64], terms: Mapping[str, Floats], prior: Prior, with_evidence: bool = True
     ) -> Posterior:
         """Learn from some of the gold labels.
 
@@ -164,12 +164,12 @@ class GoldProcess:
             The prior-mean terms at all m texts, by name.
         prior : Prior
         with_evidence : bool, default True
-            False, of more than two classes and a grid of one: the evidence is not needed, NaN, and much time is saved.
+            False, of more than two classes and a grid of one: the evidence is NaN, and much time is saved.
         """
         with threadpool_limits(1):  # threads that share so small matrices wait for each other
             duals, evidence = self._fit(rows, terms, prior, with_evidence)
-        weighed = evidence + np.array(prior.log_prior)
-        shares = softmax(weighed) if len(weighed) > 1 else np.ones(1)
+        log_posterior = evidence + np.array(prior.log_prior)
+        shares = softmax(log_posterior) if len(log_posterior) > 1 else np.ones(1)
         total = np.tensordot(shares, duals, axes=1)
         known = self.features[rows]
         weight = np.zeros((total.shape[1], self.features.shape[1]))
@@ -183,9 +183,9 @@ class GoldProcess:
             {name: mean + variance * float((terms[name][rows] * total).sum()) for name, mean, variance in prior.terms},
             self._factor * weight,
             self._factor * prior.shift * total.sum(axis=0),
-            [self._factor * prior.table * each[rows].T @ total for each in self.given],
+            [self._factor * prior.table * each[rows].T @ total for each in self.llm_one_hot],
             evidence,
-            float(logsumexp(weighed)),
+            float(logsumexp(log_posterior)),
         )
 
     @property
@@ -194,7 +194,7 @@ class GoldProcess:
         return 2.0 if self.n_classes == 2 else 1.0
 
     def _fit(
-        self, rows: NDArray[Any], terms: Mapping[str, NDArray[Any]], prior: Prior, with_evidence: bool
+        self, rows: NDArray[np.int64], terms: Mapping[str, Floats], prior: Prior, with_evidence: bool
     ) -> tuple[Numbers, Numbers]:
         """Duals (c, l, T) and evidence (c,) of each combination."""
         base = prior.shift + prior.table * self._agree[rows][:, rows] + JITTER * np.eye(len(rows))
@@ -220,12 +220,14 @@ class GoldProcess:
                 covariance *= self._factor
                 for (_, _, variance), value in zip(prior.terms, values, strict=True):
                     covariance += variance * value @ value.T
-                found, said = laplace.fit_binary(covariance, means[:, :, 0], one_hot[:, 1])
-                found = found[:, :, None]
+                modes, log_evidence = laplace.fit_binary(covariance, means[:, :, 0], one_hot[:, 1])
+                modes = modes[:, :, None]
             else:
                 features = np.stack(values) if values else np.zeros((0, *mean.shape))
                 variances = np.tile(np.array([each for _, _, each in prior.terms], np.float64), (len(some), 1))
-                found, said = laplace.fit_softmax(covariance, features, variances, means, one_hot, with_evidence)
-            duals.append(found)
-            evidence.append(said)
+                modes, log_evidence = laplace.fit_softmax(
+                    covariance, features, variances, means, one_hot, with_evidence
+                )
+            duals.append(modes)
+            evidence.append(log_evidence)
         return np.concatenate(duals), np.concatenate(evidence)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,7 +11,7 @@ FEWEST = 2  # gold labels that a stratum needs for a variance
 FEW = 5  # gold labels; strata with fewer are collapsed before they give weights
 
 
-def post_stratified(llm_labels: NDArray[Any], drawn: NDArray[np.bool_]) -> NDArray[np.float64]:
+def post_stratified(llm_labels: NDArray[np.integer], drawn: NDArray[np.bool_]) -> NDArray[np.float64]:
     """How many texts of the same LLM label each drawn text speaks for, shape (N,); a missing label is one too.
 
     Labels with few drawn texts are collapsed.
@@ -22,11 +20,10 @@ def post_stratified(llm_labels: NDArray[Any], drawn: NDArray[np.bool_]) -> NDArr
     size = np.bincount(stratum)
     stratum = collapsed(size, np.bincount(stratum[drawn], minlength=len(size)), FEW)[stratum]
     size, count = np.bincount(stratum), np.bincount(stratum[drawn], minlength=int(stratum.max()) + 1)
-    weights: NDArray[np.float64] = (size / np.maximum(count, 1))[stratum]
-    return weights
+    return np.asarray((size / np.maximum(count, 1))[stratum])
 
 
-def collapsed(size: NDArray[Any], count: NDArray[Any], few: int) -> NDArray[np.int64]:
+def collapsed(size: NDArray[np.integer], count: NDArray[np.integer], few: int) -> NDArray[np.int64]:
     """Put strata with few gold labels together with others of like size.
 
     A stratum without gold has no estimate, one with a single gold label has no variance, and the intervals of several

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +33,7 @@ class GoldLabels:
     n_classes: int
 
     @classmethod
-    def of(cls, codes: NDArray[Any], weights: NDArray[Any] | None, n_classes: int) -> GoldLabels:
+    def of(cls, codes: NDArray[np.integer], weights: NDArray[np.number] | None, n_classes: int) -> GoldLabels:
         """Take the rows of a column that have a label (not -1); without weights all weigh the same."""
         rows = np.flatnonzero(codes >= 0)
         weight = np.ones(len(rows)) if weights is None else np.nan_to_num(np.asarray(weights, np.float64)[rows])

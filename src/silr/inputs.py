@@ -54,11 +54,11 @@ def texts_of_rows(texts: Any, n: int) -> list[str]:
     InputError
         They are no texts, or not as many.
     """
-    found = None if isinstance(texts, (str, bytes)) else _texts(texts)
-    if found is None or len(found) != n:
-        what = "something else" if found is None else f"{len(found):,}"
+    rows = None if isinstance(texts, (str, bytes)) else _texts(texts)
+    if rows is None or len(rows) != n:
+        what = "something else" if rows is None else f"{len(rows):,}"
         raise InputError(f"texts must be a list of {n:,} strings, one for each row of X, got {what}")
-    return found
+    return rows
 
 
 def widths_of(X: Any) -> list[int] | None:

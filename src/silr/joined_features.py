@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from silr.errors import InputError
-from silr.features import Features, FileFeatures, Matrix, load_saved, make_features
 from silr.files import write_json
 from silr.tfidf import TfidfFeatures
+
+if TYPE_CHECKING:
+    from silr.features import Matrix
 
 WIDTHS = "widths.json"
 
@@ -35,19 +37,6 @@ class JoinedFeatures:
         self.parts = list(parts)
         self.widths: list[int] = []
 
-    @classmethod
-    def of(cls, specs: Sequence[str | Path]) -> JoinedFeatures:
-        """Features by their names, see `silr.features.make_features`.
-
-        Raises
-        ------
-        InputError
-            The same kind twice.
-        """
-        if len(set(map(str, specs))) < len(specs):
-            raise InputError(f"the same features twice: {', '.join(map(str, specs))}")
-        return cls([make_features(spec) for spec in specs])
-
     @property
     def record(self) -> dict[str, Any]:
         """What identifies the parts."""
@@ -65,7 +54,7 @@ class JoinedFeatures:
         """Features of new texts; `ready` are those of the part that came from a file, if they are at hand."""
         found = []
         for part in self.parts:
-            given = ready if isinstance(part, FileFeatures) else None
+            given = ready if part.record["kind"] == "file" else None
             found.append(part.transform(texts) if given is None else given)
         return np.hstack(found).astype(np.float32, copy=False)
 
@@ -74,13 +63,6 @@ class JoinedFeatures:
         for part in self.parts:
             part.save(folder)
         write_json(folder / WIDTHS, self.widths)
-
-    @classmethod
-    def load(cls, record: dict[str, Any], folder: Path) -> JoinedFeatures:
-        """Read what `save` wrote."""
-        found = cls([load_saved(part, folder) for part in record["parts"]])
-        found.read_widths(folder)
-        return found
 
     def read_widths(self, folder: Path) -> None:
         """Read the parts' widths.
@@ -91,14 +73,9 @@ class JoinedFeatures:
             They are missing or damaged.
         """
         try:
-            self.widths = [int(width) for width in json.loads((folder / WIDTHS).read_text())]
+            self.widths = [int(width) for width in json.loads((folder / WIDTHS).read_bytes())]
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"cannot read {folder / WIDTHS}: {error}".splitlines()[0]) from error
-
-
-def features_of(spec: str | Path | Sequence[str | Path]) -> Features:
-    """Features by one name, or by several, which are put side by side; see `silr.features.make_features`."""
-    return make_features(spec) if isinstance(spec, (str, Path)) else JoinedFeatures.of(spec)
 
 
 def groups_of(features: Any, width: int, widths: Sequence[int] | None = None) -> list[list[slice]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from silr.progress import progress
 
 TEXTS, CHARACTERS = 128, 100_000  # of a chunk, at most; a longer text is one alone
 
-Compute = Callable[[NDArray[np.int64]], NDArray[Any]]
+Compute = Callable[[NDArray[np.int64]], NDArray[np.number]]
 
 
 def in_chunks(
@@ -29,7 +29,7 @@ def in_chunks(
     folder: Path,
     name: str = "Reading",
     quiet: bool = False,
-) -> NDArray[Any]:
+) -> NDArray[np.number]:
     """Compute one row a text, shape (n, d); equal texts are read once, and long ones first.
 
     Chunks lie in `folder` under a hash of `identity` and their texts: what is found there is right, whoever made it.
@@ -37,42 +37,35 @@ def in_chunks(
 
     Parameters
     ----------
-    texts : sequence of str, of length n
     make : callable
         Takes the distinct texts, and returns what takes positions among them and gives their rows. It is called only
         if there is something to compute.
     identity : str
         All else that decides the rows.
-    folder : Path
     name : str
-        What the work is called where progress is shown.
-    quiet : bool, default False
-        Show no progress.
+        Of the work, where progress is shown.
     """
     unique, where = distinct(texts)
     parts = _chunks(unique)
     keys = [_key(identity, [unique[at] for at in rows]) for rows in parts]
-    found: list[NDArray[Any] | None] = [_kept(folder / key, len(rows)) for key, rows in zip(keys, parts, strict=True)]
+    computed = [_kept(folder / key, len(rows)) for key, rows in zip(keys, parts, strict=True)]
     sizes = [sum(len(unique[at]) + 1 for at in rows) for rows in parts]
-    known = [each is not None for each in found]
-    done = sum(len(rows) for rows, each in zip(parts, known, strict=True) if each)
-    before = sum(size for size, each in zip(sizes, known, strict=True) if each)
+    known = [at for at, rows in enumerate(computed) if rows is not None]
+    done, before = sum(len(parts[at]) for at in known), sum(sizes[at] for at in known)
     if len(parts) > 1:
         make_folder(folder)
     with progress(name, sum(sizes), "texts", done=before, state=_state(done, unique), quiet=quiet) as advance:
-        compute = None if all(known) else make(unique)
-        for at, rows in enumerate(parts):
-            if found[at] is None:
-                assert compute is not None
-                found[at] = rows_found = np.asarray(compute(rows))
+        compute = cache(lambda: make(unique))
+        for at, positions in enumerate(parts):
+            if at not in known:
+                computed[at] = rows = np.asarray(compute()(positions))
                 if len(parts) > 1:
                     with atomic_write(folder / keys[at]) as file:
-                        np.save(file, rows_found, allow_pickle=False)
-                done += len(rows)
-                advance(sizes[at], len(rows), _state(done, unique))
-    order = np.concatenate(parts)
-    together = np.concatenate([each for each in found if each is not None])
-    return np.asarray(together[np.argsort(order)][where])
+                        np.save(file, rows, allow_pickle=False)
+                done += len(positions)
+                advance(sizes[at], len(positions), _state(done, unique))
+    together = np.concatenate([rows for rows in computed if rows is not None])
+    return np.asarray(together[np.argsort(np.concatenate(parts))][where])
 
 
 @contextmanager
@@ -102,7 +95,7 @@ def _key(identity: str, texts: Sequence[str]) -> str:
     return f"{whole.hexdigest()}.npy"
 
 
-def _kept(path: Path, n: int) -> NDArray[Any] | None:
+def _kept(path: Path, n: int) -> NDArray[np.number] | None:
     """What a chunk holds; None if it is not there, or not whole."""
     try:
         rows = np.load(path, allow_pickle=False)

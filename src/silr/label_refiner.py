@@ -23,12 +23,12 @@ from silr.corpus_keys import Keys, row_keys, text_keys, with_annotators
 from silr.default_refine import refine_default
 from silr.errors import InputError
 from silr.estimator_habits import EstimatorHabits
-from silr.features import Features, features_of_run, load_saved
+from silr.features import Features, features_of, features_of_run, load_saved
 from silr.finished import check_finished
 from silr.gold import given_weights, post_stratified
 from silr.gold_labels import GoldLabels
 from silr.inputs import is_empty, texts_of_rows, texts_or_matrix, widths_of
-from silr.joined_features import features_of, groups_of
+from silr.joined_features import groups_of
 from silr.labels import check_gold, check_occurring, check_shapes, encode_columns, llm_columns, llm_score_arrays
 from silr.losses import LEAK, Correction, Loss
 from silr.methods import METHODS, Method

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from silr.cells import is_missing, label_key, label_name, number_of
 from silr.class_names import ClassNames, Wording
 from silr.errors import InputError
+
+Label = Any  # a label as its owner has it: text, number, date
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,14 @@ class LabelColumn:
         Which of them stands in each row.
     """
 
-    values: list[Any]
+    values: list[Label]
     distinct: list[str | None]
     where: NDArray[np.int64]
+
+    @property
+    def labels(self) -> list[Label]:
+        """Distinct values that are not missing."""
+        return [value for value, name in zip(self.values, self.distinct, strict=True) if name is not None]
 
     @property
     def has_labels(self) -> bool:
@@ -45,17 +52,15 @@ class LabelColumn:
     @property
     def is_integer(self) -> bool:
         """Whether all labels are integers, or floats that are, and there is one."""
-        known = [value for value, name in zip(self.values, self.distinct, strict=True) if name is not None]
-        return bool(known) and all(
+        return self.has_labels and all(
             isinstance(value, (int, float)) and not isinstance(value, bool) and float(value).is_integer()
-            for value in known
+            for value in self.labels
         )
 
     @property
     def is_boolean(self) -> bool:
         """Whether all labels are True or False, and there is one."""
-        known = [value for value, name in zip(self.values, self.distinct, strict=True) if name is not None]
-        return bool(known) and all(isinstance(value, bool) for value in known)
+        return self.has_labels and all(isinstance(value, bool) for value in self.labels)
 
     def without(self, label: str) -> LabelColumn:
         """The column with a label taken for missing."""
@@ -84,14 +89,8 @@ class LabelColumn:
         return np.array([*code, -1], dtype=np.int16)[self.where]
 
 
-def read_column(labels: Any, name: str) -> LabelColumn:
-    """Read labels from a sequence, an array, or a column of pandas, polars or pyarrow.
-
-    Parameters
-    ----------
-    labels : array-like of shape (n,)
-    name : str
-        What messages call the column.
+def read_column(labels: object, name: str) -> LabelColumn:
+    """Read labels, shape (n,), from a sequence, an array, or a column of pandas, polars or pyarrow.
 
     Raises
     ------
@@ -112,7 +111,7 @@ def read_column(labels: Any, name: str) -> LabelColumn:
     return LabelColumn(values, names, where.reshape(-1).astype(np.int64))
 
 
-def as_array(values: Any) -> NDArray[Any]:
+def as_array(values: Any) -> NDArray[np.generic]:
     """Arrays of NumPy's types stay; of other columns NumPy would make floats, or "nan", where a value is missing."""
     if isinstance(values, np.ma.MaskedArray):
         values, gone = values.data.astype(object), np.ma.getmaskarray(values)
@@ -126,14 +125,14 @@ def as_array(values: Any) -> NDArray[Any]:
     if isinstance(getattr(values, "dtype", None), np.dtype):
         return np.asarray(values)
     if isinstance(values, (list, tuple)):  # of lists NumPy would make a matrix, of one list an error
-        found = np.empty(len(values), dtype=object)
+        column = np.empty(len(values), dtype=object)
         for row, value in enumerate(values):
-            found[row] = value
-        return found
+            column[row] = value
+        return column
     return np.asarray(values, dtype=object)
 
 
-def class_values(order: Sequence[str], columns: Sequence[LabelColumn]) -> NDArray[Any]:
+def class_values(order: Sequence[str], columns: Sequence[LabelColumn]) -> NDArray[np.generic]:
     """The classes as values of the labels' type, shape (K,): strings by name, others as the first column has them.
 
     Raises
@@ -141,48 +140,47 @@ def class_values(order: Sequence[str], columns: Sequence[LabelColumn]) -> NDArra
     InputError
         They are of types that cannot be put in one array.
     """
-    first: dict[str, Any] = {}
+    first: dict[str, Label] = {}
     for column in columns:
         for value, name in zip(column.values, column.distinct, strict=True):
             if name is not None:
                 first.setdefault(label_key(name), value)
-    found = [first.get(label_key(name), name) for name in order]
-    labels = [value for value, name in zip(columns[0].values, columns[0].distinct, strict=True) if name is not None]
+    values = [first.get(label_key(name), name) for name in order]
+    labels = columns[0].labels
     if any(isinstance(value, (str, bytes)) for value in labels) or not labels:
         return np.array(order)
     if all(isinstance(value, bool) for value in labels) and {label_key(name) for name in order} <= {"true", "false"}:
         return np.array([label_key(name) == "true" for name in order])
-    numbers: list[Any] = [number_of(value) if isinstance(value, str) else value for value in found]
+    numbers: list[Label] = [number_of(value) if isinstance(value, str) else value for value in values]
     if len({type(value) for value in numbers}) == 1 and not isinstance(numbers[0], (int, float)):
         return np.array(numbers)  # dates and the like
     if not all(isinstance(value, (int, float)) for value in numbers):
-        raise InputError(f"labels of different types cannot be compared: {', '.join(map(repr, found[:5]))}")
+        raise InputError(f"labels of different types cannot be compared: {', '.join(map(repr, values[:5]))}")
     if all(isinstance(value, int) for value in labels) and all(float(value).is_integer() for value in numbers):
         numbers = [int(value) for value in numbers]
     return np.array(numbers)
 
 
-def _objects(values: list[Any], name: str) -> LabelColumn:
+def _objects(values: list[Label], name: str) -> LabelColumn:
     """Values of any types, told apart by type too: True is not 1."""
-    place: dict[Any, int] = {}
-    distinct: list[Any] = []
+    place: dict[Hashable, int] = {}
+    distinct: list[Label] = []
     names: list[str | None] = []
     where = np.empty(len(values), dtype=np.int64)
     for row, value in enumerate(values):
-        key: Any
+        key: Hashable = None if is_missing(value) else (type(value), value)
         try:
-            key = None if is_missing(value) else (type(value), value)
-            found = place.get(key)
+            number = place.get(key)
         except TypeError:  # what cannot be a key is a list or its like, which `label_name` refuses
-            key, found = (row,), None
-        if found is None:
+            key, number = (row,), None
+        if number is None:
             try:
                 label = None if key is None else label_name(value)
             except InputError as error:
                 raise InputError(f"{name}[{row}] {error}") from None
-            found = place[key] = len(distinct)
+            number = place[key] = len(distinct)
             plain = value.item() if isinstance(value, np.generic) else value
             distinct.append(label if isinstance(plain, (str, bytes)) and label is not None else plain)
             names.append(label)
-        where[row] = found
+        where[row] = number
     return LabelColumn(distinct, names, where)

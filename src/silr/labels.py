@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from silr.cells import label_key, sort_classes
 from silr.class_names import ClassNames, class_names, of_python
+from silr.contrasts import Numbers
 from silr.errors import InputError
 from silr.label_values import class_values, read_column
 from silr.unlabelled import without_minus_one
@@ -46,9 +47,7 @@ def llm_columns(y: Any) -> dict[str, Any]:
     return {"": y}
 
 
-def llm_score_arrays(
-    llm_scores: Any, names: Sequence[str], classes: Sequence[Any] = ()
-) -> list[NDArray[np.float64] | None]:
+def llm_score_arrays(llm_scores: Any, names: Sequence[str], classes: Sequence[object] = ()) -> list[Numbers | None]:
     """The scores of each LLM, or None: from an array for the only one, a mapping by name, or a sequence of them.
 
     The columns of a data frame that are named like the classes are put in their order.
@@ -63,26 +62,26 @@ def llm_score_arrays(
     if isinstance(llm_scores, Mapping):
         if strange := [str(name) for name in llm_scores if str(name) not in names]:
             raise InputError(f"llm_scores has {strange[0]!r}, but the LLMs are {', '.join(names)}")
-        found = [llm_scores.get(name) for name in names]
+        by_llm = [llm_scores.get(name) for name in names]
     elif len(names) == 1:
-        found = [llm_scores]
+        by_llm = [llm_scores]
     else:
-        found = list(llm_scores)
-        if len(found) != len(names):
+        by_llm = list(llm_scores)
+        if len(by_llm) != len(names):
             raise InputError(
-                f"there are {len(names)} LLMs, but llm_scores for {len(found)}: give None for those without"
+                f"there are {len(names)} LLMs, but llm_scores for {len(by_llm)}: give None for those without"
             )
     return [
         None if scores is None else _scores(scores, f"llm_scores[{name!r}]" if name else "llm_scores", classes)
-        for scores, name in zip(found, names, strict=True)
+        for scores, name in zip(by_llm, names, strict=True)
     ]
 
 
-def _scores(scores: Any, name: str, classes: Sequence[Any]) -> NDArray[np.float64]:
+def _scores(scores: Any, name: str, classes: Sequence[object]) -> Numbers:
     """One LLM's scores; a row of NaN has none."""
     if hasattr(scores, "columns"):
         scores = _in_order(scores, name, classes)
-    array: NDArray[np.float64] = np.asarray(scores, dtype=np.float64)
+    array: Numbers = np.asarray(scores, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] < 2:
         return array  # refused with its shape by `check_shapes`
     gone = np.isnan(array)
@@ -99,7 +98,7 @@ def _scores(scores: Any, name: str, classes: Sequence[Any]) -> NDArray[np.float6
     return array
 
 
-def _in_order(scores: Any, name: str, classes: Sequence[Any]) -> Any:
+def _in_order(scores: Any, name: str, classes: Sequence[object]) -> Any:
     columns = [str(each) for each in getattr(scores, "column_names", scores.columns)]
     if hasattr(scores, "column_names"):
         scores = scores.to_pandas()
@@ -115,8 +114,8 @@ def _in_order(scores: Any, name: str, classes: Sequence[Any]) -> Any:
 
 
 def encode_columns(
-    columns: Sequence[Any], gold: Any, truth: Any, classes: Any = None, names: Sequence[str] = ("",)
-) -> tuple[NDArray[Any], list[NDArray[np.int16]], NDArray[np.int16], NDArray[np.int16]]:
+    columns: Sequence[object], gold: object, truth: object, classes: object = None, names: Sequence[str] = ("",)
+) -> tuple[NDArray[np.generic], list[NDArray[np.int16]], NDArray[np.int16], NDArray[np.int16]]:
     """Classes in order, by default those of the LLMs, and codes of each LLM, gold and truth, -1 for missing.
 
     None, NaN, `pandas.NA`, NaT and '' are missing; so is -1 among integers, unless `classes` has it or the gold labels
@@ -164,7 +163,7 @@ def encode_columns(
     return class_values(order, sources), codes, gold_codes, true_codes
 
 
-def encode(column: Any, classes: Sequence[Any], name: str = "llm_labels") -> NDArray[np.int16]:
+def encode(column: object, classes: Sequence[object], name: str = "llm_labels") -> NDArray[np.int16]:
     """Codes of labels that are all among the classes, -1 for missing.
 
     Raises
@@ -173,17 +172,17 @@ def encode(column: Any, classes: Sequence[Any], name: str = "llm_labels") -> NDA
         One is not.
     """
     order = [str(each) for each in classes]
-    found = read_column(column, name)
-    if found.is_integer and "-1" not in order:
-        found = found.without("-1")
-    return found.codes(ClassNames(order, named=True), name, of_python(option=False))
+    labels = read_column(column, name)
+    if labels.is_integer and "-1" not in order:
+        labels = labels.without("-1")
+    return labels.codes(ClassNames(order, named=True), name, of_python(option=False))
 
 
 def _warn(line: str) -> None:
     warnings.warn(line, stacklevel=4)
 
 
-def check_shapes(scores: Any, theta: Any, n: int, names: list[str]) -> None:
+def check_shapes(scores: Numbers | None, theta: ArrayLike | None, n: int, names: list[str]) -> None:
     """Refuse scores or a Theta, if there are any, of other shapes than (n, K) and (K, K)."""
     K = len(names)
     if scores is not None and scores.shape != (n, K):
@@ -195,12 +194,12 @@ def check_shapes(scores: Any, theta: Any, n: int, names: list[str]) -> None:
 
 def check_occurring(codes: NDArray[np.int16], gold_codes: NDArray[np.int16], names: list[str]) -> None:
     """Refuse labels and gold labels that are all the same."""
-    found = np.unique(np.concatenate([codes, gold_codes]))
-    if len(found := found[found >= 0]) < 2:
-        raise _one_class(names[found[0]])
+    occurring = np.unique(np.concatenate([codes, gold_codes]))
+    if len(occurring := occurring[occurring >= 0]) < 2:
+        raise _one_class(names[occurring[0]])
 
 
-def _one_class(name: Any) -> InputError:
+def _one_class(name: object) -> InputError:
     return InputError(
         f"the LLM's labels have one class only, '{name}': there is nothing to tell apart; `classes` names those that "
         "it never gave, and -1 if that is one"

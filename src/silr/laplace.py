@@ -10,19 +10,17 @@ Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, section
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotri, dpotrs
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 
-Numbers = NDArray[np.float64]
+from silr.contrasts import Numbers
 
 STEPS = 100
 HALVINGS = 10
-CLOSE_ENOUGH = 1e-5  # nats
+TOLERANCE = 1e-5  # nats
 CURVATURE = 0.1  # of the likelihood, usually
 TINY = 1e-10
 
@@ -142,19 +140,10 @@ def _climb(
     newton: Callable[[Numbers], tuple[Numbers, Numbers]],
     start: Numbers | None = None,
 ) -> tuple[Numbers, Numbers]:
-    """Newton's method with halved steps: duals and evidence.
+    """Newton's method with halved steps from first duals, shape (B, ...) or 0: duals and evidence.
 
-    Parameters
-    ----------
-    means : array of shape (B, ...)
-    times : callable
-        The prior covariance times duals.
-    likelihood : callable
-        Log-likelihood of latent values, shape (B,).
-    newton : callable
-        At latent values: the duals that Newton's method aims at, and log det(1 + K W).
-    start : array of shape (B, ...), default None
-        First duals; None: 0, the prior mean.
+    `times` is the prior covariance times duals, `likelihood` the log-likelihood of latent values, shape (B,), and
+    `newton` gives, at latent values, the duals that Newton's method aims at and log det(1 + K W).
     """
     others = tuple(range(1, means.ndim))
     duals = np.zeros(means.shape) if start is None else start
@@ -162,55 +151,51 @@ def _climb(
     latent = means + change
     reached = likelihood(latent) - (duals * change).sum(axis=others) / 2
     for _ in range(STEPS):
-        way = newton(latent)[0] - duals
+        direction = newton(latent)[0] - duals
         length = np.ones((len(means), *(1 for _ in others)))
         for _ in range(HALVINGS):
-            there = duals + length * way
-            change = times(there)
-            higher = likelihood(means + change) - (there * change).sum(axis=others) / 2
-            worse = higher < reached - CLOSE_ENOUGH
+            candidate = duals + length * direction
+            change = times(candidate)
+            height = likelihood(means + change) - (candidate * change).sum(axis=others) / 2
+            worse = height < reached - TOLERANCE
             if not worse.any():
                 break
             length[worse] /= 2
-        gain = np.abs(higher - reached).max()
-        duals, latent, reached = there, means + change, higher
-        if gain < CLOSE_ENOUGH:
+        gain = np.abs(height - reached).max()
+        duals, latent, reached = candidate, means + change, height
+        if gain < TOLERANCE:
             break
     return duals, reached - newton(latent)[1] / 2
 
 
 def _near_mode(kernels: Numbers, features: Numbers, variances: Numbers, means: Numbers, targets: Numbers) -> Numbers:
-    """Duals of latent values near the most likely ones, by L-BFGS, whose steps cost far less than Newton's.
+    """Duals of latent values near the most likely ones, by L-BFGS, whose steps cost far less than Newton's."""
+    priors = zip(kernels, variances, means, strict=True)
+    return np.stack([_dual_near_mode(*prior, features, targets) for prior in priors])
 
-    The variables are whitened by the prior, and scaled as a likelihood of the usual curvature would have it.
-    """
-    truth, parts, found = targets, features, np.empty(means.shape)
-    for place, (kernel, variance, mean) in enumerate(zip(kernels, variances, means, strict=True)):
-        values, vectors = np.linalg.eigh(kernel)
-        values = np.maximum(values, 0.0)
-        stiffness = np.concatenate([1 + CURVATURE * values, 1 + CURVATURE * variance * (parts**2).sum(axis=(1, 2))])
-        basis = vectors * np.sqrt(values / stiffness[: len(values)])
-        shared = parts * np.sqrt(variance / stiffness[len(values) :])[:, None, None]
-        penalty = np.concatenate(
-            [np.repeat(1 / stiffness[: len(values)], truth.shape[1]), 1 / stiffness[len(values) :]]
-        )
 
-        def latent_of(position: NDArray[np.float64], basis: Any = basis, shared: Any = shared, mean: Any = mean) -> Any:
-            cut = basis.shape[1] * mean.shape[1]
-            return mean + basis @ position[:cut].reshape(-1, mean.shape[1]) + np.tensordot(position[cut:], shared, 1)
+def _dual_near_mode(kernel: Numbers, variance: Numbers, mean: Numbers, parts: Numbers, truth: Numbers) -> Numbers:
+    """Of one prior. It whitens the variables; a likelihood of the usual curvature scales them."""
+    m, K = truth.shape
+    values, vectors = np.linalg.eigh(kernel)
+    values = np.maximum(values, 0.0)
+    stiffness = 1 + CURVATURE * values
+    shared_stiffness = 1 + CURVATURE * variance * (parts**2).sum(axis=(1, 2))
+    basis = vectors * np.sqrt(values / stiffness)
+    shared = parts * np.sqrt(variance / shared_stiffness)[:, None, None]
+    penalty = np.concatenate([np.repeat(1 / stiffness, K), 1 / shared_stiffness])
 
-        def height(
-            position: NDArray[np.float64], latent_of: Any = latent_of, basis: Any = basis, shared: Any = shared,
-            penalty: Any = penalty,
-        ) -> tuple[float, NDArray[np.float64]]:  # fmt: skip
-            log_p = log_softmax(latent_of(position), axis=1)
-            gap = np.exp(log_p) - truth
-            slope = np.concatenate([(basis.T @ gap).ravel(), np.tensordot(shared, gap, 2)])
-            return float(penalty @ position**2 / 2 - (log_p * truth).sum()), slope + penalty * position
+    def latent(position: Numbers) -> Numbers:
+        return np.asarray(mean + basis @ position[: m * K].reshape(m, K) + np.tensordot(position[m * K :], shared, 1))
 
-        reached = minimize(height, np.zeros(len(penalty)), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
-        found[place] = truth - softmax(latent_of(reached.x), axis=1)
-    return found
+    def height(position: Numbers) -> tuple[float, Numbers]:
+        log_p = log_softmax(latent(position), axis=1)
+        gap = np.exp(log_p) - truth
+        slope = np.concatenate([(basis.T @ gap).ravel(), np.tensordot(shared, gap, 2)])
+        return float(penalty @ position**2 / 2 - (log_p * truth).sum()), slope + penalty * position
+
+    mode = minimize(height, np.zeros(len(penalty)), jac=True, method="L-BFGS-B", options={"maxiter": STEPS}).x
+    return np.asarray(truth - softmax(latent(mode), axis=1))
 
 
 def _times(kernels: Numbers, vectors: Numbers) -> Numbers:
@@ -226,8 +211,7 @@ def _factors(matrices: Numbers, added: float = 0.0) -> Numbers:
 
 def _half_log_det(factors: Numbers) -> Numbers:
     """Half the log determinants of matrices, shape (...), from their Cholesky factors, shape (..., m, m)."""
-    half: Numbers = np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(axis=-1)
-    return half
+    return np.asarray(np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(axis=-1))
 
 
 def _solve(factors: Numbers, right: Numbers) -> Numbers:

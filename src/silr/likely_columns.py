@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,23 +18,17 @@ NO_LABELS = ("llm_score", "llm_confidence", "gold", "refined_", "id")
 def likely_column(frame: pd.DataFrame, name: str, *, texts: bool = False) -> str:
     """Return a hint, to be added to a message, that names the option and the likely column; "" where neither is known.
 
-    Parameters
-    ----------
-    frame : DataFrame
-    name : str
-        The column that is missing.
-    texts : bool, default False
-        Whether it should have the texts.
+    `name` is the column that is missing; `texts` tells whether it should have the texts.
     """
     if not texts and not name.startswith("llm_label"):  # of gold labels, ids or the like: no text is meant
         near = get_close_matches(name, list(map(str, frame.columns)), 1)
         return f"; did you mean {near[0]!r}?" if near else ""
     wanted = "llm_label" if name.startswith("llm_label") else "text"
     option = OPTIONS[wanted] if name in OPTIONS else ""
-    found = _labels(frame) if wanted == "llm_label" else _texts(frame)
+    column = _labels(frame) if wanted == "llm_label" else _texts(frame)
     if not option:
-        return f"; did you mean {found!r}?" if found else ""
-    return f"; {option} {found} if that is it" if found else f"; {option} names it"
+        return f"; did you mean {column!r}?" if column else ""
+    return f"; {option} {column} if that is it" if column else f"; {option} names it"
 
 
 def _texts(frame: pd.DataFrame) -> str | None:
@@ -50,18 +44,15 @@ def _texts(frame: pd.DataFrame) -> str | None:
 
 def _labels(frame: pd.DataFrame) -> str | None:
     """The first column of few values that each occur more than once, those called like labels before others."""
-    found = []
+    candidates = []
     for name in map(str, frame.columns):
         values = [str(value) for value in _first(frame, name)]
         several = 2 <= len(set(values)) <= min(MOST_CLASSES, len(values) // 2)
         if several and not name.startswith(NO_LABELS):
-            found.append(name)
-    named = [name for name in found if any(word in name.casefold() for word in ("label", "class", "category"))]
-    return next(iter(named or found), None)
+            candidates.append(name)
+    named = [name for name in candidates if any(word in name.casefold() for word in ("label", "class", "category"))]
+    return next(iter(named or candidates), None)
 
 
-def _first(frame: pd.DataFrame, name: str) -> list[Any]:
-    series: Any = frame[name]
-    return [
-        value for value, gone in zip(series[:LOOKED_AT].tolist(), series[:LOOKED_AT].isna(), strict=True) if not gone
-    ]
+def _first(frame: pd.DataFrame, name: str) -> list[object]:
+    return frame[name][:LOOKED_AT].dropna().tolist()

@@ -3,15 +3,15 @@
 The evidence is what the LLMs say of the text, what the features say of texts like it, and the gold labels.
 
     X         features, standardised, in groups (states, sentence embeddings, TF-IDF)
-    said      prior-mean terms: each LLM's label, or its standardised log-probabilities
+    llm       prior-mean terms: each LLM's label, or its standardised log-probabilities
     student   ridge regression of soft labels on X; each text is predicted without itself
 
-    1  first   <- student of the LLMs' votes, or self-trained from the LLM's scores
-       soft    <- Gaussian process on the gold labels with said and first; gold texts fixed to their gold label
+    1  first    <- student of the LLMs' votes, or self-trained from the LLM's scores
+       soft     <- Gaussian process on the gold labels with llm and first; gold texts fixed to their gold label
     2  students <- student of soft, on all features and on each group
-    3  models  <- Gaussian processes on the gold labels: said and students, with and without corrections by features;
-                  said alone; students and corrections, without the LLM
-       result  <- their probabilities, averaged by marginal likelihood
+    3  models   <- Gaussian processes on the gold labels: llm and students, with and without corrections by features;
+                   llm alone; students and corrections, without the LLM
+       result   <- their probabilities, averaged by marginal likelihood
 
 The student must not have seen the gold label of a text where the gold label judges it. So steps 1 and 2 run for all
 gold labels, without each of five folds of them, and without each two; a gold text takes the student that left out its
@@ -21,25 +21,22 @@ all three steps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice, product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
-from silr.annotator_evidence import Annotator, votes
+from silr.annotator_evidence import Annotator, one_hot, votes
 from silr.classifiers.posterior import Head
-from silr.contrasts import as_targets, contrasts, from_targets, probabilities, standardised
+from silr.contrasts import Float32, Floats, Numbers, as_targets, contrasts, probabilities
 from silr.gaussian_process import Block, GoldProcess, Posterior, Prior
 from silr.gold_labels import GoldLabels
-from silr.ridge import PENALTY, Ridge, StandardisedMatrix
+from silr.ridge import PENALTY, Ridge, StandardisedMatrix, Student
 from silr.self_training import self_train
 
-Numbers = NDArray[np.float64]
-Float32 = NDArray[np.float32]
 Terms = dict[str, Float32]
 
 AMPLITUDES = (0.0, 0.5, 4.0, 30.0)  # variance of the correction by one group of features
@@ -47,14 +44,15 @@ POWERS = 2  # kernels of a block of features
 NO_CORRECTION = 1.0  # log prior odds of an amplitude of 0
 SHIFT, TABLE = 0.3, 0.1  # variances of class shifts, and of what an LLM's label adds to the logit of a class
 SMALL_SHIFT = 0.01  # variance of the shifts of models B and C, which have no corrections
-LABEL, SCORES = (1.0, 0.3), (0.3, 0.3)  # mean and variance of the weight of an LLM's label, or of its scores
-FIRST = (1.0, 2.0)  # of the first student
-JOINT, GROUP = (1.1, 0.4), (0.0, 0.2)  # of the student on all features, and on a group of them
-BEST = 4  # hyperparameters that folds take over from the fit to all gold labels
-ENOUGH = 150  # gold labels; of more, so many choose as many hyperparameters for all
-MUCH = 5000  # gold labels times classes, from which on there is one kernel, and folds take hyperparameters as they are
-ROUNDS = 5  # of self-training from scores
-ALL: tuple[int, ...] = ()
+# mean and variance of the weight of a prior-mean term: an LLM's label, its scores, the first student,
+# the student on all features, and one on a group of them
+LABEL_WEIGHT, SCORES_WEIGHT, FIRST_WEIGHT = (1.0, 0.3), (0.3, 0.3), (1.0, 2.0)
+JOINT_WEIGHT, GROUP_WEIGHT = (1.1, 0.4), (0.0, 0.2)
+KEPT_COMBINATIONS = 4  # hyperparameters that folds take over from the fit to all gold labels
+SELECTION_LABELS = 150  # gold labels; of more, so many choose as many hyperparameters for all
+LARGE = 5000  # gold labels times classes, from which on there is one kernel, and folds take hyperparameters as they are
+SELF_TRAINING_ROUNDS = 5
+ALL: tuple[int, ...] = ()  # the set of gold labels that leaves out no fold
 
 
 @dataclass(frozen=True)
@@ -82,30 +80,6 @@ class Refined:
     alone: Head
 
 
-@dataclass(frozen=True)
-class Student:
-    """A ridge regression of soft labels.
-
-    Attributes
-    ----------
-    contrasts : float32 array of shape (n, T)
-        Of each text by the regression without it, standardised.
-    weight, intercept : float64 arrays of shape (T, d) and (T,)
-        The map from standardised features to contrasts on the same scale, for new texts.
-    """
-
-    contrasts: Float32
-    weight: Numbers
-    intercept: Numbers
-
-    @classmethod
-    def of(cls, left_out: NDArray[Any], weight: Numbers, intercept: Numbers) -> Student:
-        """From fitted targets, shape (n, T), and the map to such."""
-        scaled, mean, size = standardised(from_targets(left_out))
-        turned, shifted = from_targets(weight.T).T, from_targets(intercept[None])[0]
-        return cls(scaled.astype(np.float32), turned / size, (shifted - mean) / size)
-
-
 def refine_posterior(
     X: StandardisedMatrix,
     groups: Sequence[Sequence[slice]],
@@ -127,84 +101,141 @@ def refine_posterior(
     seed : int
         Of the folds.
     """
-    K, rows = gold.n_classes, gold.rows
-    blocks = [Block.of(columns, X.gram[columns, columns] / X.shape[0]) for group in groups for columns in group]
-    process = GoldProcess(X.rows(rows), blocks, [each.labels[rows] for each in annotators], gold.codes, K)
-    cuts = CrossFitting.of(gold, seed)
-    ridge = Ridge(X, PENALTY)
-    useful = {f"said {place}": each for place, each in enumerate(annotators) if not each.is_constant()}
-    said = {name: each.term(K) for name, each in useful.items()}
-    of_said = tuple((name, *(LABEL if each.scores is None else SCORES)) for name, each in useful.items())
-    first = first_student(X, ridge, annotators, K)
-    much = K > 2 and K * len(rows) > MUCH
-    grid, log_prior = hyperparameters(groups, blocks, 1 if much else POWERS)
+    procedure = _Procedure(X, groups, annotators, gold, seed)
+    soft = procedure.soft_labels()
+    students, at_gold = procedure.students(soft)
+    return procedure.average(students, at_gold)
 
-    # 1: soft labels
-    terms = {**said, **first}
-    prior = Prior((*of_said, *((name, *FIRST) for name in first)), SHIFT, TABLE, grid, log_prior)
-    at_gold = {name: values[rows] for name, values in terms.items()}
-    prior = _chosen(process, cuts.learn(ALL), at_gold, prior)
-    found = {ALL: process.fit(cuts.learn(ALL), at_gold, prior)}
-    best = 1 if much else BEST
-    narrow = prior.best(found[ALL].evidence, best)
-    found |= {cut: process.fit(cuts.learn(cut), at_gold, narrow, not much) for cut in cuts.cuts[1:]}
-    soft = _soft_labels(X, annotators, terms, found, gold, cuts)
 
-    # 2: students
-    cross = X.cross(soft)
-    ridges = {"joint": ridge}
-    if len(groups) > 1:
-        ridges |= {f"group {place}": Ridge(X, PENALTY, _span(group)) for place, group in enumerate(groups)}
-    of_students, students_at_gold = [], {cut: dict(at_gold) for cut in cuts.judged}
-    main: dict[str, Student] = {}
-    for name, each in ridges.items():
-        students = _students(each, soft, cross, len(cuts.cuts))
-        main[name] = students[0]
-        of_students.append((name, *(JOINT if name == "joint" else GROUP)))
-        for cut in cuts.judged:
-            students_at_gold[cut][name] = cuts.out_of_fold(cut, [student.contrasts[rows] for student in students])
+class _Procedure:
+    """The three steps of `refine_posterior`, and what they share."""
 
-    # 3: models A, B, C (unless every LLM is constant) and D, the classifier alone
-    simple = (tuple((0, 0.0) for _ in blocks),)
-    priors = [
-        Prior((*of_said, *of_students), SHIFT, TABLE, grid, log_prior),
-        Prior((*of_said, *of_students), SMALL_SHIFT, 0.0, simple, (0.0,)),
-        *([Prior(of_said, SMALL_SHIFT, 0.0, simple, (0.0,))] if said else []),
-    ]
-    priors.append(Prior(tuple(of_students), SHIFT, 0.0, grid, log_prior))
-    priors = [_chosen(process, cuts.learn(ALL), students_at_gold[ALL], each) for each in priors]
-    models = [process.fit(cuts.learn(ALL), students_at_gold[ALL], each) for each in priors]
-    narrowed = [each.best(model.evidence, best) for each, model in zip(priors, models, strict=True)]
-    terms = {**said, **{name: student.contrasts for name, student in main.items()}}
-    weights = _weights(models)
-    result = _mixed(
-        weights, [_contrasts(model, X.scores(model.weight, model.shift), terms, annotators) for model in models]
-    ).astype(np.float32)
-    judged = np.empty((len(rows), K), np.float32)
-    for fold, held in enumerate(cuts.folds):
-        values = students_at_gold[(fold,)]
-        fits = [process.fit(cuts.learn((fold,)), values, each, not much) for each in narrowed]
-        here = [
-            _contrasts(
-                fit,
-                process.features[held] @ fit.weight.T + fit.shift,
-                {name: each[held] for name, each in values.items()},
-                [each.at(rows[held]) for each in annotators],
-            )
-            for fit in fits
+    def __init__(
+        self,
+        X: StandardisedMatrix,
+        groups: Sequence[Sequence[slice]],
+        annotators: Sequence[Annotator],
+        gold: GoldLabels,
+        seed: int,
+    ) -> None:
+        K, rows = gold.n_classes, gold.rows
+        self.X, self.groups, self.annotators, self.gold = X, groups, annotators, gold
+        every = [columns for group in groups for columns in group]
+        self.blocks = [Block.of(columns, X.gram[columns, columns] / X.shape[0]) for columns in every]
+        llm_labels = [each.labels[rows] for each in annotators]
+        self.process = GoldProcess(X.rows(rows), self.blocks, llm_labels, gold.codes, K)
+        self.cuts = CrossFitting.of(gold, seed)
+        self.ridge = Ridge(X, PENALTY)
+        self.is_large = K > 2 and K * len(rows) > LARGE
+        self.grid, self.log_prior = hyperparameters(groups, self.blocks, 1 if self.is_large else POWERS)
+        telling = {f"annotator {place}": each for place, each in enumerate(annotators) if not each.is_constant()}
+        self.terms = {name: each.term(K) for name, each in telling.items()}
+        self.term_priors = tuple(
+            (name, *(LABEL_WEIGHT if each.scores is None else SCORES_WEIGHT)) for name, each in telling.items()
+        )
+
+    def soft_labels(self) -> Float32:
+        """Step 1: targets of students by each set of gold labels, side by side, shape (n, sets * T).
+
+        Gold texts that taught a set are fixed to their gold label.
+        """
+        first = first_student(self.X, self.ridge, self.annotators, self.gold.n_classes)
+        terms = self.terms | first
+        at_gold = self._at_gold(terms)
+        prior = self._prior((*self.term_priors, *((name, *FIRST_WEIGHT) for name in first)), TABLE)
+        prior = self._selected(at_gold, prior)
+        posteriors = [self.process.fit(self.cuts.learn(ALL), at_gold, prior)]
+        narrow = self._narrowed(prior, posteriors[0])
+        for cut in self.cuts.cuts[1:]:
+            posteriors.append(self.process.fit(self.cuts.learn(cut), at_gold, narrow, not self.is_large))
+        soft = self.X.scores(
+            np.vstack([each.weight for each in posteriors]), np.concatenate([each.shift for each in posteriors])
+        )
+        T = len(posteriors[0].shift)
+        truth = as_targets(np.eye(self.gold.n_classes))
+        for place, (cut, posterior) in enumerate(zip(self.cuts.cuts, posteriors, strict=True)):
+            part = slice(place * T, (place + 1) * T)
+            soft[:, part] = as_targets(probabilities(_contrasts(posterior, soft[:, part], terms, self.annotators)))
+            learned = self.cuts.learn(cut)
+            soft[self.gold.rows[learned], part] = truth[self.gold.codes[learned]]
+        return soft
+
+    def students(self, soft: Float32) -> tuple[dict[str, Student], dict[tuple[int, ...], Terms]]:
+        """Step 2: students on all features and on each group, and for each judged set the terms at the gold texts."""
+        cross = self.X.cross(soft)
+        ridges = {"joint": self.ridge}
+        if len(self.groups) > 1:
+            ridges |= {f"group {place}": Ridge(self.X, PENALTY, _span(each)) for place, each in enumerate(self.groups)}
+        at_gold = {cut: self._at_gold(self.terms) for cut in self.cuts.judged}
+        students: dict[str, Student] = {}
+        for name, ridge in ridges.items():
+            by_set = _students(ridge, soft, cross, len(self.cuts.cuts))
+            students[name] = by_set[0]
+            contrasts_at_gold = [student.contrasts[self.gold.rows] for student in by_set]
+            for cut in self.cuts.judged:
+                at_gold[cut][name] = self.cuts.out_of_fold(cut, contrasts_at_gold)
+        return students, at_gold
+
+    def average(self, students: dict[str, Student], at_gold: dict[tuple[int, ...], Terms]) -> Refined:
+        """Step 3: models A, B, C (unless every LLM is constant) and D, the classifier alone, averaged by evidence."""
+        K, rows = self.gold.n_classes, self.gold.rows
+        priors = [self._selected(at_gold[ALL], prior) for prior in self._model_priors(students)]
+        models = [self.process.fit(self.cuts.learn(ALL), at_gold[ALL], prior) for prior in priors]
+        narrow = [self._narrowed(prior, model) for prior, model in zip(priors, models, strict=True)]
+        terms = self.terms | {name: student.contrasts for name, student in students.items()}
+        weights = _weights(models)
+        parts = [_contrasts(each, self.X.scores(each.weight, each.shift), terms, self.annotators) for each in models]
+        result = _mixed(weights, parts).astype(np.float32)
+        classifier_gold = np.empty((len(rows), K), np.float32)
+        for fold, held in enumerate(self.cuts.folds):
+            values, learned = at_gold[(fold,)], self.cuts.learn((fold,))
+            fits = [self.process.fit(learned, values, prior, not self.is_large) for prior in narrow]
+            features, terms = self.process.features[held], {name: each[held] for name, each in values.items()}
+            annotators = [each.at(rows[held]) for each in self.annotators]
+            parts = [_contrasts(fit, features @ fit.weight.T + fit.shift, terms, annotators) for fit in fits]
+            result[rows[held]] = _mixed(weights if self.is_large else _weights(fits), parts)
+            classifier_gold[held] = probabilities(parts[-1])
+        heads = [_head(model, students, self.annotators, K) for model in models]
+        return Refined(result, classifier_gold, weights, heads, heads[-1])
+
+    def _model_priors(self, students: Iterable[str]) -> list[Prior]:
+        """Of models A, B, C and D."""
+        of_students = tuple((name, *(JOINT_WEIGHT if name == "joint" else GROUP_WEIGHT)) for name in students)
+        uncorrected = (tuple((0, 0.0) for _ in self.blocks),)
+        return [
+            self._prior((*self.term_priors, *of_students), TABLE),
+            Prior((*self.term_priors, *of_students), SMALL_SHIFT, 0.0, uncorrected, (0.0,)),
+            *([Prior(self.term_priors, SMALL_SHIFT, 0.0, uncorrected, (0.0,))] if self.term_priors else []),
+            self._prior(of_students, 0.0),
         ]
-        result[rows[held]] = _mixed(weights if much else _weights(fits), here)
-        judged[held] = probabilities(here[-1])
-    heads = [_head(model, main, annotators, K) for model in models]
-    return Refined(result, judged, weights, heads, heads[-1])
+
+    def _prior(self, terms: tuple[tuple[str, float, float], ...], table: float) -> Prior:
+        """With corrections by features."""
+        return Prior(terms, SHIFT, table, self.grid, self.log_prior)
+
+    def _at_gold(self, terms: Terms) -> Terms:
+        return {name: values[self.gold.rows] for name, values in terms.items()}
+
+    def _selected(self, at_gold: Terms, prior: Prior) -> Prior:
+        """With the hyperparameters that some of the gold labels choose, if there are many."""
+        rows = self.cuts.learn(ALL)
+        if len(rows) <= SELECTION_LABELS or len(prior.grid) <= KEPT_COMBINATIONS:
+            return prior
+        some = np.sort(np.random.default_rng(0).permutation(rows)[:SELECTION_LABELS])
+        return prior.best(self.process.fit(some, at_gold, prior).evidence, KEPT_COMBINATIONS)
+
+    def _narrowed(self, prior: Prior, posterior: Posterior) -> Prior:
+        """With the hyperparameters that folds take over from the fit to all gold labels."""
+        return prior.best(posterior.evidence, 1 if self.is_large else KEPT_COMBINATIONS)
 
 
 def first_student(X: StandardisedMatrix, ridge: Ridge, annotators: Sequence[Annotator], n_classes: int) -> Terms:
-    """What texts like this one were labelled, by the LLMs alone: leave-one-out contrasts; nothing of constant LLMs."""
+    """Leave-one-out contrasts from what the LLMs say of texts like each; nothing of constant LLMs."""
     if all(each.is_constant() for each in annotators):
         return {}
     if len(annotators) == 1 and annotators[0].scores is not None:
-        return {"first": next(islice(self_train(X, ridge, annotators[0].scores), ROUNDS - 1, None)).left_out}
+        rounds = self_train(X, ridge, annotators[0].scores)
+        return {"first": next(islice(rounds, SELF_TRAINING_ROUNDS - 1, None)).contrasts}
     telling = [each for each in annotators if len(np.unique(each.labels[each.labels >= 0])) > 1]
     return {"first": vote_student(ridge, telling, n_classes).contrasts} if telling else {}
 
@@ -212,9 +243,7 @@ def first_student(X: StandardisedMatrix, ridge: Ridge, annotators: Sequence[Anno
 def vote_student(ridge: Ridge, annotators: Sequence[Annotator], n_classes: int) -> Student:
     """A student of the share of LLMs that give each class; a text without a label teaches nothing."""
     shares, known = votes(annotators, n_classes)
-    targets = as_targets(shares).astype(np.float32)
-    weights, intercepts = ridge.fit(targets)
-    return Student.of(ridge.leave_one_out(targets, weights, known), weights, intercepts)
+    return ridge.student(as_targets(shares).astype(np.float32), known)
 
 
 def hyperparameters(
@@ -223,16 +252,13 @@ def hyperparameters(
     """Amplitudes of each group and powers of the covariance, and their log prior."""
     grid, log_prior = [], []
     owner = [place for place, group in enumerate(groups) for _ in group]
-    for power in range(powers):
-        for sizes in product(AMPLITUDES, repeat=len(groups)):
-            kernel = [min(power, len(block.kernels) - 1) for block in blocks]
-            used = [kernel[each] for each in range(len(blocks)) if sizes[owner[each]]]
-            if power and not any(used):
-                continue  # the same as with power 0
-            grid.append(
-                tuple((kernel[each], sizes[owner[each]] / len(groups[owner[each]])) for each in range(len(blocks)))
-            )
-            log_prior.append(NO_CORRECTION * sizes.count(0.0))
+    for power, sizes in product(range(powers), product(AMPLITUDES, repeat=len(groups))):
+        kernels = [min(power, len(block.kernels) - 1) for block in blocks]
+        if power and not any(kernel for kernel, place in zip(kernels, owner, strict=True) if sizes[place]):
+            continue  # the same as with power 0
+        amplitudes = [sizes[place] / len(groups[place]) for place in owner]
+        grid.append(tuple(zip(kernels, amplitudes, strict=True)))
+        log_prior.append(NO_CORRECTION * sizes.count(0.0))
     return tuple(grid), tuple((np.array(log_prior) - logsumexp(log_prior)).tolist())
 
 
@@ -268,7 +294,7 @@ class CrossFitting:
         return np.sort(np.concatenate([each for fold, each in enumerate(self.folds) if fold not in cut]))
 
     def out_of_fold(self, cut: tuple[int, ...], values: Sequence[Float32]) -> Float32:
-        """For a fit to one set, what each gold text is said to be by who never saw it.
+        """For a fit to one set, the values of each gold text from the set that never saw it.
 
         Parameters
         ----------
@@ -278,41 +304,10 @@ class CrossFitting:
             At the gold texts, by each of `cuts`.
         """
         by_cut = dict(zip(self.cuts, values, strict=True))
-        found = np.empty_like(values[0])
+        unseen = np.empty_like(values[0])
         for fold, positions in enumerate(self.folds):
-            found[positions] = by_cut[tuple(sorted({*cut, fold}))][positions]
-        return found
-
-
-def _chosen(process: GoldProcess, rows: NDArray[np.int64], terms: Terms, prior: Prior) -> Prior:
-    """With the hyperparameters that some of the gold labels choose, if there are many."""
-    if len(rows) <= ENOUGH or len(prior.grid) <= BEST:
-        return prior
-    some = np.sort(np.random.default_rng(0).permutation(rows)[:ENOUGH])
-    return prior.best(process.fit(some, terms, prior).evidence, BEST)
-
-
-def _soft_labels(
-    X: StandardisedMatrix,
-    annotators: Sequence[Annotator],
-    terms: Terms,
-    found: dict[tuple[int, ...], Posterior],
-    gold: GoldLabels,
-    cuts: CrossFitting,
-) -> Float32:
-    """Targets of students by each set, side by side, shape (n, sets * T); gold texts that taught a set are fixed."""
-    posteriors = [found[cut] for cut in cuts.cuts]
-    soft = X.scores(
-        np.vstack([each.weight for each in posteriors]), np.concatenate([each.shift for each in posteriors])
-    )
-    T = len(posteriors[0].shift)
-    truth = as_targets(np.eye(gold.n_classes))
-    for place, (cut, posterior) in enumerate(zip(cuts.cuts, posteriors, strict=True)):
-        here = slice(place * T, (place + 1) * T)
-        soft[:, here] = as_targets(probabilities(_contrasts(posterior, soft[:, here], terms, annotators)))
-        learned = cuts.learn(cut)
-        soft[gold.rows[learned], here] = truth[gold.codes[learned]]
-    return soft
+            unseen[positions] = by_cut[tuple(sorted({*cut, fold}))][positions]
+        return unseen
 
 
 def _students(ridge: Ridge, soft: Float32, cross: Numbers, count: int) -> list[Student]:
@@ -323,21 +318,18 @@ def _students(ridge: Ridge, soft: Float32, cross: Numbers, count: int) -> list[S
     return [Student.of(*each) for each in zip(*parts, strict=True)]
 
 
-def _contrasts(
-    posterior: Posterior, of_features: NDArray[Any], terms: Terms, annotators: Sequence[Annotator]
-) -> Numbers:
+def _contrasts(posterior: Posterior, of_features: Floats, terms: Terms, annotators: Sequence[Annotator]) -> Numbers:
     """Contrasts of texts, shape (n, T), from what the features add."""
-    found = np.array(of_features, np.float64)
+    total = np.array(of_features, np.float64)
     for name, weight in posterior.term_weights.items():
-        found += weight * terms[name]
+        total += weight * terms[name]
     for table, annotator in zip(posterior.tables, annotators, strict=True):
-        found += np.vstack([table, np.zeros(table.shape[1])])[annotator.labels]
-    return found
+        total += one_hot(annotator.labels, len(table)) @ table
+    return total
 
 
 def _weights(models: Sequence[Posterior]) -> Numbers:
-    found: Numbers = softmax([each.log_evidence for each in models])
-    return found
+    return np.asarray(softmax([each.log_evidence for each in models]))
 
 
 def _mixed(weights: Numbers, parts: Sequence[Numbers]) -> Numbers:
@@ -352,7 +344,7 @@ def _head(model: Posterior, students: dict[str, Student], annotators: Sequence[A
         weight, intercept = weight + factor * student.weight, intercept + factor * student.intercept
     tables, slopes = np.array(model.tables), np.zeros(len(annotators))
     for place, annotator in enumerate(annotators):
-        factor = model.term_weights.get(f"said {place}", 0.0)
+        factor = model.term_weights.get(f"annotator {place}", 0.0)
         if annotator.scores is None:
             tables[place] += factor * contrasts(np.eye(n_classes))
         else:

@@ -19,7 +19,7 @@ from silr.classifiers.tokens import TokenFeatures, Tokens
 from silr.corpus import LABEL, features_path, read_table, text_column, text_counts, write_table
 from silr.errors import InputError
 from silr.feature_rows import features_of_texts, has_record, match
-from silr.features import FileFeatures, SentenceFeatures, annotator_of
+from silr.features import Features, FileFeatures, SentenceFeatures, annotator_of
 from silr.files import check_writable
 from silr.joined_features import JoinedFeatures
 from silr.kept_chunks import Compute, in_chunks, kept_in
@@ -37,19 +37,7 @@ ANNOTATOR = ("kind", "weights", "tokenizer", "question", "prompt", "opening", "c
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a prediction did.
-
-    Attributes
-    ----------
-    frame : DataFrame
-        As it was written.
-    labels : dict of str to int
-        Rows a class.
-    empty : int
-        Rows without text, which have no label.
-    caution : str or None
-        What speaks against these labels.
-    """
+    """The table as it was written, rows a class, rows without text or label, and what speaks against the labels."""
 
     frame: pd.DataFrame
     labels: dict[str, int]
@@ -109,10 +97,10 @@ def predict_table(
     filled = np.array([bool(each.strip()) for each in texts])
     if empty := int((~filled).sum()):
         say(f"{empty:,} without text: no label, as the column {REFINED_MISSING} says")
-    said = _said_of_new(refiner, columns.labels, frame, table, filled, say)
+    llm = _llm_of_new(refiner, columns.labels, frame, table, filled, say)
     known = getattr(refiner, "features_", None)
-    parts = known.parts if isinstance(known, JoinedFeatures) else [known]
-    if features is None and any(part is None or isinstance(part, FileFeatures) for part in parts) and beside.exists():
+    may_be_beside = any(part is None or isinstance(part, FileFeatures) for part in _parts(known))
+    if features is None and may_be_beside and beside.exists():
         say(f"features: {beside}")
         features = beside
     some = [each for each, is_filled in zip(texts, filled, strict=True) if is_filled]
@@ -122,20 +110,20 @@ def predict_table(
         if isinstance(known, TokenFeatures):
             if ready is not None:
                 raise InputError("this run's classifier reads the texts themselves: leave out --features")
-            found = reading.tokens(known, some)
-            labels = refiner.classes_[found.argmax(axis=1)]
-            if said:
-                labels, found = refiner.keep_llm_labels(said["llm_labels"], found)
+            probabilities = reading.tokens(known, some)
+            labels = refiner.classes_[probabilities.argmax(axis=1)]
+            if llm:
+                labels, probabilities = refiner.keep_llm_labels(llm["llm_labels"], probabilities)
         else:
             X: Any = reading.matrix(known, some, ready)
             own = None if known is None else some  # a run on features knows its texts by them
-            labels, found = refiner.predict_with_proba(X, **said, texts=own)
-        _add(frame, filled, labels, found, refiner.classes_, scores)
+            labels, probabilities = refiner.predict_with_proba(X, **llm, texts=own)
+        _add(frame, filled, labels, probabilities, refiner.classes_, scores)
         write_table(frame, output)
     counts = {str(name): int((labels == name).sum()) for name in refiner.classes_}
     counts = {name: count for name, count in counts.items() if count}
-    are_the_llms = bool(said) and refiner.verdict_.kept == "llm"  # which has been said
-    caution = None if are_the_llms else classifier_caution(refiner, with_llm=bool(said))
+    are_the_llms = bool(llm) and refiner.verdict_.kept == "llm"  # `_llm_of_new` says so
+    caution = None if are_the_llms else classifier_caution(refiner, with_llm=bool(llm))
     return Predicted(frame, counts, empty, caution)
 
 
@@ -146,18 +134,20 @@ class _Reading:
         self._refiner, self._folder, self._quiet = refiner, folder, quiet
         self._run = json.dumps(run.manifest["identity"], sort_keys=True)
 
-    def matrix(self, features: Any, texts: list[str], ready: NDArray[Any] | None) -> Any:
+    def matrix(self, features: Any, texts: list[str], ready: NDArray[np.number] | None) -> Any:
         """Features of texts, shape (n, d); `ready` are those of a file."""
         if ready is not None and isinstance(features, JoinedFeatures):
             if not any(isinstance(part, FileFeatures) for part in features.parts):
                 raise InputError("this run computes all its features from the texts: leave out --features")
         elif ready is not None or features is None:
             return texts if ready is None else ready
-        parts = features.parts if isinstance(features, JoinedFeatures) else [features]
-        found = [
-            ready if ready is not None and isinstance(part, FileFeatures) else self._part(part, texts) for part in parts
+        matrices = [
+            ready if ready is not None and isinstance(part, FileFeatures) else self._part(part, texts)
+            for part in _parts(features)
         ]
-        return np.hstack(found).astype(np.float32, copy=False) if isinstance(features, JoinedFeatures) else found[0]
+        return (
+            np.hstack(matrices).astype(np.float32, copy=False) if isinstance(features, JoinedFeatures) else matrices[0]
+        )
 
     def tokens(self, features: TokenFeatures, texts: list[str]) -> NDArray[np.float32]:
         """Probabilities of a fine-tuned classifier, shape (n, K)."""
@@ -166,16 +156,17 @@ class _Reading:
         def make(unique: list[str]) -> Compute:
             tokens = features.transform(unique)
 
-            def compute(rows: NDArray[np.int64]) -> NDArray[Any]:
+            def compute(rows: NDArray[np.int64]) -> NDArray[np.number]:
                 ids = [tokens.ids[at] for at in tokens.where[rows]]
                 return np.asarray(classifier.predict_proba(Tokens(ids, np.arange(len(ids)))))
 
             return compute
 
         identity = f"{self._run} {self._refiner.classifier_iteration_}"
-        return in_chunks(texts, make, identity=identity, folder=self._folder, name="Predicting", quiet=self._quiet)
+        scores = in_chunks(texts, make, identity=identity, folder=self._folder, name="Predicting", quiet=self._quiet)
+        return np.asarray(scores, np.float32)
 
-    def _part(self, part: Any, texts: list[str]) -> NDArray[Any]:
+    def _part(self, part: Any, texts: list[str]) -> NDArray[np.number]:
         if not isinstance(part, SentenceFeatures | FileFeatures):
             return np.asarray(part.transform(texts))
         identity = f"{self._run} {json.dumps(part.record, sort_keys=True)}"
@@ -186,11 +177,16 @@ class _Reading:
         return in_chunks(texts, make, identity=identity, folder=self._folder, quiet=self._quiet)
 
 
+def _parts(features: Features | None) -> list[Any]:
+    """The kinds of features, of which there may be several."""
+    return features.parts if isinstance(features, JoinedFeatures) else [features]
+
+
 def _of_file(
-    path: str | Path, known: Any, texts: list[str], filled: NDArray[np.bool_], say: Callable[[str], None]
-) -> NDArray[Any]:
+    path: str | Path, known: Features | None, texts: list[str], filled: NDArray[np.bool_], say: Callable[[str], None]
+) -> NDArray[np.number]:
     """Features of the texts that are none empty, from a file."""
-    for part in known.parts if isinstance(known, JoinedFeatures) else [known]:
+    for part in _parts(known):
         if isinstance(part, FileFeatures):
             _check_annotator(Path(path), part.record["annotator"])
     some = [each for each, is_filled in zip(texts, filled, strict=True) if is_filled]
@@ -202,16 +198,14 @@ def _of_file(
     return np.asarray(features_of_texts(path, texts)[filled])
 
 
-def _check_annotator(path: Path, before: dict[str, Any] | None) -> None:
+def _check_annotator(path: Path, before: dict[str, object] | None) -> None:
     """Refuse the states of another annotator, or of another prompt, than the run had, where both are known."""
     now = annotator_of(path)
     if before is None or now is None:
         return
-    known = [
-        name for name in ANNOTATOR if name != "tokenizer" or {name} <= set(before) & set(now)
-    ]  # older ones lack it
-    changed = [name for name in known if before.get(name) != now.get(name)]
-    if changed:
+    older = "tokenizer" not in before or "tokenizer" not in now
+    known = [name for name in ANNOTATOR if not (older and name == "tokenizer")]
+    if changed := [name for name in known if before.get(name) != now.get(name)]:
         raise InputError(
             f"{path} was made by another annotator than the run's features ({', '.join(changed)}): annotate these "
             "texts as the run's were annotated"
@@ -221,7 +215,7 @@ def _check_annotator(path: Path, before: dict[str, Any] | None) -> None:
 def _columns(run: Path, refiner: LabelRefiner) -> Columns:
     """The columns that the run was made from; the default names for a run that was made in Python."""
     try:
-        columns = json.loads((run / TABLE).read_text())["columns"]
+        columns = json.loads((run / TABLE).read_bytes())["columns"]
         return Columns(columns["text"], tuple(columns["labels"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Columns(labels=tuple(f"{LABEL}_{name}" if name else LABEL for name in refiner.llm_names_))
@@ -231,7 +225,7 @@ def _text_name(columns: Columns, frame: pd.DataFrame) -> str:
     return columns.text if columns.text in frame.columns or Columns.text not in frame.columns else Columns.text
 
 
-def _said_of_new(
+def _llm_of_new(
     refiner: LabelRefiner,
     columns: Sequence[str],
     frame: pd.DataFrame,
@@ -246,39 +240,39 @@ def _said_of_new(
     scales = classifier.mixture.scales if isinstance(classifier, PosteriorClassifier) else [None]
     classes = [str(name) for name in refiner.classes_]
     scored = [each is not None for each in scales]
-    found = for_new_texts(frame, table, columns, classes, scored)
-    if isinstance(found, str):
-        say(f"the features alone label these texts: {found}")
+    llm = for_new_texts(frame, table, columns, classes, scored)
+    if isinstance(llm, str):
+        say(f"the features alone label these texts: {llm}")
         return {}
     if kept:
         say(f"labels are those of {', '.join(columns)}, where there is one: the run found none that are better")
     else:
         say(f"labels lean on {', '.join(columns)}, where there is one, and on the features")
-    labels, scores = ({name: each[filled] for name, each in part.items()} for part in found)
+    labels, scores = ({name: each[filled] for name, each in part.items()} for part in llm)
     return {"llm_labels": labels, "llm_scores": scores}
 
 
 def _add(
-    frame: pd.DataFrame, filled: NDArray[np.bool_], labels: Any, scores: Any, classes: Any, each_class: bool
+    frame: pd.DataFrame,
+    filled: NDArray[np.bool_],
+    labels: NDArray[np.generic],
+    scores: NDArray[np.float32],
+    classes: NDArray[np.generic],
+    each_class: bool,
 ) -> None:
     """Add labels and probabilities of the rows that have a text."""
-    n = len(frame)
-    column: NDArray[Any] = np.full(n, None, object)
+    column = np.full(len(frame), None, object)
     column[filled] = labels
     frame[REFINED_LABEL] = column
     place = {name: number for number, name in enumerate(classes)}
-    own = [row[place[label]] for row, label in zip(scores, labels, strict=True)]
-    for name, values in [(REFINED_SCORE, own), *zip(_score_names(classes), scores.T, strict=True)][
-        : None if each_class else 1
-    ]:
-        numbers = np.full(n, np.nan)
+    columns = {REFINED_SCORE: np.array([row[place[label]] for row, label in zip(scores, labels, strict=True)])}
+    if each_class:
+        columns |= {f"{REFINED_SCORE}_{name}": column for name, column in zip(classes, scores.T, strict=True)}
+    for name, values in columns.items():
+        numbers = np.full(len(frame), np.nan)
         numbers[filled] = [float(f"{value:.4g}") for value in values]
         frame[name] = numbers
     if not filled.all():
         frame[REFINED_MISSING] = np.array([Missing.EMPTY.value, None], object)[filled.astype(int)]
     elif REFINED_MISSING in frame.columns:  # of an earlier prediction
         del frame[REFINED_MISSING]
-
-
-def _score_names(classes: Any) -> list[str]:
-    return [f"{REFINED_SCORE}_{name}" for name in classes]

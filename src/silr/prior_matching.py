@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import softmax
 
+from silr.contrasts import Floats, Numbers
+
 SHARPNESS = 20.0
 SHARPENINGS = 8
-CLOSE_ENOUGH = 0.005
+SHARE_TOLERANCE = 0.005
 
 
-def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64]) -> NDArray[np.float64]:
+def prior_offsets(logits: Floats, class_prior: Numbers) -> Numbers:
     """Offsets b such that ``argmax(logits + b)`` is class k for a share ``class_prior[k]`` of the texts.
 
     A classifier fitted to biased pseudo-labels orders the texts better than it places its thresholds: what is left of
@@ -44,7 +45,7 @@ def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64])
     scale = max(float(np.median(-scores)) or float(scores.std()), 1e-12) / SHARPNESS  # a few huge logits do not count
     scores /= scale
 
-    def dual(offsets: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def dual(offsets: Numbers) -> tuple[float, Numbers]:
         shifted = scores + offsets
         top = shifted.max(axis=1, keepdims=True)
         weights = np.exp(shifted - top)
@@ -59,28 +60,27 @@ def prior_offsets(logits: NDArray[np.float32], class_prior: NDArray[np.float64])
         error = float(np.abs(shares - prior).max())
         if error < best_error:
             best, best_error = (offsets - offsets[0]) * scale, error
-        if error <= max(CLOSE_ENOUGH, 1 / len(scores)):
+        if error <= max(SHARE_TOLERANCE, 1 / len(scores)):
             break
         scores, offsets, scale = scores * 4, offsets * 4, scale / 4
     return np.asarray(best)
 
 
-def soft_prior_offsets(logits: NDArray[np.float64], class_prior: NDArray[np.float64]) -> NDArray[np.float64]:
+def soft_prior_offsets(logits: Floats, class_prior: Numbers) -> Numbers:
     """Offsets b such that the mean over the texts of ``softmax(logits + b)`` is the class prior.
 
     Takes what `prior_offsets` takes; the mean of the offsets, shape (K,), is 0.
     """
-    offsets: NDArray[np.float64] = np.zeros(len(class_prior))
+    offsets = np.zeros(len(class_prior))
     for _ in range(100):
         step = np.log(class_prior) - np.log(softmax(logits + offsets, axis=1).mean(axis=0))
         offsets += step
         if np.abs(step).max() < 1e-6:
             break
-    centre: NDArray[np.float64] = offsets - offsets.mean()
-    return centre
+    return np.asarray(offsets - offsets.mean())
 
 
-def _threshold(difference: NDArray[np.float32], share: float) -> float:
+def _threshold(difference: Floats, share: float) -> float:
     """The value that a share of the differences lies above, halfway between its two neighbours; reorders them.
 
     Equal differences stay together, on the side that brings the share nearer.

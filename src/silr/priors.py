@@ -11,18 +11,16 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from silr.contrasts import Numbers
 from silr.errors import InputError, NoSignalError
-from silr.gold import collapsed, given_weights, post_stratified
-from silr.shares import share_interval
+from silr.gold import given_weights, post_stratified
+from silr.label_noise import Codes, count_table, diagonal, noise_estimates, pair_share, row_shares, signal
 
-FloatArray = NDArray[np.float64]
-Array = NDArray[Any]
 Source = Literal["gold", "oracle", "given"]
 
 MISSING = -1  # the code of a text without a gold label
-FEW = 20  # gold labels; sets with fewer are collapsed before they give an interval of the accuracy
 SINGULAR = 0.01  # a smallest singular value of Theta below this would let single texts weigh 100 and more in the risk
 
 
@@ -53,32 +51,27 @@ class Priors:
         Nominal coverage of the intervals.
     """
 
-    theta: FloatArray
-    class_prior: FloatArray
-    pseudo_share: FloatArray
+    theta: Numbers
+    class_prior: Numbers
+    pseudo_share: Numbers
     accuracy: float
-    signal: FloatArray
-    theta_interval: FloatArray
-    class_prior_interval: FloatArray
-    accuracy_interval: FloatArray
-    signal_interval: FloatArray
+    signal: Numbers
+    theta_interval: Numbers
+    class_prior_interval: Numbers
+    accuracy_interval: Numbers
+    signal_interval: Numbers
     source: Source
     n_gold: int = 0
     level: float = 0.95
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the fields as lists, numbers and strings that JSON can hold."""
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Priors:
-        """Rebuild what `to_dict` returned.
-
-        Parameters
-        ----------
-        values : mapping
-            Field names and values; unknown names are ignored.
+    def from_dict(cls, values: Mapping[str, object]) -> Priors:
+        """Rebuild what `to_dict` returned; unknown names are ignored.
 
         Raises
         ------
@@ -169,13 +162,12 @@ def priors_from_gold(
     elif strata is not None:
         stratum = _codes(strata, n_classes + 1, "strata", len(labels))
         w = post_stratified(stratum, truth != MISSING)[drawn]
-    cell = labels[drawn].astype(np.int64) * n_classes + truth[drawn]
-    mass = np.bincount(cell, w, n_classes**2).reshape(n_classes, n_classes)
+    mass = count_table(labels[drawn], truth[drawn], n_classes, w)
     square = np.bincount(labels[drawn], w**2, n_classes)
     count = np.bincount(labels[drawn], minlength=n_classes)
-    estimate = _estimate(mass, square, count, np.bincount(labels, minlength=n_classes), level, smoothing)
-    estimate["accuracy"] = float(estimate["accuracy"])
-    return Priors(**estimate, source="gold", n_gold=len(drawn), level=level)
+    estimates = noise_estimates(mass, square, count, np.bincount(labels, minlength=n_classes), level, smoothing)
+    accuracy = float(estimates.pop("accuracy"))
+    return Priors(**estimates, accuracy=accuracy, source="gold", n_gold=len(drawn), level=level)
 
 
 def priors_from_truth(pseudo_labels: ArrayLike, truth: ArrayLike, n_classes: int) -> Priors:
@@ -200,11 +192,9 @@ def priors_from_truth(pseudo_labels: ArrayLike, truth: ArrayLike, n_classes: int
     """
     labels = _codes(pseudo_labels, n_classes, "pseudo-labels")
     true = _codes(truth, n_classes, "true labels", len(labels))
-    count = np.bincount(labels.astype(np.int64) * n_classes + true, minlength=n_classes**2).reshape(
-        n_classes, n_classes
-    )
+    count = count_table(labels, true, n_classes)
     size = count.sum(axis=1)
-    return _exact(_rows(count, size), size / len(labels), source="oracle")
+    return _exact(row_shares(count, size), size / len(labels), source="oracle")
 
 
 def given_priors(
@@ -232,18 +222,18 @@ def given_priors(
         Not finite, outside 0 to 1, rows that do not sum to 1, a class that never occurs, or neither `class_prior` nor
         `pseudo_labels`.
     """
-    rows = _distributions(theta, "theta")
+    shares = _distributions(theta, "theta")
     pi = None if class_prior is None else _distributions(class_prior, "class_prior")
-    K = len(rows)
-    if rows.shape != (K, K) or K < 2 or (pi is not None and pi.shape != (K,)):
+    K = len(shares)
+    if shares.shape != (K, K) or K < 2 or (pi is not None and pi.shape != (K,)):
         raise InputError("theta must be K x K and class_prior hold K numbers, K being at least 2")
     if pseudo_labels is not None:
         size = np.bincount(_codes(pseudo_labels, K, "pseudo-labels"), minlength=K)
     elif pi is not None:
-        size = np.maximum(np.linalg.lstsq(rows.T, pi)[0], 0)
+        size = np.maximum(np.linalg.lstsq(shares.T, pi)[0], 0)
     else:
         raise InputError("theta alone does not tell how frequent the classes are; give class_prior or pseudo_labels")
-    priors = _exact(rows, size / size.sum(), source="given", class_prior=pi)
+    priors = _exact(shares, size / size.sum(), source="given", class_prior=pi)
     if priors.class_prior.min() <= 0:
         raise InputError(f"class {priors.class_prior.argmin()} has a prior of 0; every class must occur in the corpus")
     return priors
@@ -272,30 +262,30 @@ def check_signal(priors: Priors, class_names: Sequence[str] | None = None) -> No
     names = [repr(str(name)) for name in (range(K) if class_names is None else class_names)]
     empty = np.flatnonzero(priors.pseudo_share == 0)
     if len(empty):
-        found = f"all texts are labelled {names[priors.pseudo_share.argmax()]}: labels that never differ say nothing"
+        facts = f"all texts are labelled {names[priors.pseudo_share.argmax()]}: labels that never differ say nothing"
         if len(empty) < K - 1:
-            found = f"no text is labelled {names[empty[0]]}, so nothing can be learnt about that class"
-        raise NoSignalError(f"{found}; change the prompt, calibrate the scores, or take another model")
+            facts = f"no text is labelled {names[empty[0]]}, so nothing can be learnt about that class"
+        raise NoSignalError(f"{facts}; change the prompt, calibrate the scores, or take another model")
     later, earlier = np.tril_indices(K, -1)
     worst = priors.signal_interval[later, earlier, 0].argmin()
     k, j = later[worst], earlier[worst]
     low, high = priors.signal_interval[k, j]
     if low <= 0:
-        R = _pair_share(priors.theta)
-        found = f"{R[k, j]:.0%} of the texts labelled {names[k]} and {1 - R[j, k]:.0%} of those labelled {names[j]}"
-        found += f" are truly {names[k]}" + (f" (leaving out all but {names[j]} and {names[k]})" if K > 2 else "")
+        R = pair_share(priors.theta)
+        facts = f"{R[k, j]:.0%} of the texts labelled {names[k]} and {1 - R[j, k]:.0%} of those labelled {names[j]}"
+        facts += f" are truly {names[k]}" + (f" (leaving out all but {names[j]} and {names[k]})" if K > 2 else "")
         if priors.source == "gold":
             limits = (
                 f"{priors.level:.0%} interval {round(100 * low)} to {round(100 * high)}, {priors.n_gold} gold labels"
             )
-            found += f", a difference of {100 * priors.signal[k, j]:.0f} points ({limits})"
+            facts += f", a difference of {100 * priors.signal[k, j]:.0f} points ({limits})"
         if high < 0:
             raise NoSignalError(
-                f"the labels {names[j]} and {names[k]} look swapped: {found}; check that the class names mean the same "
+                f"the labels {names[j]} and {names[k]} look swapped: {facts}; check that the class names mean the same "
                 "in the labels and in the gold labels"
             )
         raise NoSignalError(
-            f"the labels {names[j]} and {names[k]} cannot be told apart: {found}, so they say nothing dependable about "
+            f"the labels {names[j]} and {names[k]} cannot be told apart: {facts}, so they say nothing dependable about "
             "the truth; change the prompt, take another model, or add gold labels if the difference may be real"
         )
     smallest = np.linalg.svd(priors.theta, compute_uv=False)[-1]
@@ -306,116 +296,15 @@ def check_signal(priors: Priors, class_names: Sequence[str] | None = None) -> No
         )
 
 
-def _estimate(mass: Array, square: Array, count: Array, size: Array, level: float, smoothing: float) -> dict[str, Any]:
-    """Every estimate and interval.
-
-    From sums of weights (..., K, K), of their squares and numbers of gold labels (..., K), and set sizes (K,).
-    """
-    K, q, total = len(size), size / size.sum(), mass.sum(axis=-1)
-    n = _effective(size, total, square)[..., None]
-    pooled = _pooled_rows(mass, square, q)
-    share = np.where(total[..., None] > 0, _rows(mass, total), pooled)
-    own = _diagonal(share)[..., None]
-    shrink = np.where(n > 0, smoothing / np.maximum(n + smoothing, 1e-300), 1)
-    with np.errstate(invalid="ignore"):
-        n_pair = np.where(own + share > 0, n * (own + share), 0)
-    theta = (1 - shrink) * share + shrink * pooled
-    low, high = share_interval(share, n, level)
-    R = _pair_share(share)
-    R_low, R_high = share_interval(R, n_pair, level)
-    below, above = (np.hypot(d, d.swapaxes(-1, -2)) for d in (R - R_low, R_high - R))
-    signal_interval = _signal(R)[..., None] + np.stack([-below, above], axis=-1)
-    signal_interval[..., range(K), range(K), :] = 0
-    accuracy_interval = _accuracy_interval(mass, square, count, size, level)
-    return {
-        "theta": theta,
-        "class_prior": q @ theta,
-        "pseudo_share": q,
-        "accuracy": np.clip(_diagonal(theta) @ q, accuracy_interval[..., 0], accuracy_interval[..., 1]),
-        "signal": _signal(_pair_share(theta)),
-        "theta_interval": np.stack([low, high], axis=-1),
-        "class_prior_interval": _mover(q, share, low, high),
-        "accuracy_interval": accuracy_interval,
-        "signal_interval": np.clip(signal_interval, -1, 1),
-    }
-
-
-def _effective(size: Array, total: Array, square: Array) -> FloatArray:
-    """Simple random labels that those of each set are worth: 0 without gold, infinite if all of it was read."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        excess = np.where(total > 0, size * square / total**2 - 1, np.inf)
-        found: FloatArray = np.where(excess > 1e-9, size / excess, np.inf)
-    return found
-
-
-def _pooled_rows(mass: Array, square: Array, q: FloatArray) -> FloatArray:
-    """The row of each set as the gold labels of all sets have it, shape (..., K, K), after Jeffreys' half labels."""
-    K, total = len(q), mass.sum(axis=(-1, -2))[..., None]
-    n = total**2 / square.sum(axis=-1)[..., None]
-    right = (n * _diagonal(mass).sum(axis=-1)[..., None] / total + 0.5) / (n + 1)
-    shares = ((n * mass.sum(axis=-2) / total + q) / (n + 1))[..., None, :]
-    others = shares * (1 - np.eye(K))
-    rest: FloatArray = others.sum(axis=-1, keepdims=True)
-    others = np.where(rest > 0, others / np.where(rest > 0, rest, 1), (1 - np.eye(K)) / (K - 1))
-    found: FloatArray = right[..., None] * np.eye(K) + (1 - right[..., None]) * others
-    return found
-
-
-def _accuracy_interval(mass: Array, square: Array, count: Array, size: Array, level: float) -> FloatArray:
-    """Interval of the accuracy, shape (..., 2), from sets of which those with few gold labels are collapsed."""
-    group = np.empty(count.shape, np.int64)
-    group[...] = np.arange(len(size))
-    for place in np.argwhere(((count < FEW) & (size > 0)).any(axis=-1)).tolist():
-        group[tuple(place)] = collapsed(size, count[tuple(place)], FEW)
-    member = np.eye(len(size))[group].swapaxes(-1, -2)
-    own, total, squares = (
-        np.einsum("...gj,...j->...g", member, each) for each in (_diagonal(mass), mass.sum(axis=-1), square)
-    )
-    sizes = member @ size
-    share = np.where(total > 0, own / np.where(total > 0, total, 1), 0)
-    low, high = share_interval(share, _effective(sizes, total, squares), level)
-    q = sizes / size.sum()
-    below, above = (np.sqrt((q**2 * d**2).sum(axis=-1)) for d in (share - low, high - share))
-    middle = (q * share).sum(axis=-1)
-    found: FloatArray = np.clip(np.stack([middle - below, middle + above], axis=-1), 0, 1)
-    return found
-
-
-def _mover(q: FloatArray, share: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-    """Interval of sum_j q_j share_j, with the sets j on the last axis but one."""
-    below, above = np.sqrt(q**2 @ (share - low) ** 2), np.sqrt(q**2 @ (high - share) ** 2)
-    return np.clip(np.stack([q @ share - below, q @ share + above], axis=-1), 0, 1)
-
-
-def _exact(theta: FloatArray, q: FloatArray, source: Source, class_prior: FloatArray | None = None) -> Priors:
+def _exact(theta: Numbers, q: Numbers, source: Source, class_prior: Numbers | None = None) -> Priors:
     """Wrap known numbers, with intervals of width 0."""
     values: dict[str, Any] = {"theta": theta, "class_prior": q @ theta if class_prior is None else class_prior}
-    values |= {"accuracy": float(q @ _diagonal(theta)), "signal": _signal(_pair_share(theta))}
+    values |= {"accuracy": float(q @ diagonal(theta)), "signal": signal(pair_share(theta))}
     intervals: dict[str, Any] = {f"{name}_interval": np.stack([v, v], axis=-1) for name, v in values.items()}
     return Priors(**values, **intervals, pseudo_share=q, source=source)
 
 
-def _rows(mass: Array, total: Array) -> FloatArray:
-    """Rows divided by their totals; an empty row becomes even."""
-    total = total[..., None]
-    return np.where(total > 0, mass / np.where(total > 0, total, 1), 1 / mass.shape[-1])
-
-
-def _pair_share(theta: FloatArray) -> FloatArray:
-    """R_kj, among the texts of U_k that are truly k or j the share of k; 1/2 if there are none."""
-    own = _diagonal(theta)[..., None]
-    return np.where(own + theta > 0, own / np.where(own + theta > 0, own + theta, 1), 0.5)
-
-
-def _signal(R: FloatArray) -> FloatArray:
-    return R + R.swapaxes(-1, -2) - 1  # share of k inside U_k, R_kj, minus that inside U_j, 1 - R_jk
-
-
-def _diagonal(tables: FloatArray) -> FloatArray:
-    return np.diagonal(tables, axis1=-2, axis2=-1)
-
-
-def _codes(values: ArrayLike, n_classes: int, what: str, length: int | None = None, lowest: int = 0) -> Array:
+def _codes(values: ArrayLike, n_classes: int, what: str, length: int | None = None, lowest: int = 0) -> Codes:
     """Class codes, checked."""
     if n_classes < 2:
         raise InputError(f"there must be at least two classes, not {n_classes}")
@@ -427,7 +316,7 @@ def _codes(values: ArrayLike, n_classes: int, what: str, length: int | None = No
     return codes
 
 
-def _distributions(values: ArrayLike, what: str) -> FloatArray:
+def _distributions(values: ArrayLike, what: str) -> Numbers:
     """Probabilities along the last axis, checked; they sum to 1 exactly on return."""
     p = np.asarray(values, dtype=np.float64)
     if not p.size or not np.isfinite(p).all() or p.min() < 0 or p.max() > 1:

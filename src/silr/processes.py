@@ -9,6 +9,8 @@ from __future__ import annotations
 import atexit
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,14 @@ def wait_for_all() -> None:
     """Go on when every process is here."""
     if world_size() > 1:
         _state().wait_for_everyone()
+
+
+@contextmanager
+def main_first(context: AbstractContextManager[object]) -> Iterator[None]:
+    """Enter a context in the main process alone; the others go on once it is entered."""
+    with context if is_main() else nullcontext():
+        wait_for_all()
+        yield
 
 
 def from_main(value: Any) -> Any:

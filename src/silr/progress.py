@@ -30,21 +30,14 @@ def progress(
     ----------
     name : str
         Such as "Annotating".
-    total : float
-        All the work there is, in whatever measure takes the same time a piece: it gives the time left.
+    total, done : float
+        All the work, in a measure that takes the same time a piece, and what an earlier session did of it.
     unit : str
         What the rate counts, such as "texts".
-    done : float, default 0
-        What an earlier session did of `total`.
     state : str, default ""
         Words that change as the work goes on, such as "12 of 40 texts".
     quiet : bool, default False
         Show nothing.
-
-    Yields
-    ------
-    Advance
-        To be called with the work and items that were just done.
     """
     pace = _Pace(total, unit, done, state)
     if quiet:
@@ -99,13 +92,13 @@ def _bar(name: str, pace: _Pace) -> Iterator[Advance]:
 
 
 def _lines(name: str, pace: _Pace) -> Iterator[Advance]:
-    said = time.monotonic()
+    last_shown = time.monotonic()
 
     def advance(work: float, items: int, state: str, found: str = "") -> None:
-        nonlocal said
+        nonlocal last_shown
         pace.add(work, items, state, found)
-        if time.monotonic() - said > LINE_SECONDS:
-            said = time.monotonic()
+        if time.monotonic() - last_shown > LINE_SECONDS:
+            last_shown = time.monotonic()
             print(f"{name}: {pace}", file=sys.stderr, flush=True)
 
     yield advance

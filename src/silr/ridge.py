@@ -7,16 +7,16 @@ the scale goes into the weights and the mean into the intercepts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
+from silr.contrasts import Float32, Floats, Numbers, from_targets, standardised
 from silr.standardise import CHUNK_ROWS, Standardiser
 
-Numbers = NDArray[np.float64]
-Float32 = NDArray[np.float32]
 PENALTY = 3000.0  # for standardised features, of soft labels
 
 
@@ -36,7 +36,7 @@ class StandardisedMatrix:
         Product of the standardised matrix with itself; n times the covariance.
     """
 
-    def __init__(self, X: NDArray[Any]) -> None:
+    def __init__(self, X: NDArray[np.number]) -> None:
         self._features, self.shape = X, X.shape
         self.standardiser, self.gram = self._moments()
         varies = self.gram.diagonal() > 0.5 * len(X)  # of a constant feature nothing is left but rounding
@@ -47,32 +47,31 @@ class StandardisedMatrix:
         """Some rows, shape (m, d)."""
         return self.standardiser(self._features[rows]).astype(np.float64)
 
-    def cross(self, targets: NDArray[Any]) -> Numbers:
+    def cross(self, targets: Floats) -> Numbers:
         """``X^T targets``, shape (d, t)."""
         shift = targets.mean(axis=0, dtype=np.float64)  # the standardised columns sum to 0, so nothing changes
         total = np.zeros((self.shape[1], targets.shape[1]))
         for chunk, rows in self._chunks():
             total += chunk.T @ (targets[rows] - shift).astype(np.float32)
-        scaled: Numbers = total * self._scale[:, None]
-        return scaled
+        return np.asarray(total * self._scale[:, None])
 
     def scores(self, weights: Numbers, intercepts: Numbers) -> Float32:
         """``X weights^T + intercepts``, shape (n, t), for weights of shape (t, d)."""
-        found = np.empty((self.shape[0], len(weights)), np.float32)
+        scores = np.empty((self.shape[0], len(weights)), np.float32)
         turned, shift = self._folded(weights)
         for chunk, rows in self._chunks():
-            found[rows] = chunk @ turned
-        found += (intercepts + shift).astype(np.float32)
-        return found
+            scores[rows] = chunk @ turned
+        scores += (intercepts + shift).astype(np.float32)
+        return scores
 
     def squared_norms(self, weights: Numbers) -> Numbers:
         """Squared length of each row of ``X weights^T``, shape (n,)."""
-        found = np.empty(self.shape[0])
+        squares = np.empty(self.shape[0])
         turned, shift = self._folded(weights)
         offset = shift.astype(np.float32)
         for chunk, rows in self._chunks():
-            found[rows] = ((chunk @ turned + offset) ** 2).sum(axis=1)
-        return found
+            squares[rows] = ((chunk @ turned + offset) ** 2).sum(axis=1)
+        return squares
 
     def _folded(self, weights: Numbers) -> tuple[Float32, Numbers]:
         """Weights of the raw features, shape (d, t), and what the means add to the scores, shape (t,)."""
@@ -99,6 +98,30 @@ class StandardisedMatrix:
             yield self._features[rows].astype(np.float32, copy=False), rows
 
 
+@dataclass(frozen=True)
+class Student:
+    """A ridge regression of soft labels.
+
+    Attributes
+    ----------
+    contrasts : float32 array of shape (n, T)
+        Of each text by the regression without it, standardised.
+    weight, intercept : float64 arrays of shape (T, d) and (T,)
+        The map from standardised features to contrasts on the same scale, for new texts.
+    """
+
+    contrasts: Float32
+    weight: Numbers
+    intercept: Numbers
+
+    @classmethod
+    def of(cls, leave_one_out: Floats, weight: Numbers, intercept: Numbers) -> Student:
+        """From fitted targets, shape (n, T), and the map to such."""
+        scaled, mean, scale = standardised(from_targets(leave_one_out))
+        weight, intercept = from_targets(weight.T).T, from_targets(intercept[None])[0]
+        return cls(scaled.astype(np.float32), weight / scale, (intercept - mean) / scale)
+
+
 class Ridge:
     """Ridge regressions, one after another, on the same columns: their matrix is factorised once.
 
@@ -116,9 +139,8 @@ class Ridge:
         gram = X.gram[columns, columns].copy()
         gram[np.diag_indices(len(gram))] += penalty
         self._factor = cho_factor(gram, lower=True, overwrite_a=True)
-        self._leverages: Float32 | None = None
 
-    def fit(self, targets: NDArray[Any]) -> tuple[Numbers, Numbers]:
+    def fit(self, targets: Floats) -> tuple[Numbers, Numbers]:
         """Weights and intercepts, shapes (t, d) and (t,), for targets of shape (n, t)."""
         return self.solve(self._X.cross(targets)), targets.mean(axis=0, dtype=np.float64)
 
@@ -128,36 +150,32 @@ class Ridge:
         weights[:, self._columns] = cho_solve(self._factor, cross[self._columns]).T
         return weights
 
-    @property
+    @cached_property
     def leverages(self) -> Float32:
         """What each text's own target adds to its prediction, shape (n,): the diagonal of the hat matrix."""
-        if self._leverages is None:
-            factor = np.tril(self._factor[0])
-            weights = np.zeros((len(factor), self._X.shape[1]))
-            weights[:, self._columns] = solve_triangular(factor, np.eye(len(factor)), lower=True)
-            self._leverages = (self._X.squared_norms(weights) + 1 / self._X.shape[0]).astype(np.float32)
-        return self._leverages
+        factor = np.tril(self._factor[0])
+        weights = np.zeros((len(factor), self._X.shape[1]))
+        weights[:, self._columns] = solve_triangular(factor, np.eye(len(factor)), lower=True)
+        return np.asarray(self._X.squared_norms(weights) + 1 / self._X.shape[0], np.float32)
 
-    def leave_one_out(self, targets: NDArray[Any], weights: Numbers, known: NDArray[np.bool_] | None = None) -> Float32:
+    def leave_one_out(self, targets: Floats, weights: Numbers, known: NDArray[np.bool_] | None = None) -> Float32:
         """Predictions of each text by the regression without it, shape (n, t).
 
-        Parameters
-        ----------
-        targets : array of shape (n, t)
-        weights : array of shape (t, d)
-            Of the regression with all texts.
-        known : bool array of shape (n,), default all
-            Texts without a target, whose targets are the mean of the others, were never in it.
+        From targets (n, t) and weights (t, d) of the regression with all texts. Texts that are not `known`, shape (n,),
+        whose targets are the mean of the others, were never in it.
 
-        Notes
-        -----
         ``(p_i - h_i y_i) / (1 - h_i)`` with the prediction p, the target y and the leverage h: exact, up to the means
         and scales of the features, which stay (Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning",
         2009, equation 7.64).
         """
         leverage = self.leverages if known is None else self.leverages * known
-        found = self._X.scores(weights, targets.mean(axis=0, dtype=np.float64))
-        for column, target in zip(found.T, targets.T, strict=True):
+        predictions = self._X.scores(weights, targets.mean(axis=0, dtype=np.float64))
+        for column, target in zip(predictions.T, targets.T, strict=True):
             column -= leverage * target
             column /= 1 - leverage
-        return found
+        return predictions
+
+    def student(self, targets: Floats, known: NDArray[np.bool_] | None = None) -> Student:
+        """The regression of targets as a student; `known` as in `leave_one_out`."""
+        weights, intercepts = self.fit(targets)
+        return Student.of(self.leave_one_out(targets, weights, known), weights, intercepts)

@@ -30,18 +30,28 @@ from safetensors.numpy import load_file, save
 
 from silr import __version__
 from silr.errors import InputError
-from silr.files import atomic_write, locked, sync, write_json
-from silr.fingerprint import as_far_as_known
+from silr.files import atomic_write, os_errors, write_json
+from silr.fingerprint import WEIGHTS
+from silr.io.folders import atomic_folder
+from silr.io.resumable import Kind, resumable
 from silr.priors import Priors
-from silr.processes import is_main, wait_for_all
+from silr.processes import is_main, main_first, wait_for_all
 
 if TYPE_CHECKING:
     from silr.classifiers.base import Classifier
 
-MANIFEST, LOCK = "run.json", ".lock"
+MANIFEST = "run.json"
 TABLE = "table.json"  # what `silr refine` writes about its table, with the number of iterations
-BEFORE_MANIFEST = (LOCK, f".{MANIFEST}.")  # all that a process killed at once can have left
 FORMAT = 1
+KIND = Kind(
+    MANIFEST,
+    ".lock",
+    busy="another process is working on the run {}",
+    other="is a run made with other input or settings ({}); give another output folder, or delete this one",
+    foreign="exists and is not a run",
+    noun="run",
+    later=(WEIGHTS,),
+)
 PACKAGES = (
     "torch",
     "transformers",
@@ -92,7 +102,7 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         try:
-            self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text())
+            self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_bytes())
             known = self.manifest["format"] == FORMAT and bool(self.manifest["identity"])
         except FileNotFoundError:
             raise InputError(f"{self.folder} is not a run: it has no {MANIFEST}; `silr refine` makes one") from None
@@ -124,21 +134,16 @@ class Run:
             it is touched. Or it cannot be written.
         """
         folder = Path(folder)
-        if not is_main():
-            wait_for_all()  # the main process makes it
-            yield cls(folder)
-            return
-        try:
-            if (folder / MANIFEST).exists():
-                cls(folder)  # refuses the manifest of something else
-            elif folder.exists() and not all(path.name.startswith(BEFORE_MANIFEST) for path in folder.iterdir()):
-                raise InputError(f"{folder} exists and is not a run; give a new folder")
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make the run {folder}: {error.strerror}") from error
-        with locked(folder / LOCK, f"another process is working on the run {folder}"):
-            _take_over(folder, json.loads(json.dumps(identity)), about)
-            wait_for_all()
+        work = resumable(
+            folder,
+            KIND,
+            identity,
+            stored=lambda: cls(folder).manifest["identity"],
+            record=lambda identity: record(identity, about, PACKAGES),
+            begun=(folder / "iteration-0").exists,
+            clear=lambda: shutil.rmtree(folder / "features", ignore_errors=True),
+        )
+        with main_first(work):
             yield cls(folder)
 
     def iterations(self) -> list[Iteration]:
@@ -159,25 +164,18 @@ class Run:
 
     def _write(self, iteration: Iteration, classifier: Classifier | None) -> None:
         final = self.iteration_folder(iteration.number)
-        draft = final.with_name(f".{final.name}.tmp")
-        shutil.rmtree(draft, ignore_errors=True)
-        try:
-            draft.mkdir()
-            tensors: dict[str, NDArray[Any]] = {"labels": iteration.labels.astype(np.int16)}
-            if iteration.scores is not None:
-                tensors["scores"] = iteration.scores
+        tensors: dict[str, NDArray[np.generic]] = {"labels": iteration.labels.astype(np.int16)}
+        if iteration.scores is not None:
+            tensors["scores"] = iteration.scores
+        priors = iteration.priors and iteration.priors.to_dict()
+        with os_errors(f"cannot write {final}"), atomic_folder(final) as draft:
             with atomic_write(draft / "labels.safetensors") as file:
                 file.write(save(tensors))
             if classifier is not None:
                 classifier.save(draft)
-            priors = iteration.priors and iteration.priors.to_dict()
             values = {"number": iteration.number, "priors": priors, "metrics": iteration.metrics}
             write_json(draft / "iteration.json", values)
-            draft.rename(final)
-            sync(self.folder)
-            shutil.rmtree(self.checkpoints, ignore_errors=True)
-        except OSError as error:
-            raise InputError(f"cannot write {final}: {error.strerror}") from error
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     @property
     def checkpoints(self) -> Path:
@@ -189,28 +187,9 @@ class Run:
         return self.folder / f"iteration-{number}"
 
 
-def _take_over(folder: Path, identity: dict[str, Any], about: dict[str, Any]) -> None:
-    """Write the manifest, unless there is one of this identity, and sweep out what a killed process left unfinished."""
-    started = (folder / MANIFEST).exists()
-    before = Run(folder).manifest["identity"] if started else None
-    differs = differences(before, as_far_as_known(identity, before)) if started else []
-    if differs and Run(folder).iteration_folder(0).exists():
-        raise InputError(
-            f"{folder} is a run made with other input or settings ({', '.join(differs)}); give another output folder, "
-            "or delete this one"
-        )
-    for draft in [*folder.glob(f".{MANIFEST}.*.tmp"), *folder.glob("features/.*.tmp")]:
-        draft.unlink(missing_ok=True)
-    if started and not differs:
-        return
-    shutil.rmtree(folder / "features", ignore_errors=True)
-    values = {"format": FORMAT, "silr": __version__, "identity": identity, **about}
-    write_json(folder / MANIFEST, {**values, "packages": versions(PACKAGES), "hardware": hardware()})
-
-
 def _read_iteration(folder: Path, number: int) -> Iteration:
     try:
-        values = json.loads((folder / "iteration.json").read_text())
+        values = json.loads((folder / "iteration.json").read_bytes())
         tensors = load_file(folder / "labels.safetensors")
         labels = tensors["labels"]
         priors = None if values["priors"] is None else Priors.from_dict(values["priors"])
@@ -220,18 +199,13 @@ def _read_iteration(folder: Path, number: int) -> Iteration:
         raise InputError(f"{folder} is damaged: {reason}; delete it and all later ones, and run again") from error
 
 
-def differences(old: Any, new: Any, name: str = "") -> list[str]:
-    """Return the names of the values that are not alike, nested ones with dots."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = {**old, **new}
-        return [each for key in keys for each in differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
-    pairs = isinstance(old, list) and isinstance(new, list) and len(old) == len(new)
-    if pairs and any(isinstance(each, dict) for each in new):
-        return [each for one, other in zip(old, new, strict=True) for each in differences(one, other, name)]
-    return [] if old == new else [name]
+def record(identity: object, about: dict[str, Any], packages: Sequence[str]) -> dict[str, Any]:
+    """Return what a manifest says: the identity, and what it was made with."""
+    made_with = {"packages": _versions(packages), "hardware": _hardware()}
+    return {"format": FORMAT, "silr": __version__, "identity": identity, **about, **made_with}
 
 
-def versions(packages: Sequence[str]) -> dict[str, str]:
+def _versions(packages: Sequence[str]) -> dict[str, str]:
     """Return the versions of Python and of those packages that are installed."""
     found = {"python": platform.python_version()}
     for package in packages:
@@ -242,9 +216,9 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def hardware() -> dict[str, Any]:
+def _hardware() -> dict[str, object]:
     """Return what computes here; what PyTorch says of it, where it is used."""
-    about = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
+    about: dict[str, object] = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
     if (torch := sys.modules.get("torch")) is None:
         return about
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

@@ -1,4 +1,4 @@
-"""What the LLM's scores say by themselves: self-training from them, with class shares that are guessed and kept.
+"""Self-training from the LLM's scores, with class shares that are guessed and kept.
 
 An LLM that calls nearly everything positive can still order the texts well: its scores are right up to a threshold for
 each class. The thresholds need the class shares. A mixture of normal densities with one covariance, one for each class,
@@ -11,75 +11,38 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import softmax
 
 from silr.annotator_evidence import Scale
-from silr.contrasts import as_targets, contrasts, from_targets, logits, probabilities, standardised
+from silr.contrasts import Floats, Numbers, as_targets, contrasts, logits, probabilities
 from silr.prior_matching import soft_prior_offsets
-from silr.ridge import Float32, Numbers, Ridge, StandardisedMatrix
+from silr.ridge import Ridge, StandardisedMatrix, Student
 
 STEEP = 4.0  # logits per standard deviation of the difference of two classes, where it becomes a soft label
 LEAST_SHARE = 0.02
 
 
-@dataclass(frozen=True)
-class Student:
-    """What one round ends with.
+def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: Numbers) -> Iterator[Student]:
+    """One round after another, without end, from log-probabilities, shape (n, K), that are not constant; NaN for none.
 
-    Attributes
-    ----------
-    left_out : float32 array of shape (n, T)
-        Contrasts of each text by the regression without it, differences of two classes of deviation 1.
-    weight, intercept : float64 arrays of shape (T, d) and (T,)
-        The map from standardised features to `STEEP` times such, with the shift that gives their probabilities the
-        guessed shares.
-    """
-
-    left_out: Float32
-    weight: Numbers
-    intercept: Numbers
-
-
-def self_train(X: StandardisedMatrix, ridge: Ridge, llm_scores: NDArray[Any]) -> Iterator[Student]:
-    """One round after another, without end.
-
-    Parameters
-    ----------
-    X : StandardisedMatrix
-    ridge : Ridge
-        On X.
-    llm_scores : array of shape (n, K)
-        Log-probabilities, NaN where the LLM gave none; they must not `say_nothing`.
+    The map of a student leads to `STEEP` times contrasts, with the shift that gives their probabilities the guessed
+    shares.
     """
     shares = guessed_shares(llm_scores[np.isfinite(llm_scores).all(axis=1)])
-    values = STEEP * Scale.of(llm_scores)(llm_scores)
+    values: Floats = STEEP * Scale.of(llm_scores)(llm_scores)
     shift = _shift(values, shares)
     while True:
-        soft = as_targets(probabilities(values + shift)).astype(np.float32)
-        weight, intercept = ridge.fit(soft)
-        left_out, mean, size = standardised(from_targets(ridge.leave_one_out(soft, weight)))
-        values = STEEP * left_out
+        student = ridge.student(as_targets(probabilities(values + shift)).astype(np.float32))
+        values = STEEP * student.contrasts
         shift = _shift(values, shares)
-        slope = STEEP / size
-        weight, intercept = from_targets(weight.T).T, from_targets(intercept[None])[0]
-        yield Student(left_out.astype(np.float32), slope * weight, slope * (intercept - mean) + shift)
+        yield Student(student.contrasts, STEEP * student.weight, STEEP * student.intercept + shift)
 
 
-def _shift(values: NDArray[Any], shares: Numbers) -> Numbers:
+def _shift(values: Floats, shares: Numbers) -> Numbers:
     """Contrasts that give probabilities the class shares."""
-    offsets: Numbers = contrasts(soft_prior_offsets(logits(values), shares)[None])[0]
-    return offsets
-
-
-def say_nothing(llm_scores: NDArray[Any]) -> bool:
-    """Whether scores, shape (n, K), are the same for all texts that have some."""
-    known = llm_scores[np.isfinite(llm_scores).all(axis=1)]
-    return not len(known) or bool(np.ptp(known - known[:, :1], axis=0).max() < 1e-9)
+    return np.asarray(contrasts(soft_prior_offsets(logits(values), shares)[None])[0])
 
 
 def guessed_shares(llm_scores: Numbers) -> Numbers:
@@ -93,17 +56,17 @@ def guessed_shares(llm_scores: Numbers) -> Numbers:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    opinion = logits(Scale.of(llm_scores)(llm_scores)).astype(np.float64)
-    n_classes = opinion.shape[1]
-    there, first = np.unique(opinion.argmax(axis=1), return_inverse=True)
-    margins = opinion[:, 1:] - opinion[:, :1]
-    means = np.vstack([margins[first == group].mean(axis=0) for group in range(len(there))])
-    within = margins - means[first]
+    scores = logits(Scale.of(llm_scores)(llm_scores)).astype(np.float64)
+    n_classes = scores.shape[1]
+    components, component = np.unique(scores.argmax(axis=1), return_inverse=True)
+    margins = scores[:, 1:] - scores[:, :1]
+    means = np.vstack([margins[component == place].mean(axis=0) for place in range(len(components))])
+    within = margins - means[component]
     covariance = within.T @ within / len(margins) + 1e-6 * np.eye(n_classes - 1)
     model = GaussianMixture(
-        len(there),
+        len(components),
         covariance_type="tied",
-        weights_init=np.bincount(first) / len(first),
+        weights_init=np.bincount(component) / len(component),
         means_init=means,
         precisions_init=np.linalg.inv(covariance),
         init_params="random",  # nothing is left to chance, but the usual way would cluster the texts first
@@ -112,9 +75,8 @@ def guessed_shares(llm_scores: Numbers) -> Numbers:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a guess need not be more exact
-        mixed = np.bincount(there[model.fit(margins).predict(margins)], minlength=n_classes) / len(margins)
+        mixture = np.bincount(components[model.fit(margins).predict(margins)], minlength=n_classes) / len(margins)
     answered = np.bincount(llm_scores.argmax(axis=1), minlength=n_classes) > 0
     even = answered / answered.sum() if answered.sum() > 1 else np.full(n_classes, 1 / n_classes)
-    shares = np.maximum((mixed + softmax(llm_scores, axis=1).mean(axis=0) + even) / 3, LEAST_SHARE)
-    guess: Numbers = shares / shares.sum()
-    return guess
+    shares = np.maximum((mixture + softmax(llm_scores, axis=1).mean(axis=0) + even) / 3, LEAST_SHARE)
+    return np.asarray(shares / shares.sum())

@@ -1,16 +1,16 @@
-"""The share of right labels among few that were checked, and its interval."""
+"""Intervals of shares, such as that of right labels among few that were checked."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
-LEVEL = 0.95
+from silr.contrasts import Numbers
 
-FloatArray = NDArray[np.float64]
+LEVEL = 0.95
 
 
 class Right(NamedTuple):
@@ -25,21 +25,10 @@ class Right(NamedTuple):
         return f"{self.share:.1%} right ({low:.0%} to {high:.0%}, {self.labels:,} checked)"
 
 
-def right_share(right: NDArray[np.bool_], weight: NDArray[Any]) -> Right | None:
-    """Weighted share of right labels among those that were checked.
+def right_share(right: NDArray[np.bool_], weight: Numbers) -> Right | None:
+    """Weighted share of right labels among m that were checked, from positive sampling weights; None of none.
 
     With Jeffreys' interval for Kish's effective number of labels, as in `silr.priors`.
-
-    Parameters
-    ----------
-    right : bool array of shape (m,)
-    weight : array of shape (m,)
-        Sampling weights, positive.
-
-    Returns
-    -------
-    Right
-        None if nothing was checked.
     """
     if not len(right):
         return None
@@ -49,7 +38,7 @@ def right_share(right: NDArray[np.bool_], weight: NDArray[Any]) -> Right | None:
     return Right(len(right), share, (float(low), float(high)))
 
 
-def share_interval(share: FloatArray, n: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
+def share_interval(share: Numbers, n: Numbers, level: float) -> tuple[Numbers, Numbers]:
     """Jeffreys' interval of a share among n labels, one-sided and exact where they agree; a point for infinite n.
 
     See `silr.priors.priors_from_gold` for the sources.
@@ -64,3 +53,20 @@ def share_interval(share: FloatArray, n: FloatArray, level: float) -> tuple[Floa
     high = np.where(none, 1 - unanimous, np.where(every, 1, betaincinv(a, b, 1 - alpha / 2)))
     low, high = np.where(n > 0, np.minimum(low, share), 0), np.where(n > 0, np.maximum(high, share), 1)
     return np.where(known, share, low), np.where(known, share, high)
+
+
+def kish_size(size: NDArray[np.number], total: Numbers, square: NDArray[np.number]) -> Numbers:
+    """Simple random labels that those of each set are worth: 0 without gold, infinite if all of it was read.
+
+    From the sets' sizes, and the sums of their weights and of the weights' squares; see `silr.priors.priors_from_gold`.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess = np.where(total > 0, size * square / total**2 - 1, np.inf)
+        return np.asarray(np.where(excess > 1e-9, size / excess, np.inf))
+
+
+def mover(weights: Numbers, share: Numbers, low: Numbers, high: Numbers) -> Numbers:
+    """Interval of sum_j weights_j share_j from those of independent shares, by MOVER; shape (..., 2)."""
+    middle = (weights * share).sum(axis=-1)
+    below, above = (np.sqrt((weights**2 * distance**2).sum(axis=-1)) for distance in (share - low, high - share))
+    return np.asarray(np.clip(np.stack([middle - below, middle + above], axis=-1), 0, 1))

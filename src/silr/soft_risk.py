@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
@@ -27,8 +26,7 @@ class SoftRisk(nn.Module):
 
     def __init__(self, class_prior: ArrayLike) -> None:
         super().__init__()
-        prior: Any = class_prior
-        self.register_buffer("class_prior", torch.as_tensor(prior, dtype=torch.float64))
+        self.register_buffer("class_prior", torch.from_numpy(np.array(class_prior, np.float64)))
 
     def forward(self, logits: Tensor, soft_labels: Tensor) -> Tensor:
         """Risk of scores of shape (n, K), (n, 1) or (n,) under soft labels of shape (n, K)."""

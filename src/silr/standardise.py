@@ -31,7 +31,7 @@ class Standardiser:
         scale = 1 / np.sqrt(np.where(constant, 1.0, variance))
         return cls(mean.astype(np.float32), scale.astype(np.float32))
 
-    def __call__(self, rows: NDArray[np.generic]) -> NDArray[np.float32]:
+    def __call__(self, rows: NDArray[np.number]) -> NDArray[np.float32]:
         """Standardised copy of some rows, shape (b, d)."""
         batch: NDArray[np.float32] = np.subtract(rows, self.mean, dtype=np.float32)
         batch *= self.scale

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.errors import InputError
+from silr.errors import InputError, reading
 from silr.files import atomic_write, write_json
 
 # what is counted, by kind: words and pairs of them; sequences of characters inside words, with a space at their ends
-UNITS: dict[str, dict[str, Any]] = {
+UNITS: dict[str, dict[str, object]] = {
     "words": {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"},
     "characters": {"analyzer": "char_wb", "ngram_range": (2, 4)},
 }
@@ -44,7 +44,7 @@ class TfidfFeatures:
     """
 
     dimensions = 128
-    record: dict[str, Any] = {"kind": "tfidf", "units": list(UNITS), "dimensions": dimensions}  # noqa: RUF012
+    record: dict[str, object] = {"kind": "tfidf", "units": list(UNITS), "dimensions": dimensions}  # noqa: RUF012
 
     def __init__(self) -> None:
         self.kinds: dict[str, Kind] = {}
@@ -67,26 +67,26 @@ class TfidfFeatures:
         self.kinds, matrices = {}, []
         for unit in UNITS:
             try:
-                self.kinds[unit], matrix = Kind.learn(unit, teachers, self.dimensions)
+                self.kinds[unit], of_unit = Kind.learn(unit, teachers, self.dimensions)
             except ValueError:  # no two texts have one in common
                 continue
-            matrices.append(matrix)
+            matrices.append(of_unit)
         if not matrices:
             raise InputError(
                 "no word or part of a word occurs in two texts, so TF-IDF has nothing to count; take other features"
             )
         others = np.setdiff1d(np.arange(len(texts)), known)
-        found = np.empty((len(texts), sum(self.widths)), np.float32)
-        found[known], found[others] = np.hstack(matrices), self.transform([texts[row] for row in others])
-        return found
+        matrix = np.empty((len(texts), sum(self.widths)), np.float32)
+        matrix[known], matrix[others] = np.hstack(matrices), self.transform([texts[row] for row in others])
+        return matrix
 
     def transform(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Project texts."""
-        found = np.empty((len(texts), sum(self.widths)), np.float32)
+        matrix = np.empty((len(texts), sum(self.widths)), np.float32)
         for start in range(0, len(texts), AT_ONCE):
-            some = texts[start : start + AT_ONCE]
-            found[start : start + AT_ONCE] = np.hstack([kind(some) for kind in self.kinds.values()])
-        return found
+            rows = slice(start, start + AT_ONCE)
+            matrix[rows] = np.hstack([kind(texts[rows]) for kind in self.kinds.values()])
+        return matrix
 
     def save(self, folder: Path) -> None:
         """Write ``tfidf.json`` (terms) and ``tfidf.safetensors`` (idf, projections)."""
@@ -108,15 +108,13 @@ class TfidfFeatures:
         from safetensors.numpy import load_file
 
         features = cls()
-        try:
+        with reading(f"the TF-IDF features in {folder}"):
             terms = json.loads((folder / "tfidf.json").read_text())
             tensors = load_file(folder / "tfidf.safetensors")
             for unit, vocabulary in terms.items():
                 vectorizer = _vectorizer(unit, vocabulary)
                 vectorizer.idf_ = tensors[f"{unit}.idf"]
                 features.kinds[unit] = Kind(vectorizer, tensors[f"{unit}.components"])
-        except Exception as error:
-            raise InputError(f"cannot read the TF-IDF features in {folder}: {error}".splitlines()[0]) from error
         return features
 
 

@@ -19,16 +19,7 @@ def without_minus_one(
     Beside labels that are booleans, gold labels of -1 are missing too. Among integers it is a class if
     `classes` has it, or if gold has it and says "missing" in another way too.
 
-    Parameters
-    ----------
-    llm : sequence of LabelColumn
-    gold, truth : LabelColumn
-    classes : LabelColumn or None
-
-    Warns
-    -----
-    UserWarning
-        The LLM's labels have it, and nobody has named the classes.
+    A warning says so where the LLM's labels have it and nobody has named the classes.
     """
     kept = list(llm)
     labelled = [column for column in kept if column.has_labels]

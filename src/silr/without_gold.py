@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotator_evidence import is_constant
 from silr.classifiers.linear import LinearClassifier
-from silr.contrasts import logits, probabilities
+from silr.contrasts import Numbers, probabilities
 from silr.errors import NoSignalError
 from silr.refine import Labels, Loop, Store, score
-from silr.ridge import PENALTY, Numbers, Ridge, StandardisedMatrix
+from silr.ridge import PENALTY, Ridge, StandardisedMatrix
 from silr.run import Iteration
-from silr.self_training import say_nothing, self_train
+from silr.self_training import self_train
 
 
 def refine_without_gold(
@@ -47,7 +48,7 @@ def refine_without_gold(
     NoSignalError
         The scores are the same for all texts.
     """
-    if say_nothing(llm_scores):
+    if is_constant(llm_scores):
         raise NoSignalError("the LLM's scores are the same for all texts: they say nothing; label 50 texts by hand")
     iterations = [Iteration(0, llm_labels, None, None, score(loop, llm_labels))]
     if not done:
@@ -67,7 +68,7 @@ def refine_without_gold(
         if number >= len(done):
             store(
                 iterations[-1],
-                LinearClassifier(logits(student.weight.T).T, logits(student.intercept[None])[0], matrix.standardiser),
+                LinearClassifier(student.weight, student.intercept, matrix.standardiser),
             )
         if loop.on_step is not None:
             loop.on_step(number, 1, 1)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from silr.annotators.length_limit import seems_cut
 from silr.annotators.missing import Missing
-from silr.annotators.prompt_length import seems_cut
 from silr.annotators.replies import NoReplyError, Reply, parse_body, read_reply, usage
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tenacity
 from chat_server import RefusalError, SentError, by_word, chat_server, text_of
 
-from silr.annotators import waits
 from silr.annotators.answer_cache import AnswerCache
 from silr.annotators.api import ApiAnnotator
 from silr.annotators.base import annotate_texts
@@ -28,7 +28,7 @@ Answer = Callable[[dict[str, Any]], Any]
 
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waits, "random", type("Random", (), {"uniform": staticmethod(lambda low, high: 0.0)}))
+    monkeypatch.setattr(tenacity.wait_random_exponential, "__call__", lambda wait, state: 0.0)
 
 
 def annotator(url: str, cache: AnswerCache, **options: Any) -> ApiAnnotator:

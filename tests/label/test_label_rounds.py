@@ -35,7 +35,7 @@ def session(path, target=40, latest=POSTERIOR, output=None, **options):
 
 def abandon(session):
     """As a killed process leaves it."""
-    session._journal._file.close()
+    session._journal._held.close()
 
 
 def label(session, n, which=None):
@@ -99,7 +99,7 @@ def test_half_and_half_is_what_one_whole_session_is(path):
     label(two, 5)
     shown = two.current
     two.close()  # into the table, with column and journal
-    assert lines(path) == [{"do": "draw", "row": shown, **two._how(shown)}]
+    assert lines(path) == [two._event("draw", shown)]
     three = session(path)
     assert three.current == shown and three.recovered == 0
     label(three, 10)
@@ -148,7 +148,7 @@ def test_a_skipped_text_is_a_draw_that_counts_nothing(path):
     assert two.skipped == {skipped}
     assert two._history.adaptive[skipped].number == 3
     two.undo()
-    assert two.current == skipped and two._how(skipped)["draw"] == 3
+    assert two.current == skipped and two._event("draw", skipped)["draw"] == 3
     label(two, 1)
     two.close()
     assert draws_of(path)[skipped][1] == 3

@@ -23,7 +23,7 @@ def session(path, target=20, **options):
 
 def abandon(session):
     """As a killed process leaves it: nothing written, no lock held."""
-    session._journal._file.close()
+    session._journal._held.close()
 
 
 def label(session, n, which=0):

@@ -2,6 +2,6 @@
 
 from silr.align.align import align
 from silr.align.sample import sample_table
-from silr.align.settings import AlignSettings
+from silr.align.settings import AlignSettings, SampleSettings
 
-__all__ = ["AlignSettings", "align", "sample_table"]
+__all__ = ["AlignSettings", "SampleSettings", "align", "sample_table"]

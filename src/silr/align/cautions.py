@@ -1,40 +1,24 @@
-"""What is said aloud after an alignment: above all a reward that was gained at the cost of what it stands for."""
+"""Warnings about an alignment: above all a reward that was gained at the cost of what it stands for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from silr.align.measures import Measured, difference
+from silr.report.warnings import Caution, worst_first
 
 LENGTH_CHANGE, REPETITION_RISE, DIVERSITY_LOSS, FAR = 1.5, 0.1, 0.7, 10.0
 
 
-class Caution(NamedTuple):
-    """A warning: its level ("serious", "careful" or "note"), a title, and words."""
-
-    level: str
-    title: str
-    words: str
-
-
 def find_warnings(before: Measured, after: Measured, kl: float, held_out: bool) -> list[Caution]:
-    """Return what the user should know, the worst first.
+    """Return what the user should know of completions of the same prompts, the worst first.
 
-    Parameters
-    ----------
-    before, after : Measured
-        Completions of the same prompts.
-    kl : float
-        KL divergence of whole completions, in nats.
-    held_out : bool
-        Whether the prompts were kept from training.
+    `kl` is the KL divergence of whole completions, in nats; `held_out` tells whether training left these prompts out.
     """
-    order = ("serious", "careful", "note")
-    return sorted(_find(before, after, kl, held_out), key=lambda caution: order.index(caution.level))
+    return worst_first(_cautions(before, after, kl, held_out))
 
 
-def _find(before: Measured, after: Measured, kl: float, held_out: bool) -> Iterator[Caution]:
+def _cautions(before: Measured, after: Measured, kl: float, held_out: bool) -> Iterator[Caution]:
     gain, error = difference(before.reward, after.reward)
     if before.judge is not None and after.judge is not None:
         judged, judge_error = difference(before.judge, after.judge)

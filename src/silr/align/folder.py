@@ -14,20 +14,24 @@ DIR/
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from silr import __version__
-from silr.errors import InputError
-from silr.files import locked, make_folder, write_json
-from silr.processes import is_main, wait_for_all
-from silr.run import differences, hardware, versions
+from silr.files import read_json, write_json
+from silr.io.resumable import Kind, resumable
+from silr.processes import is_main, main_first, wait_for_all
+from silr.run import record
 
-MANIFEST, LOCK, RESULT = "align.json", ".lock", "result.json"
-FORMAT = 1
+MANIFEST = "align.json"
+KIND = Kind(
+    MANIFEST,
+    ".lock",
+    busy="another process is working on {}",
+    other="was made with other input or settings ({}); give another output folder, or delete this one",
+    foreign="exists and is no alignment",
+)
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "vllm", "bitsandbytes")
 
 
@@ -42,7 +46,7 @@ class AlignFolder:
         self.policy = folder / "policy"
         self.history = folder / "history.json"
         self.samples = folder / "samples.csv"
-        self.result = folder / RESULT
+        self.result = folder / "result.json"
         self.manifest: dict[str, Any] = read_json(folder / MANIFEST)
 
     @classmethod
@@ -56,59 +60,33 @@ class AlignFolder:
             The folder holds something else, or was made with other settings, or another process works on it; nothing
             in it is touched. Or it cannot be written.
         """
-        if not is_main():
-            wait_for_all()
-            yield cls(folder)
-            return
-        identity = json.loads(json.dumps(identity))
-        if folder.exists() and not (folder / MANIFEST).exists():
-            if not folder.is_dir() or not all(
-                path.name.startswith((LOCK, f".{MANIFEST}.")) for path in folder.iterdir()
-            ):
-                raise InputError(f"{folder} exists and is no alignment; give a new folder")
-        elif folder.exists():
-            changed = differences(cls(folder).manifest["identity"], identity)
-            if changed and _begun(folder):
-                raise InputError(
-                    f"{folder} was made with other input or settings ({', '.join(changed)}); give another output "
-                    "folder, or delete this one"
-                )
-        make_folder(folder)
-        with locked(folder / LOCK, f"another process is working on {folder}"):
-            if not _begun(folder):
-                made = {"packages": versions(PACKAGES), "hardware": hardware()}
-                write_json(folder / MANIFEST, {"format": FORMAT, "silr": __version__, "identity": identity, **made})
-            wait_for_all()
+        work = resumable(
+            folder,
+            KIND,
+            identity,
+            stored=lambda: cls(folder).manifest["identity"],
+            record=lambda identity: record(identity, {}, PACKAGES),
+            begun=lambda: (folder / "before.json").exists() or (folder / "candidates").exists(),
+        )
+        with main_first(work):
             yield cls(folder)
 
     def keep_history(self, log: list[dict[str, Any]], stopped: str | None) -> None:
         """Write the log of a training, and why it ended early if it did."""
         write_json(self.history, {"log": log, "stopped": stopped})
 
-    def keep(self, path: Path, make: Callable[[], Any]) -> Any:
-        """Return the JSON values of a finished part; make and write them if they are not there yet.
 
-        All processes make them together, and the main one writes.
-        """
-        there = path.exists()
-        wait_for_all()  # nobody writes before all have looked
-        if there:
-            return read_json(path)
-        values = make()
-        if is_main():
-            write_json(path, values)
-        wait_for_all()
-        return values
+def finished_part(path: Path, make: Callable[[], Any]) -> Any:
+    """Return the JSON values of a finished part; make and write them if they are not there yet.
 
-
-def _begun(folder: Path) -> bool:
-    """Whether something is there that other settings would not have made."""
-    return (folder / "before.json").exists() or (folder / "candidates").exists()
-
-
-def read_json(path: Path) -> Any:
-    """Read a file that this package wrote, or say what to do where it is damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}; delete it and run again") from error
+    All processes make them together, and the main one writes.
+    """
+    exists = path.exists()
+    wait_for_all()  # nobody writes before all have looked
+    if exists:
+        return read_json(path)
+    values = make()
+    if is_main():
+        write_json(path, values)
+    wait_for_all()
+    return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.align.scorer import Score, Scorer, class_number
-from silr.annotators.models import best_device, quiet, readable
+from silr.annotators.models import best_device, explain_load_errors, silence_transformers
 from silr.corpus import file_hash
 from silr.errors import InputError
 from silr.export.frozen import ORDER, PIPELINE, WORDS
@@ -54,14 +54,14 @@ def read_folder(folder: Path, device: str | None, role: str) -> tuple[list[str],
     return _transformers(folder, device)
 
 
-def _transformers(folder: Path, device: str | None) -> tuple[list[str], Any]:
+def _transformers(folder: Path, device: str | None) -> tuple[list[str], Score]:
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
     from silr.export.finetuned import BASE_WEIGHTS
 
     auto: Any = AutoModelForSequenceClassification
-    with readable(str(folder)), quiet():
+    with explain_load_errors(str(folder)), silence_transformers():
         config: Any = AutoConfig.from_pretrained(folder)
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         if (folder / "adapter_config.json").is_file():
@@ -78,35 +78,34 @@ def _transformers(folder: Path, device: str | None) -> tuple[list[str], Any]:
 
     def predict(texts: Sequence[str]) -> NDArray[np.float64]:
         order = np.argsort([len(text) for text in texts], kind="stable")
-        found = np.empty((len(texts), len(names)))
+        scores = np.empty((len(texts), len(names)))
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
             inputs = tokenizer([texts[row] for row in rows], truncation=True, padding=True, return_tensors="pt")
             with torch.inference_mode():
                 logits = network(**inputs.to(network.device)).logits.double()
-            found[rows] = (logits.sigmoid() if len(names) == 1 else logits.softmax(dim=1)).cpu().numpy()
-        return found
+            scores[rows] = (logits.sigmoid() if len(names) == 1 else logits.softmax(dim=1)).cpu().numpy()
+        return scores
 
     return [names[number] for number in range(len(names))], predict
 
 
-def _sklearn(folder: Path, role: str) -> tuple[list[str], Any]:
+def _sklearn(folder: Path, role: str) -> tuple[list[str], Score]:
     with needs("export", f"{role} {folder}"):
         from skops import io
-    with readable(str(folder)):
+    with explain_load_errors(str(folder)):
         model: Any = io.load(folder / PIPELINE)
     classes = [str(name) for name in model.classes_]
     if hasattr(model, "steps"):
-        predict: Score = lambda texts: model.predict_proba(list(texts))  # noqa: E731
-        return classes, predict
-    kinds = json.loads((folder / ORDER).read_text()) if (folder / ORDER).is_file() else ["sentence-transformers"]
-    readers: dict[str, Any] = {}
+        return classes, lambda texts: model.predict_proba(list(texts))
+    kinds = json.loads((folder / ORDER).read_bytes()) if (folder / ORDER).is_file() else ["sentence-transformers"]
+    readers: dict[str, Callable[[list[str]], NDArray[np.floating]]] = {}
     if (folder / "modules.json").is_file():
         from silr.features import SentenceFeatures
 
         readers["sentence-transformers"] = SentenceFeatures(str(folder)).transform
     if (folder / WORDS).is_file():
-        with readable(str(folder)):
+        with explain_load_errors(str(folder)):
             readers["tfidf"] = io.load(folder / WORDS).transform
     if any(kind not in readers for kind in kinds):
         raise InputError(f"{role} {folder} reads features that texts alone have not; give the run directory itself")

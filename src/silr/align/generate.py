@@ -4,40 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.align.policy import check_numbers
+from silr.align.policy import Network, check_numbers
 from silr.errors import InputError
 from silr.processes import rank, world_size
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
 
 TOKENS_AT_ONCE = {"cpu": 8_192, "cuda": 65_536}  # of a batch, prompts and completions
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What a policy wrote.
+    """A completion of a prompt."""
 
-    Attributes
-    ----------
-    text : str
-        Without special tokens.
-    ids : list of int
-        Its tokens, the end token included if it came to it.
-    ended : bool
-        Whether it came to an end before the longest length.
-    """
-
-    text: str
-    ids: list[int]
-    ended: bool
+    text: str  # without special tokens
+    ids: list[int]  # with the end token if it came to it
+    ended: bool  # before the longest length
 
 
 def sample(
-    network: Any,
-    tokenizer: Any,
+    network: Network,
+    tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
@@ -55,9 +49,6 @@ def sample(
         Of transformers.
     prompts : sequence of token ids
         A prompt that is there several times gets several completions.
-    max_new_tokens : int
-    temperature : float
-    seed : int
     on_batch : callable
         Called with the number of prompts that were just answered.
 
@@ -70,7 +61,7 @@ def sample(
 
     network.eval()
     ends = _ends(network, tokenizer)
-    found: dict[int, Completion] = {}
+    completions: dict[int, Completion] = {}
     for number, rows in enumerate(_batches(prompts, max_new_tokens, network.device.type)):
         on_batch(len(rows))
         if number % world_size() != rank():
@@ -79,7 +70,7 @@ def sample(
         with torch.inference_mode(), torch.random.fork_rng(_gpus(network)):
             torch.manual_seed(seed * 100_003 + number)
             try:
-                made = network.generate(
+                whole = network.generate(
                     input_ids=ids.to(network.device),
                     attention_mask=mask.to(network.device),
                     max_new_tokens=max_new_tokens,
@@ -97,44 +88,47 @@ def sample(
             except RuntimeError as error:
                 check_numbers(error)
                 raise
-        for row, tokens in zip(rows, made[:, ids.shape[1] :].tolist(), strict=True):
+        for row, tokens in zip(rows, whole[:, ids.shape[1] :].tolist(), strict=True):
             stop = next((at for at, token in enumerate(tokens) if token in ends), None)
             own = tokens if stop is None else tokens[: stop + 1]
-            found[row] = Completion(tokenizer.decode(own, skip_special_tokens=True), own, stop is not None)
+            completions[row] = Completion(str(tokenizer.decode(own, skip_special_tokens=True)), own, stop is not None)
     if world_size() > 1:
         from accelerate.utils import gather_object
 
-        found = dict(gather_object(list(found.items())))
-    return [found[row] for row in range(len(prompts))]
+        completions = dict(gather_object(list(completions.items())))
+    return [completions[row] for row in range(len(prompts))]
 
 
 def log_probabilities(
-    network: Any, prompts: Sequence[Sequence[int]], completions: Sequence[Completion], temperature: float, padding: int
+    network: Network,
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Completion],
+    temperature: float,
+    padding: int,
 ) -> NDArray[np.float64]:
     """Return the log-probability of each whole completion as it was sampled, shape (n,)."""
     import torch
 
-    whole = [[*prompt, *each.ids] for prompt, each in zip(prompts, completions, strict=True)]
-    found = np.zeros(len(whole))
+    whole = [[*prompt, *completion.ids] for prompt, completion in zip(prompts, completions, strict=True)]
+    totals = np.zeros(len(whole))
     for rows in _batches(whole, 0, network.device.type):
         ids, mask = _left_padded([whole[row] for row in rows], padding)
         keep = max(len(completions[row].ids) for row in rows)
         if not keep:
             continue
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        ids, mask, positions = (part.to(network.device) for part in (ids, mask, positions))
         inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
         with torch.inference_mode():
-            given = {name: part.to(network.device) for name, part in inputs.items()}
-            logits = network(**given, use_cache=False, logits_to_keep=keep + 1).logits[:, :-1]
+            logits = network(**inputs, use_cache=False, logits_to_keep=keep + 1).logits[:, :-1]
             logps = torch.log_softmax(logits.float() / temperature, dim=-1)
-            taken = logps.gather(2, given["input_ids"][:, -keep:, None])[:, :, 0].double().cpu().numpy()
+            taken = logps.gather(2, ids[:, -keep:, None])[:, :, 0].double().cpu().numpy()
         for row, values in zip(rows, taken, strict=True):
-            own = len(completions[row].ids)
-            found[row] = values[keep - own :].sum() if own else 0.0
-    return found
+            totals[row] = values[keep - len(completions[row].ids) :].sum()
+    return totals
 
 
-def _ends(network: Any, tokenizer: Any) -> list[int]:
+def _ends(network: Network, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Tokens that end a completion: those that the model names, and the tokenizer's."""
     named = network.generation_config.eos_token_id
     ends = [] if named is None else [named] if isinstance(named, int) else list(named)
@@ -154,18 +148,15 @@ def _batches(prompts: Sequence[Sequence[int]], more: int, device: str) -> list[l
     return batches
 
 
-def _left_padded(rows: Sequence[Sequence[int]], padding: int) -> tuple[Any, Any]:
+def _left_padded(rows: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask."""
     import torch
 
     width = max(map(len, rows))
-    ids = torch.full((len(rows), width), padding, dtype=torch.long)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
-    for row, tokens in enumerate(rows):
-        if tokens:
-            ids[row, width - len(tokens) :] = torch.tensor(list(tokens))
-            mask[row, width - len(tokens) :] = 1
-    return ids, mask
+    ids = [[padding] * (width - len(row)) + list(row) for row in rows]
+    mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+    return torch.tensor(ids, dtype=torch.long), torch.tensor(mask, dtype=torch.long)
 
 
-def _gpus(network: Any) -> list[int]:
+def _gpus(network: Network) -> list[int]:
     return [network.device.index or 0] if network.device.type == "cuda" else []

@@ -1,16 +1,20 @@
-"""What is measured of a set of completions: reward, judge, length, diversity, repetition."""
+"""Measures of a set of completions: reward, judge, length, diversity, repetition."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.align.generate import Completion
 
+if TYPE_CHECKING:
+    from silr.align.scorer import Scorer
+
+ARRAYS = ("reward", "judge", "tokens")
 N = 2  # of the n-grams of words
 
 
@@ -38,35 +42,51 @@ def repetition(text: str, n: int = N) -> float:
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
+class Divergence(TypedDict):
+    """KL divergence from the starting policy in nats: of a completion, its standard error, and of a token."""
+
+    completion: float
+    error: NotRequired[float]
+    token: NotRequired[float]
+
+
+class AlignResult(TypedDict):
+    """All figures of an alignment, as in ``result.json``."""
+
+    method: str
+    prompts: dict[str, int]
+    reward: str
+    judge: str | None
+    before: dict[str, float]
+    after: dict[str, float]
+    kl: Divergence
+    warnings: list[dict[str, str]]
+    policy: str | None
+    samples: str
+    report: str
+
+
 @dataclass(frozen=True)
 class Measured:
-    """One completion for each of n prompts, measured.
-
-    Attributes
-    ----------
-    completions : list of str
-    reward : array of shape (n,)
-    judge : array of shape (n,) or None
-    tokens : int array of shape (n,)
-    ended : float
-        Share that ended before the longest length.
-    """
+    """Measures of one completion for each of n prompts; arrays are of shape (n,)."""
 
     completions: list[str]
     reward: NDArray[np.float64]
     judge: NDArray[np.float64] | None
     tokens: NDArray[np.int64]
-    ended: float
+    ended: float  # share that ended before the longest length
 
     @classmethod
-    def of(cls, found: Sequence[Completion], texts: Sequence[str], reward: Any, judge: Any) -> Measured:
+    def of(
+        cls, completions: Sequence[Completion], texts: Sequence[str], reward: Scorer, judge: Scorer | None
+    ) -> Measured:
         """Score completions; `texts` are what reward and judge read of them."""
         return cls(
-            [each.text for each in found],
+            [completion.text for completion in completions],
             reward(texts),
             None if judge is None else judge(texts),
-            np.array([len(each.ids) for each in found]),
-            float(np.mean([each.ended for each in found])),
+            np.array([len(completion.ids) for completion in completions]),
+            float(np.mean([completion.ended for completion in completions])),
         )
 
     def means(self) -> dict[str, float]:
@@ -79,18 +99,14 @@ class Measured:
         values["repetition_2"] = float(np.mean([repetition(text) for text in self.completions]))
         return values
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return JSON-friendly values."""
-        judge = None if self.judge is None else self.judge.tolist()
-        values = {"completions": self.completions, "reward": self.reward.tolist(), "judge": judge}
-        return {**values, "tokens": self.tokens.tolist(), "ended": self.ended}
+        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Measured:
-        """Read what `to_dict` returned."""
-        judge = None if values["judge"] is None else np.array(values["judge"], dtype=np.float64)
-        reward, tokens = np.array(values["reward"], dtype=np.float64), np.array(values["tokens"], dtype=np.int64)
-        return cls(values["completions"], reward, judge, tokens, values["ended"])
+        """Read the values of `to_dict`."""
+        return cls(**values | {name: np.array(values[name]) for name in ARRAYS if values[name] is not None})
 
 
 def difference(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:

@@ -2,85 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from silr.align.folder import read_json
+from silr.align.folder import finished_part
 from silr.align.generate import Completion, sample
-from silr.files import make_folder, write_json
+from silr.align.policy import Network
+from silr.files import make_folder
 from silr.processes import is_main, wait_for_all
 from silr.progress import progress
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from silr.align.settings import SampleSettings
+
 COMPLETIONS = 128  # a file: what a kill can cost
 
-Score = Callable[[list[int], list[Completion]], Sequence[float]]
+Score = Callable[[list[int], list[Completion]], Iterable[float]]
 
 
 def sample_in_parts(
     folder: Path,
-    network: Any,
-    tokenizer: Any,
+    network: Network,
+    tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Sequence[int]],
-    n: int,
+    settings: SampleSettings,
     score: Score,
-    *,
-    max_new_tokens: int,
-    temperature: float,
-    seed: int,
     quiet: bool,
 ) -> list[tuple[list[Completion], list[float]]]:
-    """Sample n completions of each prompt, and score them; what the folder has already is not sampled again.
+    """Sample completions of each prompt, and return them with their scores.
 
-    Parameters
-    ----------
-    folder : Path
-        It holds nothing but parts of this very work.
-    network, tokenizer, prompts, max_new_tokens, temperature, seed
-        As in `silr.align.generate.sample`.
-    n : int
-    score : callable
-        Given the prompt's number of each completion, and the completions, returns a number for each, or nothing.
-    quiet : bool
-
-    Returns
-    -------
-    list
-        For each prompt its completions, and what `score` said of them.
+    What the folder has already is not sampled again: it holds nothing but parts of this very work. `score` is given the
+    prompt's number of each completion, and the completions, and returns a number for each, or nothing.
     """
+    n = settings.generations
+
+    def part(number: int, rows: list[int]) -> list[tuple[list[object], list[float]]]:
+        repeated = [row for row in rows for _ in range(n)]
+        completions = sample(
+            network,
+            tokenizer,
+            [prompts[row] for row in repeated],
+            max_new_tokens=settings.max_new_tokens,
+            temperature=settings.temperature,
+            seed=settings.seed * 1_000_003 + number + 1,
+        )
+        scores = [float(value) for value in score(repeated, completions)]
+        written: list[object] = [[made.text, made.ids, made.ended] for made in completions]
+        return [(written[at : at + n], scores[at : at + n]) for at in range(0, len(repeated), n)]
+
     if is_main():
         make_folder(folder)
     wait_for_all()
     order = np.argsort([-len(ids) for ids in prompts], kind="stable").tolist()  # little padding in a part
-    found: dict[int, tuple[list[Completion], list[float]]] = {}
+    results: dict[int, tuple[list[Completion], list[float]]] = {}
     total, size = n * len(order), max(1, COMPLETIONS // n)
     with progress("Sampling", total, "completions", state=f"0 of {total:,} completions", quiet=quiet) as advance:
         for number, begin in enumerate(range(0, len(order), size)):
             rows = order[begin : begin + size]
             path = folder / f"{number:06}.json"
-            there = path.exists()
-            wait_for_all()  # nobody writes before all have looked
-            if there:
-                values = read_json(path)
-            else:
-                repeated = [row for row in rows for _ in range(n)]
-                completions = sample(
-                    network,
-                    tokenizer,
-                    [prompts[row] for row in repeated],
-                    max_new_tokens=max_new_tokens,
-                    temperature=temperature,
-                    seed=seed * 1_000_003 + number + 1,
-                )
-                scores = [float(value) for value in score(repeated, completions)]
-                written = [[each.text, each.ids, each.ended] for each in completions]
-                values = [[written[at : at + n], scores[at : at + n]] for at in range(0, len(repeated), n)]
-            if is_main() and not there:
-                write_json(path, values)
+            finished = path.exists()
+            values = finished_part(path, partial(part, number, rows))
             for row, (written, scores) in zip(rows, values, strict=True):
-                found[row] = [Completion(*parts) for parts in written], scores
+                results[row] = [Completion(*parts) for parts in written], scores
             done = len(rows) * n
-            advance(done, 0 if there else done, f"{n * len(found):,} of {total:,} completions")
-    return [found[row] for row in range(len(prompts))]
+            advance(done, 0 if finished else done, f"{n * len(results):,} of {total:,} completions")
+    return [results[row] for row in range(len(prompts))]

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from silr.annotators.model_kinds import check_kind
-from silr.annotators.models import best_dtype, causal_network, folder_of, locate, own_device, quiet, readable
+from silr.annotators.models import (
+    best_dtype,
+    causal_network,
+    explain_load_errors,
+    folder_of,
+    locate,
+    own_device,
+    silence_transformers,
+)
 from silr.classifiers.backbone import four_bits
 from silr.errors import InputError
 from silr.export.frozen import PIPELINE
-from silr.files import sync
+from silr.io.folders import atomic_folder
 from silr.run import MANIFEST
 
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+Network: TypeAlias = Any  # a model of transformers or peft, whose types do not say what it does
 RANK, ALPHA = 16, 32  # of the adapters
 
 
 @dataclass(frozen=True)
 class PolicySource:
-    """Which model, and how it is to be tuned.
-
-    Attributes
-    ----------
-    model : str
-        What `silr.annotators.models.locate` returned.
-    tuning : {"lora", "qlora", "full"}
-    device : str
-    trust_remote_code : bool
-    """
+    """A model, as `silr.annotators.models.locate` returns it, and its tuning: "lora", "qlora" or "full"."""
 
     model: str
     tuning: str
@@ -40,13 +45,7 @@ class PolicySource:
 
     @classmethod
     def of(cls, model: str | Path, tuning: str, device: str | None, trust_remote_code: bool = False) -> PolicySource:
-        """Find the model, and the device of this process.
-
-        Raises
-        ------
-        InputError
-            There is none, or it is one that writes no text, such as a classifier.
-        """
+        """Find the model, and the device of this process; InputError if it writes no text, such as a classifier."""
         check_writes_text(model)
         return cls(locate(model), tuning, own_device(device), trust_remote_code)
 
@@ -55,19 +54,15 @@ class PolicySource:
         """The number format to multiply in."""
         return best_dtype(self.device)
 
-    def tokenizer(self) -> Any:
-        """Load the tokenizer; it pads on the left, with its end token if it has no other.
-
-        Raises
-        ------
-        InputError
-            It cannot be read, or has neither of the two tokens.
-        """
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Load the tokenizer, which pads on the left, with its end token if it has no other."""
         from transformers import AutoTokenizer
 
-        with readable(self.model), quiet():
+        with explain_load_errors(self.model), silence_transformers():
             folder = folder_of(self.model, self.half)
-            tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=self.trust_remote_code)
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=self.trust_remote_code
+            )
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         if tokenizer.pad_token_id is None:
@@ -75,7 +70,7 @@ class PolicySource:
         tokenizer.padding_side = "left"
         return tokenizer
 
-    def network(self, dtype: str | None = None) -> Any:
+    def network(self, dtype: str | None = None) -> Network:
         """Load the starting policy.
 
         Parameters
@@ -92,19 +87,19 @@ class PolicySource:
         import torch
 
         dtype = dtype or ("float32" if self.tuning == "full" else self.half)
-        options: dict[str, Any] = {"dtype": getattr(torch, dtype), "trust_remote_code": self.trust_remote_code}
+        options = {"dtype": getattr(torch, dtype), "trust_remote_code": self.trust_remote_code}
         if self.tuning == "qlora":
             options["quantization_config"] = four_bits(options["dtype"], "--tuning qlora")
         if self.device.startswith("cuda"):
             # rows of padding on the left made cuDNN's attention give gradients that are no numbers (H100, torch 2.11)
             torch.backends.cuda.enable_cudnn_sdp(False)
-        with readable(self.model), quiet():
+        with explain_load_errors(self.model), silence_transformers():
             folder = folder_of(self.model, self.half)
             network = causal_network(self.model, folder, device_map={"": self.device}, **options)
         network.get_output_embeddings().register_forward_pre_hook(_in_one_piece)
         return network
 
-    def adapter(self) -> Any:
+    def adapter(self) -> LoraConfig | None:
         """Return the adapters' configuration for peft, None if all weights are tuned."""
         if self.tuning == "full":
             return None
@@ -124,9 +119,9 @@ def check_writes_text(model: str | Path) -> None:
     from transformers import AutoConfig
 
     folder = Path(model).expanduser()
-    for name, what in ((MANIFEST, "a run of `silr refine`"), (PIPELINE, "a classifier of `silr export`")):
+    for name, kind in ((MANIFEST, "a run of `silr refine`"), (PIPELINE, "a classifier of `silr export`")):
         if (folder / name).is_file():
-            raise InputError(f"--policy {model} is {what}: give it as --reward, and a language model as --policy")
+            raise InputError(f"--policy {model} is {kind}: give it as --reward, and a language model as --policy")
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError):
@@ -137,25 +132,22 @@ def check_writes_text(model: str | Path) -> None:
 
 
 class Start:
-    """The starting policy, loaded once for all that only reads it, until a training takes it and changes it."""
+    """Starting policy, loaded once for all that only reads it, until a training takes it and changes it."""
 
     def __init__(self, source: PolicySource) -> None:
         self._source = source
-        self._network: Any = None
 
-    def network(self) -> Any:
-        """Return it for reading."""
-        if self._network is None:
-            self._network = self._source.network()
-        return self._network
+    @cached_property
+    def network(self) -> Network:
+        """The policy, for reading."""
+        return self._source.network()
 
-    def give(self) -> Any:
-        """Return it and forget it."""
-        network, self._network = self.network(), None
-        return network
+    def give(self) -> Network:
+        """Return the policy and forget it."""
+        return vars(self).pop("network", None) or self._source.network()
 
 
-def read_policy(folder: Path, source: PolicySource) -> Any:
+def read_policy(folder: Path, source: PolicySource) -> Network:
     """Load what `write_policy` wrote, with its adapters still apart if it has any."""
     if source.tuning == "full":
         return PolicySource(str(folder), "full", source.device, source.trust_remote_code).network().eval()
@@ -164,13 +156,13 @@ def read_policy(folder: Path, source: PolicySource) -> Any:
     return PeftModel.from_pretrained(source.network(), folder / "adapter").eval()
 
 
-def _in_one_piece(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def _in_one_piece(_: Network, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Of the last states of long prompts torch would make one product a prompt, each with a copy of the weights."""
     return (inputs[0].contiguous(), *inputs[1:])
 
 
 @contextmanager
-def starting_point(network: Any, source: PolicySource) -> Iterator[Any]:
+def starting_point(network: Network, source: PolicySource) -> Iterator[Network]:
     """Give the policy as it was before training: without its adapters, or loaded anew."""
     if hasattr(network, "disable_adapter"):
         with network.disable_adapter():
@@ -179,13 +171,13 @@ def starting_point(network: Any, source: PolicySource) -> Iterator[Any]:
         yield source.network().eval()
 
 
-def context_of(network: Any) -> int | None:
-    """Return the most tokens that a model reads, None if it does not say."""
+def context_of(network: Network) -> int | None:
+    """The most tokens that a model reads, None if it does not say."""
     limit: int | None = getattr(network.config.get_text_config(), "max_position_embeddings", None)
     return limit
 
 
-def write_policy(trained: Any, tokenizer: Any, source: PolicySource, folder: Path, draft: Path) -> None:
+def write_policy(trained: Any, tokenizer: Any, source: PolicySource, folder: Path) -> None:
     """Write the trained policy as a Hugging Face folder: all of it, or nothing.
 
     Adapters are merged into the weights, in float32: in half precision most of what they add would be rounded off.
@@ -197,12 +189,8 @@ def write_policy(trained: Any, tokenizer: Any, source: PolicySource, folder: Pat
     tokenizer : transformers tokenizer
     source : PolicySource
     folder : Path
-    draft : Path
-        Where it is written before it is whole; a leftover is deleted.
     """
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    with quiet():
+    with atomic_folder(folder) as draft, silence_transformers():
         network = trained
         if source.tuning != "full":
             from peft import PeftModel
@@ -210,15 +198,10 @@ def write_policy(trained: Any, tokenizer: Any, source: PolicySource, folder: Pat
             trained.save_pretrained(draft / "adapter")
             (draft / "adapter" / "README.md").unlink(missing_ok=True)
             plain = PolicySource(source.model, "lora", "cpu", source.trust_remote_code)
-            merged: Any = PeftModel.from_pretrained(plain.network("float32"), draft / "adapter")
+            merged: Network = PeftModel.from_pretrained(plain.network("float32"), draft / "adapter")
             network = merged.merge_and_unload()
         network.float().save_pretrained(draft)
         tokenizer.save_pretrained(draft)
-    for path in draft.rglob("*"):
-        sync(path)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
-    sync(folder.parent)
 
 
 def check_numbers(error: RuntimeError) -> None:

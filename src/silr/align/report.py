@@ -1,67 +1,65 @@
-"""The report of an alignment, in the style of `silr report`."""
+"""Report of an alignment, in the style of `silr report`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from silr import __version__
 from silr.align.folder import AlignFolder
-from silr.align.measures import Measured, difference
-from silr.report.charts import Series, line_chart, swatch
+from silr.align.measures import AlignResult, Measured, difference
+from silr.report.charts import Series, legend_of, line_chart
 from silr.report.reproduce import fact_rows, flat
 from silr.report.texts import cut
 from silr.report.words import short
 from silr.report.write import save_page
 
 MOST_POINTS, MOST_SAMPLES = 30, 100
-NAMES = {
-    "reward": "Reward",
-    "judge": "Judge",
-    "tokens": "Length, tokens",
-    "ended": "Came to an end",
-    "distinct_2": "Distinct-2",
-    "repetition_2": "Repeated word pairs",
+MEASURES = {  # name and format of each
+    "reward": ("Reward", ".3f"),
+    "judge": ("Judge", ".3f"),
+    "tokens": ("Length, tokens", ".1f"),
+    "ended": ("Came to an end", ".1%"),
+    "distinct_2": ("Distinct-2", ".3f"),
+    "repetition_2": ("Repeated word pairs", ".1%"),
 }
-# title, what it is, names in the log with their legends, whether they are shares
-CHARTS: list[tuple[str, str, dict[str, str], bool]] = [
-    ("Reward and judge", "Means over the completions of training.", {"reward": "reward", "judge": "judge"}, True),
-    ("KL from the start", "Nats a token, as TRL estimates it.", {"kl": "KL"}, False),
-    ("Length", "Mean tokens of a completion.", {"completions/mean_length": "tokens"}, False),
-    (
+Log = Sequence[dict[str, Any]]  # TRL's, one entry a step
+
+
+class Chart(NamedTuple):
+    """A chart of the training's log: `names` are those of the log with their legends."""
+
+    title: str
+    words: str
+    names: dict[str, str]
+    shares: bool = False
+
+
+CHARTS = [
+    Chart("Reward and judge", "Means over the completions of training.", {"reward": "reward", "judge": "judge"}, True),
+    Chart("KL from the start", "Nats a token, as TRL estimates it.", {"kl": "KL"}),
+    Chart("Length", "Mean tokens of a completion.", {"completions/mean_length": "tokens"}),
+    Chart(
         "Diversity and repetition",
         "Different word pairs among all, and those that repeat one of the same text.",
         {"distinct_2": "distinct-2", "repetition_2": "repeated"},
         True,
     ),
-    ("Loss", "Of DPO.", {"loss": "loss"}, False),
-    ("Preferred the better one", "Share of the pairs.", {"rewards/accuracies": "share"}, True),
+    Chart("Loss", "Of DPO.", {"loss": "loss"}),
+    Chart("Preferred the better one", "Share of the pairs.", {"rewards/accuracies": "share"}, True),
 ]
 
 
 def write_align_report(
-    folder: AlignFolder,
-    result: dict[str, Any],
-    before: Measured,
-    after: Measured,
-    prompts: Sequence[str],
-    log: Sequence[dict[str, Any]],
+    folder: AlignFolder, result: AlignResult, before: Measured, after: Measured, prompts: Sequence[str], log: Log
 ) -> None:
     """Write ``report.html``: one file, every text escaped, that asks no other host for anything.
 
-    Parameters
-    ----------
-    folder : AlignFolder
-    result : dict
-        As `silr.align.align` returns it.
-    before, after : Measured
-        Completions of `prompts`.
-    prompts : sequence of str
-    log : sequence of dict
-        TRL's, one entry a step.
+    `before` and `after` are completions of `prompts`.
     """
     manifest = folder.manifest
     identity = manifest["identity"]
@@ -74,7 +72,6 @@ def write_align_report(
         "scale": result["reward"],
         "judge_scale": result["judge"],
         "rows": _rows(result),
-        "tiles": _tiles(result),
         "kl": result["kl"],
         "changes": _changes(before, after),
         "warnings": result["warnings"],
@@ -90,80 +87,73 @@ def write_align_report(
     save_page(folder.folder / "report.html", "align/template.html", values)
 
 
-def _show(name: str, value: float) -> str:
-    return (
-        f"{value:.1%}" if name in ("ended", "repetition_2") else f"{value:.1f}" if name == "tokens" else f"{value:.3f}"
-    )
-
-
-def _rows(result: dict[str, Any]) -> list[dict[str, str]]:
-    old, new = result["before"], result["after"]
+def _rows(result: AlignResult) -> list[dict[str, object]]:
+    """Measures before and after; the first ones are tiles, too."""
+    before, after = result["before"], result["after"]
     return [
-        {"name": NAMES[name], "before": _show(name, old[name]), "after": _show(name, new[name])}
-        for name in NAMES
-        if name in old
+        {
+            "name": name,
+            "before": format(before[key], form),
+            "after": format(after[key], form),
+            "tile": key in ("reward", "judge", "tokens"),
+            "good": key != "tokens" and after[key] > before[key],
+        }
+        for key, (name, form) in MEASURES.items()
+        if key in before
     ]
-
-
-def _tiles(result: dict[str, Any]) -> list[dict[str, Any]]:
-    old, new = result["before"], result["after"]
-    tiles = []
-    for name in ("reward", "judge", "tokens"):
-        if name in old:
-            better = name != "tokens" and new[name] > old[name]
-            tiles.append(
-                {"name": NAMES[name], "value": _show(name, new[name]), "was": _show(name, old[name]), "good": better}
-            )
-    return tiles
 
 
 def _changes(before: Measured, after: Measured) -> list[str]:
     """Sentences on reward and judge, with standard errors."""
-    found = []
+    sentences = []
     for name in ("reward", "judge"):
-        old, new = getattr(before, name), getattr(after, name)
-        if old is not None:
-            change, error = difference(old, new)
-            found.append(f"The {name} changed by {change:+.3f} (standard error {error:.3f}, prompts paired).")
-    return found
+        if getattr(before, name) is not None:
+            change, error = difference(getattr(before, name), getattr(after, name))
+            sentences.append(f"The {name} changed by {change:+.3f} (standard error {error:.3f}, prompts paired).")
+    return sentences
 
 
-def _charts(log: Sequence[dict[str, Any]], dpo: bool) -> list[dict[str, Any]]:
+def _charts(log: Log, dpo: bool) -> list[dict[str, object]]:
     steps = [entry for entry in log if "loss" in entry]
-    found = []
-    for number, (title, words, names, shares) in enumerate(CHARTS):
-        here = {name: legend for name, legend in names.items() if any(_is(entry.get(name)) for entry in steps)}
-        if not here or (title == "Loss" and not dpo):
+    charts: list[dict[str, object]] = []
+    for number, chart in enumerate(CHARTS):
+        values = {legend: _column(steps, name) for name, legend in chart.names.items()}
+        values = {legend: column for legend, column in values.items() if np.isfinite(column).any()}
+        if not values or (chart.title == "Loss" and not dpo):
             continue
-        groups = [part for part in np.array_split(np.arange(len(steps)), min(MOST_POINTS, len(steps))) if len(part)]
-        positions = [str(steps[part[-1]].get("step", part[-1] + 1)) for part in groups]
-        series = [Series(legend, [_mean(steps, part, name) for part in groups]) for name, legend in here.items()]
-        chart = line_chart(f"chart-{number}", title, words, positions, series, "step", shares)
-        legend = [(swatch(place), each.name) for place, each in enumerate(series)]
-        found.append({"id": f"h-chart-{number}", "title": title, "words": words, "svg": chart, "legend": legend})
-    return found
+        groups = np.array_split(np.arange(len(steps)), min(MOST_POINTS, len(steps)))
+        positions = [str(steps[rows[-1]].get("step", rows[-1] + 1)) for rows in groups]
+        series = [Series(legend, [_mean(column[rows]) for rows in groups]) for legend, column in values.items()]
+        svg = line_chart(f"chart-{number}", chart.title, chart.words, positions, series, "step", chart.shares)
+        shown = {"id": f"h-chart-{number}", "title": chart.title, "words": chart.words, "svg": svg}
+        charts.append({**shown, "legend": legend_of(series)})
+    return charts
 
 
-def _is(value: Any) -> bool:
-    return isinstance(value, (int, float)) and bool(np.isfinite(value))
+def _column(steps: Log, name: str) -> NDArray[np.float64]:
+    """A number of each step, NaN where there is none."""
+    values = [entry.get(name) for entry in steps]
+    return np.array([value if isinstance(value, (int, float)) else np.nan for value in values])
 
 
-def _mean(steps: Sequence[dict[str, Any]], part: Any, name: str) -> float | None:
-    values = [float(steps[row][name]) for row in part if _is(steps[row].get(name))]
-    return float(np.mean(values)) if values else None
+def _mean(values: NDArray[np.float64]) -> float | None:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else None
 
 
-def _samples(prompts: Sequence[str], before: Measured, after: Measured) -> list[dict[str, Any]]:
+def _samples(prompts: Sequence[str], before: Measured, after: Measured) -> list[dict[str, object]]:
+    def scores(name: str, row: int) -> tuple[str, ...] | None:
+        columns = [getattr(measured, name) for measured in (before, after)]
+        return None if columns[0] is None else tuple(f"{column[row]:.2f}" for column in columns)
+
     return [
         {
             "row": row + 1,
             "prompt": cut(prompts[row]),
             "before": cut(before.completions[row]),
             "after": cut(after.completions[row]),
-            "reward": (f"{before.reward[row]:.2f}", f"{after.reward[row]:.2f}"),
-            "judge": None
-            if before.judge is None or after.judge is None
-            else (f"{before.judge[row]:.2f}", f"{after.judge[row]:.2f}"),
+            "reward": scores("reward", row),
+            "judge": scores("judge", row),
         }
         for row in range(min(len(prompts), MOST_SAMPLES))
     ]

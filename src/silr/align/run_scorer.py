@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from silr.align.scorer import Scorer, class_number
 from silr.cells import label_key
@@ -44,14 +45,14 @@ def run_scorer(folder: Path, wanted: str | None, device: str | None, role: str) 
         scale = "with the scale and thresholds that the run took from its gold labels"
     by_labels = hasattr(refiner.classifier_, "merged") and "of" not in refiner.history_[0]["metrics"]
     if method != "silr" or by_labels:  # thresholds at most
-        found = None if corpus_scores is None else _calibrated(folder, corpus_scores[:, column], classes[column])
-        if found is not None:
-            slope, offset = found
+        fit = None if corpus_scores is None else _calibrated(folder, corpus_scores[:, column], classes[column])
+        if fit is not None:
+            slope, offset = fit
             scale = "by Platt's logistic calibration on the run's gold labels"
 
-    def score(texts: Any) -> NDArray[np.float64]:
+    def score(texts: Sequence[str]) -> NDArray[np.float64]:
         p = refiner.predict_proba(list(texts))[:, column].astype(np.float64)
-        return p if (slope, offset) == (1.0, 0.0) else _sigmoid(slope * log_odds(p) + offset)
+        return p if (slope, offset) == (1.0, 0.0) else np.asarray(expit(slope * log_odds(p) + offset))
 
     record = {"path": str(folder), "kind": "run", "class": classes[column], "iteration": number}
     record["weights"] = digest(json.dumps(run.manifest["identity"], sort_keys=True), corpus_scores)
@@ -61,25 +62,16 @@ def run_scorer(folder: Path, wanted: str | None, device: str | None, role: str) 
 def log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the log-odds of probabilities, finite also for 0 and 1."""
     p = np.clip(p, EPSILON, 1 - EPSILON)
-    found: NDArray[np.float64] = np.log(p) - np.log1p(-p)
-    return found
+    odds: NDArray[np.float64] = np.log(p) - np.log1p(-p)
+    return odds
 
 
 def platt(
     odds: NDArray[np.float64], positive: NDArray[np.bool_], weight: NDArray[np.float64]
 ) -> tuple[float, float] | None:
-    """Fit ``sigmoid(slope * odds + offset)`` to labels.
+    """Fit ``sigmoid(slope * odds + offset)`` to weighted labels of n log-odds, and return slope and offset.
 
-    Parameters
-    ----------
-    odds : array of shape (n,)
-        Log-odds.
-    positive : bool array of shape (n,)
-    weight : array of shape (n,)
-
-    Returns
-    -------
-    slope, offset, or None if one kind of label is missing or the scores run against the labels.
+    None if one kind of label is missing or the scores run against the labels.
 
     References
     ----------
@@ -100,24 +92,17 @@ def platt(
     return (slope, offset) if slope > 0 else None
 
 
-def _calibrated(folder: Path, scores: Any, wanted: str) -> tuple[float, float] | None:
+def _calibrated(folder: Path, scores: NDArray[np.floating], wanted: str) -> tuple[float, float] | None:
     """Slope and offset by the gold labels of the run's own table, None if there are too few."""
     if not (folder / LABELS).is_file() or not (folder / TABLE).is_file():
         return None
-    columns = Columns(**json.loads((folder / TABLE).read_text())["columns"])
+    columns = Columns(**json.loads((folder / TABLE).read_bytes())["columns"])
     frame = read_table(folder / LABELS)
     gold = label_column(frame, columns.gold, required=False)
     rows = np.array([label is not None for label in gold])
     if rows.sum() < FEWEST_GOLD or len(frame) != len(scores):
         return None
-    given = weight_column(frame, columns.weight, folder / LABELS, rows)
-    weight = np.ones(int(rows.sum())) if given is None else np.asarray(given, dtype=np.float64)[rows]
+    column = weight_column(frame, columns.weight, folder / LABELS, rows)
+    weight = np.ones(int(rows.sum())) if column is None else np.asarray(column, dtype=np.float64)[rows]
     positive = np.array([label_key(label or "") == label_key(wanted) for label in gold])[rows]
     return platt(log_odds(np.asarray(scores, dtype=np.float64))[rows], positive, weight)
-
-
-def _sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy.special import expit
-
-    found: NDArray[np.float64] = expit(z)
-    return found

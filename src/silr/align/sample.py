@@ -1,58 +1,45 @@
-"""A policy's answers as a table that `silr annotate` can read: where an alignment from scratch begins."""
+"""Answers of a policy as a table that `silr annotate` reads: where an alignment from scratch begins."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from silr.align.folder import read_json
 from silr.align.parts import sample_in_parts
 from silr.align.policy import PolicySource, context_of
 from silr.align.prompts import check_lengths, choose_format, read_prompts
-from silr.align.settings import check_sampling
+from silr.align.settings import SampleSettings
 from silr.align.text_format import default_format, render
 from silr.annotators import partial_path
 from silr.annotators.models import network_fingerprint
 from silr.corpus import corpus_hash
 from silr.errors import InputError
-from silr.files import locked, make_folder, write_json
 from silr.formats import split_suffix, write_table
-from silr.processes import is_main, wait_for_all
-from silr.run import differences
+from silr.io.resumable import Kind, resumable
+from silr.processes import is_main, main_first
+
+UNFINISHED = Kind(
+    "meta.json",
+    "lock",
+    busy="another process is sampling into {}; wait for it or stop it",
+    other="holds an unfinished sampling with other settings ({}); repeat that command to finish it, delete the folder, "
+    "or choose another output",
+)
 
 
-@dataclass(frozen=True)
-class SampleSettings:
-    """How answers are sampled; the fields are those of `silr.align.settings.AlignSettings`."""
-
-    policy: str | Path
-    prompts: str | Path
-    generations: int = 4
-    max_new_tokens: int = 64
-    temperature: float = 1.0
-    chat: bool | None = None
-    text_format: str | None = None
-    prompt_column: str = "prompt"
-    trust_remote_code: bool = False
-    seed: int = 0
-    device: str | None = None
-
-
-def sample_table(output: str | Path, settings: SampleSettings, say: Any = lambda line: None, quiet: bool = True) -> int:
+def sample_table(
+    output: str | Path, settings: SampleSettings, say: Callable[[str], None] = lambda line: None, quiet: bool = True
+) -> int:
     """Write answers of a policy as a table with the columns prompt, completion and text.
 
     They are kept in a folder beside it as they come: if the process ends early, the same call goes on from there.
 
+    `text` is what is to be labelled: the prompt and its continuation, or prompt and answer with an empty line between
+    them, or what `text_format` says.
+
     Parameters
     ----------
-    output : str or Path
-        `text` is what is to be labelled: the prompt and its continuation, or prompt and answer with an empty line
-        between them, or what `text_format` says.
-    settings : SampleSettings
     say : callable
         Called with lines that the user should read.
     quiet : bool, default True
@@ -73,14 +60,14 @@ def sample_table(output: str | Path, settings: SampleSettings, say: Any = lambda
     split_suffix(Path(output))  # refuses an unknown suffix before any work
     if not Path(output).absolute().parent.is_dir():
         raise InputError(f"the folder {Path(output).parent} does not exist")
-    check_sampling(settings.temperature, settings.text_format)
+    settings.check_sampling()
     prompts = read_prompts(settings.prompts, settings.prompt_column)
     source = PolicySource.of(settings.policy, "lora", settings.device, settings.trust_remote_code)
     tokenizer = source.tokenizer()
     prompt_format = choose_format(settings.chat, tokenizer)
     encoded = prompt_format.encode(prompts, tokenizer)
     network = source.network()
-    check_lengths(encoded, context_of(network), settings.max_new_tokens, settings.prompts)
+    check_lengths(encoded, context_of(network), settings)
     text_format = settings.text_format or default_format(prompt_format.chat)
     say(str(prompt_format))
     identity = {
@@ -90,45 +77,23 @@ def sample_table(output: str | Path, settings: SampleSettings, say: Any = lambda
         **{name: getattr(settings, name) for name in ("generations", "max_new_tokens", "temperature", "seed")},
     }
     partial = partial_path(output)
-    with _unfinished(partial, identity):
+    parts = partial / "completions"
+    # a deletion that was cut short leaves completions without a manifest
+    work = resumable(partial, UNFINISHED, identity, clear=lambda: shutil.rmtree(parts, ignore_errors=True))
+    with main_first(work):
         sampled = sample_in_parts(
-            partial / "completions",
+            parts,
             network,
             tokenizer,
             encoded,
-            settings.generations,
-            lambda rows, found: [],
-            max_new_tokens=settings.max_new_tokens,
-            temperature=settings.temperature,
-            seed=settings.seed,
-            quiet=quiet or not is_main(),
+            settings,
+            lambda rows, completions: [],
+            quiet or not is_main(),
         )
         asked = [prompt for prompt in prompts for _ in range(settings.generations)]
-        answers = [each.text for completions, _ in sampled for each in completions]
-        texts = [render(text_format, *each) for each in zip(asked, answers, strict=True)]
+        answers = [completion.text for completions, _ in sampled for completion in completions]
+        texts = [render(text_format, *pair) for pair in zip(asked, answers, strict=True)]
         if is_main():
             write_table(pd.DataFrame({"prompt": asked, "completion": answers, "text": texts}), Path(output))
             shutil.rmtree(partial)
     return len(texts)
-
-
-@contextmanager
-def _unfinished(folder: Path, identity: dict[str, Any]) -> Iterator[None]:
-    """Keep what is sampled in a folder, for this very sampling and one program at a time."""
-    if not is_main():
-        wait_for_all()
-        yield
-        return
-    make_folder(folder)
-    with locked(folder / "lock", f"another process is sampling into {folder}; wait for it or stop it"):
-        meta = folder / "meta.json"
-        if not meta.exists():  # a deletion that was cut short leaves completions of nobody knows what
-            shutil.rmtree(folder / "completions", ignore_errors=True)
-            write_json(meta, identity)
-        elif changed := differences(read_json(meta), identity):
-            raise InputError(
-                f"{folder} holds an unfinished sampling with other settings ({', '.join(changed)}); repeat that "
-                "command to finish it, delete the folder, or choose another output"
-            )
-        wait_for_all()
-        yield

@@ -1,12 +1,11 @@
-"""Rewards and judges: anything that says how probable it is that a text is of the wanted class."""
+"""Rewards and judges: the probability that a text is of the wanted class."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,52 +19,29 @@ Score = Callable[[Sequence[str]], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Scorer:
-    """A reward or a judge.
+    """A reward or a judge."""
 
-    Attributes
-    ----------
-    wanted : str
-        The class that is wanted.
-    scale : str
-        What its numbers are, in words.
-    record : dict
-        Where it comes from, with a hash of its weights.
-    """
-
-    wanted: str
-    scale: str
-    record: dict[str, Any]
+    wanted: str  # the class
+    scale: str  # of its numbers, in words
+    record: Mapping[str, object]  # where it comes from, with a hash of its weights
     _score: Score
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Return the probability of the wanted class for each text, shape (n,); equal texts are read once.
-
-        Raises
-        ------
-        InputError
-            A score is not a number.
-        """
-        unique = list(dict.fromkeys(texts))
+        """Return the probability of the wanted class for each text, shape (n,); InputError if one is not a number."""
+        unique = list(dict.fromkeys(texts))  # equal texts are read once
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*longer than")  # said of the reward once, not at every step
-            found = np.asarray(self._score(unique), dtype=np.float64)
-        if not np.isfinite(found).all():
+            scores = np.asarray(self._score(unique), dtype=np.float64)
+        if not np.isfinite(scores).all():
             raise InputError(f"{self.record['path']} gives scores that are no numbers (NaN); it cannot be used")
-        where = {text: row for row, text in enumerate(unique)}
-        return found[[where[text] for text in texts]]
+        rows = {text: row for row, text in enumerate(unique)}
+        return scores[[rows[text] for text in texts]]
 
 
 def load_scorer(path: str | Path, wanted: str | None, device: str | None, role: str = "--reward") -> Scorer:
     """Load a run directory, or a folder that `silr export` wrote.
 
-    Parameters
-    ----------
-    path : str or Path
-    wanted : str or None
-        None is enough for a reward model that has one score.
-    device : str or None
-    role : str, default "--reward"
-        What the messages call it.
+    No `wanted` is enough for a reward model that has one score. `role` is its name in messages.
 
     Raises
     ------
@@ -85,13 +61,7 @@ def load_scorer(path: str | Path, wanted: str | None, device: str | None, role: 
 
 
 def class_number(wanted: str | None, classes: Sequence[str], path: Path, role: str) -> int:
-    """Return the number of the wanted class.
-
-    Raises
-    ------
-    InputError
-        It is not named, or none of the classes.
-    """
+    """Return the number of the wanted class; InputError if it is not named, or none of the classes."""
     names = ", ".join(classes)
     if wanted is None:
         raise InputError(f"--class: say which class of {path} is wanted ({names})")

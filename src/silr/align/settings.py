@@ -1,21 +1,22 @@
-"""What an alignment is made with, checked before anything is loaded."""
+"""Settings of a sampling and of an alignment, checked before anything is loaded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from silr.errors import InputError
 
-METHODS, TUNINGS = ("grpo", "dpo", "best-of-n"), ("lora", "qlora", "full")
+CHOICES = {"method": ("grpo", "dpo", "best-of-n"), "tuning": ("lora", "qlora", "full")}
 KL = {"grpo": 0.05, "dpo": 0.1}
 # Of one pass over a few hundred prompts. Adapters bear ten times the rate of all weights and more.
 LEARNING_RATE = {("grpo", False): 1e-4, ("dpo", False): 5e-5, ("grpo", True): 2e-6, ("dpo", True): 1e-6}
 
 
-@dataclass(frozen=True)
-class AlignSettings:
-    """Settings of an alignment; None takes the default that is named.
+@dataclass(frozen=True, kw_only=True)
+class SampleSettings:
+    """Settings of a sampling.
 
     Attributes
     ----------
@@ -23,6 +24,44 @@ class AlignSettings:
         Model folder, `.gguf` file or hub name.
     prompts : str or Path
         Table of prompts.
+    generations : int, default 4
+        Completions a prompt.
+    max_new_tokens : int, default 64
+        Longest completion.
+    chat : bool or None, default None
+        Put prompts into the policy's chat template. None: if it has one.
+    text_format : str or None, default None
+        What the reward reads, with ``{completion}`` and perhaps ``{prompt}``. None: see `silr.align.text_format`.
+    device : str or None, default None
+        None: the GPU if there is one, else the processor.
+    """
+
+    policy: str | Path
+    prompts: str | Path
+    generations: int = 4
+    max_new_tokens: int = 64
+    temperature: float = 1.0
+    chat: bool | None = None
+    text_format: str | None = None
+    prompt_column: str = "prompt"
+    trust_remote_code: bool = False
+    seed: int = 0
+    device: str | None = None
+
+    def check_sampling(self) -> None:
+        """Raise InputError if nothing can be sampled at this temperature, or a text lacks the completion."""
+        if not 0 < self.temperature <= 10:
+            raise InputError(f"--temperature {self.temperature}: it must lie above 0 and not above 10")
+        if self.text_format is not None and "{completion}" not in self.text_format:
+            raise InputError("--reward-text must contain {completion}, and {prompt} if the prompt is to be read too")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignSettings(SampleSettings):
+    """Settings of an alignment, with those of `SampleSettings`; None takes the default that is named.
+
+    Attributes
+    ----------
     reward : str or Path
         Run directory, or a folder that `silr export` wrote.
     wanted : str or None, default None
@@ -41,28 +80,14 @@ class AlignSettings:
         Completions (grpo) or pairs (dpo) an update, of all processes together.
     generations : int, default 8
         Completions a prompt: the group of grpo, the candidates of dpo and of best-of-n.
-    max_new_tokens : int, default 64
-        Longest completion.
-    temperature : float, default 1.0
-    chat : bool or None, default None
-        Put prompts into the policy's chat template. None: if it has one.
-    text_format : str or None, default None
-        What the reward reads, with ``{completion}`` and perhaps ``{prompt}``. None: see `silr.align.text_format`.
-    prompt_column : str, default "prompt"
     save_steps : int, default 10
         Updates between checkpoints.
     tracker : str, default "tensorboard"
         Name of a tracker that transformers knows, or "none".
     vllm : bool, default False
         Generate with vLLM (grpo).
-    trust_remote_code : bool, default False
-    seed : int, default 0
-    device : str or None, default None
-        None: the GPU if there is one, else the processor.
     """
 
-    policy: str | Path
-    prompts: str | Path
     reward: str | Path
     wanted: str | None = None
     judge: str | Path | None = None
@@ -73,17 +98,9 @@ class AlignSettings:
     learning_rate: float | None = None
     batch_size: int = 32
     generations: int = 8
-    max_new_tokens: int = 64
-    temperature: float = 1.0
-    chat: bool | None = None
-    text_format: str | None = None
-    prompt_column: str = "prompt"
     save_steps: int = 10
     tracker: str = "tensorboard"
     vllm: bool = False
-    trust_remote_code: bool = False
-    seed: int = 0
-    device: str | None = None
 
     def checked(self, processes: int = 1) -> AlignSettings:
         """Return the settings with every default filled in that needs no file.
@@ -93,17 +110,16 @@ class AlignSettings:
         InputError
             A value is out of range, or two do not go together.
         """
-        if self.method not in METHODS:
-            raise InputError(f"--method {self.method}: it must be one of {', '.join(METHODS)}")
-        if self.tuning not in TUNINGS:
-            raise InputError(f"--tuning {self.tuning}: it must be one of {', '.join(TUNINGS)}")
+        for name, values in CHOICES.items():
+            if (value := getattr(self, name)) not in values:
+                raise InputError(f"--{name} {value}: it must be one of {', '.join(values)}")
         if self.generations < 2:
             raise InputError(f"--generations {self.generations}: it takes two completions of a prompt to compare them")
-        check_sampling(self.temperature, self.text_format)
+        self.check_sampling()
         if self.vllm and self.method != "grpo":
             raise InputError(f"--vllm is for --method grpo: TRL generates nothing for {self.method}")
-        if self.vllm:
-            _need_vllm()
+        if self.vllm and find_spec("vllm") is None:
+            raise InputError("--vllm needs vLLM, which needs a GPU: pip install 'trl[vllm]', or leave it out")
         if self.method == "grpo" and (self.batch_size % self.generations or self.batch_size % processes):
             several = f" and by the {processes} processes" if processes > 1 else ""
             raise InputError(
@@ -121,18 +137,3 @@ class AlignSettings:
         elif not 0 < rate < float("inf"):
             raise InputError(f"--learning-rate {rate}: it must be above 0")
         return replace(self, kl=kl, learning_rate=rate)
-
-
-def check_sampling(temperature: float, text_format: str | None) -> None:
-    """Raise InputError if nothing can be sampled at this temperature, or a text lacks the completion."""
-    if not 0 < temperature <= 10:
-        raise InputError(f"--temperature {temperature}: it must lie above 0 and not above 10")
-    if text_format is not None and "{completion}" not in text_format:
-        raise InputError("--reward-text must contain {completion}, and {prompt} if the prompt is to be read too")
-
-
-def _need_vllm() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("vllm") is None:
-        raise InputError("--vllm needs vLLM, which needs a GPU: pip install 'trl[vllm]', or leave it out")

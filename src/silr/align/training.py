@@ -1,13 +1,13 @@
-"""One training of a policy, from the last checkpoint if there is one."""
+"""Training of a policy, from the last checkpoint if there is one."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -19,59 +19,43 @@ from silr.align.prompts import PromptFormat
 from silr.align.scorer import Scorer
 from silr.align.settings import AlignSettings
 from silr.align.text_format import render
-from silr.annotators.models import quiet
+from silr.annotators.models import silence_transformers
 from silr.errors import InputError
 from silr.processes import is_main, wait_for_all
 from silr.progress import progress
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from silr.align.trl_trainers import RewardOf
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained with what.
-
-    Attributes
-    ----------
-    settings : AlignSettings
-    source : PolicySource
-    start : Start
-    tokenizer : transformers tokenizer
-    prompts : list of str
-        Those that train.
-    encoded : list of lists of int
-        Their tokens.
-    prompt_format : PromptFormat
-    text_format : str
-        Of what reward and judge read.
-    reward : Scorer
-    judge : Scorer or None
-    quiet : bool
-    """
+    """All that a training takes."""
 
     settings: AlignSettings
     source: PolicySource
     start: Start
-    tokenizer: Any
-    prompts: list[str]
-    encoded: list[list[int]]
+    tokenizer: PreTrainedTokenizerBase
+    prompts: list[str]  # those that train
+    encoded: list[list[int]]  # their tokens
     prompt_format: PromptFormat
-    text_format: str
+    text_format: str  # of what reward and judge read
     reward: Scorer
     judge: Scorer | None
     quiet: bool
 
     def texts(self, prompts: Sequence[str], completions: Sequence[str]) -> list[str]:
         """Return what reward and judge read."""
-        return [render(self.text_format, *each) for each in zip(prompts, completions, strict=True)]
+        return [render(self.text_format, *pair) for pair in zip(prompts, completions, strict=True)]
 
     def steps(self, items: int) -> int:
         """Return the number of updates: by default those of one pass over so many completions or pairs.
 
-        Raises
-        ------
-        InputError
-            There are fewer than one update takes.
+        InputError if there are fewer than one update takes.
         """
         if items < self.settings.batch_size:
             kind = "pairs" if self.settings.method == "dpo" else "completions"
@@ -82,27 +66,17 @@ class Task:
         return self.settings.steps or items // self.settings.batch_size
 
 
-def train(task: Task, folder: AlignFolder) -> str | None:
+def train(task: Task, folder: AlignFolder) -> None:
     """Train a policy with TRL and write it.
-
-    Parameters
-    ----------
-    task : Task
-    folder : AlignFolder
-
-    Returns
-    -------
-    str or None
-        Why training ended before its last step, if it did.
 
     Raises
     ------
     InputError
         There is nothing to learn, a number is none, or the disk or memory is full. Checkpoints are kept.
     """
-    from transformers import set_seed
+    from transformers import PrinterCallback, set_seed
 
-    from silr.align.trl_trainers import dpo_trainer, grpo_trainer
+    from silr.align.trl_trainers import Training, dpo_trainer, grpo_trainer
     from silr.align.watch import Watch
     from silr.classifiers.uu_trainer import last_checkpoint
 
@@ -113,27 +87,26 @@ def train(task: Task, folder: AlignFolder) -> str | None:
     checkpoint = last_checkpoint(folder.checkpoints)
     done = 0 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
     state = f"step {done} of {steps}"
-    options = network, task.tokenizer, task.source, settings, folder.checkpoints, steps
     unit = "pairs" if settings.method == "dpo" else "completions"
     with progress("Training", steps, unit, done=done, state=state, quiet=task.quiet) as advance:
         watch = Watch(advance, settings.batch_size)
-        with trouble(folder.checkpoints), quiet():
+        training = Training(network, task.tokenizer, task.source, settings, folder.checkpoints, steps, watch)
+        with trouble(folder.checkpoints), silence_transformers():
             if settings.method == "dpo":
-                trainer = dpo_trainer(*options, shuffled(pairs, steps * settings.batch_size, settings.seed), watch)
+                trainer = dpo_trainer(training, shuffled(pairs, steps * settings.batch_size, settings.seed))
             else:
                 prompts = [task.prompt_format.for_trl(prompt) for prompt in task.prompts]
                 prompts = shuffled(prompts, steps * settings.batch_size // settings.generations, settings.seed)
-                trainer = grpo_trainer(*options, prompts, _reward_of(task), watch)
-            trainer.remove_callback(_printer())
+                trainer = grpo_trainer(training, prompts, _reward_of(task))
+            trainer.remove_callback(PrinterCallback)
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     with trouble(folder.policy):
         if is_main():
             trained = trainer.accelerator.unwrap_model(trainer.model)
             folder.keep_history(trainer.state.log_history, watch.stopped)
-            write_policy(trained, task.tokenizer, task.source, folder.policy, folder.folder / ".policy.tmp")
+            write_policy(trained, task.tokenizer, task.source, folder.policy)
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
         wait_for_all()
-    return watch.stopped
 
 
 def shuffled(items: Sequence[T], length: int, seed: int) -> list[T]:
@@ -148,17 +121,18 @@ def shuffled(items: Sequence[T], length: int, seed: int) -> list[T]:
     return [items[row] for row in order[:length]]
 
 
-def _reward_of(task: Task) -> Any:
+def _reward_of(task: Task) -> RewardOf:
     """The reward as TRL asks for it; the judge and the text's own measures go into the log beside it."""
 
-    def reward_of(prompts: Sequence[str], completions: Sequence[str], log_metric: Any) -> list[float]:
+    def reward_of(
+        prompts: Sequence[str], completions: Sequence[str], log_metric: Callable[[str, float], None]
+    ) -> list[float]:
         texts = task.texts(prompts, completions)
         if task.judge is not None:
             log_metric("judge", float(task.judge(texts).mean()))
         log_metric("distinct_2", distinct_n(completions))
         log_metric("repetition_2", sum(map(repetition, completions)) / len(completions))
-        found: list[float] = task.reward(texts).tolist()
-        return found
+        return list(map(float, task.reward(texts)))
 
     return reward_of
 
@@ -185,9 +159,3 @@ def trouble(written: Path) -> Iterator[None]:
             reason = str(error).splitlines()[0]
             raise InputError(f"cannot write {written}: {reason}; is the disk full? Checkpoints are kept") from error
         raise
-
-
-def _printer() -> Any:
-    from transformers import PrinterCallback
-
-    return PrinterCallback

@@ -11,20 +11,23 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from silr.align.policy import PolicySource
+from silr.align.policy import Network, PolicySource
 from silr.align.settings import AlignSettings
 from silr.errors import InputError
 from silr.extras import needs
 from silr.processes import world_size
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
+
 AT_ONCE = 8  # completions in one pass forward and backward; more are accumulated
 NO_SPREAD = "frac_reward_zero_std"  # in GRPO's log: share of prompts whose completions all have one reward
 KL, REWARD = "kl", "reward"
 
+Message = str | list[dict[str, str]]  # plain, or a conversation
 RewardOf = Callable[[Sequence[str], Sequence[str], Callable[[str, float], None]], list[float]]
 
 
@@ -44,51 +47,28 @@ def need_trl(tracker: str) -> None:
     raise InputError(f"--tracker {tracker} is not installed: pip install {tracker}, or take --tracker none")
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two completions of a prompt, as token ids."""
+class Training(NamedTuple):
+    """Arguments of both trainers: the starting policy, a folder for checkpoints, the number of steps and a callback."""
 
-    prompt: list[int]
-    chosen: list[int]
-    rejected: list[int]
+    network: Network
+    tokenizer: PreTrainedTokenizerBase
+    source: PolicySource
+    settings: AlignSettings
+    folder: Path
+    steps: int
+    callback: TrainerCallback
 
 
-def grpo_trainer(
-    network: Any,
-    tokenizer: Any,
-    source: PolicySource,
-    settings: AlignSettings,
-    folder: Path,
-    steps: int,
-    prompts: Sequence[Any],
-    reward_of: RewardOf,
-    callback: Any,
-) -> Any:
-    """Return TRL's GRPO trainer.
-
-    Parameters
-    ----------
-    network, tokenizer, source
-        The starting policy.
-    settings : AlignSettings
-    folder : Path
-        For checkpoints.
-    steps : int
-    prompts : sequence of str or conversations
-    reward_of : callable
-        Given prompts, completions and a function that logs a metric, returns rewards.
-    callback : transformers.TrainerCallback
-    """
-    from datasets import Dataset
-
+def grpo_trainer(training: Training, prompts: Sequence[object], reward_of: RewardOf) -> Trainer:
+    """Return TRL's GRPO trainer; `reward_of` is given prompts, completions and a function that logs a metric."""
     trl = _trl()
 
-    def reward(prompts: list[Any], completions: list[Any], **more: Any) -> list[float]:
-        return reward_of([_words(each) for each in prompts], [_words(each) for each in completions], more["log_metric"])
+    def reward(prompts: list[Message], completions: list[Message], **more: Any) -> list[float]:
+        return reward_of([*map(_words, prompts)], [*map(_words, completions)], more["log_metric"])
 
+    settings = training.settings
     arguments = trl.GRPOConfig(
-        **_common(source, settings, folder, steps),
-        beta=settings.kl,
+        **_common(training),
         num_generations=settings.generations,
         max_completion_length=settings.max_new_tokens,
         temperature=settings.temperature,
@@ -96,62 +76,41 @@ def grpo_trainer(
         shuffle_dataset=False,
         use_vllm=settings.vllm,
     )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs take several processes
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return trl.GRPOTrainer(
-            model=network,
-            reward_funcs=reward,
-            args=arguments,
-            train_dataset=Dataset.from_dict({"prompt": list(prompts)}),
-            processing_class=tokenizer,
-            peft_config=source.adapter(),
-            callbacks=[callback],
-        )
+    rows = [{"prompt": prompt} for prompt in prompts]
+    return _trainer(trl.GRPOTrainer, training, arguments, rows, reward_funcs=reward)
 
 
-def dpo_trainer(
-    network: Any,
-    tokenizer: Any,
-    source: PolicySource,
-    settings: AlignSettings,
-    folder: Path,
-    steps: int,
-    pairs: Sequence[Pair],
-    callback: Any,
-) -> Any:
-    """Return TRL's DPO trainer. It is given the very tokens that were sampled.
-
-    Parameters
-    ----------
-    network, tokenizer, source, settings, folder, steps, callback
-        As in `grpo_trainer`.
-    pairs : sequence of Pair
-    """
-    from datasets import Dataset
-
+def dpo_trainer(training: Training, pairs: Sequence[dict[str, list[int]]]) -> Trainer:
+    """Return TRL's DPO trainer. It is given the very tokens that were sampled, of prompt, chosen and rejected."""
     trl = _trl()
 
     class ExactTokens(trl.DPOTrainer):  # type: ignore[misc, name-defined]
-        def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+        def _prepare_dataset(self, dataset: Any, *_: object, **__: object) -> Any:
             return dataset  # TRL would tokenise texts, and add an end to completions that have none
 
-    columns = {
-        "prompt_ids": [pair.prompt for pair in pairs],
-        "chosen_ids": [pair.chosen for pair in pairs],
-        "rejected_ids": [pair.rejected for pair in pairs],
-    }
-    arguments = trl.DPOConfig(**_common(source, settings, folder, steps), beta=settings.kl, max_length=None)
-    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return _trainer(ExactTokens, training, trl.DPOConfig(**_common(training), max_length=None), pairs)
+
+
+def _trainer(
+    kind: Callable[..., Trainer],
+    training: Training,
+    arguments: TrainingArguments,
+    rows: Sequence[dict[str, Any]],
+    **options: object,
+) -> Trainer:
+    from datasets import Dataset
+
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs take several processes
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ExactTokens(
-            model=network,
+        return kind(
+            model=training.network,
             args=arguments,
-            train_dataset=Dataset.from_dict(columns),
-            processing_class=tokenizer,
-            peft_config=source.adapter(),
-            callbacks=[callback],
+            train_dataset=Dataset.from_list(list(rows)),
+            processing_class=training.tokenizer,
+            peft_config=training.source.adapter(),
+            callbacks=[training.callback],
+            **options,
         )
 
 
@@ -161,14 +120,17 @@ def _trl() -> Any:
     return trl
 
 
-def _common(source: PolicySource, settings: AlignSettings, folder: Path, steps: int) -> dict[str, Any]:
+def _common(training: Training) -> dict[str, object]:
+    """Arguments of both trainers' configurations."""
+    source, settings, folder = training.source, training.settings, training.folder
     own = settings.batch_size // world_size()
     at_once = max(size for size in range(1, min(AT_ONCE, own) + 1) if own % size == 0)
     cpu = source.device == "cpu"
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder.parent / "tensorboard")
     return {
         "output_dir": str(folder),
-        "max_steps": steps,
+        "max_steps": training.steps,
+        "beta": settings.kl,
         "per_device_train_batch_size": at_once,
         "gradient_accumulation_steps": own // at_once,
         "learning_rate": settings.learning_rate,
@@ -193,6 +155,6 @@ def _common(source: PolicySource, settings: AlignSettings, folder: Path, steps: 
     }
 
 
-def _words(part: Any) -> str:
+def _words(part: Message) -> str:
     """The text of a prompt or completion: of a conversation, its last message."""
     return part if isinstance(part, str) else str(part[-1]["content"])

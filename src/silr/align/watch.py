@@ -15,25 +15,12 @@ PATIENCE = 10  # steps in a row without any difference in reward
 
 
 class Watch(TrainerCallback):
-    """Reports steps and reads the log of each.
-
-    Parameters
-    ----------
-    advance : Advance
-        Of `silr.progress.progress`.
-    completions : int
-        In a step.
-
-    Attributes
-    ----------
-    stopped : str or None
-        Why training ended before its last step.
-    """
+    """Progress of a training, by the log of each step."""
 
     def __init__(self, advance: Advance, completions: int) -> None:
         self._advance, self._completions = advance, completions
         self._without, self._learned = 0, False
-        self.stopped: str | None = None
+        self.stopped: str | None = None  # why training ended before its last step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Look at the log of a step, before a checkpoint of it is made."""
@@ -51,11 +38,11 @@ class Watch(TrainerCallback):
             self._without = self._without + 1 if float(logs[NO_SPREAD]) >= 1 else 0
             self._learned |= self._without == 0
             if self._without >= PATIENCE:
-                said = f"for {PATIENCE} steps all completions of a prompt had the same reward ({logs[REWARD]:.4g})"
+                alike = f"for {PATIENCE} steps all completions of a prompt had the same reward ({logs[REWARD]:.4g})"
                 if not self._learned:
-                    raise InputError(f"{said}: there is nothing to learn")
-                self.stopped = f"stopped at step {state.global_step}: {said}, so nothing was left to learn"
+                    raise InputError(f"{alike}: there is nothing to learn")
+                self.stopped = f"stopped at step {state.global_step}: {alike}, so nothing was left to learn"
                 control.should_training_stop = True
-        found = [f"{name} {float(logs[name]):.3f}" for name in (REWARD, "judge", KL) if logs.get(name) is not None]
+        means = [f"{name} {float(logs[name]):.3f}" for name in (REWARD, "judge", KL) if logs.get(name) is not None]
         state_now = f"step {state.global_step} of {state.max_steps}"
-        self._advance(1, self._completions, state_now, ", ".join(found) or f"loss {float(logs['loss']):.3f}")
+        self._advance(1, self._completions, state_now, ", ".join(means) or f"loss {float(logs['loss']):.3f}")

@@ -1,22 +1,19 @@
-"""Addresses of servers: what can be one, what is kept of one, and what stands between."""
+"""Addresses of servers, the proxy before one, and the key from the environment, which is never written or said."""
 
 from __future__ import annotations
 
+import os
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from silr.errors import InputError
 
 _ENDPOINTS = ("/chat/completions", "/completions")
+_KEY_VARIABLES = ("SILR_API_KEY", "OPENAI_API_KEY")
 
 
 def check_address(url: str) -> str:
-    """Return an address as the client wants it: without the endpoint that some add to it.
-
-    Raises
-    ------
-    InputError
-        It is no web address.
-    """
+    """Return a web address as the client wants it: without the endpoint that some add to it."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -50,11 +47,20 @@ def path_hint(url: str) -> str:
 
 def proxy_between(url: str) -> str | None:
     """Return the proxy that the environment puts before an address, without a password; None if there is none."""
-    from urllib.request import getproxies, proxy_bypass
-
     parts = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy or proxy_bypass(parts.hostname or ""):
         return None
     return server_name(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def environment_key() -> str | None:
+    """Return the key of the environment, without the line's end that a file it was read from may have left."""
+    for name in _KEY_VARIABLES:
+        key = os.environ.get(name, "").strip()
+        if key and not (key.isascii() and key.isprintable() and " " not in key):
+            raise InputError(f"{name} has characters that no API key has; set it again")
+        if key:
+            return key
+    return None

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from silr.annotators.answer_mentions import Cleaned
 from silr.annotators.answer_names import Names
@@ -43,17 +43,13 @@ class _Entry:
 
 def from_boxes(names: Names, text: Text) -> Iterator[Reading]:
     """Read the one class that is ticked among several, or that has a "yes"; one that is not ticked is never given."""
-    cased = text.cased
-    has_boxes = _ANY.search(cased) is not None and not any(_BOX.search(key) for key in (*names.by_key, *names.strict))
-    has_verdicts = _ANY_VERDICT.search(cased) is not None and not any(
-        _VERDICT.fullmatch(key) for key in (*names.by_key, *names.strict)
-    )
+    cased, keys = text.cased, (*names.by_key, *names.strict)
+    has_boxes = _ANY.search(cased) is not None and not any(map(_BOX.search, keys))
+    has_verdicts = _ANY_VERDICT.search(cased) is not None and not any(map(_VERDICT.fullmatch, keys))
     if not (has_boxes or has_verdicts) or (has_boxes and "X" in names.strict):
         return
-    entries = list(_entries(names, cased, has_boxes, has_verdicts))
-    reading = _decided(entries)
-    if reading is not None:
-        yield reading if reading.position is None else replace(reading, position=text.at(reading.position))
+    if (reading := _decided(list(_entries(names, cased, has_boxes, has_verdicts)))) is not None:
+        yield reading.moved(text.at)
 
 
 def _decided(entries: list[_Entry]) -> Reading | None:
@@ -63,7 +59,7 @@ def _decided(entries: list[_Entry]) -> Reading | None:
     if chosen:
         if len(chosen) < len(ticked):
             return Reading(None, Missing.NO_CLASS) if others else None  # ticks may be ornaments
-        if {each.label for each in chosen} & {each.label for each in others}:
+        if {reading.label for reading in chosen} & {reading.label for reading in others}:
             return Reading(None, Missing.SEVERAL)
         return agreed(chosen)
     if others and (ticked or any(entry.is_blank for entry in entries)):
@@ -78,23 +74,22 @@ def _entries(names: Names, cased: str, has_boxes: bool, has_verdicts: bool) -> I
             return
         start = _ITEM.match(cased, line.start(), line.end()).end()  # type: ignore[union-attr]
         marks = list(_BOX.finditer(cased, start, line.end()))[:_MOST] if has_boxes else []
+        entries: Iterable[_Entry] = ()
         if marks:
-            found = list(_boxed(names, cased, marks, start, line.end()))
+            entries = _boxed(names, cased, marks, start, line.end())
         elif has_verdicts:
             cells = _cells(cased, line.start(), line.end())
-            if len(cells) > 1 and len(cells) == len(header) and all(_VERDICT.fullmatch(cased, *cell) for cell in cells):
-                found = [
-                    _Entry(_read(names, cased, *head), _is_yes(cased, *cell))
-                    for head, cell in zip(header, cells, strict=True)
-                ]
+            verdicts = [_VERDICT.fullmatch(cased, *cell) for cell in cells]
+            if len(cells) > 1 and len(cells) == len(header) and all(verdicts):
+                heads = [_read(names, cased, *head) for head in header]
+                entries = [_Entry(*pair) for pair in zip(heads, map(_is_yes, verdicts), strict=True)]
             else:
-                found = list(_judged(names, cased, start, line.end()))
+                entries = _judged(names, cased, start, line.end())
             if len(cells) > 1 and not set(line[0]) <= set("|-: \t"):
                 header = cells
-        else:
-            found = []
-        count += len(found)
-        yield from found
+        for entry in entries:
+            count += 1
+            yield entry
 
 
 def _boxed(names: Names, cased: str, marks: list[re.Match[str]], start: int, end: int) -> Iterator[_Entry]:
@@ -113,31 +108,25 @@ def _boxed(names: Names, cased: str, marks: list[re.Match[str]], start: int, end
 
 def _judged(names: Names, cased: str, start: int, end: int) -> Iterator[_Entry]:
     """Pairs of a class and "yes" or "no", if a line is nothing else."""
-    place, found = start, []
+    place, entries = start, []
     while place < end and (pair := _PAIR.match(cased, place, end)) is not None:
         reading = _read(names, cased, *pair.span(1))
         if reading is None:
             return
-        found.append(_Entry(reading, pair["yes"] is not None))
+        entries.append(_Entry(reading, _is_yes(pair)))
         place = pair.end()
     if place >= end:
-        yield from found
+        yield from entries
 
 
 def _read(names: Names, cased: str, begin: int, end: int) -> Reading | None:
-    while begin < end and cased[begin] in _EDGES:
-        begin += 1
-    while end > begin and cased[end - 1] in _EDGES:
-        end -= 1
-    if begin == end or end - begin > _LONGEST:
+    item = cased[begin:end].strip(_EDGES)
+    begin = cased.index(item, begin)
+    if not 0 < len(item) <= _LONGEST:
         return None
-    if found := names.bare(cased[begin:end]):
-        return Reading(found[0].label, None, begin + found[1], found[0].given)
-    part = Cleaned.of(names.remove_markup(cased[begin:end]))
-    reading = read_part(names, part, 0, len(part.low))
-    if reading is None or reading.position is None:
-        return None
-    return replace(reading, position=begin + reading.position)
+    part = Cleaned.of(names.remove_markup(item))
+    reading = names.bare(item) or read_part(names, part, 0, len(part.low))
+    return None if reading is None or reading.position is None else reading.moved(begin.__add__)
 
 
 def _cells(cased: str, begin: int, end: int) -> list[tuple[int, int]]:
@@ -148,6 +137,5 @@ def _cells(cased: str, begin: int, end: int) -> list[tuple[int, int]]:
     return [(begin + first, begin + last) for first, last in cells][:_MOST]
 
 
-def _is_yes(cased: str, begin: int, end: int) -> bool:
-    found = _VERDICT.fullmatch(cased, begin, end)
-    return found is not None and found["yes"] is not None
+def _is_yes(verdict: re.Match[str] | None) -> bool:
+    return verdict is not None and verdict["yes"] is not None

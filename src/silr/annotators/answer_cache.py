@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -12,13 +11,14 @@ from typing import Any
 
 from silr.errors import InputError
 from silr.files import make_folder
+from silr.io.cache import cache_folder
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
 
 
 def default_cache() -> Path:
-    """`$XDG_CACHE_HOME/silr/answers.sqlite` (`~/.cache` by default)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "silr" / "answers.sqlite"
+    """Return `answers.sqlite` in the user's cache."""
+    return cache_folder() / "answers.sqlite"
 
 
 class AnswerCache:

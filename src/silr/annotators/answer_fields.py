@@ -37,54 +37,39 @@ _DENYING = re.compile(
     r"|(?:^|[_\s-])(?:not|isn'?t|non|no|never|least|worst|false|unlikely|negated|anti|except|without)(?:$|[_\s-])"
 )
 _TRUTHS = ("applies", "present", "match", "matches", "correct", "is_correct", "valid", "is_valid", "holds", "is_true")
-_LEVELS = {"none": 0.0, "very low": 0.05, "low": 0.1, "medium": 0.5, "moderate": 0.5, "high": 0.9, "very high": 0.95}
+_LEVELS = {
+    **{"none": 0.0, "very low": 0.05, "low": 0.1, "medium": 0.5, "moderate": 0.5, "high": 0.9, "very high": 0.95},
+    **{"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0},
+}
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NUMBER = re.compile(r"([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s?(%?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A value.
+    """A value."""
 
-    Attributes
-    ----------
-    path : tuple of str
-        The fields that lead to it; the numbers of list entries are among them, as "[0]".
-    value : str
-    place : int
-        Where it begins in the text.
-    is_plain : bool
-        Whether each character of the value has its own place in the text.
-    field_place : int
-        Where the name of its field begins, or the value where it has none.
-    """
-
-    path: tuple[str, ...]
+    path: tuple[str, ...]  # the fields that lead to it; the numbers of list entries are among them, as "[0]"
     value: str
-    place: int
-    is_plain: bool
-    field_place: int
+    place: int  # where it begins in the text
+    is_plain: bool  # each character of the value has its own place in the text
+    field_place: int  # where the name of its field begins, or the value where it has none
 
     @property
     def field(self) -> str:
         """The name of the innermost field."""
-        names = [name for name in self.path if not name.startswith("[")]
-        return names[-1] if names else ""
+        return next((name for name in reversed(self.path) if not name.startswith("[")), "")
+
+    @property
+    def number(self) -> float | None:
+        """The value as a number, percentages as shares; None if it is none."""
+        match = _NUMBER.fullmatch(self.value.strip())
+        return None if match is None else float(match[1]) / (100 if match[2] else 1)
 
     @property
     def share(self) -> float | None:
-        """The value as a number, percentages as shares; "yes" and true are 1."""
-        if self.value.lower() in ("true", "yes", "false", "no"):
-            return float(self.value.lower() in ("true", "yes"))
-        if (level := _LEVELS.get(self.value.strip().lower())) is not None:
-            return level
-        found = _NUMBER.fullmatch(self.value.strip())
-        return None if found is None else float(found[1]) / (100 if found[2] else 1)
-
-    @property
-    def is_number(self) -> bool:
-        """Whether the value is a number."""
-        return _NUMBER.fullmatch(self.value.strip()) is not None
+        """The number, or what a word stands for: "yes" and true are 1."""
+        return _LEVELS.get(self.value.strip().lower(), self.number)
 
 
 def objects(text: str) -> Iterator[tuple[int, int, list[Leaf]]]:
@@ -105,8 +90,8 @@ def answer_leaves(leaves: list[Leaf]) -> list[Leaf]:
     """Return the values of the fields that hold the answer, by the names of the fields; else all that may hold it."""
     leaves = [leaf for leaf in leaves if not any(map(_is_denying, leaf.path))]
     for names in _FIELDS:
-        if found := [leaf for leaf in leaves if _is_named(leaf, names)]:
-            return found
+        if answers := [leaf for leaf in leaves if _is_named(leaf, names)]:
+            return answers
     return [leaf for leaf in leaves if not any(map(_is_other, leaf.path))]
 
 
@@ -125,8 +110,8 @@ def scored(leaves: list[Leaf]) -> list[tuple[Leaf, float]]:
         group = tuple(name for name in leaf.path if name.startswith("["))
         if not group:
             continue
-        if leaf.is_number and leaf.share is not None and re.search("score|prob|confiden|weight", leaf.field.lower()):
-            scores[group] = leaf.share
+        if leaf.number is not None and re.search("score|prob|confiden|weight", leaf.field.lower()):
+            scores[group] = leaf.number
         elif _is_named(leaf, _FIELDS[1]):
             labels[group] = leaf
     if len(labels) < 2 or labels.keys() != scores.keys():
@@ -148,7 +133,7 @@ def _is_denying(name: str) -> bool:
 
 def _leaves(text: str, start: int) -> tuple[list[Leaf], int]:
     """The values of the object that begins at `start`, as far as it is written, and where it ends."""
-    found: list[Leaf] = []
+    leaves: list[Leaf] = []
     open_: list[_Bracket] = []
     key, place, key_place = "", start, start
     while (token := _TOKEN.match(text, place)) is not None:
@@ -160,12 +145,12 @@ def _leaves(text: str, start: int) -> tuple[list[Leaf], int]:
             path = _path(open_, key)
             if open_[-1].mark == "{" and not key:
                 key, key_place = value, token.start(kind) + (kind != "word")
-            elif kind == "word" and found and found[-1].path == path:  # words without quotes
-                if len(found[-1].value) < _LONGEST_VALUE:
-                    found[-1] = Leaf(path, f"{found[-1].value} {value}", found[-1].place, False, key_place)
+            elif kind == "word" and leaves and leaves[-1].path == path:  # words without quotes
+                if len(leaves[-1].value) < _LONGEST_VALUE:
+                    leaves[-1] = Leaf(path, f"{leaves[-1].value} {value}", leaves[-1].place, False, key_place)
             else:
                 begin = token.start(kind) + (kind != "word")
-                found.append(Leaf(path, value, begin, is_plain, key_place if key else begin))
+                leaves.append(Leaf(path, value, begin, is_plain, key_place if key else begin))
         elif mark in "{[":
             if len(open_) == _MOST_DEEP:
                 break
@@ -179,7 +164,7 @@ def _leaves(text: str, start: int) -> tuple[list[Leaf], int]:
         elif mark == ",":
             key = ""
             open_[-1].entry += 1
-    return found, max(place, start + 1)
+    return leaves, max(place, start + 1)
 
 
 @dataclass

@@ -101,13 +101,7 @@ def has_degree(before: str, after: str) -> bool:
 
 
 def is_negated(before: str, after: str) -> bool:
-    """Whether a name is denied, or put under a condition, by what stands around it in its sentence.
-
-    Parameters
-    ----------
-    before, after : str
-        The sentence up to the name and from the name on, in small letters.
-    """
+    """Whether a name is denied, or put under a condition, by its sentence up to it and on from it, in small letters."""
     before = _HARMLESS.sub(" ", before) if before else before
     if _IF.search(before):
         return True
@@ -181,14 +175,11 @@ _CORRECTION = re.compile(
 def cues(names: Collection[str]) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """Return patterns of what announces a final answer, an answer, and a conclusion.
 
-    Parameters
-    ----------
-    names : frozenset of str
-        The classes' names in small letters: none of them announces anything.
+    None of the classes' `names`, in small letters, announces anything.
     """
     nouns, certain, final_nouns = (
-        "|".join(noun for noun in each.split("|") if noun not in names) or "(?!)"
-        for each in (_NOUNS, _CERTAIN_NOUNS, _FINAL_NOUNS)
+        "|".join(noun for noun in pattern.split("|") if noun not in names) or "(?!)"
+        for pattern in (_NOUNS, _CERTAIN_NOUNS, _FINAL_NOUNS)
     )
     last = rf"(?:final|ultimate|definitive)[\s_]{{1,3}}{_ADJECTIVE}"
     final = (
@@ -232,14 +223,6 @@ _COURTESY = re.compile(
     r"|\b(?:good|great|interesting) question\b|\bno problem\b|\bas an ai(?: language)?(?: model| assistant)?\b"
     r"|\A\W{0,3}(?:sure|certainly|of course|absolutely|okay|great)(?:[!,.]|\s-)(?=\s{0,3}\w)"
 )
-
-_COURTEOUS = (
-    *("love", "happy", "glad", "delighted", "pleased", "hope", "let me", "thank", "question", "problem", "an ai"),
-    *("sure", "certainly", "of course", "absolutely", "okay", "great"),
-)
-
-
-_DECLINING = ("too ", "refuse", "decline", "please", "sorry", "against", "violate")
 _DECLINED = re.compile(
     r"\btoo [\w-]{1,20}(?: for (?:me|us))? to (?:process|classify|label|rate|judge|analy[sz]e|evaluate|handle|discuss"
     r"|answer|assess|read|engage|respond|review)\b"
@@ -256,14 +239,9 @@ _DECLINED = re.compile(
 
 def courtesies(text: str) -> list[tuple[int, int]]:
     """Return where an answer, in small letters, has phrases that say nothing: "I'd be happy to"."""
-    if not any(word in text for word in _COURTEOUS):
-        return []
     return [match.span() for match in _COURTESY.finditer(text)]
 
 
 def refuses(text: str) -> bool:
     """Whether an answer, in small letters, opens with a refusal to do what was asked; a class that it names is none."""
-    text = text[:400]
-    if _STRONG_REFUSAL.search(text) is not None:
-        return True
-    return any(word in text for word in _DECLINING) and _DECLINED.search(text) is not None
+    return any(pattern.search(text[:400]) for pattern in (_STRONG_REFUSAL, _DECLINED))

@@ -40,7 +40,7 @@ class Mention:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """An answer without markup, with its capitals and in small letters, a character for each of the folded text."""
+    """An answer without markup, with its capitals and in small letters: a character for each of the folded text."""
 
     cased: str
     low: str
@@ -83,14 +83,15 @@ def mentions(names: Names, text: Cleaned, start: int, end: int) -> Iterator[Ment
             continue
         seen[name.label] += 1
         before, after = sentences.around(*match.span())
-        stance = _stance(before, after)
-        if is_of_speaker(match[0], before) or (names.longer[name.label] and has_degree(before, after)):
-            stance = Stance.DENIED
-        elif match.end() < ending <= match.end() + names.longest:
-            rest = text.cased[match.start() : ending]
-            if names.begins_longer(rest, name.label):
-                stance = Stance.DENIED
-        yield Mention(name, match.start(), stance)
+        is_cut = match.end() < ending <= match.end() + names.longest
+        if (
+            is_of_speaker(match[0], before)
+            or (names.longer[name.label] and has_degree(before, after))
+            or (is_cut and names.begins_longer(text.cased[match.start() : ending], name.label))
+        ):
+            yield Mention(name, match.start(), Stance.DENIED)
+        else:
+            yield Mention(name, match.start(), _stance(before, after))
 
 
 def _stance(before: str, after: str) -> Stance:
@@ -145,39 +146,39 @@ def _letters(names: Names, text: str, sentences: _Sentences, start: int, end: in
     if pattern is None:
         return
     for match in pattern.finditer(text, start, end):
-        said = match[0]
-        name = names.strict.get(said) or names.strict.get(names.level.key(said))
-        is_number = said.lstrip("+-")[:1].isdecimal()
+        mark = match[0]
+        name = names.strict.get(mark) or names.strict.get(names.level.key(mark))
+        is_number = mark.lstrip("+-")[:1].isdecimal()
         if name is None and is_number:
-            name = names.number(said)
+            name = names.number(mark)
         if name is None:
             continue
         before = text[max(start, match.start() - _FEW) : match.start()]
         after = text[match.end() : min(end, match.end() + _FEW)]
         ratio = _RATIO.match(after) if is_number else None
         is_bound = is_number and (_BOUND.search(before) or _BOUND_AFTER.match(after))
-        if is_bound or _DENIAL.search(before) or (not ratio and _is_listed(names, name, said, before, after)):
+        if is_bound or _DENIAL.search(before) or (not ratio and _is_listed(names, name, mark, before, after)):
             yield Mention(name, match.start(), Stance.DENIED)
-        elif _is_expected(names, name, said, before, after, is_number, match.start() - start <= _FEW):
+        elif _is_expected(names, name, mark, before, after, is_number, match.start() - start <= _FEW):
             earlier, later = sentences.around(match.start(), match.end() + (ratio.end() if ratio else 0))
-            stance = _stance(earlier, "" if said.lower() in ("no", "not") else later)
+            stance = _stance(earlier, "" if mark.lower() in ("no", "not") else later)
             if ratio and int(ratio[1]) != max(3, *names.numbers):
                 stance = Stance.DENIED
             yield Mention(name, match.start(), stance)
 
 
-def _is_listed(names: Names, name: Name, said: str, before: str, after: str) -> bool:
+def _is_listed(names: Names, name: Name, mark: str, before: str, after: str) -> bool:
     """Whether a letter or number is one of several: "A or B", "C, C++"."""
     if joined := _JOINED.match(after):
         following = after[joined.end() :]
         other = names.leading(following)
         is_other = other is not None and other.label != name.label
         if is_other or (names.strict_pattern and names.strict_pattern.match(following)):
-            return said not in ("A", "I") or joined[0].strip() != ","
+            return mark not in ("A", "I") or joined[0].strip() != ","
     return _JOINING.search(before) is not None and _OVER.match(after) is not None
 
 
-def _is_expected(names: Names, name: Name, said: str, before: str, after: str, is_number: bool, is_whole: bool) -> bool:
+def _is_expected(names: Names, name: Name, mark: str, before: str, after: str, is_number: bool, is_whole: bool) -> bool:
     """Whether a letter or number stands where an answer does: first, alone, in brackets, or after "answer is"."""
     if after[:1] == "?":
         return False
@@ -185,15 +186,15 @@ def _is_expected(names: Names, name: Name, said: str, before: str, after: str, i
         return True
     is_rated = is_number and (_RATIO.match(after) or _UNIT.match(after))
     if (first := _LINE_START.search(before)) and (is_whole or first.start()):
-        if (said == "I" and after[:1] == ",") or (said == "A" and _PREFIX.match(after)):
-            return said == "A" and _is_own(names, name, after.lstrip(" :"))
+        if (mark == "I" and after[:1] == ",") or (mark == "A" and _PREFIX.match(after)):
+            return mark == "A" and _is_own(names, name, after.lstrip(" :"))
         if is_number:
             if _ENUMERATION.match(after):
                 return False
-        elif said.lower() == "no" and _AFTER_NO.match(after):
+        elif mark.lower() == "no" and _AFTER_NO.match(after):
             return True
-        elif said.isascii() and said.isupper():
-            verb = _SHORT_VERB if said in ("A", "I") else _VERB
+        elif mark.isascii() and mark.isupper():
+            verb = _SHORT_VERB if mark in ("A", "I") else _VERB
             if verb.match(after):
                 return True
         return bool(_AFTER_START.match(after) or is_rated or _is_own(names, name, after))

@@ -9,10 +9,10 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import pairwise
+from itertools import count, pairwise
 
 from silr.annotators.answer_language import INTENSIFIER
-from silr.annotators.answer_ratings import rating
+from silr.annotators.answer_reading import Reading
 from silr.annotators.answer_text import Text, fold, lower, markup_remover
 
 # Words that stand in any sentence: as a class they count only where an answer is expected.
@@ -59,51 +59,31 @@ class Level:
         return key.strip()
 
 
-_LEVELS = [
-    Level(compatible, case, separators)
-    for compatible, case, separators in (
-        (True, True, True),
-        (True, True, False),
-        (True, False, True),
-        (True, False, False),
-        (False, False, False),
-    )
-]
+_LEVELS = [Level(True, case, separators) for case in (True, False) for separators in (True, False)]
+_LEVELS.append(Level(False, False, False))
 
 
 @dataclass(frozen=True)
 class Name:
-    """A class's name as it may stand in an answer: the class, and the word or class name as it was given."""
+    """A class's name as it may stand in an answer: the class, and the word or class name as the user spells it."""
 
     label: int
-    given: str
+    spelling: str
+
+    def at(self, place: int) -> Reading:
+        """Return the reading of the name at a place of an answer."""
+        return Reading(self.label, None, place, self.spelling)
 
 
 @dataclass(frozen=True)
 class Names:
-    """All names of the classes.
-
-    Parameters
-    ----------
-    words, classes : tuple of str, of length K
-        What was asked for, and the class names.
-
-    Attributes
-    ----------
-    level : Level
-    by_key : dict of str to Name
-        Names that count anywhere in an answer.
-    strict : dict of str to Name
-        Letters, numbers, single characters and common words, which count where an answer is expected. Letters are
-        capitals here.
-    remove_markup : callable
-        See `markup_remover`.
-    """
+    """All names of the classes: the words that were asked for, and the class names."""
 
     words: tuple[str, ...]
     classes: tuple[str, ...]
     level: Level = field(init=False)
-    by_key: dict[str, Name] = field(init=False)
+    by_key: dict[str, Name] = field(init=False)  # names that count anywhere in an answer
+    # letters (as capitals), numbers, single characters and common words, which count where an answer is expected
     strict: dict[str, Name] = field(init=False)
     remove_markup: Callable[[str], str] = field(init=False)
 
@@ -112,9 +92,9 @@ class Names:
         by_key: dict[str, Name] = {}
         strict: dict[str, Name] = {}
         doubtful: set[str] = set()
-        for given, spellings in ((self.words, _as_given), (self.classes, _as_given), (self.classes, _variants)):
+        for names, spellings in ((self.words, _as_given), (self.classes, _as_given), (self.classes, _variants)):
             known = set(by_key) | set(strict)
-            for label, name in enumerate(given):
+            for label, name in enumerate(names):
                 cased = level.fold(name).strip()
                 for spelling in spellings(cased):
                     is_letter = re.fullmatch("[A-Z]" if name in self.classes else "[A-Z]{1,2}", spelling)
@@ -135,9 +115,9 @@ class Names:
         object.__setattr__(self, "remove_markup", markup_remover("".join(marks - set(" _-")) + hyphen))
 
     def _apart(self, level: Level) -> bool:
-        keys = [level.key(level.fold(name)) for name in self.classes]
-        words = [level.key(level.fold(word)) for word in self.words]
-        return len(set(keys)) == len(keys) and len(set(words)) == len(words)
+        return all(
+            len({level.key(level.fold(name)) for name in names}) == len(names) for names in (self.classes, self.words)
+        )
 
     def fold(self, answer: str) -> Text:
         """Fold an answer as the names are."""
@@ -154,30 +134,27 @@ class Names:
         match = self.pattern.match(lower(cased) if self.level.case else cased)
         return self.look_up(match[0]) if match else None
 
-    def bare(self, cased: str) -> tuple[Name, int] | None:
-        """Return the name that a text is, white space, quotes and full stops apart, and its place."""
+    def bare(self, cased: str) -> Reading | None:
+        """Read a text that is a name, white space, quotes and full stops apart."""
         text = cased.strip()
         if len(text) > self.longest:
             return None
         name = self._whole(text)
-        if name is None:
-            text, around = text.strip(_EDGES), text
-            name = self._whole(text) if text else None
-            if name is not None:
-                before, _, after = around.partition(text)
-                if before and _is_denial(before, after, text):
-                    return None
+        if name is None and (inner := text.strip(_EDGES)):
+            before, _, after = text.partition(inner)
+            text, name = inner, self._whole(inner)
+            if before and _is_denial(before, after, text):
+                return None
         if name is None:
             return None
         marks = _LEADING.match(text) if self.level.separators and not _is_strict(text) else None
-        return name, cased.index(text) + (marks.end() if marks else 0)
+        return name.at(cased.index(text) + (marks.end() if marks else 0))
 
     def _whole(self, text: str) -> Name | None:
         key = self.level.key(text)
         name = self.by_key.get(key) or self.strict.get(text) or self.strict.get(key)
-        if (
-            name is None and len(key) <= 2 and (key not in ("a", "i") or text.upper() in self.classes)
-        ):  # one token of "a politics text" is no A
+        is_letter = len(key) <= 2 and (key not in ("a", "i") or text.upper() in self.classes)
+        if name is None and is_letter:  # one token of "a politics text" is no A
             name = self.strict.get(text.upper())
         if name is None and _NUMBER.fullmatch(text):
             name = self.number(text)
@@ -198,11 +175,11 @@ class Names:
     @cached_property
     def numbers(self) -> dict[float, Name]:
         """The classes that are numbers, by value; 1.0 is 1."""
-        found: dict[float, Name] = {}
+        numbers: dict[float, Name] = {}
         for key, name in self.strict.items():
-            if _NUMBER.fullmatch(key) and found.setdefault(float(key), name).label != name.label:
+            if _NUMBER.fullmatch(key) and numbers.setdefault(float(key), name).label != name.label:
                 return {}
-        return found
+        return numbers
 
     def number(self, digits: str) -> Name | None:
         """Return the class that is this number; 1.0 is 1, and 01 is another thing."""
@@ -224,15 +201,13 @@ class Names:
     def strict_pattern(self) -> re.Pattern[str] | None:
         """Finds letters and other strict names, in text with its capitals."""
         spellings = sorted((key for key in self.strict if not _NUMBER.fullmatch(key)), key=len, reverse=True)
-        capitals = "|".join(each for each in spellings if each.isupper() and each.isascii())
-        others = "|".join(
-            re.escape(each) for each in spellings if each[0].isalnum() and each not in capitals.split("|")
-        )
-        alternatives = [re.escape(each) for each in spellings if not each[0].isalnum()]
+        capitals = [key for key in spellings if key.isupper() and key.isascii()]
+        words = [re.escape(key) for key in spellings if key[0].isalnum() and key not in capitals]
+        alternatives = [re.escape(key) for key in spellings if not key[0].isalnum()]
         if capitals:
-            alternatives.append(rf"(?<![\w'’-])(?<!\w\.)(?:{capitals})(?![\w'’+#]|-\w|\.\w)")
-        if others:
-            alternatives.append(rf"(?<!\w)(?i:{others})(?![\w'’]|-\w)")
+            alternatives.append(rf"(?<![\w'’-])(?<!\w\.)(?:{'|'.join(capitals)})(?![\w'’+#]|-\w|\.\w)")
+        if words:
+            alternatives.append(rf"(?<!\w)(?i:{'|'.join(words)})(?![\w'’]|-\w)")
         if self.numbers:
             alternatives.append(r"(?<![\w.,/+-])[+-]?\d+(?:\.\d+)?(?!\w|[.,]\d)")
         return re.compile("|".join(alternatives)) if alternatives else None
@@ -240,20 +215,18 @@ class Names:
     @cached_property
     def longer(self) -> dict[int, tuple[str, ...]]:
         """For each class the keys of others that are a degree of it: "very negative" of "negative"."""
-        found: dict[int, tuple[str, ...]] = {}
+        longer: dict[int, tuple[str, ...]] = {}
         for key, name in self.by_key.items():
             others = [other for other, its in self.by_key.items() if its.label != name.label and other.endswith(key)]
             ends = [other for other in others if INTENSIFIER.search(other[: -len(key)])]
-            found[name.label] = (*found.get(name.label, ()), *ends)
-        return found
+            longer[name.label] = (*longer.get(name.label, ()), *ends)
+        return longer
 
     def begins_longer(self, rest: str, label: int) -> bool:
         """Whether the end of an answer may be the beginning of another class's longer name: "science f" """
         key = self.level.key(rest)
-        return any(
-            len(other) > len(key) and other.startswith(key) and name.label != label
-            for other, name in self.by_key.items()
-        )
+        longer = (name for other, name in self.by_key.items() if other.startswith(key) and other != key)
+        return any(name.label != label for name in longer)
 
     def _spelled(self, key: str) -> str:
         parts = _SEPARATORS.split(key) if self.level.separators else [key]
@@ -317,9 +290,8 @@ def _is_denial(before: str, after: str, core: str) -> bool:
 def _is_strict(key: str) -> bool:
     if key in _COMMON or _NUMBER.fullmatch(key):
         return True
-    if len(key) == 1:
-        return unicodedata.category(key) != "So"
-    return not any(each.isalnum() or unicodedata.category(each) == "So" for each in key)
+    signs = [unicodedata.category(character) == "So" for character in key]
+    return not any(signs) if len(key) == 1 else not (any(signs) or any(map(str.isalnum, key)))
 
 
 @lru_cache(maxsize=64)
@@ -333,11 +305,37 @@ def letters(classes: Sequence[str]) -> tuple[str, ...]:
 
     A class whose name is a letter keeps it, and no other class gets it.
     """
-    own = [name.strip() if re.fullmatch("[A-Z]", name.strip()) else None for name in classes]
-    taken = {name.strip().upper() for name in classes}
-    free = (letter for letter in map(_letter, range(2 * len(classes) + 27 * 27)) if letter not in taken)
-    return tuple(each if each is not None else next(free) for each in own)
+    names = [name.strip() for name in classes]
+    taken = {name.upper() for name in names}
+    free = (letter for letter in map(_letter, count()) if letter not in taken)
+    return tuple(name if re.fullmatch("[A-Z]", name) else next(free) for name in names)
 
 
 def _letter(number: int) -> str:
     return chr(ord("A") + number) if number < 26 else f"{_letter(number // 26 - 1)}{_letter(number % 26)}"
+
+
+# --- ratings that are not written in digits: "four", "★★★★☆", "4️⃣", "2 of 5 stars" ------------------------------------
+
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_AMOUNT = rf"(?:0|[1-9]\d?|{'|'.join(_WORDS)})"
+_RATING = re.compile(
+    rf"({_AMOUNT})\u20e3?(?:\s?(?:/|(?:out\s)?of)\s?({_AMOUNT}))?(?:[\s-](?:stars?|points?)|\s?[★⭐🌟])?", re.IGNORECASE
+)
+_STARS = re.compile("([★⭐🌟✭✮]{1,10})([☆✩✰]{0,10})")
+
+
+def rating(text: str, most: float) -> float | None:
+    """Return the number that a whole answer stands for, folded and without marks around it; None if it is none.
+
+    `most` is the highest class: "2 of 10" and "★★☆" are none of classes up to 5.
+    """
+    if stars := _STARS.fullmatch(text):
+        full, empty = map(len, stars.groups())
+        return full if full + empty == most or (not empty and full <= most) else None
+    match = _RATING.fullmatch(text)
+    return None if match is None or (match[2] and _value(match[2]) != most) else float(_value(match[1]))
+
+
+def _value(amount: str) -> int:
+    return int(amount) if amount.isdecimal() else _WORDS.index(amount.lower())

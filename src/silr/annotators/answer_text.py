@@ -30,18 +30,10 @@ _UNIT = re.compile(
 
 @dataclass(frozen=True)
 class Text:
-    """A folded text.
+    """A folded text."""
 
-    Attributes
-    ----------
-    cased : str
-        With its capitals.
-    origin : list of int or None
-        For each character its index in the original; None if they are the same.
-    """
-
-    cased: str
-    origin: list[int] | None = None
+    cased: str  # with its capitals
+    origin: list[int] | None = None  # for each character its index in the original; None if they are the same
 
     def at(self, index: int) -> int:
         """Return the index in the original."""
@@ -51,11 +43,7 @@ class Text:
 def fold(text: str, compatible: bool = True) -> Text:
     """Fold width, composition, apostrophes, hyphens, quotes and invisible characters; case is left.
 
-    Parameters
-    ----------
-    text : str
-    compatible : bool, default True
-        False: composition alone, for class names that differ in nothing else.
+    For class names that differ in nothing else, not even `compatible` characters are made alike: composition alone.
     """
     if text.isascii() and not (compatible and "&" in text and ";" in text):
         return Text(text)
@@ -71,7 +59,7 @@ def fold(text: str, compatible: bool = True) -> Text:
 def lower(text: str) -> str:
     """Small letters, one for each character."""
     small = text.lower().replace("ς", "σ")
-    return small if len(small) == len(text) else "".join(each.lower()[0] for each in text)
+    return small if len(small) == len(text) else "".join(character.lower()[0] for character in text)
 
 
 def without(text: str, spans: Iterable[tuple[int, int]]) -> str:
@@ -122,14 +110,9 @@ def _bracketed(match: re.Match[str]) -> str:
 
 
 def markup_remover(kept: str) -> Callable[[str], str]:
-    """Return a function that blanks markup out, each character in its place.
+    """Return a function that blanks markup out, each character in its place; `kept` are those of class names.
 
     Struck-out text goes altogether. A short emphasised word stands in round brackets afterwards.
-
-    Parameters
-    ----------
-    kept : str
-        Characters that belong to class names.
     """
     bullets = re.escape("".join(sorted(set("-•·–+") - set(kept))))
     rules: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [

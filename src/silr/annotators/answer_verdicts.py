@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from silr.annotators.answer_fields import Leaf, answer_leaves, is_answer, is_untrue, objects, scored
 from silr.annotators.answer_mentions import SENTENCE_END, Cleaned, Stance, mentions
-from silr.annotators.answer_names import Name, Names
-from silr.annotators.answer_reading import Reading, agreed, named
+from silr.annotators.answer_names import Names
+from silr.annotators.answer_reading import Reading, agreed
 from silr.annotators.answer_text import Text
 from silr.annotators.missing import Missing
 
@@ -38,33 +38,20 @@ _ITEM = re.compile(r"\s*(?:[-*•+–]|\d+[.)])\s")
 
 @dataclass(frozen=True)
 class Cued:
-    """Reads an answer by what announces the class.
-
-    Parameters
-    ----------
-    names : Names
-    cleaned : Cleaned
-        The answer without markup.
-    text : Text
-        The answer with it, which knows the places in the original.
-    """
+    """Reads an answer by what announces the class."""
 
     names: Names
-    cleaned: Cleaned
-    text: Text
+    cleaned: Cleaned  # the answer without markup
+    text: Text  # the answer with it, which knows the places in the original
 
     def after(self, cue: re.Pattern[str], sure: bool = False) -> list[Reading | None]:
         """Return what stands after each cue, up to the end of the sentence; None where that names no class.
 
-        Parameters
-        ----------
-        cue : pattern
-        sure : bool, default False
-            Pass over what might or could be.
+        The `sure` pass over what might or could be.
         """
-        found: list[Reading | None] = []
+        readings: list[Reading | None] = []
         low, place = self.cleaned.low, 0
-        while len(found) < _MOST_CUES and (match := cue.search(low, place)) is not None:
+        while len(readings) < _MOST_CUES and (match := cue.search(low, place)) is not None:
             begin = _BLANK.match(low, match.end()).end()  # type: ignore[union-attr]
             end = self._sentence_end(begin)
             place = max(match.end(), match.start() + 1)
@@ -73,30 +60,29 @@ class Cued:
             reading = read_part(self.names, self.cleaned, begin, end)
             if reading is None and _UNDECIDED.match(low, begin):
                 reading = Reading(None, Missing.NO_CLASS)
-            found.append(self._moved(reading))
-        return found
+            readings.append(self._moved(reading))
+        return readings
 
     def sure_of(self, cue: re.Pattern[str]) -> list[Reading]:
         """Return the classes that stand after a cue, but for what might or could be."""
-        return [each for each in self.after(cue, sure=True) if each is not None and each.label is not None]
+        return [reading for reading in self.after(cue, sure=True) if reading and reading.label is not None]
 
     def lone_lines(self) -> list[Reading]:
         """Return what lines say that hold a class's name alone, if the first or the last line is one."""
         lines = [line for line in re.finditer(r"[^\n]+", self.cleaned.cased) if line[0].strip()]
         if len(lines) < 2:
             return []
-        bare = {number: name for number, line in enumerate(lines) if (name := self.names.bare(line[0])) is not None}
-        last = len(lines) - 1
+        bare = [self.names.bare(line[0]) for line in lines]
         raw = self.text.cased
-        leads = 0 in bare and not _ITEM.match(raw, lines[1].start())
-        closes = last in bare and (
-            _STOPPED.search(lines[last - 1][0]) is not None
-            or "\n\n" in raw[lines[last - 1].end() : lines[last].start()].replace(" ", "")
+        leads = bare[0] is not None and not _ITEM.match(raw, lines[1].start())
+        closes = bare[-1] is not None and (
+            _STOPPED.search(lines[-2][0]) is not None
+            or "\n\n" in raw[lines[-2].end() : lines[-1].start()].replace(" ", "")
         )
         if not (leads or closes):
             return []
-        found = [named(name, lines[number].start() + at) for number, (name, at) in bare.items()]
-        return [reading for each in found if (reading := self._moved(each)) is not None]
+        readings = zip(lines, bare, strict=True)
+        return [reading.moved(line.start().__add__).moved(self.text.at) for line, reading in readings if reading]
 
     def leads(self) -> bool:
         """Whether the first of several lines holds a class's name alone."""
@@ -110,18 +96,18 @@ class Cued:
 
     def likeliest(self) -> Reading | None:
         """Return the likeliest of the classes where all are named with shares that sum to one."""
-        shares: dict[int, tuple[float, int, Name]] = {}
+        shares: dict[int, tuple[float, Reading]] = {}
         pattern = self.names.pattern
         searched = self.cleaned.low if self.names.level.case else self.cleaned.cased
         for match in pattern.finditer(searched) if pattern else ():
             share, name = _SHARE.match(self.cleaned.low, match.end()), self.names.look_up(match[0])
             if share is None or name is None or name.label in shares:
                 return None
-            shares[name.label] = float(share[1]), match.start(), name
-        total = sum(share for share, _, _ in shares.values())
+            shares[name.label] = float(share[1]), name.at(match.start())
+        total = sum(share for share, _ in shares.values())
         if len(shares) < 2 or not (abs(total - 1) < 0.02 or abs(total - 100) < 2):
             return None
-        return self._moved(_highest([(share, named(name, at)) for share, at, name in shares.values()]))
+        return _highest([*shares.values()]).moved(self.text.at)
 
     def _sentence_end(self, begin: int) -> int:
         last = min(len(self.cleaned.low), begin + _LONGEST_SENTENCE)
@@ -133,13 +119,13 @@ class Cued:
         return end.end() if end[0] == "?" else end.start()  # a question keeps its mark
 
     def _moved(self, reading: Reading | None) -> Reading | None:
-        return None if reading is None else _placed(reading, self.text, 0)
+        return None if reading is None else reading.moved(self.text.at)
 
 
 def read_part(names: Names, cleaned: Cleaned, begin: int, end: int) -> Reading | None:
     """Read the one class that a stretch of text is or names; None if it names no class."""
-    if found := names.bare(cleaned.cased[begin:end]):
-        return named(found[0], begin + found[1])
+    if bare := names.bare(cleaned.cased[begin:end]):
+        return bare.moved(begin.__add__)
     first = None
     labels: set[int] = set()
     is_denied = is_affirmed = False
@@ -155,7 +141,7 @@ def read_part(names: Names, cleaned: Cleaned, begin: int, end: int) -> Reading |
             return Reading(None, Missing.SEVERAL)
     if not labels:
         return None
-    return Reading(None, Missing.NO_CLASS) if is_denied or first is None else named(first.name, first.place)
+    return Reading(None, Missing.NO_CLASS) if is_denied or first is None else first.name.at(first.place)
 
 
 def from_tags(names: Names, text: Text) -> Iterator[Reading]:
@@ -167,14 +153,13 @@ def from_tags(names: Names, text: Text) -> Iterator[Reading]:
             if reading is None and (pattern is _BOX or "answer" in match[0].lower()):
                 reading = Reading(None, Missing.NO_CLASS)
             if reading is not None:
-                yield _placed(reading, text, match.start(group))
+                yield reading.moved(match.start(group).__add__).moved(text.at)
 
 
 def from_objects(names: Names, fields: Iterable[tuple[int, int, list[Leaf]]]) -> Iterator[Reading]:
     """Read the objects of JSON in an answer: the fields for the answer, or a number for each class."""
-    for _, _, leaves in fields:
-        if (reading := _of_object(names, leaves)) is not None:
-            yield reading
+    readings = (_of_object(names, leaves) for _, _, leaves in fields)
+    return (reading for reading in readings if reading is not None)
 
 
 def _of_object(names: Names, leaves: list[Leaf]) -> Reading | None:
@@ -187,11 +172,10 @@ def _of_object(names: Names, leaves: list[Leaf]) -> Reading | None:
     is_told = any(is_answer(leaf) for leaf in told)
     if not is_told:  # a class's number in the field of another is its share
         told = [leaf for leaf in told if names.bare(leaf.field) is None]
-    found = [reading for leaf in told if (reading := _of_leaf(names, leaf, only_bare=not is_told)) is not None]
-    if found:
-        return agreed(found)
+    if readings := [reading for leaf in told if (reading := _of_leaf(names, leaf, only_bare=not is_told)) is not None]:
+        return agreed(readings)
     shares = [
-        (share, named(name[0], leaf.field_place + name[1]))
+        (share, name.moved(leaf.field_place.__add__))
         for leaf in leaves
         if (share := leaf.share) is not None and (name := names.bare(leaf.field)) is not None
     ]
@@ -206,9 +190,7 @@ def _of_object(names: Names, leaves: list[Leaf]) -> Reading | None:
 
 def _of_leaf(names: Names, leaf: Leaf, only_bare: bool = False) -> Reading | None:
     reading = _of_value(names, leaf.value, only_bare)
-    if reading is None or reading.position is None:
-        return reading
-    return replace(reading, position=leaf.place + (reading.position if leaf.is_plain else 0))
+    return None if reading is None else reading.moved(lambda place: leaf.place + (place if leaf.is_plain else 0))
 
 
 def _of_value(names: Names, value: str, only_bare: bool = False) -> Reading | None:
@@ -216,19 +198,11 @@ def _of_value(names: Names, value: str, only_bare: bool = False) -> Reading | No
     if value.lstrip()[:1] == "{":
         return agreed(from_objects(names, objects(value)))
     text = names.fold(value)
-    if found := names.bare(text.cased):
-        return named(found[0], text.at(found[1]))
-    if only_bare:
-        return None
-    cleaned = Cleaned.of(names.remove_markup(text.cased))
-    reading = read_part(names, cleaned, 0, len(cleaned.low))
-    return None if reading is None else _placed(reading, text, 0)
-
-
-def _placed(reading: Reading, text: Text, begin: int) -> Reading:
-    if reading.position is None:
-        return reading
-    return replace(reading, position=text.at(begin + reading.position))
+    reading = names.bare(text.cased)
+    if reading is None and not only_bare:
+        cleaned = Cleaned.of(names.remove_markup(text.cased))
+        reading = read_part(names, cleaned, 0, len(cleaned.low))
+    return None if reading is None else reading.moved(text.at)
 
 
 def _highest(shares: list[tuple[float, Reading]]) -> Reading:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +20,14 @@ from silr.annotators.answer_fields import objects
 from silr.annotators.answer_language import REFUSAL, cues, is_taken_back, refuses
 from silr.annotators.answer_mentions import Cleaned
 from silr.annotators.answer_names import Names, letters, names_of
-from silr.annotators.answer_reading import Reading, agreed, named
+from silr.annotators.answer_reading import Reading, agreed
 from silr.annotators.answer_text import end_of_turn, fold, lower, without
 from silr.annotators.answer_verdicts import Cued, from_objects, from_tags
 from silr.annotators.missing import Missing
+from silr.annotators.replies import Token
 from silr.annotators.thoughts import answer_span, is_outline, without_thoughts
 
 __all__ = ["Reading", "Token", "class_log_probabilities", "read_answer", "safe_words", "without_thoughts"]
-
-
-@dataclass(frozen=True)
-class Token:
-    """A token of an answer: its text, and log-probabilities of the likeliest tokens at its place, itself included."""
-
-    text: str
-    likeliest: tuple[tuple[str, float], ...]
 
 
 def read_answer(answer: str, words: Sequence[str], classes: Sequence[str]) -> Reading:
@@ -53,25 +47,23 @@ def read_answer(answer: str, words: Sequence[str], classes: Sequence[str]) -> Re
     if span is None:
         return Reading(None, Missing.CUT_OFF)
     start = span[0]
-    reading = _read(names, answer[start : end_of_turn(answer, *span)])
-    return reading if reading.position is None or not start else replace(reading, position=reading.position + start)
+    return _read(names, answer[start : end_of_turn(answer, *span)]).moved(start.__add__)
 
 
-def _read(names: Names, said: str) -> Reading:
+def _read(names: Names, content: str) -> Reading:
     """Read an answer without thoughts; see the head of this module for the order."""
-    text = names.fold(said)
-    if found := names.bare(text.cased):
-        may_go_on = names.begins_longer(text.cased.strip(), found[0].label)
-        return replace(named(found[0], text.at(found[1])), is_outright=not may_go_on)
+    text = names.fold(content)
+    if (bare := names.bare(text.cased)) and bare.label is not None:
+        return replace(bare.moved(text.at), is_outright=not names.begins_longer(text.cased.strip(), bare.label))
     if not text.cased.strip(" \t\r\n\"'`*_{}[]()<>"):
         return Reading(None, Missing.CUT_OFF)
-    fields = list(objects(said)) if "{" in said or "[" in said else []
+    fields = list(objects(content)) if "{" in content or "[" in content else []
     explicit = [*from_objects(names, fields), *from_tags(names, text)]
-    answer = said
-    is_torn = bool(fields) and fields[-1][1] == len(said) and said.rstrip()[-1:] not in "}]"
+    answer = content
+    is_torn = bool(fields) and fields[-1][1] == len(content) and content.rstrip()[-1:] not in "}]"
     if fields:
-        said = without(said, [(begin, end) for begin, end, _ in fields])
-        text = names.fold(said)
+        content = without(content, [(begin, end) for begin, end, _ in fields])
+        text = names.fold(content)
     explicit += from_boxes(names, text)
     outright = agreed(explicit)
     cleaned = Cleaned.of(names.remove_markup(text.cased))
@@ -87,7 +79,7 @@ def _read(names: Names, said: str) -> Reading:
         return replace(reading, is_outright=is_over and reading.label is not None)
     if is_outline(cleaned.low) or (is_torn and not cleaned.low.strip()):
         return Reading(None, Missing.CUT_OFF)
-    announced = agreed([*(each for each in cued.after(plain) if each is not None), *cued.lone_lines()])
+    announced = agreed([*(reading for reading in cued.after(plain) if reading), *cued.lone_lines()])
     if announced is not None:
         if announced.label is None:
             return announced
@@ -114,7 +106,7 @@ def safe_words(classes: Sequence[str]) -> tuple[str, ...]:
     with different characters, any token that begins one of them belongs to it alone.
     """
     first = [lower(fold(name).cased.strip())[:1] for name in classes]
-    if len(set(first)) == len(first) and all(each.isalnum() for each in first):
+    if len(set(first)) == len(first) and all(map(str.isalnum, first)):
         return tuple(classes)
     return letters(classes)
 
@@ -131,14 +123,11 @@ def class_log_probabilities(tokens: Sequence[Token], position: int, words: Seque
     array of shape (K,), normalised, or None
         None if the tokens do not make up the answer, no class is listed, or no other token is listed beside the one.
     """
-    start = 0
-    for token in tokens:
-        start += len(token.text)
-        if start > position:
-            break
-    else:
+    ends = accumulate(len(token.text) for token in tokens)
+    token, end = next((pair for pair in zip(tokens, ends, strict=True) if pair[1] > position), (None, 0))
+    if token is None:
         return None
-    before = token.text[: position - start + len(token.text)]
+    before = token.text[: position - end + len(token.text)]
     listed: dict[str, float] = {}
     for text, log_probability in token.likeliest:
         if not math.isnan(log_probability):

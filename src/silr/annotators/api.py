@@ -8,25 +8,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.answers import (
     Reading,
-    Token,
     class_log_probabilities,
     read_answer,
     safe_words,
     without_thoughts,
 )
-from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, has_scores, label_only
+from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, Scores, has_scores, label_only
 from silr.annotators.budget import BudgetSpentError, Cost
-from silr.annotators.client import ChatClient
+from silr.annotators.client import ChatClient, ChatOptions
 from silr.annotators.exchange import Messages, characters
-from silr.annotators.explanations import explain_cut_off
-from silr.annotators.failures import NoAnswerError, TextTooLongError
+from silr.annotators.failures import NoAnswerError, TextTooLongError, explain_cut_off
 from silr.annotators.missing import Missing
 from silr.annotators.prompts import Prompt
 from silr.annotators.replies import Reply
@@ -39,11 +38,11 @@ TEMPLATE = (
 )
 _TAG = re.compile(r"<(/?text)>")
 STRICTER = "Your answer must be one of these and nothing else: {words}. Which one is it?"
-_SILENT = "(no answer)"
-_SURE = 10  # labels after which it is said that no scores come
-_MORE = re.compile(r"[.!?](\W|$)|\n|\w+\W+\w")
-_SHORT = 200  # characters; a longer answer that was cut off was no answer yet
-_MARGIN, _MOST_CUTS = 0.95, 3
+_NO_ANSWER = "(no answer)"
+_LABELS_BEFORE_NOTE = 10  # labels after which it is said that no scores come
+_CONTINUATION = re.compile(r"[.!?](\W|$)|\n|\w+\W+\w")
+_SHORT_ANSWER = 200  # characters; a longer answer that was cut off was no answer yet
+_CUT_MARGIN, _MOST_CUTS = 0.95, 3
 
 
 @dataclass(frozen=True)
@@ -145,16 +144,14 @@ class ApiAnnotator:
         Texts without a label are left out (`remarks.missing` has their reasons), and so are those that the budget does
         not reach.
         """
-        left = enumerate(batches)
-        running: dict[Future[tuple[NDArray[np.float32], NDArray[np.float16]]], int] = {}
+        waiting = enumerate(batches)
+        running: dict[Future[Scores], int] = {}
         self.stopped_by = None
         self._client.trusted |= self.remarks.labelled
         with ThreadPoolExecutor(self._concurrency) as pool, self._client.open():
             while True:
-                while self.stopped_by is None and len(running) < self._concurrency:
-                    if (following := next(left, None)) is None:
-                        break
-                    running[pool.submit(score, following[1])] = following[0]
+                n_free = self._concurrency - len(running) if self.stopped_by is None else 0
+                running |= {pool.submit(score, batch): number for number, batch in islice(waiting, n_free)}
                 if not running:
                     break
                 for future in _finished(running):
@@ -170,28 +167,14 @@ class ApiAnnotator:
                         self.remarks.labelled = self._client.trusted = True
                         self._labels += 1
                         self._scored += bool(has_scores(scores)[0])
-                        if self._labels == _SURE:
+                        if self._labels == _LABELS_BEFORE_NOTE:
                             self._say_whether_scores_come()
                         yield number, scores, features
-        if self._labels < _SURE:
+        if self._labels < _LABELS_BEFORE_NOTE:
             self._say_whether_scores_come()
 
-    def score_batch(
-        self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
-        """Ask about one text, or go on with a conversation about it.
-
-        Parameters
-        ----------
-        texts : sequence of str, of length 1
-        turns : sequence of sequences of str, default None
-            What follows the user's message about the text: the model's answer, the user's next message, and so on.
-
-        Returns
-        -------
-        scores : float32 array of shape (1, K)
-            See `label_only` for those of a label without scores.
-        features : array of shape (1, 0)
+    def score_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None) -> Scores:
+        """Ask about one text, or go on with a conversation about it; see `self_refine.Talking.score_batch`.
 
         Raises
         ------
@@ -200,19 +183,19 @@ class ApiAnnotator:
         BudgetSpentError, InputError
         """
         (text,), (later,) = texts, list(turns or [()])
-        found = [self._read(text, later, sample) for sample in range(self._samples)]
-        if self._samples == 1 and isinstance(found[0], Named):
-            scores = found[0].scores if found[0].scores is not None else label_only(found[0].label, len(self.classes))
+        first, *others = (self._read(text, later, sample) for sample in range(self._samples))
+        if others or isinstance(first, NoAnswerError):
+            scores = self._from_votes([first, *others])
         else:
-            scores = self._from_votes(found)
+            scores = label_only(first.label, len(self.classes)) if first.scores is None else first.scores
         return scores.astype(np.float32)[None], np.empty((1, 0), np.float16)
 
     def reply_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]]) -> list[str]:
         """Return the model's next message in a conversation about one text, without its thoughts; see `score_batch`."""
         (text,), (later,) = texts, turns
-        return [without_thoughts(self._ask(text, later).text).strip() or _SILENT]
+        return [without_thoughts(self._ask(text, later).text).strip() or _NO_ANSWER]
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Return the model, the server and the prompt, ready for JSON. Keys and passwords are left out."""
         import silr
 
@@ -220,20 +203,16 @@ class ApiAnnotator:
             "kind": "api",
             "model": self._client.model,
             "server": self._client.server,
-            "classes": list(self.classes),
-            "question": self.prompt.question,
-            "prompt": self.prompt.template,
-            "class_words": dict(zip(self.classes, self.prompt.words, strict=True)),
-            "examples": [list(example) for example in self.prompt.examples],
+            **self.prompt.describe(),
             "samples": self._samples,
             "versions": {"silr": silr.__version__},
         }
 
     def _messages(self, text: str, later: Sequence[str]) -> Messages:
-        said = [self._before + _TAG.sub(r"[\1]", text) + self._after, *later]
-        return [{"role": "assistant" if turn % 2 else "user", "content": words} for turn, words in enumerate(said)]
+        contents = [self._before + _TAG.sub(r"[\1]", text) + self._after, *later]
+        return [{"role": "assistant" if turn % 2 else "user", "content": each} for turn, each in enumerate(contents)]
 
-    def _ask(self, text: str, later: Sequence[str], **options: Any) -> Reply:
+    def _ask(self, text: str, later: Sequence[str], **options: Unpack[ChatOptions]) -> Reply:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
@@ -241,7 +220,7 @@ class ApiAnnotator:
                 reply = self._client.ask(self._messages(text[:kept], later), **options)
             except TextTooLongError as error:
                 whole = characters(self._messages(text[:kept], later))
-                fitting = 0 if error.share is None else int(_MARGIN * error.share * whole) - (whole - kept)
+                fitting = 0 if error.share is None else int(_CUT_MARGIN * error.share * whole) - (whole - kept)
                 if fitting < 1:
                     raise
                 kept = self._kept[text] = fitting
@@ -258,19 +237,18 @@ class ApiAnnotator:
             reply = self._ask(text, later, temperature=temperature, sample=sample, logprobs=self._samples == 1)
             reading = read_answer(reply.text, words, self.classes)
             cut_off = reply.missing is Missing.CUT_OFF
-            is_over = not cut_off or (
-                (reading.is_outright or _goes_on(reply.text, reading))
-                and len(without_thoughts(reply.text).strip()) <= _SHORT
-            )
+            content = without_thoughts(reply.text).strip()
+            is_clear = reading.is_outright or _goes_on(reply.text, reading)
+            is_over = not cut_off or (is_clear and len(content) <= _SHORT_ANSWER)
             if reading.label is not None and is_over and reply.missing not in (Missing.REFUSED, Missing.FILTERED):
                 return Named(reading.label, self._scores(reply, reading))
             missing = reply.missing or reading.missing or Missing.NO_CLASS
             if attempt or missing in (Missing.REFUSED, Missing.FILTERED):
                 break
             stricter = STRICTER.format(words=", ".join(words))
-            later = [*later, without_thoughts(reply.text).strip()[:_SHORT] or _SILENT, stricter]
-        said = explain_cut_off(self._client.max_answer_tokens) if cut_off else str(missing)
-        return NoAnswerError(missing, said, hits_all=cut_off)
+            later = [*later, content[:_SHORT_ANSWER] or _NO_ANSWER, stricter]
+        why = explain_cut_off(self._client.max_answer_tokens) if cut_off else str(missing)
+        return NoAnswerError(missing, why, hits_all=cut_off)
 
     def _scores(self, reply: Reply, reading: Reading) -> NDArray[np.float64] | None:
         """Log-probabilities of the classes where the answer names one; None if the server gives none of use."""
@@ -279,7 +257,7 @@ class ApiAnnotator:
         words = self.prompt.words
         if reading.word not in words and reading.word in self.classes:
             words = self.classes
-        joined, position = "".join(text for text, _ in reply.tokens), reading.position
+        joined, position = "".join(token.text for token in reply.tokens), reading.position
         start = joined.rfind(reply.text)  # tokens may begin with a hidden thought
         if start < 0:
             start, stripped = 0, reply.text.strip()
@@ -290,14 +268,13 @@ class ApiAnnotator:
                 if other.label != reading.label or other.position is None:
                     return None
                 position = other.position
-        tokens = [Token(text, likeliest) for text, likeliest in reply.tokens]
-        scores = class_log_probabilities(tokens, start + position, words)
+        scores = class_log_probabilities(reply.tokens, start + position, words)
         return scores if scores is not None and scores.argmax() == reading.label else None  # else of another place
 
-    def _from_votes(self, found: Sequence[Named | NoAnswerError]) -> NDArray[np.float64]:
-        count = Counter(each.label for each in found if isinstance(each, Named))
+    def _from_votes(self, answers: Sequence[Named | NoAnswerError]) -> NDArray[np.float64]:
+        count = Counter(answer.label for answer in answers if isinstance(answer, Named))
         if not count:
-            raise next(each for each in found if isinstance(each, NoAnswerError))
+            raise next(answer for answer in answers if isinstance(answer, NoAnswerError))
         share = np.array([count[k] + 0.5 for k in range(len(self.classes))])
         return np.asarray(np.log(share / share.sum()))
 
@@ -313,10 +290,10 @@ def _goes_on(answer: str, reading: Reading) -> bool:
     """Whether the answer has more than the class: "It is positive" that was cut there may go on with "only if"."""
     if reading.position is None or reading.word is None:
         return False
-    return _MORE.search(answer, reading.position + len(reading.word)) is not None
+    return _CONTINUATION.search(answer, reading.position + len(reading.word)) is not None
 
 
-def _finished(running: Iterable[Future[Any]]) -> set[Future[Any]]:
+def _finished(running: Iterable[Future[Scores]]) -> set[Future[Scores]]:
     """Wait for one of them at least."""
     try:
         return wait(running, return_when=FIRST_COMPLETED).done

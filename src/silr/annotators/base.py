@@ -1,10 +1,10 @@
-"""What an annotator is to the rest of silr: something that plans batches of texts and scores them."""
+"""The protocol of annotators: they plan batches of texts and score them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,52 +12,33 @@ from numpy.typing import NDArray
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 
-Scored = tuple[int, NDArray[np.float32], NDArray[np.float16]]
-"""Number of a batch, and scores (n, K) and features (n, n_features) of its texts."""
+Scores = tuple[NDArray[np.float32], NDArray[np.float16]]
+"""Scores (n, K) and features (n, n_features) of the texts of a batch."""
 
-ScoreBatch = Callable[[Sequence[str]], tuple[NDArray[np.float32], NDArray[np.float16]]]
-"""From the texts of a batch to their scores (n, K) and features (n, n_features)."""
+Scored = tuple[int, NDArray[np.float32], NDArray[np.float16]]
+"""Number of a batch, and the same."""
+
+ScoreBatch = Callable[[Sequence[str]], Scores]
+"""From the texts of a batch to their scores and features."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """In which batches the texts are read; the same texts always give the same plan.
+    """In which batches the texts are read; the same texts always give the same plan."""
 
-    Attributes
-    ----------
-    batches : list of int64 arrays
-        Positions of texts; together each position once.
-    tokens : list of int, one a batch
-        How much work each batch is.
-    cut : bool array, one a text
-        Whether the text is longer than the annotator can read; its end is left out.
-    """
-
-    batches: list[NDArray[np.int64]]
-    tokens: list[int]
-    cut: NDArray[np.bool_]
+    batches: list[NDArray[np.int64]]  # positions of texts; together each position once
+    tokens: list[int]  # how much work each batch is
+    cut: NDArray[np.bool_]  # of each text, whether the annotator leaves out its end, as it is too long
 
 
 @dataclass
 class Remarks:
-    """What an annotator behind a server has to say of single texts, beside their scores.
+    """What an annotator behind a server has to say of single texts, beside their scores."""
 
-    Attributes
-    ----------
-    missing : dict of str to Missing
-        Why a text has no label.
-    cut : set of str
-        Texts of which the server did not take the end.
-    labelled : bool
-        Whether this model has given any label, in this session or before.
-    failures : dict of str to str
-        What the server says where the reason is none of the text's own.
-    """
-
-    missing: dict[str, Missing] = field(default_factory=dict)
-    cut: set[str] = field(default_factory=set)
-    labelled: bool = False
-    failures: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, Missing] = field(default_factory=dict)  # why a text has no label
+    cut: set[str] = field(default_factory=set)  # texts of which the server did not take the end
+    labelled: bool = False  # this model has given a label, in this session or before
+    failures: dict[str, str] = field(default_factory=dict)  # what the server says of those that may hit all texts
 
     def add(self, text: str, missing: Missing, failure: str = "") -> None:
         """Say why a text has no label, and in the server's words what may hit all."""
@@ -68,8 +49,8 @@ class Remarks:
 
 def remarks_of(annotator: Annotator) -> Remarks:
     """Return the annotator's remarks; one on this machine has none."""
-    found = getattr(annotator, "remarks", None)
-    return found if isinstance(found, Remarks) else Remarks()
+    remarks = getattr(annotator, "remarks", None)
+    return remarks if isinstance(remarks, Remarks) else Remarks()
 
 
 def check_any(remarks: Remarks, labelled: NDArray[np.bool_]) -> None:
@@ -127,7 +108,7 @@ class Annotator(Protocol):
     def score_batches(self, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
         """Score the texts of batches of a plan, in any order; a batch that gets no label is left out."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Return all that is needed to build the same annotator again, ready for JSON."""
 
 

@@ -1,4 +1,4 @@
-"""What asking costs, and where it ends: requests under way are reckoned with before their cost is known."""
+"""Cost and budget of requests; those under way are reckoned with before their cost is known."""
 
 from __future__ import annotations
 
@@ -16,21 +16,11 @@ class BudgetSpentError(Exception):
 
 @dataclass
 class Cost:
-    """What was asked of the server in this session.
+    """What was asked of the server in this session."""
 
-    Attributes
-    ----------
-    requests : int
-        HTTP requests sent, failed ones and repeated ones included.
-    cached : int
-        Answers that were known already, free of charge.
-    prompt_tokens, completion_tokens : int
-        As the server counts them, of the answers that came.
-    """
-
-    requests: int = 0
-    cached: int = 0
-    prompt_tokens: int = 0
+    requests: int = 0  # sent, failed ones and repeated ones included
+    cached: int = 0  # answers that were known already, free of charge
+    prompt_tokens: int = 0  # as the server counts them, of the answers that came
     completion_tokens: int = 0
 
     @property
@@ -44,17 +34,7 @@ class Budget:
 
     A request that is under way counts for as many tokens as the answered ones cost, by length of what was sent; while
     those may spend the budget, the next waits. So tokens go beyond the budget by about one request, however many are
-    sent at a time.
-
-    Parameters
-    ----------
-    max_requests, max_tokens : int, default None
-    closed : threading.Event, default None
-        Set when nothing may be sent any more.
-
-    Attributes
-    ----------
-    cost : Cost
+    sent at a time. `closed` is set when nothing may be sent any more.
     """
 
     def __init__(
@@ -69,10 +49,7 @@ class Budget:
     def request(self, characters: int) -> Iterator[Callable[[int, int], None]]:
         """Send one request within this block, and call what it yields with the tokens of prompt and completion.
 
-        Raises
-        ------
-        BudgetSpentError
-            Nothing may be sent any more.
+        A `BudgetSpentError` says that nothing may be sent any more.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._in_doubt())

@@ -6,22 +6,28 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, NoReturn, TypedDict
 
-from silr.annotators.addresses import check_address
+from silr.annotators.addresses import check_address, environment_key
 from silr.annotators.answer_cache import AnswerCache
-from silr.annotators.api_key import environment_key
 from silr.annotators.budget import Budget, Cost
 from silr.annotators.exchange import Exchange, Messages, characters
-from silr.annotators.explanations import explain, explain_cut_off, explain_cut_prompt
-from silr.annotators.failures import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
+from silr.annotators.failures import (
+    LATER,
+    NoAnswerError,
+    PassingError,
+    RefusedError,
+    TextTooLongError,
+    explain_cut_off,
+    explain_cut_prompt,
+)
+from silr.annotators.length_limit import seems_cut
 from silr.annotators.missing import Missing
 from silr.annotators.parameters import Parameters
-from silr.annotators.prompt_length import seems_cut
 from silr.annotators.refusals import Kind, Refusal
 from silr.annotators.replies import Reply
-from silr.annotators.waits import LONG, TOO_LONG, growing_wait
+from silr.annotators.waits import LONG, TOO_LONG
 from silr.errors import InputError
 from silr.extras import needs
 from silr.progress import duration
@@ -39,6 +45,14 @@ _MOST_TIMEOUTS = 3  # of a server that has never answered
 _SHORT_KEY = 5  # characters; what stands for a key where a server wants none, such as "none", is no secret
 _MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
+
+
+class ChatOptions(TypedDict, total=False):
+    """Options of a question; see `ChatClient.ask`."""
+
+    temperature: float
+    sample: int
+    logprobs: bool
 
 
 class ChatClient:
@@ -67,10 +81,8 @@ class ChatClient:
 
     Attributes
     ----------
-    cost : Cost
     server : str
         The address without credentials.
-    max_answer_tokens : int or None
     trusted : bool
         Whether this model has given a label before.
     notes : list of str
@@ -109,7 +121,7 @@ class ChatClient:
         self._exchange = Exchange(client, model)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
-        self._say_line, self._timeout = say or (lambda line: None), timeout
+        self._print, self._timeout = say or (lambda line: None), timeout
         self._lock, self._closed, self._alone = threading.RLock(), threading.Event(), threading.Lock()
         self._budget = Budget(max_requests, max_tokens_total, self._closed)
         self._answered = False  # whether the server ever gave an answer
@@ -131,11 +143,6 @@ class ChatClient:
         """What was asked in this session."""
         return self._budget.cost
 
-    @property
-    def no_logprobs(self) -> bool:
-        """Whether the server refuses to give log-probabilities."""
-        return "logprobs" in self._parameters.dropped
-
     @contextmanager
     def open(self) -> Iterator[None]:
         """Ask within this block; where it is left, requests that wait for another attempt give up."""
@@ -152,7 +159,7 @@ class ChatClient:
             if line in self.notes:
                 return
             self.notes.append(line)
-        self._say_line(line)
+        self._print(line)
 
     def ask(self, messages: Messages, *, temperature: float = 0.0, sample: int = 0, logprobs: bool = False) -> Reply:
         """Send a conversation and return the answer, from the cache if it is known.
@@ -184,14 +191,12 @@ class ChatClient:
             "logprobs": logprobs,
             "max_answer_tokens": self.max_answer_tokens,
         }
-        known = self._cache.get(question)
-        if known is not None:
+        if (known := self._cache.get(question)) is not None:
             self._budget.known()
             return Reply.from_json(known)
         with self._turn():
-            reply, sure = self._ask(messages, temperature, logprobs)
-            if sure:
-                self._cache.put(question, reply.to_json())
+            reply = self._ask(messages, temperature, logprobs)
+            self._cache.put(question, reply.to_json())
             self._count(reply)
         return reply
 
@@ -199,22 +204,18 @@ class ChatClient:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if self._answered:
-            yield
-            return
-        waited = not self._alone.acquire(blocking=False)
-        if waited:
-            self._alone.acquire()
-        try:
-            alone = not self._answered
-            if alone:
-                self._check_end()
-                if waited and self._closed.is_set():
-                    raise NoAnswerError(Missing.SERVER, "stopped before it was asked")
-                yield
-        finally:
-            self._alone.release()
-        if not alone:
+        with ExitStack() as alone:
+            if not self._answered:
+                waited = not self._alone.acquire(blocking=False)
+                if waited:
+                    self._alone.acquire()
+                alone.callback(self._alone.release)
+                if self._answered:  # meanwhile
+                    alone.close()
+                else:
+                    self._check_end()
+                    if waited and self._closed.is_set():
+                        raise NoAnswerError(Missing.SERVER, "stopped before it was asked")
             yield
 
     def _check_end(self) -> None:
@@ -243,8 +244,8 @@ class ChatClient:
 
     # --- one question, until it is answered or refused ----------------------------------------------------------------
 
-    def _ask(self, messages: Messages, temperature: float, logprobs: bool) -> tuple[Reply, bool]:
-        """Return the answer, and whether it would be the same another time."""
+    def _ask(self, messages: Messages, temperature: float, logprobs: bool) -> Reply:
+        """Ask again, with other parameters where the server may not take these, until there is an answer."""
         before = parameters = self._parameters
         trials: Iterator[Parameters] | None = None
         first: Refusal | None = None  # what the server says of the parameters, as it seems
@@ -270,8 +271,7 @@ class ChatClient:
                 if trials is not None:
                     adapted = next(trials, None)
                     self._in_vain += adapted is not None
-                first = first or error.refusal
-                self._tries = trials is not None and adapted is not None
+                first, self._tries = first or error.refusal, trials is not None and adapted is not None
                 if adapted is None:
                     return self._refused(first, messages)
             parameters = adapted
@@ -282,14 +282,14 @@ class ChatClient:
             for name in parameters.left_out(before):
                 if name != "logprobs":  # said with the first label that has no scores
                     self.say(f"the server does not take {name}, which is left out ({self._words(first.words)})")
-        return reply, True
+        return reply
 
     def _may_dislike_parameters(self, error: PassingError) -> bool:
         """Whether a server that breaks, and never answered, may break over a parameter; that is tried once."""
         broken = error.refusal is not None and error.refusal.status == 500
         return broken and not (self._tried or self._answered) and self._in_vain >= _MOST_BREAKS
 
-    def _attempt(self, messages: Messages, options: dict[str, Any]) -> Reply:
+    def _attempt(self, messages: Messages, options: dict[str, object]) -> Reply:
         self._check_end()
         try:
             with self._budget.request(characters(messages)) as paid:
@@ -304,20 +304,20 @@ class ChatClient:
 
     # --- what is given up ---------------------------------------------------------------------------------------------
 
-    def _refused(self, refusal: Refusal, messages: Messages) -> tuple[Reply, bool]:
+    def _refused(self, refusal: Refusal, messages: Messages) -> Reply:
         """Return a reply without text where the server declines a text; raise the reason where it does not take it."""
         kind, words = refusal.kind, self._words(refusal.words)
         if kind in (Kind.REFUSED, Kind.FILTERED):
             missing = Missing.REFUSED if kind is Kind.REFUSED else Missing.FILTERED
             if not self._answered:  # it may be about all texts, so it is not kept
                 raise NoAnswerError(missing, words)
-            return Reply("", missing=missing), True
+            return Reply("", missing=missing)
         if kind is Kind.TOO_LONG:
             raise TextTooLongError(words, self._fitting(refusal, messages))
         if kind is Kind.MODEL and self._answered:
             kind = Kind.UNCLEAR
         if kind not in (Kind.UNCLEAR, Kind.PASSING):
-            self._stop(explain(refusal, kind, words, self._exchange))
+            self._stop(self._exchange.explain(refusal, kind, words))
         line = f"the server refuses the request ({refusal.status}): {words}"
         if not (self.trusted or self._answered):
             self._count_in_vain(line)
@@ -333,11 +333,11 @@ class ChatClient:
     def _give_up(self, error: PassingError) -> NoReturn:
         words = self._words(str(error))
         if error.unreachable and not self._closed.is_set():
-            proxy, where = self._exchange.proxy, "/".join(self.server.split("/")[:3])
-            between = f" (through the proxy {proxy})" if proxy else ""
-            if error.sent_on_to:
-                self._stop(f"no server answers at {error.sent_on_to}, where {where} redirects to: {words}", error)
-            self._stop(f"no server answers at {where}{between}: {words}", error)
+            proxy, host = self._exchange.proxy, "/".join(self.server.split("/")[:3])
+            place = f"{host} (through the proxy {proxy})" if proxy else host
+            if error.redirected_to:
+                place = f"{error.redirected_to}, where {host} redirects to"
+            self._stop(f"no server answers at {place}: {words}", error)
         raise NoAnswerError(Missing.SERVER, words) from error
 
     def _may_pass(self, error: BaseException) -> bool:
@@ -355,9 +355,8 @@ class ChatClient:
         if error.timeout and not self._answered:
             self._timeouts += 1
             if self._timeouts >= _MOST_TIMEOUTS:
-                self._stop(
-                    f"no answer within {self._timeout:g} seconds, {self._timeouts} times; raise --timeout", error
-                )
+                line = f"no answer within {self._timeout:g} seconds, {self._timeouts} times; raise --timeout"
+                self._stop(line, error)
         self._count_in_vain(words)
         if self._tries or self._may_dislike_parameters(error):
             return False
@@ -368,14 +367,16 @@ class ChatClient:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Seconds until the next attempt."""
+        import tenacity
+
         error = state.outcome.exception() if state.outcome else None
         if not isinstance(error, PassingError):
             return 0.0
         if error.wait is not None:
             return error.wait
-        return growing_wait(state.attempt_number, _SHORT_WAIT if error.unusable else _LONGEST_WAIT)
+        return tenacity.wait_random_exponential(max=_SHORT_WAIT if error.unusable else _LONGEST_WAIT)(state)
 
-    def _words(self, said: str) -> str:
-        """What is said, in one line, without the key, which some servers repeat."""
-        line = " ".join(said.split())
+    def _words(self, message: str) -> str:
+        """The message in one line, without the key, which some servers repeat."""
+        line = " ".join(message.split())
         return (line.replace(self._key, "***") if self._key and len(self._key) > _SHORT_KEY else line)[:300]

@@ -6,10 +6,13 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 from silr.annotators.prompts import Prompt
 from silr.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _MARK = "\ue000text\ue000"  # stands for the text while the chat template is rendered; private-use characters
 _PLAIN = {"add_special_tokens": False, "verbose": False}
@@ -49,7 +52,7 @@ class PromptEncoder:
         are the same to the tokenizer.
     """
 
-    def __init__(self, prompt: Prompt, tokenizer: Any, context: int) -> None:
+    def __init__(self, prompt: Prompt, tokenizer: PreTrainedTokenizerBase, context: int) -> None:
         self._tokenizer = tokenizer
         special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
         special.update(tokenizer.all_special_tokens)
@@ -73,52 +76,38 @@ class PromptEncoder:
     def __call__(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
         """Return the token ids of each text's prompt, and which texts were cut."""
         whole = self._tokenizer([self._head + text + self._tail for text in texts], **_PLAIN)
-        prompts: list[list[int]] = []
-        cut: list[bool] = []
-        for text, ids in zip(texts, whole["input_ids"], strict=True):
-            own, too_long = self._start + ids, False
-            if len(own) > self._limit or self._special.search(text):
+        prompts = [self._start + ids for ids in whole["input_ids"]]
+        cut = [False] * len(texts)
+        for row, text in enumerate(texts):
+            if len(prompts[row]) > self._limit or self._special.search(text):
                 inside = self._later(text, split_special_tokens=True)
-                too_long = len(inside) > self._room
-                own = self._outside[0] + inside[: self._room] + self._outside[1]
-            prompts.append(own)
-            cut.append(too_long)
+                cut[row] = len(inside) > self._room
+                prompts[row] = self._outside[0] + inside[: self._room] + self._outside[1]
         return prompts, cut
 
     def conversation(self, text: str, turns: Sequence[str], answering: bool, reserve: int = 0) -> list[int]:
         """Return the token ids of a conversation about a text, at the point where the model goes on.
 
-        What was said is taken as ordinary characters, like the text; the text's end is left out if all is too long.
-
-        Parameters
-        ----------
-        text : str
-        turns : sequence of str
-            What follows the user's message: the model's answer, the user's next message, and so on.
-        answering : bool
-            End with the opening of the answer.
-        reserve : int, default 0
-            Tokens to leave free for what the model says.
+        The turns follow the user's message: the model's answer, the user's next message, and so on. They are taken as
+        ordinary characters, like the text; the text's end is left out if all is too long. Where the model is
+        `answering`, its answer is opened; `reserve` tokens are left free for what it says.
         """
         if len(turns) not in self._pieces:
             self._pieces[len(turns)] = _render(self._prompt, self._tokenizer, len(turns))
         pieces = list(self._pieces[len(turns)])
         if answering:
             pieces[-1] += self._prompt.answer_opening().rstrip()
-        said = [self._later(words, split_special_tokens=True) for words in (text, *turns)]
-        around = [self._start + self._ids(pieces[0]), *map(self._later, pieces[1:])]
-        room = self._limit - reserve - sum(map(len, around)) - sum(map(len, said[1:]))
+        own, *later = (self._later(words, split_special_tokens=True) for words in (text, *turns))
+        first, *others = self._start + self._ids(pieces[0]), *map(self._later, pieces[1:])
+        room = self._limit - reserve - sum(map(len, (first, *others, *later)))
         if room < 1:
             raise InputError("the conversation about a text leaves no room for the text in the model's context")
-        ids = around[0] + said[0][:room] + around[1]
-        for words, piece in zip(said[1:], around[2:], strict=True):
-            ids += words + piece
-        return ids
+        contents = zip([own[:room], *later], others, strict=True)
+        return first + [token for content, piece in contents for token in (*content, *piece)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of tokens that the model made, special ones left out."""
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
-        return text.strip()
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
     def _answer(self, separator: str, word: str) -> list[int]:
         """The tokens that a word adds to a prompt; those of the word alone where it would change the prompt's."""
@@ -164,19 +153,13 @@ class PromptEncoder:
         return self._ids(text, **options)
 
 
-def prompt_around_text(prompt: Prompt, tokenizer: Any) -> str:
-    """Return the whole prompt with ``{text}`` for the text, up to where the answer begins.
-
-    Raises
-    ------
-    InputError
-        The chat template fails or loses the message.
-    """
+def prompt_around_text(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the whole prompt with ``{text}`` for the text, up to where the answer begins."""
     before, after = _render(prompt, tokenizer)
     return before + "{text}" + after + prompt.answer_opening().rstrip()
 
 
-def _render(prompt: Prompt, tokenizer: Any, n_turns: int = 0) -> list[str]:
+def _render(prompt: Prompt, tokenizer: PreTrainedTokenizerBase, n_turns: int = 0) -> list[str]:
     """Return what stands before, between and after the text and `n_turns` later turns, up to the model's next one."""
     before, after = prompt.around_text()
     messages = [before + _MARK + after] + n_turns * [_MARK]
@@ -189,7 +172,7 @@ def _render(prompt: Prompt, tokenizer: Any, n_turns: int = 0) -> list[str]:
             raise InputError(f"the model's chat template fails on a user message: {error}") from error
     else:
         rendered = "".join(message + "\n\n" for message in messages)
-    pieces: list[str] = rendered.split(_MARK)
+    pieces = str(rendered).split(_MARK)
     if len(pieces) != n_turns + 2:
         raise InputError(
             f"the model's chat template shows {n_turns + 1} messages {len(pieces) - 1} times instead of once each"
@@ -197,7 +180,7 @@ def _render(prompt: Prompt, tokenizer: Any, n_turns: int = 0) -> list[str]:
     return pieces
 
 
-def _start_tokens(tokenizer: Any) -> list[int]:
+def _start_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return the token that the tokenizer itself puts before a plain text, if it does."""
     first = tokenizer("a")["input_ids"][:1]
     return list(first) if first and first[0] == tokenizer.bos_token_id else []
@@ -209,21 +192,17 @@ def _begins(own: list[int], other: list[int]) -> bool:
 
 def common_start(rows: Iterable[Iterable[int]]) -> list[int]:
     """Return what all rows begin with alike."""
-    start = []
-    for column in zip(*rows, strict=False):
-        if len(set(column)) > 1:
-            break
-        start.append(column[0])
-    return start
+    columns = zip(*rows, strict=False)
+    return [column[0] for column in itertools.takewhile(lambda column: len(set(column)) == 1, columns)]
 
 
-def end_tokens(network: Any) -> list[int]:
+def end_tokens(network: PreTrainedModel) -> list[int]:
     """Return the tokens at which the model stops writing."""
     ends = getattr(network.generation_config, "eos_token_id", None)
     return ends if isinstance(ends, list) else [] if ends is None else [ends]
 
 
-def padding(tokenizer: Any) -> int:
+def padding(tokenizer: PreTrainedTokenizerBase) -> int:
     """Return a token to fill rows with; it is masked."""
     known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
     return int(next(token for token in known if token is not None))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
-from silr.annotators.addresses import proxy_between, server_name
-from silr.annotators.failures import PassingError, RefusedError
+from silr.annotators.addresses import path_hint, proxy_between, server_name
+from silr.annotators.failures import LATER, PassingError, RefusedError
 from silr.annotators.parameters import Parameters
 from silr.annotators.refusals import Kind, Refusal, is_error, read_refusal
 from silr.annotators.replies import NoReplyError, Reply, parse_body, read_reply, usage
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
 
 Messages = list[dict[str, str]]
 
+_EXPLANATIONS = {
+    Kind.UNPAID: f"the server wants to be paid first ({{status}}): {{words}}; {LATER}",
+    Kind.KEY: "the server refuses the request ({status}): {words}; set OPENAI_API_KEY or SILR_API_KEY to a key of "
+    "{server}",
+    Kind.MODEL: "the server refuses the request ({status}): {words}; --model has to be the server's name for it, not "
+    "{model!r}",
+    Kind.PATH: "{server} refuses the request ({status}): {words}; {hint}",
+    Kind.PAGE: "{server} answers with a web page ({words!r}), not as an API; {hint}",
+    Kind.PROXY: "{proxy} refuses the request ({status}): {words}; see HTTPS_PROXY and NO_PROXY",
+}
+_REFUSAL = "the server refuses the request ({status}): {words}"
+
 
 def characters(messages: Sequence[dict[str, str]]) -> int:
     """How long a conversation is."""
@@ -26,11 +39,6 @@ def characters(messages: Sequence[dict[str, str]]) -> int:
 
 class Exchange:
     """Sends requests. Threads may share it.
-
-    Parameters
-    ----------
-    client : openai.OpenAI
-    model : str
 
     Attributes
     ----------
@@ -51,24 +59,15 @@ class Exchange:
     def send(
         self,
         messages: Messages,
-        options: dict[str, Any],
+        options: Mapping[str, object],
         paid: Callable[[int, int], None],
         parameters: Parameters,
         patient: bool,
     ) -> Reply:
-        """Send one request.
+        """Send one request, and call `paid` with the tokens of prompt and answer.
 
-        Parameters
-        ----------
-        messages : list of dict
-        options : dict
-            Parameters of the request.
-        paid : callable
-            Called with the tokens of prompt and answer.
-        parameters : Parameters
-            They tell whether a refusal is about one of them.
-        patient : bool
-            Whether the server has answered before: then a page for people may pass.
+        `parameters` tell whether a refusal is about one of them. Where the server has answered before, be `patient`: a
+        page for people may pass.
 
         Raises
         ------
@@ -83,51 +82,64 @@ class Exchange:
             response = create(model=self.model, messages=messages, **options).http_response
         except openai.APIStatusError as error:
             self.heard = True
-            raise self._problem(error.response, options, parameters, patient) from error
+            problem = read_refusal(error.status_code, error.response.headers, error.response.text, self.proxy)
+            raise self._problem(problem, False, options, parameters, patient) from error
         except openai.APIConnectionError as error:  # time-outs included
             self._no_connection(error)
         self.heard = True
+        refusal = partial(read_refusal, response.status_code, response.headers, response.text, self.proxy)
         try:
             value = parse_body(response.text)
             if any(counts := usage(value)):
                 paid(*counts)
             if is_error(value):
-                raise self._problem(response, options, parameters, patient)
+                raise self._problem(refusal(), True, options, parameters, patient)
             return read_reply(value)
         except NoReplyError as error:
-            if self._refusal(response).page:
-                raise self._problem(response, options, parameters, patient) from error
+            if refusal().page:
+                raise self._problem(refusal(), True, options, parameters, patient) from error
             raise PassingError(str(error), unusable=True) from error
 
-    def _refusal(self, response: Any) -> Refusal:
-        return read_refusal(response.status_code, dict(response.headers), response.text, self.proxy)
+    def explain(self, refusal: Refusal, kind: Kind, words: str) -> str:
+        """Say in one line what hits every request, and what mends it."""
+        return _EXPLANATIONS.get(kind, _REFUSAL).format(
+            status=refusal.status,
+            words=words,
+            server=self.server,
+            model=self.model,
+            proxy=self._named_proxy(),
+            hint=path_hint(self.url),
+        )
 
-    def _problem(self, response: Any, options: dict[str, Any], parameters: Parameters, patient: bool) -> Exception:
+    def _named_proxy(self) -> str:
+        return f"the proxy {self.proxy or ''}".rstrip()
+
+    def _problem(
+        self, refusal: Refusal, is_ok: bool, options: Mapping[str, object], parameters: Parameters, patient: bool
+    ) -> Exception:
         """Return what a response that is no answer leads to."""
-        refusal = self._refusal(response)
-        kind, well = refusal.kind, response.status_code < 300
+        kind = refusal.kind
         if kind is Kind.PAGE and patient:
             kind = Kind.PASSING
         passing = kind is Kind.PASSING and not (refusal.status == 500 and parameters.adapted(refusal, options))
         if not passing and kind is not Kind.DAILY:
             return RefusedError(refusal)
-        words = f"an answer that is none: {refusal.words!r}" if well else f"{refusal.status}: {refusal.words}"
-        return PassingError(words, wait=refusal.wait, unusable=well, daily=kind is Kind.DAILY, refusal=refusal)
+        words = f"an answer that is none: {refusal.words!r}" if is_ok else f"{refusal.status}: {refusal.words}"
+        return PassingError(words, wait=refusal.wait, unusable=is_ok, daily=kind is Kind.DAILY, refusal=refusal)
 
     def _no_connection(self, error: Exception) -> NoReturn:
         """Say what stands in the way: a proxy, a wrong address, or something that may pass."""
         cause = error.__cause__ or error
         name, words = type(cause).__name__, str(cause) or str(error)
         if name == "ProxyError" and (not self.heard or any(code in words for code in ("401", "403", "405", "407"))):
-            where = f"the proxy {self.proxy or ''}".rstrip()
             raise InputError(
-                f"{where} refuses the connection to {self.server}: {words} (see HTTPS_PROXY, NO_PROXY)"
+                f"{self._named_proxy()} refuses the connection to {self.server}: {words} (see HTTPS_PROXY, NO_PROXY)"
             ) from error
         # By name, since the openai client has changed its HTTP library.
         unreachable = name in ("ConnectError", "UnsupportedProtocol")
         timeout = "Timeout" in name or "Timeout" in type(error).__name__
-        sent_on_to = self._other_address(cause)
-        raise PassingError(words, unreachable=unreachable, timeout=timeout, sent_on_to=sent_on_to) from error
+        redirected_to = self._other_address(cause)
+        raise PassingError(words, unreachable=unreachable, timeout=timeout, redirected_to=redirected_to) from error
 
     def _other_address(self, cause: BaseException) -> str:
         """The address that a request failed at, if that is not the server's: it redirects."""

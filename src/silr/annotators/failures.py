@@ -1,6 +1,8 @@
-"""Why there is no answer: errors about one text, refusals, and errors that may pass."""
+"""Why there is no answer: errors about one text, refusals, errors that may pass, and answers that are cut off."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from silr.annotators.missing import Missing
 from silr.annotators.refusals import Refusal
@@ -9,15 +11,9 @@ LATER = "what was answered is kept, and the same command goes on from there"
 
 
 class NoAnswerError(Exception):
-    """The server gave no usable answer to a text, however often it was asked.
+    """No usable answer to a text, however often it was asked.
 
-    Parameters
-    ----------
-    missing : Missing
-        The reason.
-    words : str
-    hits_all : bool, default None
-        Whether it may be so with every text; by default where the server fails.
+    It may hit all texts (`hits_all`), by default where the server fails.
     """
 
     def __init__(self, missing: Missing, words: str, hits_all: bool | None = None) -> None:
@@ -27,7 +23,7 @@ class NoAnswerError(Exception):
 
 
 class TextTooLongError(NoAnswerError):
-    """The server does not take so long a text; `share` is how much of the prompt it would take, if it says so."""
+    """A text that the server does not take; `share` is how much of the prompt it would take, if it says so."""
 
     def __init__(self, words: str, share: float | None) -> None:
         super().__init__(Missing.TOO_LONG, words)
@@ -42,42 +38,37 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
+@dataclass(eq=False)
 class PassingError(Exception):
-    """No answer this time.
+    """No answer this time, in the words of the server or the connection."""
 
-    Parameters
-    ----------
-    words : str
-        What the server or the connection says.
-    wait : float, default None
-        Seconds that the server asks for.
-    unreachable : bool
-        Whether no connection came about; one that is cut or too slow is another thing.
-    timeout : bool
-        Whether it was too slow.
-    unusable : bool
-        Whether the server said that all is well, and sent nothing of use.
-    daily : bool
-        Whether the day's quota is used up.
-    refusal : Refusal, default None
-        The response, if there was one.
-    sent_on_to : str
-        The address that could not be reached, if the server redirects there.
-    """
+    words: str
+    wait: float | None = None  # seconds that the server asks for
+    unreachable: bool = False  # no connection came about; one that is cut or too slow is another thing
+    timeout: bool = False
+    unusable: bool = False  # the server said that all is well, and sent nothing of use
+    daily: bool = False  # the day's quota is used up
+    refusal: Refusal | None = None  # the response, if there was one
+    redirected_to: str = ""  # the address that could not be reached, if the server redirects there
 
-    def __init__(
-        self,
-        words: str,
-        *,
-        wait: float | None = None,
-        unreachable: bool = False,
-        timeout: bool = False,
-        unusable: bool = False,
-        daily: bool = False,
-        refusal: Refusal | None = None,
-        sent_on_to: str = "",
-    ) -> None:
-        super().__init__(words)
-        self.wait, self.unreachable, self.timeout = wait, unreachable, timeout
-        self.unusable, self.daily, self.refusal = unusable, daily, refusal
-        self.sent_on_to = sent_on_to
+    def __str__(self) -> str:
+        return self.words
+
+
+def explain_cut_prompt(prompt_tokens: int, characters: int) -> str:
+    """Say what to do where the server seems to cut prompts."""
+    return (
+        f"the server counts far fewer tokens in a long prompt than it has ({prompt_tokens:,} in {characters:,} "
+        "characters): it seems to cut prompts without a word. Raise its context length (Ollama: num_ctx or "
+        "OLLAMA_CONTEXT_LENGTH; llama.cpp: --ctx-size; vLLM: --max-model-len). Texts that it cuts get no label"
+    )
+
+
+def explain_cut_off(max_answer_tokens: int | None) -> str:
+    """Say what to do where answers end before they name a class."""
+    limit = "the server's limit" if max_answer_tokens is None else f"the limit of {max_answer_tokens:,}"
+    return (
+        f"{limit} of answer tokens cuts answers off before they name a class, while the model still thinks; raise "
+        "--max-answer-tokens, or let it think less (another model, or the server's option for less reasoning). "
+        "The answers are kept"
+    )

@@ -11,13 +11,17 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 _BLOCK = "attn_norm attn_q attn_k attn_v attn_output ffn_norm ffn_gate ffn_up ffn_down"
 _NORMS = "attn_q_norm attn_k_norm"
@@ -29,43 +33,31 @@ _CHANGES = ["expert_count", "logit_scale", "residual_scale", "embedding_scale", 
 _CHANGES += ["attention.clamp_kqv", "attention.output_scale", "attention.key_length_mla", "attention.shared_kv_layers"]
 
 
+Options = dict[str, object]
+"""Options of a configuration of transformers."""
+
+
 @dataclass(frozen=True)
 class GgufFile:
-    """What a GGUF file says beside its weights.
-
-    Attributes
-    ----------
-    path : Path
-    metadata : mapping of str to scalars, strings and lists
-    shapes : mapping of tensor name to shape, rows first
-    small : mapping of tensor name to float32 array
-        The factors of the rotary embedding.
-    """
+    """A GGUF file without its weights."""
 
     path: Path
-    metadata: Mapping[str, Any]
-    shapes: Mapping[str, tuple[int, ...]]
-    small: Mapping[str, NDArray[np.float32]]
+    metadata: Mapping[str, Any]  # scalars, strings and lists
+    shapes: Mapping[str, tuple[int, ...]]  # of the tensors, rows first
+    small: Mapping[str, NDArray[np.float32]]  # the factors of the rotary embedding
 
     @property
     def family(self) -> str:
         """The architecture that the file names."""
         return str(self.metadata.get("general.architecture", "without a name"))
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: str, default: object = None) -> Any:
         """Return a value of the family's own metadata."""
         return self.metadata.get(f"{self.family}.{key}", default)
 
     def need(self, key: str) -> Any:
-        """Return such a value.
-
-        Raises
-        ------
-        InputError
-            The file does not say it.
-        """
-        value = self.get(key)
-        if value is None:
+        """Return such a value; raise an `InputError` if the file does not say it."""
+        if (value := self.get(key)) is None:
             raise self.refused(f"it lacks {self.family}.{key}")
         return value
 
@@ -91,14 +83,8 @@ def read_gguf(path: Path) -> GgufFile:
     return GgufFile(path, metadata, shapes, small)
 
 
-def config_of(file: GgufFile) -> Any:
-    """Return the configuration of the model in a file, of transformers.
-
-    Raises
-    ------
-    InputError
-        The family is not one of `FAMILIES`, the file is a part of a model, or it holds what the family does not have.
-    """
+def config_of(file: GgufFile) -> PreTrainedConfig:
+    """Return the configuration of the model in a file, or refuse what is not the whole of one of `FAMILIES`."""
     from transformers import AutoConfig
 
     family = FAMILIES.get(file.family)
@@ -114,7 +100,8 @@ def config_of(file: GgufFile) -> Any:
             raise file.refused(f"{file.family}.{key} is {file.get(key)}, which silr does not know")
     _check_tensors(file, family)
     options = _common(file) | family.options(file)
-    return AutoConfig.for_model(options.pop("model_type"), **options)
+    config: PreTrainedConfig = AutoConfig.for_model(str(options.pop("model_type")), **options)
+    return config
 
 
 def _check_tensors(file: GgufFile, family: Family) -> None:
@@ -127,27 +114,27 @@ def _check_tensors(file: GgufFile, family: Family) -> None:
         raise file.refused(f"it has tensors that silr does not know for this family, such as {strange[0]}")
 
 
-def _common(file: GgufFile) -> dict[str, Any]:
-    ids = {name: file.metadata.get(f"tokenizer.ggml.{name}") for name in ("bos_token_id", "eos_token_id")}
-    heads, layers = file.need("attention.head_count"), file.need("block_count")
-    options = {
+def _common(file: GgufFile) -> Options:
+    heads, base = file.need("attention.head_count"), file.get("rope.freq_base", 10000.0)
+    options: Options = {
         "max_position_embeddings": file.need("context_length"),
-        "num_hidden_layers": layers,
+        "num_hidden_layers": file.need("block_count"),
         "hidden_size": file.need("embedding_length"),
         "intermediate_size": file.need("feed_forward_length"),
         "num_attention_heads": heads,
         "num_key_value_heads": file.get("attention.head_count_kv", heads),
         "rms_norm_eps": file.need("attention.layer_norm_rms_epsilon"),
-        "rope_theta": file.get("rope.freq_base", 10000.0),
+        "rope_theta": base,
         "vocab_size": file.shapes["token_embd.weight"][0],
         "tie_word_embeddings": "output.weight" not in file.shapes,
+        "bos_token_id": file.metadata.get("tokenizer.ggml.bos_token_id"),
+        "eos_token_id": file.metadata.get("tokenizer.ggml.eos_token_id"),
         "pad_token_id": file.metadata.get("tokenizer.ggml.padding_token_id"),
-        **ids,
     }
     for name, value in options.items():
         if isinstance(value, list):
             raise file.refused(f"its layers differ in {name}")
-    if scaling := _rope_scaling(file, options["rope_theta"]):
+    if scaling := _rope_scaling(file, base):
         options["rope_scaling"] = scaling
     return options
 
@@ -162,7 +149,7 @@ def _head_dim(file: GgufFile) -> int:
     return int(size)
 
 
-def _rope_scaling(file: GgufFile, base: float) -> dict[str, Any] | None:
+def _rope_scaling(file: GgufFile, base: float) -> Options | None:
     """Return the scaling of the rotary embedding, None for none."""
     kind = file.get("rope.scaling.type")
     factor = file.get("rope.scaling.factor") or file.get("rope.scale_linear")
@@ -173,16 +160,14 @@ def _rope_scaling(file: GgufFile, base: float) -> dict[str, Any] | None:
         return _longrope(file, original)
     if kind == "yarn":
         scaling = {"rope_type": "yarn", "factor": factor, "original_max_position_embeddings": original}
-        for key, name in (("yarn_beta_fast", "beta_fast"), ("yarn_beta_slow", "beta_slow")):
-            if file.get(f"rope.scaling.{key}") is not None:
-                scaling[name] = file.get(f"rope.scaling.{key}")
+        scaling |= {name: file.get(f"rope.scaling.yarn_{name}") for name in ("beta_fast", "beta_slow")}
         return {name: value for name, value in scaling.items() if value is not None}
     if kind not in (None, "none", "linear"):
         raise file.refused(f"its rope.scaling.type is {kind!r}, which silr does not know")
     return {"rope_type": "linear", "factor": factor} if factor and factor != 1 else None
 
 
-def _llama3(factors: NDArray[np.float32], base: float) -> dict[str, Any]:
+def _llama3(factors: NDArray[np.float32], base: float) -> Options:
     """Return the scaling of Llama 3.1 that gives these factors, or else the factors themselves.
 
     The file has a factor for each frequency; Llama 3.1 and 3.2 make them from one factor and fixed bounds on the wave
@@ -198,20 +183,20 @@ def _llama3(factors: NDArray[np.float32], base: float) -> dict[str, Any]:
     return {"rope_type": "longrope", "short_factor": same, "long_factor": same, "factor": 1.0, "attention_factor": 1.0}
 
 
-def _longrope(file: GgufFile, original: Any) -> dict[str, Any]:
+def _longrope(file: GgufFile, original: int | None) -> Options:
     """Return Phi 3's factors for short and for long texts."""
     if original is None or "rope_factors_short.weight" not in file.small:
         raise file.refused("its factors of the rotary embedding are not whole")
     long, short = ([float(value) for value in file.small[f"rope_factors_{name}.weight"]] for name in ("long", "short"))
-    scaling = {"rope_type": "longrope", "short_factor": short, "long_factor": long}
+    scaling: Options = {"rope_type": "longrope", "short_factor": short, "long_factor": long}
     scale = file.need("context_length") / original
     usual = math.sqrt(1 + math.log(scale) / math.log(original)) if scale > 1 else 1.0  # transformers' own
-    said = file.get("rope.scaling.attn_factor", usual)
-    return scaling if math.isclose(said, usual, rel_tol=1e-3) else {**scaling, "attention_factor": said}
+    factor = file.get("rope.scaling.attn_factor", usual)
+    return scaling if math.isclose(factor, usual, rel_tol=1e-3) else {**scaling, "attention_factor": factor}
 
 
-def _llama(file: GgufFile) -> dict[str, Any]:
-    options: dict[str, Any] = {"model_type": "llama", "head_dim": _head_dim(file)}
+def _llama(file: GgufFile) -> Options:
+    options: Options = {"model_type": "llama", "head_dim": _head_dim(file)}
     if file.get("attention.sliding_window"):  # Mistral is Llama with a window
         options |= {"model_type": "mistral", "sliding_window": file.get("attention.sliding_window")}
     elif "blk.0.attn_q.bias" in file.shapes or "blk.0.ffn_up.bias" in file.shapes:
@@ -220,18 +205,18 @@ def _llama(file: GgufFile) -> dict[str, Any]:
     return options
 
 
-def _qwen2(file: GgufFile) -> dict[str, Any]:
+def _qwen2(file: GgufFile) -> Options:
     if _head_dim(file) * file.need("attention.head_count") != file.need("embedding_length"):
         raise file.refused("the size of its heads is not the usual one of Qwen 2")
     return {"model_type": "qwen2"}
 
 
-def _qwen3(file: GgufFile) -> dict[str, Any]:
+def _qwen3(file: GgufFile) -> Options:
     bias = "blk.0.attn_q.bias" in file.shapes
     return {"model_type": "qwen3", "head_dim": _head_dim(file), "attention_bias": bias}
 
 
-def _gemma(file: GgufFile, kind: str, largest: int) -> dict[str, Any]:
+def _gemma(file: GgufFile, kind: str, largest: int) -> Options:
     """Gemma 2 and 3: scale of attention, soft caps, and windows in some of the layers.
 
     The file does not say the scale: it is one over the root of the head size, but for the 27B models, known by their
@@ -242,40 +227,31 @@ def _gemma(file: GgufFile, kind: str, largest: int) -> dict[str, Any]:
     scalar = by_width if file.need("block_count") == largest else size
     if scale := file.get("attention.scale"):
         scalar = 1 / scale**2
-    options = {"model_type": kind, "head_dim": size, "query_pre_attn_scalar": round(scalar)}
+    options: Options = {"model_type": kind, "head_dim": size, "query_pre_attn_scalar": round(scalar)}
     if window := file.get("attention.sliding_window"):
         options["sliding_window"] = window
     pattern = file.get("attention.sliding_window_pattern", 2 if kind == "gemma2" else 6)
     layers = range(file.need("block_count"))
     slides = pattern if isinstance(pattern, list) else [(layer + 1) % pattern > 0 for layer in layers]
     options["layer_types"] = ["sliding_attention" if slides[layer] else "full_attention" for layer in layers]
-    options["attn_logit_softcapping"] = file.get("attn_logit_softcapping", 50.0 if kind == "gemma2" else None)
-    options["final_logit_softcapping"] = file.get("final_logit_softcapping", 30.0 if kind == "gemma2" else None)
+    for name, cap in (("attn_logit_softcapping", 50.0), ("final_logit_softcapping", 30.0)):
+        options[name] = file.get(name, cap if kind == "gemma2" else None)
     return options
 
 
-def _gemma2(file: GgufFile) -> dict[str, Any]:
-    return _gemma(file, "gemma2", 46)
+def _gemma3(file: GgufFile) -> Options:
+    bases = {"rope_theta": ("rope.freq_base", 1_000_000.0), "rope_local_base_freq": ("rope.freq_base_swa", 10_000.0)}
+    return _gemma(file, "gemma3_text", 62) | {name: file.get(*key) for name, key in bases.items()}
 
 
-def _gemma3(file: GgufFile) -> dict[str, Any]:
-    bases = {
-        "rope_theta": file.get("rope.freq_base", 1_000_000.0),
-        "rope_local_base_freq": file.get("rope.freq_base_swa", 10_000.0),
-    }
-    return _gemma(file, "gemma3_text", 62) | bases
-
-
-def _phi3(file: GgufFile) -> dict[str, Any]:
-    heads = file.need("attention.head_count")
-    size = file.need("embedding_length") // heads
-    rotated = file.get("rope.dimension_count", size)
+def _phi3(file: GgufFile) -> Options:
+    size = file.need("embedding_length") // file.need("attention.head_count")
     original = file.get("rope.scaling.original_context_length", file.need("context_length"))
     return {
         "model_type": "phi3",
         "sliding_window": file.get("attention.sliding_window") or None,
         "original_max_position_embeddings": original,
-        "partial_rotary_factor": rotated / size,
+        "partial_rotary_factor": file.get("rope.dimension_count", size) / size,
     }
 
 
@@ -291,7 +267,7 @@ FAMILIES = {
     "llama": Family(_llama, _BLOCK),
     "qwen2": Family(_qwen2, _BLOCK),
     "qwen3": Family(_qwen3, f"{_BLOCK} {_NORMS}"),
-    "gemma2": Family(_gemma2, f"{_BLOCK} {_POST}"),
+    "gemma2": Family(partial(_gemma, kind="gemma2", largest=46), f"{_BLOCK} {_POST}"),
     "gemma3": Family(_gemma3, f"{_BLOCK} {_NORMS} {_POST}"),
     "phi3": Family(_phi3, _FUSED),
 }
@@ -299,8 +275,6 @@ FAMILIES = {
 
 def _value(field: Any) -> Any:
     """Return a metadata value of gguf's reader."""
-    kind = field.types[-1].name
-    values = [
-        bytes(field.parts[at]).decode("utf-8") if kind == "STRING" else field.parts[at][0].item() for at in field.data
-    ]
+    is_text = field.types[-1].name == "STRING"
+    values = [bytes(field.parts[at]).decode() if is_text else field.parts[at][0].item() for at in field.data]
     return values if field.types[0].name == "ARRAY" else values[0]

@@ -12,6 +12,8 @@ from typing import Any
 
 from silr.annotators.gguf_config import GgufFile
 
+Json = dict[str, Any]
+
 _WORD = r"[^\r\n\p{L}\p{N}]?\p{L}+"
 _ENDING = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -25,13 +27,7 @@ _BARE = ("<unk>", "<s>", "<|endoftext|>")  # Phi 3's special tokens that keep th
 
 
 def write_tokenizer(file: GgufFile, folder: Path) -> None:
-    """Write the tokenizer of a file into a folder that holds its configuration.
-
-    Raises
-    ------
-    InputError
-        It is of a kind that silr does not know.
-    """
+    """Write the tokenizer of a file into a folder that holds its configuration, or refuse a kind that is not known."""
     from transformers import AutoTokenizer
 
     kind = str(file.metadata.get("tokenizer.ggml.model"))
@@ -66,7 +62,7 @@ def _split_name(file: GgufFile) -> str:
     return "llama-bpe" if "<|begin_of_text|>" in file.metadata.get("tokenizer.ggml.tokens", ()) else "default"
 
 
-def _set_split(state: dict[str, Any], name: str) -> None:
+def _set_split(state: Json, name: str) -> None:
     """Set how a byte-level tokenizer splits words, and whether a whole word that it knows is one token."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     pattern = _LLAMA3 if name in _LLAMA3_NAMES else _QWEN2 if name in _QWEN2_NAMES else None
@@ -82,7 +78,7 @@ def _set_split(state: dict[str, Any], name: str) -> None:
         state["model"]["ignore_merges"] = True
 
 
-def _set_blanks(state: dict[str, Any], prefix: bool) -> None:
+def _set_blanks(state: Json, prefix: bool) -> None:
     """Set how a sentencepiece tokenizer treats blanks: one before the text, also after a special token, or none."""
     replace = {"type": "Replace", "pattern": {"String": " "}, "content": _STRIPPED}
     before = [{"type": "Prepend", "prepend": _STRIPPED}] if prefix else []

@@ -21,25 +21,8 @@ class GoldCheck:
 
     A gold label that is none of the classes cannot be given, so that the LLM's label is wrong.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        The table. Without gold labels nothing is compared.
-    classes : tuple of str
-    where : int64 array, one a row
-        Position of the row's text among the distinct texts.
-    source : str
-        The table's name, for messages.
-
-    Attributes
-    ----------
-    outside : dict of str to int
-        Gold labels that are none of the classes, and how many judge.
-
-    Raises
-    ------
-    InputError
-        A gold label's weight is negative or no number.
+    `where` is the position of each row's text among the distinct texts. `outside` counts the gold labels that are none
+    of the classes and judge. A weight that is negative or no number is an `InputError`.
     """
 
     def __init__(self, frame: pd.DataFrame, classes: tuple[str, ...], where: NDArray[np.int64], source: str) -> None:

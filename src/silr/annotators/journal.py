@@ -6,18 +6,23 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from silr.errors import InputError
-from silr.files import atomic_write, write_json
+from silr.files import atomic_write, os_errors
+from silr.io.resumable import Kind, resumable
 
+KIND = Kind(
+    "meta.json",
+    "lock",
+    busy="another process is annotating into {}; wait for it or stop it",
+    other="holds an unfinished annotation of other texts, or by another model or prompt (or server); repeat that "
+    "command to finish it, delete the folder, or choose another output",
+)
 _SYNC_SECONDS = 5.0
 _CHUNK = 8192  # rows of features put in order at a time
 
@@ -48,19 +53,13 @@ class Journal:
         self._score_type = np.dtype([("text", "<i8"), ("scores", "<f4", (n_classes,))])
         self._feature_type = np.dtype(("<f2", (n_features,)))
         self._synced = time.monotonic()
-        self._lock = FileLock(folder / "lock")
-        try:
+        with os_errors(f"cannot write {folder}"), ExitStack() as held:
             folder.mkdir(exist_ok=True)
-            self._acquire()
-            self._check_meta(meta)
-            self._scores = (folder / "scores").open("a+b")
-            self._features = (folder / "features").open("a+b")
+            held.enter_context(resumable(folder, KIND, meta, stored=self._meta, begun=self._begun, clear=self._clear))
+            self._scores = held.enter_context((folder / "scores").open("a+b"))
+            self._features = held.enter_context((folder / "features").open("a+b"))
             self._cut_torn_end()
-        except BaseException as error:
-            self._lock.release()
-            if isinstance(error, OSError):
-                raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
-            raise
+            self._held = held.pop_all()
 
     def __enter__(self) -> Journal:
         return self
@@ -68,10 +67,8 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         with suppress(OSError):
             self._sync()
-        for file in (self._scores, self._features):
-            with suppress(OSError):
-                file.close()
-        self._lock.release()
+        with suppress(OSError):
+            self._held.close()
 
     def append(self, texts: NDArray[np.int64], scores: NDArray[np.float32], features: NDArray[np.float16]) -> None:
         """Add records.
@@ -111,13 +108,12 @@ class Journal:
 
     def write_features(self, path: Path, records: NDArray[np.int64]) -> None:
         """Write a float16 `.npy` whose row i is the feature record `records[i]`, atomically, little at a time."""
-        size, source = self._feature_type.itemsize, self._features.fileno()
+        source = np.memmap(self.folder / "features", self._feature_type, "r")
         header = {"descr": "<f2", "fortran_order": False, "shape": (len(records), *self._feature_type.shape)}
         with atomic_write(path) as file:
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, len(records), _CHUNK):
-                rows = [os.pread(source, size, int(record) * size) for record in records[start : start + _CHUNK]]
-                file.write(b"".join(rows))
+                file.write(source[records[start : start + _CHUNK]].tobytes())
 
     def remove(self) -> None:
         """Remove the folder, `meta.json` first: what is left without it is no annotation."""
@@ -125,28 +121,20 @@ class Journal:
             (self.folder / "meta.json").unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _acquire(self) -> None:
+    def _meta(self) -> object:
+        """What is annotated here; None if that cannot be read."""
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise InputError(f"another process is annotating into {self.folder}; wait for it or stop it") from None
-
-    def _check_meta(self, meta: dict[str, Any]) -> None:
-        path, scores = self.folder / "meta.json", self.folder / "scores"
-        if not path.exists() or not scores.exists() or scores.stat().st_size < self._score_type.itemsize:
-            for name in ("scores", "features", "cut"):
-                (self.folder / name).unlink(missing_ok=True)
-            write_json(path, meta)
-            return
-        try:
-            earlier = json.loads(path.read_bytes())
+            return json.loads((self.folder / "meta.json").read_bytes())
         except ValueError:
-            earlier = None
-        if earlier != json.loads(json.dumps(meta)):
-            raise InputError(
-                f"{self.folder} holds an unfinished annotation of other texts, or by another model or prompt (or "
-                "server); repeat that command to finish it, delete the folder, or choose another output"
-            )
+            return None
+
+    def _begun(self) -> bool:
+        scores = self.folder / "scores"
+        return scores.exists() and scores.stat().st_size >= self._score_type.itemsize
+
+    def _clear(self) -> None:
+        for name in ("scores", "features", "cut"):
+            (self.folder / name).unlink(missing_ok=True)
 
     def _cut_torn_end(self) -> None:
         files = ((self._scores, self._score_type), (self._features, self._feature_type))
@@ -160,12 +148,6 @@ class Journal:
             os.fsync(file.fileno())
         self._synced = time.monotonic()
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise InputError(
-                f"cannot write {self.folder}: {error.strerror or error}; what is annotated is kept, "
-                "and the same command goes on from there"
-            ) from error
+    def _writing(self) -> AbstractContextManager[None]:
+        advice = "; what is annotated is kept, and the same command goes on from there"
+        return os_errors(f"cannot write {self.folder}", advice)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators import models
-from silr.annotators.base import Annotation, Plan, ScoreBatch, Scored, annotate_texts
+from silr.annotators.base import Annotation, Plan, ScoreBatch, Scored, Scores, annotate_texts
 from silr.annotators.encoding import PromptEncoder, end_tokens, padding
 from silr.annotators.prompts import TEMPLATE, Prompt
 from silr.errors import InputError
@@ -19,6 +19,7 @@ from silr.extras import need_models
 
 if TYPE_CHECKING:
     import torch
+    from transformers import Cache, PreTrainedModel
 
 _CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021, section 5
 _CHUNK = 2048  # texts tokenised together while planning
@@ -132,7 +133,7 @@ class LocalAnnotator:
         self._start_cache = self._read_prefix()
         self.n_prefix = len(self._prefix) if self._start_cache is not None else 0
         self.n_features = int(self._head.weight.shape[1])
-        self._offset: Any = 0.0
+        self._offset: float | torch.Tensor = 0.0
         if calibrate:
             plain = np.concatenate([self.score_batch([text])[0] for text in _CONTENT_FREE])
             self._offset = torch.from_numpy(np.log(np.exp(plain).mean(axis=0))).to(self._network.device)
@@ -146,8 +147,7 @@ class LocalAnnotator:
         InputError
             The description is not a local annotator's, or the model is gone or has other weights now.
         """
-        names = ["classes", "question", "prompt", "opening", "class_words", "calibrate", "dtype"]
-        names += ["trust_remote_code"]
+        names = ("classes", "question", "prompt", "opening", "class_words", "calibrate", "dtype", "trust_remote_code")
         if description.get("kind") != "local" or not {"model", "weights", *names} <= set(description):
             raise InputError("this is not the description of a local annotator")
         options = {name: description[name] for name in names}
@@ -164,14 +164,11 @@ class LocalAnnotator:
 
     def plan(self, texts: Sequence[str]) -> Plan:
         """Split texts into batches of prompts of nearly one length, the longest first: memory peaks at the start."""
-        total = np.empty(len(texts), np.int64)
-        own = np.empty(len(texts), np.int64)
-        cut = np.empty(len(texts), np.bool_)
+        (total, own), cut = np.empty((2, len(texts)), np.int64), np.empty(len(texts), np.bool_)
         for start in range(0, len(texts), _CHUNK):
-            prompts, chunk_cut = self._encode(texts[start : start + _CHUNK])
-            chunk = slice(start, start + len(prompts))
+            chunk = slice(start, start + _CHUNK)
+            prompts, cut[chunk] = self._encode(texts[chunk])
             total[chunk], own[chunk] = self._lengths(prompts)
-            cut[chunk] = chunk_cut
         batches = self._batches(total, own, self._least_filled)
         return Plan(batches, [int(own[batch].sum()) for batch in batches], cut)
 
@@ -184,33 +181,17 @@ class LocalAnnotator:
         for number, texts in enumerate(batches):
             yield number, *score(texts)
 
-    def score_batch(
-        self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
-        """Read the texts of one batch of a plan, or go on with conversations about them.
+    def score_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None) -> Scores:
+        """Read the texts of one batch of a plan, or go on with conversations; see `self_refine.Talking.score_batch`.
 
-        Parameters
-        ----------
-        texts : sequence of str, of length n
-        turns : sequence of n sequences of str, default None
-            What follows the user's message about a text: the model's answer, the user's next message, and so on. As
-            many for each text. `calibrate` has no effect on scores after them.
-
-        Returns
-        -------
-        scores : float32 array of shape (n, K)
-            Log-probabilities of the classes.
-        features : float16 array of shape (n, n_features)
-
-        Raises
-        ------
-        InputError
-            The model's numbers are not finite, or the GPU's memory does not suffice.
+        `calibrate` has no effect on scores at the end of a conversation.
         """
         if turns is None:
             prompts, _ = self._encode(texts)
             return self._read(prompts, self._offset)
-        prompts = [self._encode.conversation(*each, answering=True) for each in zip(texts, turns, strict=True)]
+        prompts = [
+            self._encode.conversation(text, later, answering=True) for text, later in zip(texts, turns, strict=True)
+        ]
         scores = np.empty((len(texts), len(self.classes)), np.float32)
         features = np.empty((len(texts), self.n_features), np.float16)
         for rows in self._batches(*self._lengths(prompts), self._least_filled):
@@ -222,8 +203,8 @@ class LocalAnnotator:
         import torch
 
         prompts = [
-            self._encode.conversation(*each, answering=False, reserve=_REPLY_TOKENS)
-            for each in zip(texts, turns, strict=True)
+            self._encode.conversation(text, later, answering=False, reserve=_REPLY_TOKENS)
+            for text, later in zip(texts, turns, strict=True)
         ]
         replies = [""] * len(texts)
         length = np.array([len(ids) for ids in prompts])
@@ -231,14 +212,14 @@ class LocalAnnotator:
             own = [torch.tensor(prompts[row], device=self._network.device) for row in rows]
             ids = torch.nn.utils.rnn.pad_sequence(own, batch_first=True, padding_side="left")
             seen = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in own], True, 0, "left")
-            said = self._network.generate(
+            continued = self._network.generate(
                 input_ids=ids, attention_mask=seen, max_new_tokens=_REPLY_TOKENS, do_sample=False, **self._greedy
             )
-            for row, whole in zip(rows, said.tolist(), strict=True):
+            for row, whole in zip(rows, continued.tolist(), strict=True):
                 replies[row] = self._encode.decode(whole[ids.shape[1] :])
         return replies
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Return the model, the prompt and the versions, ready for JSON; see `from_description`."""
         import torch
         import transformers
@@ -250,12 +231,8 @@ class LocalAnnotator:
             "model": self._model,
             "weights": models.network_fingerprint(self._network),
             "tokenizer": self._vocabulary,
-            "classes": list(self.classes),
-            "question": self.prompt.question,
-            "prompt": self.prompt.template,
+            **self.prompt.describe(),
             "opening": self.prompt.answer_opening(),
-            "class_words": dict(zip(self.classes, self.prompt.words, strict=True)),
-            "examples": [list(example) for example in self.prompt.examples],
             "calibrate": self._calibrate,
             "token_budget": self._budget,
             "dtype": self._dtype,
@@ -267,7 +244,7 @@ class LocalAnnotator:
             },
         }
 
-    def _read(self, prompts: list[list[int]], offset: Any) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+    def _read(self, prompts: list[list[int]], offset: float | torch.Tensor) -> Scores:
         """Return scores and features of prompts that make up one batch."""
         import torch
 
@@ -303,7 +280,7 @@ class LocalAnnotator:
             order = order[len(batch) :]
         return batches
 
-    def _score(self, own: list[torch.Tensor], cache: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def _score(self, own: list[torch.Tensor], cache: Cache | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the words' log-probabilities (n, K) and the hidden state (n, n_features) after the prompts' `own`."""
         import torch
 
@@ -330,8 +307,8 @@ class LocalAnnotator:
         return scores, hidden[:, 0]
 
     def _forward(
-        self, ids: torch.Tensor, cache: Any, positions: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, Any]:
+        self, ids: torch.Tensor, cache: Cache | None, positions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, Cache | None]:
         """Return logits and hidden states of each row's `positions` (n, m) among `ids`, and the cache after `ids`.
 
         The output layer is given those positions alone; what a model does to its logits afterwards still happens.
@@ -341,7 +318,7 @@ class LocalAnnotator:
         rows = torch.arange(len(ids), device=ids.device)[:, None]
         kept: list[torch.Tensor] = []
 
-        def narrow(_: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        def narrow(_: object, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
             kept.append(inputs[0][rows, positions])
             return (kept[0], *inputs[1:])
 
@@ -349,7 +326,7 @@ class LocalAnnotator:
             output = self._network(input_ids=ids, past_key_values=cache, use_cache=True)
         return output.logits, kept[0], getattr(output, "past_key_values", None)
 
-    def _read_prefix(self) -> Any:
+    def _read_prefix(self) -> Cache | None:
         """Return the cache after the prefix, or None where going on from it is not the same as reading everything.
 
         Some models (state-space layers, for one) cannot take several tokens up from a cache; so it is tried.
@@ -368,8 +345,8 @@ class LocalAnnotator:
             if not isinstance(cache, Cache):
                 return None
             _, expected, _ = self._forward(whole, None, last)
-            _, found, _ = self._forward(whole[:, length:], copy.deepcopy(cache), last - length)
-        near = torch.dist(expected.float(), found.float()) < 0.1 * expected.float().norm()
+            _, resumed, _ = self._forward(whole[:, length:], copy.deepcopy(cache), last - length)
+        near = torch.dist(expected.float(), resumed.float()) < 0.1 * expected.float().norm()
         return cache if near else None
 
     def _n_shared(self, ids: list[int]) -> int:
@@ -381,15 +358,16 @@ class LocalAnnotator:
         worth = self._start_cache is not None and length < len(ids) <= _LONG * length
         return length if worth and ids[:length] == self._prefix else 0
 
-    def _start(self, n: int) -> Any:
-        """Return a cache that holds the prefix for each of n texts."""
+    def _start(self, n: int) -> Cache | None:
+        """Return a cache that holds the prefix for each of n texts, if there is one."""
         import torch
 
         cache = copy.deepcopy(self._start_cache)
-        cache.reorder_cache(torch.zeros(n, dtype=torch.long, device=self._network.device))
+        if cache is not None:
+            cache.reorder_cache(torch.zeros(n, dtype=torch.long, device=self._network.device))  # type: ignore[arg-type]
         return cache
 
 
-def _context(network: Any) -> int:
+def _context(network: PreTrainedModel) -> int:
     """Return the most tokens that the model reads; a model without positions reads any number."""
     return int(getattr(network.config.get_text_config(), "max_position_embeddings", None) or 2**31)

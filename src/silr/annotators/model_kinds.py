@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from silr.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 _REMEDY = "no causal language model, which says the next word; give one (...ForCausalLM), such as an instruct model"
 _OTHER_HEAD = re.compile(
@@ -25,39 +30,23 @@ _OTHER_ORDER = ("xlnet", "xlm", "flaubert")  # their language-model heads do not
 
 
 def check_folder(path: Path) -> None:
-    """Refuse a folder with the adapters of peft alone.
-
-    Raises
-    ------
-    InputError
-        The folder has an `adapter_config.json` and no weights of a whole model.
-    """
+    """Refuse a folder with the adapters of peft and no weights of a whole model."""
     adapter = path / "adapter_config.json"
-    whole = [
-        file
-        for file in path.glob("*")
-        if re.fullmatch(r"(pytorch_)?model.*\.(safetensors|bin)(\.index\.json)?", file.name)
-    ]
-    if not adapter.is_file() or whole:
+    weights = r"(pytorch_)?model.*\.(safetensors|bin)(\.index\.json)?"
+    if not adapter.is_file() or any(re.fullmatch(weights, file.name) for file in path.glob("*")):
         return
-    try:
-        base = json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path") or "a model that it does not name"
-    except (OSError, ValueError, AttributeError):
-        base = "a model that it does not name"
+    base = None
+    with suppress(OSError, ValueError, AttributeError):
+        base = json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path")
+    base = base or "a model that it does not name"
     raise InputError(
         f"the model folder {path} has peft adapters alone, for {base}: merge them into it (merge_and_unload of peft), "
         "save the whole model and give its folder"
     )
 
 
-def check_kind(model: str, config: Any) -> None:
+def check_kind(model: str, config: PreTrainedConfig) -> None:
     """Refuse a checkpoint that is no causal language model by what its configuration says.
-
-    Parameters
-    ----------
-    model : str
-        Name or path, for the message.
-    config : transformers configuration
 
     Raises
     ------
@@ -65,26 +54,14 @@ def check_kind(model: str, config: Any) -> None:
         It is an encoder, an encoder-decoder, a classifier, a masked model or a model of images that transformers cannot
         run on text alone.
     """
-    what = _other_kind(config)
-    if what:
-        raise InputError(f"the model {model} is {what}, {_REMEDY}")
+    if kind := _other_kind(config):
+        raise InputError(f"the model {model} is {kind}, {_REMEDY}")
 
 
-def check_weights(model: str, network: Any, missing: Any) -> None:
+def check_weights(model: str, network: Any, missing: Iterable[str]) -> None:
     """Refuse a network some of whose weights were not in the checkpoint and are random therefore.
 
-    Parameters
-    ----------
-    model : str
-        Name or path, for the message.
-    network : transformers model
-    missing : iterable of str
-        Names that transformers did not find; tied weights are not among them.
-
-    Raises
-    ------
-    InputError
-        A weight is missing.
+    `missing` are the names that transformers did not find; tied weights are not among them.
     """
     new = sorted(set(missing) & {name for name, _ in network.named_parameters()})
     if not new:
@@ -100,7 +77,7 @@ def check_weights(model: str, network: Any, missing: Any) -> None:
     )
 
 
-def _other_kind(config: Any) -> str | None:
+def _other_kind(config: PreTrainedConfig) -> str | None:
     """Return what a checkpoint is if it is no causal language model."""
     from transformers.models.auto import modeling_auto as auto
 
@@ -108,8 +85,8 @@ def _other_kind(config: Any) -> str | None:
     names = getattr(config, "architectures", None) or [""]
     if getattr(config, "is_encoder_decoder", False):
         return f"an encoder-decoder model ({kind})"
-    if found := _OTHER_HEAD.search(names[0]):
-        return f"{_NAMED.get(found[1], 'a model with another head')} ({names[0]})"
+    if head := _OTHER_HEAD.search(names[0]):
+        return f"{_NAMED.get(head[1], 'a model with another head')} ({names[0]})"
     if kind in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         bidirectional = kind in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
         if bidirectional or kind in _OTHER_ORDER:

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -19,10 +18,12 @@ from silr.annotators.gguf_config import GgufFile, config_of, read_gguf
 from silr.annotators.gguf_tokenizer import write_tokenizer
 from silr.annotators.model_kinds import check_folder, check_kind, check_weights
 from silr.errors import InputError
+from silr.io.cache import cache_folder, made_once
 from silr.processes import world_size
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _FORM = 2  # of what is made of a GGUF file; another number makes it anew
@@ -53,7 +54,7 @@ def best_dtype(device: str) -> str:
 
     if device.startswith("cuda") or device == "auto":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bfloat16" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "float32"
 
 
@@ -67,23 +68,22 @@ def locate(model: str | Path) -> str:
         adapters of peft alone.
     """
     path = Path(model).expanduser()
+    is_gguf = path.suffix.lower() == ".gguf"
     if path.is_dir():
         check_folder(path)
-    if path.is_file():
-        if path.suffix.lower() != ".gguf":
-            raise InputError(f"{path} is no model: give a model folder, a .gguf file or a name on the Hugging Face hub")
-        return str(path.resolve())
-    if path.is_dir():
         if (path / "config.json").is_file():
             return str(path.resolve())
         ggufs = sorted(file for file in path.iterdir() if file.suffix.lower() == ".gguf")
         if len(ggufs) == 1:
             return str(ggufs[0].resolve())
-        found = f"{len(ggufs)} .gguf files, name one of them" if ggufs else "neither config.json nor a .gguf file"
-        raise InputError(f"the model folder {path} has {found}")
-    if _HUB_NAME.fullmatch(str(model)) and path.suffix.lower() != ".gguf":
+        content = f"{len(ggufs)} .gguf files, name one of them" if ggufs else "neither config.json nor a .gguf file"
+        raise InputError(f"the model folder {path} has {content}")
+    if path.is_file() and is_gguf:
+        return str(path.resolve())
+    if not path.is_file() and _HUB_NAME.fullmatch(str(model)) and not is_gguf:
         return str(model)
-    raise InputError(f"no model at {path}: give a model folder, a .gguf file or a name on the Hugging Face hub")
+    problem = f"{path} is no model" if path.is_file() else f"no model at {path}"
+    raise InputError(f"{problem}: give a model folder, a .gguf file or a name on the Hugging Face hub")
 
 
 def load(model: str, device: str, dtype: str, trust_remote_code: bool = False) -> tuple[Any, Any]:
@@ -113,7 +113,7 @@ def load(model: str, device: str, dtype: str, trust_remote_code: bool = False) -
         raise InputError(f"dtype is {dtype!r}; it must be one of {', '.join(_DTYPES)}")
     from transformers import AutoTokenizer
 
-    with readable(model), quiet():
+    with explain_load_errors(model), silence_transformers():
         folder = folder_of(model, dtype)
         network = causal_network(model, folder, dtype=dtype, device_map=device, trust_remote_code=trust_remote_code)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
@@ -162,7 +162,7 @@ def load_tokenizer(model: str) -> Any:
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    with readable(model), quiet():
+    with explain_load_errors(model), silence_transformers():
         folder = folder_of(model, best_dtype(best_device()))
         config: Any = AutoConfig.from_pretrained(folder)
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
@@ -191,7 +191,7 @@ def network_fingerprint(network: torch.nn.Module) -> str:
     return digest.hexdigest()[:32]
 
 
-def tokenizer_fingerprint(tokenizer: Any) -> str:
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
     """Return a hash over the vocabulary, the special tokens and the chat template."""
     parts = [sorted(tokenizer.get_vocab().items()), tokenizer.special_tokens_map, tokenizer.chat_template]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
@@ -201,41 +201,23 @@ def _converted(gguf: Path, dtype: str) -> Path:
     """Return a model folder with the dequantised weights of a GGUF file, made on the first call.
 
     It lies in the user's cache under the file's content, the dtype and the form of the conversion, so that copies of a
-    file share it. A lock makes a second process wait for the first, and a rename makes the folder appear whole.
+    file share it.
     """
-    from filelock import FileLock
-
     with gguf.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "silr" / "models"
-    folder = cache / f"{gguf.stem}-{content}-{dtype}-{_FORM}"
-    if folder.is_dir():
-        return folder
+    cache = cache_folder() / "models"
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f"{folder.name}.lock"):
-            if not folder.is_dir():
-                unfinished = cache / f"{folder.name}.tmp"
-                shutil.rmtree(unfinished, ignore_errors=True)
-                _convert(gguf, unfinished, dtype)
-                unfinished.rename(folder)
+        return made_once(cache / f"{gguf.stem}-{content}-{dtype}-{_FORM}", lambda folder: _convert(gguf, folder, dtype))
     except OSError as error:
         if error.errno is None:  # transformers' own complaint about the file
             raise
         raise InputError(
             f"cannot keep the converted model in {cache}: {error.strerror}; set XDG_CACHE_HOME to a folder with room"
         ) from error
-    return folder
 
 
 def _convert(gguf: Path, folder: Path, dtype: str) -> None:
-    """Write a GGUF file's model into a folder, in Hugging Face form.
-
-    Raises
-    ------
-    InputError
-        It is of a family that silr does not read, or not whole; the line names the family and says what to do.
-    """
+    """Write a GGUF file's model into a folder, in Hugging Face form; refuse one that is unknown or not whole."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -264,22 +246,15 @@ def _convert(gguf: Path, folder: Path, dtype: str) -> None:
         raise file.refused(str(error).strip().split("\n", 1)[0] or type(error).__name__) from error
 
 
-def _dequantized(file: GgufFile, config: Any, dtype: str) -> Any:
-    """Return a network of transformers with a GGUF file's weights.
-
-    Raises
-    ------
-    InputError
-        The file lacks weights.
-    """
+def _dequantized(file: GgufFile, config: PreTrainedConfig, dtype: str) -> PreTrainedModel:
+    """Return a network of transformers with a GGUF file's weights, all of them."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     auto: Any = AutoModelForCausalLM
     read_as = copy.deepcopy(config)
     if config.model_type == "mistral":  # transformers knows its tensors as Llama's, which are the same
-        options = {
-            name: value for name, value in config.to_dict().items() if name not in ("model_type", "architectures")
-        }
+        options = config.to_dict()
+        del options["model_type"], options["architectures"]
         read_as = AutoConfig.for_model(file.family, **options)
     with redirect_stderr(io.StringIO()):  # a progress bar that no setting of transformers turns off
         network, loaded = auto.from_pretrained(
@@ -287,11 +262,12 @@ def _dequantized(file: GgufFile, config: Any, dtype: str) -> Any:
         )
     if missing := sorted(loaded["missing_keys"]):
         raise file.refused(f"it lacks weights, such as {missing[0]}")
-    return network
+    dequantized: PreTrainedModel = network
+    return dequantized
 
 
 @contextmanager
-def readable(model: str) -> Iterator[None]:
+def explain_load_errors(model: str) -> Iterator[None]:
     """Turn whatever reading somebody's model files raises into one line."""
     try:
         yield
@@ -307,7 +283,7 @@ def readable(model: str) -> Iterator[None]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_transformers() -> Iterator[None]:
     """Silence transformers' progress bars and warnings while a model loads."""
     from transformers.utils import logging as untyped
 

@@ -1,4 +1,4 @@
-"""What the annotator asks: the question, the place of the text, the opening of the answer, and the words of a class."""
+"""Prompts: the question, the place of the text, the opening of the answer, and the words of a class."""
 
 from __future__ import annotations
 
@@ -61,18 +61,17 @@ class Prompt:
     def __post_init__(self) -> None:
         if isinstance(self.classes, str):
             raise InputError("classes is one string; give a list of at least two class names")
-        classes, given = tuple(map(str, self.classes)), dict(self.class_words or {})
-        unknown = [name for name in given if name not in classes]
-        if unknown:
+        classes, class_words = tuple(map(str, self.classes)), dict(self.class_words or {})
+        if unknown := [name for name in class_words if name not in classes]:
             raise InputError(f"class_words names {unknown[0]!r}, which is none of the classes {', '.join(classes)}")
-        words = tuple(given.get(name, name).strip() for name in classes)
+        words = tuple(class_words.get(name, name).strip() for name in classes)
         if len(classes) < 2:
             raise InputError("give at least two classes")
-        for what, names in (("class", classes), ("class word", words)):
+        for kind, names in (("class", classes), ("class word", words)):
             if any(not name or name != name.strip() for name in names):
-                raise InputError(f"a {what} is empty or has white space around it: {', '.join(map(repr, names))}")
+                raise InputError(f"a {kind} is empty or has white space around it: {', '.join(map(repr, names))}")
             if len(set(names)) < len(names):
-                raise InputError(f"a {what} is given twice: {', '.join(map(repr, names))}")
+                raise InputError(f"a {kind} is given twice: {', '.join(map(repr, names))}")
         places = _PLACE.findall(self.template)
         if places.count("text") != 1:
             raise InputError(f"the prompt must contain {{text}} exactly once, not {places.count('text')} times")
@@ -85,10 +84,20 @@ class Prompt:
         object.__setattr__(self, "classes", classes)
         object.__setattr__(self, "words", words)
 
+    def describe(self) -> dict[str, object]:
+        """Return what an annotator's description says of its prompt, ready for JSON."""
+        return {
+            "classes": list(self.classes),
+            "question": self.question,
+            "prompt": self.template,
+            "class_words": dict(zip(self.classes, self.words, strict=True)),
+            "examples": [list(example) for example in self.examples],
+        }
+
     def around_text(self) -> tuple[str, str]:
         """Return the user's message before the text and after it."""
         before, after = self.template.split("{text}")
-        return self._fill(before), self._fill(after)
+        return self.message(before), self.message(after)
 
     def answer_opening(self) -> str:
         """Return the opening, by default the question restated; a small model answers such a one better."""
@@ -97,19 +106,22 @@ class Prompt:
         if "{question}" not in self.template:
             return OPENING
         words = "|".join(map(re.escape, self.words))
-        asked = re.match(rf"(is|are|was|were)\s+(.+?){_LINK}\s+(?:{words})\b", self._asked(), re.IGNORECASE | re.DOTALL)
-        return f"{asked[2][0].upper()}{asked[2][1:]} {asked[1].lower()}{asked[3]}" if asked else OPENING
+        parts = re.match(
+            rf"(is|are|was|were)\s+(.+?){_LINK}\s+(?:{words})\b", self._question(), re.IGNORECASE | re.DOTALL
+        )
+        return f"{parts[2][0].upper()}{parts[2][1:]} {parts[1].lower()}{parts[3]}" if parts else OPENING
 
     def message(self, template: str) -> str:
         """Return another message of the user, with `{question}` and `{classes}` filled in."""
-        return self._fill(template)
+        filled = {"classes": self._choice(), "question": self._question(), "examples": self._examples()}
+        return _PLACE.sub(lambda place: filled[place[1]], template)
 
     def separator(self) -> str:
         """Return the white space between the opening and the class word."""
         opening = self.answer_opening()
         return opening[len(opening.rstrip()) :] or (" " if opening else "")
 
-    def _asked(self) -> str:
+    def _question(self) -> str:
         return self.question if self.question is not None else f"Is this text {self._choice()}?"
 
     def _choice(self) -> str:
@@ -119,10 +131,6 @@ class Prompt:
         ]
         *first, last = shown
         return f"{', '.join(first)} or {last}"
-
-    def _fill(self, part: str) -> str:
-        filled = {"classes": self._choice(), "question": self._asked(), "examples": self._examples()}
-        return _PLACE.sub(lambda place: filled[place[1]], part)
 
     def _examples(self) -> str:
         word = dict(zip(self.classes, self.words, strict=True))

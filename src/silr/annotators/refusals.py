@@ -1,4 +1,4 @@
-"""What a response that is no answer says: whether it is about one text, about all, or passes by itself."""
+"""Responses that are no answers: about one text, about all, or passing by themselves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
 
 from silr.annotators.length_limit import length_limit, share_that_fits
 from silr.annotators.waits import asked_wait
@@ -78,55 +77,47 @@ _MODEL = _pattern(
     r"model_not_found|not a valid model|try pulling|deployment.{0,40}does not exist",
 )
 _PROXY = _pattern(r"x-squid-error|^proxy-|\bsquid\b|zscaler|bluecoat|forcepoint|mcafee web gateway|\bproxy\b")
+_STATUSES = (  # of an error that came with status 200, by its words
+    (402, _UNPAID),
+    (429, _pattern("rate.?limit|too many requests|overloaded")),
+    (400, _pattern(_TOO_LONG.pattern, _FILTERED.pattern, _REFUSED.pattern)),
+    (401, _KEY),
+    (404, _MODEL),
+    (400, _pattern("invalid_request|bad.?request|validation")),
+)
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A response that is no answer.
+    """A response that is no answer."""
 
-    Attributes
-    ----------
-    status : int
-        Of HTTP, or what an error that came as an answer says itself.
-    words : str
-        What the server says, in one line.
-    everything : str
-        All that it sent, to look for words in.
-    wait : float or None
-        Seconds after which it wants to be asked again.
-    page : bool
-        Whether it is a page for people.
-    by_proxy : bool
-        Whether a proxy seems to have sent it.
-    """
-
-    status: int
-    words: str
-    everything: str
-    wait: float | None = None
-    page: bool = False
-    by_proxy: bool = False
+    status: int  # of HTTP, or what an error that came as an answer says itself
+    words: str  # the server's, in one line
+    everything: str  # all that it sent, to look for words in
+    wait: float | None = None  # seconds after which it wants to be asked again
+    page: bool = False  # a page for people
+    by_proxy: bool = False  # a proxy seems to have sent it
 
     @property
     def kind(self) -> Kind:
         """Whom it concerns."""
-        status, said = self.status, self.everything
+        status, words = self.status, self.everything
         if status == 407 or self.by_proxy:
             return Kind.PROXY
-        if status == 402 or (status in (400, 403, 429) and _UNPAID.search(said)):
+        if status == 402 or (status in (400, 403, 429) and _UNPAID.search(words)):
             return Kind.UNPAID
-        if status == 401 or (status in (400, 403, 422) and _KEY.search(said) and not _REFUSED.search(said)):
+        if status == 401 or (status in (400, 403, 422) and _KEY.search(words) and not _REFUSED.search(words)):
             return Kind.KEY
         if self._too_long():
             return Kind.TOO_LONG
         if status == 429:
-            return Kind.DAILY if _DAILY.search(said) else Kind.PASSING
+            return Kind.DAILY if _DAILY.search(words) else Kind.PASSING
         if status in (400, 403, 406, 422, 451):
-            if _FILTERED.search(said):
+            if _FILTERED.search(words):
                 return Kind.FILTERED
-            if _REFUSED.search(said) or status == 451:
+            if _REFUSED.search(words) or status == 451:
                 return Kind.REFUSED
-        if status in (400, 403, 404, 410, 422) and _MODEL.search(said):
+        if status in (400, 403, 404, 410, 422) and _MODEL.search(words):
             return Kind.MODEL
         if status in (404, 405, 410) or 300 <= status < 400:
             return Kind.PATH
@@ -135,16 +126,12 @@ class Refusal:
         return Kind.PAGE if status < 300 else Kind.UNCLEAR
 
     def _too_long(self) -> bool:
-        said = self.everything
-        if self.status in (413, 414):
-            return True
         if self.status == 429:
-            return bool(re.search(r"request too large|too large for", said, re.IGNORECASE))
+            return bool(re.search(r"request too large|too large for", self.everything, re.IGNORECASE))
         if self.status not in (400, 422, 431, 500, 501):
-            return False
-        if _ANSWER_LIMIT.search(self.words) and not _OF_THE_PROMPT.search(self.words):
-            return False
-        return bool(_TOO_LONG.search(said))
+            return self.status in (413, 414)
+        of_answer = _ANSWER_LIMIT.search(self.words) and not _OF_THE_PROMPT.search(self.words)
+        return not of_answer and bool(_TOO_LONG.search(self.everything))
 
     def limit(self) -> int | None:
         """How many tokens or characters the server takes at most, if it says so."""
@@ -156,37 +143,27 @@ class Refusal:
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: str, proxy: str | None = None) -> Refusal:
-    """Read a response that is no answer.
-
-    Parameters
-    ----------
-    status : int
-    headers : mapping
-        Names in any case.
-    body : str
-    proxy : str, default None
-        What is between, if anything is.
-    """
+    """Read a response that is no answer; `proxy` is what is between, if anything is."""
     headers = {name.lower(): value for name, value in headers.items()}
-    value: Any = None
+    value: object = None
     with suppress(ValueError):
         value = json.loads(body)
     page = value is None and (
         "html" in headers.get("content-type", "") or bool(re.match(r"\s*<(!doctype|html)", body, re.I))
     )
-    said = list(dict.fromkeys(_strings(value, names=_SAYING))) if value is not None else [_plain(body)]
-    everything = " ".join(_strings(value)) if value is not None else body
-    if value is not None and status < 400:
-        status = _status(value)
-    lines = [" ".join(each.split()) for each in said if each.strip()]
+    if value is None:
+        messages, everything = [_plain(body)], body
+    else:
+        messages, everything = list(dict.fromkeys(_strings(value, names=_SAYING))), " ".join(_strings(value))
+        status = status if status >= 400 else _status(value)
+    lines = [" ".join(message.split()) for message in messages if message.strip()]
     words = "; ".join(line for line in lines if not any(line != other and line in other for other in lines))
     by_proxy = status == 407 or bool(proxy and (page or not body.strip()) and _marked(headers, body))
-    return Refusal(
-        status, words[:_LONGEST] or f"status {status}", everything, asked_wait(headers, everything), page, by_proxy
-    )
+    wait = asked_wait(headers, everything)
+    return Refusal(status, words[:_LONGEST] or f"status {status}", everything, wait, page, by_proxy)
 
 
-def is_error(value: Any) -> bool:
+def is_error(value: object) -> bool:
     """Whether JSON that came with status 200 is an error all the same."""
     if not isinstance(value, dict):
         return not (value is None or isinstance(value, list))
@@ -201,87 +178,68 @@ def is_error(value: Any) -> bool:
 _SAYING = ("message", "msg", "detail", "error", "errors", "error_description", "title", "reason", "description", "raw")
 
 
-def _strings(value: Any, names: tuple[str, ...] | None = None) -> Iterator[str]:
-    """Yield what is said in JSON, depth first: all of it, or what stands under some names."""
+def _strings(value: object, names: tuple[str, ...] | None = None) -> Iterator[str]:
+    """Yield the strings of JSON, depth first: all of them, or what stands under some names."""
     if isinstance(value, str):
         inner = _inner(value)
-        if inner is not None:
-            yield from _strings(inner, names)
-        else:
+        if inner is None:
             yield value
+        else:
+            yield from _strings(inner, names)
     elif isinstance(value, list):
-        for each in value:
-            yield from _strings(each, names)
+        for entry in value:
+            yield from _strings(entry, names)
+    elif isinstance(value, dict) and names is not None and "loc" in value and "msg" in value:  # as pydantic writes them
+        place = value["loc"] if isinstance(value["loc"], list) else [value["loc"]]
+        yield f"{'.'.join(map(str, place))}: {value['msg']}"
     elif isinstance(value, dict):
-        if names is not None and "loc" in value and "msg" in value:  # as pydantic writes them
-            place = value["loc"] if isinstance(value["loc"], list) else [value["loc"]]
-            yield f"{'.'.join(map(str, place))}: {value['msg']}"
-            return
-        for name, each in value.items():
+        for name, entry in value.items():
             if names is None:
                 yield str(name)
-                yield from _strings(each)
-            elif name in names or isinstance(each, (dict, list)):
-                yield from _strings(each, names)
+            if names is None or name in names or isinstance(entry, (dict, list)):
+                yield from _strings(entry, names)
     elif names is None and value is not None:
         yield str(value)
 
 
-def _inner(text: str) -> Any:
+def _inner(text: str) -> object:
     """Return the error that one server repeats of another, as JSON in a string."""
-    if not text.lstrip().startswith(("{", "[")):
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, (dict, list)) else None
+    if text.lstrip().startswith(("{", "[")):
+        with suppress(ValueError):
+            return json.loads(text)  # an object or a list, as it begins like one
+    return None
 
 
-def _status(value: Any) -> int:
+def _status(value: object) -> int:
     """Return the status that an error with status 200 means."""
     for code in _codes(value):
         if code.isdigit() and 400 <= int(code) < 600:
             return int(code)
-    said = " ".join(_strings(value))
-    if _UNPAID.search(said):
-        return 402
-    if re.search(r"rate.?limit|too many requests|overloaded", said, re.IGNORECASE):
-        return 429
-    if _TOO_LONG.search(said) or _FILTERED.search(said) or _REFUSED.search(said):
-        return 400
-    if isinstance(value, dict) and _KEY.search(said):
-        return 401
-    if isinstance(value, dict) and _MODEL.search(said):
-        return 404
-    if re.search(r"invalid_request|bad.?request|validation", said, re.IGNORECASE):
-        return 400
-    return 500
+    words = " ".join(_strings(value))
+    rules = _STATUSES if isinstance(value, dict) else [rule for rule in _STATUSES if rule[1] not in (_KEY, _MODEL)]
+    return next((status for status, pattern in rules if pattern.search(words)), 500)
 
 
-def _codes(value: Any) -> Iterator[str]:
+def _codes(value: object) -> Iterator[str]:
     if isinstance(value, dict):
         for name in ("code", "status", "status_code"):
             if isinstance(value.get(name), (int, str)):
                 yield str(value[name])
-        for each in value.values():
-            yield from _codes(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _codes(each)
+    entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for entry in entries:
+        yield from _codes(entry)
 
 
 def _plain(body: str) -> str:
     """Return what a page says: its title, else its words without tags."""
     title = re.search(r"<title[^>]*>(.*?)</title>", body, re.IGNORECASE | re.DOTALL)
-    text = (
-        title[1]
-        if title and title[1].strip()
-        else re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", body, flags=re.I | re.S)
-    )
-    return " ".join(text.split())
+    if title and title[1].strip():
+        body = title[1]
+    else:
+        body = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", body, flags=re.I | re.S)
+    return " ".join(body.split())
 
 
 def _marked(headers: Mapping[str, str], body: str) -> bool:
-    named = [f"{name}: {value}" for name, value in headers.items()]
-    return any(_PROXY.search(line) for line in named) or bool(_PROXY.search(body)) or "via" in headers
+    lines = (*(f"{name}: {value}" for name, value in headers.items()), body)
+    return "via" in headers or any(map(_PROXY.search, lines))

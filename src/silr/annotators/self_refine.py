@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from silr.annotators.base import Annotator, Plan, Remarks, ScoreBatch, Scored, remarks_of
+from silr.annotators.base import Annotator, Plan, Remarks, ScoreBatch, Scored, Scores, remarks_of
 from silr.annotators.prompts import Prompt
 
 CRITIQUE = (
@@ -28,10 +25,27 @@ class Talking(Annotator, Protocol):
     def work(self, score: ScoreBatch, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
         """Call `score` with each batch and yield the results."""
 
-    def score_batch(
-        self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
-        """Score the texts of one batch, at the end of conversations about them if `turns` are given."""
+    def score_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None) -> Scores:
+        """Score the n texts of one batch of a plan, or go on with conversations about them.
+
+        Parameters
+        ----------
+        texts : sequence of str, of length n
+        turns : sequence of n sequences of str, default None
+            What follows the user's message about a text: the model's answer, the user's next message, and so on. As
+            many for each text.
+
+        Returns
+        -------
+        scores : float32 array of shape (n, K)
+            Log-probabilities of the classes; see `label_only` for those of a label without scores.
+        features : float16 array of shape (n, n_features)
+
+        Raises
+        ------
+        InputError
+            No batch can be scored: the GPU's memory does not suffice, the server refuses all requests, and the like.
+        """
 
     def reply_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]]) -> list[str]:
         """Return the model's next message in conversations about the texts of one batch."""
@@ -47,11 +61,6 @@ class SelfRefineAnnotator:
     Parameters
     ----------
     annotator : LocalAnnotator or ApiAnnotator
-
-    Attributes
-    ----------
-    classes : tuple of str
-    n_features : int
     """
 
     def __init__(self, annotator: Talking) -> None:
@@ -72,17 +81,17 @@ class SelfRefineAnnotator:
         """Score batches of a plan; each goes through the three steps before its result comes."""
         return self._annotator.work(self._refine, batches)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Return the annotator's description and the two requests that follow, ready for JSON."""
         strategy = {"name": "self-refine", "critique": self._critique, "revise": self._revise}
         return {**self._annotator.describe(), "strategy": strategy}
 
-    def _refine(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+    def _refine(self, texts: Sequence[str]) -> Scores:
         ask, prompt = self._annotator, self._annotator.prompt
         first, features = ask.score_batch(texts)
         answers = [prompt.example_answer(prompt.words[column]) for column in first.argmax(axis=1)]
         turns = [(answer, self._critique) for answer in answers]
         critiques = ask.reply_batch(texts, turns)
-        longer = [(*said, critique, self._revise) for said, critique in zip(turns, critiques, strict=True)]
+        longer = [(*turn, critique, self._revise) for turn, critique in zip(turns, critiques, strict=True)]
         scores, _ = ask.score_batch(texts, longer)
         return scores, features

@@ -49,46 +49,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AnnotationSummary:
-    """What an annotation did.
+    """Counts and files of an annotation."""
 
-    Attributes
-    ----------
-    texts : TextCounts
-        Rows, rows that repeat an earlier text (read once), rows without text (no label).
-    n_cut : int
-        Rows whose text was longer than the model reads; the end was left out.
-    n_resumed : int
-        Distinct texts that an earlier, interrupted session had annotated.
-    labels : dict of str to int
-        Rows a class.
-    reasons : dict of str to int
-        Rows without label by reason, the most frequent first; see `silr.annotators.missing.Missing`.
-    n_scored : int
-        Rows with scores of the annotator's own.
-    right : Right or None
-        Share of right labels by the table's gold labels; None if it has none.
-    gold_outside : dict of str to int
-        Gold labels that are none of the classes, and how many; the LLM's labels count as wrong there.
-    seconds : float
-        Of this session, the model's loading not counted.
-    output, annotator : Path
-        The table and the annotator's description.
-    features : Path or None
-        The hidden states, None if they were not saved.
-    """
-
-    texts: TextCounts
-    n_cut: int
-    n_resumed: int
-    labels: dict[str, int]
-    reasons: dict[str, int]
-    n_scored: int
-    right: Right | None
-    gold_outside: dict[str, int]
-    seconds: float
+    texts: TextCounts  # rows, rows that repeat an earlier text (read once), rows without text (no label)
+    n_cut: int  # rows whose text was longer than the model reads; the end was left out
+    n_resumed: int  # distinct texts that an earlier, interrupted session had annotated
+    labels: dict[str, int]  # rows a class
+    reasons: dict[str, int]  # rows without label by reason, the most frequent first; see `missing.Missing`
+    n_scored: int  # rows with scores of the annotator's own
+    right: Right | None  # share of right labels by the table's gold labels; None if it has none
+    gold_outside: dict[str, int]  # gold labels that are none of the classes; the LLM's labels count as wrong there
+    seconds: float  # of this session, the model's loading not counted
     output: Path
-    annotator: Path
-    features: Path | None
+    annotator: Path  # the annotator's description
+    features: Path | None  # the hidden states, None if they were not saved
 
     @property
     def n_missing(self) -> int:
@@ -160,18 +134,18 @@ def annotate_file(
         cut[[text in remarks.cut for text in unique]] = True
         reasons = [None if known else _reason(remarks, text) for text, known in zip(texts, labelled, strict=True)]
         summary = AnnotationSummary(
-            text_counts(texts),
-            int(cut[where].sum()),
-            n_resumed,
-            {name: int((best == column).sum()) for column, name in enumerate(annotator.classes)},
-            {str(reason): n for reason, n in Counter(filter(None, reasons)).most_common()},
-            int(has_scores(scores).sum()),
-            check.right(),
-            check.outside,
-            time.monotonic() - began,
-            output,
-            annotator_path(output),
-            features if n_features else None,
+            texts=text_counts(texts),
+            n_cut=int(cut[where].sum()),
+            n_resumed=n_resumed,
+            labels={name: int((best == column).sum()) for column, name in enumerate(annotator.classes)},
+            reasons={str(reason): n for reason, n in Counter(filter(None, reasons)).most_common()},
+            n_scored=int(has_scores(scores).sum()),
+            right=check.right(),
+            gold_outside=check.outside,
+            seconds=time.monotonic() - began,
+            output=output,
+            annotator=annotator_path(output),
+            features=features if n_features else None,
         )
         _write_description(annotator, summary)
         write_table(_with_columns(frame, annotator.classes, scores, reasons), output)
@@ -214,12 +188,12 @@ def _annotate(
         for number, scores, features in annotator.score_batches([[texts[row] for row in batch] for batch, _ in left]):
             batch, tokens = left[number]
             new = missing[batch]
-            scores = np.where(empty[batch, None], np.float32(np.nan), scores)
-            journal.note_cut(np.array([row for row in batch[new] if texts[row] in remarks.cut], np.int64))
-            journal.append(batch[new], scores[new], features[new])
-            check.add(batch[new], scores[new])
-            done += int(new.sum())
-            advance(tokens, int(new.sum()), *state())
+            rows, scores = batch[new], np.where(empty[batch, None], np.float32(np.nan), scores)[new]
+            journal.note_cut(np.array([row for row in rows if texts[row] in remarks.cut], np.int64))
+            journal.append(rows, scores, features[new])
+            check.add(rows, scores)
+            done += len(rows)
+            advance(tokens, len(rows), *state())
     return len(known)
 
 
@@ -233,9 +207,7 @@ def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.in
 
 
 def _reason(remarks: Remarks, text: str) -> Missing:
-    if not text.strip():
-        return Missing.EMPTY
-    return remarks.missing.get(text, Missing.NOT_ASKED)
+    return remarks.missing.get(text, Missing.NOT_ASKED) if text.strip() else Missing.EMPTY
 
 
 def _with_columns(
@@ -258,14 +230,9 @@ def _with_columns(
 
 
 def _write_description(annotator: Annotator, summary: AnnotationSummary) -> None:
-    counts = {
-        "rows": summary.texts.total,
-        "duplicates": summary.texts.duplicates,
-        "empty": summary.texts.empty,
-        "cut": summary.n_cut,
-        "labels": summary.labels,
-        "missing": summary.n_missing,
-    }
+    rows, duplicates, empty = summary.texts.total, summary.texts.duplicates, summary.texts.empty
+    counts: dict[str, object] = {"rows": rows, "duplicates": duplicates, "empty": empty, "cut": summary.n_cut}
+    counts |= {"labels": summary.labels, "missing": summary.n_missing}
     if summary.reasons:
         counts["missing_reasons"] = summary.reasons
     write_json(summary.annotator, {**annotator.describe(), "counts": counts})

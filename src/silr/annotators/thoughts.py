@@ -45,14 +45,9 @@ _OUTLINE = re.compile(r"\A\W{0,9}(?:thinking|thought|reasoning) process\b", re.I
 
 
 def answer_span(answer: str) -> tuple[int, int] | None:
-    """Where the answer begins and ends: after the last thought.
+    """Where the answer begins and ends: after the last thought; None if that does not end.
 
     A thought whose opening mark was part of the prompt has no beginning, and one that was cut off has no end.
-
-    Returns
-    -------
-    (int, int) or None
-        None if the last thought does not end.
     """
     if not _MARKS.search(answer):
         return 0, len(answer)
@@ -61,8 +56,8 @@ def answer_span(answer: str) -> tuple[int, int] | None:
     if start and not answer[start:].strip():
         return _before_afterthought(answer) or (start, len(answer))
     if (opening := _OPENING.search(answer, start)) is not None:
-        said, thought = answer[start : opening.start()].strip(), answer[opening.end() :].strip()
-        is_over = said and (not thought or _AFTERWARDS.match(opening[0]))  # the reasoning may come last, and be cut off
+        before, thought = answer[start : opening.start()].strip(), answer[opening.end() :].strip()
+        is_over = before and (not thought or _AFTERWARDS.match(opening[0]))  # reasoning may come last, and be cut off
         return (start, opening.start()) if is_over else None
     return start, len(answer)
 

@@ -18,13 +18,7 @@ EPSILON = 1e-8
 class AdamW:
     """Adam with decoupled weight decay and a learning rate that falls to 0 along a cosine.
 
-    Parameters
-    ----------
-    parameters : iterable of Parameter
-    learning_rate : float
-    weight_decay : float
-    steps : int
-        After how many steps the learning rate is 0.
+    It is 0 after `steps` steps.
 
     References
     ----------

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from silr.annotators.models import best_dtype, folder_of, load_tokenizer, locate, own_device, quiet, readable
+from silr.annotators.models import (
+    best_dtype,
+    explain_load_errors,
+    folder_of,
+    load_tokenizer,
+    locate,
+    own_device,
+    silence_transformers,
+)
 from silr.errors import InputError
 from silr.extras import needs
 from silr.fingerprint import check, fingerprint
 
+if TYPE_CHECKING:
+    from transformers import BitsAndBytesConfig
+
+    from silr.classifiers.lower_layers import LowerLayers
+    from silr.classifiers.probe import ProbeStates
+    from silr.classifiers.tokens import Tokens
+
 Tuning = Literal["lora", "qlora", "full"]
+Network = Any  # transformers' for sequence classification, or peft's around it; libraries without precise types
 
 
 @dataclass(frozen=True)
@@ -110,10 +126,10 @@ class Backbone:
         self.weights = weights or fingerprint(self._model)
         self.dtype = "float32" if config.tuning == "full" else best_dtype(self.device)
         self.tokenizer = load_tokenizer(self._model)
-        self.network: Any = None
+        self.network: Network = None
         self.holder: object = None
-        self.lower: Any = None
-        self.probed: Any = None
+        self.lower: tuple[Tokens, LowerLayers] | None = None
+        self.probed: ProbeStates | None = None
 
     @property
     def autocast(self) -> str | None:
@@ -123,7 +139,7 @@ class Backbone:
             return None if half == "float32" else half
         return None if self.dtype == "float32" else self.dtype
 
-    def autocasting(self) -> Any:
+    def autocasting(self) -> torch.autocast:
         """Inside this context, weights and states of two formats meet in the one to multiply in."""
         half = self.autocast
         return torch.autocast(torch.device(self.device).type, getattr(torch, half or "bfloat16"), enabled=bool(half))
@@ -141,14 +157,8 @@ class Backbone:
         width: int = self.network.config.get_text_config().hidden_size
         return 2e-5 if self.config.tuning == "full" else 5e-4 * (2000 / width) ** 0.78
 
-    def fresh(self, seed: int) -> Any:
-        """Return the network with a new head and new adapters, all that an earlier fit learned gone.
-
-        Parameters
-        ----------
-        seed : int
-            Of their random start.
-        """
+    def fresh(self, seed: int) -> Network:
+        """Return the network with a new head and new adapters, all that an earlier fit learned gone."""
         from transformers import set_seed
 
         full = self.config.tuning == "full"
@@ -165,13 +175,8 @@ class Backbone:
         self.network = plain if full else self._with_adapters(plain)
         return self.network
 
-    def merged(self, state: dict[str, Tensor]) -> Any:
-        """Return a plain network with what a fit learned worked into its weights; in float32 on a processor.
-
-        Parameters
-        ----------
-        state : dict of str to Tensor
-            As `trained_state` returned it.
+    def merged(self, state: dict[str, Tensor]) -> Network:
+        """Return a plain network with the `trained_state` of a fit worked into its weights; in float32 on a processor.
 
         Raises
         ------
@@ -186,7 +191,7 @@ class Backbone:
         load_state(network, state)
         return network.eval()
 
-    def adapted(self, state: dict[str, Tensor]) -> Any:
+    def adapted(self, state: dict[str, Tensor]) -> Network:
         """Return the network with its trained adapters still apart; in float32 on a processor.
 
         Raises
@@ -203,14 +208,15 @@ class Backbone:
         load_state(network, state)
         return network
 
-    def _load(self) -> Any:
+    def _load(self) -> Network:
         from transformers import AutoModelForSequenceClassification
 
         auto: Any = AutoModelForSequenceClassification
-        options: dict[str, Any] = {"dtype": getattr(torch, self.dtype), "num_labels": self._n_outputs}
+        dtype = getattr(torch, self.dtype)
+        options: dict[str, object] = {"dtype": dtype, "num_labels": self._n_outputs}
         if self.config.tuning == "qlora":
-            options["quantization_config"] = four_bits(options["dtype"])
-        with readable(self._model), quiet(), torch.random.fork_rng():
+            options["quantization_config"] = four_bits(dtype)
+        with explain_load_errors(self._model), silence_transformers(), torch.random.fork_rng():
             torch.manual_seed(0)  # layers that the folder has no weights for are the same whenever it is read
             network = auto.from_pretrained(
                 folder_of(self._model, best_dtype(self.device)), device_map={"": self.device}, **options
@@ -222,7 +228,7 @@ class Backbone:
         output_layer(network).__class__ = _FullPrecisionLinear
         return network
 
-    def _with_adapters(self, network: Any) -> Any:
+    def _with_adapters(self, network: Network) -> Network:
         from peft import LoraConfig, get_peft_model
         from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
 
@@ -254,7 +260,7 @@ class _FullPrecisionLinear(nn.Linear):
             return super().forward(states.to(self.weight))
 
 
-def trained_state(network: Any) -> dict[str, Tensor]:
+def trained_state(network: Network) -> dict[str, Tensor]:
     """Return a copy of the weights that a fit trains, in main memory."""
     return {
         name: weight.detach().to("cpu", copy=True).contiguous()
@@ -263,7 +269,7 @@ def trained_state(network: Any) -> dict[str, Tensor]:
     }
 
 
-def load_state(network: Any, state: dict[str, Tensor]) -> None:
+def load_state(network: Network, state: dict[str, Tensor]) -> None:
     """Put the weights of `trained_state` into a fresh network.
 
     Raises
@@ -279,7 +285,7 @@ def load_state(network: Any, state: dict[str, Tensor]) -> None:
             weight.copy_(state[name])
 
 
-def head_of(network: Any) -> nn.Module:
+def head_of(network: Network) -> nn.Module:
     """Return the layer that turns hidden states into scores."""
     for name in ("score", "classifier"):
         if isinstance(head := getattr(network, name, None), nn.Module):
@@ -287,21 +293,21 @@ def head_of(network: Any) -> nn.Module:
     raise InputError(f"silr does not know the head of {type(network).__name__}; take another model")
 
 
-def output_layer(network: Any) -> nn.Linear:
+def output_layer(network: Network) -> nn.Linear:
     """Return the last layer of the head: of several copies, the one that is trained."""
     return [part for part in head_of(network).modules() if isinstance(part, nn.Linear)][-1]
 
 
-def layers_of(network: Any) -> nn.ModuleList:
+def layers_of(network: Network) -> nn.ModuleList:
     """Return the network's blocks, the first first."""
     count = network.config.get_text_config().num_hidden_layers
-    found = [each for each in network.modules() if isinstance(each, nn.ModuleList) and len(each) == count]
-    if not found:
+    stacks = [each for each in network.modules() if isinstance(each, nn.ModuleList) and len(each) == count]
+    if not stacks:
         raise InputError(f"silr does not know the layers of {type(network).__name__}; leave out --tune-top")
-    return found[0]
+    return stacks[0]
 
 
-def _linear_names(network: Any) -> list[str]:
+def _linear_names(network: Network) -> list[str]:
     """What peft takes in the place of "all-linear" where it is told which layers to adapt."""
     parts = layers_of(network)[0].named_modules()
     return sorted({name.rpartition(".")[2] for name, part in parts if isinstance(part, nn.Linear)})
@@ -313,7 +319,7 @@ def _first_tuned(n_layers: int, tune_top: int) -> int:
     return n_layers - tune_top
 
 
-def _freeze_all_but_top(network: Any, tune_top: int) -> None:
+def _freeze_all_but_top(network: Network, tune_top: int) -> None:
     layers = layers_of(network)
     first = _first_tuned(len(layers), tune_top)
     network.requires_grad_(False)
@@ -321,7 +327,7 @@ def _freeze_all_but_top(network: Any, tune_top: int) -> None:
         part.requires_grad_(True)
 
 
-def _renew(head: nn.Module, config: Any) -> None:
+def _renew(head: nn.Module, config: object) -> None:
     """Start anew; the last layer from 0, so that no class is ahead."""
     linear = [part for part in head.modules() if isinstance(part, nn.Linear)]
     for part in linear:
@@ -331,14 +337,14 @@ def _renew(head: nn.Module, config: Any) -> None:
     nn.init.zeros_(linear[-1].weight)
 
 
-def _ready_for_training(network: Any) -> Any:
+def _ready_for_training(network: Network) -> Network:
     import peft
 
     prepare: Any = peft.prepare_model_for_kbit_training
     return prepare(network, use_gradient_checkpointing=False)
 
 
-def four_bits(compute: torch.dtype, option: str = "--classifier qlora") -> Any:
+def four_bits(compute: torch.dtype, option: str = "--classifier qlora") -> BitsAndBytesConfig:
     """Return the settings of weights in 4 bits (NF4, double quantisation); heads stay as they are.
 
     Raises
@@ -350,7 +356,7 @@ def four_bits(compute: torch.dtype, option: str = "--classifier qlora") -> Any:
         import bitsandbytes  # noqa: F401
     import transformers
 
-    settings: Any = transformers.BitsAndBytesConfig
+    settings: type[BitsAndBytesConfig] = transformers.BitsAndBytesConfig
     return settings(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

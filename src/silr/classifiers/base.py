@@ -36,7 +36,7 @@ class FitHistory:
     validation_risk: list[float]
     best_epoch: int
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As JSON-friendly values."""
         return asdict(self)
 

@@ -8,29 +8,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
+from scipy.special import softmax
 from torch import Tensor
 
-from silr.annotators.models import quiet
-from silr.classifiers.backbone import Backbone, FinetunedConfig, layers_of, output_layer, trained_state
+from silr.annotators.models import silence_transformers
+from silr.classifiers.backbone import Backbone, FinetunedConfig, Network, layers_of, output_layer, trained_state
 from silr.classifiers.base import FitHistory, OnStep
 from silr.classifiers.lower_layers import LowerLayers
 from silr.classifiers.probe import SAMPLE, ProbeStates
-from silr.classifiers.reading import TextReader, TextRows, collate
+from silr.classifiers.reading import TextItem, TextReader, TextRows, collate
 from silr.classifiers.shared_beginning import begin_once
 from silr.classifiers.thresholds import constant_direction, match_prior
 from silr.classifiers.tokens import Tokens, passes
-from silr.errors import InputError
+from silr.contrasts import with_reference
+from silr.errors import InputError, reading
 from silr.files import atomic_write, make_folder, write_json
 from silr.fingerprint import WEIGHTS
 from silr.processes import from_main, is_main, rank, wait_for_all, world_size
 from silr.risk import UURisk
 from silr.soft_risk import SoftRisk
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+    from silr.classifiers.stratified_batches import StratifiedBatches
+    from silr.classifiers.uu_trainer import UUTrainer
 
 WARMUP = 0.03
 
@@ -54,13 +62,13 @@ class FinetunedClassifier:
     def __init__(self, backbone: Backbone, n_classes: int, checkpoints: Path | None = None) -> None:
         self.config = backbone.config
         self._backbone, self._n_classes, self._checkpoints = backbone, n_classes, checkpoints
-        self._network: Any = None
+        self._network: Network = None
         self._scored: tuple[Tokens, NDArray[np.float32]] | None = None
 
     def fit(
         self,
         X: Tokens,
-        pseudo_labels: NDArray[Any],
+        pseudo_labels: NDArray[np.number],
         risk: UURisk | SoftRisk,
         validation: NDArray[np.bool_],
         random_state: int,
@@ -77,7 +85,6 @@ class FinetunedClassifier:
         InputError
             Fewer texts than one batch, the risk is no longer a number, or memory does not suffice.
         """
-        from silr.classifiers.stratified_batches import StratifiedBatches
         from silr.classifiers.uu_trainer import UUTrainer, last_checkpoint
 
         labelled = pseudo_labels >= 0 if pseudo_labels.ndim == 1 else np.ones(len(pseudo_labels), bool)
@@ -86,31 +93,24 @@ class FinetunedClassifier:
             raise InputError(f"{len(train):,} texts are too few to hold some out; give more")
         lengths = X.lengths()
         held_out = held_out[np.argsort(-lengths[X.where[held_out]], kind="stable")]
-        labels = pseudo_labels[train]
-        sets = [np.arange(len(train))]
-        if labels.ndim == 1:
-            sets = [np.flatnonzero(labels == j) for j in range(self._n_classes)]
-        batches = StratifiedBatches(
-            sets, lengths[X.where[train]], self.config.batch_size, random_state, rank(), world_size()
-        )
-        scored = len(passes(lengths[X.where[held_out]], world_size()))
-        relabelled = len(passes(np.sort(lengths)[::-1], world_size()))
-        found = None if self._checkpoints is None else last_checkpoint(self._checkpoints)
-        first = 0 if self._is_read(X) else len(passes(np.sort(lengths)[::-1]))
-        if self.config.linear_probe and found is None and not self._is_probed(X):
+        batches = self._batches(X, train, pseudo_labels[train], random_state)
+        scored, relabelled = len(passes(lengths[X.where[held_out]], world_size())), len(X.passes(world_size()))
+        checkpoint = None if self._checkpoints is None else last_checkpoint(self._checkpoints)
+        first = 0 if self._is_read(X) else len(X.passes())
+        if self.config.linear_probe and checkpoint is None and not self._is_probed(X):
             first += relabelled
         self._steps = _Steps(first + self.config.epochs * (len(batches) + scored) + relabelled, on_step)
         if first:
             self._steps.report()
         self._backbone.holder = None
         self._backbone.fresh(random_state)
-        with _folder(self._checkpoints) as folder, _memory(), quiet(), self._reading(X) as lower:
+        with _folder(self._checkpoints) as folder, _memory(), silence_transformers(), self._reading(X) as lower:
             reader = TextReader(self._backbone, lower, self._steps.one_more)
             trainer = UUTrainer(
                 self._backbone,
                 risk,
                 self._arguments(folder, random_state),
-                TextRows(X, X.where[train], labels),
+                TextRows(X, X.where[train], pseudo_labels[train]),
                 TextRows(X, X.where[held_out], pseudo_labels[held_out]),
                 batches,
                 reader,
@@ -118,36 +118,37 @@ class FinetunedClassifier:
             )
             if self._checkpoints is not None:
                 trainer.watch.seconds = self.config.checkpoint_seconds
-            if found is not None:
-                self._steps.done = first + _steps_before(found, len(batches), scored)
+            if checkpoint is not None:
+                self._steps.done = first + _steps_before(checkpoint, len(batches), scored)
             elif self.config.linear_probe:
                 layer = output_layer(self._backbone.network)
                 self._probe(reader, X).start(layer, pseudo_labels, risk, validation, random_state)
             self._steps.report()
-            trainer.train(resume_from_checkpoint=None if found is None else str(found))
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
             self._backbone.holder = self
             if self.config.match_prior:
                 self._match_prior(reader, X, X.where[held_out], risk.class_prior.double().cpu().numpy())
         self.state_ = trained_state(self._backbone.network)
         return _history(trainer)
 
+    def _batches(self, X: Tokens, train: NDArray[np.int64], labels: NDArray[np.number], seed: int) -> StratifiedBatches:
+        """Of the pseudo-labelled sets; where labels are soft, of all texts."""
+        from silr.classifiers.stratified_batches import StratifiedBatches
+
+        sets = [np.arange(len(train))]
+        if labels.ndim == 1:
+            sets = [np.flatnonzero(labels == j) for j in range(self._n_classes)]
+        return StratifiedBatches(sets, X.lengths()[X.where[train]], self.config.batch_size, seed, rank(), world_size())
+
     def predict_proba(self, X: Tokens) -> NDArray[np.float32]:
         """Class scores that sum to 1, shape (n, K); each distinct text is read once."""
-        order = np.argsort(-X.lengths(), kind="stable")
-        scores = np.empty((len(order), 1 if self._n_classes == 2 else self._n_classes), np.float32)
         with _memory():
             if self._scored is not None and self._scored[0] is X:
                 scores = self._scored[1]
-            elif self._backbone.holder is self:
-                scores[order] = self._from_trainer(X, order)
             else:
-                scores[order] = self._from_merged(X, order)
-        if scores.shape[1] == 1:
-            scores = np.hstack([np.zeros_like(scores), scores])
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        scores /= scores.sum(axis=1, keepdims=True)
-        found: NDArray[np.float32] = scores[X.where]
-        return found
+                score = self._from_trainer if self._backbone.holder is self else self._from_merged
+                scores = score(X)[np.argsort(X.longest_first)]
+        return np.asarray(softmax(with_reference(scores), axis=1)[X.where])
 
     def save(self, folder: Path) -> None:
         """Write ``classifier.safetensors`` (what was trained) and ``classifier.json`` into an existing folder."""
@@ -165,14 +166,12 @@ class FinetunedClassifier:
         InputError
             The files are missing or damaged, or the pretrained model is gone or is another one now.
         """
-        try:
+        with reading(f"the classifier in {folder}"):
             values = json.loads((folder / "classifier.json").read_text())
             values.pop("kind")
             n_classes, weights = values.pop("n_classes"), values.pop(WEIGHTS, None)
             config = FinetunedConfig(**values)
             state = load_file(folder / "classifier.safetensors")
-        except Exception as error:
-            raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error
         classifier = cls(Backbone(config, n_classes, device, weights), n_classes)
         classifier.state_ = state
         return classifier
@@ -182,24 +181,24 @@ class FinetunedClassifier:
         """The fingerprint of the pretrained model, see `silr.fingerprint`."""
         return self._backbone.weights
 
-    def merged(self) -> Any:
+    def merged(self) -> Network:
         """The network with what was trained worked into its weights."""
         if self._network is None:
             self._network = self._backbone.merged(self.state_)
         return self._network
 
-    def with_adapter(self) -> Any:
+    def with_adapter(self) -> Network:
         """The network with its trained adapter beside the weights."""
         return self._backbone.adapted(self.state_)
 
     def untuned_states(self, X: Tokens, on_step: OnStep | None = None) -> NDArray[np.float32]:
         """What the head reads of each text before anything is tuned, shape (n, width); a fit does not read it again."""
-        total = len(passes(np.sort(X.lengths())[::-1])) * (1 if self._is_read(X) else 2)
+        total = len(X.passes()) * (1 if self._is_read(X) else 2)
         self._steps = _Steps(total, on_step)
         self._steps.report()
         self._backbone.holder = None
         self._backbone.fresh(0)
-        with _folder(self._checkpoints), _memory(), quiet(), self._reading(X) as lower:
+        with _folder(self._checkpoints), _memory(), silence_transformers(), self._reading(X) as lower:
             states = self._probe(TextReader(self._backbone, lower, self._steps.one_more), X)
         return states.matrix
 
@@ -208,13 +207,12 @@ class FinetunedClassifier:
         if not self._is_probed(X):
             width = output_layer(self._backbone.network).in_features
             states = ProbeStates(X, width, self._beside_checkpoints)
-            order = np.argsort(-X.lengths(), kind="stable")
-            for positions, found in reader.head_inputs(TextRows(X, order)):
-                states.put(positions, found)
+            for positions, part in reader.head_inputs(TextRows(X, X.longest_first)):
+                states.put(positions, part)
                 self._steps.one_more()
             self._backbone.probed = states
-        found_states: ProbeStates = self._backbone.probed
-        return found_states
+        assert self._backbone.probed is not None
+        return self._backbone.probed
 
     def _is_probed(self, X: Tokens) -> bool:
         """Whether the states of these texts are known."""
@@ -225,34 +223,35 @@ class FinetunedClassifier:
         """A folder for what is too large for memory."""
         return None if self._checkpoints is None else self._checkpoints.parent
 
-    def _match_prior(self, reader: TextReader, X: Tokens, sample: Any, prior: Any) -> None:
+    def _match_prior(
+        self, reader: TextReader, X: Tokens, sample: NDArray[np.int64], prior: NDArray[np.float64]
+    ) -> None:
         """Set the thresholds by the class prior; the corpus is scored on the way."""
         layer, direction = output_layer(self._backbone.network), None
         if layer.bias is None:
             some = sample[:: -(-len(sample) // SAMPLE)]
             states = np.concatenate([part for _, part in reader.head_inputs(TextRows(X, some))])
             direction = from_main(constant_direction(torch.from_numpy(states)))
-        order = np.argsort(-X.lengths(), kind="stable")
-        back = np.argsort(order)
-        scores = match_prior(layer, direction, lambda: reader.score(TextRows(X, order))[back], X.where, prior)
+        back = np.argsort(X.longest_first)
+        scores = match_prior(layer, direction, lambda: reader.score(TextRows(X, X.longest_first))[back], X.where, prior)
         self._scored = X, scores
 
-    def _from_trainer(self, X: Tokens, order: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Scores by the network as it was trained; by all processes together."""
+    def _from_trainer(self, X: Tokens) -> NDArray[np.float32]:
+        """Scores, longest texts first, by the network as it was trained; by all processes together."""
         with self._reading(X) as lower:
-            return TextReader(self._backbone, lower, self._steps.one_more).score(TextRows(X, order))
+            return TextReader(self._backbone, lower, self._steps.one_more).score(TextRows(X, X.longest_first))
 
-    def _from_merged(self, X: Tokens, order: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _from_merged(self, X: Tokens) -> NDArray[np.float32]:
         network = self.merged()
         exact = self._backbone.device == "cpu"  # what `transformers.pipeline` computes
         parts = []
         with torch.inference_mode(), nullcontext() if exact else self._backbone.autocasting(), begin_once(network, X):
-            for rows in passes(X.lengths()[order]):
-                parts.append(network(**self._inputs(X, order[rows])).logits.float().cpu().numpy())
+            for positions in X.passes():
+                parts.append(network(**self._inputs(X, positions)).logits.float().cpu().numpy())
         return np.concatenate(parts)
 
     def _inputs(self, X: Tokens, positions: NDArray[np.int64]) -> dict[str, Tensor]:
-        items = [{"position": int(position), "ids": X.ids[position]} for position in positions]
+        items: list[TextItem] = [{"position": int(position), "ids": X.ids[position]} for position in positions]
         inputs = collate(items, int(self._backbone.tokenizer.pad_token_id))
         del inputs["positions"]
         return {name: part.to(self._backbone.device) for name, part in inputs.items()}
@@ -268,8 +267,9 @@ class FinetunedClassifier:
             if not self._is_read(X):
                 first = len(layers_of(network)) - self.config.tune_top
                 network.eval()
-                lower_layers = LowerLayers(network, X, self._batches_of(X), first, self._beside_checkpoints)
+                lower_layers = LowerLayers(network, X, self._inputs_of_all(X), first, self._beside_checkpoints)
                 backbone.lower = X, lower_layers
+            assert backbone.lower is not None
             with backbone.lower[1].instead_of(network) as lower:
                 yield lower
 
@@ -277,13 +277,12 @@ class FinetunedClassifier:
         """Whether the lower layers need not read these texts (again)."""
         return not self.config.tune_top or (self._backbone.lower is not None and self._backbone.lower[0] is X)
 
-    def _batches_of(self, X: Tokens) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
-        order = np.argsort(-X.lengths(), kind="stable")
-        for rows in passes(X.lengths()[order]):
-            yield order[rows], self._inputs(X, order[rows])
+    def _inputs_of_all(self, X: Tokens) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
+        for positions in X.passes():
+            yield positions, self._inputs(X, positions)
             self._steps.one_more()
 
-    def _arguments(self, folder: Path, seed: int) -> Any:
+    def _arguments(self, folder: Path, seed: int) -> TrainingArguments:
         from transformers import TrainingArguments
 
         cpu = self._backbone.device == "cpu"
@@ -369,7 +368,7 @@ def _steps_before(checkpoint: Path, steps_an_epoch: int, scored: int) -> int:
     return step + step // steps_an_epoch * scored
 
 
-def _history(trainer: Any) -> FitHistory:
+def _history(trainer: UUTrainer) -> FitHistory:
     log = trainer.state.log_history
     validation = [entry["eval_risk"] for entry in log if "eval_risk" in entry]
     train = [entry["loss"] / world_size() for entry in log if "loss" in entry]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from silr.classifiers.adamw import AdamW
 from silr.classifiers.base import FitHistory, OnStep
 from silr.classifiers.linear import FeatureClassifier
 from silr.classifiers.standardise import CHUNK_ROWS, Standardiser, as_tensor
-from silr.errors import InputError
+from silr.errors import InputError, reading
 from silr.files import atomic_write, write_json
 from silr.prior_matching import prior_offsets
 from silr.risk import UURisk
@@ -27,7 +26,7 @@ from silr.risk import UURisk
 TARGET_STEPS = 250
 BATCHES_AN_EPOCH = 25
 
-Rows = NDArray[np.int32] | NDArray[np.int64]
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -75,16 +74,20 @@ class FrozenClassifier(FeatureClassifier):
     AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
     """
 
+    standardise_: Standardiser
+
     def __init__(
         self, config: FrozenConfig | None = None, device: str | None = None, standardiser: Standardiser | None = None
     ) -> None:
         self.config = config or FrozenConfig()
-        self.standardise_: Any = standardiser
+        self._standardiser = standardiser
+        if standardiser is not None:
+            self.standardise_ = standardiser
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def fit(
         self,
-        X: NDArray[Any],
+        X: NDArray[np.number],
         pseudo_labels: NDArray[np.int16],
         risk: UURisk,
         validation: NDArray[np.bool_],
@@ -100,64 +103,54 @@ class FrozenClassifier(FeatureClassifier):
         InputError
             No text is left to train on, or the risk became non-finite.
         """
-        sets = [_rows_where((pseudo_labels == j) & ~validation) for j in range(risk.n_classes)]
-        validation_rows = _rows_where((pseudo_labels >= 0) & validation)
+        sets = [np.flatnonzero((pseudo_labels == j) & ~validation) for j in range(risk.n_classes)]
+        validation_rows = np.flatnonzero((pseudo_labels >= 0) & validation)
         n_train = sum(map(len, sets))
         if not n_train:
             raise InputError("no labelled text is left to train on")
-        self.standardise_ = (self.standardise_ or Standardiser.of(X)).to(self.device)
+        self.standardise_ = (self._standardiser or Standardiser.of(X)).to(self.device)
         self.head_ = self._new_head(X.shape[1], risk.n_classes, random_state)
         risk = risk.to(self.device)
         batch_size = self.config.batch_size or int(np.clip(-(-n_train // BATCHES_AN_EPOCH), 256, 4096))
+        features, labels = as_tensor(X), torch.from_numpy(np.ascontiguousarray(pseudo_labels))
+        steps_an_epoch = -(-n_train // batch_size)
+        epochs = self.config.epochs or max(2, round(TARGET_STEPS / steps_an_epoch))
+        total_steps = epochs * steps_an_epoch
+        rate, decay = self.config.learning_rate, self.config.weight_decay
+        optimizer = AdamW(self.head_.parameters(), rate, decay, total_steps)
+        rng = np.random.default_rng(random_state)
+        history, best_state = FitHistory([], [], 0), self._state()
+        steps, report = 0, on_step or (lambda done, total: None)
+        report(steps, total_steps)
         with _threads_for(batch_size * X.shape[1]):
-            history = self._train(X, pseudo_labels, risk, sets, validation_rows, batch_size, random_state, on_step)
+            for epoch in range(epochs):
+                total = torch.zeros((), device=self.device)
+                for rows in _batches(sets, steps_an_epoch, rng):
+                    scores = self.head_(self.standardise_(features, rows))
+                    loss = risk(scores, labels[rows].to(self.device, torch.int64))
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.detach()
+                    steps += 1
+                    report(steps, total_steps)
+                history.train_risk.append(float(total) / steps_an_epoch)
+                if not np.isfinite(history.train_risk[-1]):
+                    raise InputError(
+                        "the risk became non-finite: lower the learning rate, or check the features' scale"
+                    )
+                if len(validation_rows):
+                    risk_of_held_out = self._risk_of(features, labels, torch.from_numpy(validation_rows), risk)
+                    history.validation_risk.append(risk_of_held_out)
+                held_out = history.validation_risk
+                if epoch == 0 or not held_out or held_out[-1] < held_out[history.best_epoch]:
+                    history, best_state = replace(history, best_epoch=epoch), self._state()
+            self.head_.load_state_dict(best_state)
         self.offsets_ = np.zeros(risk.n_classes)
         if self.config.match_prior:
             self.offsets_ = prior_offsets(self.decision_scores(X), risk.class_prior.double().cpu().numpy())
         return history
 
-    def _train(
-        self,
-        X: NDArray[Any],
-        pseudo_labels: NDArray[np.int16],
-        risk: UURisk,
-        sets: list[Rows],
-        validation_rows: Rows,
-        batch_size: int,
-        seed: int,
-        on_step: OnStep | None,
-    ) -> FitHistory:
-        features, labels = as_tensor(X), torch.from_numpy(np.ascontiguousarray(pseudo_labels))
-        steps_an_epoch = -(-sum(map(len, sets)) // batch_size)
-        epochs = self.config.epochs or max(2, round(TARGET_STEPS / steps_an_epoch))
-        rate, decay = self.config.learning_rate, self.config.weight_decay
-        optimizer = AdamW(self.head_.parameters(), rate, decay, epochs * steps_an_epoch)
-        rng = np.random.default_rng(seed)
-        train_risks: list[float] = []
-        validation_risks: list[float] = []
-        best, best_state = 0, self._state()
-        steps, report = 0, on_step or (lambda done, total: None)
-        report(steps, epochs * steps_an_epoch)
-        for epoch in range(epochs):
-            total = torch.zeros((), device=self.device)
-            for rows in _batches(sets, steps_an_epoch, rng):
-                loss = risk(self.head_(self.standardise_(features, rows)), labels[rows].to(self.device, torch.int64))
-                loss.backward()
-                optimizer.step()
-                total += loss.detach()
-                steps += 1
-                report(steps, epochs * steps_an_epoch)
-            train_risks.append(float(total) / steps_an_epoch)
-            if not np.isfinite(train_risks[-1]):
-                raise InputError("the risk became non-finite: lower the learning rate, or check the features' scale")
-            if len(validation_rows):
-                validation_risks.append(self._risk_of(features, labels, torch.from_numpy(validation_rows), risk))
-            if epoch == 0 or not validation_risks or validation_risks[-1] < validation_risks[best]:
-                best, best_state = epoch, self._state()
-        self.head_.load_state_dict(best_state)
-        return FitHistory(train_risks, validation_risks, best)
-
-    def _logits(self, rows: NDArray[np.generic]) -> NDArray[np.float32]:
+    def _logits(self, rows: NDArray[np.number]) -> NDArray[np.float32]:
         with torch.inference_mode():
             logits: NDArray[np.float32] = self.head_(self.standardise_(as_tensor(rows), slice(None))).cpu().numpy()
         return logits
@@ -189,20 +182,18 @@ class FrozenClassifier(FeatureClassifier):
         InputError
             The files are missing or damaged.
         """
-        try:
+        with reading(f"the classifier in {folder}"):
             values = json.loads((folder / "classifier.json").read_text())
             values.pop("kind")
             classifier = cls(FrozenConfig(**values), device)
             tensors = load_file(folder / "classifier.safetensors", device=str(classifier.device))
-            if tensors["mean"].shape != tensors["scale"].shape:
+            mean, scale = tensors.pop("mean"), tensors.pop("scale")
+            if mean.shape != scale.shape:
                 raise InputError("the features' means and scales differ in number")
-            classifier.standardise_ = Standardiser(tensors["mean"], tensors["scale"])
-            classifier.offsets_ = tensors["offsets"].cpu().numpy()
-            classifier.head_ = classifier._new_head(len(tensors["mean"]), len(classifier.offsets_), 0)
-            heads = {name.removeprefix("head."): value for name, value in tensors.items() if name.startswith("head.")}
-            classifier.head_.load_state_dict(heads)
-        except Exception as error:
-            raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error
+            classifier.standardise_ = Standardiser(mean, scale)
+            classifier.offsets_ = tensors.pop("offsets").cpu().numpy()
+            classifier.head_ = classifier._new_head(len(mean), len(classifier.offsets_), 0)
+            classifier.head_.load_state_dict({name.removeprefix("head."): value for name, value in tensors.items()})
         return classifier
 
     def _new_head(self, n_features: int, n_classes: int, seed: int) -> nn.Module:
@@ -243,12 +234,7 @@ def _threads_for(numbers_a_batch: int) -> Iterator[None]:
 
 
 def _double(values: Tensor) -> NDArray[np.float64]:
-    doubled: NDArray[np.float64] = values.double().cpu().numpy()
-    return doubled
-
-
-def _rows_where(mask: NDArray[np.bool_]) -> Rows:
-    return np.flatnonzero(mask).astype(np.int32 if len(mask) < 2**31 else np.int64)  # type: ignore[return-value]
+    return np.asarray(values.double().cpu().numpy())
 
 
 def _batches(sets: list[Rows], steps: int, rng: np.random.Generator) -> Iterator[Tensor]:

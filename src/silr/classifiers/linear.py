@@ -8,14 +8,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
+from scipy.special import softmax
 
 from silr.classifiers.base import FitHistory
-from silr.errors import InputError
+from silr.contrasts import Float32, Numbers, with_reference
+from silr.errors import InputError, reading
 from silr.files import atomic_write, write_json
 from silr.standardise import CHUNK_ROWS, Standardiser
-
-Numbers = NDArray[np.float64]
-Float32 = NDArray[np.float32]
 
 
 class FeatureClassifier:
@@ -29,7 +28,7 @@ class FeatureClassifier:
 
     offsets_: Numbers
 
-    def _logits(self, rows: NDArray[np.generic]) -> Float32:
+    def _logits(self, rows: NDArray[np.number]) -> Float32:
         """Logits of some rows of features, shape (b, K), or (b, 1) for two classes: those of class 1."""
         raise NotImplementedError
 
@@ -41,23 +40,18 @@ class FeatureClassifier:
         """Weight and bias of each layer, for standardised features."""
         raise NotImplementedError
 
-    def decision_scores(self, X: NDArray[np.generic]) -> Float32:
+    def decision_scores(self, X: NDArray[np.number]) -> Float32:
         """Class logits, offsets included, shape (n, K)."""
         scores = np.empty((len(X), len(self.offsets_)), dtype=np.float32)
         for start in range(0, len(X), CHUNK_ROWS):
             rows = slice(start, start + CHUNK_ROWS)
-            logits = self._logits(X[rows])
-            scores[rows] = np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
+            scores[rows] = with_reference(self._logits(X[rows]))
         scores += self.offsets_.astype(np.float32)
         return scores
 
-    def predict_proba(self, X: NDArray[np.generic]) -> Float32:
+    def predict_proba(self, X: NDArray[np.number]) -> Float32:
         """Softmax of `decision_scores`, shape (n, K)."""
-        scores = self.decision_scores(X)
-        scores -= scores.max(axis=1, keepdims=True)
-        np.exp(scores, out=scores)
-        scores /= scores.sum(axis=1, keepdims=True)
-        return scores
+        return np.asarray(softmax(self.decision_scores(X), axis=1))
 
 
 class LinearClassifier(FeatureClassifier):
@@ -65,19 +59,19 @@ class LinearClassifier(FeatureClassifier):
 
     Parameters
     ----------
-    weight : array of shape (K, d)
-        For standardised features.
-    intercept : array of shape (K,)
+    weight : array of shape (T, d)
+        For standardised features, as contrasts. Logits of two classes, shape (2, d), will do too.
+    intercept : array of shape (T,)
     standardiser : Standardiser
     """
 
     def __init__(self, weight: Numbers, intercept: Numbers, standardiser: Standardiser) -> None:
-        self.standardise_, self.offsets_ = standardiser, np.zeros(len(weight))
+        self.standardise_, self.offsets_ = standardiser, np.zeros(max(len(weight), 2))
         if len(weight) == 2:
             weight, intercept = weight[1:] - weight[:1], intercept[1:] - intercept[:1]
         self.weight_, self.bias_ = weight.astype(np.float32), intercept.astype(np.float32)
 
-    def _logits(self, rows: NDArray[np.generic]) -> Float32:
+    def _logits(self, rows: NDArray[np.number]) -> Float32:
         logits: Float32 = self.standardise_(rows) @ self.weight_.T + self.bias_
         return logits
 
@@ -110,7 +104,7 @@ class LinearClassifier(FeatureClassifier):
         InputError
             The files are missing or damaged.
         """
-        try:
+        with reading(f"the classifier in {folder}"):
             tensors = load_file(folder / "classifier.safetensors")
             mean, scale, weight, bias = (tensors[name] for name in ("mean", "scale", "head.weight", "head.bias"))
             if mean.shape != scale.shape:
@@ -121,6 +115,4 @@ class LinearClassifier(FeatureClassifier):
             classifier = cls.__new__(cls)
             classifier.standardise_, classifier.offsets_ = Standardiser(mean, scale), tensors["offsets"]
             classifier.weight_, classifier.bias_ = weight, bias
-        except Exception as error:
-            raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error
         return classifier

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from silr.classifiers.backbone import layers_of
+from silr.classifiers.backbone import Network, layers_of
 from silr.classifiers.tokens import Tokens
+
+Batches = Iterable[tuple[NDArray[np.int64], dict[str, Tensor]]]
 
 
 class LowerLayers:
@@ -25,16 +28,15 @@ class LowerLayers:
     ----------
     network : Module
         The lower layers are frozen; what is above is not run.
-    tokens : Tokens
     batches : iterable of (positions, inputs)
         The distinct texts in padded batches, each text once, on the network's device.
     first : int
         The first layer that is tuned.
-    folder : Path, default None
-        Where the file lies; by default where temporary files do.
     """
 
-    def __init__(self, network: Any, tokens: Tokens, batches: Any, first: int, folder: Path | None = None) -> None:
+    def __init__(
+        self, network: Network, tokens: Tokens, batches: Batches, first: int, folder: Path | None = None
+    ) -> None:
         self._tokens, self._first = tokens, first
         lengths = tokens.lengths()
         self._starts = np.concatenate([[0], np.cumsum(lengths)])
@@ -49,7 +51,7 @@ class LowerLayers:
                 seen.clear()
 
     @contextmanager
-    def instead_of(self, network: Any) -> Iterator[LowerLayers]:
+    def instead_of(self, network: Network) -> Iterator[LowerLayers]:
         """Let the network skip its lower layers and go on from what `give` was given, inside the block."""
         layers = layers_of(network)
         self._given: Tensor | None = None
@@ -63,7 +65,7 @@ class LowerLayers:
             for layer in layers[: self._first]:
                 del layer.forward
 
-    def give(self, positions: list[int], width: int, device: Any) -> None:
+    def give(self, positions: list[int], width: int, device: torch.device) -> None:
         """Take the states of texts, padded on the right to `width` tokens, for the next pass."""
         padded = torch.zeros(len(positions), width, self._states.shape[1], dtype=self._dtype)
         for row, position in enumerate(positions):
@@ -71,7 +73,7 @@ class LowerLayers:
             padded[row, : len(own)] = own
         self._given, self._taken = padded.to(device, non_blocking=True), 0
 
-    def _keep(self, positions: Any, lengths: Any, states: Tensor) -> None:
+    def _keep(self, positions: NDArray[np.int64], lengths: NDArray[np.int64], states: Tensor) -> None:
         if self._states is None:
             self._dtype = states.dtype
             shape = (int(self._starts[-1]), states.shape[2])
@@ -82,7 +84,9 @@ class LowerLayers:
         for row, position in enumerate(positions):
             self._states[self._starts[position] : self._starts[position + 1]] = states[row, : lengths[position]]
 
-    def _put_in(self, layer: nn.Module, arguments: Any, options: Any) -> Any:
+    def _put_in(
+        self, layer: nn.Module, arguments: tuple[Tensor, ...], options: dict[str, Tensor]
+    ) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
         """Give states of as many texts and tokens as come: a pass may read a common beginning first, of one text."""
         assert self._given is not None, "a pass without states"
         rows, tokens = (arguments[0] if arguments else options["hidden_states"]).shape[:2]
@@ -102,7 +106,7 @@ def _stopped_at(layer: nn.Module) -> Iterator[list[Tensor]]:
     """Catch what comes into a layer, and stop there."""
     seen: list[Tensor] = []
 
-    def catch(_: nn.Module, arguments: Any, options: Any) -> None:
+    def catch(_: nn.Module, arguments: tuple[Tensor, ...], options: dict[str, Tensor]) -> None:
         seen.append(arguments[0] if arguments else options["hidden_states"])
         raise EnoughError
 
@@ -113,5 +117,5 @@ def _stopped_at(layer: nn.Module) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
-def _unchanged(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+def _unchanged(hidden_states: Tensor, *_: object, **__: object) -> Tensor:
     return hidden_states

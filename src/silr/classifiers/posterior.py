@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-from silr.annotator_evidence import Annotator, Scale
+from silr.annotator_evidence import Annotator, Scale, one_hot
 from silr.classifiers.linear import LinearClassifier
-from silr.contrasts import contrasts, logits, probabilities
-from silr.errors import InputError
+from silr.contrasts import contrasts, probabilities
+from silr.errors import reading
 from silr.files import atomic_write, write_json
 from silr.standardise import Standardiser
 
@@ -73,68 +72,54 @@ class Remembered:
     keys: NDArray[np.uint64]
     probabilities: NDArray[np.float32]
 
-    def recall(self, keys: NDArray[np.uint64], found: NDArray[np.float32]) -> None:
-        """Put the probabilities of known texts into `found`, shape (n, K)."""
+    def recall(self, keys: NDArray[np.uint64], probabilities: NDArray[np.float32]) -> None:
+        """Put those of known texts into `probabilities`, shape (n, K)."""
         if not len(self.keys):
             return
         places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         known = self.keys[places] == keys
-        found[known] = self.probabilities[places[known]]
+        probabilities[known] = self.probabilities[places[known]]
 
 
 class PosteriorClassifier(LinearClassifier):
-    """A linear head that reads features alone; and, for texts that LLMs have labelled too, the posterior.
-
-    Parameters
-    ----------
-    alone : Head
-        Reads features alone.
-    mixture : Mixture
-    standardiser : Standardiser
-    remembered : Remembered
-    """
+    """A linear head that reads features alone; and, for texts that LLMs have labelled too, the posterior."""
 
     def __init__(self, alone: Head, mixture: Mixture, standardiser: Standardiser, remembered: Remembered) -> None:
-        super().__init__(logits(alone.weight.T).T, logits(alone.intercept[None])[0], standardiser)
+        super().__init__(alone.weight, alone.intercept, standardiser)
         self.alone, self.mixture, self.remembered = alone, mixture, remembered
 
     def predict_with_annotators(
-        self, X: NDArray[Any], annotators: Sequence[Annotator], keys: NDArray[np.uint64]
+        self, X: NDArray[np.number], annotators: Sequence[Annotator], keys: NDArray[np.uint64]
     ) -> NDArray[np.float32]:
         """Class probabilities of texts, shape (n, K), from features and from what LLMs say of them.
 
-        Parameters
-        ----------
-        X : array of shape (n, d)
-        annotators : sequence of Annotator
-            As many as there were; a text of which none says anything is labelled by its features alone.
-        keys : uint64 array of shape (n,)
-            Of texts and annotators, see `silr.corpus_keys`.
+        There are as many annotators as there were; a text of which none says anything is labelled by its features
+        alone. `keys` are those of texts and annotators, see `silr.corpus_keys`.
         """
-        found = self.predict_proba(X)
-        said = np.zeros(len(found), bool)
+        result = self.predict_proba(X)
+        is_annotated = np.zeros(len(result), bool)
         for annotator in annotators:
-            said |= annotator.labels >= 0
+            is_annotated |= annotator.labels >= 0
             if annotator.scores is not None:
-                said |= np.isfinite(annotator.scores).all(axis=1)
-        rows = np.flatnonzero(said)
+                is_annotated |= np.isfinite(annotator.scores).all(axis=1)
+        rows = np.flatnonzero(is_annotated)
         if len(rows):
-            found[rows] = self._posterior(X[rows], [each.at(rows) for each in annotators])
-        self.remembered.recall(keys, found)
-        return found
+            result[rows] = self._posterior(X[rows], [each.at(rows) for each in annotators])
+        self.remembered.recall(keys, result)
+        return result
 
-    def _posterior(self, X: NDArray[Any], annotators: Sequence[Annotator]) -> NDArray[np.float64]:
+    def _posterior(self, X: NDArray[np.number], annotators: Sequence[Annotator]) -> NDArray[np.float64]:
         """The models' probabilities, averaged, shape (n, K)."""
-        found = np.zeros((len(X), len(self.offsets_)))
+        mean = np.zeros((len(X), len(self.offsets_)))
         for weight, model in zip(self.mixture.weights, self.mixture.models, strict=True):
-            linear = LinearClassifier(logits(model.weight.T).T, logits(model.intercept[None])[0], self.standardise_)
+            linear = LinearClassifier(model.weight, model.intercept, self.standardise_)
             values = contrasts(linear.decision_scores(X))
             for place, (annotator, scale) in enumerate(zip(annotators, self.mixture.scales, strict=True)):
-                values += np.vstack([model.tables[place], np.zeros(values.shape[1])])[annotator.labels]
+                values += one_hot(annotator.labels, len(self.offsets_)) @ model.tables[place]
                 if scale is not None and annotator.scores is not None:
                     values += model.slopes[place] * scale(annotator.scores)
-            found += weight * probabilities(values)
-        return found
+            mean += weight * probabilities(values)
+        return mean
 
     def save(self, folder: Path) -> None:
         """Write the head as `LinearClassifier` does, and ``posterior.safetensors`` beside it."""
@@ -159,7 +144,7 @@ class PosteriorClassifier(LinearClassifier):
         InputError
             The files are missing or damaged.
         """
-        try:
+        with reading(f"the classifier in {folder}"):
             moments = load_file(folder / "classifier.safetensors")
             tensors = load_file(folder / FILE)
             weights = tensors["model_weights"]
@@ -173,7 +158,4 @@ class PosteriorClassifier(LinearClassifier):
             ]
             remembered = Remembered(tensors["remembered.keys"], tensors["remembered.probabilities"])
             standardiser = Standardiser(moments["mean"], moments["scale"])
-            mixture = Mixture(heads[1:], weights, scales)
-            return cls(heads[0], mixture, standardiser, remembered)
-        except Exception as error:
-            raise InputError(f"cannot read the classifier in {folder}: {error}".splitlines()[0]) from error
+            return cls(heads[0], Mixture(heads[1:], weights, scales), standardiser, remembered)

@@ -20,6 +20,7 @@ from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.classifiers.standardise import Standardiser
 from silr.classifiers.thresholds import add_intercept, constant_direction
 from silr.classifiers.tokens import Tokens
+from silr.contrasts import contrasts
 from silr.ridge import PENALTY, Ridge, StandardisedMatrix
 from silr.risk import UURisk
 from silr.soft_risk import SoftRisk
@@ -33,18 +34,10 @@ class ProbeStates:
 
     They lie in a temporary file, texts times width numbers, that is gone with the process.
 
-    Parameters
-    ----------
-    tokens : Tokens
-    width : int
-        Numbers a text.
-    folder : Path, default None
-        Where the file lies; by default where temporary files do.
-
     Attributes
     ----------
     matrix : float32 memory map of shape (n, width)
-        One row a text of the corpus, equal texts included.
+        One row a text of the corpus, equal texts included; in `folder`, by default where temporary files lie.
     """
 
     def __init__(self, tokens: Tokens, width: int, folder: Path | None = None) -> None:
@@ -62,7 +55,7 @@ class ProbeStates:
     def start(
         self,
         layer: nn.Linear,
-        pseudo_labels: NDArray[Any],
+        pseudo_labels: NDArray[np.number],
         risk: UURisk | SoftRisk,
         validation: NDArray[np.bool_],
         random_state: int,
@@ -83,12 +76,12 @@ class ProbeStates:
         """
         if isinstance(risk, UURisk):
             probe = FrozenClassifier(FrozenConfig(match_prior=False), "cpu", self._standardiser)
-            probe.fit(self.matrix, pseudo_labels, risk, validation, random_state)
+            probe.fit(self.matrix, pseudo_labels.astype(np.int16), risk, validation, random_state)
             head: Any = probe.head_
             weight, intercept = head.weight.detach(), head.bias.detach()
         else:
             logits = np.log(np.clip(pseudo_labels, CLIP, 1).astype(np.float64))
-            logits = logits[:, 1:] - logits[:, :1] if layer.out_features == 1 else logits
+            logits = contrasts(logits) if layer.out_features == 1 else logits
             ridge = Ridge(StandardisedMatrix(self.matrix), PENALTY)
             weight, intercept = (torch.from_numpy(part).float() for part in ridge.fit(logits))
         with torch.no_grad():

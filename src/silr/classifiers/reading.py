@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -11,13 +11,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from silr.classifiers.backbone import Backbone, output_layer
+from silr.classifiers.backbone import Backbone, Network, output_layer
 from silr.classifiers.lower_layers import LowerLayers
 from silr.classifiers.tokens import Tokens, passes
 from silr.processes import gathered, rank, world_size
 
 
-class TextRows(Dataset[dict[str, Any]]):
+class TextItem(TypedDict):
+    """One text of a batch."""
+
+    position: int
+    ids: NDArray[np.int32]
+    label: NotRequired[np.generic | NDArray[np.floating]]
+
+
+class TextRows(Dataset[TextItem]):
     """Some of the distinct texts, longest first unless they train.
 
     Parameters
@@ -29,16 +37,16 @@ class TextRows(Dataset[dict[str, Any]]):
         Pseudo-labels, or soft ones.
     """
 
-    def __init__(self, tokens: Tokens, positions: NDArray[np.int64], labels: NDArray[Any] | None = None) -> None:
+    def __init__(self, tokens: Tokens, positions: NDArray[np.int64], labels: NDArray[np.number] | None = None) -> None:
         self._ids, self.positions = tokens.ids, positions
         self.labels = labels if labels is None or labels.ndim == 2 else labels.astype(np.int64)
 
     def __len__(self) -> int:
         return len(self.positions)
 
-    def __getitem__(self, row: int) -> dict[str, Any]:
+    def __getitem__(self, row: int) -> TextItem:
         position = int(self.positions[row])
-        item: dict[str, Any] = {"position": position, "ids": self._ids[position]}
+        item: TextItem = {"position": position, "ids": self._ids[position]}
         return item if self.labels is None else {**item, "label": self.labels[row]}
 
     def lengths(self) -> NDArray[np.int64]:
@@ -64,11 +72,11 @@ class TextReader:
 
     def score(self, texts: TextRows) -> NDArray[np.float32]:
         """Scores of texts in their order, shape (n, 1) or (n, K)."""
-        found = []
+        scores = []
         for rows, inputs in self._passes(texts):
-            found.append(_of_all(rows, self._read(inputs)))
+            scores.append(_of_all(rows, self._read(inputs)))
             self._on_pass()
-        return np.concatenate(found)
+        return np.concatenate(scores)
 
     def head_inputs(self, texts: TextRows) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """What the last layer reads: by passes, positions of texts and states, one row each."""
@@ -87,7 +95,7 @@ class TextReader:
         finally:
             hook.remove()
 
-    def forward(self, network: Any, inputs: dict[str, Any]) -> Tensor:
+    def forward(self, network: Network, inputs: dict[str, Tensor]) -> Tensor:
         """Scores of a batch that `collate` made, in training too."""
         positions = inputs.pop("positions")
         if self.lower is not None:
@@ -96,7 +104,7 @@ class TextReader:
         logits: Tensor = network(**inputs).logits
         return logits
 
-    def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+    def collate(self, items: Sequence[TextItem]) -> dict[str, Tensor]:
         """Pad texts on the right to the longest of them."""
         return collate(items, self._padding)
 
@@ -115,7 +123,7 @@ class TextReader:
             return self.forward(self._backbone.network, inputs)
 
 
-def collate(items: Sequence[dict[str, Any]], padding: int) -> dict[str, Tensor]:
+def collate(items: Sequence[TextItem], padding: int) -> dict[str, Tensor]:
     """Pad texts on the right to the longest of them."""
     width = max(len(item["ids"]) for item in items)
     ids = np.full((len(items), width), padding, np.int64)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from silr.classifiers.backbone import Network
 from silr.classifiers.lower_layers import EnoughError
 from silr.classifiers.tokens import Tokens
 
@@ -17,7 +18,7 @@ _CLOSE = 0.02  # relative difference of states that rounding to half precision m
 
 
 @contextmanager
-def begin_once(network: Any, tokens: Tokens) -> Iterator[int]:
+def begin_once(network: Network, tokens: Tokens) -> Iterator[int]:
     """Let a decoder read the common beginning of the texts once for all texts of a batch, inside the block.
 
     Its keys and values are computed for one row, with their gradients, and repeated. Scores and gradients are those of
@@ -43,7 +44,7 @@ def begin_once(network: Any, tokens: Tokens) -> Iterator[int]:
         return
     whole = plain.forward
 
-    def forward(input_ids: Tensor, attention_mask: Tensor, **options: Any) -> Any:
+    def forward(input_ids: Tensor, attention_mask: Tensor, **options: object) -> object:
         cache = _read_beginning(_decoder(plain), input_ids[:1, :length], len(input_ids))
         options = {**options, "past_key_values": cache, "use_cache": True}
         return whole(input_ids=input_ids[:, length:], attention_mask=attention_mask, **options)
@@ -55,11 +56,11 @@ def begin_once(network: Any, tokens: Tokens) -> Iterator[int]:
         del plain.forward
 
 
-def _decoder(plain: Any) -> Any:
+def _decoder(plain: Network) -> Network:
     return getattr(plain, plain.base_model_prefix)
 
 
-def _read_beginning(decoder: Any, ids: Tensor, rows: int) -> Any:
+def _read_beginning(decoder: Network, ids: Tensor, rows: int) -> Any:
     """A cache with keys and values of the beginning, for so many texts."""
     from transformers import DynamicCache
 
@@ -74,7 +75,7 @@ def _read_beginning(decoder: Any, ids: Tensor, rows: int) -> Any:
     return cache
 
 
-def _is_the_same(plain: Any, tokens: Tokens, length: int) -> bool:
+def _is_the_same(plain: Network, tokens: Tokens, length: int) -> bool:
     """Whether going on from the cache gives the states of a whole pass, tried with one text."""
     decoder, training = _decoder(plain), plain.training
     plain.eval()
@@ -83,8 +84,8 @@ def _is_the_same(plain: Any, tokens: Tokens, length: int) -> bool:
         with torch.inference_mode():
             wanted = decoder(input_ids=ids, use_cache=False).last_hidden_state[0, length:]
             cache = _read_beginning(decoder, ids[:, :length], 1)
-            found = decoder(input_ids=ids[:, length:], past_key_values=cache, use_cache=True).last_hidden_state[0]
-        return bool((found - wanted).norm() < _CLOSE * wanted.norm())
+            continued = decoder(input_ids=ids[:, length:], past_key_values=cache, use_cache=True).last_hidden_state[0]
+        return bool((continued - wanted).norm() < _CLOSE * wanted.norm())
     except (TypeError, ValueError, RuntimeError, AttributeError, StopIteration):  # a cache of another kind, or none
         return False
     finally:

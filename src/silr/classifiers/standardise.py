@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +28,7 @@ class Standardiser:
     scale: Tensor
 
     @classmethod
-    def of(cls, X: NDArray[Any]) -> Standardiser:
+    def of(cls, X: NDArray[np.number]) -> Standardiser:
         """Moments of the rows of X, shape (n, d), read once in chunks."""
         features = as_tensor(X)
         n = len(features)
@@ -60,7 +59,7 @@ class Standardiser:
         return Standardiser(self.mean.to(device), self.scale.to(device))
 
 
-def as_tensor(X: NDArray[Any]) -> Tensor:
+def as_tensor(X: NDArray[np.number]) -> Tensor:
     """The array as a tensor over the same memory, also if it is a read-only memory map.
 
     Only a view that torch cannot address, such as a reversed one, is copied.

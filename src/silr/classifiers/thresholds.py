@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from silr.contrasts import Float32, Numbers, with_reference
 from silr.prior_matching import prior_offsets
 
 RIDGE = 1e-3  # of the states' mean variance
 
 
 def match_prior(
-    layer: nn.Linear, direction: Tensor | None, score: Callable[[], NDArray[np.float32]], where: Any, prior: Any
-) -> NDArray[np.float32]:
+    layer: nn.Linear,
+    direction: Tensor | None,
+    score: Callable[[], Float32],
+    where: NDArray[np.int64],
+    prior: Numbers,
+) -> Float32:
     """Change a head so that each class is predicted as often as the class prior says.
 
     Decoders of transformers have heads without intercept, so that a threshold would be lost on the way into a folder.
@@ -46,17 +50,14 @@ def match_prior(
     else:
         weight = layer.weight
         layer.weight = nn.Parameter(torch.cat([weight, direction.to(weight)[None]]), requires_grad=False)
-        found = score()
+        both = score()
         layer.weight = weight
-        scores, sizes = found[:, :-1], found[:, -1:]
-    logits = scores / np.maximum(sizes, 1e-3)  # a shift of the weights moves these alike in all texts
-    if scores.shape[1] == 1:
-        logits = np.hstack([np.zeros_like(logits), logits])
+        scores, sizes = both[:, :-1], both[:, -1:]
+    logits = with_reference(scores / np.maximum(sizes, 1e-3))  # a shift of the weights moves these alike in all texts
     offsets = prior_offsets(logits[where], prior)
     shift = (offsets[1:] - offsets[:1] if scores.shape[1] == 1 else offsets).astype(np.float32)
     add_intercept(layer, direction, torch.from_numpy(shift))
-    changed: NDArray[np.float32] = scores + sizes * shift
-    return changed
+    return np.asarray(scores + sizes * shift)
 
 
 def add_intercept(layer: nn.Linear, direction: Tensor | None, shift: Tensor) -> None:
@@ -83,6 +84,5 @@ def constant_direction(states: Tensor) -> Tensor:
     mean = states.mean(dim=0)
     covariance = torch.cov(states.T)
     covariance += RIDGE * covariance.diagonal().mean() * torch.eye(len(mean), dtype=torch.float64)
-    found = torch.linalg.solve(covariance, mean)
-    direction: Tensor = (found / (mean @ found)).float()
-    return direction
+    direction: Tensor = torch.linalg.solve(covariance, mean)
+    return (direction / (mean @ direction)).float()

@@ -47,6 +47,15 @@ class Tokens:
         return np.fromiter(map(len, self.ids), np.int64, len(self.ids))
 
     @cached_property
+    def longest_first(self) -> NDArray[np.int64]:
+        """Positions of the distinct texts."""
+        return np.argsort(-self.lengths(), kind="stable")
+
+    def passes(self, processes: int = 1) -> list[NDArray[np.int64]]:
+        """Positions of the distinct texts, longest first, in groups that are read together; see `passes`."""
+        return [self.longest_first[rows] for rows in passes(self.lengths()[self.longest_first], processes)]
+
+    @cached_property
     def common_start(self) -> int:
         """How many tokens all texts begin with alike, at least one of each left over."""
         return min(len(common_start(self.ids)), int(self.lengths().min()) - 1) if self.ids else 0
@@ -82,7 +91,7 @@ class TokenFeatures:
         self._weights = weights
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """The model, its fingerprint, the longest text that was asked for, and the prompt."""
         if self._weights is None:
             if not Path(self._model).exists():
@@ -108,8 +117,8 @@ class TokenFeatures:
         unique, where = distinct(texts)
         ids: list[NDArray[np.int32]] = []
         for start in range(0, len(unique), _CHUNK):
-            found = tokenizer(unique[start : start + _CHUNK], truncation=False, verbose=False)["input_ids"]
-            ids += [np.array(row or [tokenizer.pad_token_id], np.int32) for row in found]
+            chunk = tokenizer(unique[start : start + _CHUNK], truncation=False, verbose=False)["input_ids"]
+            ids += [np.array(row or [tokenizer.pad_token_id], np.int32) for row in chunk]
         cut = [position for position, row in enumerate(ids) if len(row) > limit]
         for position in cut:
             shorter = tokenizer(unique[position], truncation=True, max_length=limit)["input_ids"]
@@ -139,12 +148,12 @@ def passes(lengths: NDArray[np.int64], processes: int = 1) -> list[NDArray[np.in
     import torch
 
     most = 16_384 if torch.cuda.is_available() else 1_024
-    found, start = [], 0
+    groups, start = [], 0
     while start < len(lengths):
         end = min(start + max(1, most // int(lengths[start])) * processes, len(lengths))
-        found.append(np.arange(start, end))
+        groups.append(np.arange(start, end))
         start = end
-    return found
+    return groups
 
 
 def length_limit(tokenizer: Any, max_length: int | None) -> int:

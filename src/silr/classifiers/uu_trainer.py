@@ -7,16 +7,15 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from silr.classifiers.backbone import Backbone
-from silr.classifiers.reading import TextReader, TextRows
+from silr.classifiers.backbone import Backbone, Network
+from silr.classifiers.reading import TextItem, TextReader, TextRows
 from silr.classifiers.stratified_batches import StratifiedBatches
 from silr.errors import InputError
 from silr.processes import from_main, gathered, rank, world_size
@@ -33,18 +32,7 @@ class UUTrainer(Trainer):
     The risk is that of the whole batch, whichever processes hold its texts: each gathers the others' scores, and the
     gradients of the shared sum are those of one process. The validation risk is that of all validation texts.
 
-    Parameters
-    ----------
-    backbone : Backbone
-        With a fresh network.
-    risk : UURisk or SoftRisk
-    arguments : TrainingArguments
-    train, validation : TextRows
-    batches : StratifiedBatches
-    reader : TextReader
-        Of the backbone's network.
-    on_step : callable
-        Called after each batch that was trained on.
+    The backbone has a fresh network, which `reader` reads with; `on_step` is called after each batch of training.
     """
 
     def __init__(
@@ -72,37 +60,37 @@ class UUTrainer(Trainer):
         # copies: a module moves as a whole, and the validation risk is taken on the processor
         self._risk, self._validation = deepcopy(risk).to(self.args.device), deepcopy(risk).cpu()
 
-    def get_train_dataloader(self) -> DataLoader[Any]:
+    def get_train_dataloader(self) -> DataLoader[TextItem]:
         """Batches of this process; `StratifiedBatches` has shared them out."""
         assert self.train_dataset is not None
         return DataLoader(self.train_dataset, batch_sampler=self._batches, collate_fn=self._reader.collate)
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
+        self, model: Network, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: object = None
+    ) -> Tensor:
         """Return the corrected risk of the whole batch, times the number of processes, which average gradients."""
         labels = inputs.pop("labels")
         logits = self._reader.forward(model, inputs)
         if (processes := world_size()) > 1:
             logits, labels = _from_all(logits), torch.cat(gathered(labels))
-        loss = self._risk(logits, labels) * processes
+        loss: Tensor = self._risk(logits, labels) * processes
         self.watch.look_at(loss, self.state.global_step + 1)
         return loss
 
     def evaluate(
-        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+        self, eval_dataset: object = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """Return the risk of all validation texts: the mean of batches' risks is another number."""
         assert isinstance(self.eval_dataset, TextRows)
         labels = self.eval_dataset.labels
         assert labels is not None
         scores = torch.from_numpy(self._reader.score(self.eval_dataset))
-        found = {"eval_risk": float(self._validation(scores, torch.from_numpy(labels)))}
-        self.log(found)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
-        return found
+        metrics = {"eval_risk": float(self._validation(scores, torch.from_numpy(labels)))}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+    def _save_checkpoint(self, model: Network, trial: object) -> None:
         began = time.monotonic()
         super()._save_checkpoint(model, trial)
         self.watch.saved(time.monotonic() - began)
@@ -110,8 +98,8 @@ class UUTrainer(Trainer):
 
 def last_checkpoint(folder: Path) -> Path | None:
     """The latest whole checkpoint in a folder: its state is written last, so one that a kill cut off has none."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for path in found:
+    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for path in checkpoints:
         try:
             state = json.loads((path / "trainer_state.json").read_text())
         except (OSError, ValueError):
@@ -140,11 +128,13 @@ class _Watch(TrainerCallback):
         here = torch.where(torch.isfinite(value), float("inf"), float(step))
         self._bad = here if self._bad is None else torch.minimum(self._bad, here)
 
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
         """An epoch has an order of its own, also when it goes on from its middle."""
         self._batches.set_epoch(int((state.epoch or 0) + 1e-6))
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Report, and make a checkpoint if it is time."""
         self.one_more()
         if state.global_step % _LOOK_EVERY == 0 or state.global_step == state.max_steps:

@@ -1,33 +1,67 @@
-"""The model card of an exported run: what it was made from, how good it is, what it is for, and what it cannot do."""
+"""Model card of an exported run: what it was made from, how good it is, what it is for, and what it cannot do."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from silr import __version__
 from silr.classifier_caution import Estimate, classifier_caution, classifier_estimate, leans_on_llm
 from silr.export.parts import Parts
-from silr.report.words import limits, percent, short
+from silr.report.words import Summary, limits, percent, short
 from silr.run import TABLE, Run
 from silr.summary import labels_of, remarks, said_of, summary
 
+if TYPE_CHECKING:
+    from silr.label_refiner import LabelRefiner
 
-def model_card(refiner: Any, run: Run, parts: Parts) -> str:
-    """The card as Markdown with the hub's metadata on top.
 
-    Parameters
-    ----------
-    refiner : LabelRefiner
-        Of the finished run.
-    run : Run
-    parts : Parts
-        What the folder holds.
-    """
+INTENDED_USE = (
+    "To label texts of the same kind as the corpus (source, language, length, time), where a share of wrong labels "
+    "like the one above does no harm or is found by somebody."
+)
+LIMITS = [
+    "- The accuracy is that of the corpus; on texts of another kind it is unknown, and can be much lower.",
+    "- The gold labels are few: the interval says how little they tell. It does not cover errors in them.",
+    "- What the LLM gets wrong in a systematic way is repaired on average. Groups of texts that it misjudges in a "
+    "way of their own can stay misjudged; the estimates do not show that.",
+    "- Do not decide about people by its scores alone.",
+]
+PRIORS_FROM = {"gold": "Estimated from the labels by hand.", "oracle": "From all true labels (research only)."}
+
+
+def model_card(refiner: LabelRefiner, run: Run, parts: Parts) -> str:
+    """The card of a finished run as Markdown, with the hub's metadata on top."""
     values = summary(refiner)
     classes = [code(name) for name in values["classes"]]
     first, best = values["iterations"][0], values["iterations"][refiner.classifier_iteration_]
     identity = run.manifest["identity"]
+    packages = ", ".join(f"{name} {version}" for name, version in run.manifest["packages"].items())
+    settings = {**identity["configuration"], "features": identity["features"]}
+    sections = {
+        "How to use it": [
+            "```python",
+            parts.usage,
+            "```",
+            "",
+            parts.reads,
+            *[f"Note: {note}." for note in parts.notes],
+        ],
+        "Data": _data(run, values, first),
+        "How good it is": _accuracy(values, refiner),
+        "Class priors": _priors(classes, best, refiner),
+        "Training": [
+            f"Iteration {best['iteration']} of the run. Settings:",
+            "",
+            "```json",
+            json.dumps(settings, indent=1, default=str),
+            "```",
+            "",
+            f"Made with {packages}.",
+        ],
+        "Intended use": [INTENDED_USE],
+        "Limits": LIMITS,
+    }
     lines = [
         "---",
         _metadata(parts, identity),
@@ -37,55 +71,13 @@ def model_card(refiner: Any, run: Run, parts: Parts) -> str:
         "",
         f"It gives a text one of {len(classes)} classes: {', '.join(classes)}. It was trained on labels of "
         f"{'several LLMs' if 'annotators' in first else 'an LLM'}, refined {_how(identity)}by silr {__version__}.",
-        "",
-        "## How to use it",
-        "",
-        "```python",
-        parts.usage,
-        "```",
-        "",
-        parts.reads,
-        *[f"Note: {note}." for note in parts.notes],
-        "",
-        "## Data",
-        "",
-        *_data(run, values, first),
-        "",
-        "## How good it is",
-        "",
-        *_accuracy(values, refiner),
-        "",
-        "## Class priors",
-        "",
-        *_priors(classes, best, refiner),
-        "",
-        "## Training",
-        "",
-        f"Iteration {best['iteration']} of the run. Settings:",
-        "",
-        "```json",
-        json.dumps({**identity["configuration"], "features": identity["features"]}, indent=1, default=str),
-        "```",
-        "",
-        f"Made with {', '.join(f'{name} {version}' for name, version in run.manifest['packages'].items())}.",
-        "",
-        "## Intended use",
-        "",
-        "To label texts of the same kind as the corpus (source, language, length, time), where a share of wrong labels "
-        "like the one above does no harm or is found by somebody.",
-        "",
-        "## Limits",
-        "",
-        "- The accuracy is that of the corpus; on texts of another kind it is unknown, and can be much lower.",
-        "- The gold labels are few: the interval says how little they tell. It does not cover errors in them.",
-        "- What the LLM gets wrong in a systematic way is repaired on average. Groups of texts that it misjudges in a "
-        "way of their own can stay misjudged; the estimates do not show that.",
-        "- Do not decide about people by its scores alone.",
     ]
+    for title, section in sections.items():
+        lines += ["", f"## {title}", "", *section]
     return "\n".join(lines) + "\n"
 
 
-def code(text: Any) -> str:
+def code(text: object) -> str:
     """A name as Markdown code: whatever it holds is shown, not obeyed."""
     line = short(text).replace("`", "'").replace("|", "\u2223")
     return f"`{line}`"
@@ -110,42 +102,36 @@ def _metadata(parts: Parts, identity: dict[str, Any]) -> str:
     return str(data)
 
 
-def _data(run: Run, values: dict[str, Any], first: dict[str, Any]) -> list[str]:
+def _data(run: Run, values: Summary, first: Summary) -> list[str]:
     try:
-        name = code(json.loads((run.folder / TABLE).read_text())["table"].rpartition("/")[2])
+        corpus = code(json.loads((run.folder / TABLE).read_bytes())["table"].rpartition("/")[2])
     except (OSError, ValueError, KeyError, TypeError):
-        name = "a corpus given in Python"
+        corpus = "a corpus given in Python"
     texts, gold = run.manifest["texts"], run.manifest["gold"]
-    lines = [f"{texts:,} texts of {name}, {gold:,} of them with a label by hand."]
+    lines = [f"{texts:,} texts of {corpus}, {gold:,} of them with a label by hand."]
     if "pseudo_share" in first:
         shares = zip(values["classes"], first["pseudo_share"], strict=True)
         whose = "The labels of the LLMs' majority" if "annotators" in first else "The LLM's labels"
-        lines.append(f"{whose}: {', '.join(f'{percent(share)} {code(each)}' for each, share in shares)}.")
+        lines.append(f"{whose}: {', '.join(f'{percent(share)} {code(name)}' for name, share in shares)}.")
     lines.append(f"SHA-256 of texts, LLM labels and gold labels: `{run.manifest['identity']['input']}`.")
     return lines
 
 
-def _accuracy(values: dict[str, Any], refiner: Any) -> list[str]:
+def _accuracy(values: Summary, refiner: LabelRefiner) -> list[str]:
     """Rows of the LLM's labels, of the refined ones where they are not the classifier's own, and of the classifier."""
     first, best = values["iterations"][0], values["iterations"][refiner.best_iteration_]
     own = values["iterations"][refiner.classifier_iteration_]
     metrics = refiner.history_[refiner.classifier_iteration_]["metrics"]
     leans = leans_on_llm(metrics)
-    found = classifier_estimate(refiner)
-    rows = [(f"the LLM {code(each['name'])}", each, _of(each)) for each in first.get("annotators", ())]
+    rows = [(f"the LLM {code(llm['name'])}", llm, _of(llm)) for llm in first.get("annotators", ())]
     rows.append((labels_of(first), first, _of(first)))
     if leans or best not in (own, first):
         rows.append(("refined: LLM and features", best, _of(best)))
     reads = "features" if leans else "the text"
     name = f"this classifier: {reads} alone" if leans or best is not own else "this classifier"
-    rows.append((name, {} if leans else own, found))
+    rows.append((name, {} if leans else own, classifier_estimate(refiner)))
     truth = any("true_accuracy" in row for _, row, _ in rows)
-    head = [
-        "labels of",
-        "right, estimated from gold labels",
-        "95 % interval",
-        *(["right by true labels"] if truth else []),
-    ]
+    head = ["labels of", "right, estimated from gold labels", "95 % interval", *["right by true labels"] * truth]
     lines = ["Share of the corpus's labels that are right:", "", f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
     for name, row, estimate in rows:
         cells = [name, "unknown", ""]
@@ -155,33 +141,28 @@ def _accuracy(values: dict[str, Any], refiner: Any) -> list[str]:
             cells.append(percent(row["true_accuracy"]) if "true_accuracy" in row else "unknown")
         lines.append(f"| {' | '.join(cells)} |")
     caution = classifier_caution(refiner)
-    said = [f"**Note**: {caution}."] if caution else []
-    said += said_of(values) + remarks(values)
-    return [*lines, "", *said] if said else lines
+    notes = [f"**Note**: {caution}."] if caution else []
+    notes += said_of(values) + remarks(values)
+    return [*lines, "", *notes] if notes else lines
 
 
-def _of(row: dict[str, Any]) -> Estimate | None:
+def _of(row: Summary) -> Estimate | None:
     if "estimated_accuracy" not in row:
         return None
     low, high = row["estimated_accuracy_interval"]
     return Estimate(row["estimated_accuracy"], (low, high))
 
 
-def _priors(classes: list[str], best: dict[str, Any], refiner: Any) -> list[str]:
+def _priors(classes: list[str], best: Summary, refiner: LabelRefiner) -> list[str]:
     entry = refiner.history_[refiner.classifier_iteration_]
     priors = entry["priors"]
     if "class_prior" not in best:
         no_gold = refiner.history_[0]["priors"] is None
         return [f"Unknown: {'there are no gold labels' if no_gold else 'theta was given for the LLM labels only'}."]
-    lines = [
-        {"gold": "Estimated from the labels by hand.", "oracle": "From all true labels (research only)."}.get(
-            priors.source, "As they were given."
-        ),
-        "",
-    ]
     where = "it is predicted"
     if leans_on_llm(entry["metrics"]) or "labels_of" in entry["metrics"]:
         where = "the refined labels have it"  # they lean on the LLM; the classifier's own are not judged by class
+    lines = [PRIORS_FROM.get(priors.source, "As they were given."), ""]
     lines += [f"| class | share of the corpus (95 %) | share of this class where {where} (theta, 95 %) |"]
     lines += ["| --- | --- | --- |"]
     for k, name in enumerate(classes):

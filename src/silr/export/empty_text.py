@@ -1,4 +1,4 @@
-"""An empty text in an exported folder: many decoders' tokenizers make no token of it, which no model can read."""
+"""Empty texts in an exported folder: many decoders' tokenizers make no token of it, which no model can read."""
 
 from __future__ import annotations
 
@@ -17,12 +17,8 @@ def with_last_padding(tokenizer: Any, network: Any) -> Any:
     scores that they had. An empty text is the padding token alone, as `silr.classifiers.tokens` has it, by itself and
     in a batch.
 
-    Parameters
-    ----------
-    tokenizer : transformers tokenizer
-        With the longest text in ``model_max_length``.
-    network : Module
-        The classifier. Where it does read the last token, the tokenizer stays as it is.
+    The tokenizer has the longest text in ``model_max_length``. It stays as it is where the classifier does read the
+    last token.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if tokenizer("")["input_ids"] or backend is None or not _ignores_padding(tokenizer, network):
@@ -49,9 +45,7 @@ def with_last_padding(tokenizer: Any, network: Any) -> Any:
 def _ignores_padding(tokenizer: Any, network: Any) -> bool:
     """Whether scores stay what they are with a padding token at the end."""
     ids = tokenizer(SAMPLE)["input_ids"]
-    found = []
+    rows = (torch.tensor([row], device=network.device) for row in (ids, [*ids, tokenizer.pad_token_id]))
     with torch.inference_mode():
-        for row in (ids, [*ids, tokenizer.pad_token_id]):
-            row = torch.tensor([row], device=network.device)
-            found.append(network(input_ids=row, attention_mask=torch.ones_like(row)).logits.float())
-    return bool((found[0] - found[1]).abs().max() < NEAR * (1 + found[0].abs().max()))
+        plain, padded = (network(input_ids=row, attention_mask=torch.ones_like(row)).logits.float() for row in rows)
+    return bool((plain - padded).abs().max() < NEAR * (1 + plain.abs().max()))

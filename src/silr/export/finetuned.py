@@ -4,40 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from silr.annotators.models import quiet
+from silr.annotators.models import silence_transformers
 from silr.classifiers.backbone import output_layer
 from silr.classifiers.finetuned import FinetunedClassifier
 from silr.errors import InputError
 from silr.export.empty_text import with_last_padding
 from silr.export.parts import Parts
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 BASE_WEIGHTS = "silr_base_weights"  # in an adapter's config.json
 
 
 @dataclass(frozen=True)
 class FinetunedForm:
-    """Which folder to write.
-
-    Attributes
-    ----------
-    classes : list of str
-    adapter : bool
-        The adapter alone.
-    reward : int or None
-        The class whose evidence is the one score of a reward model; None for one score a class.
-    """
+    """Form of the folder."""
 
     classes: list[str]
-    adapter: bool
-    reward: int | None
+    adapter: bool  # the adapter alone
+    reward: int | None  # the class whose evidence is the one score of a reward model; None for one score a class
 
 
-def write_finetuned(classifier: FinetunedClassifier, tokenizer: Any, folder: Path, form: FinetunedForm) -> Parts:
+def write_finetuned(
+    classifier: FinetunedClassifier, tokenizer: PreTrainedTokenizerBase, folder: Path, form: FinetunedForm
+) -> Parts:
     """Write weights, tokenizer and label names into an existing folder, in safetensors.
 
     The tokenizer is that of `TokenFeatures`, which knows the longest text and the prompt.
@@ -56,16 +52,15 @@ def write_finetuned(classifier: FinetunedClassifier, tokenizer: Any, folder: Pat
     plain = network.get_base_model() if form.adapter else network
     limit = tokenizer.model_max_length
     tokenizer = with_last_padding(tokenizer, network.eval())
-    _set_outputs(plain, output_map(len(form.classes), form.reward))
-    _name_outputs(plain.config, form)
-    with quiet():
+    _set_outputs(plain, form)
+    with silence_transformers():
         network.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         if form.adapter:
             plain.config.dtype = plain.dtype  # not that of its training
             setattr(plain.config, BASE_WEIGHTS, classifier.base_weights)  # an adapter on another model says nothing
             plain.config.save_pretrained(folder)
-    return _parts(config, form, limit)
+    return _parts(config.model, form, limit)
 
 
 def output_map(n_classes: int, reward: int | None) -> Tensor:
@@ -83,17 +78,15 @@ def output_map(n_classes: int, reward: int | None) -> Tensor:
     return weights
 
 
-def _set_outputs(network: Any, mapping: Tensor) -> None:
-    last = output_layer(network)
+def _set_outputs(network: Any, form: FinetunedForm) -> None:
+    """Map the scores of a transformer, and name them."""
+    mapping, last = output_map(len(form.classes), form.reward), output_layer(network)
     with torch.no_grad():
         last.weight = nn.Parameter(mapping @ last.weight)
         if last.bias is not None:
             last.bias = nn.Parameter(mapping @ last.bias)
     last.out_features = len(mapping)
-
-
-def _name_outputs(config: Any, form: FinetunedForm) -> None:
-    names = form.classes if form.reward is None else [form.classes[form.reward]]
+    config, names = network.config, form.classes if form.reward is None else [form.classes[form.reward]]
     config.id2label = dict(enumerate(names))
     config.label2id = {name: number for number, name in enumerate(names)}
     config.problem_type = "single_label_classification" if form.reward is None else None
@@ -118,16 +111,15 @@ _REWARD = """from trl import GRPOConfig, GRPOTrainer
 GRPOTrainer(model=POLICY, reward_funcs=DIR, args=GRPOConfig(OUTPUT), train_dataset=PROMPTS).train()"""
 
 
-def _parts(config: Any, form: FinetunedForm, limit: int) -> Parts:
+def _parts(base: str, form: FinetunedForm, limit: int) -> Parts:
     reads = f"It reads plain texts, up to {limit:,} tokens; the end of longer ones is cut."
     if form.reward is not None:
         rest = " minus the mean of the other classes' scores" if len(form.classes) > 2 else ", as log-odds"
-        note = (
-            f"the one score says how much a text is of class {form.classes[form.reward]!r}{rest}; TRL reads the folder"
-        )
-        return Parts("transformers", _REWARD, config.model, reads, [note])
+        wanted = form.classes[form.reward]
+        note = f"the one score says how much a text is of class {wanted!r}{rest}; TRL reads the folder"
+        return Parts("transformers", _REWARD, base, reads, [note])
     notes = [f"texts over {limit:,} tokens are cut only if the pipeline is told so: truncation=True"]
     if form.adapter:
-        notes.append(f"the adapter needs its model where it was: {config.model}")
-    usage = _ADAPTER if form.adapter else _PIPELINE
-    return Parts("peft" if form.adapter else "transformers", usage, config.model, reads, notes)
+        notes.append(f"the adapter needs its model where it was: {base}")
+    library, usage = ("peft", _ADAPTER) if form.adapter else ("transformers", _PIPELINE)
+    return Parts(library, usage, base, reads, notes)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.base import BaseEstimator
+from sklearn.decomposition import TruncatedSVD
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
-from silr.annotators.models import quiet
+from silr.annotators.models import silence_transformers
 from silr.classifiers.linear import FeatureClassifier
 from silr.export.parts import Parts
 from silr.extras import needs
@@ -19,19 +23,18 @@ from silr.files import atomic_write, write_json
 from silr.joined_features import JoinedFeatures
 from silr.tfidf import TfidfFeatures
 
+if TYPE_CHECKING:
+    from silr.label_refiner import LabelRefiner
+
 PIPELINE, WORDS, ORDER = "model.skops", "tfidf.skops", "features.json"
 READ = f'from pathlib import Path\n\nfrom skops.io import load\n\nmodel = load(Path(DIR) / "{PIPELINE}")\n'
 TEXTS = '["a text", "another"]'
+ANY_LENGTH, PREDICT = "It reads plain texts of any length.", "`silr predict` reads texts"
+HIDDEN_STATES = "the run reads hidden states of the annotator, which no standard pipeline computes"
 
 
-def write_frozen(refiner: Any, folder: Path) -> Parts:
+def write_frozen(refiner: LabelRefiner, folder: Path) -> Parts:
     """Write ``model.skops``, and the sentence encoder beside it where there is one, into an existing folder.
-
-    Parameters
-    ----------
-    refiner : LabelRefiner
-        Fitted, with the classifier "frozen".
-    folder : Path
 
     Raises
     ------
@@ -40,14 +43,14 @@ def write_frozen(refiner: Any, folder: Path) -> Parts:
     """
     with needs("export", "the export of a run with frozen features"):
         from skops import io
-    features = getattr(refiner, "features_", None)
+    features: Any = getattr(refiner, "features_", None)
     model = sklearn_head(refiner.classifier_, refiner.classes_)
     if isinstance(features, TfidfFeatures):
         model = make_pipeline(sklearn_tfidf(features), model)
     with atomic_write(folder / PIPELINE) as file:
         file.write(io.dumps(model))
     if isinstance(features, TfidfFeatures):
-        return Parts("sklearn", f"{READ}model.predict({TEXTS})", None, "It reads plain texts of any length.")
+        return Parts("sklearn", f"{READ}model.predict({TEXTS})", None, ANY_LENGTH)
     if isinstance(features, SentenceFeatures):
         usage = f"{_encoder_import(features, folder)}{READ}model.predict(SentenceTransformer(DIR).encode({TEXTS}))"
         return Parts("sentence-transformers", usage, features.record["model"], _limit(features))
@@ -55,50 +58,38 @@ def write_frozen(refiner: Any, folder: Path) -> Parts:
         return _joined(features, folder)
     width = f"shape (n, {refiner.n_features_in_})"
     note = f"the run was made from features, not from texts: {PIPELINE} reads the same features, {width}"
-    annotator = None if features is None else features.record["annotator"]
-    if annotator is not None:
-        note = (
-            f"the run reads hidden states of the annotator, which no standard pipeline computes: {PIPELINE} reads them "
-            f"from `silr annotate`'s .features.npy, {width}; `silr predict` reads texts"
-        )
-    return Parts(
-        "sklearn",
-        READ + "model.predict(features)",
-        None,
-        f"It reads features of {width}, made as the run's were.",
-        [note],
-    )
+    if features is not None and features.record["annotator"] is not None:
+        note = f"{HIDDEN_STATES}: {PIPELINE} reads them from `silr annotate`'s .features.npy, {width}; {PREDICT}"
+    reads = f"It reads features of {width}, made as the run's were."
+    return Parts("sklearn", f"{READ}model.predict(features)", None, reads, [note])
 
 
 def _joined(features: JoinedFeatures, folder: Path) -> Parts:
     """Write what the parts need; the head reads them side by side."""
     from skops import io
 
-    made, imports, library, base, notes = [], "import numpy as np\n", "sklearn", None, []
-    reads = "It reads plain texts of any length."
+    blocks, imports, library, base, notes = [], "import numpy as np\n", "sklearn", None, []
+    reads = ANY_LENGTH
     for part in features.parts:
         if isinstance(part, TfidfFeatures):
             with atomic_write(folder / WORDS) as file:
                 file.write(io.dumps(sklearn_tfidf(part)))
-            made.append(f'load(Path(DIR) / "{WORDS}").transform(texts)')
+            blocks.append(f'load(Path(DIR) / "{WORDS}").transform(texts)')
         elif isinstance(part, SentenceFeatures):
             imports += _encoder_import(part, folder)
-            made.append("SentenceTransformer(DIR).encode(texts)")
+            blocks.append("SentenceTransformer(DIR).encode(texts)")
             library, base, reads = "sentence-transformers", part.record["model"], _limit(part)
         else:
-            made.append("features")
+            blocks.append("features")
             reads = "It reads plain texts, and features of them that are made as the run's were."
-            notes.append(
-                "the run reads hidden states of the annotator, which no standard pipeline computes: `features` are "
-                "those of `silr annotate`'s .features.npy; `silr predict` reads texts"
-            )
-    usage = f"{imports}{READ}texts = {TEXTS}\nmodel.predict(np.hstack([{', '.join(made)}]))"
+            notes.append(f"{HIDDEN_STATES}: `features` are those of `silr annotate`'s .features.npy; {PREDICT}")
+    usage = f"{imports}{READ}texts = {TEXTS}\nmodel.predict(np.hstack([{', '.join(blocks)}]))"
     write_json(folder / ORDER, [part.record["kind"] for part in features.parts])
     return Parts(library, usage, base, reads, notes)
 
 
 def _encoder_import(features: SentenceFeatures, folder: Path) -> str:
-    with quiet():
+    with silence_transformers():
         features.encoder.save(str(folder), create_model_card=False)
     return "from sentence_transformers import SentenceTransformer\n"
 
@@ -108,24 +99,13 @@ def _limit(features: SentenceFeatures) -> str:
     return f"It reads plain texts, up to {most:,} tokens; the end of longer ones is not read."
 
 
-def sklearn_head(classifier: FeatureClassifier, classes: NDArray[Any]) -> Any:
-    """The head as a fitted `LogisticRegression` or `MLPClassifier`, standardisation and offsets worked in.
+def sklearn_head(
+    classifier: FeatureClassifier, classes: NDArray[np.generic]
+) -> LogisticRegression | MLPClassifier | Pipeline:
+    """The fitted head as an estimator with the same `predict_proba`, standardisation and offsets worked in.
 
-    Parameters
-    ----------
-    classifier : FeatureClassifier
-        Fitted.
-    classes : array of shape (K,)
-        Sorted.
-
-    Returns
-    -------
-    estimator
-        Its `predict_proba` is the classifier's, to rounding.
+    `classes` are sorted.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neural_network import MLPClassifier
-
     layers, (mean, scale) = classifier.layers(), classifier.moments()
     weights, biases = [weight for weight, _ in layers], [bias.copy() for _, bias in layers]
     weights[0] = weights[0] * scale
@@ -145,10 +125,8 @@ def sklearn_head(classifier: FeatureClassifier, classes: NDArray[Any]) -> Any:
     return layered
 
 
-def sklearn_tfidf(features: TfidfFeatures) -> Any:
+def sklearn_tfidf(features: TfidfFeatures) -> FeatureUnion:
     """The TF-IDF features as a fitted union of pipelines over texts."""
-    from sklearn.decomposition import TruncatedSVD
-
     pipelines = []
     for unit, kind in features.kinds.items():
         projection = TruncatedSVD(len(kind.components), random_state=0)
@@ -157,7 +135,7 @@ def sklearn_tfidf(features: TfidfFeatures) -> Any:
     return FeatureUnion(pipelines)
 
 
-def _quietly(estimator: Any, X: NDArray[np.float64], y: NDArray[Any]) -> None:
+def _quietly(estimator: BaseEstimator, X: NDArray[np.float64], y: NDArray[np.generic]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it has not converged, and need not
         estimator.fit(X, y)

@@ -7,24 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Parts:
-    """An exported folder.
+    """Description of an exported folder."""
 
-    Attributes
-    ----------
-    library : {"transformers", "peft", "sentence-transformers", "sklearn"}
-        In the words of the Hugging Face hub.
-    usage : str
-        Python code that labels texts with the folder, DIR being its path.
-    base_model : str or None
-        Hub name or path of the model under it.
-    reads : str
-        What it reads, as a sentence.
-    notes : list of str
-        What the user should know.
-    """
-
-    library: str
-    usage: str
-    base_model: str | None
-    reads: str
-    notes: list[str] = field(default_factory=list)
+    library: str  # "transformers", "peft", "sentence-transformers" or "sklearn": in the words of the Hugging Face hub
+    usage: str  # Python code that labels texts with the folder, DIR being its path
+    base_model: str | None  # hub name or path of the model under it
+    reads: str  # its input, as a sentence
+    notes: list[str] = field(default_factory=list)  # for the user

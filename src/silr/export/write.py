@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -12,7 +11,7 @@ from silr.classifiers.tokens import TokenFeatures
 from silr.errors import InputError
 from silr.export.card import model_card
 from silr.export.frozen import write_frozen
-from silr.files import sync
+from silr.io.folders import atomic_folder
 from silr.label_refiner import LabelRefiner
 from silr.run import Run
 
@@ -54,36 +53,19 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
             "a run with frozen features has no fine-tuned model: leave out --adapter and --reward (`silr align` "
             "takes any run as its reward)"
         )
-    draft = _draft_of(folder)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder.absolute()} exists already; give a new folder")
     try:
-        draft.mkdir(parents=True)
-        if finetuned:
-            from silr.export.finetuned import FinetunedForm, write_finetuned
+        with atomic_folder(folder) as draft:
+            if finetuned:
+                from silr.export.finetuned import FinetunedForm, write_finetuned
 
-            assert isinstance(refiner.features_, TokenFeatures)
-            form = FinetunedForm(names, adapter, None if reward is None else names.index(reward))
-            parts = write_finetuned(refiner.classifier_, refiner.features_.tokenizer, draft, form)
-        else:
-            parts = write_frozen(refiner, draft)
-        (draft / CARD).write_text(model_card(refiner, Run(run), parts), encoding="utf-8")
-        for path in draft.rglob("*"):
-            sync(path)
-        if folder.is_dir():
-            folder.rmdir()
-        draft.rename(folder)
-        sync(folder.parent)
+                assert isinstance(refiner.features_, TokenFeatures)
+                form = FinetunedForm(names, adapter, None if reward is None else names.index(reward))
+                parts = write_finetuned(refiner.classifier_, refiner.features_.tokenizer, draft, form)
+            else:
+                parts = write_frozen(refiner, draft)
+            (draft / CARD).write_text(model_card(refiner, Run(run), parts), encoding="utf-8")
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {folder}: {getattr(error, 'strerror', None) or error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return parts.notes
-
-
-def _draft_of(folder: Path) -> Path:
-    """Where the folder is written before it is whole; refuse a folder that holds something."""
-    folder = folder.absolute()
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f"{folder} exists already; give a new folder")
-    draft = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
-    return draft

@@ -23,18 +23,10 @@ IntArray = NDArray[np.int64]
 
 
 class AdaptiveDraw(NamedTuple):
-    """How a text was drawn.
+    """Number of a draw, and the probability of its text."""
 
-    Attributes
-    ----------
-    number : int
-        1 for the first adaptive draw of the table, and so on; draws that ended in a skip count too.
-    probability : float
-        Of this text, among those that could be drawn then: neither labelled nor skipped.
-    """
-
-    number: int
-    probability: float
+    number: int  # 1 for the first adaptive draw of the table; draws that ended in a skip count too
+    probability: float  # among the texts that could be drawn then: neither labelled nor skipped
 
 
 def first_part(target: int) -> int:
@@ -43,7 +35,7 @@ def first_part(target: int) -> int:
 
 
 def draw_probabilities(posterior: NDArray[np.floating], uniform: float = UNIFORM, power: float = POWER) -> FloatArray:
-    """Return the probability with which each text is the next one.
+    """Return the probability with which each text is the next one, shape (m,), summing to 1.
 
     It is ``(1 - uniform) u_i / sum u + uniform / m`` with ``u_i = (1 - max_k p_ik) ** power``.
 
@@ -53,12 +45,6 @@ def draw_probabilities(posterior: NDArray[np.floating], uniform: float = UNIFORM
         Class probabilities of the texts that can be drawn.
     uniform : float, default 0.2
         The share that is spread evenly. Positive: a text with probability 0 could not be spoken for.
-    power : float, default 2
-
-    Returns
-    -------
-    array of shape (m,)
-        Positive, summing to 1.
     """
     m = len(posterior)
     unsure = np.clip(1.0 - posterior.max(axis=1).astype(np.float64), 0.0, 1.0) ** power

@@ -1,4 +1,4 @@
-"""Which text a person is asked about next by strata, and for how many texts each gold label speaks.
+"""Draws by strata: the text that a person is asked about next, and for how many texts each gold label speaks.
 
 The strata are the LLM's labels, each cut into four parts of equal size by how sure the LLM was, if scores are known.
 A label gets texts in proportion to the square root of its size (Bankier, "Power allocations", The American Statistician
@@ -32,21 +32,11 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Strata:
-    """A partition of the corpus.
+    """A partition of the corpus of n texts."""
 
-    Attributes
-    ----------
-    label : int array of shape (n,)
-        The LLM's label, 0 to K - 1; K for a text that has none (it is never drawn).
-    part : int array of shape (n,)
-        The stratum: ``label * PARTS`` plus the part of the label by score, the least certain texts first.
-    n_classes : int
-        K.
-    """
-
-    label: IntArray
-    part: IntArray
-    n_classes: int
+    label: IntArray  # (n,): the LLM's, 0 to K - 1; K for a text that has none (it is never drawn)
+    part: IntArray  # (n,): ``label * PARTS`` plus the part of the label by score, the least certain texts first
+    n_classes: int  # K
 
 
 def make_strata(labels: ArrayLike, n_classes: int, scores: FloatArray | None = None) -> Strata:
@@ -56,14 +46,13 @@ def make_strata(labels: ArrayLike, n_classes: int, scores: FloatArray | None = N
     ----------
     labels : int array-like of shape (n,)
         -1 where the LLM gave none.
-    n_classes : int
     scores : array of shape (n, K), default None
         None: one part a label.
     """
     codes = np.asarray(labels, dtype=np.int64)
     label = np.where(codes < 0, n_classes, codes)
     part = label * PARTS
-    for j in range(n_classes if scores is not None else 0):
+    for j in range(0 if scores is None else n_classes):
         assert scores is not None
         members = np.flatnonzero(label == j)
         n_parts = min(PARTS, max(1, len(members) // PARTS))
@@ -74,7 +63,7 @@ def make_strata(labels: ArrayLike, n_classes: int, scores: FloatArray | None = N
 
 
 def gold_weights(strata: Strata, rows: ArrayLike) -> FloatArray:
-    """How many texts each gold label speaks for: N_h / n_h, stratum by stratum.
+    """How many texts each gold label speaks for, shape (m,): N_h / n_h, stratum by stratum.
 
     While some part of a label has no gold yet, the whole label is one stratum. With the random turns of `Draw` this too
     is unbiased, since every part is as likely as another to be the one without. The weights sum to the size of the
@@ -82,13 +71,8 @@ def gold_weights(strata: Strata, rows: ArrayLike) -> FloatArray:
 
     Parameters
     ----------
-    strata : Strata
     rows : int array-like of shape (m,)
         The texts with gold.
-
-    Returns
-    -------
-    array of shape (m,)
     """
     rows = np.asarray(rows, dtype=np.int64)
     n_labels = strata.n_classes + 1
@@ -101,13 +85,7 @@ def gold_weights(strata: Strata, rows: ArrayLike) -> FloatArray:
 
 
 class Draw:
-    """Chooses texts; the choice depends only on the seed and on what is labelled and skipped, so it survives a restart.
-
-    Parameters
-    ----------
-    strata : Strata
-    seed : int, default 0
-    """
+    """Draws of texts, which depend only on the seed and on what is labelled and skipped, so they survive a restart."""
 
     def __init__(self, strata: Strata, seed: int = 0) -> None:
         self._part, self._seed = strata.part, seed
@@ -156,7 +134,6 @@ def draw_texts(
         Label codes, -1 where the LLM gave none (such texts are not drawn).
     n : int
         How many texts to draw.
-    random_state : int, default 0
     scores : array of shape (N, K), default None
         The LLM's scores; None: by its labels alone.
 

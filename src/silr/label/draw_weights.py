@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float64]
 
 
 def sequential_weights(draws: Collection[AdaptiveDraw], n_draws: int, n_open: int) -> FloatArray:
-    """How many of the texts that were open at first each text of a sequence of draws speaks for.
+    """How many of the texts that were open at first each text of a sequence of draws speaks for, shape (k,).
 
     Draw m estimates a sum over the R open texts by ``S_m = sum over earlier draws of y + y_m / q_m``. Their average
     with coefficients ``c_m = R (R - M) / (M (R - m) (R - m + 1))``, which sum to 1, is R times LURE, and unbiased. The
@@ -38,10 +38,6 @@ def sequential_weights(draws: Collection[AdaptiveDraw], n_draws: int, n_open: in
         population.
     n_open : int
         R: the texts that could be drawn at the first draw.
-
-    Returns
-    -------
-    array of shape (k,)
 
     References
     ----------
@@ -67,7 +63,9 @@ def combined_weights(
     skipped_by_strata: ArrayLike = (),
     n_draws: int | None = None,
 ) -> FloatArray:
-    """Weights of gold labels that were first drawn by strata and then adaptively.
+    """Weights of gold labels that were first drawn by strata and then adaptively, in this order, shape (s + k,).
+
+    Without adaptive draws they are those of `gold_weights`.
 
     Parameters
     ----------
@@ -81,11 +79,6 @@ def combined_weights(
         Rows that were drawn by strata and skipped.
     n_draws : int, default None
         How many adaptive draws there were, those that were skipped included. None: as many as the highest number.
-
-    Returns
-    -------
-    array of shape (s + k,)
-        In the order of `by_strata` and then `adaptive`. Without adaptive draws those of `gold_weights`.
     """
     rows, skipped = np.asarray(by_strata, dtype=np.int64), np.asarray(skipped_by_strata, dtype=np.int64)
     n_draws = max([n_draws or 0, *(draw.number for draw in adaptive.values())])
@@ -104,25 +97,16 @@ def combined_weights(
 
 @dataclass
 class DrawHistory:
-    """How the texts with gold labels came to be labelled.
+    """History of the draws of the texts with gold labels.
 
-    Attributes
-    ----------
-    adaptive : dict
-        The adaptive draws by row, of texts that were labelled or skipped or are to be asked about next.
-    unjudging : set of int
-        Rows whose gold label has weight 0 or none in the table: it trains, and does not judge.
-    undrawn : set of int
-        Rows whose gold label came from elsewhere, with no word on how it was drawn. They judge as if they were drawn by
-        strata until `FEWEST_DRAWN` others are, and then train only.
-    rounds : bool
-        Whether texts are drawn in rounds. Otherwise those of `undrawn` are taken as drawn by strata throughout.
+    Labels from elsewhere, with no word on how they were drawn, judge as if they were drawn by strata until
+    `FEWEST_DRAWN` others are, and then train only. Without rounds they judge throughout.
     """
 
-    adaptive: dict[int, AdaptiveDraw] = field(default_factory=dict)
-    unjudging: set[int] = field(default_factory=set)
-    undrawn: set[int] = field(default_factory=set)
-    rounds: bool = False
+    adaptive: dict[int, AdaptiveDraw] = field(default_factory=dict)  # by row: labelled, skipped, or next to be asked
+    unjudging: set[int] = field(default_factory=set)  # rows with weight 0 or none in the table: they only train
+    undrawn: set[int] = field(default_factory=set)  # rows with a label from elsewhere
+    rounds: bool = False  # whether texts are drawn in rounds
 
     def by_strata(self, rows: Collection[int]) -> list[int]:
         """Those of the rows that were drawn by strata, in order."""
@@ -141,23 +125,11 @@ class DrawHistory:
         return weightless
 
     def weights(self, strata: Strata, gold: Collection[int], skipped: Collection[int] = ()) -> dict[int, float]:
-        """How many texts each gold label speaks for.
+        """How many texts each gold label speaks for, by row, sorted.
 
-        Parameters
-        ----------
-        strata : Strata
-        gold : collection of int
-            The rows with gold.
-        skipped : collection of int, default ()
-            Rows that were drawn and skipped.
-
-        Returns
-        -------
-        dict
-            Weights by row, sorted; 0 for labels that only train. These are not part of the population either.
+        It is 0 for labels that only train; these are not part of the population either. `skipped` were drawn, too.
         """
         gold = sorted(gold)
-        weight = dict.fromkeys(gold, 0.0)
         outside = self.only_trains(gold)
         inside = np.ones(len(strata.label), dtype=bool)
         inside[list(outside)] = False
@@ -167,12 +139,11 @@ class DrawHistory:
         adaptive = {row: self.adaptive[row] for row in judging if row in self.adaptive}
         first = [row for row in judging if row not in adaptive]
         skips = [row for row in skipped if row not in self.adaptive]
-        found = combined_weights(
+        weights = combined_weights(
             population,
             place[first],
             {int(place[row]): draw for row, draw in adaptive.items()},
             place[skips],
             self.n_draws({*gold, *skipped}),
         )
-        weight.update(zip([*first, *adaptive], found.tolist(), strict=True))
-        return weight
+        return dict.fromkeys(gold, 0.0) | dict(zip([*first, *adaptive], weights.tolist(), strict=True))

@@ -9,36 +9,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Features = list[NDArray[np.float32]]
+
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """What a fit reads beside the gold labels.
-
-    Attributes
-    ----------
-    texts : list of str, of length n
-    codes : int array of shape (n,)
-        The LLM's labels, -1 where it gave none.
-    scores : array of shape (n, K) or None
-    n_classes : int
-    states : Path or None
-        A ``.npy`` with one row a text; left out if it does not exist.
-    encoder : str or None
-        Folder of a sentence encoder.
-    seed : int
-    """
+    """Input of a fit to n texts beside the gold labels."""
 
     texts: list[str]
-    codes: NDArray[np.int64]
-    scores: NDArray[np.float64] | None
+    codes: NDArray[np.int64]  # (n,): the LLM's labels, -1 where it gave none
+    scores: NDArray[np.float64] | None  # (n, K)
     n_classes: int
-    states: Path | None
-    encoder: str | None
+    states: Path | None  # a ``.npy`` with one row a text; left out if it does not exist
+    encoder: str | None  # folder of a sentence encoder
     seed: int
 
 
@@ -46,28 +33,27 @@ def serve_fits(connection: Connection, corpus: Corpus) -> None:
     """Answer gold labels with class probabilities, or with a string that says why there are none, until nobody asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the page's process, which ends this one
     warnings.simplefilter("ignore")  # that gold labels are few is no news here
-    features: list[NDArray[Any]] | None = None
+    features: Features | None = None
     with suppress(EOFError, OSError):  # the other end is gone
         while True:
             gold = connection.recv()
-            answer: Any
+            answer: object
             try:
-                if features is None:
-                    features = make_features(corpus)
+                features = features or make_features(corpus)
                 answer = fit_posterior(corpus, features, gold)
             except Exception as error:  # whatever it is, labels by hand go on
                 answer = str(error) or type(error).__name__
             connection.send(answer)
 
 
-def make_features(corpus: Corpus) -> list[NDArray[Any]]:
+def make_features(corpus: Corpus) -> Features:
     """Return all that is at hand of hidden states, sentence embeddings and TF-IDF, each of shape (n, d)."""
     from silr.errors import InputError
     from silr.feature_rows import features_of_texts
     from silr.features import SentenceFeatures
     from silr.tfidf import TfidfFeatures
 
-    parts: list[NDArray[Any]] = []
+    parts: Features = []
     if corpus.states is not None and corpus.states.exists():
         parts.append(np.asarray(features_of_texts(corpus.states, corpus.texts), dtype=np.float32))
     if corpus.encoder is not None:
@@ -80,20 +66,11 @@ def make_features(corpus: Corpus) -> list[NDArray[Any]]:
     return parts
 
 
-def fit_posterior(corpus: Corpus, features: list[NDArray[Any]], gold: Mapping[int, int]) -> NDArray[np.floating]:
+def fit_posterior(corpus: Corpus, features: Features, gold: Mapping[int, int]) -> NDArray[np.floating]:
     """Fit the default method to gold labels that all count alike.
 
-    Parameters
-    ----------
-    corpus : Corpus
-    features : list of arrays of shape (n, d)
-    gold : mapping
-        Class numbers by row.
-
-    Returns
-    -------
-    array of shape (n, K)
-        Class probabilities; those of a text with gold come from a fit without its label.
+    `features` are of shape (n, d), and `gold` has class numbers by row. The result are class probabilities of shape
+    (n, K); those of a text with gold come from a fit without its label.
     """
     from silr.label_refiner import LabelRefiner
 
@@ -107,9 +84,9 @@ def fit_posterior(corpus: Corpus, features: list[NDArray[Any]], gold: Mapping[in
     refiner = LabelRefiner(random_state=corpus.seed).fit(
         features, labels, column, llm_scores=corpus.scores, gold_weight=np.ones(n), classes=classes
     )
-    found = np.asarray(refiner.scores_)
-    posterior = np.zeros((n, corpus.n_classes), dtype=found.dtype)
-    posterior[:, classes.astype(int)] = found
+    scores = np.asarray(refiner.scores_)
+    posterior = np.zeros((n, corpus.n_classes), dtype=scores.dtype)
+    posterior[:, classes.astype(int)] = scores
     if not np.isfinite(posterior).all():
         raise ValueError("the fit gave probabilities that are no numbers")
     return posterior

@@ -1,4 +1,4 @@
-"""The table that a person labels: its texts, classes and strata, and its columns of gold labels.
+"""Table that a person labels: its texts, classes and strata, and its columns of gold labels.
 
 `gold` is the label and `gold_weight` for how many texts it speaks. Where texts are drawn in rounds two more columns
 tell how each was drawn, so that a later session can go on: `gold_draw`, 0 by strata, else the number of the adaptive
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,12 @@ from silr.corpus import (
     write_table,
 )
 from silr.errors import InputError
+from silr.files import os_errors
 from silr.gold_accuracy import Accuracy, accuracy_from_gold
 from silr.label.adaptive_draw import AdaptiveDraw
 from silr.label.draw import make_strata
 from silr.label.draw_weights import DrawHistory
+from silr.label.imports import Imported, import_gold
 from silr.priors import priors_from_gold
 
 if TYPE_CHECKING:
@@ -49,7 +51,6 @@ class GoldTable:
 
     Parameters
     ----------
-    table : Path
     output : Path, default None
         Where the table with gold goes; None: into `table` itself. If it exists, its gold is read.
     classes : sequence of str, default None
@@ -58,21 +59,6 @@ class GoldTable:
         Names of columns; without ``llm_label`` the labels are what most of the columns ``llm_label_NAME`` say.
     rounds : bool, default False
         Whether the session draws in rounds: `save` then writes how each text was drawn.
-
-    Attributes
-    ----------
-    texts : list of str, of length n
-    codes : int array of shape (n,)
-        The LLM's labels; -1 where missing.
-    classes : list of str
-    gold : dict
-        Class numbers by row, as they were in the file.
-    weighted : bool
-        Whether the file had weights.
-    history : DrawHistory
-        How the texts with gold were drawn, as far as the file tells.
-    scores : array of shape (n, K) or None
-        The LLM's scores.
 
     Raises
     ------
@@ -107,8 +93,8 @@ class GoldTable:
         else:
             self._read_one(columns[0], classes)
         self.strata = make_strata(self.codes, len(self.classes), self.scores)
-        self.gold = self._read_gold(self._frame, table)
-        self.history = DrawHistory(rounds=rounds)
+        self.gold = self._read_gold(self._frame, table)  # class numbers by row, as they were in the file
+        self.history = DrawHistory(rounds=rounds)  # how these were drawn, as far as the file tells
         newest = self._frame
         read_draws(self._frame, table, self.gold, self.history)
         if self._elsewhere() and self.output.exists():
@@ -116,7 +102,7 @@ class GoldTable:
             gold = self._read_gold(newest, self.output)
             self.gold |= gold
             read_draws(newest, self.output, gold, self.history)
-        self.weighted = WEIGHT in newest.columns
+        self.weighted = WEIGHT in newest.columns  # whether the file had weights
         self._marked = rounds or DRAW in newest.columns
         if rounds:
             self._check_strata(newest)
@@ -124,15 +110,12 @@ class GoldTable:
             raise InputError(f"the gold labels of {self.output} were drawn in rounds: go on without --draw strata")
 
     def _read_one(self, column: str, classes: Sequence[str] | None) -> None:
+        """Codes (n,) of the LLM's labels, -1 where missing, and its scores (n, K) or None."""
         scored = scored_classes(self._frame, column)
         labels = label_column(self._frame, column, self.table)
+        options = {"one_class": True, "named": self._named}
         self.codes, self.classes = encode_labels(
-            labels,
-            classes or scored or None,
-            column,
-            one_class=True,
-            named=self._named,
-            wording=of_table(self.table),
+            labels, classes or scored or None, column, wording=of_table(self.table), **options
         )
         self.scores = None
         if not scored or set(scored) == set(self.classes):  # else --classes names more than the LLM scored
@@ -140,18 +123,15 @@ class GoldTable:
 
     def _read_several(self, columns: Sequence[str], classes: Sequence[str] | None) -> None:
         """The strata are what most of the LLMs say."""
-        found = read_annotators(self._frame, self.table, columns, classes=classes or None)
-        self.classes, self.scores = found.classes, None
-        annotators = [Annotator(codes.astype(np.int16)) for codes in found.codes]
+        read = read_annotators(self._frame, self.table, columns, classes=classes or None)
+        self.classes, self.scores = read.classes, None
+        annotators = [Annotator(codes.astype(np.int16)) for codes in read.codes]
         self.codes = majority(annotators, len(self.classes)).astype(np.int64)
 
-    def ids(self) -> list[str | None]:
-        """Return the column `id` as strings, None for every row if there is none."""
-        return id_column(self._frame, self.table)
-
-    def columns(self) -> set[str]:
-        """Return the names of the table's columns."""
-        return set(map(str, self._frame.columns))
+    def imported(self, path: Path, taken: Collection[int]) -> Imported:
+        """Read labels of the table's texts that people gave elsewhere; rows that are taken keep theirs."""
+        ids, columns = id_column(self._frame, self.table), set(map(str, self._frame.columns))
+        return import_gold(path, self.texts, ids, self.classes, taken, self._text, columns)
 
     def accuracy(
         self,
@@ -161,15 +141,8 @@ class GoldTable:
     ) -> Accuracy | None:
         """Estimate how often the LLM's labels are right; None without a gold label that judges.
 
-        Parameters
-        ----------
-        gold : mapping
-            Class numbers by row.
-        skipped : collection of int, default ()
-            Rows that were drawn and skipped.
-        probabilities : array of shape (n, K), default None
-            What a model believes of the texts' classes, for `silr.gold_accuracy`. None: the estimate of
-            `silr.priors`, from the gold labels alone.
+        With a model's `probabilities` (n, K) it is that of `silr.gold_accuracy`, else of `silr.priors`, from the gold
+        labels alone.
         """
         weights = self.history.weights(self.strata, gold, skipped)
         rows = np.array([row for row, weight in weights.items() if weight and self.codes[row] >= 0], dtype=np.int64)
@@ -188,14 +161,8 @@ class GoldTable:
     def save(self, gold: Mapping[int, int], skipped: Collection[int] = ()) -> None:
         """Write the table with its columns of gold labels, atomically.
 
-        If another program has changed the table meanwhile, its other columns are taken as they are now.
-
-        Parameters
-        ----------
-        gold : mapping
-            Class numbers by row.
-        skipped : collection of int, default ()
-            Rows that were drawn and skipped.
+        If another program has changed the table meanwhile, its other columns are taken as they are now. `gold` has
+        class numbers by row, and `skipped` rows that were drawn and skipped.
 
         Raises
         ------
@@ -208,7 +175,10 @@ class GoldTable:
             self._frame = self._same_texts(self.table)
         frame = self._frame.copy(deep=False)
         weights = self.history.weights(self.strata, gold, skipped)
-        columns: dict[str, dict[int, Any]] = {GOLD: {row: self.classes[gold[row]] for row in weights}, WEIGHT: weights}
+        columns: dict[str, Mapping[int, object]] = {
+            GOLD: {row: self.classes[gold[row]] for row in weights},
+            WEIGHT: weights,
+        }
         if self._marked:
             drawn = {row: draw for row, draw in self.history.adaptive.items() if row in gold}
             elsewhere = self.history.unjudging | self.history.undrawn
@@ -216,7 +186,7 @@ class GoldTable:
             columns[DRAW] = by_strata | {row: draw.number for row, draw in drawn.items()}
             columns[PROBABILITY] = {row: draw.probability for row, draw in drawn.items()}
         for name, values in columns.items():
-            kind: Any = {GOLD: object, DRAW: "Int64"}.get(name, float)
+            kind = {GOLD: "object", DRAW: "Int64"}.get(name, "float")
             frame[name] = pd.Series([values.get(row) for row in range(len(frame))], index=frame.index, dtype=kind)
         write_table(frame, self.output.resolve())
         if not self._elsewhere():
@@ -250,13 +220,7 @@ class GoldTable:
 
 
 def read_draws(frame: pd.DataFrame, path: Path, gold: Collection[int], history: DrawHistory) -> None:
-    """Add to a history what a table's columns tell of its gold labels.
-
-    Raises
-    ------
-    InputError
-        A weight or a probability is none.
-    """
+    """Add what a table tells of its gold labels to a history; InputError if a weight or probability is none."""
     rows = set(gold)
     for known in (history.unjudging, history.undrawn):
         known -= rows
@@ -287,9 +251,7 @@ def read_draws(frame: pd.DataFrame, path: Path, gold: Collection[int], history: 
             history.undrawn.add(row)
 
 
-def _signature(path: Path) -> Any:
-    try:
+def _signature(path: Path) -> tuple[int, int, int]:
+    with os_errors(f"cannot read {path}"):
         status = path.stat()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
     return status.st_ino, status.st_mtime_ns, status.st_size

@@ -19,6 +19,7 @@ from silr.cells import label_name
 from silr.class_names import ClassNames, listed
 from silr.errors import InputError
 
+Record = dict[str, Any]  # as a program wrote it
 NEARLY_ALL = 0.9  # of the answers to a question are classes, where it asks for them
 _UNDECIDED = {"draft", "discarded", "pending"}  # what Argilla calls an answer that was not submitted
 
@@ -26,7 +27,7 @@ _ABOUT = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_
 
 
 class Imported(NamedTuple):
-    """What a file of labels brought: class numbers by row, and what was left out."""
+    """Labels of a file: class numbers by row, and counts of what was left out."""
 
     gold: dict[int, int]
     records: int
@@ -38,13 +39,13 @@ class Imported(NamedTuple):
 
     def __str__(self) -> str:
         parts = [f"{len(self.gold):,} labels read"]
-        for count, what in (
+        for count, reason in (
             (self.known, "had gold already, which is kept"),
             (self.unlabelled, "without a label"),
             (self.unmatched, "match no text of the table"),
             (self.disputed, "where the labels of several persons tie"),
         ):
-            parts += [f"{count:,} {what}"] * bool(count)
+            parts += [f"{count:,} {reason}"] * bool(count)
         if self.outside:
             named = ", ".join(f"{name!r} {count}" for name, count in self.outside.most_common(5))
             parts.append(f"{self.outside.total():,} outside the classes ({named})")
@@ -58,7 +59,7 @@ def import_gold(
     texts: Sequence[str],
     ids: Sequence[str | None],
     classes: Sequence[str],
-    taken: Sequence[int] | set[int] | dict[int, int],
+    taken: Collection[int],
     text_name: str = "text",
     columns: Collection[str] = (),
 ) -> Imported:
@@ -69,9 +70,7 @@ def import_gold(
 
     Parameters
     ----------
-    path : Path
     texts, ids : sequences of length n
-    classes : sequence of str
     taken : collection of int
         Rows that have gold already; it stays.
     text_name : str, default "text"
@@ -85,11 +84,7 @@ def import_gold(
         The file cannot be read or has another format, the answers to several questions are classes, or nothing in it
         can be used.
     """
-    by_text: dict[str, list[int]] = {}
-    for at, text in enumerate(texts):
-        by_text.setdefault(_plain(text), []).append(at)
-    by_words = _by_words(by_text)
-    by_id = {name: at for at, name in enumerate(ids) if name is not None}
+    rows = _Rows(texts, ids, text_name)
     names = ClassNames(classes, named=True)
     records = list(_records(path, {*columns, text_name, "text"}))
     answers = [list(_answers(record)) for record in records]
@@ -104,7 +99,7 @@ def import_gold(
             continue
         (answer, most), *others = votes.most_common(2)
         number = names.code(answer)
-        row = _row(record, by_text, by_words, by_id, gold, text_name)
+        row = rows.of(record, gold)
         if row is None:
             unmatched += 1
         elif others and others[0][1] == most:
@@ -115,34 +110,26 @@ def import_gold(
             known += 1
         else:
             gold[row] = number
-    found = Imported(gold, len(records), unlabelled, unmatched, outside, disputed, known)
+    imported = Imported(gold, len(records), unlabelled, unmatched, outside, disputed, known)
     if not gold and not known:
-        raise InputError(f"{path}: {found}: nothing can be used{_remedy(found, text_name)}")
-    return found
+        raise InputError(f"{path}: {imported}: nothing can be used{_remedy(imported, text_name)}")
+    return imported
 
 
-def _remedy(found: Imported, text_name: str) -> str:
-    """What to do about the most frequent reason why nothing can be used."""
-    if found.outside.total() > max(found.unmatched, found.unlabelled):
+def _remedy(imported: Imported, text_name: str) -> str:
+    """A remedy for the most frequent reason why nothing can be used."""
+    if imported.outside.total() > max(imported.unmatched, imported.unlabelled):
         return "; --classes names the classes, or rename the answers"
-    if found.unmatched > found.unlabelled:
+    if imported.unmatched > imported.unlabelled:
         return f"; records are found by their text (column {text_name!r}, see --text-column) or by the column 'id'"
     return "; a label is one submitted choice a record"
 
 
 def _question(answers: Sequence[Sequence[tuple[str, str]]], classes: ClassNames, path: Path) -> str | None:
-    """The question whose answers are classes most often.
-
-    Raises
-    ------
-    InputError
-        The answers to several are nearly all classes: which one is meant nobody knows.
-    """
-    asked: Counter[str] = Counter()
-    right: Counter[str] = Counter()
-    for question, answer in (each for record in answers for each in record):
-        asked[question] += 1
-        right[question] += classes.code(answer) >= 0
+    """The question whose answers are classes most often; InputError if those to several are, nearly all."""
+    pairs = [pair for record in answers for pair in record]
+    asked = Counter(question for question, _ in pairs)
+    right = Counter(question for question, answer in pairs if classes.code(answer) >= 0)
     fits = [question for question in asked if right[question] > NEARLY_ALL * asked[question]]
     if len(fits) > 1:
         raise InputError(
@@ -152,7 +139,7 @@ def _question(answers: Sequence[Sequence[tuple[str, str]]], classes: ClassNames,
     return max(asked, key=lambda question: (right[question], asked[question]), default=None)
 
 
-def _records(path: Path, columns: set[str]) -> list[dict[str, Any]]:
+def _records(path: Path, columns: set[str]) -> list[Record]:
     try:
         content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -177,9 +164,9 @@ def _records(path: Path, columns: set[str]) -> list[dict[str, Any]]:
     return values
 
 
-def _tasks(rows: list[dict[str, Any]], columns: set[str]) -> list[dict[str, Any]]:
+def _tasks(rows: list[Record], columns: set[str]) -> list[Record]:
     """Put the rows of a JSON-MIN export together to tasks as in the JSON export; their own id is the task's."""
-    tasks: dict[Any, dict[str, Any]] = {}
+    tasks: dict[str, Record] = {}
     for number, row in enumerate(rows):
         task = tasks.setdefault(str(row.get("id", f"row {number}")), {"data": {}, "annotations": []})
         task["data"] |= {name: value for name, value in row.items() if name != "id"}
@@ -192,7 +179,7 @@ def _tasks(rows: list[dict[str, Any]], columns: set[str]) -> list[dict[str, Any]
     return list(tasks.values())
 
 
-def _lines(content: str, path: Path) -> Iterator[Any]:
+def _lines(content: str, path: Path) -> Iterator[object]:
     for number, line in enumerate(content.split("\n"), start=1):
         if line.strip():
             try:
@@ -201,11 +188,11 @@ def _lines(content: str, path: Path) -> Iterator[Any]:
                 raise InputError(f"{path}, line {number}: not JSON, {getattr(error, 'msg', error)}") from error
 
 
-def _is_record(record: dict[str, Any]) -> bool:
+def _is_record(record: Record) -> bool:
     return bool({"annotations", "responses"} & set(record)) or any(str(name).endswith(".responses") for name in record)
 
 
-def _answers(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _answers(record: Record) -> Iterator[tuple[str, str]]:
     """The questions and single choices of all persons."""
     for annotation in _dicts(record.get("annotations")):
         if annotation.get("was_cancelled"):
@@ -230,12 +217,12 @@ def _answers(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield from _submitted(name.removesuffix(".responses"), {"status": state}, value)
 
 
-def _submitted(question: str, answer: dict[str, Any], value: Any) -> Iterator[tuple[str, str]]:
+def _submitted(question: str, answer: Record, value: object) -> Iterator[tuple[str, str]]:
     if str(answer.get("status")) not in _UNDECIDED:
         yield from _one(question, value)
 
 
-def _one(question: str, value: Any) -> Iterator[tuple[str, str]]:
+def _one(question: str, value: object) -> Iterator[tuple[str, str]]:
     """One choice, alone or in a list; several, a rating of spans or nothing are no label."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
@@ -243,25 +230,31 @@ def _one(question: str, value: Any) -> Iterator[tuple[str, str]]:
         yield question, name
 
 
-def _row(
-    record: dict[str, Any],
-    by_text: dict[str, list[int]],
-    by_words: dict[str, list[int]],
-    by_id: dict[str, int],
-    gold: dict[int, int],
-    text_name: str,
-) -> int | None:
-    fields = {**record, **_dict(record.get("fields")), **_dict(record.get("data"))}
-    for name in (text_name, "text"):
-        text = fields.get(name)
-        rows = by_text.get(_plain(text)) or by_words.get(_words(text)) if isinstance(text, str) else None
-        if rows:
-            return next((row for row in rows if row not in gold), rows[0])
-    named = _dict(record.get("data")).get("id", record.get("id") if "data" not in record else None)
-    for value in (named, record.get("external_id"), _dict(record.get("metadata")).get("id")):
-        if isinstance(value, (str, int)) and str(value) in by_id:
-            return by_id[str(value)]
-    return None
+class _Rows:
+    """Rows of the table by text, by the text's words and by id."""
+
+    def __init__(self, texts: Sequence[str], ids: Sequence[str | None], text_name: str) -> None:
+        self._text_name = text_name
+        self._by_text: dict[str, list[int]] = {}
+        for row, text in enumerate(texts):
+            self._by_text.setdefault(_plain(text), []).append(row)
+        several = Counter(map(_words, self._by_text))  # nobody knows which of them is meant
+        self._by_words = {_words(text): rows for text, rows in self._by_text.items() if several[_words(text)] == 1}
+        self._by_id = {name: row for row, name in enumerate(ids) if name is not None}
+
+    def of(self, record: Record, taken: Collection[int]) -> int | None:
+        """The row of a record; of several with its text the first that is not taken."""
+        fields = {**record, **_dict(record.get("fields")), **_dict(record.get("data"))}
+        for text in (fields.get(self._text_name), fields.get("text")):
+            if isinstance(text, str) and (
+                rows := self._by_text.get(_plain(text)) or self._by_words.get(_words(text), [])
+            ):
+                return next((row for row in rows if row not in taken), rows[0])
+        named = _dict(record.get("data")).get("id", record.get("id") if "data" not in record else None)
+        for value in (named, record.get("external_id"), _dict(record.get("metadata")).get("id")):
+            if isinstance(value, (str, int)) and str(value) in self._by_id:
+                return self._by_id[str(value)]
+        return None
 
 
 def _plain(text: str) -> str:
@@ -274,19 +267,9 @@ def _words(text: str) -> str:
     return " ".join(text.split())
 
 
-def _by_words(by_text: dict[str, list[int]]) -> dict[str, list[int]]:
-    """Rows by the texts' words; texts that differ in white space alone are left out, as nobody knows which is meant."""
-    found: dict[str, list[int]] = {}
-    several = set()
-    for text, rows in by_text.items():
-        if found.setdefault(key := _words(text), rows) is not rows:
-            several.add(key)
-    return {key: rows for key, rows in found.items() if key not in several}
-
-
-def _dict(value: Any) -> dict[str, Any]:
+def _dict(value: object) -> Record:
     return value if isinstance(value, dict) else {}
 
 
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+def _dicts(value: object) -> list[Record]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

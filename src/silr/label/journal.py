@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from silr.errors import InputError
-from silr.files import sync
+from silr.files import check_writable, os_errors, sync
+from silr.io.locks import locked
 
 
 def journal_path(table: Path) -> Path:
@@ -23,11 +23,10 @@ class LabelJournal:
     """An append-only file of JSON lines; each is flushed to the disk (fsync) before `append` returns.
 
     The first line says for which texts it is. A last line without its end was never acknowledged, and is cut off. One
-    process at a time.
+    process at a time: it holds a lock file beside the journal.
 
     Parameters
     ----------
-    path : Path
     texts : str
         The hash of the texts.
 
@@ -45,21 +44,16 @@ class LabelJournal:
     def __init__(self, path: Path, texts: str) -> None:
         self.path = path
         self._header = {"silr": "gold journal", "texts": texts}
-        try:
-            self._file = path.open("a+b", buffering=0)
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror}") from error
-        try:
-            self._lock()
+        check_writable(path)
+        busy = f"another silr label is at work on {path.name}; finish that one first"
+        with os_errors(f"cannot write {path}"), ExitStack() as held:
+            held.enter_context(locked(path.with_name(f"{path.name}.lock"), busy, remove=True))
+            self._file = held.enter_context(path.open("a+b", buffering=0))
             self.events = self._read()
             if not self._size():
                 self._write([self._header])
                 sync(path.parent)
-        except BaseException as error:
-            self._file.close()
-            if isinstance(error, OSError):
-                raise InputError(f"cannot write {path}: {error.strerror}") from error
-            raise
+            self._held = held.pop_all()
 
     def append(self, event: dict[str, Any]) -> None:
         """Add an event; when this returns, it survives a power cut.
@@ -70,35 +64,28 @@ class LabelJournal:
             It cannot be written, as on a full disk; nothing of it stays.
         """
         size = self._size()
-        try:
-            self._write([event])
-        except OSError as error:
-            with suppress(OSError):
-                self._file.truncate(size)
-            raise InputError(
-                f"cannot write {self.path}: {error.strerror or error}; the last action is not kept"
-            ) from error
+        with os_errors(f"cannot write {self.path}", "; the last action is not kept"):
+            try:
+                self._write([event])
+            except OSError:
+                with suppress(OSError):
+                    self._file.truncate(size)
+                raise
 
     def shorten(self, events: Iterable[dict[str, Any]]) -> None:
         """Keep these events only: the others are in the table."""
-        try:
+        with os_errors(f"cannot write {self.path}"):
             self._file.truncate(0)
             self._write([self._header, *events])
-        except OSError as error:
-            raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
 
     def close(self) -> None:
         """Close it, and remove it if it holds no event."""
         with suppress(OSError):
-            if self._size() <= len(_line(self._header)):
+            empty = self._size() <= len(_line(self._header))
+            self._file.close()  # Windows removes no open file
+            if empty:
                 self.path.unlink()
-        self._file.close()
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"another silr label is at work on {self.path.name}; finish that one first") from None
+        self._held.close()
 
     def _read(self) -> list[dict[str, Any]]:
         self._file.seek(0)

@@ -1,4 +1,4 @@
-"""Which key gives which class: the class itself where it is one character, else its place."""
+"""Keys of the classes: the class itself where it is one character, else its place."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ def class_keys(classes: Sequence[str]) -> list[str]:
     """
     own = [_own_key(name) for name in classes]
     digits = any(key.isdigit() for key in own)
-    free = [key for key in PLACES if key not in {each.casefold() for each in own} and not (digits and key.isdigit())]
-    found = []
+    taken = {key.casefold() for key in own}
+    free = [key for key in PLACES if key not in taken and not (digits and key.isdigit())]
     for place, key in enumerate(own):
         if not key and free:
-            key = next((each for each in free if PLACES.index(each) >= place), free[0])
-            free.remove(key)
-        found.append(key)
-    return found
+            own[place] = next((key for key in free if PLACES.index(key) >= place), free[0])
+            free.remove(own[place])
+    return own
 
 
 def tool_keys(classes: Sequence[str]) -> dict[str, str]:
@@ -36,10 +35,10 @@ def tool_keys(classes: Sequence[str]) -> dict[str, str]:
 
 def class_of(pressed: str, keys: Sequence[str]) -> int | None:
     """Return the number of the class that a key gives; case counts only where classes differ by it."""
-    for wanted, given in ((pressed, list(keys)), (pressed.casefold(), [key.casefold() for key in keys])):
-        if wanted and wanted in given:
-            return given.index(wanted)
-    return None
+    folded = [key.casefold() for key in keys]
+    if pressed and pressed in keys:
+        return keys.index(pressed)
+    return folded.index(pressed.casefold()) if pressed and pressed.casefold() in folded else None
 
 
 def _own_key(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The posterior that draws follow, fitted in the background: who labels never waits for it."""
+"""Posterior that draws follow, fitted in the background: who labels never waits for it."""
 
 from __future__ import annotations
 
@@ -41,27 +41,12 @@ class BackgroundPosterior:
     is at hand of the hidden states beside the table, sentence embeddings and TF-IDF. All gold labels count alike: the
     weights are for estimates.
 
-    Parameters
-    ----------
-    table : GoldTable
-    states : Path, default None
-        A ``.npy`` with one row a text, as `silr annotate` writes it; it is left out if it does not exist.
-    seed : int, default 0
-    every : int, default 10
-
-    Attributes
-    ----------
-    latest : array of shape (n, K) or None
-        Of the last fit that succeeded. It is replaced, never changed.
-    fits, failures : int
-        How many succeeded, and how many did not.
-    problem : str
-        Why the last of these failed.
+    `states` is a ``.npy`` with one row a text, as `silr annotate` writes it; it is left out if it does not exist.
     """
 
     def __init__(self, table: GoldTable, states: Path | None = None, seed: int = 0, every: int = EVERY) -> None:
-        self.latest: NDArray[np.floating] | None = None
-        self.fits, self.failures, self.problem = 0, 0, ""
+        self.latest: NDArray[np.floating] | None = None  # (n, K), of the last fit that succeeded; never changed
+        self.fits, self.failures, self.problem = 0, 0, ""  # how many succeeded and failed, and why the last failed
         self._corpus = Corpus(
             table.texts, table.codes, table.scores, len(table.classes), states, encoders.at_hand(), seed
         )
@@ -74,13 +59,7 @@ class BackgroundPosterior:
         self._lock = threading.Lock()  # nobody starts a process after `close`
 
     def update(self, gold: Mapping[int, int]) -> None:
-        """Start a fit if there are ten more gold labels than at the last one, and no fit is at work.
-
-        Parameters
-        ----------
-        gold : mapping
-            Class numbers by row.
-        """
+        """Start a fit if there are ten more gold labels than at the last one, and no fit is at work."""
         step = len(gold) // self._every
         self._step = min(self._step, step)  # after an undo
         if self._closed or step == self._step or len(gold) < FEWEST or len(set(gold.values())) < 2:
@@ -100,9 +79,7 @@ class BackgroundPosterior:
         """End the process, and a fit that is at work with it."""
         with self._lock:
             self._closed = True
-            if self._process is not None:
-                self._process.kill()
-                self._process.join()
+            self._kill()
         self.wait()
 
     def _fit(self, gold: dict[int, int]) -> None:
@@ -114,9 +91,7 @@ class BackgroundPosterior:
             connection.send(gold)
             answer: Any = connection.recv()
         except (EOFError, OSError) as error:
-            if self._process is not None:
-                self._process.kill()
-                self._process.join()  # until then it counts as alive
+            self._kill()
             answer = f"the process that fits has ended ({error or 'killed'})"
         if self._closed:
             return
@@ -126,6 +101,11 @@ class BackgroundPosterior:
         else:
             self.fits += 1
             self.latest = answer
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()  # until then it counts as alive
 
     def _connect(self) -> Connection:
         """Return the connection to the process, which is started if it is not at work."""

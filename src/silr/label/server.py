@@ -1,4 +1,4 @@
-"""The local page: a few addresses on 127.0.0.1 behind a random token, and nothing from any other host.
+"""Local page: a few addresses on 127.0.0.1 behind a random token, and nothing from any other host.
 
 A page of another site that the person has open could send requests to this machine too. It knows no token; and even
 with one, its Origin is another, and a name of its own that it lets point here (DNS rebinding) is another Host.
@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import shlex
 import socket
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from silr.errors import InputError
 from silr.label.keys import class_keys, tool_keys
@@ -50,41 +50,58 @@ HEADERS = {
 def make_app(session: Session, token: str, port: int, stop: Callable[[], None]) -> ASGIApp:
     """Build the application.
 
-    Parameters
-    ----------
-    session : Session
-    token : str
-        The first part of every address.
-    port : int
-        The port that Host must name.
-    stop : callable
-        Called once the person has finished and the table is written.
+    The token begins every address, and Host must name the port. `stop` is called once the person has finished and the
+    table is written.
     """
-    static = files("silr.label") / "static"
-    content = {name: (static / file).read_bytes() for name, (file, _) in FILES.items()}
+    page = _Page(session, stop)
+    routes = [
+        Route(f"/{token}/", page.file),
+        Route(f"/{token}/setting", page.setting),
+        Route(f"/{token}/do/{{action}}", page.act, methods=["POST"]),
+        Route(f"/{token}/{{name}}", page.file),
+    ]
+    app = Starlette(routes=routes)
+    app.router.redirect_slashes = False
+    return _Guard(app, port)
 
-    question = question_of(session.table.table)
 
-    async def file(request: Request) -> Response:
+ACTIONS: dict[str, Callable[[Session, dict[str, object]], None]] = {
+    "label": lambda session, body: session.label(_number(body, "row"), _number(body, "label")),
+    "skip": lambda session, body: session.skip(_number(body, "row")),
+    "undo": lambda session, _: session.undo(),
+    "more": lambda session, _: session.more(),
+    "finish": lambda session, _: session.save(),
+}
+
+
+class _Page:
+    """Answers of the page's addresses."""
+
+    def __init__(self, session: Session, stop: Callable[[], None]) -> None:
+        static = files("silr.label") / "static"
+        self._content = {name: (static / file).read_bytes() for name, (file, _) in FILES.items()}
+        self._question = question_of(session.table.table)
+        self._session, self._stop = session, stop
+
+    async def file(self, request: Request) -> Response:
         name = request.path_params.get("name", "")
         if name not in FILES:
             return PlainTextResponse("not found", 404)
-        return Response(content[name], media_type=FILES[name][1])
+        return Response(self._content[name], media_type=FILES[name][1])
 
-    async def setting(_: Request) -> Response:
+    async def setting(self, _: Request) -> Response:
         """What stays the same while the page is open."""
-        table = session.table
-        keys = class_keys(table.classes)
-        classes = [{"name": name, "key": key} for name, key in zip(table.classes, keys, strict=True)]
-        given = {
+        table = self._session.table
+        pairs = zip(table.classes, class_keys(table.classes), strict=True)
+        constant = {
             "table": table.output.name,
-            "question": question,
-            "classes": classes,
+            "question": self._question,
+            "classes": [{"name": name, "key": key} for name, key in pairs],
             "tools": tool_keys(table.classes),
         }
-        return JSONResponse(given | {"state": session.state()})
+        return JSONResponse(constant | self._now())
 
-    async def act(request: Request) -> Response:
+    async def act(self, request: Request) -> Response:
         """Do one thing: label, skip, undo, more or finish."""
         try:
             body = json.loads(await _body(request))
@@ -92,41 +109,26 @@ def make_app(session: Session, token: str, port: int, stop: Callable[[], None]) 
                 raise ValueError
         except (ValueError, RecursionError):
             return JSONResponse({"error": "not a request of this page"}, 400)
+        session, name = self._session, request.path_params["action"]
         if body.get("turn") != session.turn:
-            return JSONResponse({"error": "this page was behind; it now shows the current text"} | _now(session), 409)
+            return JSONResponse({"error": "this page was behind; it now shows the current text"} | self._now(), 409)
+        if name not in ACTIONS:
+            return PlainTextResponse("not found", 404)
         try:
-            match request.path_params["action"]:
-                case "label":
-                    session.label(_number(body, "row"), _number(body, "label"))
-                case "skip":
-                    session.skip(_number(body, "row"))
-                case "undo":
-                    session.undo()
-                case "more":
-                    session.more()
-                case "finish":
-                    session.save()
-                    stop()
-                    where = session.table.output
-                    next_step = f"silr refine {shlex.quote(str(where))} -o run/"
-                    return JSONResponse({"result": {**session.result(), "name": where.name, "next": next_step}})
-                case _:
-                    return PlainTextResponse("not found", 404)
+            ACTIONS[name](session, body)
+            if name == "finish":
+                self._stop()
+                output = session.table.output
+                next_step = f"silr refine {shlex.quote(str(output))} -o run/"
+                return JSONResponse({"result": {**session.result(), "name": output.name, "next": next_step}})
             if session.turn and len(session.gold) == session.target:
                 session.save()
         except InputError as error:
-            return JSONResponse({"error": str(error)} | _now(session), 422)
-        return JSONResponse(_now(session))
+            return JSONResponse({"error": str(error)} | self._now(), 422)
+        return JSONResponse(self._now())
 
-    routes = [
-        Route(f"/{token}/", file),
-        Route(f"/{token}/setting", setting),
-        Route(f"/{token}/do/{{action}}", act, methods=["POST"]),
-        Route(f"/{token}/{{name}}", file),
-    ]
-    app = Starlette(routes=routes)
-    app.router.redirect_slashes = False
-    return _Guard(app, port)
+    def _now(self) -> dict[str, object]:
+        return {"state": self._session.state()}
 
 
 class _Guard:
@@ -142,7 +144,7 @@ class _Guard:
         request = Request(scope)
         refusal = self._refusal(request)
 
-        async def send_safely(message: Any) -> None:
+        async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] += [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
             await send(message)
@@ -165,15 +167,10 @@ class _Guard:
 
 
 def listen(port: int = 0) -> socket.socket:
-    """Return a socket on the loopback interface; port 0 is any free one.
-
-    Raises
-    ------
-    InputError
-        The port is in use or not allowed.
-    """
+    """Return a socket on the loopback interface; port 0 is any free one. InputError if a port cannot be used."""
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if os.name != "nt":  # where it would share the port with another program
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         server.bind((LOOPBACK, port))
     except OSError as error:
@@ -183,18 +180,9 @@ def listen(port: int = 0) -> socket.socket:
 
 
 def serve(session: Session, port: int = 0, ready: Callable[[str], None] = lambda address: None) -> bool:
-    """Serve the page until the person finishes (True) or interrupts (False).
-
-    Parameters
-    ----------
-    session : Session
-    port : int, default 0
-        0: any free one.
-    ready : callable
-        Called with the address once it answers.
-    """
-    with listen(port) as where:
-        port = where.getsockname()[1]
+    """Serve the page until the person finishes (True) or interrupts (False); `ready` is called with its address."""
+    with listen(port) as listener:
+        port = listener.getsockname()[1]
         token = secrets.token_urlsafe(24)
         finished = False
 
@@ -217,7 +205,7 @@ def serve(session: Session, port: int = 0, ready: Callable[[str], None] = lambda
         server = uvicorn.Server(config)
 
         async def run() -> None:
-            serving = asyncio.create_task(server.serve(sockets=[where]))
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.01)
             ready(f"http://{LOOPBACK}:{port}/{token}/")
@@ -230,10 +218,6 @@ def serve(session: Session, port: int = 0, ready: Callable[[str], None] = lambda
     return finished
 
 
-def _now(session: Session) -> dict[str, Any]:
-    return {"state": session.state()}
-
-
 async def _body(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
@@ -243,7 +227,7 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-def _number(body: dict[str, Any], name: str) -> int:
+def _number(body: dict[str, object], name: str) -> int:
     value = body.get(name)
     if type(value) is not int:
         raise InputError(f"{name} is no number")

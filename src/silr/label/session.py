@@ -1,4 +1,4 @@
-"""What a person has labelled and skipped, what comes next, and how good an estimate it gives by now."""
+"""Session of labelling: what is labelled and skipped, what comes next, and how good an estimate it gives by now."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ FEWEST = 10  # gold labels below which no interval is worth reading
 PAUSE = 180.0  # seconds; who takes longer has left the table
 MORE = 20
 
+Event = dict[str, Any]  # a line of the journal
+
 
 class Session:
-    """One person at work on one table.
+    """Work of one person on one table.
 
     Every action is in the journal, on the disk, before it counts; `save` moves them into the table. Actions that an
     earlier process left in the journal are taken up first, and can be undone like one's own.
@@ -34,27 +36,12 @@ class Session:
 
     Parameters
     ----------
-    table : GoldTable
     target : int
         How many gold labels there shall be, those already in the table included.
-    seed : int, default 0
     show_llm_label : bool, default False
         Whether `state` tells the LLM's label.
     posterior : Posterior, default None
         What the draws in rounds follow; None: all by strata.
-
-    Attributes
-    ----------
-    gold : dict
-        Class numbers by row.
-    skipped : set of int
-        Rows.
-    current : int or None
-        The row to label; None if none is left.
-    turn : int
-        Counts the actions; who acts says on which turn, so that no key press counts twice.
-    recovered : int
-        How many actions an earlier process left that are not in the table; skips that were saved do not count.
     """
 
     def __init__(
@@ -66,12 +53,12 @@ class Session:
         posterior: Posterior | None = None,
     ) -> None:
         self.table, self.target, self.show_llm_label = table, target, show_llm_label
-        self.gold = dict(table.gold)
-        self.skipped: set[int] = set()
-        self.turn = 0
+        self.gold = dict(table.gold)  # class numbers by row
+        self.skipped: set[int] = set()  # rows
+        self.current: int | None  # the row to label; None if none is left
         self._history = table.history
         self._posterior, self._seed = posterior, seed
-        self._past: list[tuple[str, int]] = []
+        self._past: list[int] = []  # rows labelled or skipped, the last action last
         self._waiting: list[int] = []  # drawn, and neither labelled nor skipped; the last one is the current text
         self._draw = Draw(table.strata, seed)
         self._journal = LabelJournal(journal_path(table.output.resolve()), table.hash)
@@ -83,8 +70,9 @@ class Session:
         except InputError:
             self._journal.close()
             raise
-        self.turn = sum(event["do"] != "draw" for event in self._journal.events)
-        self.recovered = sum("kept" not in event and event["do"] != "draw" for event in self._journal.events)
+        actions = [event for event in self._journal.events if event["do"] != "draw"]
+        self.turn = len(actions)  # who acts says on which turn, so that no key press counts twice
+        self.recovered = sum("kept" not in event for event in actions)  # of an earlier process, not in the table
         self.began_with = len(self.gold)
         self._seconds: list[float] = []
         self._unsaved = self.recovered > 0 or (bool(self.gold) and not table.weighted)
@@ -93,28 +81,22 @@ class Session:
     # --- what a person does -------------------------------------------------------------------------------------------
 
     def label(self, row: int, label: int) -> None:
-        """Give the current text its label.
-
-        Raises
-        ------
-        InputError
-            `row` is not the current text, there is no such class, or the disk is full.
-        """
+        """Give the current text its label; InputError if `row` is another, without such a class, or on a full disk."""
         self._check(row)
         if not 0 <= label < len(self.table.classes):
             raise InputError(f"there is no class number {label}")
-        self._do({"do": "label", "row": row, "gold": self.table.classes[label], **self._how(row)})
+        self._do(self._event("label", row, gold=self.table.classes[label]))
 
     def skip(self, row: int) -> None:
         """Leave the current text out; another of its stratum takes its place."""
         self._check(row)
-        self._do({"do": "skip", "row": row, **self._how(row)})
+        self._do(self._event("skip", row))
 
     def undo(self) -> None:
         """Take the last action back; its text is the current one again."""
         if not self._past:
             raise InputError("there is nothing to undo")
-        self._do({"do": "undo", "row": self._past[-1][1]})
+        self._do({"do": "undo", "row": self._past[-1]})
 
     def more(self) -> None:
         """Go on beyond the target."""
@@ -180,9 +162,8 @@ class Session:
             return
         self.table.save(self.gold, self.skipped)
         self._unsaved = False
-        kept = [{"do": "skip", "row": row, "kept": True, **self._how(row)} for row in sorted(self.skipped)]
-        waiting = [{"do": "draw", "row": row, **self._how(row)} for row in self._waiting]
-        self._journal.shorten(kept + waiting)
+        kept = [self._event("skip", row, kept=True) for row in sorted(self.skipped)]
+        self._journal.shorten(kept + [self._event("draw", row) for row in self._waiting])
 
     def close(self) -> None:
         """Save, and end the session."""
@@ -199,7 +180,7 @@ class Session:
         if row != self.current:
             raise InputError("that text is not the current one")
 
-    def _do(self, event: dict[str, Any]) -> None:
+    def _do(self, event: Event) -> None:
         before = self.gold.copy(), self.skipped.copy(), self._past.copy(), self._waiting.copy(), self.turn
         self._apply(event)
         self.turn += 1
@@ -213,7 +194,7 @@ class Session:
             self._seconds.append(time.monotonic() - self._shown)
         self._look_up()
 
-    def _apply(self, event: dict[str, Any]) -> None:
+    def _apply(self, event: Event) -> None:
         try:
             kind, row = event["do"], event.get("row", -1)
             if not 0 <= row < len(self.table.texts) or kind not in ("label", "skip", "undo", "draw"):
@@ -226,7 +207,7 @@ class Session:
             elif kind == "undo":  # it names its text: what it undoes may be in the table, and no longer in the journal
                 self.gold.pop(row, None)
                 self.skipped.discard(row)
-                self._past = [each for each in self._past if each[1] != row]
+                self._past = [past for past in self._past if past != row]
                 if self._posterior is not None:
                     self._waiting.append(row)
             else:
@@ -234,8 +215,8 @@ class Session:
                     self.gold[row] = self.table.classes.index(event["gold"])
                 else:
                     self.skipped.add(row)
-                self._past.append((kind, row))
-                self._waiting = [each for each in self._waiting if each != row]
+                self._past.append(row)
+                self._waiting = [waiting for waiting in self._waiting if waiting != row]
         except (KeyError, ValueError, TypeError):
             raise InputError(
                 f"{self._journal.path} has {str(event)[:80]!r}, which does not fit the table; were its classes changed?"
@@ -276,13 +257,14 @@ class Session:
         history.adaptive[row] = draw
         self._waiting.append(row)
         with suppress(InputError):  # a full disk: the label will say so, and its line has the draw, too
-            self._journal.append({"do": "draw", "row": row, **self._how(row)})
+            self._journal.append(self._event("draw", row))
         return row
 
-    def _how(self, row: int) -> dict[str, Any]:
-        """What the journal says of an adaptive draw."""
+    def _event(self, kind: str, row: int, **more: object) -> Event:
+        """A line of the journal, with the adaptive draw of the text if there is one."""
         draw = self._history.adaptive.get(row)
-        return {} if draw is None else {"draw": draw.number, "probability": draw.probability}
+        drawn = {} if draw is None else {"draw": draw.number, "probability": draw.probability}
+        return {"do": kind, "row": row, **more, **drawn}
 
     def _accuracy(self) -> Accuracy | None:
         """How often the LLM's labels are right, if enough gold labels judge."""
@@ -293,7 +275,7 @@ class Session:
 
     def _last(self) -> str:
         """The class that was given last, "" if the last action was a skip."""
-        row = self._past[-1][1] if self._past else -1
+        row = self._past[-1] if self._past else -1
         return self.table.classes[self.gold[row]] if row in self.gold else ""
 
     def _seconds_left(self) -> float | None:

@@ -1,24 +1,32 @@
-"""The same in the terminal, over ssh: one key a text."""
+"""Labelling in the terminal, over ssh: one key a text."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-import termios
 import textwrap
-import tty
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 from silr.errors import InputError
 from silr.label.keys import class_keys, class_of, tool_keys
 from silr.label.question import question_of
 from silr.label.session import MORE, Session
 
+CONSOLE: Any = None  # Windows' way to read keys
+try:
+    import termios
+    import tty
+except ModuleNotFoundError:
+    CONSOLE = import_module("msvcrt")
+
 ENTER = ("\r", "\n")
 CHROME = 7  # lines that are not text
+INTERRUPT = "\x03"  # Ctrl-C
 END = "\x04"  # Ctrl-D, or a terminal that is gone
 
 
@@ -34,7 +42,7 @@ def ask(session: Session) -> bool:
                 session.save()
             head = _wrapped(question) if question else []
             pages = _pages(state["text"] or "", len(head))
-            _show(session, head, pages.pop(0) if not done else [], len(pages))
+            _show(session, done, head, pages)
             key = _key()
             while class_of(key, keys) is None and key.lower() == tools["view"] and pages:
                 print("\n".join(pages.pop(0)), flush=True)
@@ -58,31 +66,29 @@ def ask(session: Session) -> bool:
                 print(f"! {error}")
 
 
-def _show(session: Session, head: list[str], lines: list[str], more_pages: int) -> None:
-    state = session.state()
-    classes = session.table.classes
+def _show(session: Session, done: bool, head: list[str], pages: list[list[str]]) -> None:
+    """Print what there is to answer, with the first of the pages, which is taken out."""
+    state, classes = session.state(), session.table.classes
     tools = tool_keys(classes)
-    half = state["half_width"]
     facts = [f"{state['done']} of {state['target']}"]
     facts += [f"{state['skipped']} skipped"] * bool(state["skipped"])
     if state["seconds_left"] is not None:
         facts.append(f"about {max(1, round(state['seconds_left'] / 60))} min left")
-    if half is not None:
-        facts.append(f"accuracy known to +-{100 * half:.1f} points")
+    if state["half_width"] is not None:
+        facts.append(f"accuracy known to +-{100 * state['half_width']:.1f} points")
     print(f"\n--- {', '.join(facts)} ---\n")
-    if state["done"] >= state["target"] or state["row"] is None:
+    if done:
         more = f"   {tools['more']} {MORE} more" if state["row"] is not None else ""
         print(f"Done; all is saved.\n\nEnter finish{more}   {tools['undo']} undo", flush=True)
         return
     if head:
         print("\n".join(head) + "\n")
-    print("\n".join(lines) + "\n")
-    if more_pages:
-        print(f"({tools['view']}: {more_pages} more screens of this text)")
+    print("\n".join(pages.pop(0)) + "\n")
+    if pages:
+        print(f"({tools['view']}: {len(pages)} more screens of this text)")
     if "llm_label" in state:
         print(f"The LLM says: {_clean(state['llm_label'])}")
-    named = (f"{key} {_clean(name)}" for key, name in zip(class_keys(classes), classes, strict=True))
-    print("   ".join(named))
+    print("   ".join(f"{key} {_clean(name)}" for key, name in zip(class_keys(classes), classes, strict=True)))
     print(f"{tools['skip']} skip   {tools['undo']} undo   {tools['stop']} save and stop", flush=True)
 
 
@@ -109,6 +115,14 @@ def _clean(text: str) -> str:
 
 
 def _key() -> str:
+    if CONSOLE is not None:
+        key: str = CONSOLE.getwch()
+        if key == INTERRUPT:
+            raise KeyboardInterrupt
+        if key in "\x00\xe0" and CONSOLE.kbhit():  # an arrow key or the like: two characters
+            CONSOLE.getwch()
+            return ""
+        return key
     byte = os.read(sys.stdin.fileno(), 1)
     if not byte:
         return END
@@ -124,6 +138,9 @@ def _key() -> str:
 @contextmanager
 def _single_keys() -> Iterator[None]:
     """Keys without Enter and without echo; Ctrl-C still interrupts."""
+    if CONSOLE is not None:
+        yield
+        return
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     tty.setcbreak(descriptor)

@@ -1,14 +1,13 @@
-"""Whether a refined score of 90 % means that 90 % of such labels are right."""
+"""Calibration: whether 90 % of the labels with a refined score of 90 % are right."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.report.charts import Series, line_chart, swatch
+from silr.report.charts import Series, legend_of, line_chart
 from silr.report.record import Record
 from silr.report.words import limits, percent
 from silr.shares import Right, right_share
@@ -17,15 +16,12 @@ FEWEST, IN_A_BIN = 20, 8
 EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
-def calibration(record: Record) -> dict[str, Any] | None:
+def calibration(record: Record) -> dict[str, object] | None:
     """Reliability by score, from the gold labels and from the truth where it is known.
 
-    Returns
-    -------
-    dict
-        `gold` (how many gold labels there are) and `fewest` (how many it takes), `claimed` (the mean refined score),
-        `right` (the estimated accuracy) with their `gap`, and `rows` and `chart`, empty and None if nothing is known.
-        None if nothing was refined.
+    `gold` is the number of gold labels and `fewest` how many it takes; `claimed` the mean refined score and `right` the
+    estimated accuracy, with their `gap`; `rows` and `chart` are empty and None if nothing is known. None if nothing was
+    refined.
     """
     if record.best.scores is None:
         return None
@@ -33,7 +29,7 @@ def calibration(record: Record) -> dict[str, Any] | None:
     scores = np.take_along_axis(record.best.scores, np.maximum(labels, 0)[:, None].astype(np.int64), axis=1)[:, 0]
     priors, claimed = record.best.priors, float(scores.mean(dtype=np.float64))
     gold = int((corpus.gold >= 0).sum()) if corpus else 0
-    values: dict[str, Any] = {"gold": gold, "fewest": FEWEST, "claimed": percent(claimed), "right": None}
+    values: dict[str, object] = {"gold": gold, "fewest": FEWEST, "claimed": percent(claimed), "right": None}
     if priors is not None and priors.source == "gold":
         low, high = priors.accuracy_interval
         gap = round(100 * (claimed - priors.accuracy))
@@ -48,34 +44,29 @@ def calibration(record: Record) -> dict[str, Any] | None:
     checked = next(iter(checks.values()))[0] >= 0
     edges = bin_edges(scores, checked)
     number = np.digitize(scores, edges[1:-1])
-    found: dict[str, list[Right | None]] = {}
-    for name, (answer, weight) in checks.items():
-        inside = [np.flatnonzero((answer >= 0) & (number == each)) for each in range(len(edges) - 1)]
-        found[name] = [right_share(labels[rows] == answer[rows], weight[rows]) for rows in inside]
-    names = [_name(low, high) for low, high in pairwise(edges)]
-    means = [float(scores[number == each].mean(dtype=np.float64)) for each in range(len(names))]
+    bins = [number == place for place in range(len(edges) - 1)]
+    right = {
+        name: [
+            right_share((labels == answer)[rows], weight[rows]) for rows in (inside & (answer >= 0) for inside in bins)
+        ]
+        for name, (answer, weight) in checks.items()
+    }
+    means = [float(scores[inside].mean(dtype=np.float64)) for inside in bins]
     rows = [
         {
-            "name": name,
-            "texts": f"{int((number == each).sum()):,}",
-            "score": percent(means[each]),
-            "right": [_row(column[each]) for column in found.values()],
+            "name": _name(low, high),
+            "texts": f"{int(inside.sum()):,}",
+            "score": percent(mean),
+            "right": [_row(share) for share in shares],
         }
-        for each, name in enumerate(names)
+        for (low, high), inside, mean, *shares in zip(pairwise(edges), bins, means, *right.values(), strict=True)
     ]
-    chart = _chart([axis_name(low, high) for low, high in pairwise(edges)], means, found)
-    return values | {"rows": rows, "checks": list(found), "chart": chart}
+    chart = _chart([axis_name(low, high) for low, high in pairwise(edges)], means, right)
+    return values | {"rows": rows, "checks": list(right), "chart": chart}
 
 
-def bin_edges(scores: NDArray[Any], checked: NDArray[np.bool_]) -> list[float]:
-    """Edges between scores, as fine as at least 8 checked labels in each bin allow.
-
-    Parameters
-    ----------
-    scores : float array of shape (n,)
-    checked : bool array of shape (n,)
-        Whether somebody knows the text's label.
-    """
+def bin_edges(scores: NDArray[np.floating], checked: NDArray[np.bool_]) -> list[float]:
+    """Edges between scores, as fine as at least 8 texts with a known label in each bin allow; arrays are (n,)."""
     counts = np.histogram(scores[checked], EDGES)[0].tolist()
     edges: list[float] = [EDGES[0]]
     inside = 0
@@ -90,21 +81,21 @@ def bin_edges(scores: NDArray[Any], checked: NDArray[np.bool_]) -> list[float]:
     return edges
 
 
-def _chart(names: list[str], means: list[float], found: dict[str, list[Right | None]]) -> dict[str, Any]:
+def _chart(names: list[str], means: list[float], right: dict[str, list[Right | None]]) -> dict[str, object]:
     series = [Series("what the scores claim", means, dashed=True)]
-    for name, column in found.items():
-        shares = [None if each is None else each.share for each in column]
-        around = [None if each is None else each.interval for each in column]
-        series.append(Series(f"right, by {name}", shares, around))
+    for name, column in right.items():
+        shares = [None if share is None else share.share for share in column]
+        intervals = [None if share is None else share.interval for share in column]
+        series.append(Series(f"right, by {name}", shares, intervals))
     words = "Mean score and share of right labels, with 95% intervals, for groups of texts with similar scores"
     svg = line_chart("calibration", "Calibration of the refined score", words, names, series, "refined score (%)")
-    return {"svg": svg, "legend": [(swatch(number, each.dashed), each.name) for number, each in enumerate(series)]}
+    return {"svg": svg, "legend": legend_of(series)}
 
 
-def _row(each: Right | None) -> dict[str, str] | None:
-    if each is None:
+def _row(right: Right | None) -> dict[str, str] | None:
+    if right is None:
         return None
-    return {"share": percent(each.share), "limits": limits(each.interval), "labels": f"{each.labels:,}"}
+    return {"share": percent(right.share), "limits": limits(right.interval), "labels": f"{right.labels:,}"}
 
 
 def _name(low: float, high: float) -> str:

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 420, 250
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 12, 40
-SHAPES = ("circle", "square", "diamond", "triangle")
+# of markers: a circle, a square, a diamond and a triangle
+OUTLINES = ("", "m-3.8-3.8h7.6v7.6h-7.6z", "m0-5.2l5.2 5.2-5.2 5.2-5.2-5.2z", "m0-5l5 8.6h-10z")
+SWATCH = Markup('<svg class="swatch" viewBox="0 0 28 14" aria-hidden="true">{}</svg>')
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart.
-
-    Attributes
-    ----------
-    name : str
-    values : sequence of float or None
-        Shares by position; None is a gap.
-    limits : sequence of (float, float) or None, default None
-        An interval around each value.
-    dashed : bool, default False
-    """
+    """One line of a chart."""
 
     name: str
-    values: Sequence[float | None]
-    limits: Sequence[tuple[float, float] | None] | None = None
+    values: Sequence[float | None]  # by position; None is a gap
+    limits: Sequence[tuple[float, float] | None] | None = None  # an interval around each value
     dashed: bool = False
 
 
@@ -47,20 +39,14 @@ def line_chart(
     Parameters
     ----------
     name : str
-        Of the chart, for the ids of its title and description.
-    title, description : str
-        What a screen reader says.
+        Of the chart, for the ids of its title and description, which a screen reader says.
     positions : sequence of str
-        Labels below the horizontal axis.
-    series : sequence of Series
-        With one value for each position.
-    axis : str, default "iteration"
-        What the positions are.
+        Labels below the horizontal axis, which is named `axis`.
     shares : bool, default True
         Whether the values are shares, which lie between 0 and 1 and are shown in percent.
     """
-    shown = [value for each in series for value in each.values if value is not None]
-    shown += [limit for each in series for pair in each.limits or () if pair for limit in pair]
+    shown = [value for line in series for value in line.values if value is not None]
+    shown += [limit for line in series for pair in line.limits or () if pair for limit in pair]
     scale = _Scale(shown, shares)
     parts = [_horizontal_grid(scale)]
     step = (WIDTH - LEFT - RIGHT) / len(positions)
@@ -69,26 +55,17 @@ def line_chart(
         if number % every == 0:
             parts.append(_text(LEFT + step * (number + 0.5), HEIGHT - BOTTOM + 17, label, "middle"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, axis, "middle", "quiet"))
-    for number, each in enumerate(series):
+    for number, line in enumerate(series):
         shift = (number - (len(series) - 1) / 2) * min(7, step / (len(series) + 1))
         x = [LEFT + step * (position + 0.5) + shift for position in range(len(positions))]
-        parts.append(_line(each, number, x, scale))
+        parts.append(_line(line, number, x, scale))
     return _svg(name, title, description, parts)
 
 
 def heat_map(
     name: str, title: str, description: str, names: Sequence[str], values: Sequence[Sequence[float | None]]
 ) -> Markup:
-    """Shares by row and column, the darker the higher; None is left white.
-
-    Parameters
-    ----------
-    name, title, description : str
-        As in `line_chart`.
-    names : sequence of str
-        Of the rows, and by number of the columns.
-    values : sequence of sequences of float or None
-    """
+    """Shares by row and column, the darker the higher; None is left white. Rows have names, columns their numbers."""
     count = len(names)
     left, top = 132, 22
     cell = min((WIDTH - left - 2) / count, 28.0)
@@ -98,14 +75,10 @@ def heat_map(
         if cell >= 7.5:
             parts.append(_text(left - 6, y + cell / 2 + 4, f"{_cut(names[row])} {row + 1}", "end"))
         for column, value in enumerate(line):
-            x, kind = left + cell * column, "none" if value is None else str(round(10 * value))
-            where = _round(x), _round(y), _round(cell - 0.6), _round(cell - 0.6)
-            said = "" if value is None else f"{names[row]}, {names[column]}: {value:.0%}"
-            parts.append(
-                Markup('<rect class="cell c{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>').format(
-                    kind, *where[:2], *where[2:], said
-                )
-            )
+            shade = "none" if value is None else round(10 * value)
+            words = "" if value is None else f"{names[row]}, {names[column]}: {value:.0%}"
+            place = {"x": left + cell * column, "y": y, "width": cell - 0.6, "height": cell - 0.6}
+            parts.append(_element("rect", f"cell c{shade}", place, Markup("<title>{}</title>").format(words)))
     every = math.ceil(16 / cell)
     for column in range(0, count, every):
         parts.append(_text(left + cell * (column + 0.5), top - 7, str(column + 1), "middle"))
@@ -117,35 +90,24 @@ def _cut(name: str, longest: int = 14) -> str:
 
 
 def histogram(name: str, title: str, description: str, stacks: Sequence[Sequence[int]]) -> Markup:
-    """Counts of scores between 0 and 1, split by series. Heights are square roots of counts, so that few still show.
+    """Counts of scores between 0 and 1 by series and bin; the first series is the lowest.
 
-    Parameters
-    ----------
-    name, title, description : str
-        As in `line_chart`.
-    stacks : sequence of sequences of int
-        Counts by bin; the first series is the lowest.
+    Heights are square roots of counts, so that few still show.
     """
     height, bottom, left = 130, 20, 6
     totals = [sum(column) for column in zip(*stacks, strict=True)]
     top = max(totals) or 1
     unit, step = (height - bottom - TOP) / math.sqrt(top), (WIDTH - 2 * left) / len(totals)
-    parts = [
-        Markup('<line class="axis" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
-            left, height - bottom, WIDTH - left, height - bottom
-        )
-    ]
+    parts = [_horizontal("axis", left, WIDTH - left, height - bottom)]
     base = [float(height - bottom)] * len(totals)
     for number, counts in enumerate(stacks):
         for position, count in enumerate(counts):
             if count:
                 tall = max(unit * math.sqrt(totals[position]) * count / totals[position], 0.75)
                 base[position] -= tall
-                parts.append(
-                    Markup('<rect class="fill s{}" x="{}" y="{}" width="{}" height="{}"/>').format(
-                        number, *map(_round, (left + step * position + 0.75, base[position], step - 1.5, tall))
-                    )
-                )
+                x, y = left + step * position + 0.75, base[position]
+                place = {"x": x, "y": y, "width": step - 1.5, "height": tall}
+                parts.append(_element("rect", f"fill s{number}", place))
     for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         parts.append(_text(left + share * (WIDTH - 2 * left), height - 5, f"{share:.1f}", anchor))
     return _svg(name, title, description, parts, height)
@@ -153,18 +115,18 @@ def histogram(name: str, title: str, description: str, stacks: Sequence[Sequence
 
 def swatch(number: int, dashed: bool = False) -> Markup:
     """The mark of a series, for a legend."""
-    line = Markup('<line class="line s{}{}" x1="1" y1="7" x2="27" y2="7"/>').format(number, " dashed" if dashed else "")
-    return Markup('<svg class="swatch" viewBox="0 0 28 14" aria-hidden="true">{}{}</svg>').format(
-        line, _marker(14, 7, number)
-    )
+    line = _horizontal(f"line s{number}{' dashed' * dashed}", 1, 27, 7)
+    return SWATCH.format(line + _marker(14.0, 7.0, number))
+
+
+def legend_of(series: Sequence[Series]) -> list[tuple[Markup, str]]:
+    """Marks and names of the series of a chart."""
+    return [(swatch(number, line.dashed), line.name) for number, line in enumerate(series)]
 
 
 def block(number: int) -> Markup:
     """The mark of a histogram's series, for a legend."""
-    return Markup(
-        '<svg class="swatch" viewBox="0 0 28 14" aria-hidden="true"><rect class="fill s{}" x="7" y="1" width="14" '
-        'height="12" rx="2"/></svg>'
-    ).format(number)
+    return SWATCH.format(_element("rect", f"fill s{number}", {"x": 7, "y": 1, "width": 14, "height": 12, "rx": 2}))
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -211,41 +173,46 @@ def _line(series: Series, number: int, x: Sequence[float], scale: _Scale) -> Mar
             parts.append(_whisker(x[position], scale.at(limits[0]), scale.at(limits[1]), number))
         parts.append(_marker(x[position], y, number))
     dashed = " dashed" if series.dashed else ""
-    line = Markup('<path class="line s{}{}" d="{}"/>').format(number % 8, dashed, "".join(path))
-    return Markup("").join([line, *parts])
+    return Markup("").join([_element("path", f"line s{number % 8}{dashed}", {"d": "".join(path)}), *parts])
 
 
 def _whisker(x: float, low: float, high: float, number: int) -> Markup:
     x, low, high = _round(x), _round(low), _round(high)
     ends = f"M{x} {low}V{high}M{_round(x - 3)} {low}h6M{_round(x - 3)} {high}h6"
-    return Markup('<path class="whisker s{}" d="{}"/>').format(number % 8, ends)
+    return _element("path", f"whisker s{number % 8}", {"d": ends})
 
 
 def _marker(x: float, y: float, number: int) -> Markup:
-    shape, kind = SHAPES[number % len(SHAPES)], number % 8
-    x, y = _round(x), _round(y)
-    if shape == "circle":
-        return Markup('<circle class="mark s{}" cx="{}" cy="{}" r="4.2"/>').format(kind, x, y)
-    outline = {
-        "square": "m-3.8-3.8h7.6v7.6h-7.6z",
-        "diamond": "m0-5.2l5.2 5.2-5.2 5.2-5.2-5.2z",
-        "triangle": "m0-5l5 8.6h-10z",
-    }[shape]
-    return Markup('<path class="mark s{}" d="M{} {}{}"/>').format(kind, x, y, outline)
+    outline, kind = OUTLINES[number % len(OUTLINES)], f"mark s{number % 8}"
+    if not outline:
+        return _element("circle", kind, {"cx": x, "cy": y, "r": 4.2})
+    return _element("path", kind, {"d": f"M{_round(x)} {_round(y)}{outline}"})
 
 
 def _horizontal_grid(scale: _Scale) -> Markup:
     parts = []
     for tick in scale.ticks():
         y = _round(scale.at(tick))
-        parts.append(Markup('<line class="grid" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(LEFT, y, WIDTH - RIGHT, y))
+        parts.append(_horizontal("grid", LEFT, WIDTH - RIGHT, y))
         parts.append(_text(LEFT - 6, y + 4, scale.words(tick), "end"))
     return Markup("").join(parts)
 
 
+def _element(tag: str, kind: str, attributes: Mapping[str, float | str], content: Markup | None = None) -> Markup:
+    """An element of a class; numbers are rounded."""
+    values = {"class": kind, **attributes}
+    rounded = {name: value if isinstance(value, (int, str)) else _round(value) for name, value in values.items()}
+    start = Markup("<{}{}").format(tag, Markup("").join(Markup(' {}="{}"').format(*item) for item in rounded.items()))
+    return start + (Markup("/>") if content is None else Markup(">{}</{}>").format(content, tag))
+
+
+def _horizontal(kind: str, start: float, end: float, y: float) -> Markup:
+    return _element("line", kind, {"x1": start, "y1": y, "x2": end, "y2": y})
+
+
 def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> Markup:
-    given = Markup(' class="{}"').format(kind) if kind else Markup("")
-    return Markup('<text x="{}" y="{}" text-anchor="{}"{}>{}</text>').format(_round(x), _round(y), anchor, given, words)
+    style = Markup(' class="{}"').format(kind) if kind else ""
+    return Markup('<text x="{}" y="{}" text-anchor="{}"{}>{}</text>').format(_round(x), _round(y), anchor, style, words)
 
 
 def _svg(name: str, title: str, description: str, parts: Sequence[Markup], height: int = HEIGHT) -> Markup:

@@ -1,9 +1,8 @@
-"""What the page says, as plain values for the template."""
+"""Contents of the page, as plain values for the template."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,27 +16,17 @@ from silr.report.record import Record
 from silr.report.reproduce import reproduce
 from silr.report.texts import changed_texts, unsure_texts
 from silr.report.warnings import Caution, find_warnings
-from silr.report.words import limits, percent, short
+from silr.report.words import Summary, limits, percent, short
 from silr.summary import summary
 
 
-def contents(record: Record) -> dict[str, Any]:
-    """Everything the template shows.
-
-    Parameters
-    ----------
-    record : Record
-
-    Returns
-    -------
-    dict
-        Strings and numbers, ready to be shown; what a table or a person wrote is not escaped yet.
-    """
+def contents(record: Record) -> dict[str, object]:
+    """Everything the template shows: strings and numbers; what a table or a person wrote is not escaped yet."""
     values = summary(record)
     truth = record.corpus.truth_column if record.corpus else None
     warnings = find_warnings(record, values)
     return {
-        "title": _title(record),
+        "title": short(Path(record.table["table"]).name if record.table else "a run made in Python"),
         "version": __version__,
         "truth": None if truth is None else short(truth),
         "summary": _summary(record, values, warnings),
@@ -54,11 +43,7 @@ def contents(record: Record) -> dict[str, Any]:
     }
 
 
-def _title(record: Record) -> str:
-    return short(Path(record.table["table"]).name if record.table else "a run made in Python")
-
-
-def _summary(record: Record, values: dict[str, Any], warnings: list[Caution]) -> dict[str, Any]:
+def _summary(record: Record, values: Summary, warnings: list[Caution]) -> dict[str, object]:
     """The figures of the first two sentences and of the tiles below them.
 
     Nothing is marked as good above a serious warning.
@@ -83,8 +68,8 @@ def _summary(record: Record, values: dict[str, Any], warnings: list[Caution]) ->
         "llms": len(names),
         "posterior": record.is_posterior,
         "verdict": verdict,
-        "said": verdict.words if not any(verdict.words in each.words for each in warnings) else None,
-        "better": verdict.finding == "better" and not any(each.level == "serious" for each in warnings),
+        "said": verdict.words if not any(verdict.words in caution.words for caution in warnings) else None,
+        "better": verdict.finding == "better" and not any(caution.level == "serious" for caution in warnings),
         "true_before": percent(first["true_accuracy"]) if "true_accuracy" in first else None,
         "true_after": percent(best["true_accuracy"]) if "true_accuracy" in best else None,
         "changed": f"{changed:,}",
@@ -93,7 +78,7 @@ def _summary(record: Record, values: dict[str, Any], warnings: list[Caution]) ->
     }
 
 
-def _accuracy(row: dict[str, Any]) -> dict[str, str] | None:
+def _accuracy(row: Summary) -> dict[str, str] | None:
     if "estimated_accuracy" not in row:
         return None
     return {"value": percent(row["estimated_accuracy"]), "limits": limits(row["estimated_accuracy_interval"])}

@@ -1,10 +1,11 @@
-"""Which labels became which, and how the refined scores are spread."""
+"""Changes of labels, and the distribution of the refined scores."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from silr.report.charts import histogram
 from silr.report.record import Record
@@ -13,14 +14,17 @@ from silr.report.words import inline, percent, short
 WIDEST_TABLE, MOST_MOVES, MOST_PANELS, BINS, SHADES = 12, 40, 8, 25, 10
 
 
-def confusion(record: Record) -> dict[str, Any]:
-    """LLM label against refined label.
+class Panel(NamedTuple):
+    """Scores of some texts: those that kept the LLM's label, and the others."""
 
-    Returns
-    -------
-    dict
-        `classes` and `rows` of cells for a table, or, for more than 12 classes, None and the most frequent `moves`.
-    """
+    name: str
+    what: str
+    kept: NDArray[np.floating]
+    changed: NDArray[np.floating]
+
+
+def confusion(record: Record) -> dict[str, object]:
+    """LLM label against refined label: `rows` of cells by class, or for more than 12 classes the frequent `moves`."""
     K, labels, refined = len(record.classes_), record.llm, record.best.labels
     counts = np.zeros((K + 1, K), dtype=np.int64)  # the last row: texts without LLM label
     seen = refined >= 0
@@ -46,7 +50,7 @@ def confusion(record: Record) -> dict[str, Any]:
     return {"classes": names, "rows": rows, "totals": totals, "moves": None, "missing": missing}
 
 
-def _moves(counts: Any, names: list[str]) -> list[dict[str, str]]:
+def _moves(counts: NDArray[np.int64], names: list[str]) -> list[dict[str, str]]:
     pairs = [(int(counts[j, k]), j, k) for j, k in zip(*np.nonzero(counts), strict=True) if j != k]
     pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
     return [
@@ -55,42 +59,35 @@ def _moves(counts: Any, names: list[str]) -> list[dict[str, str]]:
     ]
 
 
-def histograms(record: Record) -> dict[str, Any] | None:
+def histograms(record: Record) -> dict[str, object] | None:
     """Panels by LLM label (how much the classifier believes it) and by refined label (how sure it is)."""
     scores, labels, refined = record.best.scores, record.llm, record.best.labels
     if scores is None:
         return None
     same = labels == refined
-    by_llm: list[dict[str, Any]] = []
-    by_refined: list[dict[str, Any]] = []
-    for k in range(len(record.classes_)):
-        name, words = short(record.classes_[k]), inline(record.classes_[k])
+    by_llm: list[Panel] = []
+    by_refined: list[Panel] = []
+    for k, name in enumerate(record.classes_):
+        words = inline(name)
         for panels, members, column, what in (
             (by_llm, labels == k, scores[:, k], f"score of {words} among texts that the LLM labelled {words}"),
             (by_refined, refined == k, scores.max(axis=1), f"refined score among texts with refined label {words}"),
         ):
             if members.any():
-                stacks = [_counts(column[members & chosen]) for chosen in (same, ~same)]
-                panels.append({"name": name, "texts": int(members.sum()), "stacks": stacks, "what": what})
-    return {
-        "by_llm": _panels("llm", by_llm),
-        "by_refined": _panels("refined", by_refined),
-        "left_out": max(0, len(record.classes_) - MOST_PANELS),
-    }
+                panels.append(Panel(short(name), what, column[members & same], column[members & ~same]))
+    left_out = max(0, len(record.classes_) - MOST_PANELS)
+    return {"by_llm": _draw("llm", by_llm), "by_refined": _draw("refined", by_refined), "left_out": left_out}
 
 
-def _panels(kind: str, panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    largest = sorted(sorted(range(len(panels)), key=lambda number: -panels[number]["texts"])[:MOST_PANELS])
+def _draw(kind: str, panels: list[Panel]) -> list[dict[str, str]]:
+    """The largest panels, in their own order."""
+    sizes = [len(panel.kept) + len(panel.changed) for panel in panels]
     drawn = []
-    for number in largest:
-        panel = panels[number]
-        kept, changed = (sum(stack) for stack in panel["stacks"])
-        description = f"Histogram of the {panel['what']}: {kept:,} texts kept the LLM's label, {changed:,} did not"
-        svg = histogram(f"scores-{kind}-{number}", f"Scores, {panel['name']}", description, panel["stacks"])
-        drawn.append({"name": panel["name"], "texts": f"{panel['texts']:,}", "changed": f"{changed:,}", "svg": svg})
+    for number in sorted(sorted(range(len(panels)), key=lambda number: -sizes[number])[:MOST_PANELS]):
+        name, what, *parts = panels[number]
+        kept, changed = (f"{len(part):,}" for part in parts)
+        stacks = [np.histogram(part, bins=BINS, range=(0, 1))[0].tolist() for part in parts]
+        description = f"Histogram of the {what}: {kept} texts kept the LLM's label, {changed} did not"
+        svg = histogram(f"scores-{kind}-{number}", f"Scores, {name}", description, stacks)
+        drawn.append({"name": name, "texts": f"{sizes[number]:,}", "changed": changed, "svg": svg})
     return drawn
-
-
-def _counts(scores: Any) -> list[int]:
-    counts: list[int] = np.histogram(scores, bins=BINS, range=(0, 1))[0].tolist()
-    return counts

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from markupsafe import Markup
+from numpy.typing import NDArray
 
 from silr.priors import Priors
-from silr.report.charts import Series, heat_map, line_chart, swatch
+from silr.report.charts import Series, heat_map, legend_of, line_chart
 from silr.report.record import Record
-from silr.report.words import inline, limits, percent, short
+from silr.report.warnings import weakest_signal
+from silr.report.words import Summary, inline, limits, percent, short
 from silr.summary import labels_of
 
 MOST_LINES, MOST_CLASSES = 6, 40
 MOST_SETS = 4  # classes that the chart of sets has lines for; more make a heat map
 
 
-def progress(record: Record, summary: dict[str, Any]) -> dict[str, Any]:
-    """Charts and rows by iteration.
-
-    Parameters
-    ----------
-    record : Record
-    summary : dict
-        What `silr.summary.summary` gives for the record.
-    """
+def progress(record: Record, summary: Summary) -> dict[str, object]:
+    """Charts and rows by iteration."""
     return {
         "accuracy": _accuracy(record, summary),
         "sets": _sets(record) if len(record.classes_) <= MOST_SETS else None,
@@ -39,20 +31,30 @@ def progress(record: Record, summary: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _chart(name: str, title: str, description: str, record: Record, series: list[Series]) -> dict[str, Any] | None:
+def _chart(name: str, title: str, description: str, record: Record, series: list[Series]) -> dict[str, object] | None:
     """A chart with its legend, or None if no line has two points; lines without any are left out."""
-    series = [each for each in series if any(value is not None for value in each.values)]
-    if not series or max(sum(value is not None for value in each.values) for each in series) < 2:
+    points = [len(line.values) - list(line.values).count(None) for line in series]
+    if max(points) < 2:
         return None
-    positions = ["LLM", *(str(each.number) for each in record.iterations[1:])]
+    series = [line for line, count in zip(series, points, strict=True) if count]
+    positions = ["LLM", *(str(iteration.number) for iteration in record.iterations[1:])]
     if record.is_posterior:
         positions = ["LLM", "refined", "fine-tuned"][: len(positions)]
     axis = "labels of" if record.is_posterior else "iteration"
-    legend: list[tuple[Markup, str]] = [(swatch(number, each.dashed), each.name) for number, each in enumerate(series)]
-    return {"svg": line_chart(name, title, description, positions, series, axis), "legend": legend}
+    return {"svg": line_chart(name, title, description, positions, series, axis), "legend": legend_of(series)}
 
 
-def _accuracy(record: Record, summary: dict[str, Any]) -> dict[str, Any] | None:
+def _series(record: Record, name: str, share: str, cell: int | tuple[int, int], dashed: bool = False) -> Series:
+    """A share of the priors with its interval, by iteration."""
+    every = [iteration.priors for iteration in record.iterations]
+    values, limits = (
+        [None if priors is None else getattr(priors, field)[cell].tolist() for priors in every]
+        for field in (share, f"{share}_interval")
+    )
+    return Series(name, values, limits, dashed)
+
+
+def _accuracy(record: Record, summary: Summary) -> dict[str, object] | None:
     rows = summary["iterations"]
     series = [
         Series(
@@ -68,34 +70,20 @@ def _accuracy(record: Record, summary: dict[str, Any]) -> dict[str, Any] | None:
     return _chart("accuracy", "Accuracy by iteration", description, record, series)
 
 
-def _sets(record: Record) -> dict[str, Any] | None:
+def _sets(record: Record) -> dict[str, object] | None:
     """theta and theta' for two classes, the diagonal of Theta for three or four."""
-    every = [each.priors for each in record.iterations]
     names = [inline(name, 24) for name in record.classes_]
-    if len(names) == 2:
-        cells = {
-            f"truly {names[1]} among texts labelled {names[1]}": (1, 1),
-            f"truly {names[1]} among texts labelled {names[0]}": (0, 1),
-        }
-    else:
-        cells = {f"truly {names[k]} among texts labelled {names[k]}": (k, k) for k in range(len(names))}
-    series = [
-        Series(
-            words,
-            [None if priors is None else float(priors.theta[cell]) for priors in every],
-            [None if priors is None else _pair(priors.theta_interval[cell]) for priors in every],
-        )
-        for words, cell in cells.items()
-    ]
+    cells = [(1, 1), (0, 1)] if len(names) == 2 else [(k, k) for k in range(len(names))]
+    series = [_series(record, f"truly {names[k]} among texts labelled {names[j]}", "theta", (j, k)) for j, k in cells]
     description = "Estimated share of the true class inside each set of texts with one label, by iteration"
     return _chart("sets", "What the sets are made of, by iteration", description, record, series)
 
 
-def _heat(record: Record) -> list[dict[str, Any]]:
+def _heat(record: Record) -> list[dict[str, object]]:
     """Theta of the LLM's labels and of the result, each as a heat map; a set without gold label has no shares."""
     chosen = _largest(record, MOST_CLASSES)
     names = [short(record.classes_[k], 24) for k in chosen]
-    maps = []
+    maps: list[dict[str, object]] = []
     for number in sorted({0, record.best_iteration_}):
         priors = record.iterations[number].priors
         if priors is None:
@@ -108,37 +96,34 @@ def _heat(record: Record) -> list[dict[str, Any]]:
     return maps
 
 
-def _shares(record: Record) -> dict[str, Any] | None:
+def _shares(record: Record) -> dict[str, object] | None:
     """How often each class is given, and for two classes how often it truly occurs."""
     names = [inline(name, 24) for name in record.classes_]
     chosen = [1] if len(names) == 2 else _largest(record, MOST_LINES)
-    series = [Series(f"labelled {names[k]}", [_share(each.labels, k) for each in record.iterations]) for k in chosen]
+    labels = [iteration.labels for iteration in record.iterations]
+    series = [Series(f"labelled {names[k]}", [_share(codes, k) for codes in labels]) for k in chosen]
     if len(names) == 2:
-        every = [each.priors for each in record.iterations]
-        values = [None if priors is None else float(priors.class_prior[1]) for priors in every]
-        around = [None if priors is None else _pair(priors.class_prior_interval[1]) for priors in every]
-        series.append(Series(f"truly {names[1]}, estimated", values, around, dashed=True))
+        series.append(_series(record, f"truly {names[1]}, estimated", "class_prior", 1, dashed=True))
     description = "Share of all texts with a label that have this one, by iteration"
     return _chart("shares", "Shares of the classes, by iteration", description, record, series)
 
 
-def _changes(record: Record) -> dict[str, Any] | None:
+def _changes(record: Record) -> dict[str, object] | None:
     n = len(record.llm)
-    values = [each.metrics["changed"] / n if each.number else None for each in record.iterations]
+    values = [None, *(iteration.metrics["changed"] / n for iteration in record.iterations[1:])]
     description = "Share of texts whose label is another than in the iteration before"
     series = [Series("another label than in the iteration before", values)]
     return _chart("changes", "Labels changed, by iteration", description, record, series)
 
 
-def _rows(record: Record, summary: dict[str, Any]) -> list[dict[str, Any]]:
+def _rows(record: Record, summary: Summary) -> list[dict[str, object]]:
     rows = []
-    for each, row in zip(record.iterations, summary["iterations"], strict=True):
-        for llm in row.get("annotators", ()):
-            rows.append(_row(llm["name"], llm))
-        fit = each.metrics.get("fit")
-        signal = None if record.is_posterior else each.priors and _weakest(each.priors)
+    for iteration, row in zip(record.iterations, summary["iterations"], strict=True):
+        rows += [_row(llm["name"], llm) for llm in row.get("annotators", ())]
+        fit, priors = iteration.metrics.get("fit"), iteration.priors
+        signal = None if record.is_posterior or priors is None else weakest_signal(priors)
         more = {
-            "best": each.number == record.best_iteration_,
+            "best": iteration.number == record.best_iteration_,
             "signal": signal and f"{100 * signal[0]:.0f} ({100 * signal[1]:.0f} to {100 * signal[2]:.0f})",
             "epochs": fit and f"{fit['best_epoch'] + 1} of {len(fit['validation_risk'])}",
             "risk": fit and f"{fit['validation_risk'][fit['best_epoch']]:.4f}",
@@ -147,7 +132,7 @@ def _rows(record: Record, summary: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(name: str, row: dict[str, Any]) -> dict[str, Any]:
+def _row(name: str, row: Summary) -> dict[str, object]:
     known = "estimated_accuracy" in row
     return {
         "name": name,
@@ -160,19 +145,17 @@ def _row(name: str, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _class_rows(record: Record) -> list[dict[str, Any]]:
+def _class_rows(record: Record) -> list[dict[str, object]]:
     """By class and iteration: the share that has the label, and theta_kk with its interval."""
-    rows = []
-    for k in _largest(record, MOST_CLASSES):
-        cells = []
-        for each in record.iterations:
-            theta = None
-            if each.priors is not None:
-                right = percent(float(each.priors.theta[k, k]), 0)
-                theta = f"{right} ({limits(each.priors.theta_interval[k, k])})"
-            cells.append({"share": percent(_share(each.labels, k)), "theta": theta})
-        rows.append({"name": short(record.classes_[k]), "cells": cells})
-    return rows
+
+    def theta(priors: Priors | None, k: int) -> str | None:
+        return None if priors is None else f"{percent(priors.theta[k, k], 0)} ({limits(priors.theta_interval[k, k])})"
+
+    def cells(k: int) -> list[dict[str, str | None]]:
+        every = record.iterations
+        return [{"share": percent(_share(step.labels, k)), "theta": theta(step.priors, k)} for step in every]
+
+    return [{"name": short(record.classes_[k]), "cells": cells(k)} for k in _largest(record, MOST_CLASSES)]
 
 
 def _largest(record: Record, most: int) -> list[int]:
@@ -182,25 +165,11 @@ def _largest(record: Record, most: int) -> list[int]:
     return sorted(sorted(range(K), key=lambda k: (-size[k], k))[:most])
 
 
-def _share(labels: Any, k: int) -> float:
+def _share(labels: NDArray[np.int16], k: int) -> float:
     """As `silr refine` prints it: among the texts that have a label."""
     return float((labels[labels >= 0] == k).mean())
-
-
-def _weakest(priors: Priors) -> tuple[float, float, float]:
-    """The signal of the two sets that are hardest to tell apart, with its interval."""
-    K = len(priors.theta)
-    pairs = [(k, j) for k in range(K) for j in range(k)]
-    worst = min(pairs, key=lambda pair: float(priors.signal_interval[pair][0]))
-    low, high = priors.signal_interval[worst]
-    return float(priors.signal[worst]), float(low), float(high)
 
 
 def _source(priors: Priors | None) -> str:
     words = {"gold": "estimated from gold labels, with 95% interval", "oracle": "from all true labels (oracle)"}
     return words.get(priors.source if priors else "", "as given")
-
-
-def _pair(interval: Any) -> tuple[float, float]:
-    low, high = interval
-    return float(low), float(high)

@@ -1,16 +1,17 @@
-"""What a reader should be careful about, in plain words."""
+"""Cautions for the reader of a report, in plain words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from silr.labels import FEW_GOLD
+from silr.priors import Priors
 from silr.report.record import Record
-from silr.report.words import inline, percent, short
+from silr.report.words import Summary, inline, percent, short
 from silr.summary import remarks
 
 CLOSE_TO_ZERO = 0.1  # of the lower limit of theta - theta'
@@ -18,56 +19,48 @@ FEWEST_IN_A_SET = 5
 VANISHED, LOST = 0.01, 0.2
 
 
-@dataclass(frozen=True)
-class Caution:
-    """One thing to be careful about: `level` is "serious", "careful" or "note"."""
+UNJUDGED_SCORES = (
+    "The LLM's scores were taken at their word, and the class prior was guessed from them. If they order the texts "
+    "well, the refined labels are better than the LLM's; if they do not, they are noise, and nothing here can tell. 50 "
+    "to 100 labels by hand would."
+)
+UNJUDGED_LABELS = (
+    "The LLM's labels were taken at their word, and changed where texts alike have others. Nothing here can tell "
+    "whether that made them better. 50 to 100 labels by hand would."
+)
+LEVELS = ("serious", "careful", "note")
+
+
+class Caution(NamedTuple):
+    """A warning: its level ("serious", "careful" or "note"), a title, and words."""
 
     level: str
     title: str
     words: str
 
 
-def find_warnings(record: Record, summary: dict[str, Any]) -> list[Caution]:
-    """All warnings about a run, the serious ones first.
-
-    Parameters
-    ----------
-    record : Record
-    summary : dict
-        What `silr.summary.summary` gives for the record.
-    """
-    checks = (
-        _stopped,
-        _unfinished,
-        _verdict,
-        _truth,
-        _remarks,
-        _signal,
-        _gold,
-        _sets,
-        _classes,
-        _missing,
-        _oracle,
-        _table,
-    )
-    found = [warning for check in checks for warning in check(record, summary)]
-    order = ("serious", "careful", "note")
-    return sorted(found, key=lambda warning: order.index(warning.level))
+def worst_first(cautions: Iterable[Caution]) -> list[Caution]:
+    """Cautions sorted by level."""
+    return sorted(cautions, key=lambda caution: LEVELS.index(caution.level))
 
 
-def _stopped(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
+def find_warnings(record: Record, summary: Summary) -> list[Caution]:
+    """All warnings about a run, the serious ones first."""
+    checks = [_stopped, _unfinished, _verdict, _truth, _remarks, _signal, _gold, _sets, _classes, _missing]
+    checks += [_oracle, _table]
+    return worst_first(caution for check in checks for caution in check(record, summary))
+
+
+def _stopped(record: Record, _: Summary) -> Iterator[Caution]:
     last = record.iterations[-1]
     if "stopped" not in last.metrics:
         return
-    kept = record.verdict_.words
-    if record.best_iteration_:
-        kept = f"The labels of iteration {record.best_iteration_} are the result."
-    why = short(last.metrics["stopped"], 600)
-    words = f"{why[0].upper()}{why[1:]}. {kept}"
-    yield Caution("serious", f"The run stopped after iteration {last.number}", words)
+    best, why = record.best_iteration_, short(last.metrics["stopped"], 600)
+    kept = f"The labels of iteration {best} are the result." if best else record.verdict_.words
+    yield Caution("serious", f"The run stopped after iteration {last.number}", f"{why[0].upper()}{why[1:]}. {kept}")
 
 
-def _unfinished(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
+def _unfinished(record: Record, _: Summary) -> Iterator[Caution]:
     if record.unfinished:
         done = record.iterations[-1].number
         words = (
@@ -77,7 +70,7 @@ def _unfinished(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
         yield Caution("careful", "The run was cut off", words)
 
 
-def _verdict(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
+def _verdict(record: Record, summary: Summary) -> Iterator[Caution]:
     """The verdict, if it is one to be careful about."""
     verdict = record.verdict_
     title = {"unclear": "No gain can be shown", "worse": "The refined labels look worse"}.get(verdict.finding)
@@ -87,7 +80,7 @@ def _verdict(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
         yield Caution("serious" if verdict.finding == "worse" else "careful", title, verdict.words)
 
 
-def _truth(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
+def _truth(record: Record, summary: Summary) -> Iterator[Caution]:
     rows, best = summary["iterations"], summary["best_iteration"]
     before, after = rows[0].get("true_accuracy"), rows[best].get("true_accuracy")
     if best and before is not None and after is not None and after <= before:
@@ -95,36 +88,32 @@ def _truth(record: Record, summary: dict[str, Any]) -> Iterator[Caution]:
         yield Caution("serious", "By the truth the refined labels are not better", words)
 
 
-def _remarks(_: Record, summary: dict[str, Any]) -> Iterator[Caution]:
+def _remarks(_: Record, summary: Summary) -> Iterator[Caution]:
     for line in remarks(summary):
         yield Caution("note", "About the classifier", line)
 
 
-def _signal(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
+def _signal(record: Record, _: Summary) -> Iterator[Caution]:
     """The weakest pair of sets among those that trained or are the result; the default method trains on none."""
     if record.is_posterior:
         return
-    found = []
-    for each in record.iterations[: record.best_iteration_ + 1]:
-        if each.priors is None or each.priors.source != "gold":
-            continue
-        later, earlier = np.tril_indices(len(each.priors.theta), -1)
-        low = each.priors.signal_interval[later, earlier, 0]
-        worst = int(low.argmin())
-        found.append((float(low[worst]), each, (int(later[worst]), int(earlier[worst]))))
-    if not found:
+    judged = [
+        (number, iteration.priors)
+        for number, iteration in enumerate(record.iterations[: record.best_iteration_ + 1])
+        if iteration.priors is not None and iteration.priors.source == "gold"
+    ]
+    number, priors = min(judged, key=lambda one: weakest_signal(one[1])[1], default=(0, None))
+    if priors is None:
         return
-    low, each, (k, j) = min(found, key=lambda one: one[0])
+    signal, low, high, (k, j) = weakest_signal(priors)
     if low >= CLOSE_TO_ZERO:
         return
-    assert each.priors is not None
-    high = float(each.priors.signal_interval[k, j, 1])
-    whose = "the LLM" if each.number == 0 else f"iteration {each.number}"
-    names = [inline(record.classes_[number], 40) for number in (j, k)]
+    whose = "the LLM" if number == 0 else f"iteration {number}"
+    names = [inline(record.classes_[code], 40) for code in (j, k)]
     others = ", all other classes left out," if len(record.classes_) > 2 else ""
     words = (
         f"Among texts that {whose} labelled {names[1]}{others} {names[1]} is the truth "
-        f"{100 * float(each.priors.signal[k, j]):.0f} percentage points more often than among those labelled {names[0]}"
+        f"{100 * signal:.0f} percentage points more often than among those labelled {names[0]}"
         f" (95% interval {100 * low:.0f} to {100 * high:.0f}). "
     )
     if low <= 0:
@@ -133,7 +122,15 @@ def _signal(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
         yield Caution("careful", "Weak signal", words + "With so little difference there is little to learn from.")
 
 
-def _gold(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
+def weakest_signal(priors: Priors) -> tuple[float, float, float, tuple[int, int]]:
+    """The signal of the two sets that are hardest to tell apart, its interval, and the sets."""
+    pairs = [(k, j) for k in range(len(priors.theta)) for j in range(k)]
+    worst = min(pairs, key=lambda pair: float(priors.signal_interval[pair][0]))
+    low, high = map(float, priors.signal_interval[worst])
+    return float(priors.signal[worst]), low, high, worst
+
+
+def _gold(record: Record, _: Summary) -> Iterator[Caution]:
     priors = record.iterations[0].priors
     n = int(record.run.manifest.get("gold", 0))
     if priors is not None and priors.source == "given" and not n:
@@ -143,16 +140,7 @@ def _gold(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
         )
         yield Caution("careful", "No gold labels", words)
     elif priors is None:
-        words = (
-            "The LLM's scores were taken at their word, and the class prior was guessed from them. If they order the "
-            "texts well, the refined labels are better than the LLM's; if they do not, they are noise, and nothing "
-            "here can tell. 50 to 100 labels by hand would."
-        )
-        if record.iterations[0].metrics.get("of") == 1:
-            words = (
-                "The LLM's labels were taken at their word, and changed where texts alike have others. Nothing here "
-                "can tell whether that made them better. 50 to 100 labels by hand would."
-            )
+        words = UNJUDGED_LABELS if record.iterations[0].metrics.get("of") == 1 else UNJUDGED_SCORES
         labels = record.iterations[0].labels
         if len(np.unique(labels[labels >= 0])) == 1:
             words = f"The LLM's labels are all the same, and often its scores are worth nothing then. {words}"
@@ -162,7 +150,7 @@ def _gold(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
         yield Caution("careful", f"Only {n} gold labels", words)
 
 
-def _sets(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
+def _sets(record: Record, _: Summary) -> Iterator[Caution]:
     """Refined labels with hardly any gold among them."""
     priors, corpus = record.best.priors, record.corpus
     if priors is None or priors.source != "gold" or corpus is None:
@@ -175,10 +163,10 @@ def _sets(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
         yield Caution("careful", "Classes with hardly any gold label", words)
 
 
-def _classes(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
+def _classes(record: Record, _: Summary) -> Iterator[Caution]:
     """Classes that vanish: almost no text left, or fewer and fewer in every iteration."""
     K = len(record.classes_)
-    shares = np.array([_shares(each.labels, K) for each in record.iterations[: record.best_iteration_ + 1]])
+    shares = np.array([_shares(judged.labels, K) for judged in record.iterations[: record.best_iteration_ + 1]])
     gone, falling = [], []
     for k in range(K):
         course, name = shares[1:, k], inline(record.classes_[k], 40)
@@ -194,7 +182,7 @@ def _classes(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
         yield Caution("careful", "Shrinking in every iteration", words)
 
 
-def _missing(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
+def _missing(record: Record, _: Summary) -> Iterator[Caution]:
     missing = int((record.llm < 0).sum())
     if missing:
         share = percent(missing / len(record.llm))
@@ -206,7 +194,7 @@ def _missing(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
         yield Caution("note", f"{int((corpus.truth < 0).sum()):,} texts have no true label", words)
 
 
-def _oracle(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
+def _oracle(record: Record, _: Summary) -> Iterator[Caution]:
     priors = record.iterations[0].priors
     if priors is not None and priors.source == "oracle":
         words = (
@@ -216,7 +204,7 @@ def _oracle(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
         yield Caution("serious", "Oracle priors", words)
 
 
-def _table(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
+def _table(record: Record, _: Summary) -> Iterator[Caution]:
     problems = [short(problem, 400) for problem in record.problems]
     if record.corpus is None:
         why = "; ".join(problems) or "The run was made in Python, and a run keeps no texts"
@@ -227,6 +215,7 @@ def _table(record: Record, _: dict[str, Any]) -> Iterator[Caution]:
             yield Caution("note", "The gold labels have changed since", problem)
 
 
-def _shares(labels: Any, K: int) -> Any:
+def _shares(labels: NDArray[np.int16], K: int) -> NDArray[np.float64]:
     known = labels[labels >= 0]
-    return np.bincount(known, minlength=K) / max(len(known), 1)
+    shares: NDArray[np.float64] = np.bincount(known, minlength=K) / max(len(known), 1)
+    return shares

@@ -1,9 +1,11 @@
-"""Numbers and texts as the page shows them; shares look as the command line prints them."""
+"""Numbers and texts as the page shows them. Shares look as the command line prints them."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
+Summary: TypeAlias = dict[str, Any]  # of `silr.summary.summary`
 LONGEST_NAME = 60
 _CONTROLS: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t\r"}
 _CONTROLS |= {127: 0x2421, 13: "\n"}
@@ -14,7 +16,7 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{share:.{digits}%}"
 
 
-def limits(interval: Any) -> str:
+def limits(interval: Iterable[float]) -> str:
     """An interval of shares as "62% to 82%"."""
     low, high = interval
     return f"{low:.0%} to {high:.0%}"
@@ -25,13 +27,13 @@ def visible(text: str) -> str:
     return text.replace("\r\n", "\n").translate(_CONTROLS).encode("utf-8", "replace").decode()
 
 
-def short(name: Any, longest: int = LONGEST_NAME) -> str:
+def short(name: object, longest: int = LONGEST_NAME) -> str:
     """A name in one line of bounded length."""
     line = " ".join(visible(str(name)).split()) or "(empty)"
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def inline(name: Any, longest: int = LONGEST_NAME) -> str:
+def inline(name: object, longest: int = LONGEST_NAME) -> str:
     """A short name inside a sentence; its direction of writing stays its own (Unicode's first strong isolate)."""
     line = short(name, longest)
     return line if line.isascii() else f"\u2068{line}\u2069"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -45,20 +45,14 @@ def write_report(run: str | Path, output: str | Path | None = None, truth: str |
     return path
 
 
-def save_page(path: Path, template: str, values: dict[str, Any]) -> None:
+def save_page(path: Path, template: str, values: Mapping[str, object]) -> None:
     """Write a page in the style of the reports, atomically; every text in `values` is escaped.
 
-    Parameters
-    ----------
-    path : Path
-    template : str
-        A jinja2 template of this package, such as "report/template.html", that extends "report/page.html".
-    values : dict
-        What else it shows.
+    `template` is one of this package, such as "report/template.html", that extends "report/page.html".
     """
     folder = files("silr.report")
-    style = (folder / "static" / "report.css").read_text()
-    script = (folder / "static" / "report.js").read_text()
+    style = (folder / "static" / "report.css").read_text(encoding="utf-8")
+    script = (folder / "static" / "report.js").read_text(encoding="utf-8")
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
