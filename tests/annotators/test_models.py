@@ -80,6 +80,7 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
         models.load(str(tmp_path / "model.gguf"), "cpu", "float32")
 
 
+@pytest.mark.slow
 def test_an_unknown_hub_name_is_one_line(tmp_path):
     """In a process of its own: huggingface_hub reads its settings when imported."""
     code = (
