@@ -1,12 +1,24 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
-PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP = $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
+PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
+QUICK = -m 'not slow and not browser and not gpu'
+COVERAGE = --cov --cov-report=term:skip-covered
 
 demo: .venv/local      ## watch a real LLM label reviews badly, and silr turn its labels into good ones
 	$(BIN)/silr demo
 
-test: lint             ## lint, types and tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+quick: .venv/dev       ## the tests that answer in a minute
+	$(PYTEST) $(QUICK)
+
+test: lint             ## lint, types and all tests
+	$(PYTEST)
+
+coverage: .venv/dev    ## all tests, and which lines they reach
+	$(PYTEST) $(COVERAGE)
+
+quick-coverage: .venv/dev ## the same of the quick tests
+	$(PYTEST) $(QUICK) $(COVERAGE)
 
 lint: .venv/dev
 	$(BIN)/ruff check src tests benchmarks
@@ -18,6 +30,9 @@ docs: .venv/dev        ## the documentation, into build/site
 
 wheel-check: .venv/dev ## the built wheel works alone, in a clean environment away from the checkout
 	bash tests/wheel_check.sh $(BIN)/python
+
+oldest-check: .venv/dev ## so it does with the oldest dependencies that pyproject.toml allows
+	bash tests/wheel_check.sh $(BIN)/python constraints-oldest.txt
 
 venv: .venv/dev
 
@@ -33,6 +48,6 @@ venv: .venv/dev
 	touch $@
 
 clean:
-	rm -rf .venv dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: demo docs test lint wheel-check venv clean
+.PHONY: demo docs quick test coverage quick-coverage lint wheel-check oldest-check venv clean

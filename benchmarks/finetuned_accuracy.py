@@ -4,8 +4,8 @@
 
 FOLDER is that of compare.py, and so are splits and gold labels. MODEL is the annotator: a folder or a ``.gguf`` file;
 it reads each text inside the prompt that it was asked with, unless there is another --prompt.
-The options are those of silr.LabelRefiner.from_options. A stopped benchmark goes on where it stopped: finished iterations lie in
---work, finished seeds in the results.
+The options are those of silr.LabelRefiner.from_options. A stopped benchmark goes on where it stopped: finished
+iterations lie in --work, finished seeds in the results.
 Prints a table and writes results/finetuned_accuracy.json.
 """
 

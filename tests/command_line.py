@@ -1,24 +1,36 @@
 """The command line in processes of its own, without waiting for torch to be imported each time.
 
 `Commands` starts this file as a script; it imports what the commands import, and forks for every request. A child has
-its own working directory, standard streams, limits and exit code, and ends as the command ends.
+its own working directory, environment, standard streams, limits and exit code, and ends as the command ends.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
+import runpy
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
+import time
 import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-HEAVY = ("silr.refine_table", "silr.summary", "silr.evaluate", "silr.annotators.table", "transformers")
+HEAVY = ("silr.cli", "silr.refine_table", "silr.summary", "silr.evaluate", "silr.annotators.table", "transformers")
 HEAVY += ("silr.classifiers.uu_trainer", "silr.export", "peft", "sentence_transformers")
+LARGEST_MESSAGE = 2**20
+LEFT_BEHIND = ("ACCELERATE_", "PYTEST_")  # variables that earlier tests set, and that no user has
 
 
 class Result(NamedTuple):
@@ -27,68 +39,204 @@ class Result(NamedTuple):
     err: str
 
 
+class Process:
+    """A `silr` that runs, with the methods of `subprocess.Popen`."""
+
+    def __init__(self, commands: Commands, pid: int, out: int, err: int) -> None:
+        self.pid, self.returncode = pid, None
+        self.stdout, self.stderr = os.fdopen(out), os.fdopen(err)
+        self._commands = commands
+        self.returncode: int | None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._commands.ask(do="poll", pid=self.pid)
+        return self.returncode
+
+    def wait(self, timeout: float = 600) -> int:
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("silr", timeout)
+            time.sleep(0.005)
+        assert self.returncode is not None
+        return self.returncode
+
+    def communicate(self, timeout: float = 600) -> tuple[str, str]:
+        """What it prints until it ends."""
+        errors: list[str] = []
+        reader = threading.Thread(target=lambda: errors.append(self.stderr.read()), daemon=True)
+        reader.start()
+        out = self.stdout.read()
+        reader.join(timeout)
+        self.wait(timeout)
+        return out, errors[0]
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:  # until it is waited for, no other process has its number
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stdout.close()
+        self.stderr.close()
+        self.wait()
+
+
+def ranks(processes: int) -> list[dict[str, str]]:
+    """What `torchrun` puts into the environment of each process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    size = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [{"RANK": str(rank), "LOCAL_RANK": str(rank), **size, **address} for rank in range(processes)]
+
+
+@cache
+def shared() -> Commands:
+    """The one of this process, for helpers that are no fixtures; it ends with the process."""
+    return Commands().__enter__()
+
+
 class Commands:
     """Use as a context manager; then call it with the arguments of `silr`. `modules` are imported once for all."""
 
-    def __init__(self, modules: tuple[str, ...] = HEAVY) -> None:
+    def __init__(self, modules: Sequence[str] = HEAVY) -> None:
         self.modules = modules
 
     def __enter__(self) -> Self:
-        self._server = subprocess.Popen(
-            [sys.executable, __file__, *self.modules], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            command = [sys.executable, __file__, str(theirs.fileno())]
+            self._server = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+        self.load(*self.modules)
         return self
 
-    def __call__(self, *arguments: object, cwd: Path | None = None, file_size: int | None = None) -> Result:
-        """Run `silr` with arguments, in a folder, allowed to write files of at most `file_size` bytes."""
-        assert self._server.stdin and self._server.stdout
-        request = {"arguments": list(map(str, arguments)), "cwd": cwd and str(cwd), "file_size": file_size}
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
-        return Result(*json.loads(self._server.stdout.readline()))
-
     def __exit__(self, *_: object) -> None:
-        self._server.communicate()
+        self._socket.close()
+        self._server.wait()
+
+    def load(self, *modules: str) -> None:
+        """Import what later commands need, too."""
+        self.ask(do="load", modules=modules)
+
+    def __call__(self, *arguments: object, **options: Any) -> Result:
+        """Run `silr` to its end; options as of `start`, without a terminal."""
+        return self.together([{}], *arguments, **options)[0]
+
+    def together(self, environments: Sequence[Mapping[str, str]], *arguments: object, **options: Any) -> list[Result]:
+        """Several at once, each with more variables in its environment."""
+        with ExitStack() as opened:
+            nothing = opened.enter_context(tempfile.TemporaryFile())
+            files = [[opened.enter_context(tempfile.TemporaryFile()) for _ in range(2)] for _ in environments]
+            pids = [
+                self._start(arguments, (nothing.fileno(), out.fileno(), err.fileno()), more=dict(more), **options)
+                for more, (out, err) in zip(environments, files, strict=True)
+            ]
+            codes = [self.ask(do="wait", pid=pid) for pid in pids]
+            texts = [[os.pread(file.fileno(), 2**24, 0).decode() for file in pair] for pair in files]
+        return [Result(code, *pair) for code, pair in zip(codes, texts, strict=True)]
+
+    def start(self, *arguments: object, terminal: int | None = None, **options: Any) -> Process:
+        """Start `silr` and return at once.
+
+        `cwd` is its folder, `file_size` the largest file that it may write, `script` a Python file to run in the place
+        of `silr`. It reads from `terminal`, if given, and writes there.
+        """
+        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        streams = (nothing, out_end, err_end) if terminal is None else (terminal,) * 3
+        pid = self._start(arguments, streams, terminal=terminal is not None, **options)
+        for each in (nothing, out_end, err_end):
+            os.close(each)
+        return Process(self, pid, out, err)
+
+    def _start(self, arguments: Sequence[object], streams: Sequence[int], **options: Any) -> int:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_BEHIND)}
+        environment |= options.pop("more", {})
+        options["cwd"] = str(options.get("cwd") or Path.cwd())
+        options["script"] = options.get("script") and str(options["script"])
+        request = {"do": "start", "arguments": list(map(str, arguments)), "environment": environment, **options}
+        pid: int = self.ask(streams, **request)
+        return pid
+
+    def ask(self, streams: Sequence[int] = (), **request: Any) -> Any:
+        socket.send_fds(self._socket, [json.dumps(request).encode()], list(streams))
+        return json.loads(self._socket.recv(LARGEST_MESSAGE))
 
 
-def serve() -> None:
-    for name in sys.argv[1:]:
-        import_module(name)
-    if "silr.refine_table" in sys.argv:  # reading texts with an encoder takes seconds; one test has it
-        import_module("silr.encoders").at_hand = lambda: None
+def serve(connection: socket.socket) -> None:
+    while True:
+        message, streams, *_ = socket.recv_fds(connection, LARGEST_MESSAGE, 3)
+        if not message:
+            return
+        request, answer = json.loads(message), None
+        if request["do"] == "load":
+            for name in request["modules"]:
+                import_module(name)
+            if "silr.encoders" in sys.modules:  # reading texts with an encoder takes seconds; one test has it
+                sys.modules["silr.encoders"].at_hand = lambda: None  # type: ignore[attr-defined]
+        elif request["do"] == "start":
+            answer = os.fork()
+            if answer == 0:
+                connection.close()
+                become(request, streams)
+        else:
+            pid, status = os.waitpid(request["pid"], os.WNOHANG if request["do"] == "poll" else 0)
+            answer = os.waitstatus_to_exitcode(status) if pid else None
+        for each in streams:
+            os.close(each)
+        connection.send(json.dumps(answer).encode())
 
-    for line in sys.stdin:
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            child = os.fork()
-            if child == 0:
-                become(json.loads(line), out.fileno(), err.fileno())
-            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            streams = [os.pread(file.fileno(), 2**24, 0).decode() for file in (out, err)]
-        print(json.dumps([code, *streams]), flush=True)
 
-
-def become(request: dict[str, Any], out: int, err: int) -> None:
-    """End this process as `silr` with these arguments ends."""
-    from silr.cli import main
-
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    os.chdir(request["cwd"] or ".")
-    if request["file_size"] is not None:
+def become(request: dict[str, Any], streams: Sequence[int]) -> None:
+    """End this process as `silr`, or the script, ends with these arguments."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    if request.get("terminal"):
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, mode, closefd=False) for n, mode in enumerate("rww"))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a process started with `&` by a shell would ignore it
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["cwd"])
+    if request.get("file_size") is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_size"],) * 2)
-    sys.argv = ["silr", *request["arguments"]]
+    sys.argv = [request["script"] or "silr", *request["arguments"]]
     code: Any = 1
     try:
-        main()
+        if request["script"]:
+            sys.path.insert(0, str(Path(request["script"]).parent))
+            runpy.run_path(request["script"], run_name="__main__")
+            code = 0
+        else:
+            from silr.cli import main
+
+            main()
+            code = 0
     except SystemExit as end:
         code = end.code or 0
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
+            code = 1
     except BaseException:
         traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not stream.closed:
+            stream.flush()
     os._exit(code)
 
 
 if __name__ == "__main__":
-    serve()
+    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 import torch
 from hypothesis import settings
 
-from command_line import Commands
+from command_line import Commands, shared
 from synthetic import Corpus, make_corpus
 
 pytest_plugins = ["small_models"]
@@ -21,6 +20,17 @@ settings.load_profile("same")
 # Threads of two test processes that wait for each other make small models ten times slower.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests start
+
+
+SLOW_FIXTURES = {"smollm", "small_llama", "small_bert", "small_causal", "align"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of real and of fine-tuned models take seconds."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
@@ -48,7 +58,6 @@ def corpus3() -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def commands() -> Iterator[Commands]:
+def commands() -> Commands:
     """Runs `silr` in a process of its own, quickly."""
-    with Commands() as started:
-        yield started
+    return shared()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from command_line import Process, shared
 
 
 @dataclass(frozen=True)
@@ -36,18 +35,9 @@ class Outcome:
     wrong: list[str] = field(default_factory=list)
 
 
-def listen_to_ctrl_c() -> None:
-    """A process that a shell starts with `&` ignores SIGINT, and so do its children: not this one."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def start(table: Path, run: Path, options: list[str]) -> subprocess.Popen[str]:
+def start(table: Path, run: Path, options: list[str]) -> Process:
     """Start refining, and wait for its first line: it has read the table."""
-    command = [sys.executable, "-m", "silr", "refine", str(table), "-o", str(run), *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=listen_to_ctrl_c
-    )
+    process = shared().start("refine", table, "-o", run, *options)
     process.stdout.readline()
     return process
 

@@ -59,6 +59,8 @@ def right(part: Split, labels: Any) -> float:
 # --- rivals -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("short")
 def test_strong_tables_end_to_end(tmp_path: Path) -> None:
     """Rivals and silr's three methods, on labels alone, of one LLM or several."""
     write_strong(tmp_path)
@@ -92,6 +94,7 @@ def test_a_strong_table_is_all_corpus_and_a_missing_label_is_wrong(tmp_path: Pat
     assert score(part.truth[0], said)["accuracy"] == (said == part.truth[0]).mean()
 
 
+@pytest.mark.slow
 def test_dawid_skene_beats_the_worst_of_three_and_so_do_votes() -> None:
     pytest.importorskip("crowdkit")
     part = simulated()
@@ -205,6 +208,7 @@ def test_what_is_there_is_not_computed_again(tmp_path: Path, monkeypatch: pytest
     assert len(left()) == 4
 
 
+@pytest.mark.slow
 def test_features_are_computed_once(tmp_path: Path) -> None:
     calls: list[int] = []
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import compare
 from cases import find_cases, weak_case
 from ccp import adjusted, propagate_credibility, propagated, soft_contrastive_loss, strongest
 from methods import METHODS, Gold, threshold
@@ -39,12 +44,37 @@ def write_table(folder: Path, name: str, classes: tuple[str, ...], n: int = 700,
     return corpus.write(folder, f"{name}.csv.gz", **columns)
 
 
-def run_compare(folder: Path, cache: Path, *options: str) -> dict[str, dict[str, float]]:
-    """Accuracies by method and case, as `compare.py --quick` prints them."""
-    command = [sys.executable, str(COMPARE), str(folder), "--quick", "--jobs", "1", "--cache", str(cache), *options]
-    done = subprocess.run(command, capture_output=True, text=True)
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two iterations and few steps, for tests of what runs and is printed, not of how good a rival becomes."""
+    monkeypatch.setattr("silr_methods.ITERATIONS", 2)
+    monkeypatch.setattr("noise_rivals.ITERATIONS", 2)
+    for name, few in (("ITERATIONS", 2), ("STEPS", 10), ("CLASSIFIER_STEPS", 20)):
+        monkeypatch.setattr(f"ccp.{name}", few)
+
+
+def compare_in_a_process(arguments: list[str]) -> str:
+    """What `compare.py` prints, run as users run it."""
+    done = subprocess.run([sys.executable, str(COMPARE), *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    return done.stdout
+
+
+def compare_here(arguments: list[str]) -> str:
+    """The same in this process, which has imported everything and obeys the fixture `short`."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        patch.setattr(sys, "argv", [str(COMPARE), *arguments])
+        patch.setattr(compare, "ProcessPoolExecutor", ThreadPoolExecutor)
+        compare.main()
+    return printed.getvalue()
+
+
+def run_compare(
+    folder: Path, cache: Path, *options: str, by: Callable[[list[str]], str] = compare_here
+) -> dict[str, dict[str, float]]:
+    """Accuracies by method and case, as `compare.py --quick` prints them."""
+    printed = by([str(folder), "--quick", "--jobs", "1", "--cache", str(cache), *options])
+    rows = [line.strip("| ").split(" | ") for line in printed.splitlines() if line.startswith("| ")]
     cases = rows[0]
     return {
         name: {case: float(said.split()[0]) for case, said in zip(cases, cells, strict=True) if "±" in said}
@@ -52,7 +82,8 @@ def run_compare(folder: Path, cache: Path, *options: str) -> dict[str, dict[str,
     }
 
 
-def test_every_method_runs(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_every_method_runs(tmp_path: Path, short: None) -> None:
     """With hidden states and two classes; those that treat more classes in a way of their own with TF-IDF and three."""
     some = ["LLM", "threshold", "confusion", "gold only: both", "stack", "robust UU (paper)", "silr"]
     some += ["ceiling: all true labels"]
@@ -60,9 +91,10 @@ def test_every_method_runs(tmp_path: Path) -> None:
     write_table(tmp_path, "three", ("a", "b", "c"), n=300, features=False)
     (case,) = find_cases(tmp_path, ["weak"], ["two"])
     every = [name for name, method in METHODS.items() if method.applies(case)]
-    for table, methods in {"two": every, "three": some}.items():
+    for table, methods, by in (("two", every, compare_here), ("three", some, compare_in_a_process)):
         options = ["--groups", "weak", "--tables", table, "--methods", *methods]
-        accuracy = {name: cases[table] for name, cases in run_compare(tmp_path, tmp_path / "cache", *options).items()}
+        printed = run_compare(tmp_path, tmp_path / "cache", *options, by=by)
+        accuracy = {name: cases[table] for name, cases in printed.items()}
         assert set(accuracy) == set(methods)
         assert accuracy["ceiling: all true labels"] > 0.85
         assert accuracy["silr"] > accuracy["LLM"] + 0.1
@@ -70,6 +102,7 @@ def test_every_method_runs(tmp_path: Path) -> None:
         assert accuracy["stack"] > accuracy["LLM"]
 
 
+@pytest.mark.slow
 def test_ten_classes() -> None:
     accuracy = {name: one_seed(name, 0)["test"]["accuracy"] for name in ("LLM", "gold only: states", "silr")}
     assert accuracy["silr"] > accuracy["gold only: states"] + 0.02 > accuracy["LLM"] + 0.2
@@ -98,6 +131,7 @@ def test_a_split_is_the_seeds_and_gold_is_the_corpus_truth(tmp_path: Path) -> No
     assert (gold == one.truth[0])[gold >= 0].all()
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(-5, 5), st.booleans(), st.integers(1, 3)), min_size=1, max_size=12))
 def test_no_threshold_is_right_on_more_gold_labels(rows: list[tuple[int, bool, int]]) -> None:
     """Against every cut that there is."""
@@ -164,6 +198,7 @@ def test_weak_vectors_are_reset_as_long_as_the_class_shares_stay() -> None:
     assert kept.sum() > 50
 
 
+@pytest.mark.slow
 def test_ccp_learns_where_clusters_are_clear() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(2, size=400)

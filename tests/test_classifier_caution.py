@@ -17,6 +17,8 @@ from silr.refine.refinement import Refinement
 from silr.refine_table import refine_table
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 
 def priors(accuracy: float) -> Any:
     return SimpleNamespace(

@@ -20,6 +20,8 @@ import silr
 from command_line import Commands, Result
 from synthetic import Corpus, make_corpus
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("--method", "uu", "--epochs", 10, "--iterations", 2, "--device", "cpu")
 
 

@@ -23,6 +23,7 @@ def test_texts_have_keys_of_their_own() -> None:
     assert len(text_keys([])) == 0
 
 
+@pytest.mark.slow
 def test_keys_are_the_same_in_every_process() -> None:
     """Python's own hashes of texts are not."""
     code = (
@@ -44,6 +45,7 @@ def test_keys_are_the_same_in_every_process() -> None:
     assert found == {f"{text_keys(['one', 'two']).tolist() + row_keys(X).tolist()}\n"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [1, 5, 64, 65, 300])
 def test_rows_have_keys_of_their_own(d: int) -> None:
     X = np.random.default_rng(d).normal(size=(100_000, d)).astype(np.float32)

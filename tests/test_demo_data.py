@@ -149,6 +149,7 @@ def test_pip_fails(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_real_pip_without_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"NO_INDEX": "1", "FIND_LINKS": "", "CONFIG_FILE": "/dev/null"}.items():
         monkeypatch.setenv(f"PIP_{name}", value)

@@ -83,6 +83,7 @@ def folder(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_refine_and_predict_a_table_in_another_order(commands: Commands, corpus: Corpus, folder: Path) -> None:
     done = commands("refine", "table.csv", "-o", "run", "--features", "annotator", cwd=folder)
     assert (done.code, done.err) == (0, "") and "matched by text" in done.out

@@ -28,6 +28,7 @@ def minilm() -> str:
 # --- sentence-transformers --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sentence_embeddings_from_a_folder(minilm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["a good film", "what a bad film", "a good film", ""]
     features = make_features(minilm)
@@ -120,6 +121,7 @@ def test_run_computes_features_once(corpus: Corpus, tmp_path: Path) -> None:
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["tfidf", "minilm"])
 def test_predictions_after_loading_are_those_before(
     spec: str, minilm: str, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

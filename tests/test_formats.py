@@ -177,6 +177,7 @@ def test_huge_fields_and_uppercase_suffix(tmp_path: Path) -> None:
         assert read_table(path)["text"].tolist() == [huge]
 
 
+@pytest.mark.slow
 def test_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     code = (
         "import resource, sys; import pandas as pd; from silr.corpus import write_table, InputError\n"

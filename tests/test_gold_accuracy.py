@@ -40,6 +40,7 @@ def test_all_texts_read_leaves_no_doubt():
     assert found == (pytest.approx(0.85), pytest.approx((0.85, 0.85)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skill", [0.0, 1.0, 3.0])
 def test_coverage_under_adaptive_draws(skill):
     """1,000 texts, labels that are right on 80 %, probabilities from worthless to good; 80 adaptive draws."""

@@ -1,13 +1,13 @@
 """benchmarks/gold_rounds.py on a small table, from end to end."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "gold_rounds.py"
 
@@ -28,12 +28,13 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_comparison_and_that_it_goes_on(folder):
+def test_the_comparison_and_that_it_goes_on(folder, commands):
     out = folder / "rounds.json"
 
     def run(*options):
-        command = [sys.executable, str(SCRIPT), str(folder / "tables"), "--out", str(out), *options]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        done = commands(folder / "tables", "--out", out, *options, script=SCRIPT)
+        assert done.code == 0, done
+        return done.out
 
     said = run("--quick")
     assert said.count("small_a by_strata=") == said.count("small_b by_strata=") == 2

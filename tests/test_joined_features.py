@@ -18,6 +18,8 @@ from silr.joined_features import slices
 from silr.refine_table import refine_table
 from synthetic import Corpus, make_corpus
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:

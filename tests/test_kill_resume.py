@@ -8,9 +8,12 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from killing import Reference, differences, iterations, killed_at_random, start, undisturbed
 from synthetic import make_corpus
+
+pytestmark = pytest.mark.slow
 
 OPTIONS = [
     "--features",

@@ -18,6 +18,8 @@ from silr.errors import InputError, NoSignalError
 from silr.summary import print_history
 from synthetic import Corpus, make_corpus
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"method": "uu", "epochs": 10, "iterations": 2, "device": "cpu"}
 MISSING = [None, np.nan]
 

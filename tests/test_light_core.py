@@ -41,6 +41,7 @@ def silr(*arguments: str) -> str:
     return f"from silr.cli import main\nsys.argv = ['silr', *{arguments!r}]\nmain()"
 
 
+@pytest.mark.slow
 def test_the_default_works_without_the_extras(tmp_path: Path) -> None:
     run(TABLE, tmp_path)
     steps = [
@@ -56,6 +57,7 @@ def test_the_default_works_without_the_extras(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").stat().st_size and (tmp_path / "exported" / "model.skops").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "extra"),
     [
@@ -73,6 +75,7 @@ def test_one_line_names_the_extra(tmp_path: Path, command: tuple[str, ...], extr
     assert f"pip install 'silr[{extra}]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_python_names_the_extra_too(tmp_path: Path) -> None:
     code = """
 import numpy as np

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from command_line import Commands
 from paper_datasets import load_any, load_published
 from silr.errors import InputError
 from synthetic import make_corpus
@@ -86,7 +85,8 @@ def test_any_table(tmp_path: Path) -> None:
         load_any(tmp_path / "nothing")
 
 
-def test_the_papers_configuration_end_to_end(small_llama: str, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_papers_configuration_end_to_end(small_llama: str, tmp_path: Path, commands: Commands) -> None:
     """On a CPU, with LoRA and a tiny model, from a folder of the published shape; done once, though run twice."""
     corpus = make_corpus(200, seed=1)
     code = {"negative": -1, "positive": 1}
@@ -95,10 +95,10 @@ def test_the_papers_configuration_end_to_end(small_llama: str, tmp_path: Path) -
     (tmp_path / "hub").mkdir()
     frame.to_csv(tmp_path / "hub" / "train.csv", index=False)
     options = ("--folder", "hub", "--classifier", "lora", "--iterations", "1", "--seeds", "0", "--out", "out.json")
-    command = [sys.executable, str(PAPER), "safety", "--model", small_llama, *options]
+    command = ["safety", "--model", small_llama, *options]
     for _ in range(2):
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert "corpus, iteration 1" in done.stdout and "test, refined" in done.stdout
-    wrong = subprocess.run([*command, "--llm", "gpt"], cwd=tmp_path, capture_output=True, text=True)
-    assert wrong.returncode == 1 and "no column 'gpt'" in wrong.stderr and "Traceback" not in wrong.stderr
+        done = commands(*command, cwd=tmp_path, script=PAPER)
+        assert done.code == 0, done
+        assert "corpus, iteration 1" in done.out and "test, refined" in done.out
+    wrong = commands(*command, "--llm", "gpt", cwd=tmp_path, script=PAPER)
+    assert wrong.code == 1 and "no column 'gpt'" in wrong.err and "Traceback" not in wrong.err

@@ -26,6 +26,8 @@ from silr.posterior import (
 from silr.ridge import PENALTY, Ridge, StandardisedMatrix, Student
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(3)
 
 

@@ -85,6 +85,7 @@ def test_draw_takes_labels_of_any_type(labels: list[object]) -> None:
         draw(labels, 20, llm_scores=np.zeros((120, 3)))
 
 
+@pytest.mark.slow
 def test_load_opens_a_run_and_its_export(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(2, size=200)

@@ -194,6 +194,7 @@ def test_labels_alone_without_gold(corpus: Corpus, commands: Commands, tmp_path:
     assert "taken at their word" in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.encoder
 def test_all_features_at_hand_are_used_by_default(corpus: Corpus, minilm: str, tmp_path: Path) -> None:
     """States beside the table, the sentence encoder of a package, and TF-IDF, each as a group of its own."""

@@ -382,6 +382,7 @@ def test_extreme_logits_have_the_limits_as_losses() -> None:
     assert class_losses(torch.tensor([2e4, -2e4]), "logistic").tolist() == [[2e4, 0], [0, 2e4]]
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_same_on_a_gpu(loss: str) -> None:

@@ -297,6 +297,7 @@ def hold(folder: Path, identity: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(tmp_path: Path) -> None:
     """Also before the first iteration is there, whatever the second one's input is; a killed one blocks nobody."""
     run = tmp_path / "run"
@@ -312,6 +313,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     assert Run(run).manifest["identity"] == {"classes": ["b"]}
 
 
+@pytest.mark.slow
 def test_many_processes_at_the_same_moment(tmp_path: Path) -> None:
     processes = [hold(tmp_path / "run", str(number)) for number in range(3)]
     answers = [process.stdout.readline() for process in processes]
@@ -338,6 +340,7 @@ FULL = """if True:
 """
 
 
+@pytest.mark.slow
 def test_full_disk_keeps_what_is_finished(corpus: Corpus, tmp_path: Path) -> None:
     import pickle
 

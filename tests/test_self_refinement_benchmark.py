@@ -10,6 +10,8 @@ import pytest
 
 import self_refinement
 
+pytestmark = pytest.mark.slow
+
 PRAISE = ["A wonderful film, I loved every minute.", "Great acting and a moving story.", "Brilliant and funny."]
 BLAME = ["A terrible film, I hated every minute.", "Awful acting and a dull story.", "Boring and stupid."]
 

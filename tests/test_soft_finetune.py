@@ -19,6 +19,8 @@ from silr.errors import InputError
 from silr.soft_risk import SoftRisk
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 QUICK: dict[str, Any] = {"learning_rate": 2e-3, "epochs": 3, "device": "cpu"}
 
 

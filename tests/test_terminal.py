@@ -12,9 +12,12 @@ from typing import get_args
 
 import pytest
 
+from command_line import shared
 from silr.losses import Correction, Loss
 from silr.refine.options import METHODS
 from synthetic import make_corpus
+
+pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
 LONG = ("--method", "uu", "--epochs", 200)
@@ -22,10 +25,9 @@ LONG = ("--method", "uu", "--epochs", 200)
 
 def on_a_terminal(*arguments: object, columns: int = 120) -> tuple[int, list[str]]:
     """Run `silr` on a pseudo-terminal; return its exit code and the lines it showed, each state of a bar by itself."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ |= {"COLUMNS": str(columns), "TERM": "xterm"}
-        os.execv(sys.executable, [sys.executable, "-m", "silr", *map(str, arguments)])
+    terminal, theirs = pty.openpty()
+    process = shared().start(*arguments, terminal=theirs, more={"COLUMNS": str(columns), "TERM": "xterm"})
+    os.close(theirs)
     shown = b""
     try:
         while part := os.read(terminal, 65536):
@@ -34,7 +36,7 @@ def on_a_terminal(*arguments: object, columns: int = 120) -> tuple[int, list[str
         pass
     os.close(terminal)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), [line for line in re.split(r"[\r\n]+", plain) if line]
+    return process.wait(), [line for line in re.split(r"[\r\n]+", plain) if line]
 
 
 def test_refine_shows_a_bar_above_which_the_lines_stay(tmp_path: Path) -> None:

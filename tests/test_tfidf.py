@@ -58,6 +58,7 @@ def test_characters_see_what_words_do_not() -> None:
     assert alike[0, 1] > 0.5 > 10 * abs(alike[0, 2]) and alike[2, 3] > 0.5
 
 
+@pytest.mark.slow
 def test_the_same_every_time_and_on_any_number_of_threads(corpus: Corpus, tmp_path: Path) -> None:
     script = """if True:
         import sys

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Builds the wheel, installs it alone, without extras, into a clean environment outside the checkout, and refines a table.
-#   bash tests/wheel_check.sh PYTHON    (a Python that has the package `build`)
+#   bash tests/wheel_check.sh PYTHON [CONSTRAINTS]    (a Python that has the package `build`)
 set -euo pipefail
 python=$(realpath -s "$1")
-checkout=$(pwd)
+constraints=$(realpath "${2:-constraints.txt}")
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 "$python" -m build --wheel --outdir "$place/dist" . >"$place/build.log" 2>&1 || { cat "$place/build.log"; exit 1; }
 "$python" -m venv "$place/venv"
-pip=("$place/venv/bin/pip" install --quiet --disable-pip-version-check --constraint "$checkout/constraints.txt")
+pip=("$place/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check --constraint "$constraints")
 "${pip[@]}" "$place"/dist/*.whl
 cd "$place"
 export PATH="$place/venv/bin:$PATH"
@@ -39,6 +39,8 @@ silr evaluate scored.csv --truth truth --json >scores.json
 python - <<'PYTHON'
 import json
 
+import numpy
+
 import silr
 
 assert "site-packages" in silr.__file__, silr.__file__
@@ -47,5 +49,5 @@ for page in ("run/report.html", "report.html"):
 scores = json.load(open("scores.json"))["labels"]
 before, after = scores["llm_label"]["accuracy"], scores["refined_label"]["accuracy"]
 assert after > before + 0.1, (before, after)
-print(f"the wheel works: accuracy {before:.3f} before, {after:.3f} after")
+print(f"the wheel works with numpy {numpy.__version__}: accuracy {before:.3f} before, {after:.3f} after")
 PYTHON

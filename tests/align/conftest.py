@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pandas as pd
 import pytest
 from small_policies import write_policy
 
-from command_line import HEAVY, Commands
+from command_line import Commands
 from silr.refine_table import refine_table
 from synthetic import FILLER, make_corpus
 
@@ -56,9 +55,7 @@ def write_prompts(path: Path, n: int = 40) -> Path:
 
 
 @pytest.fixture(scope="session")
-def align() -> Iterator[Commands]:
+def align(commands: Commands) -> Commands:
     """Runs `silr` with TRL already imported."""
-    with Commands(
-        (*HEAVY, "silr.align", "silr.align.watch", "silr.classifiers.uu_trainer", "datasets", "trl")
-    ) as started:
-        yield started
+    commands.load("silr.align", "silr.align.watch", "datasets", "trl.trainer.grpo_trainer", "trl.trainer.dpo_trainer")
+    return commands

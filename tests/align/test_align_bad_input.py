@@ -19,6 +19,8 @@ from silr.align.policy import check_writes_text
 from silr.align.trl_trainers import need_trl
 from silr.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 
 def refused(align: Commands, said: str, *arguments: object) -> None:
     done = align(*arguments)

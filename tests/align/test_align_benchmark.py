@@ -13,6 +13,8 @@ import align as benchmark
 from align_tasks import TASKS, split
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 
 def write_table(folder: Path) -> None:
     corpus = make_corpus(900, seed=1)

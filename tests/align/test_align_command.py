@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from command_line import Commands
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 FAST = ("--max-new-tokens", "12", "--tracker", "none", "--device", "cpu")
 STRONG = ("--learning-rate", "0.02", "--kl", "0.01")
 
@@ -26,14 +25,13 @@ def options(policy: str, prompts: Path, reward: Path, output: Path, *more: objec
     return ["align", *given, *FAST, *more]
 
 
-def kill_when(path: Path, *arguments: object) -> None:
-    """Run `silr` in a process of its own, and kill it as soon as a file is there."""
-    command = [sys.executable, "-m", "silr", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+def kill_when(align: Commands, path: Path, *arguments: object) -> None:
+    """Run `silr`, and kill it as soon as a file is there."""
+    with align.start(*arguments) as child:
         while not path.exists():
             assert child.poll() is None
             time.sleep(0.01)
-        child.send_signal(signal.SIGKILL)
+        child.kill()
 
 
 def test_grpo_raises_reward_and_judge(
@@ -126,9 +124,8 @@ def test_killed_and_resumed_is_as_undisturbed(
     more: tuple[object, ...] = ("--steps", 11, "--save-steps", 2, *STRONG)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert align(*options(policy, prompts, reward, whole, *more)).code == 0
-    kill_when(
-        killed / "checkpoints" / "checkpoint-4" / "trainer_state.json", *options(policy, prompts, reward, killed, *more)
-    )
+    fourth = killed / "checkpoints" / "checkpoint-4" / "trainer_state.json"
+    kill_when(align, fourth, *options(policy, prompts, reward, killed, *more))
     assert not (killed / "policy").exists()
     done = align(*options(policy, prompts, reward, killed, *more))
     assert done.code == 0, done.err
@@ -175,7 +172,7 @@ def test_a_killed_sampling_goes_on(chat_policy: str, prompts: Path, tmp_path: Pa
     given = ["--policy", chat_policy, "--prompts", prompts, "-n", 64, "--max-new-tokens", 12, "-o"]
     assert align("sample", *given, whole).code == 0
     parts = tmp_path / "killed.csv.partial" / "completions"
-    kill_when(parts / "000003.json", "sample", *given, killed)
+    kill_when(align, parts / "000003.json", "sample", *given, killed)
     assert not killed.exists()
     first = (parts / "000000.json").stat().st_mtime_ns
     done = align("sample", *given, killed, "--seed", 1)
@@ -198,17 +195,17 @@ def test_from_scratch_with_a_real_model(gguf: Path, tmp_path: Path, align: Comma
     pd.DataFrame({"prompt": list(topic)}).to_csv(asked, index=False)
     answers, labelled = tmp_path / "answers.csv", tmp_path / "labelled.csv"
     how = ("--max-new-tokens", 8, "--no-chat")
-    done = align("sample", "--policy", gguf, "--prompts", asked, "-o", answers, "-n", 5, *how)
+    done = align("sample", "--policy", gguf, "--prompts", asked, "-o", answers, "-n", 3, *how)
     assert done.code == 0, done.err
     frame = pd.read_csv(answers, keep_default_na=False)
-    assert len(frame) == 180 and (frame["text"] == frame["prompt"] + frame["completion"]).all()
+    assert len(frame) == 108 and (frame["text"] == frame["prompt"] + frame["completion"]).all()
     question = ("--question", "What is this text about?", "--classes", "cooking", "computers")
     done = align("annotate", answers, "-o", labelled, "--model", gguf, *question)
     assert done.code == 0, done.err
     frame = pd.read_csv(labelled, keep_default_na=False)
     true = frame["prompt"].map(topic)
     assert 0.5 < (frame["llm_label"] == true).mean() < 0.95
-    frame["gold"] = np.where(np.random.default_rng(0).random(180) < 0.4, true, "")
+    frame["gold"] = np.where(np.random.default_rng(0).random(108) < 0.4, true, "")
     frame.to_csv(labelled, index=False)
     run, out = tmp_path / "run", tmp_path / "out"
     assert align("refine", labelled, "-o", run, "--features", "tfidf").code == 0

@@ -27,6 +27,8 @@ from silr.errors import InputError
 from silr.export import export_run
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 
 def test_formats(tmp_path: Path) -> None:
     assert render("{prompt} -> {completion} {x}", "{completion}", "b{prompt}") == "{completion} -> b{prompt} {x}"

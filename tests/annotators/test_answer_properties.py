@@ -3,6 +3,7 @@
 import json
 import unicodedata
 
+import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -123,6 +124,7 @@ def _respelled(draw: st.DrawFn, name: str, words: tuple[str, ...]) -> str:
     return draw(st.sampled_from(ways))(name)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(cases(PLAIN))
 def test_a_plain_answer_gives_the_class(case: tuple[str, tuple[str, ...], tuple[str, ...], int]) -> None:
@@ -158,6 +160,7 @@ def test_a_class_that_is_denied_is_not_given(case: tuple[str, tuple[str, ...], t
 names = st.text(min_size=1, max_size=12).map(str.strip).filter(bool)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(names, min_size=2, max_size=4, unique=True))
 @example(["a", "A"])

@@ -31,6 +31,7 @@ def annotator(url: str, cache: AnswerCache, classes: tuple[str, ...] = CLASSES, 
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_server_that_fails_on_40_percent_of_the_requests(cache: AnswerCache) -> None:
     with chat_server(by_word, fault_share=0.4) as (url, record):
         asking = annotator(url, cache, timeout=0.8, concurrency=16)

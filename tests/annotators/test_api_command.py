@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +15,10 @@ import pandas as pd
 import pytest
 from chat_server import COMPLETION_TOKENS, PROMPT_TOKENS, RefusalError, by_word, chat_server, text_of
 
-from command_line import Commands, Result
-from killing import listen_to_ctrl_c
+from command_line import Commands, Process, Result
 from synthetic import make_corpus
+
+pytestmark = pytest.mark.slow
 
 TEXTS = [f"a {'good' if i % 3 else 'bad'} thing, number {i}" for i in range(60)]
 TRUTH = ["positive" if "good" in text else "negative" for text in TEXTS]
@@ -38,14 +35,13 @@ def slowly(body: dict[str, Any]) -> str:
     return by_word(body)
 
 
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
+@pytest.fixture
+def commands(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> Commands:
     """The command line with a key in its environment."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPENAI_API_KEY", KEY)
-        patch.delenv("OPENAI_BASE_URL", raising=False)
-        with Commands(("silr.refine_table", "silr.annotators.table", "silr.annotators.api", "openai")) as started:
-            yield started
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    commands.load("silr.annotators.api", "openai")
+    return commands
 
 
 @pytest.fixture
@@ -255,8 +251,7 @@ def test_no_model_no_key_no_server_no_money(commands: Commands, table: Path, mon
         refused(commands(*arguments(table, url)), "the server wants to be paid first")
     for name in ("OPENAI_API_KEY", "SILR_API_KEY"):
         monkeypatch.delenv(name, raising=False)
-    with Commands(("silr.annotators.table",)) as without_key:
-        refused(without_key(*api, "--model", "m"), "OPENAI_API_KEY", "--base-url")
+    refused(commands(*api, "--model", "m"), "OPENAI_API_KEY", "--base-url")
     assert not (table.parent / "out.csv").exists()
 
 
@@ -275,18 +270,6 @@ def test_a_budget_leaves_the_rest_for_another_day(commands: Commands, table: Pat
     assert labels(table.parent) == TRUTH
 
 
-def start(command: list[str]) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OPENAI_API_KEY": KEY}
-    return subprocess.Popen(
-        [sys.executable, "-m", "silr", *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        preexec_fn=listen_to_ctrl_c,
-    )
-
-
 def answers_kept(folder: Path) -> int:
     try:
         with sqlite3.connect(f"file:{folder / 'answers.sqlite'}?mode=ro", uri=True) as database:
@@ -296,7 +279,7 @@ def answers_kept(folder: Path) -> int:
         return 0
 
 
-def stop_after(process: subprocess.Popen[str], folder: Path, answers: int, how: signal.Signals) -> str:
+def stop_after(process: Process, folder: Path, answers: int, how: signal.Signals) -> str:
     """Send the signal as soon as so many answers are kept; return what the process had to say."""
     deadline = time.monotonic() + 60
     while answers_kept(folder) < answers:
@@ -312,7 +295,7 @@ def test_kill_and_ctrl_c_pay_for_nothing_twice(commands: Commands, table: Path, 
     (tmp_path / "answers.sqlite").unlink()
     with chat_server(slowly) as (url, record):
         command = arguments(table, url, "--concurrency", 4)
-        process = start(command)
+        process = commands.start(*command)
         stop_after(process, tmp_path, 15, signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL
         time.sleep(0.3)  # the answers under way get nowhere
@@ -320,7 +303,7 @@ def test_kill_and_ctrl_c_pay_for_nothing_twice(commands: Commands, table: Path, 
         kept = answers_kept(tmp_path)
         assert 15 <= kept <= killed <= kept + 4
 
-        process = start(command)
+        process = commands.start(*command)
         said = stop_after(process, tmp_path, 35, signal.SIGINT)
         assert process.returncode == 130
         assert said.splitlines()[-1] == "silr: interrupted; the same command goes on where it stopped"

@@ -22,6 +22,7 @@ def full_prompt(tokenizer, text, message="Is this text negative or positive? Ans
     return tokenizer(chat + "This text is", add_special_tokens=False)["input_ids"]
 
 
+@pytest.mark.slow
 @slow
 @given(text=st.text(max_size=60))
 def test_every_prompt_is_what_the_tokenizer_makes_of_it_in_one_piece(encode, tokenizer, text):
@@ -30,6 +31,7 @@ def test_every_prompt_is_what_the_tokenizer_makes_of_it_in_one_piece(encode, tok
     assert not cut
 
 
+@pytest.mark.slow
 def test_the_prefix_begins_ordinary_prompts(encode, tokenizer):
     assert len(encode.prefix) > 30
     for text in ("Works well.", " leading space", "2 stars", "ok", "ünder", "?!"):

@@ -10,6 +10,8 @@ from tests.gguf_models import byte_level, make_network, sentencepiece, write_ggu
 from silr.annotators import LocalAnnotator, models
 from silr.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "The parcel came late and the box was broken; I would not buy it again, said she, and we've 1999 more of them.",
     "  two blanks, naïve café 語 😀\n\nI'm happy",

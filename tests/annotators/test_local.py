@@ -11,6 +11,8 @@ import transformers
 from silr.annotators import LocalAnnotator
 from silr.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "Works great, I would buy it again.",
     "Broke after one day. Avoid!",
@@ -33,8 +35,8 @@ def reference(annotator, text):
     scores = []
     with torch.inference_mode():
         for answer in answers:
-            logits = network(torch.tensor([ids + answer], device=device), use_cache=False).logits[0].float()
-            log_p = logits.log_softmax(-1)[len(ids) - 1 :]
+            logits = network(torch.tensor([ids + answer], device=device), use_cache=False).logits[0]
+            log_p = logits[len(ids) - 1 :].float().log_softmax(-1)
             scores.append(log_p[range(len(answer)), answer].sum())
             if annotator._ends:
                 scores[-1] += log_p[-1, annotator._ends].exp().sum().log()

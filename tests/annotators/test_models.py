@@ -13,6 +13,7 @@ from silr.annotators import models
 from silr.errors import InputError
 
 
+@pytest.mark.slow
 def test_a_gguf_is_converted_once_and_exactly(smollm, gguf):
     """Against gguf's own dequantisation, for two tensors; the second load makes nothing new."""
     from gguf import GGUFReader, dequantize
@@ -79,6 +80,7 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
         models.load(str(tmp_path / "model.gguf"), "cpu", "float32")
 
 
+@pytest.mark.slow
 def test_an_unknown_hub_name_is_one_line(tmp_path):
     """In a process of its own: huggingface_hub reads its settings when imported."""
     code = (

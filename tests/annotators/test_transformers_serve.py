@@ -14,9 +14,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from command_line import Commands
 from silr.annotators.answers import read_answer
 from silr.annotators.api import TEMPLATE
 from silr.annotators.prompts import Prompt
+
+pytestmark = pytest.mark.slow
 
 CLASSES = ("negative", "positive")
 QUESTION = "Is this review positive or negative?"
@@ -58,20 +61,28 @@ def greedy_answer(smollm: Any, tokenizer: Any, text: str) -> str:
     return str(tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
 
 
-def test_annotates_with_a_real_server(server: tuple[str, str], smollm: Any, tokenizer: Any, tmp_path: Path) -> None:
+def test_annotates_with_a_real_server(
+    server: tuple[str, str],
+    smollm: Any,
+    tokenizer: Any,
+    tmp_path: Path,
+    commands: Commands,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     url, model = server
     pd.DataFrame({"text": PRAISE + BLAME}).to_csv(tmp_path / "texts.csv", index=False)
     pd.DataFrame(EXAMPLES, columns=["text", "label"]).to_csv(tmp_path / "examples.csv", index=False)
-    command = [sys.executable, "-m", "silr", "annotate", "texts.csv", "-o", "labelled.csv", "--annotator", "api"]
+    command = ["annotate", "texts.csv", "-o", "labelled.csv", "--annotator", "api"]
     command += ["--base-url", url, "--model", model, "--classes", *CLASSES, "--cache", "answers.sqlite"]
     command += ["--question", QUESTION, "--few-shot", "examples.csv"]
     command += ["--max-answer-tokens", "12", "--json"]
-    environment = {name: value for name, value in os.environ.items() if "API_KEY" not in name}
+    for name in [name for name in os.environ if "API_KEY" in name]:
+        monkeypatch.delenv(name)
 
     def annotate() -> dict[str, Any]:
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        result: dict[str, Any] = json.loads(done.stdout)
+        done = commands(*command, cwd=tmp_path)
+        assert done.code == 0, done.err
+        result: dict[str, Any] = json.loads(done.out)
         return result
 
     first = annotate()

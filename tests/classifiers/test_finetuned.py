@@ -21,7 +21,7 @@ from silr.refine.method import held_out
 from silr.risk import UURisk
 from synthetic import Corpus, make_corpus
 
-pytestmark = pytest.mark.usefixtures("float32")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float32")]
 
 QUICK = {"epochs": 2, "learning_rate": 2e-3}
 

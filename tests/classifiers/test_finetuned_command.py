@@ -12,6 +12,8 @@ import pytest
 from command_line import Commands
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(small_llama: str, tmp_path: Path) -> Path:

@@ -308,6 +308,7 @@ print("fitted")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit on data memory")
 def test_a_memory_map_is_fitted_where_no_copy_of_it_has_room(tmp_path: Path) -> None:
     path = tmp_path / "features.npy"
@@ -424,6 +425,7 @@ def test_damaged_files(tmp_path: Path, name: str, damage: Any) -> None:
     assert str(tmp_path) in str(refusal.value)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_head_of_a_gpu_is_read_on_a_processor(tmp_path: Path) -> None:
     toy = a_toy(3)

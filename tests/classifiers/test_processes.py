@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from command_line import Commands, ranks
 from silr.errors import InputError
 from silr.processes import check_launch
 from synthetic import make_corpus
 
 
-def refine(table: Path, run: Path, model: str, processes: int) -> str:
+def refine(commands: Commands, table: Path, run: Path, model: str, processes: int) -> str:
     options = ["--classifier", "full", "--model", model, "--learning-rate", "2e-3", "--epochs", "2", "--device", "cpu"]
     options += ["--prompt", "Read what comes now and say what it is, in one word: {text} It is"]
     script = run.parent / "exact.py"  # in half precision two orders of summation go apart
@@ -25,20 +25,18 @@ def refine(table: Path, run: Path, model: str, processes: int) -> str:
         "import silr.classifiers.backbone as backbone\nfrom silr.cli import main\n"
         "backbone.best_dtype = lambda device: 'float32'\nmain()\n"
     )
-    launch = [str(script), "refine", str(table), "-o", str(run), *options]
-    if processes > 1:
-        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), *launch]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *launch], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    environments = ranks(processes) if processes > 1 else [{}]
+    done = commands.together(environments, "refine", table, "-o", run, *options, script=script)
+    assert not any(each.code for each in done), done
+    return "".join(each.out for each in done)
 
 
-def test_two_processes_end_like_one(small_llama: str, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_two_processes_end_like_one(small_llama: str, tmp_path: Path, commands: Commands) -> None:
     """Of 201 texts, so that neither batches nor scored rows divide by two."""
     table = make_corpus(201, seed=1).write(tmp_path, "table.csv")
-    refine(table, tmp_path / "one", small_llama, 1)
-    said = refine(table, tmp_path / "two", small_llama, 2)
+    refine(commands, table, tmp_path / "one", small_llama, 1)
+    said = refine(commands, table, tmp_path / "two", small_llama, 2)
     assert said.count("iteration 1 of 2") == said.count("written:") == 1  # one of them speaks
     one, two = (pd.read_csv(tmp_path / run / "labels.csv") for run in ("one", "two"))
     assert len(two) == 201 and two["refined_label"].notna().all()
@@ -51,6 +49,7 @@ def test_two_processes_end_like_one(small_llama: str, tmp_path: Path) -> None:
     assert not (tmp_path / "two" / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_slow_process_is_waited_for(tmp_path: Path) -> None:
     """Before anything is trained too."""
     script = tmp_path / "wait.py"

@@ -11,6 +11,8 @@ from silr.classifiers.prompted import with_prompt
 from silr.demo_data import demo_model
 from silr.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def smollm(tmp_path_factory: pytest.TempPathFactory) -> str:

@@ -136,6 +136,7 @@ def test_views_of_every_kind(view: str) -> None:
     assert standardised(views[view]) == pytest.approx(expected(views[view]), abs=1e-5)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_same_on_a_gpu() -> None:
     X = np.random.default_rng(5).normal(size=(100, 3)).astype(np.float32)

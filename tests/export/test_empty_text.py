@@ -16,6 +16,8 @@ from silr.export import export_run
 from silr.export.empty_text import with_last_padding
 from synthetic import FILLER, make_corpus
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:

@@ -20,7 +20,7 @@ from silr.errors import InputError
 from silr.export import export_run
 from synthetic import Corpus, make_corpus
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*longer than 64")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*longer than 64")]
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +79,7 @@ def test_three_classes(runs: dict[str, Path], texts: list[str], tmp_path: Path) 
 def test_prompt_is_in_the_tokenizer(small_llama: str, texts: list[str], tmp_path: Path) -> None:
     """`pipeline` is given the texts alone, one of them too long for the model."""
     corpus = make_corpus(240, seed=1)
-    options: dict[str, Any] = {"model": small_llama, "epochs": 3, "learning_rate": 5e-3, "device": "cpu"}
+    options: dict[str, Any] = {"model": small_llama, "epochs": 1, "learning_rate": 5e-3, "device": "cpu"}
     refiner = LabelRefiner.from_options(
         classifier="lora", iterations=1, prompt="Read this: {text} The word is", run=tmp_path / "run", **options
     )
@@ -164,7 +164,7 @@ def test_hostile_names_in_the_card(small_llama: str, tmp_path: Path) -> None:
     names = ("</code><script>alert(1)</script>", "a|b`c\n---\nlicense: x")
     corpus = make_corpus(240, names, seed=1)
     refiner = LabelRefiner(
-        "lora", 1, model=small_llama, epochs=3, learning_rate=5e-3, run=tmp_path / "run", device="cpu"
+        "lora", 1, model=small_llama, epochs=1, learning_rate=5e-3, run=tmp_path / "run", device="cpu"
     )
     refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold)
     export_run(tmp_path / "run", tmp_path / "model")

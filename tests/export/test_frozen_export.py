@@ -16,6 +16,8 @@ from silr import LabelRefiner
 from silr.export import export_run
 from synthetic import Corpus, make_corpus
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=[0, 5], ids=["linear", "hidden"])
 def hidden(request: pytest.FixtureRequest) -> int:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -16,7 +13,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pandas as pd
 
-from killing import listen_to_ctrl_c
+from command_line import Commands, shared
 from silr.corpus import read_table, write_table
 from silr.label.gold_table import GoldTable
 from silr.label.session import Session
@@ -82,6 +79,12 @@ def weights_of(path: Path) -> list[float]:
     return [float(weight) for weight in read_table(path)["gold_weight"] if weight]
 
 
+def label_commands() -> Commands:
+    """Runs `silr` with the page already imported."""
+    shared().load("silr.label.session", "silr.label.server")
+    return shared()
+
+
 class Answer(NamedTuple):
     status_code: int
     headers: dict[str, str]
@@ -95,14 +98,7 @@ class Labelling:
     """A process of `silr label TABLE --no-browser`; `address` is that of its page."""
 
     def __init__(self, table: Path, *options: object) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "silr", "label", str(table), "--no-browser", *map(str, options)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            preexec_fn=listen_to_ctrl_c,
-        )
+        self.process = label_commands().start("label", table, "--no-browser", *options)
         self.said: list[str] = []
         for line in self.process.stdout:
             self.said.append(line)

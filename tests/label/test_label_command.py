@@ -5,20 +5,20 @@ import subprocess
 import sys
 
 import pytest
-from labelling import Labelling, gold_of, label_in_rounds, make_table, weights_of
+from labelling import Labelling, gold_of, label_commands, label_in_rounds, make_table, weights_of
 
-from command_line import Commands
 from silr.corpus import encode_labels, label_column, read_table, weight_column
 from silr.label.gold_table import GoldTable
 from silr.label.journal import journal_path
 from silr.label.session import Session
 from silr.priors import priors_from_gold
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def commands():
-    with Commands(("silr.label.session", "silr.label.server")) as commands:
-        yield commands
+    return label_commands()
 
 
 @pytest.fixture
@@ -136,9 +136,8 @@ def test_a_port_in_use(commands, path, tmp_path):
         assert not journal_path(other).exists()
 
 
-def test_json_keeps_the_address_off_stdout(path):
-    command = [sys.executable, "-m", "silr", "label", str(path), "--no-browser", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+def test_json_keeps_the_address_off_stdout(commands, path):
+    with commands.start("label", path, "--no-browser", "--json") as process:
         assert process.stderr.readline().startswith("label at http://127.0.0.1:")
         process.terminate()
         out, _ = process.communicate(timeout=20)

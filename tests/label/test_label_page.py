@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from labelling import Labelling, draws_of, gold_of, label_in_rounds, make_table, weights_of
 
+pytestmark = pytest.mark.browser
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 if CHROMIUM is None:

@@ -292,6 +292,7 @@ def rated(tmp_path, n=150):
     return path, truth.astype(int)
 
 
+@pytest.mark.slow
 def test_the_posterior_of_the_background_is_fitted_after_every_ten_labels(tmp_path):
     path, truth = rated(tmp_path)
     table = GoldTable(path, rounds=True)
@@ -312,6 +313,7 @@ def test_the_posterior_of_the_background_is_fitted_after_every_ten_labels(tmp_pa
     one.close()
 
 
+@pytest.mark.slow
 def test_the_end_of_the_session_ends_the_fit(tmp_path):
     path, truth = rated(tmp_path)
     posterior = BackgroundPosterior(GoldTable(path, rounds=True))
@@ -324,6 +326,7 @@ def test_the_end_of_the_session_ends_the_fit(tmp_path):
     assert posterior.fits == 0
 
 
+@pytest.mark.slow
 def test_a_process_that_is_interrupted_in_the_middle_of_a_fit_ends_cleanly(tmp_path):
     path, truth = rated(tmp_path, 1500)
     with Labelling(path, "-n", 40) as labelling:
@@ -334,6 +337,7 @@ def test_a_process_that_is_interrupted_in_the_middle_of_a_fit_ends_cleanly(tmp_p
     assert err == "silr: interrupted; the same command goes on where it stopped\n"
 
 
+@pytest.mark.slow
 def test_a_fit_whose_process_dies_is_a_failed_fit(tmp_path):
     path, truth = rated(tmp_path)
     posterior = BackgroundPosterior(GoldTable(path, rounds=True))
@@ -349,6 +353,7 @@ def test_a_fit_whose_process_dies_is_a_failed_fit(tmp_path):
     posterior.close()
 
 
+@pytest.mark.slow
 def test_a_fit_that_fails_leaves_the_last_posterior(tmp_path):
     path, truth = rated(tmp_path, 60)
     states = tmp_path / "rated.features.npy"
@@ -370,6 +375,7 @@ def test_a_fit_that_fails_leaves_the_last_posterior(tmp_path):
     assert posterior.fits == 1 and posterior.latest is kept
 
 
+@pytest.mark.slow
 def test_the_command_killed_in_the_middle_of_the_adaptive_draws(tmp_path):
     path, truth = rated(tmp_path)
     with Labelling(path, "-n", 40) as labelling:

@@ -10,6 +10,8 @@ from labelling import Labelling, gold_of, make_table, weights_of
 
 from silr.label.journal import journal_path
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = [
     "<script>alert(1)</script>",
     '\u0645\u0631\u062d\u0628\u0627 <b>bold</b> & "quotes" \'',

@@ -1,6 +1,5 @@
 """`silr label --terminal` on a pseudo-terminal, as a person uses it over ssh."""
 
-import fcntl
 import json
 import os
 import pty
@@ -9,36 +8,23 @@ import select
 import signal
 import subprocess
 import sys
-import termios
 import time
 
 import pandas as pd
 import pytest
-from labelling import draws_of, gold_of, label_in_rounds, make_table
+from labelling import draws_of, gold_of, label_commands, label_in_rounds, make_table
 
-from killing import listen_to_ctrl_c
 from silr.corpus import write_table
 from silr.label.journal import journal_path
 
-
-def own_terminal() -> None:
-    """In the child: its input is the terminal that it listens to."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    listen_to_ctrl_c()
+pytestmark = pytest.mark.slow
 
 
 class Terminal:
     def __init__(self, *arguments):
         self.mine, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "silr", "label", *map(str, arguments), "--terminal"],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env={**os.environ, "COLUMNS": "60", "LINES": "20"},
-            start_new_session=True,
-            preexec_fn=own_terminal,
-        )
+        size = {"COLUMNS": "60", "LINES": "20"}
+        self.process = label_commands().start("label", *arguments, "--terminal", terminal=theirs, more=size)
         os.close(theirs)
         self.shown = ""
 

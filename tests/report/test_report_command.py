@@ -13,6 +13,8 @@ from command_line import Commands, Result
 from silr.cli_report import report_of_finished
 from synthetic import make_corpus
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("--method", "uu", "--epochs", 3, "--iterations", 1, "--device", "cpu")
 
 

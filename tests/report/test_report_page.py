@@ -18,6 +18,8 @@ from silr.report.calibration import EDGES, axis_name
 from silr.report.charts import Series, line_chart
 from silr.report.write import write_report
 
+pytestmark = pytest.mark.browser
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 if CHROMIUM is None:
