@@ -6,7 +6,6 @@ label, one-hot. For a text that it did not label the term is 0: all classes are 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -105,23 +104,6 @@ def majority(annotators: Sequence[Annotator], n_classes: int) -> NDArray[np.int1
     for place, annotator in enumerate(annotators):
         counts += one_hot(annotator.labels, n_classes) * (1 + 1e-6 * (len(annotators) - place))
     return np.where(counts.max(axis=1) == 0, -1, counts.argmax(axis=1)).astype(np.int16)
-
-
-def warn_of_scores(annotators: Sequence[Annotator]) -> None:
-    """Warn where an LLM's scores are for another class than its label in more than half of its texts."""
-    for each in annotators:
-        if each.scores is None:
-            continue
-        rows = np.flatnonzero((each.labels >= 0) & np.isfinite(each.scores).all(axis=1))
-        own = each.scores[rows, each.labels[rows]]
-        other = int((own < each.scores[rows].max(axis=1)).sum()) if len(rows) else 0
-        if other > len(rows) / 2:
-            whose = f" of {each.name}" if each.name else ""
-            warnings.warn(
-                f"the scores{whose} are highest for another class than the label in {other:,} of {len(rows):,} texts: "
-                "are the score columns exchanged, or the lower score the better?",
-                stacklevel=3,
-            )
 
 
 def annotators_of(

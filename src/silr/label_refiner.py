@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_random_state
 
-from silr.annotator_evidence import Annotator, warn_of_scores
+from silr.annotator_evidence import Annotator
 from silr.classifiers.base import Classifier
 from silr.classifiers.choose import load_classifier
 from silr.classifiers.linear import FeatureClassifier
@@ -30,7 +30,7 @@ from silr.refine.fitted import FittedRefiner
 from silr.refine.iteration import Iteration
 from silr.refine.method import Context, Method, OnStep, refine
 from silr.refine.options import as_method, as_tuning, configuration, from_options
-from silr.refine.problem import Problem
+from silr.refine.problem import Problem, warn_of_scores
 from silr.refine.refinement import Refinement
 from silr.refine.tuning import FineTuned
 from silr.run import Run

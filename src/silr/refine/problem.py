@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -110,3 +111,20 @@ class Problem:
     def with_features(self, X: NDArray[Any] | Tokens, groups: Sequence[Sequence[slice]] = ()) -> Problem:
         """The same with other features."""
         return replace(self, X=X, groups=groups)
+
+
+def warn_of_scores(annotators: Sequence[Annotator]) -> None:
+    """Warn where an LLM's scores are for another class than its label in more than half of its texts."""
+    for each in annotators:
+        if each.scores is None:
+            continue
+        rows = np.flatnonzero((each.labels >= 0) & np.isfinite(each.scores).all(axis=1))
+        own = each.scores[rows, each.labels[rows]]
+        other = int((own < each.scores[rows].max(axis=1)).sum()) if len(rows) else 0
+        if other > len(rows) / 2:
+            whose = f" of {each.name}" if each.name else ""
+            warnings.warn(
+                f"the scores{whose} are highest for another class than the label in {other:,} of {len(rows):,} texts: "
+                "are the score columns exchanged, or the lower score the better?",
+                stacklevel=3,
+            )
