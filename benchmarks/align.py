@@ -30,10 +30,10 @@ from align_tasks import REWARDS, TASKS, accuracy, split, write_rewards
 from compare import machine
 from revise import BUDGET, guided, self_refine, writer
 from silr.align import AlignSettings, align
+from silr.align.load_scorer import load_scorer
 from silr.align.measures import Measured
 from silr.align.policy import PolicySource
 from silr.align.prompts import hold_out
-from silr.align.scorer import load_scorer
 from silr.files import write_json
 
 RESULTS = Path(__file__).parent / "results" / "align"

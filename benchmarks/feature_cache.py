@@ -16,9 +16,9 @@ import numpy as np
 from filelock import FileLock
 
 from silr.corpus import corpus_hash
-from silr.features import SentenceFeatures
 from silr.files import atomic_write, make_folder
 from silr.io.cache import cache_folder
+from silr.sentence_features import SentenceFeatures
 from silr.tfidf import TfidfFeatures
 
 Arrays = dict[str, Any]

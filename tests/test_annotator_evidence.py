@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy.special import log_softmax
 
-from silr.annotator_evidence import Annotator, Scale, annotators_of, majority, one_hot, votes
+from silr.annotator_evidence import Annotator, Scale, majority, one_hot, votes
 from silr.errors import InputError
+from silr.new_evidence import annotators_of
 
 NAN = np.nan
 

@@ -11,7 +11,7 @@ import pytest
 from command_line import Commands
 from silr.errors import InputError
 from silr.feature_rows import features_of_texts, match, record_path, text_keys, write_record
-from silr.features import FileFeatures
+from silr.file_features import FileFeatures
 from synthetic import Corpus, make_corpus
 
 TEXTS = ["one", "two", "three", "two"]

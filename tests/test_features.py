@@ -12,7 +12,9 @@ import pytest
 from silr import LabelRefiner
 from silr.corpus import file_hash
 from silr.errors import InputError
-from silr.features import FileFeatures, SentenceFeatures, features_of_run, load_saved, make_features
+from silr.features import features_of_run, load_saved, make_features
+from silr.file_features import FileFeatures
+from silr.sentence_features import SentenceFeatures
 from synthetic import Corpus
 
 NEW = ["positive1 word3 positive4", "", "nothing that the corpus knows", "negative2 negative2 word1"]

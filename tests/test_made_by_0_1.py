@@ -12,7 +12,7 @@ import pytest
 import skops.io
 
 from command_line import Commands
-from silr.align.scorer import load_scorer
+from silr.align.load_scorer import load_scorer
 from silr.annotators.local import LocalAnnotator
 from silr.annotators.table import annotate_file
 from silr.label.gold_table import GoldTable

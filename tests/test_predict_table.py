@@ -15,10 +15,10 @@ import silr.kept_chunks
 from command_line import Commands
 from silr import LabelRefiner
 from silr.errors import InputError
-from silr.features import SentenceFeatures
 from silr.fingerprint import fingerprint
 from silr.predict_table import predict_table
 from silr.refine_table import Columns, refine_table
+from silr.sentence_features import SentenceFeatures
 from synthetic import Corpus, make_corpus
 
 
@@ -117,7 +117,7 @@ class Encoder:
 @pytest.fixture
 def encoder(monkeypatch: pytest.MonkeyPatch) -> Encoder:
     found = Encoder()
-    monkeypatch.setattr("silr.features._sentence_encoder", lambda model: found)
+    monkeypatch.setattr("silr.sentence_features._sentence_encoder", lambda model: found)
     return found
 
 

@@ -14,7 +14,7 @@ from silr.files import write_json
 from silr.tfidf import TfidfFeatures
 
 if TYPE_CHECKING:
-    from silr.features import Matrix
+    from silr.features_base import Matrix
 
 WIDTHS = "widths.json"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.base import distinct
 from silr.files import atomic_write, make_folder
 from silr.progress import progress
+from silr.texts import distinct
 
 TEXTS, CHARACTERS = 128, 100_000  # of a chunk, at most; a longer text is one alone
 

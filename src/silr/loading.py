@@ -92,7 +92,7 @@ def load(folder: str | Path, device: str | None = None) -> LabelRefiner | Export
 
     if not (folder / PIPELINE).is_file() and not (folder / "config.json").is_file():
         raise InputError(f"{folder} is neither a run (it has no {MANIFEST}) nor a folder that `silr export` wrote")
-    from silr.align.folder_scorer import read_folder
+    from silr.export.read import read_folder
 
     classes, predict_proba = read_folder(folder, device, "the classifier")
     if len(classes) == 1:

@@ -19,13 +19,15 @@ from silr.classifiers.tokens import TokenFeatures, Tokens
 from silr.corpus import LABEL, features_path, read_table, text_column, text_counts, write_table
 from silr.errors import InputError
 from silr.feature_rows import features_of_texts, has_record, match
-from silr.features import Features, FileFeatures, SentenceFeatures, annotator_of
+from silr.features_base import Features
+from silr.file_features import FileFeatures, annotator_of
 from silr.files import check_writable
 from silr.joined_features import JoinedFeatures
 from silr.kept_chunks import Compute, in_chunks, kept_in
 from silr.label_refiner import LabelRefiner
 from silr.refine_table import REFINED_LABEL, REFINED_SCORE, Columns
 from silr.run import TABLE, Run
+from silr.sentence_features import SentenceFeatures
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,7 +27,7 @@ from silr.corpus import (
 )
 from silr.errors import InputError
 from silr.feature_rows import match
-from silr.features import annotator_of
+from silr.file_features import annotator_of
 from silr.files import write_json
 from silr.label_refiner import LabelRefiner
 from silr.labels import check_classes

@@ -17,11 +17,11 @@ from silr import LabelRefiner
 from silr.align.cautions import find_warnings
 from silr.align.folder import AlignFolder
 from silr.align.generate import Completion, log_probabilities, sample
+from silr.align.load_scorer import load_scorer
 from silr.align.measures import Measured, distinct_n, repetition
 from silr.align.prompts import hold_out
 from silr.align.report import write_align_report
 from silr.align.run_scorer import log_odds, platt
-from silr.align.scorer import load_scorer
 from silr.align.text_format import format_of, render
 from silr.errors import InputError
 from silr.export import export_run

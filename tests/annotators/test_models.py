@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from silr.annotators import models
+from silr.devices import best_dtype
 from silr.errors import InputError
 
 
@@ -101,7 +102,7 @@ def test_an_unknown_hub_name_is_one_line(tmp_path):
 
 
 def test_dtypes():
-    assert models.best_dtype("cpu") in ("float32", "bfloat16")
+    assert best_dtype("cpu") in ("float32", "bfloat16")
     with pytest.raises(InputError, match="dtype is 'int4'"):
         models.load("x", "cpu", "int4")
 

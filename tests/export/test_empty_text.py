@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModel, LlamaConfig, PreTrainedTokenizerFast, pipeline
 
 from silr import LabelRefiner
-from silr.align.scorer import load_scorer
+from silr.align.load_scorer import load_scorer
 from silr.export import export_run
 from silr.export.empty_text import with_last_padding
 from synthetic import FILLER, make_corpus

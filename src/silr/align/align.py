@@ -15,14 +15,16 @@ from silr.align.candidates import SAME, candidates
 from silr.align.cautions import find_warnings
 from silr.align.folder import AlignFolder, finished_part
 from silr.align.generate import Completion, log_probabilities, sample
+from silr.align.load_scorer import load_scorer
 from silr.align.measures import ARRAYS, AlignResult, Divergence, Measured
 from silr.align.policy import Network, PolicySource, Start, context_of, read_policy, starting_point
 from silr.align.prompts import check_lengths, choose_format, hold_out, read_prompts
 from silr.align.report import write_align_report
-from silr.align.scorer import Scorer, load_scorer
+from silr.align.scorer import Scorer
 from silr.align.settings import AlignSettings
+from silr.align.task import Task
 from silr.align.text_format import format_of
-from silr.align.training import Task, train, trouble
+from silr.align.training import train, trouble
 from silr.annotators.models import network_fingerprint, silence_transformers
 from silr.corpus import corpus_hash
 from silr.errors import InputError

@@ -14,7 +14,7 @@ from silr.align.policy import Network
 from silr.errors import InputError
 
 if TYPE_CHECKING:
-    from silr.align.training import Task
+    from silr.align.task import Task
 
 SAME = 1e-6  # rewards that differ by less are one
 

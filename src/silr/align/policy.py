@@ -10,16 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from silr.annotators.model_kinds import check_kind
-from silr.annotators.models import (
-    best_dtype,
-    causal_network,
-    explain_load_errors,
-    folder_of,
-    locate,
-    own_device,
-    silence_transformers,
-)
+from silr.annotators.models import causal_network, explain_load_errors, folder_of, locate, silence_transformers
 from silr.classifiers.backbone import four_bits
+from silr.devices import best_dtype, own_device
 from silr.errors import InputError
 from silr.export.frozen import PIPELINE
 from silr.io.folders import atomic_folder

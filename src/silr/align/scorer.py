@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
-from silr.export.frozen import PIPELINE
-from silr.run import MANIFEST
-
-Score = Callable[[Sequence[str]], NDArray[np.float64]]
+from silr.export.read import Score
 
 
 @dataclass(frozen=True)
@@ -36,28 +33,6 @@ class Scorer:
             raise InputError(f"{self.record['path']} gives scores that are no numbers (NaN); it cannot be used")
         rows = {text: row for row, text in enumerate(unique)}
         return scores[[rows[text] for text in texts]]
-
-
-def load_scorer(path: str | Path, wanted: str | None, device: str | None, role: str = "--reward") -> Scorer:
-    """Load a run directory, or a folder that `silr export` wrote.
-
-    No `wanted` is enough for a reward model that has one score. `role` is its name in messages.
-
-    Raises
-    ------
-    InputError
-        It is neither, it has no such class, it cannot read new texts, or a package is missing.
-    """
-    folder = Path(path).expanduser().resolve()
-    if (folder / MANIFEST).is_file():
-        from silr.align.run_scorer import run_scorer
-
-        return run_scorer(folder, wanted, device, role)
-    if (folder / PIPELINE).is_file() or (folder / "config.json").is_file():
-        from silr.align.folder_scorer import folder_scorer
-
-        return folder_scorer(folder, wanted, device, role)
-    raise InputError(f"{role} {folder} is neither a run of `silr refine` nor a folder of `silr export`")
 
 
 def class_number(wanted: str | None, classes: Sequence[str], path: Path, role: str) -> int:

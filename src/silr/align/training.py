@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,56 +13,17 @@ import numpy as np
 from silr.align.candidates import pairs as pairs_of
 from silr.align.folder import AlignFolder
 from silr.align.measures import distinct_n, repetition
-from silr.align.policy import PolicySource, Start, check_numbers, write_policy
-from silr.align.prompts import PromptFormat
-from silr.align.scorer import Scorer
-from silr.align.settings import AlignSettings
-from silr.align.text_format import render
+from silr.align.policy import check_numbers, write_policy
+from silr.align.task import Task
 from silr.annotators.models import silence_transformers
 from silr.errors import InputError
 from silr.processes import is_main, wait_for_all
 from silr.progress import progress
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from silr.align.trl_trainers import RewardOf
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Task:
-    """All that a training takes."""
-
-    settings: AlignSettings
-    source: PolicySource
-    start: Start
-    tokenizer: PreTrainedTokenizerBase
-    prompts: list[str]  # those that train
-    encoded: list[list[int]]  # their tokens
-    prompt_format: PromptFormat
-    text_format: str  # of what reward and judge read
-    reward: Scorer
-    judge: Scorer | None
-    quiet: bool
-
-    def texts(self, prompts: Sequence[str], completions: Sequence[str]) -> list[str]:
-        """Return what reward and judge read."""
-        return [render(self.text_format, *pair) for pair in zip(prompts, completions, strict=True)]
-
-    def steps(self, items: int) -> int:
-        """Return the number of updates: by default those of one pass over so many completions or pairs.
-
-        InputError if there are fewer than one update takes.
-        """
-        if items < self.settings.batch_size:
-            kind = "pairs" if self.settings.method == "dpo" else "completions"
-            raise InputError(
-                f"the prompts for training give {items:,} {kind}, and one update takes {self.settings.batch_size} "
-                "(--batch-size): give more prompts or a smaller one"
-            )
-        return self.settings.steps or items // self.settings.batch_size
 
 
 def train(task: Task, folder: AlignFolder) -> None:
@@ -78,7 +38,7 @@ def train(task: Task, folder: AlignFolder) -> None:
 
     from silr.align.trl_trainers import Training, dpo_trainer, grpo_trainer
     from silr.align.watch import Watch
-    from silr.classifiers.uu_trainer import last_checkpoint
+    from silr.checkpoints import last_checkpoint
 
     set_seed(task.settings.seed)  # new adapters are the same whatever was drawn before
     settings, network = task.settings, task.start.give()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from silr.annotators.missing import Missing
 
@@ -31,3 +32,10 @@ def agreed(readings: Iterable[Reading]) -> Reading | None:
     if len(labels) > 1 or any(reading.missing is Missing.SEVERAL for reading in readings):
         return Reading(None, Missing.SEVERAL)
     return min(readings, key=lambda reading: reading.label is not None, default=None)
+
+
+class Token(NamedTuple):
+    """A token of an answer, and log-probabilities of the likeliest tokens at its place, itself included."""
+
+    text: str
+    likeliest: tuple[tuple[str, float], ...]

@@ -20,11 +20,10 @@ from silr.annotators.answer_fields import objects
 from silr.annotators.answer_language import REFUSAL, cues, is_taken_back, refuses
 from silr.annotators.answer_mentions import Cleaned
 from silr.annotators.answer_names import Names, letters, names_of
-from silr.annotators.answer_reading import Reading, agreed
+from silr.annotators.answer_reading import Reading, Token, agreed
 from silr.annotators.answer_text import end_of_turn, fold, lower, without
 from silr.annotators.answer_verdicts import Cued, from_objects, from_tags
 from silr.annotators.missing import Missing
-from silr.annotators.replies import Token
 from silr.annotators.thoughts import answer_span, is_outline, without_thoughts
 
 __all__ = ["Reading", "Token", "class_log_probabilities", "read_answer", "safe_words", "without_thoughts"]

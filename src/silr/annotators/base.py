@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from silr.annotators.missing import Missing
 from silr.errors import InputError
+from silr.texts import distinct
 
 Scores = tuple[NDArray[np.float32], NDArray[np.float16]]
 """Scores (n, K) and features (n, n_features) of the texts of a batch."""
@@ -126,13 +127,6 @@ def plan_for(annotator: Annotator, texts: Sequence[str], with_features: bool) ->
     kept = [(rows[~empty[rows]], tokens) for rows, tokens in zip(plan.batches, plan.tokens, strict=True)]
     kept = [(rows, tokens) for rows, tokens in kept if len(rows)]
     return Plan([rows for rows, _ in kept], [tokens for _, tokens in kept], plan.cut)
-
-
-def distinct(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the distinct texts in order of appearance, and for each of the n texts its position among them."""
-    position: dict[str, int] = {}
-    where = np.fromiter((position.setdefault(text, len(position)) for text in texts), np.int64, len(texts))
-    return list(position), where
 
 
 def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:

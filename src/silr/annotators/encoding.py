@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from silr.annotators.prompts import Prompt
 from silr.errors import InputError
+from silr.texts import common_start
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -188,12 +189,6 @@ def _start_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 def _begins(own: list[int], other: list[int]) -> bool:
     return len(own) < len(other) and other[: len(own)] == own
-
-
-def common_start(rows: Iterable[Iterable[int]]) -> list[int]:
-    """Return what all rows begin with alike."""
-    columns = zip(*rows, strict=False)
-    return [column[0] for column in itertools.takewhile(lambda column: len(set(column)) == 1, columns)]
 
 
 def end_tokens(network: PreTrainedModel) -> list[int]:

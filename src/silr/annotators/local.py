@@ -14,6 +14,7 @@ from silr.annotators import models
 from silr.annotators.base import Annotation, Plan, ScoreBatch, Scored, Scores, annotate_texts
 from silr.annotators.encoding import PromptEncoder, end_tokens, padding
 from silr.annotators.prompts import TEMPLATE, Prompt
+from silr.devices import best_device, best_dtype
 from silr.errors import InputError
 from silr.extras import need_models
 
@@ -116,9 +117,9 @@ class LocalAnnotator:
         self._calibrate = calibrate
         self._model = models.locate(model)
         self._trust = trust_remote_code
-        device = device or models.best_device()
+        device = device or best_device()
         self._budget = token_budget or (2048 if device == "cpu" else 16384)
-        self._dtype = dtype or models.best_dtype(device)
+        self._dtype = dtype or best_dtype(device)
         tokenizer, self._network = models.load(self._model, device, self._dtype, trust_remote_code)
         self._vocabulary = models.tokenizer_fingerprint(tokenizer)
         self._greedy = {"temperature": None, "top_p": None, "top_k": None, "pad_token_id": padding(tokenizer)}

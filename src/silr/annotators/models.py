@@ -6,7 +6,6 @@ import copy
 import hashlib
 import io
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -17,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from silr.annotators.gguf_config import GgufFile, config_of, read_gguf
 from silr.annotators.gguf_tokenizer import write_tokenizer
 from silr.annotators.model_kinds import check_folder, check_kind, check_weights
+from silr.devices import best_device, best_dtype
 from silr.errors import InputError
 from silr.io.cache import cache_folder, made_once
-from silr.processes import world_size
 
 if TYPE_CHECKING:
     import torch
@@ -28,34 +27,6 @@ if TYPE_CHECKING:
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _FORM = 2  # of what is made of a GGUF file; another number makes it anew
 _DTYPES = ("float32", "bfloat16", "float16")
-
-
-def best_device() -> str:
-    """Return "cuda" if there is a GPU that torch can use, else "cpu"."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def own_device(device: str | None) -> str:
-    """Return the device of this process: by default the GPU if there is one, of several processes each its own."""
-    device = device or best_device()
-    several = device == "cuda" and world_size() > 1
-    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if several else device
-
-
-def best_dtype(device: str) -> str:
-    """Return the fastest number format of a device that a language model bears.
-
-    bfloat16 on a GPU (float16 on one that lacks it) and on a processor with instructions for it (AMX or AVX-512 BF16);
-    else float32, which other processors multiply faster.
-    """
-    import torch
-
-    if device.startswith("cuda") or device == "auto":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bfloat16" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "float32"
 
 
 def locate(model: str | Path) -> str:

@@ -7,8 +7,9 @@ import math
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
+from silr.annotators.answer_reading import Token
 from silr.annotators.missing import Missing
 
 Object = dict[str, Any]
@@ -24,13 +25,6 @@ _CUT_OFF = ("length", "max_tokens", "model_length", "max_output_tokens", "model_
 _MARKS = str.maketrans(
     {"\u2581": " ", "\u0120": " ", "\u010a": "\n"}
 )  # how SentencePiece and byte-level vocabularies write space
-
-
-class Token(NamedTuple):
-    """A token of an answer, and log-probabilities of the likeliest tokens at its place, itself included."""
-
-    text: str
-    likeliest: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.base import (
-    Annotator,
-    Plan,
-    Remarks,
-    blank,
-    check_any,
-    distinct,
-    has_scores,
-    plan_for,
-    remarks_of,
-)
+from silr.annotators.base import Annotator, Plan, Remarks, blank, check_any, has_scores, plan_for, remarks_of
 from silr.annotators.gold_check import GoldCheck
 from silr.annotators.journal import Journal
 from silr.annotators.missing import COLUMN as MISSING
@@ -42,6 +32,7 @@ from silr.feature_rows import write_record
 from silr.files import write_json
 from silr.progress import progress
 from silr.shares import Right
+from silr.texts import distinct
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,15 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from silr.annotators.models import (
-    best_dtype,
-    explain_load_errors,
-    folder_of,
-    load_tokenizer,
-    locate,
-    own_device,
-    silence_transformers,
-)
+from silr.annotators.models import explain_load_errors, folder_of, load_tokenizer, locate, silence_transformers
+from silr.classifiers.network import Network, layers_of
+from silr.devices import best_dtype, own_device
 from silr.errors import InputError
 from silr.extras import needs
 from silr.fingerprint import check, fingerprint
@@ -30,7 +24,6 @@ if TYPE_CHECKING:
     from silr.classifiers.tokens import Tokens
 
 Tuning = Literal["lora", "qlora", "full"]
-Network = Any  # transformers' for sequence classification, or peft's around it; libraries without precise types
 
 
 @dataclass(frozen=True)
@@ -280,15 +273,6 @@ def head_of(network: Network) -> nn.Module:
 def output_layer(network: Network) -> nn.Linear:
     """Return the last layer of the head: of several copies, the one that is trained."""
     return [part for part in head_of(network).modules() if isinstance(part, nn.Linear)][-1]
-
-
-def layers_of(network: Network) -> nn.ModuleList:
-    """Return the network's blocks, the first first."""
-    count = network.config.get_text_config().num_hidden_layers
-    stacks = [each for each in network.modules() if isinstance(each, nn.ModuleList) and len(each) == count]
-    if not stacks:
-        raise InputError(f"silr does not know the layers of {type(network).__name__}; leave out --tune-top")
-    return stacks[0]
 
 
 def _linear_names(network: Network) -> list[str]:

@@ -18,9 +18,10 @@ from scipy.special import softmax
 from torch import Tensor
 
 from silr.annotators.models import silence_transformers
-from silr.classifiers.backbone import Backbone, FinetunedConfig, Network, layers_of, output_layer, trained_state
+from silr.classifiers.backbone import Backbone, FinetunedConfig, output_layer, trained_state
 from silr.classifiers.base import FitHistory, OnStep
 from silr.classifiers.lower_layers import LowerLayers
+from silr.classifiers.network import Network, layers_of
 from silr.classifiers.probe import SAMPLE, ProbeStates
 from silr.classifiers.reading import TextItem, TextReader, TextRows, collate
 from silr.classifiers.shared_beginning import begin_once
@@ -85,7 +86,8 @@ class FinetunedClassifier:
         InputError
             Fewer texts than one batch, the risk is no longer a number, or memory does not suffice.
         """
-        from silr.classifiers.uu_trainer import UUTrainer, last_checkpoint
+        from silr.checkpoints import last_checkpoint
+        from silr.classifiers.uu_trainer import UUTrainer
 
         labelled = pseudo_labels >= 0 if pseudo_labels.ndim == 1 else np.ones(len(pseudo_labels), bool)
         train, held_out = np.flatnonzero(labelled & ~validation), np.flatnonzero(labelled & validation)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from silr.classifiers.backbone import Network, layers_of
+from silr.classifiers.network import Network, layers_of
 from silr.classifiers.tokens import Tokens
 
 Batches = Iterable[tuple[NDArray[np.int64], dict[str, Tensor]]]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from silr.classifiers.backbone import Backbone, Network, output_layer
+from silr.classifiers.backbone import Backbone, output_layer
 from silr.classifiers.lower_layers import LowerLayers
+from silr.classifiers.network import Network
 from silr.classifiers.tokens import Tokens, passes
 from silr.processes import gathered, rank, world_size
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from silr.classifiers.backbone import Network
 from silr.classifiers.lower_layers import EnoughError
+from silr.classifiers.network import Network
 from silr.classifiers.tokens import Tokens
 
 MIN_BEGINNING = 8  # tokens: fewer are not worth a pass of their own

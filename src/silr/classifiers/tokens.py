@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.base import distinct
-from silr.annotators.encoding import common_start
 from silr.annotators.models import load_tokenizer, locate
 from silr.classifiers.prompted import with_prompt
 from silr.errors import InputError
 from silr.extras import need_models
 from silr.fingerprint import WEIGHTS, check, fingerprint
+from silr.texts import common_start, distinct
 
 MAX_LENGTH = 512
 _CHUNK = 4096  # texts tokenised together
@@ -62,7 +61,7 @@ class Tokens:
 
 
 class TokenFeatures:
-    """Turns texts into `Tokens` with a model's tokenizer; in the place of `silr.features.Features`.
+    """Turns texts into `Tokens` with a model's tokenizer; in the place of `silr.features_base.Features`.
 
     Parameters
     ----------

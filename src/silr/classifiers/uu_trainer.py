@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from silr.classifiers.backbone import Backbone, Network
+from silr.classifiers.backbone import Backbone
+from silr.classifiers.network import Network
 from silr.classifiers.reading import TextItem, TextReader, TextRows
 from silr.classifiers.stratified_batches import StratifiedBatches
 from silr.errors import InputError
@@ -94,20 +93,6 @@ class UUTrainer(Trainer):
         began = time.monotonic()
         super()._save_checkpoint(model, trial)
         self.watch.saved(time.monotonic() - began)
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The latest whole checkpoint in a folder: its state is written last, so one that a kill cut off has none."""
-    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for path in checkpoints:
-        try:
-            state = json.loads((path / "trainer_state.json").read_text())
-        except (OSError, ValueError):
-            continue
-        best = state["best_model_checkpoint"]
-        if best is None or Path(best).is_dir():
-            return path
-    return None
 
 
 class _Watch(TrainerCallback):

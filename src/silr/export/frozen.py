@@ -18,9 +18,9 @@ from silr.annotators.models import silence_transformers
 from silr.classifiers.linear import FeatureClassifier
 from silr.export.parts import Parts
 from silr.extras import needs
-from silr.features import SentenceFeatures
 from silr.files import atomic_write, write_json
 from silr.joined_features import JoinedFeatures
+from silr.sentence_features import SentenceFeatures
 from silr.tfidf import TfidfFeatures
 
 if TYPE_CHECKING:

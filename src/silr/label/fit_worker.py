@@ -50,7 +50,7 @@ def make_features(corpus: Corpus) -> Features:
     """Return all that is at hand of hidden states, sentence embeddings and TF-IDF, each of shape (n, d)."""
     from silr.errors import InputError
     from silr.feature_rows import features_of_texts
-    from silr.features import SentenceFeatures
+    from silr.sentence_features import SentenceFeatures
     from silr.tfidf import TfidfFeatures
 
     parts: Features = []

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from silr.annotator_evidence import annotators_of
 from silr.classifiers.posterior import PosteriorClassifier
 from silr.corpus_keys import row_keys, text_keys, with_annotators
 from silr.errors import InputError
 from silr.estimator_habits import EstimatorHabits
-from silr.features import Features
+from silr.features_base import Features
 from silr.inputs import is_empty, texts_of_rows, texts_or_matrix
+from silr.new_evidence import annotators_of
 from silr.priors import Priors
 from silr.refine.refinement import Refinement
 from silr.verdict import Verdict
