@@ -28,9 +28,9 @@ from methods import Gold, refiner
 from scores import mean_and_deviation
 from silr import UUClassifier
 from silr.errors import InputError, NoSignalError
-from silr.files import write_json
+from silr.io.files import write_json
 from silr.label import draw
-from silr.priors import priors_from_truth
+from silr.stats.priors import priors_from_truth
 from silr_methods import default
 from tables import Split, draw_gold, split
 

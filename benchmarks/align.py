@@ -34,7 +34,7 @@ from silr.align.load_scorer import load_scorer
 from silr.align.measures import Measured
 from silr.align.policy import PolicySource
 from silr.align.prompts import hold_out
-from silr.files import write_json
+from silr.io.files import write_json
 
 RESULTS = Path(__file__).parent / "results" / "align"
 HEAD = (

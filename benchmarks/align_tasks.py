@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from silr import LabelRefiner
-from silr.corpus import label_column, read_table, score_classes, score_columns, text_column
 from silr.errors import NoSignalError
+from silr.io.corpus import label_column, read_table, score_classes, score_columns, text_column
 from silr.label.draw import draw_texts
 
 WORDS, SHORTEST = 5, 10  # of a text: the prompt is its first five words

@@ -57,7 +57,7 @@ def main() -> None:
         annotate_in_this_process(options.model, options.threads, *options.peak_of)
         return
     if not options.model:
-        from silr.demo_data import demo_model
+        from silr.cli.demo_data import demo_model
 
         options.model = str(demo_model())
     texts = read_texts(options.table)
@@ -76,10 +76,10 @@ def save(result: dict[str, object], path: str | Path) -> None:
 
 def read_texts(table: str | None) -> list[str]:
     """Return the distinct texts that are not empty."""
-    from silr.corpus import read_table, text_column
+    from silr.io.corpus import read_table, text_column
 
     if table is None:
-        from silr.demo_data import demo_texts
+        from silr.cli.demo_data import demo_texts
 
         frame = demo_texts()
     else:
@@ -97,7 +97,8 @@ def compare(model: str, prompt_name: str, texts: list[str], turns: int, threads:
     import torch
     from skorch.llm import ZeroShotClassifier
 
-    from silr.annotators import LocalAnnotator, models
+    from silr.annotators import LocalAnnotator
+    from silr.hf import models
 
     torch.set_num_threads(threads)
     template = PROMPTS[prompt_name]

@@ -14,7 +14,7 @@ from typing import Literal
 
 import pandas as pd
 
-from silr.corpus import features_path, read_table, table_stem
+from silr.io.corpus import features_path, read_table, table_stem
 
 TABLES = ["movie", "amazon", "nyt", "tweets", "laroseda", "corona", "offensive", "nsmc", "liar", "bace"]
 NO_SENTENCES = {"nsmc", "bace"}  # MiniLM reads neither Korean nor SMILES

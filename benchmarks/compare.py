@@ -39,9 +39,9 @@ from compare_report import RESULTS, cell, write_report
 from feature_cache import default_folder
 from methods import METHODS, OPTIONAL, Gold
 from scores import score
-from silr.corpus import table_stem
 from silr.errors import InputError, NoSignalError
-from silr.files import write_json
+from silr.io.corpus import table_stem
+from silr.io.files import write_json
 from tables import draw_gold, split
 
 PACKAGES = ("silr", "torch", "scikit-learn", "numpy", "cleanlab", "setfit", "crowd-kit")

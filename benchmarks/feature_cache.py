@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from silr.corpus import corpus_hash
-from silr.files import atomic_write, make_folder
+from silr.features.sentence import SentenceFeatures
+from silr.features.tfidf import TfidfFeatures
 from silr.io.cache import cache_folder
-from silr.sentence_features import SentenceFeatures
-from silr.tfidf import TfidfFeatures
+from silr.io.corpus import corpus_hash
+from silr.io.files import atomic_write, make_folder
 
 Arrays = dict[str, Any]
 

@@ -22,9 +22,9 @@ from methods import METHODS, Gold, gold_column
 from scores import mean_and_deviation, score
 from silr import LabelRefiner
 from silr.annotators.encoding import prompt_around_text
-from silr.annotators.models import load_tokenizer, locate
 from silr.annotators.prompts import Prompt
 from silr.errors import NoSignalError
+from silr.hf.models import load_tokenizer, locate
 from tables import Split, draw_gold, split
 
 KINDS = {"amazon": "product review", "nyt": "newspaper editorial", "movie": "movie review", "tweets": "tweet"}

@@ -6,7 +6,7 @@ Of each table in the folders, and each LLM that labelled it, 100 texts get their
 strata, and in rounds as `silr label` does with a fit after every ten labels, the first half being the same texts. Given
 are the accuracy of the refined labels on the whole corpus, gold rows counted as right, and how often the 95 % interval
 of the accuracy of the LLM's labels and of the refined ones holds the truth, with its mean width: by Kish's effective
-size (`silr.priors`) and by the difference estimator (`silr.gold_accuracy`). Results go into
+size (`silr.stats.priors`) and by the difference estimator (`silr.stats.gold_accuracy`). Results go into
 benchmarks/results/gold_rounds.json; what is there is not computed again.
 """
 
@@ -28,17 +28,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from silr import LabelRefiner
-from silr.cells import sort_classes
-from silr.corpus import features_path, label_column, read_table, score_classes, score_columns, table_stem, text_column
 from silr.errors import InputError, NoSignalError
-from silr.files import write_json
-from silr.gold_accuracy import accuracy_from_gold
+from silr.features.tfidf import TfidfFeatures
+from silr.io.cells import sort_classes
+from silr.io.corpus import (
+    features_path,
+    label_column,
+    read_table,
+    score_classes,
+    score_columns,
+    table_stem,
+    text_column,
+)
+from silr.io.files import write_json
 from silr.label import adaptive_draw
 from silr.label.adaptive_draw import AdaptiveDraw, draw_probabilities
 from silr.label.draw import Draw, Strata, make_strata
 from silr.label.draw_weights import DrawHistory
-from silr.priors import priors_from_gold
-from silr.tfidf import TfidfFeatures
+from silr.stats.gold_accuracy import accuracy_from_gold
+from silr.stats.priors import priors_from_gold
 
 RESULTS = Path(__file__).parent / "results" / "gold_rounds.json"
 N_GOLD = 100

@@ -26,9 +26,9 @@ from threadpoolctl import threadpool_limits
 
 from compare_report import put_into_document
 from silr import LabelRefiner
-from silr.files import write_json
+from silr.io.files import write_json
 from silr.label.draw import draw_texts
-from silr.priors import priors_from_gold
+from silr.stats.priors import priors_from_gold
 
 RESULTS = Path(__file__).parent / "results" / "many_classes.json"
 MARK = "many_classes.py"

@@ -26,8 +26,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from silr.corpus import features_path
-from silr.demo_data import demo_model
+from silr.cli.demo_data import demo_model
+from silr.io.corpus import features_path
 
 CUT = 600  # characters
 QUESTIONS = {

@@ -24,9 +24,9 @@ from paper_datasets import PUBLISHED, load_any, load_published
 from scores import mean_and_deviation, score
 from silr import LabelRefiner
 from silr.errors import InputError, NoSignalError
-from silr.files import write_json
+from silr.hf.distributed import is_main
+from silr.io.files import write_json
 from silr.label.draw import draw_texts
-from silr.processes import is_main
 
 RESULTS = Path(__file__).parent / "results" / "paper"
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import pandas as pd
 
-from silr.corpus import read_table
 from silr.errors import InputError
+from silr.io.corpus import read_table
 
 CLASSES = {-1: "negative", 1: "positive"}
 NEWS = "# Title: {title}\n# Content: {text}\n"

@@ -28,12 +28,12 @@ from threadpoolctl import threadpool_limits
 from cases import Case, find_cases
 from compare_report import put_into_document
 from feature_cache import default_folder, tfidf_features
-from silr import posterior
-from silr.annotator_evidence import Annotator
-from silr.files import write_json
-from silr.gold_labels import GoldLabels
-from silr.posterior import CrossFitting, refine_posterior
-from silr.ridge import Ridge, StandardisedMatrix
+from silr.io.files import write_json
+from silr.refine import posterior
+from silr.refine.posterior import CrossFitting, refine_posterior
+from silr.stats.annotator_evidence import Annotator
+from silr.stats.gold_labels import GoldLabels
+from silr.stats.ridge import Ridge, StandardisedMatrix
 from tables import Split, draw_gold, split
 
 RESULTS = Path(__file__).parent / "results" / "posterior_ablations.json"

@@ -1,4 +1,4 @@
-"""How often the 95 % intervals of `silr.priors` hold the truth, by simulation.
+"""How often the 95 % intervals of `silr.stats.priors` hold the truth, by simulation.
 
 Finite corpora of known composition, gold drawn without replacement in two designs (as `silr label` does, from each
 initial pseudo-label in proportion to the root of its size; or simple random), priors estimated for the initial
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from silr.gold import FEW, collapsed
 from silr.label.draw import POWER
-from silr.label_noise import noise_estimates
+from silr.stats.gold_weights import FEW, collapsed
+from silr.stats.label_noise import noise_estimates
 
 SIZES, N_GOLD, DESIGNS = (1_000, 3_600, 100_000), (50, 100, 500), ("stratified", "random")
 ACCURACIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97)

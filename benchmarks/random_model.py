@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from silr.annotators.models import load_tokenizer, locate
-from silr.demo_data import demo_model
+from silr.cli.demo_data import demo_model
+from silr.hf.models import load_tokenizer, locate
 
 # the published configuration of meta-llama/Llama-3.2-1B
 SHAPE = LlamaConfig(

@@ -22,9 +22,9 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from compare import machine
-from silr.corpus import label_column, read_table, score_columns
-from silr.demo_data import demo_model
-from silr.files import write_json
+from silr.cli.demo_data import demo_model
+from silr.io.corpus import label_column, read_table, score_columns
+from silr.io.files import write_json
 
 RESULTS = Path(__file__).parent / "results" / "self_refinement.json"
 SENTIMENT = "Is the sentiment of this {} positive or negative?"

@@ -16,7 +16,7 @@ import numpy as np
 from answers import Answer, gold_column
 from silr import LabelRefiner
 from silr.classifiers.choose import load_classifier
-from silr.run import Run
+from silr.refine.run import Run
 from tables import Gold, Split
 
 ITERATIONS = 5

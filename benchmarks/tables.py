@@ -10,7 +10,7 @@ import numpy as np
 
 from cases import Case
 from feature_cache import sentence_embeddings, tfidf_features
-from silr.corpus import (
+from silr.io.corpus import (
     encode_labels,
     features_path,
     label_column,

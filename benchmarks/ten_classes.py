@@ -19,7 +19,7 @@ from compare_report import cell
 from methods import METHODS, Gold, refiner
 from scores import score
 from silr.errors import InputError, NoSignalError
-from silr.files import write_json
+from silr.io.files import write_json
 from tables import Split, draw_gold
 
 RESULTS = Path(__file__).parent / "results" / "ten_classes.json"

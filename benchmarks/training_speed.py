@@ -86,11 +86,11 @@ def one_method(options: argparse.Namespace) -> dict[str, Any]:
     import transformers.models.llama.modeling_llama  # so that no import is timed
     from peft import LoraConfig, get_peft_model  # noqa: F401
 
-    import silr.classifiers.finetuned
-    import silr.classifiers.uu_trainer  # noqa: F401
-    from silr.priors import priors_from_truth
+    import silr.classifiers.finetuned.classifier
+    import silr.classifiers.finetuned.trainer  # noqa: F401
     from silr.refine.method import held_out
-    from silr.risk import UURisk
+    from silr.stats.priors import priors_from_truth
+    from silr.stats.uu_risk import UURisk
 
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
@@ -119,9 +119,9 @@ def one_method(options: argparse.Namespace) -> dict[str, Any]:
 def run_silr(
     options: argparse.Namespace, top: int | None, texts: list[str], labels: Any, risk: Any, validation: Any
 ) -> tuple[float, Any]:
-    from silr.classifiers.backbone import Backbone, FinetunedConfig
-    from silr.classifiers.finetuned import FinetunedClassifier
-    from silr.classifiers.tokens import TokenFeatures
+    from silr.classifiers.finetuned.backbone import Backbone, FinetunedConfig
+    from silr.classifiers.finetuned.classifier import FinetunedClassifier
+    from silr.hf.tokens import TokenFeatures
 
     began = time.perf_counter()
     config = FinetunedConfig(
@@ -214,7 +214,7 @@ def with_adapters(options: argparse.Namespace, device: str) -> tuple[Any, Any]:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForSequenceClassification, BitsAndBytesConfig
 
-    from silr.annotators.models import folder_of, load_tokenizer
+    from silr.hf.models import folder_of, load_tokenizer
 
     tokenizer = load_tokenizer(options.model)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
@@ -251,7 +251,7 @@ def main() -> None:
     parser.add_argument("--method", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.model is None:
-        from silr.demo_data import demo_model
+        from silr.cli.demo_data import demo_model
 
         options.model = str(demo_model())
     if options.method:

@@ -19,9 +19,9 @@ from cases import find_cases
 from compare_report import put_into_document
 from feature_cache import default_folder
 from posterior_ablations import features_of
-from silr import posterior_without_gold
-from silr.annotator_evidence import Annotator
-from silr.files import write_json
+from silr.io.files import write_json
+from silr.refine import posterior_without_gold
+from silr.stats.annotator_evidence import Annotator
 from tables import split
 
 RESULTS = Path(__file__).parent / "results" / "without_gold.json"

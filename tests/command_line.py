@@ -27,8 +27,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-HEAVY = ("silr.cli", "silr.refine_table", "silr.summary", "silr.evaluate", "silr.annotators.table", "transformers")
-HEAVY += ("silr.classifiers.uu_trainer", "silr.export", "peft", "sentence_transformers")
+HEAVY = (
+    "silr.cli.main",
+    "silr.refine.table",
+    "silr.report.summary",
+    "silr.report.evaluate",
+    "silr.annotators.table",
+    "transformers",
+)
+HEAVY += ("silr.classifiers.finetuned.trainer", "silr.export", "peft", "sentence_transformers")
 LARGEST_MESSAGE = 2**20
 LEFT_BEHIND = ("ACCELERATE_", "PYTEST_")  # variables that earlier tests set, and that no user has
 
@@ -183,8 +190,8 @@ def serve(connection: socket.socket) -> None:
         if request["do"] == "load":
             for name in request["modules"]:
                 import_module(name)
-            if "silr.encoders" in sys.modules:  # reading texts with an encoder takes seconds; one test has it
-                sys.modules["silr.encoders"].at_hand = lambda: None  # type: ignore[attr-defined]
+            if "silr.features.encoders" in sys.modules:  # reading texts with an encoder takes seconds; one test has it
+                sys.modules["silr.features.encoders"].at_hand = lambda: None  # type: ignore[attr-defined]
         elif request["do"] == "start":
             answer = os.fork()
             if answer == 0:
@@ -221,7 +228,7 @@ def become(request: dict[str, Any], streams: Sequence[int]) -> None:
             runpy.run_path(request["script"], run_name="__main__")
             code = 0
         else:
-            from silr.cli import main
+            from silr.cli.main import main
 
             main()
             code = 0

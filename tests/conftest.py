@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fine-tuned models multiply exactly, also on processors that are faster at bfloat16."""
-    monkeypatch.setattr("silr.classifiers.backbone.best_dtype", lambda device: "float32")
+    monkeypatch.setattr("silr.classifiers.finetuned.backbone.best_dtype", lambda device: "float32")
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)  # transformers leaves that of an earlier test
 
 
@@ -44,7 +44,7 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_encoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading texts with a sentence encoder takes seconds: only tests that are marked have one at hand."""
     if request.node.get_closest_marker("encoder") is None:
-        monkeypatch.setattr("silr.encoders.at_hand", lambda: None)
+        monkeypatch.setattr("silr.features.encoders.at_hand", lambda: None)
 
 
 @pytest.fixture(scope="session")

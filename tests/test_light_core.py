@@ -38,7 +38,7 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def silr(*arguments: str) -> str:
-    return f"from silr.cli import main\nsys.argv = ['silr', *{arguments!r}]\nmain()"
+    return f"from silr.cli.main import main\nsys.argv = ['silr', *{arguments!r}]\nmain()"
 
 
 @pytest.mark.slow

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from silr.annotators.annotate import annotate
+    from silr.classifiers.uu_classifier import UUClassifier
+    from silr.export.load import load
     from silr.label.draw import draw
-    from silr.label_refiner import LabelRefiner
-    from silr.loading import load
+    from silr.refine.label_refiner import LabelRefiner
     from silr.refine.silr import Silr
     from silr.refine.tuning import FineTuned
     from silr.refine.uu import UU, Paper
-    from silr.uu_classifier import UUClassifier
 
 __version__ = "0.1.0"
 __all__ = [
@@ -31,14 +31,14 @@ __all__ = [
 
 _HOMES = {
     "FineTuned": "silr.refine.tuning",
-    "LabelRefiner": "silr.label_refiner",
+    "LabelRefiner": "silr.refine.label_refiner",
     "Paper": "silr.refine.uu",
     "Silr": "silr.refine.silr",
     "UU": "silr.refine.uu",
-    "UUClassifier": "silr.uu_classifier",
+    "UUClassifier": "silr.classifiers.uu_classifier",
     "annotate": "silr.annotators.annotate",
     "draw": "silr.label.draw",
-    "load": "silr.loading",
+    "load": "silr.export.load",
 }
 
 

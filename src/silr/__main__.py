@@ -1,5 +1,5 @@
 """``python -m silr`` is the command line."""
 
-from silr.cli import main
+from silr.cli.main import main
 
 main()

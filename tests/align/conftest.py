@@ -10,7 +10,7 @@ import pytest
 from small_policies import write_policy
 
 from command_line import Commands
-from silr.refine_table import refine_table
+from silr.refine.table import refine_table
 from synthetic import FILLER, make_corpus
 
 

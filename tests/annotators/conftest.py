@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from silr.annotators import LocalAnnotator
-from silr.annotators.answer_cache import AnswerCache
+from silr.annotators.api.cache import AnswerCache
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
 

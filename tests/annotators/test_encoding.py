@@ -1,11 +1,11 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.gguf_models import sentencepiece
 
 from silr.annotators import Prompt
 from silr.annotators.encoding import PromptEncoder
 from silr.errors import InputError
+from tests.gguf_models import sentencepiece
 
 slow = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

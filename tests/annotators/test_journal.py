@@ -108,7 +108,7 @@ def test_a_full_disk_keeps_what_is_there(folder):
 import resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, {str(__file__).rsplit("/", 1)[0]!r})
-from test_journal import META, Journal, batch
+from tests.annotators.test_journal import META, Journal, batch
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 with Journal(Path({str(folder)!r}), META, 2, 3) as journal:

@@ -6,10 +6,10 @@ import pytest
 from chat_server import chat_server, text_of
 
 from silr.annotators import LocalAnnotator
-from silr.annotators.answer_cache import AnswerCache
-from silr.annotators.api import ApiAnnotator
+from silr.annotators.api.annotator import ApiAnnotator
+from silr.annotators.api.cache import AnswerCache
+from silr.annotators.api.client import ChatClient
 from silr.annotators.base import annotate_texts
-from silr.annotators.client import ChatClient
 from silr.annotators.self_refine import CRITIQUE, SelfRefineAnnotator
 from silr.errors import InputError
 

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 import torch
 
-import silr.progress
+import silr.io.progress
 from silr.annotators import LocalAnnotator, annotate_file, partial_path
-from silr.corpus import read_table
 from silr.errors import InputError
+from silr.io.corpus import read_table
 
 TEXTS = ["good", "bad", "", "good", 'a, "quoted"\nline', "word " * 200, "  ", "Ünï", "bad"]
 
@@ -92,7 +92,7 @@ def test_bad_requests_are_refused_before_any_work(annotator, source, tmp_path):
 
 
 def test_progress_goes_to_stderr_in_plain_lines_or_nowhere(annotator, source, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(silr.progress, "LINE_SECONDS", 0)
+    monkeypatch.setattr(silr.io.progress, "LINE_SECONDS", 0)
     annotate_file(source, tmp_path / "out.csv", annotator)
     out, err = capsys.readouterr()
     assert out == ""
@@ -102,7 +102,7 @@ def test_progress_goes_to_stderr_in_plain_lines_or_nowhere(annotator, source, tm
 
 
 def test_gold_labels_that_are_there_already_tell_how_good_the_llm_is(annotator, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(silr.progress, "LINE_SECONDS", 0)
+    monkeypatch.setattr(silr.io.progress, "LINE_SECONDS", 0)
     answers = annotator.annotate(TEXTS).scores.argmax(axis=1)
     gold = [["no", "yes"][answer] for answer in answers]
     gold[1:4] = [["yes", "no"][answers[1]], None, "a class of something else"]

@@ -19,7 +19,7 @@ from silr.classifiers.base import FitHistory
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
 from silr.classifiers.standardise import Standardiser
 from silr.errors import InputError
-from silr.risk import UURisk
+from silr.stats.uu_risk import UURisk
 
 QUICK = FrozenConfig(epochs=5, batch_size=64)
 
@@ -292,7 +292,7 @@ FIT_IN_LITTLE_MEMORY = """
 import resource, sys
 import numpy as np
 from silr.classifiers.frozen import FrozenClassifier, FrozenConfig
-from silr.risk import UURisk
+from silr.stats.uu_risk import UURisk
 
 def fit(X):
     labels = np.arange(len(X)) % 2

@@ -51,7 +51,7 @@ def run(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_labels_and_scores_are_those_of_silr(
     run: Path, adapter: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("silr.classifiers.backbone.best_dtype", lambda device: "float32")  # the folder's own
+    monkeypatch.setattr("silr.classifiers.finetuned.backbone.best_dtype", lambda device: "float32")  # the folder's own
     corpus = make_corpus(200, seed=1)
     texts = ["", *corpus.texts[:6], "", " ".join(corpus.texts[6:9])]
     wanted = LabelRefiner.load(run, "cpu").predict_proba(texts)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from command_line import Commands, shared
-from silr.corpus import read_table, write_table
+from silr.io.corpus import read_table, write_table
 from silr.label.gold_table import GoldTable
 from silr.label.session import Session
 

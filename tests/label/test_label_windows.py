@@ -9,9 +9,9 @@ import termios
 
 import pytest
 from labelling import gold_of, make_table
-from test_label_terminal import READY, Terminal
 
 from silr.label.journal import journal_path
+from tests.label.test_terminal import READY, Terminal
 
 WITHOUT = """
 import os, signal, subprocess, sys
@@ -31,10 +31,10 @@ def kbhit():
 """
 IMPORTS = """if True:
     import importlib, json, pkgutil, sys
-    import silr, silr.cli, silr.io, silr.label
+    import silr, silr.cli.main, silr.io, silr.label
     names = [module.name for package in (silr.io, silr.label)
              for module in pkgutil.iter_modules(package.__path__, package.__name__ + ".")]
-    for name in [*names, "silr.run", "silr.annotators.journal", "silr.cli_label"]:
+    for name in [*names, "silr.refine.run", "silr.annotators.journal", "silr.cli.label"]:
         importlib.import_module(name)
     print(json.dumps([names, sys.modules.get("fcntl") is None, silr.LabelRefiner.__name__]))
 """

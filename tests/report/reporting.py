@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 
 from silr.classifiers.base import FitHistory
-from silr.corpus import file_hash, write_table
-from silr.gold_labels import GoldLabels
+from silr.io.corpus import file_hash, write_table
 from silr.label.draw import draw_texts
-from silr.priors import Priors, given_priors, priors_from_gold
 from silr.refine.comparison import compare
 from silr.refine.iteration import Iteration, Notes
 from silr.refine.refinement import Refinement
-from silr.run import Run
-from silr.verdict import result_of
+from silr.refine.run import Run
+from silr.refine.verdict import result_of
+from silr.stats.gold_labels import GoldLabels
+from silr.stats.priors import Priors, given_priors, priors_from_gold
 
 CLASSES = ("negative", "positive")
 CONFIGURATION = {

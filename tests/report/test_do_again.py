@@ -15,7 +15,7 @@ from reporting import Page
 import silr
 from command_line import Commands
 from silr import LabelRefiner
-from silr.refine_table import Columns, refine_table
+from silr.refine.table import Columns, refine_table
 from silr.report.write import write_report
 from synthetic import Corpus, make_corpus
 

@@ -25,13 +25,13 @@ from silr.align.settings import AlignSettings
 from silr.align.task import Task
 from silr.align.text_format import format_of
 from silr.align.training import train, trouble
-from silr.annotators.models import network_fingerprint, silence_transformers
-from silr.corpus import corpus_hash
 from silr.errors import InputError
-from silr.files import read_json, write_json
-from silr.formats import write_table
-from silr.processes import check_launch, is_main, wait_for_all, world_size
-from silr.progress import progress
+from silr.hf.distributed import check_launch, is_main, wait_for_all, world_size
+from silr.hf.models import network_fingerprint, silence_transformers
+from silr.io.corpus import corpus_hash
+from silr.io.files import read_json, write_json
+from silr.io.progress import progress
+from silr.io.tables import write_table
 from silr.report.warnings import Caution
 
 if TYPE_CHECKING:

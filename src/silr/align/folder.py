@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from silr.files import read_json, write_json
+from silr.hf.distributed import is_main, main_first, wait_for_all
+from silr.io.files import read_json, write_json
 from silr.io.resumable import Kind, resumable
-from silr.processes import is_main, main_first, wait_for_all
-from silr.run import record
+from silr.refine.run import record
 
 MANIFEST = "align.json"
 KIND = Kind(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from silr.align.scorer import Scorer, class_number
-from silr.corpus import file_hash
 from silr.export.frozen import PIPELINE
 from silr.export.read import read_folder
+from silr.io.corpus import file_hash
 
 
 def folder_scorer(folder: Path, wanted: str | None, device: str | None, role: str) -> Scorer:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from silr.align.policy import Network, check_numbers
 from silr.errors import InputError
-from silr.processes import rank, world_size
+from silr.hf.distributed import rank, world_size
 
 if TYPE_CHECKING:
     from torch import Tensor

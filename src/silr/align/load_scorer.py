@@ -7,7 +7,7 @@ from pathlib import Path
 from silr.align.scorer import Scorer
 from silr.errors import InputError
 from silr.export.frozen import PIPELINE
-from silr.run import MANIFEST
+from silr.refine.run import MANIFEST
 
 
 def load_scorer(path: str | Path, wanted: str | None, device: str | None, role: str = "--reward") -> Scorer:

@@ -12,9 +12,9 @@ import numpy as np
 from silr.align.folder import finished_part
 from silr.align.generate import Completion, sample
 from silr.align.policy import Network
-from silr.files import make_folder
-from silr.processes import is_main, wait_for_all
-from silr.progress import progress
+from silr.hf.distributed import is_main, wait_for_all
+from silr.io.files import make_folder
+from silr.io.progress import progress
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

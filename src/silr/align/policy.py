@@ -9,14 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from silr.annotators.model_kinds import check_kind
-from silr.annotators.models import causal_network, explain_load_errors, folder_of, locate, silence_transformers
-from silr.classifiers.backbone import four_bits
-from silr.devices import best_dtype, own_device
+from silr.classifiers.finetuned.backbone import four_bits
 from silr.errors import InputError
 from silr.export.frozen import PIPELINE
+from silr.hf.devices import best_dtype, own_device
+from silr.hf.model_kinds import check_kind
+from silr.hf.models import causal_network, explain_load_errors, folder_of, locate, silence_transformers
 from silr.io.folders import atomic_folder
-from silr.run import MANIFEST
+from silr.refine.run import MANIFEST
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -29,7 +29,7 @@ RANK, ALPHA = 16, 32  # of the adapters
 
 @dataclass(frozen=True)
 class PolicySource:
-    """A model, as `silr.annotators.models.locate` returns it, and its tuning: "lora", "qlora" or "full"."""
+    """A model, as `silr.hf.models.locate` returns it, and its tuning: "lora", "qlora" or "full"."""
 
     model: str
     tuning: str

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from silr.corpus import text_column
 from silr.errors import InputError
-from silr.formats import read_table
+from silr.io.corpus import text_column
+from silr.io.tables import read_table
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

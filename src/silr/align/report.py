@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from silr import __version__
 from silr.align.folder import AlignFolder
 from silr.align.measures import AlignResult, Measured, difference
+from silr.io.words import short
 from silr.report.charts import Series, legend_of, line_chart
 from silr.report.reproduce import fact_rows, flat
 from silr.report.texts import cut
-from silr.report.words import short
 from silr.report.write import save_page
 
 MOST_POINTS, MOST_SAMPLES = 30, 100

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from silr.align.scorer import Scorer, class_number
-from silr.cells import label_key
-from silr.corpus import digest, label_column, weight_column
 from silr.errors import InputError
-from silr.formats import read_table
-from silr.label_refiner import LabelRefiner
-from silr.refine_table import LABELS, Columns
-from silr.run import TABLE, Run
+from silr.io.cells import label_key
+from silr.io.corpus import digest, label_column, weight_column
+from silr.io.tables import read_table
+from silr.refine.label_refiner import LabelRefiner
+from silr.refine.run import TABLE, Run
+from silr.refine.table import LABELS, Columns
 
 FEWEST_GOLD = 20
 EPSILON = 1e-7

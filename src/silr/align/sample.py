@@ -12,12 +12,12 @@ from silr.align.prompts import check_lengths, choose_format, read_prompts
 from silr.align.settings import SampleSettings
 from silr.align.text_format import default_format, render
 from silr.annotators import partial_path
-from silr.annotators.models import network_fingerprint
-from silr.corpus import corpus_hash
 from silr.errors import InputError
-from silr.formats import split_suffix, write_table
+from silr.hf.distributed import is_main, main_first
+from silr.hf.models import network_fingerprint
+from silr.io.corpus import corpus_hash
 from silr.io.resumable import Kind, resumable
-from silr.processes import is_main, main_first
+from silr.io.tables import split_suffix, write_table
 
 UNFINISHED = Kind(
     "meta.json",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from silr.errors import InputError
-from silr.formats import read_table
-from silr.refine_table import LABELS
+from silr.io.tables import read_table
+from silr.refine.table import LABELS
 
 JOINED, CHAT, ANSWER = "{prompt}{completion}", "{prompt}\n\n{completion}", "{completion}"
 _LOOK_AT = 50  # rows of the run's table

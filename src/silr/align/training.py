@@ -15,10 +15,10 @@ from silr.align.folder import AlignFolder
 from silr.align.measures import distinct_n, repetition
 from silr.align.policy import check_numbers, write_policy
 from silr.align.task import Task
-from silr.annotators.models import silence_transformers
 from silr.errors import InputError
-from silr.processes import is_main, wait_for_all
-from silr.progress import progress
+from silr.hf.distributed import is_main, wait_for_all
+from silr.hf.models import silence_transformers
+from silr.io.progress import progress
 
 if TYPE_CHECKING:
     from silr.align.trl_trainers import RewardOf
@@ -38,7 +38,7 @@ def train(task: Task, folder: AlignFolder) -> None:
 
     from silr.align.trl_trainers import Training, dpo_trainer, grpo_trainer
     from silr.align.watch import Watch
-    from silr.checkpoints import last_checkpoint
+    from silr.hf.checkpoints import last_checkpoint
 
     set_seed(task.settings.seed)  # new adapters are the same whatever was drawn before
     settings, network = task.settings, task.start.give()

@@ -18,7 +18,7 @@ from silr.align.policy import Network, PolicySource
 from silr.align.settings import AlignSettings
 from silr.errors import InputError
 from silr.extras import needs
-from silr.processes import world_size
+from silr.hf.distributed import world_size
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments

@@ -9,7 +9,7 @@ from transformers import TrainerCallback
 
 from silr.align.trl_trainers import KL, NO_SPREAD, REWARD
 from silr.errors import InputError
-from silr.progress import Advance
+from silr.io.progress import Advance
 
 PATIENCE = 10  # steps in a row without any difference in reward
 

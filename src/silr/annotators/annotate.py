@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from silr.annotators.base import Annotator
 from silr.annotators.missing import COLUMN as MISSING
 from silr.annotators.table import annotate_file
-from silr.cells import is_missing
-from silr.corpus import LABEL, SCORE_PREFIX, read_table, write_table
 from silr.errors import InputError
+from silr.io.cells import is_missing
+from silr.io.corpus import LABEL, SCORE_PREFIX, read_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ def annotate(
     quiet : bool, default True
         Show no progress.
     **options
-        Of `silr.annotators.local.LocalAnnotator` or `silr.annotators.api.ApiAnnotator`.
+        Of `silr.annotators.local.LocalAnnotator` or `silr.annotators.api.annotator.ApiAnnotator`.
 
     Returns
     -------
@@ -143,9 +143,9 @@ def _annotator(
         from silr.annotators.local import LocalAnnotator
 
         return LocalAnnotator(model, classes, question=question, **options)
-    from silr.annotators.answer_cache import AnswerCache, default_cache
-    from silr.annotators.api import ApiAnnotator
-    from silr.annotators.client import ChatClient
+    from silr.annotators.api.annotator import ApiAnnotator
+    from silr.annotators.api.cache import AnswerCache, default_cache
+    from silr.annotators.api.client import ChatClient
 
     client = ChatClient(str(model), AnswerCache(default_cache()), base_url=base_url)
     return ApiAnnotator(client, classes, question=question, **options)

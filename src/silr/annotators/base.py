@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from silr.annotators.missing import Missing
 from silr.errors import InputError
-from silr.texts import distinct
+from silr.io.texts import distinct
 
 Scores = tuple[NDArray[np.float32], NDArray[np.float16]]
 """Scores (n, K) and features (n, n_features) of the texts of a batch."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from silr.annotators.prompts import Prompt
 from silr.errors import InputError
-from silr.texts import common_start
+from silr.io.texts import common_start
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.class_names import ClassNames
-from silr.corpus import label_column, weight_column
-from silr.shares import Right, right_share
+from silr.io.class_names import ClassNames
+from silr.io.corpus import label_column, weight_column
+from silr.stats.intervals import Right, right_share
 
 if TYPE_CHECKING:
     import pandas as pd

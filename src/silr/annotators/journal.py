@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.files import atomic_write, os_errors
+from silr.io.files import atomic_write, os_errors
 from silr.io.resumable import Kind, resumable
 
 KIND = Kind(

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators import models
 from silr.annotators.base import Annotation, Plan, ScoreBatch, Scored, Scores, annotate_texts
 from silr.annotators.encoding import PromptEncoder, end_tokens, padding
 from silr.annotators.prompts import TEMPLATE, Prompt
-from silr.devices import best_device, best_dtype
 from silr.errors import InputError
 from silr.extras import need_models
+from silr.hf import models
+from silr.hf.devices import best_device, best_dtype
 
 if TYPE_CHECKING:
     import torch

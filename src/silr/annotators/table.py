@@ -16,7 +16,7 @@ from silr.annotators.gold_check import GoldCheck
 from silr.annotators.journal import Journal
 from silr.annotators.missing import COLUMN as MISSING
 from silr.annotators.missing import Missing
-from silr.corpus import (
+from silr.io.corpus import (
     LABEL,
     SCORE_PREFIX,
     TextCounts,
@@ -27,12 +27,12 @@ from silr.corpus import (
     text_counts,
     write_table,
 )
-from silr.corpus import text_column as read_texts
-from silr.feature_rows import write_record
-from silr.files import write_json
-from silr.progress import progress
-from silr.shares import Right
-from silr.texts import distinct
+from silr.io.corpus import text_column as read_texts
+from silr.io.feature_rows import write_record
+from silr.io.files import write_json
+from silr.io.progress import progress
+from silr.io.texts import distinct
+from silr.stats.intervals import Right
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,14 +76,14 @@ def annotate_file(
     column `llm_missing` says why.
 
     Beside `labelled.csv` come `labelled.annotator.json` and, row for row, `labelled.features.npy` with a record of the
-    texts that its rows are of (`silr.feature_rows`). Rows and other columns stay as they are; columns of an earlier
+    texts that its rows are of (`silr.io.feature_rows`). Rows and other columns stay as they are; columns of an earlier
     annotation are replaced. Results are kept in `labelled.csv.partial/` as they come: if the process ends early, the
     same call goes on from there and annotates no text twice.
 
     Parameters
     ----------
     source, output : str or Path
-        Tables as in `silr.corpus.read_table`.
+        Tables as in `silr.io.corpus.read_table`.
     annotator : Annotator
     text_column : str, default "text"
     save_features : bool, default True

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from silr.risk import UURisk
+    from silr.stats.uu_risk import UURisk
 
 
 OnStep = Callable[[int, int], None]

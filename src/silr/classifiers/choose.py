@@ -41,6 +41,6 @@ def load_classifier(folder: Path, device: str | None = None) -> Classifier:
 
         return FrozenClassifier.load(folder, device)
     need_models("a fine-tuned classifier")
-    from silr.classifiers.finetuned import FinetunedClassifier
+    from silr.classifiers.finetuned.classifier import FinetunedClassifier
 
     return FinetunedClassifier.load(folder, device)

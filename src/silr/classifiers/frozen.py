@@ -19,9 +19,9 @@ from silr.classifiers.base import FitHistory, OnStep
 from silr.classifiers.linear import FeatureClassifier
 from silr.classifiers.standardise import CHUNK_ROWS, Standardiser, as_tensor
 from silr.errors import InputError, reading
-from silr.files import atomic_write, write_json
-from silr.prior_matching import prior_offsets
-from silr.risk import UURisk
+from silr.io.files import atomic_write, write_json
+from silr.stats.prior_matching import prior_offsets
+from silr.stats.uu_risk import UURisk
 
 TARGET_STEPS = 250
 BATCHES_AN_EPOCH = 25

@@ -11,10 +11,10 @@ from safetensors.numpy import load_file, save
 from scipy.special import softmax
 
 from silr.classifiers.base import FitHistory
-from silr.contrasts import Float32, Numbers, with_reference
 from silr.errors import InputError, reading
-from silr.files import atomic_write, write_json
-from silr.standardise import CHUNK_ROWS, Standardiser
+from silr.io.files import atomic_write, write_json
+from silr.stats.contrasts import Float32, Numbers, with_reference
+from silr.stats.standardise import CHUNK_ROWS, Standardiser
 
 
 class FeatureClassifier:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-from silr.annotator_evidence import Annotator, Scale, one_hot
 from silr.classifiers.linear import LinearClassifier
-from silr.contrasts import contrasts, probabilities
 from silr.errors import reading
-from silr.files import atomic_write, write_json
-from silr.standardise import Standardiser
+from silr.io.files import atomic_write, write_json
+from silr.stats.annotator_evidence import Annotator, Scale, one_hot
+from silr.stats.contrasts import contrasts, probabilities
+from silr.stats.standardise import Standardiser
 
 FILE = "posterior.safetensors"
 
@@ -65,7 +65,7 @@ class Remembered:
     Attributes
     ----------
     keys : uint64 array of shape (r,)
-        Of `silr.corpus_keys`, sorted.
+        Of `silr.refine.corpus_keys`, sorted.
     probabilities : float32 array of shape (r, K)
     """
 
@@ -94,7 +94,7 @@ class PosteriorClassifier(LinearClassifier):
         """Class probabilities of texts, shape (n, K), from features and from what LLMs say of them.
 
         There are as many annotators as there were; a text of which none says anything is labelled by its features
-        alone. `keys` are those of texts and annotators, see `silr.corpus_keys`.
+        alone. `keys` are those of texts and annotators, see `silr.refine.corpus_keys`.
         """
         result = self.predict_proba(X)
         is_annotated = np.zeros(len(result), bool)

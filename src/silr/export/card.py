@@ -6,15 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from silr import __version__
-from silr.classifier_caution import Estimate, classifier_caution, classifier_estimate
 from silr.export.parts import Parts
+from silr.io.words import Summary, limits, percent, short
+from silr.refine.classifier_caution import Estimate, classifier_caution, classifier_estimate
 from silr.refine.refinement import Refinement
-from silr.report.words import Summary, limits, percent, short
-from silr.run import TABLE, Run
-from silr.summary import remarks, said_of, summary
+from silr.refine.run import TABLE, Run
+from silr.report.summary import remarks, said_of, summary
 
 if TYPE_CHECKING:
-    from silr.label_refiner import LabelRefiner
+    from silr.refine.label_refiner import LabelRefiner
 
 
 INTENDED_USE = (

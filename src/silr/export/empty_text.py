@@ -14,7 +14,7 @@ def with_last_padding(tokenizer: Any, network: Any) -> Any:
     """Return a tokenizer that ends each text with the padding token, where it would make nothing of an empty one.
 
     A decoder's classifier reads the last token that is no padding, which sees nothing behind it: other texts have the
-    scores that they had. An empty text is the padding token alone, as `silr.classifiers.tokens` has it, by itself and
+    scores that they had. An empty text is the padding token alone, as `silr.hf.tokens` has it, by itself and
     in a batch.
 
     The tokenizer has the longest text in ``model_max_length``. It stays as it is where the classifier does read the

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from silr.annotators.models import silence_transformers
-from silr.classifiers.backbone import output_layer
-from silr.classifiers.finetuned import FinetunedClassifier
+from silr.classifiers.finetuned.backbone import output_layer
+from silr.classifiers.finetuned.classifier import FinetunedClassifier
 from silr.errors import InputError
 from silr.export.empty_text import with_last_padding
 from silr.export.parts import Parts
+from silr.hf.models import silence_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -14,17 +14,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
-from silr.annotators.models import silence_transformers
 from silr.classifiers.linear import FeatureClassifier
 from silr.export.parts import Parts
 from silr.extras import needs
-from silr.files import atomic_write, write_json
-from silr.joined_features import JoinedFeatures
-from silr.sentence_features import SentenceFeatures
-from silr.tfidf import TfidfFeatures
+from silr.features.joined import JoinedFeatures
+from silr.features.sentence import SentenceFeatures
+from silr.features.tfidf import TfidfFeatures
+from silr.hf.models import silence_transformers
+from silr.io.files import atomic_write, write_json
 
 if TYPE_CHECKING:
-    from silr.label_refiner import LabelRefiner
+    from silr.refine.label_refiner import LabelRefiner
 
 PIPELINE, WORDS, ORDER = "model.skops", "tfidf.skops", "features.json"
 READ = f'from pathlib import Path\n\nfrom skops.io import load\n\nmodel = load(Path(DIR) / "{PIPELINE}")\n'

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.models import explain_load_errors, silence_transformers
-from silr.devices import best_device
 from silr.errors import InputError
 from silr.export.frozen import ORDER, PIPELINE, WORDS
 from silr.extras import need_models, needs
-from silr.fingerprint import check
+from silr.hf.devices import best_device
+from silr.hf.fingerprint import check
+from silr.hf.models import explain_load_errors, silence_transformers
 
 Score = Callable[[Sequence[str]], NDArray[np.float64]]
 
@@ -84,7 +84,7 @@ def _sklearn(folder: Path, role: str) -> tuple[list[str], Score]:
     kinds = json.loads((folder / ORDER).read_bytes()) if (folder / ORDER).is_file() else ["sentence-transformers"]
     readers: dict[str, Callable[[list[str]], NDArray[np.floating]]] = {}
     if (folder / "modules.json").is_file():
-        from silr.sentence_features import SentenceFeatures
+        from silr.features.sentence import SentenceFeatures
 
         readers["sentence-transformers"] = SentenceFeatures(str(folder)).transform
     if (folder / WORDS).is_file():

@@ -7,13 +7,13 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from silr.classifiers.linear import FeatureClassifier
-from silr.classifiers.tokens import TokenFeatures
 from silr.errors import InputError
 from silr.export.card import model_card
 from silr.export.frozen import write_frozen
+from silr.hf.tokens import TokenFeatures
 from silr.io.folders import atomic_folder
-from silr.label_refiner import LabelRefiner
-from silr.run import Run
+from silr.refine.label_refiner import LabelRefiner
+from silr.refine.run import Run
 
 CARD = "README.md"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from silr.files import sync
+from silr.io.files import sync
 
 
 @contextmanager

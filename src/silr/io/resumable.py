@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from silr.errors import InputError
-from silr.files import os_errors, read_json, write_json
+from silr.io.files import os_errors, read_json, write_json
 from silr.io.locks import locked
 
 

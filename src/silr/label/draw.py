@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from silr.cells import sort_classes
-from silr.class_names import ClassNames, of_python
 from silr.errors import InputError
-from silr.label_values import read_column
-from silr.labels import check_shapes
+from silr.io.cells import sort_classes
+from silr.io.class_names import ClassNames, of_python
+from silr.io.label_codes import check_shapes
+from silr.io.label_values import read_column
 
 PARTS = 4  # strata a label; quartiles of the LLM's certainty
 POWER = 0.5  # of a label's size, by which its share of the texts goes; 0: as many from each, 1: in proportion

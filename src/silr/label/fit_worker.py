@@ -49,9 +49,9 @@ def serve_fits(connection: Connection, corpus: Corpus) -> None:
 def make_features(corpus: Corpus) -> Features:
     """Return all that is at hand of hidden states, sentence embeddings and TF-IDF, each of shape (n, d)."""
     from silr.errors import InputError
-    from silr.feature_rows import features_of_texts
-    from silr.sentence_features import SentenceFeatures
-    from silr.tfidf import TfidfFeatures
+    from silr.features.sentence import SentenceFeatures
+    from silr.features.tfidf import TfidfFeatures
+    from silr.io.feature_rows import features_of_texts
 
     parts: Features = []
     if corpus.states is not None and corpus.states.exists():
@@ -72,7 +72,7 @@ def fit_posterior(corpus: Corpus, features: Features, gold: Mapping[int, int]) -
     `features` are of shape (n, d), and `gold` has class numbers by row. The result are class probabilities of shape
     (n, K); those of a text with gold come from a fit without its label.
     """
-    from silr.label_refiner import LabelRefiner
+    from silr.refine.label_refiner import LabelRefiner
 
     n = len(corpus.texts)
     labels = np.array([None if code < 0 else code for code in corpus.codes.tolist()], dtype=object)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotator_columns import label_columns, read_annotators, scored_classes, scores_of
-from silr.annotator_evidence import Annotator, majority
-from silr.class_names import ClassNames, of_table
-from silr.corpus import (
+from silr.errors import InputError
+from silr.io.annotator_columns import label_columns, read_annotators, scored_classes, scores_of
+from silr.io.class_names import ClassNames, of_table
+from silr.io.corpus import (
     LABEL,
     corpus_hash,
     encode_labels,
@@ -29,14 +29,14 @@ from silr.corpus import (
     weight_column,
     write_table,
 )
-from silr.errors import InputError
-from silr.files import os_errors
-from silr.gold_accuracy import Accuracy, accuracy_from_gold
+from silr.io.files import os_errors
 from silr.label.adaptive_draw import AdaptiveDraw
 from silr.label.draw import make_strata
 from silr.label.draw_weights import DrawHistory
 from silr.label.imports import Imported, import_gold
-from silr.priors import priors_from_gold
+from silr.stats.annotator_evidence import Annotator, majority
+from silr.stats.gold_accuracy import Accuracy, accuracy_from_gold
+from silr.stats.priors import priors_from_gold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +141,8 @@ class GoldTable:
     ) -> Accuracy | None:
         """Estimate how often the LLM's labels are right; None without a gold label that judges.
 
-        With a model's `probabilities` (n, K) it is that of `silr.gold_accuracy`, else of `silr.priors`, from the gold
+        With a model's `probabilities` (n, K) it is that of `silr.stats.gold_accuracy`, else of `silr.stats.priors`,
+        from the gold
         labels alone.
         """
         weights = self.history.weights(self.strata, gold, skipped)

@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from silr.cells import label_name
-from silr.class_names import ClassNames, listed
 from silr.errors import InputError
+from silr.io.cells import label_name
+from silr.io.class_names import ClassNames, listed
 
 Record = dict[str, Any]  # as a program wrote it
 NEARLY_ALL = 0.9  # of the answers to a question are classes, where it asks for them

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from silr.errors import InputError
-from silr.files import check_writable, os_errors, sync
+from silr.io.files import check_writable, os_errors, sync
 from silr.io.locks import locked
 
 Event = dict[str, Any]  # JSON values

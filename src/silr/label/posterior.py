@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from silr import encoders
+from silr.features import encoders
 from silr.label.adaptive_draw import EVERY
 from silr.label.fit_worker import Corpus, serve_fits
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from silr.annotators.prompts import Prompt
-from silr.corpus import annotator_path
+from silr.io.corpus import annotator_path
 
 
 def question_of(table: Path) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from silr.errors import InputError
-from silr.gold_accuracy import Accuracy
 from silr.label.adaptive_draw import AdaptiveDraw, draw_adaptively, first_part
 from silr.label.draw import Draw
 from silr.label.gold_table import GoldTable
 from silr.label.journal import LabelJournal, journal_path
 from silr.label.posterior import Posterior
+from silr.stats.gold_accuracy import Accuracy
 
 FEWEST = 10  # gold labels below which no interval is worth reading
 PAUSE = 180.0  # seconds; who takes longer has left the table

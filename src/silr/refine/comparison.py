@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotator_evidence import Annotator
-from silr.gold_labels import GoldLabels
-from silr.priors import Priors
+from silr.stats.annotator_evidence import Annotator
+from silr.stats.gold_labels import GoldLabels
+from silr.stats.priors import Priors
 
 NORMAL_95 = 1.96
 CHANCE = 0.05  # of no gold label of a class, below which it is no accident

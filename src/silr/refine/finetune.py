@@ -1,6 +1,6 @@
 """The default method with a fine-tuned model: it learns the refined labels, which read its own untuned states.
 
-They are the posterior of `silr.posterior` on states and TF-IDF, with those of gold texts from fits without their
+They are the posterior of `silr.refine.posterior` on states and TF-IDF, with those of gold texts from fits without their
 labels. The model, which starts from the head that fits those soft labels on its states alone, is tuned on them once. As
 gold labels have taught it through all other texts, they cannot judge it: what is known of its labels is what is known
 of the refined ones, give or take the share of labels that it changed.
@@ -14,14 +14,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.joined_features import slices
-from silr.priors import Priors
+from silr.features.joined import slices
+from silr.features.tfidf import TfidfFeatures
 from silr.refine.iteration import Iteration, Notes
 from silr.refine.method import Context, Step, derived_seed, held_out
 from silr.refine.posterior_step import posterior_step
 from silr.refine.problem import Problem
 from silr.refine.tuning import Recipe
-from silr.tfidf import TfidfFeatures
+from silr.stats.priors import Priors
 
 
 def finetuned_steps(recipe: Recipe, problem: Problem, done: Sequence[Iteration], context: Context) -> Iterator[Step]:
@@ -30,8 +30,8 @@ def finetuned_steps(recipe: Recipe, problem: Problem, done: Sequence[Iteration],
     The model reads the text alone, and the posterior what the LLM says of it too. So ``notes.labels_of`` keeps the
     refined labels as the result, while the model labels new texts.
     """
-    from silr.classifiers.tokens import Tokens
-    from silr.soft_risk import SoftRisk
+    from silr.hf.tokens import Tokens
+    from silr.stats.soft_risk import SoftRisk
 
     gold, tokens = problem.gold, problem.X
     assert context.tuning is not None and gold is not None and isinstance(tokens, Tokens)

@@ -10,15 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from silr.classifiers.posterior import PosteriorClassifier
-from silr.corpus_keys import row_keys, text_keys, with_annotators
 from silr.errors import InputError
-from silr.estimator_habits import EstimatorHabits
-from silr.features_base import Features
-from silr.inputs import is_empty, texts_of_rows, texts_or_matrix
-from silr.new_evidence import annotators_of
-from silr.priors import Priors
+from silr.features.base import Features
+from silr.io.inputs import is_empty, texts_of_rows, texts_or_matrix
+from silr.refine.corpus_keys import row_keys, text_keys, with_annotators
+from silr.refine.estimator_habits import EstimatorHabits
+from silr.refine.new_evidence import annotators_of
 from silr.refine.refinement import Refinement
-from silr.verdict import Verdict
+from silr.refine.verdict import Verdict
+from silr.stats.priors import Priors
 
 
 class FittedRefiner(EstimatorHabits):

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.classifiers.base import FitHistory
-from silr.priors import Priors
 from silr.refine.comparison import Comparison, from_record
+from silr.stats.priors import Priors
 
 Kind = Literal["llm", "posterior", "tuned", "iteration"]
 

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from silr.annotator_evidence import Annotator
 from silr.classifiers.base import Classifier
 from silr.errors import InputError
-from silr.priors import Priors
 from silr.refine.comparison import compare_with_best
 from silr.refine.iteration import Iteration, LLMAccuracy, Notes, true_accuracy
 from silr.refine.problem import Labels, Problem
 from silr.refine.tuning import FineTuned
-from silr.shares import right_share
-from silr.verdict import result_of
+from silr.refine.verdict import result_of
+from silr.stats.annotator_evidence import Annotator
+from silr.stats.intervals import right_share
+from silr.stats.priors import Priors
 
 VALIDATION_SHARE = 1 / 8
 

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from silr.annotator_evidence import Annotator, is_constant
 from silr.classifiers.linear import LinearClassifier
-from silr.contrasts import probabilities
 from silr.errors import InputError, NoSignalError
 from silr.refine.iteration import Iteration, Notes
 from silr.refine.method import Context, Step
 from silr.refine.problem import Problem
-from silr.ridge import PENALTY, Ridge, StandardisedMatrix
-from silr.self_training import self_train
+from silr.stats.annotator_evidence import Annotator, is_constant
+from silr.stats.contrasts import probabilities
+from silr.stats.ridge import PENALTY, Ridge, StandardisedMatrix
+from silr.stats.self_training import self_train
 
 
 def self_training_steps(

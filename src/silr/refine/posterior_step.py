@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from silr.classifiers.posterior import Mixture, PosteriorClassifier, Remembered
-from silr.corpus_keys import with_annotators
-from silr.posterior import Refined, refine_posterior
-from silr.posterior_without_gold import refine_votes
-from silr.priors import Priors
+from silr.refine.corpus_keys import with_annotators
 from silr.refine.iteration import Iteration, Notes
+from silr.refine.posterior import Refined, refine_posterior
+from silr.refine.posterior_without_gold import refine_votes
 from silr.refine.problem import Problem
-from silr.ridge import StandardisedMatrix
-from silr.shares import right_share
+from silr.stats.intervals import right_share
+from silr.stats.priors import Priors
+from silr.stats.ridge import StandardisedMatrix
 
 OUT_OF_FOLD = 1.1  # how much wider intervals are, as gold texts are judged by fits without their fold
 
@@ -52,7 +52,7 @@ def of_other_texts(priors: Priors, m: int, n: int) -> Priors:
     """With an interval for the accuracy on the texts without gold label, of which the m gold labels are no part.
 
     The variance of the difference of two independent means is p (1 - p) (1/m + 1/(n - m)); the interval of
-    `silr.priors` is for the mean of all n texts, with p (1 - p) (1/m - 1/n).
+    `silr.stats.priors` is for the mean of all n texts, with p (1 - p) (1/m - 1/n).
     """
     wider = OUT_OF_FOLD * float(np.sqrt((1 / m + 1 / max(n - m, 1)) / (1 / m - 1 / n))) if m < n else OUT_OF_FOLD
     return replace(priors, accuracy_interval=_widened(priors.accuracy_interval, priors.accuracy, wider))

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotator_evidence import Annotator, majority
-from silr.corpus_keys import Keys, row_keys, text_keys
-from silr.gold import post_stratified
-from silr.gold_labels import GoldLabels
-from silr.priors import Priors, priors_from_gold
+from silr.refine.corpus_keys import Keys, row_keys, text_keys
+from silr.stats.annotator_evidence import Annotator, majority
+from silr.stats.gold_labels import GoldLabels
+from silr.stats.gold_weights import post_stratified
+from silr.stats.priors import Priors, priors_from_gold
 
 if TYPE_CHECKING:
-    from silr.classifiers.tokens import Tokens
+    from silr.hf.tokens import Tokens
 
 Labels = NDArray[np.int16]
 
@@ -105,7 +105,7 @@ class Problem:
         return priors_from_gold(labels[labelled], self.gold_codes[labelled], self.n_classes, weights, strata)
 
     def keys(self) -> Keys:
-        """Keys of the texts, shape (n,), see `silr.corpus_keys`."""
+        """Keys of the texts, shape (n,), see `silr.refine.corpus_keys`."""
         return row_keys(self.matrix) if self.texts is None else text_keys(self.texts)
 
     def with_features(self, X: NDArray[Any] | Tokens, groups: Sequence[Sequence[slice]] = ()) -> Problem:

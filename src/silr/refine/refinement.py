@@ -7,7 +7,7 @@ from typing import Any
 
 from silr.errors import InputError
 from silr.refine.iteration import Iteration
-from silr.verdict import Verdict, last_iteration, verdict_of
+from silr.refine.verdict import Verdict, last_iteration, verdict_of
 
 
 @dataclass(frozen=True)

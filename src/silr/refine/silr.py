@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from silr.annotator_evidence import one_hot
-from silr.contrasts import probabilities
-from silr.labels import check_gold
+from silr.io.label_codes import check_gold
 from silr.refine.finetune import finetuned_steps
 from silr.refine.iteration import Iteration
 from silr.refine.method import Context, Method, Step, check_at_least
@@ -20,6 +18,8 @@ from silr.refine.no_gold import check_scores, self_training_steps, warn_of_no_go
 from silr.refine.posterior_step import posterior_step
 from silr.refine.problem import Problem
 from silr.refine.tuning import FineTuned
+from silr.stats.annotator_evidence import one_hot
+from silr.stats.contrasts import probabilities
 
 
 class Silr(Method):

@@ -14,7 +14,7 @@ from silr.extras import need_models
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from silr.classifiers.finetuned import FinetunedClassifier
+    from silr.classifiers.finetuned.classifier import FinetunedClassifier
 
 Tuning = Literal["lora", "qlora", "full"]
 
@@ -89,13 +89,13 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise InputError(f"learning_rate must be above 0, got {self.learning_rate}")
         if self.prompt is not None:
-            from silr.classifiers.prompted import check_prompt
+            from silr.hf.prompted import check_prompt
 
             check_prompt(self.prompt)
 
     def settings(self, recipe: Recipe) -> dict[str, Any]:
         """All that decides a result, as JSON values; the model's path is absolute, so that other folders find it."""
-        from silr.annotators.models import locate
+        from silr.hf.models import locate
 
         rate = None if self.tuning == "full" else recipe.adapter_rate
         return {
@@ -122,9 +122,9 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]
         checkpoints : Path or None
             A folder for checkpoints inside a fit, one folder an iteration.
         """
-        from silr.classifiers.backbone import Backbone, FinetunedConfig
-        from silr.classifiers.finetuned import FinetunedClassifier
-        from silr.processes import check_launch
+        from silr.classifiers.finetuned.backbone import Backbone, FinetunedConfig
+        from silr.classifiers.finetuned.classifier import FinetunedClassifier
+        from silr.hf.distributed import check_launch
 
         check_launch(device)
         settings = self.settings(recipe)

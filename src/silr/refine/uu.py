@@ -11,9 +11,7 @@ from numpy.typing import ArrayLike
 from silr.classifiers.base import Classifier
 from silr.errors import InputError, NoSignalError
 from silr.extras import needs
-from silr.labels import check_gold, check_occurring, check_shapes
-from silr.losses import LEAK, Correction, Loss
-from silr.priors import Priors, check_signal, given_priors, priors_from_truth
+from silr.io.label_codes import check_gold, check_occurring, check_shapes
 from silr.refine.iteration import Iteration, Notes
 from silr.refine.method import (
     Context,
@@ -27,6 +25,8 @@ from silr.refine.method import (
 )
 from silr.refine.problem import Labels, Problem
 from silr.refine.tuning import FineTuned
+from silr.stats.losses import LEAK, Correction, Loss
+from silr.stats.priors import Priors, check_signal, given_priors, priors_from_truth
 
 RATE = 1e-3
 OF_THE_HEAD = ("hidden_units", "epochs", "learning_rate", "batch_size")  # a fine-tuned model has its own
@@ -40,7 +40,7 @@ class UU(Method):
     iterations : int, default 5
     loss : {"sigmoid", "logistic"}, default "sigmoid"
     correction : {"none", "leaky", "relu", "abs"}, default None
-        Of a negative partial risk, see `silr.risk.UURisk`. None: "none", of `Paper` "leaky".
+        Of a negative partial risk, see `silr.stats.uu_risk.UURisk`. None: "none", of `Paper` "leaky".
     leak : float, default -0.001
         Lambda of the correction "leaky".
     hidden_units : int, default 0
@@ -187,7 +187,7 @@ class UU(Method):
     def steps(self, problem: Problem, done: Sequence[Iteration], context: Context) -> Iterator[Step]:
         """Fit, relabel, estimate; stop where the labels have lost their signal."""
         with needs("uu", "a method with the UU risk"):
-            from silr.risk import UURisk
+            from silr.stats.uu_risk import UURisk
 
         new_classifier = self._new_classifiers(problem, context)
         validation, before = held_out(len(problem), problem.seed), done[-1]

@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.io.words import limits, percent
 from silr.report.charts import Series, legend_of, line_chart
 from silr.report.record import Record
-from silr.report.words import limits, percent
-from silr.shares import Right, right_share
+from silr.stats.intervals import Right, right_share
 
 FEWEST, IN_A_BIN = 20, 8
 EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)

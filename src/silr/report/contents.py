@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from silr import __version__
-from silr.corpus import text_counts
+from silr.io.corpus import text_counts
+from silr.io.words import Summary, limits, percent, short
 from silr.report.calibration import calibration
 from silr.report.charts import block
 from silr.report.distribution import confusion, histograms
 from silr.report.progress import progress
 from silr.report.record import Record
 from silr.report.reproduce import reproduce
+from silr.report.summary import summary
 from silr.report.texts import changed_texts, unsure_texts
 from silr.report.warnings import Caution, find_warnings
-from silr.report.words import Summary, limits, percent, short
-from silr.summary import summary
 
 
 def contents(record: Record) -> dict[str, object]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.priors import Priors
+from silr.io.words import Summary, inline, limits, percent, short
 from silr.report.charts import Series, heat_map, legend_of, line_chart
 from silr.report.record import Record
 from silr.report.warnings import weakest_signal
-from silr.report.words import Summary, inline, limits, percent, short
+from silr.stats.priors import Priors
 
 MOST_LINES, MOST_CLASSES = 6, 40
 MOST_SETS = 4  # classes that the chart of sets has lines for; more make a heat map

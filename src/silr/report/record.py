@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotator_columns import read_annotators
-from silr.annotator_evidence import Annotator, majority
-from silr.corpus import file_hash, id_column, read_table, text_column, weight_column
 from silr.errors import InputError
-from silr.gold import post_stratified
+from silr.io.annotator_columns import read_annotators
+from silr.io.corpus import file_hash, id_column, read_table, text_column, weight_column
 from silr.refine.iteration import Iteration
 from silr.refine.refinement import Refinement
-from silr.refine_table import LABELS, Columns, column_codes
-from silr.run import TABLE, Run
-from silr.verdict import Verdict
+from silr.refine.run import TABLE, Run
+from silr.refine.table import LABELS, Columns, column_codes
+from silr.refine.verdict import Verdict
+from silr.stats.annotator_evidence import Annotator, majority
+from silr.stats.gold_weights import post_stratified
 
 if TYPE_CHECKING:
     import pandas as pd

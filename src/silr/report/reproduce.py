@@ -8,15 +8,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from silr.class_names import in_commas
-from silr.corpus import features_path, file_hash
 from silr.errors import InputError
-from silr.label_refiner import LabelRefiner
+from silr.io.class_names import in_commas
+from silr.io.corpus import features_path, file_hash
+from silr.io.words import short, visible
+from silr.refine.label_refiner import LabelRefiner
 from silr.refine.method import derived_seed, held_out
 from silr.refine.options import from_options, to_options
-from silr.refine_table import Columns
+from silr.refine.table import Columns
 from silr.report.record import Record
-from silr.report.words import short, visible
 
 LONGEST_VALUE, MOST_SEEDS = 400, 100
 NOT_AN_OPTION = ("leak",)  # of the Python interface only

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.io.words import short, visible
 from silr.report.record import Record
-from silr.report.words import short, visible
 
 MOST_CHANGED, MOST_UNSURE = 200, 100
 HEAD, LONGEST = 240, 800  # characters that are shown at once, and in all: the page stays below 2 MB

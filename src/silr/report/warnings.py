@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.labels import FEW_GOLD
-from silr.priors import Priors
+from silr.io.label_codes import FEW_GOLD
+from silr.io.words import Summary, inline, percent, short
 from silr.report.record import Record
-from silr.report.words import Summary, inline, percent, short
-from silr.summary import remarks
+from silr.report.summary import remarks
+from silr.stats.priors import Priors
 
 CLOSE_TO_ZERO = 0.1  # of the lower limit of theta - theta'
 FEWEST_IN_A_SET = 5

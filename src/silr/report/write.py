@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from silr.files import atomic_write
+from silr.io.files import atomic_write
 from silr.report.contents import contents
 from silr.report.record import read_record
 

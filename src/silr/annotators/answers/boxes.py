@@ -1,0 +1,147 @@
+"""Check boxes and verdicts beside each class: "[x] positive", "❌ toxic", "positive: no", and tables of them."""
+
+# ruff: noqa: RUF001 - characters that look like ASCII ones are meant
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from silr.annotators.answers.mentions import Cleaned
+from silr.annotators.answers.names import Names
+from silr.annotators.answers.reading import Reading, agreed
+from silr.annotators.answers.text import Text
+from silr.annotators.answers.verdicts import read_part
+from silr.annotators.missing import Missing
+
+_TICKS, _CROSSES, _BLANKS = "☑✅✔✓🗹●◉🔘", "❌✗✘✖🚫☒", "☐⬜○◯□▢◻🔲"
+_BOX = re.compile(
+    rf"[\[({{]\s{{0,3}}(?P<tick>[xX{_TICKS}*])\s{{0,3}}[\])}}]|[\[({{](?:\s{{0,3}}[{_CROSSES}_-]\s{{0,3}}|\s{{1,3}})[\])}}]|\[\]"
+    rf"|(?P<sign>[{_TICKS}{_CROSSES}{_BLANKS}])"
+)
+_YES = "yes|true|y|ja|oui|sí|да|是"
+_NO = "no|false|n|n/a|nein|non|нет|否"
+_VERDICT = re.compile(rf"\s{{0,4}}[\"*_]{{0,3}}(?:(?P<yes>{_YES})|{_NO})[\"*_]{{0,3}}[\s.|]{{0,20}}", re.IGNORECASE)
+_PAIR = re.compile(rf"([^:=|,;\n]{{1,100}})(?:[:=|]|\s[-–]\s)({_VERDICT.pattern})(?:[,;]|\Z)", re.IGNORECASE)
+_ANY = re.compile(rf"[{_TICKS}{_CROSSES}{_BLANKS}]|[\[({{]\s{{0,3}}[xX*_-]?\s{{0,3}}[\])}}]")
+_ANY_VERDICT = re.compile(rf"[:=|–-]\s{{0,4}}[\"*_]{{0,3}}(?:{_YES}|{_NO})(?!\w)", re.IGNORECASE)
+_ITEM = re.compile(r"[\s|>*•·+–-]*(?:\d{1,3}[.)]\s)?[\s|>*•·+–-]*")
+_EDGES = " \t|:=–-*_,;>"
+_MOST = 60  # items; more are no list of classes
+_LONGEST = 300  # characters of an item
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What stands beside a mark, which ticks it or not."""
+
+    reading: Reading | None
+    is_ticked: bool
+    is_blank: bool = False
+
+
+def from_boxes(names: Names, text: Text) -> Iterator[Reading]:
+    """Read the one class that is ticked among several, or that has a "yes"; one that is not ticked is never given."""
+    cased, keys = text.cased, (*names.by_key, *names.strict)
+    has_boxes = _ANY.search(cased) is not None and not any(map(_BOX.search, keys))
+    has_verdicts = _ANY_VERDICT.search(cased) is not None and not any(map(_VERDICT.fullmatch, keys))
+    if not (has_boxes or has_verdicts) or (has_boxes and "X" in names.strict):
+        return
+    if (reading := _decided(list(_entries(names, cased, has_boxes, has_verdicts)))) is not None:
+        yield reading.moved(text.at)
+
+
+def _decided(entries: list[_Entry]) -> Reading | None:
+    ticked = [entry for entry in entries if entry.is_ticked]
+    others = [entry.reading for entry in entries if not entry.is_ticked and entry.reading is not None]
+    chosen = [entry.reading for entry in ticked if entry.reading is not None]
+    if chosen:
+        if len(chosen) < len(ticked):
+            return Reading(None, Missing.NO_CLASS) if others else None  # ticks may be ornaments
+        if {reading.label for reading in chosen} & {reading.label for reading in others}:
+            return Reading(None, Missing.SEVERAL)
+        return agreed(chosen)
+    if others and (ticked or any(entry.is_blank for entry in entries)):
+        return Reading(None, Missing.NO_CLASS)
+    return None
+
+
+def _entries(names: Names, cased: str, has_boxes: bool, has_verdicts: bool) -> Iterator[_Entry]:
+    count, header = 0, list[tuple[int, int]]()
+    for line in re.finditer(r"[^\n]+", cased):
+        if count > _MOST:
+            return
+        start = _ITEM.match(cased, line.start(), line.end()).end()  # type: ignore[union-attr]
+        marks = list(_BOX.finditer(cased, start, line.end()))[:_MOST] if has_boxes else []
+        entries: Iterable[_Entry] = ()
+        if marks:
+            entries = _boxed(names, cased, marks, start, line.end())
+        elif has_verdicts:
+            cells = _cells(cased, line.start(), line.end())
+            verdicts = [_VERDICT.fullmatch(cased, *cell) for cell in cells]
+            if len(cells) > 1 and len(cells) == len(header) and all(verdicts):
+                heads = [_read(names, cased, *head) for head in header]
+                entries = [_Entry(*pair) for pair in zip(heads, map(_is_yes, verdicts), strict=True)]
+            else:
+                entries = _judged(names, cased, start, line.end())
+            if len(cells) > 1 and not set(line[0]) <= set("|-: \t"):
+                header = cells
+        for entry in entries:
+            count += 1
+            yield entry
+
+
+def _boxed(names: Names, cased: str, marks: list[re.Match[str]], start: int, end: int) -> Iterator[_Entry]:
+    """Marks stand before what they judge if the line, or what follows a colon, begins with one, else behind it."""
+    if marks[0].start() == start or _is_heading(names, cased[start : marks[0].start()]):
+        spans = [(mark.end(), after) for mark, after in zip(marks, [*(m.start() for m in marks[1:]), end], strict=True)]
+    else:
+        spans = [(before, m.start()) for before, m in zip([start, *(m.end() for m in marks[:-1])], marks, strict=True)]
+    has_open_box = "☐" in cased and "☑" not in cased
+    for mark, span in zip(marks, spans, strict=True):
+        sign = mark["sign"] or ""
+        is_ticked = mark["tick"] is not None or (bool(sign) and sign in _TICKS) or (sign == "☒" and has_open_box)
+        is_blank = not is_ticked and (not sign or sign in _BLANKS)
+        yield _Entry(_read(names, cased, *span), is_ticked, is_blank)
+
+
+def _is_heading(names: Names, text: str) -> bool:
+    """Whether a text, such as "Final answer:", announces boxes and names no class itself."""
+    part = Cleaned.of(names.remove_markup(text))
+    return text.rstrip().endswith((":", "=")) and read_part(names, part, 0, len(part.low)) is None
+
+
+def _judged(names: Names, cased: str, start: int, end: int) -> Iterator[_Entry]:
+    """Pairs of a class and "yes" or "no", if a line is nothing else."""
+    place, entries = start, []
+    while place < end and (pair := _PAIR.match(cased, place, end)) is not None:
+        reading = _read(names, cased, *pair.span(1))
+        if reading is None:
+            return
+        entries.append(_Entry(reading, _is_yes(pair)))
+        place = pair.end()
+    if place >= end:
+        yield from entries
+
+
+def _read(names: Names, cased: str, begin: int, end: int) -> Reading | None:
+    item = cased[begin:end].strip(_EDGES)
+    begin = cased.index(item, begin)
+    if not 0 < len(item) <= _LONGEST:
+        return None
+    part = Cleaned.of(names.remove_markup(item))
+    reading = names.bare(item) or read_part(names, part, 0, len(part.low))
+    return None if reading is None or reading.position is None else reading.moved(begin.__add__)
+
+
+def _cells(cased: str, begin: int, end: int) -> list[tuple[int, int]]:
+    """Where the cells of a table's row are."""
+    if "|" not in cased[begin:end]:
+        return []
+    cells = [cell.span() for cell in re.finditer(r"[^|]+", cased[begin:end]) if cell[0].strip()]
+    return [(begin + first, begin + last) for first, last in cells][:_MOST]
+
+
+def _is_yes(verdict: re.Match[str] | None) -> bool:
+    return verdict is not None and verdict["yes"] is not None

@@ -1,0 +1,85 @@
+"""Answers that were paid for, in an SQLite file: the same question is never paid for twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from silr.errors import InputError
+from silr.io.cache import cache_folder
+from silr.io.files import make_folder
+
+_SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
+
+
+def default_cache() -> Path:
+    """Return `answers.sqlite` in the user's cache."""
+    return cache_folder() / "answers.sqlite"
+
+
+class AnswerCache:
+    """Answers by the hash of what was asked; each is on the disk before `put` returns. Threads may share it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    InputError
+        The file is no such cache, or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        make_folder(path.parent)
+        self._lock = threading.Lock()
+        try:
+            self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode=WAL")  # another process may annotate with the same file
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.execute(_SCHEMA)
+        except sqlite3.Error as error:
+            reason = f"cannot use {path} as the cache of answers: {error}; delete it or name another"
+            raise InputError(reason) from error
+
+    def get(self, question: Mapping[str, object]) -> dict[str, Any] | None:
+        """Return the answer to a question, None if it is not known."""
+        with self._lock:
+            row = self._execute("SELECT answer FROM answers WHERE key = ?", (_key(question),)).fetchone()
+        answer: dict[str, Any] | None = None if row is None else json.loads(row[0])
+        return answer
+
+    def put(self, question: Mapping[str, object], answer: Mapping[str, object]) -> None:
+        """Keep an answer.
+
+        Raises
+        ------
+        InputError
+            It cannot be written, as on a full disk.
+        """
+        with self._lock:
+            self._execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (_key(question), json.dumps(answer)))
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _execute(self, statement: str, values: tuple[str, ...]) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise InputError(
+                f"cannot use the cache of answers {self.path}: {error}; the answers in it are kept, and the same "
+                "command goes on from there"
+            ) from error
+
+
+def _key(question: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,150 @@
+"""One HTTP request to a server, and what its response is: an answer, a refusal, or a failure that may pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+from silr.annotators.api.addresses import path_hint, proxy_between, server_name
+from silr.annotators.api.failures import LATER, PassingError, RefusedError
+from silr.annotators.api.parameters import Parameters
+from silr.annotators.api.refusals import Kind, Refusal, is_error, read_refusal
+from silr.annotators.api.replies import NoReplyError, Reply, parse_body, read_reply, usage
+from silr.errors import InputError
+
+if TYPE_CHECKING:
+    import openai
+
+Messages = list[dict[str, str]]
+
+_EXPLANATIONS = {
+    Kind.UNPAID: f"the server wants to be paid first ({{status}}): {{words}}; {LATER}",
+    Kind.KEY: "the server refuses the request ({status}): {words}; set OPENAI_API_KEY or SILR_API_KEY to a key of "
+    "{server}",
+    Kind.MODEL: "the server refuses the request ({status}): {words}; --model has to be the server's name for it, not "
+    "{model!r}",
+    Kind.PATH: "{server} refuses the request ({status}): {words}; {hint}",
+    Kind.PAGE: "{server} answers with a web page ({words!r}), not as an API; {hint}",
+    Kind.PROXY: "{proxy} refuses the request ({status}): {words}; see HTTPS_PROXY and NO_PROXY",
+}
+_REFUSAL = "the server refuses the request ({status}): {words}"
+
+
+def characters(messages: Sequence[dict[str, str]]) -> int:
+    """How long a conversation is."""
+    return sum(len(message["content"]) for message in messages)
+
+
+class Exchange:
+    """Sends requests. Threads may share it.
+
+    Attributes
+    ----------
+    url, server : str
+        The address, and the same without credentials.
+    proxy : str or None
+        What the environment puts between.
+    heard : bool
+        Whether the server was ever there.
+    """
+
+    def __init__(self, client: openai.OpenAI, model: str) -> None:
+        self._client, self.model = client, model
+        self.url = str(client.base_url)
+        self.server, self.proxy = server_name(self.url), proxy_between(self.url)
+        self.heard = False
+
+    def send(
+        self,
+        messages: Messages,
+        options: Mapping[str, object],
+        paid: Callable[[int, int], None],
+        parameters: Parameters,
+        patient: bool,
+    ) -> Reply:
+        """Send one request, and call `paid` with the tokens of prompt and answer.
+
+        `parameters` tell whether a refusal is about one of them. Where the server has answered before, be `patient`: a
+        page for people may pass.
+
+        Raises
+        ------
+        PassingError, RefusedError
+        InputError
+            A proxy does not let anything through.
+        """
+        import openai
+
+        try:
+            create: Any = self._client.chat.completions.with_raw_response.create
+            response = create(model=self.model, messages=messages, **options).http_response
+        except openai.APIStatusError as error:
+            self.heard = True
+            problem = read_refusal(error.status_code, error.response.headers, error.response.text, self.proxy)
+            raise self._problem(problem, False, options, parameters, patient) from error
+        except openai.APIConnectionError as error:  # time-outs included
+            self._no_connection(error)
+        self.heard = True
+        refusal = partial(read_refusal, response.status_code, response.headers, response.text, self.proxy)
+        try:
+            value = parse_body(response.text)
+            if any(counts := usage(value)):
+                paid(*counts)
+            if is_error(value):
+                raise self._problem(refusal(), True, options, parameters, patient)
+            return read_reply(value)
+        except NoReplyError as error:
+            if refusal().page:
+                raise self._problem(refusal(), True, options, parameters, patient) from error
+            raise PassingError(str(error), unusable=True) from error
+
+    def explain(self, refusal: Refusal, kind: Kind, words: str) -> str:
+        """Say in one line what hits every request, and what mends it."""
+        return _EXPLANATIONS.get(kind, _REFUSAL).format(
+            status=refusal.status,
+            words=words,
+            server=self.server,
+            model=self.model,
+            proxy=self._named_proxy(),
+            hint=path_hint(self.url),
+        )
+
+    def _named_proxy(self) -> str:
+        return f"the proxy {self.proxy or ''}".rstrip()
+
+    def _problem(
+        self, refusal: Refusal, is_ok: bool, options: Mapping[str, object], parameters: Parameters, patient: bool
+    ) -> Exception:
+        """Return what a response that is no answer leads to."""
+        kind = refusal.kind
+        if kind is Kind.PAGE and patient:
+            kind = Kind.PASSING
+        passing = kind is Kind.PASSING and not (refusal.status == 500 and parameters.adapted(refusal, options))
+        if not passing and kind is not Kind.DAILY:
+            return RefusedError(refusal)
+        words = f"an answer that is none: {refusal.words!r}" if is_ok else f"{refusal.status}: {refusal.words}"
+        return PassingError(words, wait=refusal.wait, unusable=is_ok, daily=kind is Kind.DAILY, refusal=refusal)
+
+    def _no_connection(self, error: Exception) -> NoReturn:
+        """Say what stands in the way: a proxy, a wrong address, or something that may pass."""
+        cause = error.__cause__ or error
+        name, words = type(cause).__name__, str(cause) or str(error)
+        if name == "ProxyError" and (not self.heard or any(code in words for code in ("401", "403", "405", "407"))):
+            raise InputError(
+                f"{self._named_proxy()} refuses the connection to {self.server}: {words} (see HTTPS_PROXY, NO_PROXY)"
+            ) from error
+        # By name, since the openai client has changed its HTTP library.
+        unreachable = name in ("ConnectError", "UnsupportedProtocol")
+        timeout = "Timeout" in name or "Timeout" in type(error).__name__
+        redirected_to = self._other_address(cause)
+        raise PassingError(words, unreachable=unreachable, timeout=timeout, redirected_to=redirected_to) from error
+
+    def _other_address(self, cause: BaseException) -> str:
+        """The address that a request failed at, if that is not the server's: it redirects."""
+        try:
+            url = str(cause.request.url)  # type: ignore[attr-defined]
+        except (AttributeError, RuntimeError):
+            return ""
+        return server_name(url) if urlsplit(url).netloc != urlsplit(self.url).netloc.rpartition("@")[2] else ""

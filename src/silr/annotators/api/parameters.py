@@ -1,0 +1,68 @@
+"""Parameters of a request that a server takes: those that it refuses are left out, renamed or lowered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from silr.annotators.api.refusals import Kind, Refusal
+
+TOP_LOGPROBS, FEWER_LOGPROBS = 20, 5  # likeliest tokens at a place; some servers give no more than 5
+_NEVER = (Kind.TOO_LONG, Kind.PROXY, Kind.PAGE, Kind.UNPAID, Kind.KEY, Kind.DAILY)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What is sent beside the messages."""
+
+    dropped: frozenset[str] = frozenset()  # left out
+    top: int = TOP_LOGPROBS  # likeliest tokens at a place
+    limit: str = "max_tokens"  # what the server calls the length of an answer
+
+    def options(self, temperature: float, logprobs: bool, max_answer_tokens: int | None) -> dict[str, object]:
+        """Return them as a request has them."""
+        wanted: dict[str, object] = {"temperature": temperature}
+        if logprobs:
+            wanted |= {"logprobs": True, "top_logprobs": self.top}
+        if max_answer_tokens is not None:
+            wanted[self.limit] = max_answer_tokens
+        return {name: value for name, value in wanted.items() if name not in self.dropped}
+
+    def without(self, *names: str) -> Parameters:
+        """Return them without some; log-probabilities go all or none."""
+        more = {"logprobs", "top_logprobs"} if {"logprobs", "top_logprobs"} & set(names) else set()
+        return replace(self, dropped=self.dropped | set(names) | more)
+
+    def adapted(self, refusal: Refusal, options: Mapping[str, object]) -> Parameters | None:
+        """Return parameters that the refusal does not name; None if it names none of those that were sent."""
+        if refusal.page or refusal.kind in _NEVER:
+            return None
+        words = refusal.everything
+        named = [name for name in options if re.search(rf"(?<![A-Za-z_]){name}(?![A-Za-z_])", words)]
+        if "max_tokens" in options and ("max_completion_tokens" in words or "max_tokens" in named):
+            return replace(self, limit="max_completion_tokens")
+        if "top_logprobs" in named and self.top > FEWER_LOGPROBS:
+            return replace(self, top=_fewer(words, self.top))
+        return self.without(*named) if named else None
+
+    def trials(self, options: Mapping[str, object]) -> Iterator[Parameters]:
+        """Yield what to try where a refusal does not say what is wrong: without this, without that, without any."""
+        names = [name for name in ("logprobs", "temperature") if name in options]
+        for name in names:
+            yield self.without(name)
+        if len(names) > 1:
+            yield self.without(*names)
+        if self.limit in options:
+            yield self.without(*names, self.limit)
+
+    def left_out(self, since: Parameters) -> list[str]:
+        """Return the names of what has been left out since."""
+        new = self.dropped - since.dropped
+        return sorted(new - {"top_logprobs"} if "logprobs" in new else new)
+
+
+def _fewer(words: str, top: int) -> int:
+    """Return how many likeliest tokens a refusal allows, else what most servers do."""
+    numbers = map(int, re.findall(r"(?<![\w.])\d{1,2}(?![\w.]*\w)", words))
+    return max((number for number in numbers if FEWER_LOGPROBS < number < top), default=FEWER_LOGPROBS)

@@ -1,0 +1,1 @@
+"""The fine-tuned classifier: a pretrained model with adapters, or all of its weights."""

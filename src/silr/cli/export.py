@@ -1,0 +1,49 @@
+"""The command `silr export`: a run as a folder that other tools read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from silr.cli.options import AsJson, Quiet, Run
+from silr.cli.warnings import warn
+
+
+def export(
+    run: Run,
+    folder: Annotated[Path, typer.Argument(help="New folder.", show_default=False)],
+    adapter: Annotated[
+        bool, typer.Option("--adapter", help="Fine-tuned by lora or qlora: the adapter alone, a few megabytes.")
+    ] = False,
+    reward: Annotated[
+        str | None,
+        typer.Option(
+            help="Fine-tuned: a reward model for TRL, with one score that is high where a text is of this class.",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a run as a standard folder, with label names and a model card.
+
+    A fine-tuned run becomes a Hugging Face folder that `transformers.pipeline("text-classification", FOLDER)` reads
+    (adapter merged, safetensors); one with frozen features a scikit-learn pipeline, without pickle. The labels are
+    those of `silr predict`.
+    """
+    from silr.export import export_run
+    from silr.refine.classifier_caution import caution_of_run
+
+    notes = export_run(run, folder, adapter, reward)
+    caution = caution_of_run(run)
+    if caution and not quiet:
+        warn(caution)
+    if as_json:
+        print(json.dumps({"folder": str(folder), "notes": notes, "warning": caution}))
+    elif not quiet:
+        for note in notes:
+            print(note)
+        print(f"written: {folder}, described in {folder / 'README.md'}")

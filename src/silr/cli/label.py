@@ -1,0 +1,149 @@
+"""The command `silr label`: a person gives gold labels, on a local page or in the terminal."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from silr.cli.options import AsJson, Classes, Quiet, Table, TextColumn, narrator, split_classes
+from silr.errors import InputError
+from silr.extras import needs
+
+if TYPE_CHECKING:
+    from silr.label.posterior import BackgroundPosterior
+    from silr.label.session import Session
+
+INTERRUPTED = 130
+
+
+DEFAULT = "Where the table with gold goes; default: TABLE itself."
+Output = Annotated[Path | None, typer.Option("--output", "-o", help=DEFAULT, show_default=False)]
+Number = Annotated[int, typer.Option("--number", "-n", min=0, help="Gold labels in all, those there included.")]
+Terminal = Annotated[bool, typer.Option("--terminal", help="Ask here, without a browser: over ssh.")]
+Browser = Annotated[bool, typer.Option(help="Open the page.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Of the page, on 127.0.0.1; 0: any free one.")]
+EXPORTS = "Also take labels from an export of Label Studio (JSON, JSON-MIN) or Argilla."
+Imports = Annotated[list[Path] | None, typer.Option("--import", help=EXPORTS, show_default=False)]
+ShowLabel = Annotated[bool, typer.Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")]
+DRAWS = "rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
+Draw = Annotated[Literal["rounds", "strata"], typer.Option(help=DRAWS)]
+LLM_LABELS = "Column with the LLM's labels; without it most of llm_label_NAME."
+LabelColumn = Annotated[str, typer.Option(help=LLM_LABELS)]
+
+
+def label(
+    table: Table,
+    number: Number = 100,
+    output: Output = None,
+    classes: Classes = None,
+    terminal: Terminal = False,
+    browser: Browser = True,
+    port: Port = 0,
+    imported: Imports = None,
+    show_llm_label: ShowLabel = False,
+    draw: Draw = "rounds",
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "llm_label",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Label some texts by hand, on a page of this machine.
+
+    Draws texts of each LLM label, by its score, and from half-way on those more often whose label is unsure, with the
+    weights that make them speak for all. Adds columns gold and gold_weight. Every label is on the disk at once: stop
+    when you like, the same command goes on.
+    """
+    ask = _asker(terminal, port, lambda address: _open(address, browser, quiet, as_json))
+    from silr.io.corpus import features_path
+    from silr.label.gold_table import GoldTable
+    from silr.label.posterior import BackgroundPosterior
+    from silr.label.session import Session
+
+    say = narrator(quiet or as_json)
+    named = split_classes(classes) if classes else None
+    source = GoldTable(table, output, named, text_column, label_column, rounds=draw == "rounds")
+    posterior = BackgroundPosterior(source, features_path(table), seed) if draw == "rounds" else None
+    session = Session(source, number, seed, show_llm_label, posterior)
+    finished, imports = True, []
+    try:
+        if session.recovered:
+            say(f"taken up from a session that was cut off: {session.recovered:,} label(s), skip(s) or undo(s)")
+            session.save()
+        for path in imported or []:
+            labels = source.imported(path, session.gold)
+            session.adopt(labels.gold)
+            imports.append(str(labels))
+            say(f"{path}: {labels}")
+        if len(session.gold) < number and session.current is not None:
+            for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # a closed terminal is an interruption like Ctrl-C
+                if hasattr(signal, name):
+                    signal.signal(getattr(signal, name), signal.default_int_handler)
+            finished = ask(session)
+    except KeyboardInterrupt:
+        finished = False
+    finally:
+        if posterior is not None:
+            posterior.close()
+        session.close()
+    _report(session, posterior, imports, quiet, as_json)
+    if not finished:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _asker(terminal: bool, port: int, ready: Callable[[str], None]) -> Callable[[Session], bool]:
+    """The function that asks, refused before any work where it cannot."""
+    if not terminal:
+        with needs("label", "the page", "or take --terminal"):
+            from silr.label.server import serve
+        return lambda session: serve(session, port, ready)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("--terminal needs a terminal to read keys from")
+    from silr.label.terminal import ask
+
+    return ask
+
+
+def _open(address: str, browser: bool, quiet: bool, as_json: bool) -> None:
+    """Say where the page is, even if quiet when nothing opens it; a browser may take its time, or the terminal."""
+    if not (quiet and browser):
+        line = f"label at {address} (Ctrl-C saves and stops)"
+        print(line, file=sys.stderr if quiet or as_json else sys.stdout, flush=True)
+    if browser:
+        import threading
+        import webbrowser
+
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
+def _report(
+    session: Session, posterior: BackgroundPosterior | None, imports: list[str], quiet: bool, as_json: bool
+) -> None:
+    result = session.result()
+    if posterior is not None:
+        result |= {"fits": posterior.fits, "failed_fits": posterior.failures}
+    if as_json:
+        print(json.dumps({**result, "imports": imports}, ensure_ascii=False), flush=True)
+        return
+    if quiet:
+        return
+    counts = ", ".join(f"{name} {count:,}" for name, count in result["classes"].items())
+    print(f"{result['gold']:,} gold labels ({counts}), {result['added']:,} of them new")
+    if result["drawn_by_posterior"]:
+        print(f"{result['drawn_by_posterior']:,} of them drawn by how unsure their label was")
+    if result["only_train"]:
+        print(f"{result['only_train']:,} of them came from elsewhere: they train and do not judge (gold_weight 0)")
+    if posterior is not None and posterior.failures:
+        what = f"{posterior.failures:,} of {posterior.fits + posterior.failures:,} fits between the labels failed"
+        print(f"{what}, and draws followed the one before: {posterior.problem}")
+    if result["llm_accuracy"] is not None:
+        low, high = result["llm_accuracy_interval"]
+        print(f"the LLM's labels: estimated accuracy {result['llm_accuracy']:.1%} ({low:.0%} to {high:.0%})")
+    if result["gold"]:
+        print(f"written: {session.table.output}", flush=True)

@@ -1,0 +1,98 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from silr.cli.warnings import silence
+from silr.errors import InputError
+
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+def split_classes(values: Sequence[str]) -> list[str]:
+    """The classes that ``--classes`` names: ``a,b``, ``a b``, ``a, b``; a name with a comma stands in double quotes.
+
+    Raises
+    ------
+    InputError
+        They are fewer than two, or one is there twice.
+    """
+    from silr.io.cells import label_key
+
+    rows = csv.reader(values, skipinitialspace=True)
+    names = [name.strip() for row in rows for name in row if name.strip()]
+    if len(names) < 2:
+        raise InputError(f"--classes must name at least two classes, got {', '.join(map(repr, names)) or 'none'}")
+    twice = [name for name, count in Counter(map(label_key, names)).items() if count > 1]
+    if twice:
+        raise InputError(f"--classes must name the classes each once, not {twice[0]!r} twice")
+    return names
+
+
+def spread_classes(arguments: Sequence[str]) -> list[str]:
+    """Let one --classes take several names, ``--classes a b`` for ``--classes a --classes b``; a table's path is none.
+
+    A number below 0 is a name, too.
+    """
+    spread: list[str] = []
+    inside = first = False
+    for argument in arguments:
+        if _is_option(argument):
+            inside = argument == "--classes" or argument.startswith("--classes=")
+            first = argument == "--classes"
+        elif inside and not first and not _is_table(argument):
+            spread.append("--classes")
+        else:
+            inside, first = inside and first, False
+        spread.append(argument)
+    return spread
+
+
+def _is_option(argument: str) -> bool:
+    return argument.startswith("-") and argument != "-" and not argument[1:2].isdigit()
+
+
+def _is_table(argument: str) -> bool:
+    name = argument.lower().removesuffix(".gz")
+    return name.endswith(TABLES) or ("." in name and Path(argument).is_file())
+
+
+def one_of(*values: str) -> Callable[[str], list[str]]:
+    """Let the shell complete an option's value to one of these."""
+    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+
+
+def narrator(silent: bool) -> Callable[[str], None]:
+    """A function that prints a line at once, or does nothing."""
+    return (lambda line: None) if silent else partial(print, flush=True)
+
+
+Run = Annotated[Path, typer.Argument(help="Run directory of refine.", show_default=False)]
+Table = Annotated[Path, typer.Argument(help="csv, tsv, jsonl or parquet, gzip or not.", show_default=False)]
+TextColumn = Annotated[str, typer.Option(help="Column with the texts.")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="cpu, cuda, ...; by default the GPU if there is one.",
+        autocompletion=one_of("cpu", "cuda", "mps"),
+        show_default=False,
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", callback=silence)]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="The classes, where a person may give one that no LLM gave: --classes negative,neutral,positive, or with "
+        "blanks between. Then labels may differ from them in case. Default: those of the LLM.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -1,0 +1,1 @@
+"""Features: texts to a matrix, alike for new texts."""

@@ -1,0 +1,30 @@
+"""What any kind of features can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+Matrix = Any  # an array with one row a text, or `silr.hf.tokens.Tokens`
+
+
+class Features(Protocol):
+    """A way to turn texts into a matrix with one row a text."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What identifies it, as JSON values."""
+        ...
+
+    def fit_transform(self, texts: Sequence[str]) -> Matrix:
+        """Features of the corpus, shape (n, d)."""
+        ...
+
+    def transform(self, texts: Sequence[str]) -> Matrix:
+        """Features of new texts, shape (n, d), by the very same transform."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write what `transform` needs into an existing folder."""
+        ...

@@ -1,0 +1,89 @@
+"""From texts to the matrix that a frozen classifier reads: computed once, and computed alike for new texts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from silr.errors import InputError
+from silr.features.base import Features, Matrix
+from silr.features.file import FileFeatures
+from silr.features.joined import JoinedFeatures
+from silr.features.sentence import SentenceFeatures
+from silr.features.tfidf import TfidfFeatures
+from silr.hf.distributed import is_main, wait_for_all
+from silr.hf.fingerprint import WEIGHTS
+from silr.io.corpus import load_features
+from silr.io.feature_rows import write_record
+from silr.io.files import atomic_write
+from silr.io.folders import atomic_folder
+
+
+def make_features(spec: str | Path) -> Features:
+    """Features by name.
+
+    Parameters
+    ----------
+    spec : str or Path
+        "tfidf", the path of a ``.npy`` file (row for row with the corpus), or the folder or hub name of a
+        sentence-transformers model.
+    """
+    spec = str(spec)
+    if spec == "tfidf":
+        return TfidfFeatures()
+    if spec.endswith(".npy"):
+        return FileFeatures.of(spec)
+    return SentenceFeatures(spec)
+
+
+def features_of(spec: str | Path | Sequence[str | Path]) -> Features:
+    """Features by one name, or by several, which are put side by side.
+
+    Raises
+    ------
+    InputError
+        The same name twice.
+    """
+    if isinstance(spec, (str, Path)):
+        return make_features(spec)
+    if len(set(map(str, spec))) < len(spec):
+        raise InputError(f"the same features twice: {', '.join(map(str, spec))}")
+    return JoinedFeatures([make_features(name) for name in spec])
+
+
+def load_saved(record: dict[str, Any], folder: Path) -> Features:
+    """The features of a run, from its record and its folder."""
+    if record["kind"] == "joined":
+        joined = JoinedFeatures([load_saved(part, folder) for part in record["parts"]])
+        joined.read_widths(folder)
+        return joined
+    if record["kind"] == "tfidf":
+        return TfidfFeatures.load(folder)
+    if record["kind"] == "tokens":
+        from silr.hf.tokens import TokenFeatures
+
+        return TokenFeatures(record["model"], record["max_length"], record.get("prompt"), record.get(WEIGHTS))
+    if record["kind"] == "file":
+        return FileFeatures(None, record)
+    return SentenceFeatures(record["model"], record.get(WEIGHTS))
+
+
+def features_of_run(features: Features, texts: list[str], folder: Path) -> tuple[Features, Matrix]:
+    """The corpus's features, computed once a run, by the main process, and the way there as it is kept."""
+    if features.record["kind"] in ("file", "tokens"):  # read where it is; made again as quickly as it is read
+        return features, features.fit_transform(texts)
+    kept = folder / "features.npy"
+    if fresh := is_main() and not kept.exists():
+        matrix = features.fit_transform(texts)
+        shutil.rmtree(folder, ignore_errors=True)  # not whole without its matrix
+        with atomic_folder(folder) as draft:
+            features.save(draft)
+            with atomic_write(draft / kept.name) as file:
+                np.save(file, matrix, allow_pickle=False)
+            write_record(draft / kept.name, texts)
+    wait_for_all()
+    return features if fresh else load_saved(features.record, folder), load_features(kept, len(texts))

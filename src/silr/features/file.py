@@ -1,0 +1,72 @@
+"""Features from a `.npy` file: hidden states that `silr annotate` wrote, or any matrix."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from silr.errors import InputError
+from silr.features.base import Matrix
+from silr.io.corpus import file_hash
+from silr.io.feature_rows import features_of_texts
+
+
+def annotator_of(features: Path) -> dict[str, Any] | None:
+    """The description of the annotator that made a ``<stem>.features.npy``, from the file that lies beside it."""
+    sidecar = features.with_name(features.name.removesuffix(".features.npy") + ".annotator.json")
+    if not features.name.endswith(".features.npy") or not sidecar.is_file():
+        return None
+    try:
+        record: dict[str, Any] = json.loads(sidecar.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{sidecar} cannot be read: {error}; annotate again or delete it") from error
+    return record
+
+
+class FileFeatures:
+    """A ready ``.npy`` with a row for each text, see `silr.io.feature_rows`; if an annotator made it, it reads new
+    texts.
+
+    Parameters
+    ----------
+    path : Path or None
+        None: the file of a finished run, which only new texts are wanted of.
+    record : dict
+        See `of`. The path is no part of it: the same file elsewhere gives the same result.
+    """
+
+    def __init__(self, path: Path | None, record: dict[str, Any]) -> None:
+        self._path = path
+        self.record = record
+        self._annotator: Any = None
+
+    @classmethod
+    def of(cls, path: str | Path) -> FileFeatures:
+        """Describe the file by its hash, and by the annotator that made it if ``<stem>.annotator.json`` lies there."""
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"the feature file {path} does not exist")
+        return cls(path, {"kind": "file", "sha256": file_hash(path), "annotator": annotator_of(path)})
+
+    def fit_transform(self, texts: Sequence[str]) -> Matrix:
+        """Open the file, memory-mapped if its rows are in the texts' order."""
+        assert self._path is not None
+        return features_of_texts(self._path, texts)
+
+    def transform(self, texts: Sequence[str]) -> Matrix:
+        """Read new texts with the annotator that made the file; it is loaded once."""
+        if self.record["annotator"] is None:
+            raise InputError(
+                "the features of this run came from a file, so new texts need their own: give a .npy made the same way"
+            )
+        if self._annotator is None:
+            from silr.annotators.local import LocalAnnotator
+
+            self._annotator = LocalAnnotator.from_description(self.record["annotator"])
+        features: Matrix = self._annotator.annotate(texts).features
+        return features
+
+    def save(self, folder: Path) -> None:
+        """Nothing to write: the record says it all."""

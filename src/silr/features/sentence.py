@@ -1,0 +1,86 @@
+"""Sentence embeddings of a sentence-transformers model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from silr.errors import InputError
+from silr.extras import needs
+from silr.features.base import Matrix
+from silr.hf.fingerprint import WEIGHTS, check, fingerprint
+
+
+class SentenceFeatures:
+    """Sentence embeddings of a sentence-transformers model.
+
+    Parameters
+    ----------
+    model : str
+        Folder or hub name.
+    weights : str, default None
+        The fingerprint that the model must have, see `silr.hf.fingerprint`. None: whatever it has.
+    """
+
+    def __init__(self, model: str, weights: str | None = None) -> None:
+        self._model = str(Path(model).resolve()) if Path(model).is_dir() else model  # found again from other folders
+        self._weights = weights
+        self._encoder: Any = None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The model's name or folder, and its fingerprint."""
+        if self._weights is None:
+            if not Path(self._model).exists():
+                self.encoder  # noqa: B018 - fetches what is new on the hub
+            self._weights = fingerprint(self._model)
+        return {"kind": "sentence-transformers", "model": self._model, WEIGHTS: self._weights}
+
+    @property
+    def encoder(self) -> Any:
+        """The model, loaded when it is first asked for.
+
+        Raises
+        ------
+        InputError
+            It cannot be loaded, or is another one now.
+        """
+        if self._encoder is None:
+            check(self._model, self._weights)
+            self._encoder = _sentence_encoder(self._model)
+            check(self._model, self._weights)  # of the hub, what was fetched just now
+        return self._encoder
+
+    def fit_transform(self, texts: Sequence[str]) -> Matrix:
+        """Embed each distinct text once; float32 of shape (n, d)."""
+        unique = list(dict.fromkeys(texts))
+        rows = {text: row for row, text in enumerate(unique)}
+        embedded = self.encoder.encode(unique, convert_to_numpy=True, show_progress_bar=False)
+        return np.asarray(embedded[[rows[text] for text in texts]], dtype=np.float32)
+
+    transform = fit_transform
+
+    def save(self, folder: Path) -> None:
+        """Nothing to write: the model is named in the record."""
+
+
+def _sentence_encoder(model: str) -> Any:
+    if model.startswith((".", "/", "~")) and not Path(model).is_dir():
+        raise InputError(f"the sentence-transformers model folder {model} does not exist")
+    with needs("sentence-transformers", f"the sentence encoder {model}"):
+        from sentence_transformers import SentenceTransformer
+    from silr.hf.models import silence_transformers
+
+    try:
+        if not Path(model).is_dir() and fingerprint(model) is None:  # one look: the library tries for minutes
+            raise FileNotFoundError(model)
+        with silence_transformers():
+            return SentenceTransformer(model)
+    except Exception as error:
+        raise InputError(
+            f"cannot load the sentence-transformers model {model!r}: give a model folder, a name on the hub (needs a "
+            f"network), 'tfidf' or a .npy file"
+        ) from error

@@ -1,0 +1,1 @@
+"""Language models of transformers: loading, devices, tokens, checkpoints, several processes."""

@@ -1,0 +1,280 @@
+"""Labels for a table of new texts by a run's classifier: what the command `silr predict` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.annotators.missing import Missing
+from silr.classifiers.posterior import PosteriorClassifier
+from silr.errors import InputError
+from silr.features.base import Features
+from silr.features.file import FileFeatures, annotator_of
+from silr.features.joined import JoinedFeatures
+from silr.features.sentence import SentenceFeatures
+from silr.hf.tokens import TokenFeatures, Tokens
+from silr.io.annotator_columns import for_new_texts
+from silr.io.chunks import Compute, in_chunks, kept_in
+from silr.io.corpus import LABEL, features_path, read_table, text_column, text_counts, write_table
+from silr.io.feature_rows import features_of_texts, has_record, match
+from silr.io.files import check_writable
+from silr.refine.classifier_caution import classifier_caution
+from silr.refine.label_refiner import LabelRefiner
+from silr.refine.run import TABLE, Run
+from silr.refine.table import REFINED_LABEL, REFINED_SCORE, Columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REFINED_MISSING = "refined_missing"
+# what decides an annotator's states
+ANNOTATOR = ("kind", "weights", "tokenizer", "question", "prompt", "opening", "class_words", "examples")
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The table as it was written, rows a class, rows without text or label, and what speaks against the labels."""
+
+    frame: pd.DataFrame
+    labels: dict[str, int]
+    empty: int
+    caution: str | None
+
+
+def predict_table(
+    run: str | Path,
+    table: str | Path,
+    output: str | Path,
+    *,
+    text: str | None = None,
+    features: str | Path | None = None,
+    scores: bool = False,
+    device: str | None = None,
+    quiet: bool = True,
+    say: Callable[[str], None] = lambda line: None,
+) -> Predicted:
+    """Label new texts with a run's classifier: adds ``refined_label`` and ``refined_score``.
+
+    Where the table has the LLMs' columns that the run had, what they say counts too. A row without text gets no label;
+    then there is a column ``refined_missing`` that says so. What an encoder or a fine-tuned model finds is kept in
+    ``OUTPUT.predict.partial/`` until the table is written: an interrupted call goes on from there.
+
+    Parameters
+    ----------
+    run, table, output : str or Path
+    text : str, default None
+        The column with the texts. None: the one that the run was made from, or "text".
+    features : str or Path, default None
+        A ``.npy`` made like the run's, see `silr.io.feature_rows`. None: for a run on the annotator's hidden states the
+        file beside the table if there is one, else the run's own way to compute them.
+    scores : bool, default False
+        Add ``refined_score_<class>``, the probability of each class.
+    device : str, default None
+    quiet : bool, default True
+        Show no progress.
+    say : callable
+        Called with lines that the user should read.
+
+    Raises
+    ------
+    InputError
+        `run` is not a finished run or its model has changed, the output cannot be written, or the table or the features
+        cannot be used.
+    """
+    output = Path(output)
+    beside = features_path(table)
+    features_path(output)  # refuses an unknown suffix before any work
+    check_writable(output)
+    refiner = LabelRefiner.load(run, device)
+    columns = _columns(Path(run), refiner)
+    frame = read_table(table)
+    texts = text_column(frame, text or _text_name(columns, frame), table)
+    say(str(text_counts(texts)))
+    filled = np.array([bool(each.strip()) for each in texts])
+    if empty := int((~filled).sum()):
+        say(f"{empty:,} without text: no label, as the column {REFINED_MISSING} says")
+    llm = _llm_of_new(refiner, columns.labels, frame, table, filled, say)
+    known = getattr(refiner, "features_", None)
+    may_be_beside = any(part is None or isinstance(part, FileFeatures) for part in _parts(known))
+    if features is None and may_be_beside and beside.exists():
+        say(f"features: {beside}")
+        features = beside
+    some = [each for each, is_filled in zip(texts, filled, strict=True) if is_filled]
+    with kept_in(output.with_name(f"{output.name}.predict.partial")) as folder:
+        reading = _Reading(refiner, Run(run), folder, quiet)
+        ready = None if features is None else _of_file(features, known, texts, filled, say)
+        if isinstance(known, TokenFeatures):
+            if ready is not None:
+                raise InputError("this run's classifier reads the texts themselves: leave out --features")
+            probabilities = reading.tokens(known, some)
+            labels = refiner.classes_[probabilities.argmax(axis=1)]
+            if llm:
+                labels, probabilities = refiner.keep_llm_labels(llm["llm_labels"], probabilities)
+        else:
+            X: Any = reading.matrix(known, some, ready)
+            own = None if known is None else some  # a run on features knows its texts by them
+            labels, probabilities = refiner.predict_with_proba(X, **llm, texts=own)
+        _add(frame, filled, labels, probabilities, refiner.classes_, scores)
+        write_table(frame, output)
+    counts = {str(name): int((labels == name).sum()) for name in refiner.classes_}
+    counts = {name: count for name, count in counts.items() if count}
+    are_the_llms = bool(llm) and refiner.verdict_.kept == "llm"  # `_llm_of_new` says so
+    caution = None if are_the_llms else classifier_caution(refiner.result_, with_llm=bool(llm))
+    return Predicted(frame, counts, empty, caution)
+
+
+class _Reading:
+    """What a run's classifier reads of new texts; what takes long is kept as it comes."""
+
+    def __init__(self, refiner: LabelRefiner, run: Run, folder: Path, quiet: bool) -> None:
+        self._refiner, self._folder, self._quiet = refiner, folder, quiet
+        self._run = json.dumps(run.manifest["identity"], sort_keys=True)
+
+    def matrix(self, features: Any, texts: list[str], ready: NDArray[np.number] | None) -> Any:
+        """Features of texts, shape (n, d); `ready` are those of a file."""
+        if ready is not None and isinstance(features, JoinedFeatures):
+            if not any(isinstance(part, FileFeatures) for part in features.parts):
+                raise InputError("this run computes all its features from the texts: leave out --features")
+        elif ready is not None or features is None:
+            return texts if ready is None else ready
+        matrices = [
+            ready if ready is not None and isinstance(part, FileFeatures) else self._part(part, texts)
+            for part in _parts(features)
+        ]
+        return (
+            np.hstack(matrices).astype(np.float32, copy=False) if isinstance(features, JoinedFeatures) else matrices[0]
+        )
+
+    def tokens(self, features: TokenFeatures, texts: list[str]) -> NDArray[np.float32]:
+        """Probabilities of a fine-tuned classifier, shape (n, K)."""
+        classifier = self._refiner.classifier_
+
+        def make(unique: list[str]) -> Compute:
+            tokens = features.transform(unique)
+
+            def compute(rows: NDArray[np.int64]) -> NDArray[np.number]:
+                ids = [tokens.ids[at] for at in tokens.where[rows]]
+                return np.asarray(classifier.predict_proba(Tokens(ids, np.arange(len(ids)))))
+
+            return compute
+
+        identity = f"{self._run} {self._refiner.classifier_iteration_}"
+        scores = in_chunks(texts, make, identity=identity, folder=self._folder, name="Predicting", quiet=self._quiet)
+        return np.asarray(scores, np.float32)
+
+    def _part(self, part: Any, texts: list[str]) -> NDArray[np.number]:
+        if not isinstance(part, SentenceFeatures | FileFeatures):
+            return np.asarray(part.transform(texts))
+        identity = f"{self._run} {json.dumps(part.record, sort_keys=True)}"
+
+        def make(unique: list[str]) -> Compute:
+            return lambda rows: np.asarray(part.transform([unique[at] for at in rows]))
+
+        return in_chunks(texts, make, identity=identity, folder=self._folder, quiet=self._quiet)
+
+
+def _parts(features: Features | None) -> list[Any]:
+    """The kinds of features, of which there may be several."""
+    return features.parts if isinstance(features, JoinedFeatures) else [features]
+
+
+def _of_file(
+    path: str | Path, known: Features | None, texts: list[str], filled: NDArray[np.bool_], say: Callable[[str], None]
+) -> NDArray[np.number]:
+    """Features of the texts that are none empty, from a file."""
+    for part in _parts(known):
+        if isinstance(part, FileFeatures):
+            _check_annotator(Path(path), part.record["annotator"])
+    some = [each for each, is_filled in zip(texts, filled, strict=True) if is_filled]
+    if has_record(path):
+        if words := match(path, some).words:
+            say(words)
+        return features_of_texts(path, some)
+    say(match(path, texts).words)
+    return np.asarray(features_of_texts(path, texts)[filled])
+
+
+def _check_annotator(path: Path, before: dict[str, object] | None) -> None:
+    """Refuse the states of another annotator, or of another prompt, than the run had, where both are known."""
+    now = annotator_of(path)
+    if before is None or now is None:
+        return
+    older = "tokenizer" not in before or "tokenizer" not in now
+    known = [name for name in ANNOTATOR if not (older and name == "tokenizer")]
+    if changed := [name for name in known if before.get(name) != now.get(name)]:
+        raise InputError(
+            f"{path} was made by another annotator than the run's features ({', '.join(changed)}): annotate these "
+            "texts as the run's were annotated"
+        )
+
+
+def _columns(run: Path, refiner: LabelRefiner) -> Columns:
+    """The columns that the run was made from; the default names for a run that was made in Python."""
+    try:
+        columns = json.loads((run / TABLE).read_bytes())["columns"]
+        return Columns(columns["text"], tuple(columns["labels"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Columns(labels=tuple(f"{LABEL}_{name}" if name else LABEL for name in refiner.llm_names_))
+
+
+def _text_name(columns: Columns, frame: pd.DataFrame) -> str:
+    return columns.text if columns.text in frame.columns or Columns.text not in frame.columns else Columns.text
+
+
+def _llm_of_new(
+    refiner: LabelRefiner,
+    columns: Sequence[str],
+    frame: pd.DataFrame,
+    table: str | Path,
+    filled: NDArray[np.bool_],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """What LLMs say of new texts, where the run's classifier takes it and the table has it."""
+    classifier, kept = refiner.classifier_, refiner.verdict_.kept == "llm"
+    if not kept and not isinstance(classifier, PosteriorClassifier):
+        return {}
+    scales = classifier.mixture.scales if isinstance(classifier, PosteriorClassifier) else [None]
+    classes = [str(name) for name in refiner.classes_]
+    scored = [each is not None for each in scales]
+    llm = for_new_texts(frame, table, columns, classes, scored)
+    if isinstance(llm, str):
+        say(f"the features alone label these texts: {llm}")
+        return {}
+    if kept:
+        say(f"labels are those of {', '.join(columns)}, where there is one: the run found none that are better")
+    else:
+        say(f"labels lean on {', '.join(columns)}, where there is one, and on the features")
+    labels, scores = ({name: each[filled] for name, each in part.items()} for part in llm)
+    return {"llm_labels": labels, "llm_scores": scores}
+
+
+def _add(
+    frame: pd.DataFrame,
+    filled: NDArray[np.bool_],
+    labels: NDArray[np.generic],
+    scores: NDArray[np.float32],
+    classes: NDArray[np.generic],
+    each_class: bool,
+) -> None:
+    """Add labels and probabilities of the rows that have a text."""
+    column = np.full(len(frame), None, object)
+    column[filled] = labels
+    frame[REFINED_LABEL] = column
+    place = {name: number for number, name in enumerate(classes)}
+    columns = {REFINED_SCORE: np.array([row[place[label]] for row, label in zip(scores, labels, strict=True)])}
+    if each_class:
+        columns |= {f"{REFINED_SCORE}_{name}": column for name, column in zip(classes, scores.T, strict=True)}
+    for name, values in columns.items():
+        numbers = np.full(len(frame), np.nan)
+        numbers[filled] = [float(f"{value:.4g}") for value in values]
+        frame[name] = numbers
+    if not filled.all():
+        frame[REFINED_MISSING] = np.array([Missing.EMPTY.value, None], object)[filled.astype(int)]
+    elif REFINED_MISSING in frame.columns:  # of an earlier prediction
+        del frame[REFINED_MISSING]

@@ -1,0 +1,283 @@
+"""Refining and predicting whole tables: what the commands `silr refine` and `silr predict` do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from silr.errors import InputError
+from silr.features import encoders
+from silr.features.file import annotator_of
+from silr.hf.distributed import is_main
+from silr.io.annotator_columns import label_columns, read_annotators
+from silr.io.cells import sort_classes
+from silr.io.class_names import ClassNames, of_table
+from silr.io.corpus import (
+    features_path,
+    file_hash,
+    label_column,
+    read_table,
+    text_column,
+    text_counts,
+    weight_column,
+    write_table,
+)
+from silr.io.feature_rows import match
+from silr.io.files import write_json
+from silr.io.label_codes import check_classes
+from silr.refine.iteration import Iteration
+from silr.refine.label_refiner import LabelRefiner
+from silr.refine.method import Method, OnStep
+from silr.refine.options import as_tuning, from_options
+from silr.refine.problem import Problem
+from silr.refine.run import TABLE
+from silr.refine.tuning import FineTuned
+from silr.stats.annotator_evidence import Annotator
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REFINED_LABEL, REFINED_SCORE = "refined_label", "refined_score"
+OUT_OF_FOLD_LABEL, OUT_OF_FOLD_SCORE = "out_of_fold_label", "out_of_fold_score"
+OF_REFINER = ("random_state", "device")  # parameters of `LabelRefiner` itself
+LABELS = "labels.csv"  # in the run's folder: the result
+MANY = 50_000  # texts, from which on TF-IDF takes a while
+STATES = "the annotator's states"
+BETTER = "sentence embeddings are better: pip install sentence-transformers, then --features MODEL --features tfidf"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns that are read; no `labels` are ``llm_label`` and every ``llm_label_NAME``."""
+
+    text: str = "text"
+    labels: tuple[str, ...] = ()
+    gold: str = "gold"
+    weight: str = "gold_weight"
+    truth: str | None = None
+
+
+def refine_table(
+    table: str | Path,
+    run: str | Path,
+    *,
+    columns: Columns | None = None,
+    features: str | Path | Sequence[str | Path] | None = None,
+    classes: Sequence[str] | None = None,
+    on_iteration: Callable[[Iteration], None] | None = None,
+    on_step: OnStep | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> LabelRefiner:
+    """Refine the LLM's labels of a table and write ``run/labels.csv``.
+
+    Parameters
+    ----------
+    table : str or Path
+    run : str or Path
+        Run directory; an interrupted run goes on where it stopped.
+    columns : Columns, default None
+        None: the default names.
+    features : str or sequence of str, default None
+        "annotator" (the hidden states beside the table), "tfidf", a sentence-transformers folder or name, or a
+        ``.npy``; several are put side by side. None, with method "silr": all that is at hand of the annotator's states,
+        a sentence encoder and TF-IDF; else "annotator" if that file is there, or "tfidf".
+    classes : sequence of str, default None
+        The classes, where a person may give one that no LLM gave, or where labels differ from a class in case. None:
+        those of the score columns, else those that the LLMs gave.
+    on_iteration, on_step : callable, default None
+        As `LabelRefiner.fit` calls them.
+    say : callable
+        Called with lines that the user should read.
+    **options
+        As `LabelRefiner.from_options` takes them.
+
+    Raises
+    ------
+    InputError, NoSignalError
+        As `LabelRefiner.fit`, or the table cannot be used.
+    """
+    names = columns or Columns()
+    method, classifier = from_options({each: value for each, value in options.items() if each not in OF_REFINER})
+    tuning = as_tuning(classifier)
+    frame = read_table(table)
+    texts = text_column(frame, names.text, table)
+    say(str(text_counts(texts)))
+    problem, labels = _problem(frame, table, names, method, classes, say)
+    if tuning is None:
+        specs = _features(table, features, method, say)
+        if "tfidf" in specs and len(texts) > MANY:
+            say(f"features: TF-IDF of {len(texts):,} texts, computed once; that can take minutes")
+    elif features is not None:
+        raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
+    else:
+        specs, tuning.prompt = ["texts"], _prompt(table, tuning, method, say)
+    spec = specs[0] if len(specs) == 1 else specs
+    of_refiner = {each: options[each] for each in OF_REFINER if each in options}
+    refiner = LabelRefiner(method, classifier, features=spec, run=run, **of_refiner)
+    for each in specs:
+        if each.endswith(".npy") and (words := match(each, texts).words):
+            say(words)
+    folder = Path(run)
+    record = {
+        "table": os.path.relpath(table, folder),
+        "sha256": file_hash(table),
+        "columns": {**vars(names), "labels": labels},
+        "classes": None if classes is None else problem.class_names,
+        "features": [_from(folder, each) for each in specs],
+    }
+
+    def note(iteration: Iteration) -> None:
+        if is_main():  # not only at the end: `silr report` reads runs that were cut off too
+            write_json(folder / TABLE, {**record, "iterations": iteration.notes.of})
+        if on_iteration is not None:
+            on_iteration(iteration)
+
+    refiner.fit_problem(texts, problem, on_iteration=note, on_step=on_step)
+    if is_main():
+        write_json(folder / TABLE, {**record, "iterations": refiner.result_.iterations[0].notes.of})
+        _add_refined(frame, refiner)
+        write_table(frame, folder / LABELS)
+    return refiner
+
+
+def _problem(
+    frame: pd.DataFrame,
+    table: str | Path,
+    names: Columns,
+    method: Method,
+    classes: Sequence[str] | None,
+    say: Callable[[str], None],
+) -> tuple[Problem, list[str]]:
+    """What a table holds to be refined, and the columns of the LLMs' labels."""
+    by_hand = label_column(frame, names.gold, table, required=names.gold != Columns.gold)
+    asked = names.labels if names.labels or method.takes_several else label_columns(frame)[:1]
+    llm = read_annotators(frame, table, asked, by_hand, say, classes, finished=False)
+    named = classes is not None
+    if len(llm.columns) > 1 and not method.takes_several:
+        raise InputError(f"one LLM's labels are wanted, not {', '.join(llm.columns)}: give one --label-column")
+    missing = int((np.max(llm.codes, axis=0) < 0).sum())
+    if missing:
+        say(f"{missing:,} texts have no {' or '.join(llm.columns)}: they train nothing, and are labelled all the same")
+    gold = column_codes(frame, names.gold, llm.classes, table, required=names.gold != Columns.gold, named=named)
+    if named and (count := ClassNames(llm.classes, named=True).folded(by_hand)):
+        say(f"{count:,} gold labels differ from a class in case only, and count as it")
+    if names.weight != Columns.weight:
+        label_column(frame, names.weight, table)  # refuses a column that is named but absent
+    gold = np.full(len(frame), -1, np.int16) if gold is None else gold
+    found = np.concatenate([*llm.codes, gold])
+    every = named or (llm.has_scores and method.reads_scores)  # scores tell of classes that no label has
+    order = [llm.classes.index(name) for name in sort_classes(llm.classes) if every or llm.classes.index(name) in found]
+    recode = np.full(len(llm.classes) + 1, -1, np.int16)  # the last one is that of a missing label
+    recode[order] = np.arange(len(order))
+    wanted = [llm.classes[code] for code in order]
+    check_classes(wanted)
+    truth = None if names.truth is None else column_codes(frame, names.truth, wanted, table, required=True, named=named)
+    problem = Problem(
+        np.array(wanted),
+        [
+            Annotator(recode[codes], None if scores is None else scores[:, order], name)
+            for name, codes, scores in zip(llm.names, llm.codes, llm.scores, strict=True)
+        ],
+        recode[gold],
+        weight_column(frame, names.weight, table, gold >= 0),
+        None if truth is None else truth.astype(np.int16),
+    )
+    return problem, list(llm.columns)
+
+
+def _features(
+    table: str | Path, asked: str | Path | Sequence[str | Path] | None, method: Method, say: Callable[[str], None]
+) -> list[str]:
+    """The kinds of features to read, files by their paths."""
+    path = features_path(table)
+    if asked is None:
+        states = [str(path)] if path.exists() else []
+        if not method.weighs_llm:
+            say("features: " + (STATES if states else "TF-IDF"))
+            return states or ["tfidf"]
+        encoder = encoders.at_hand()
+        named = [STATES] * len(states) + ["sentence embeddings"] * (encoder is not None)
+        say(f"features: {', '.join([*named, 'TF-IDF'])}" + ("" if named else f"; {BETTER}"))
+        return [*states, *([encoder] if encoder else []), "tfidf"]
+    found = [str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked))
+    if "annotator" in found and not path.exists():
+        raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
+    for spec in found:
+        if spec not in ("annotator", "tfidf") and not spec.endswith(".npy"):
+            say(f"features: sentence embeddings by {spec}, computed once; on a CPU that can take minutes")
+    return [str(path) if spec == "annotator" else spec for spec in found]
+
+
+def _from(folder: Path, spec: str) -> str:
+    """A path as it is seen from the run's folder; other names stay."""
+    return os.path.relpath(spec, folder) if spec not in ("tfidf", "texts") and Path(spec).exists() else spec
+
+
+def _prompt(table: str | Path, tuning: FineTuned, method: Method, say: Callable[[str], None]) -> str | None:
+    """What a fine-tuned model reads around each text: by default, if it was the annotator, what it read then."""
+    asked = tuning.prompt == "annotator"
+    if not asked and (tuning.prompt is not None or method.name == "paper"):
+        return tuning.prompt
+    from silr.annotators.encoding import prompt_around_text
+    from silr.annotators.prompts import Prompt
+    from silr.hf.models import load_tokenizer, locate
+
+    record, model = annotator_of(features_path(table)), locate(str(tuning.model))
+    if record is None or record.get("kind") != "local":
+        if asked:
+            raise InputError(
+                f"no annotator's prompt is known for {table}: `silr annotate` with a local model keeps it; or give "
+                "--prompt the words themselves, with {text}"
+            )
+        return None
+    if not asked and record.get("model") != model:
+        return None
+    given: dict[str, Any] = {name: record.get(name) for name in ("question", "opening", "class_words")}
+    examples = [tuple(example) for example in record.get("examples", ())]
+    words = Prompt(record.get("classes", ()), template=record.get("prompt", ""), examples=examples, **given)
+    say("the model reads each text inside the annotator's prompt (--prompt '{text}': the text alone)")
+    return prompt_around_text(words, load_tokenizer(model))
+
+
+def column_codes(
+    frame: pd.DataFrame,
+    name: str,
+    classes: list[str],
+    table: str | Path,
+    *,
+    required: bool,
+    named: bool = False,
+    finished: bool = False,
+) -> Any:
+    """Class numbers of a column of labels, -1 where missing; None if it is not `required` and absent or empty.
+
+    The classes are those of the table, those that somebody has `named`, or those of a `finished` run; see `ClassNames`.
+
+    Raises
+    ------
+    InputError
+        It is required and has no label, or one that is none of `classes`.
+    """
+    values = label_column(frame, name, table, required=required)
+    if all(value is None for value in values):
+        if required:
+            raise InputError(f"column {name!r} of {table} has no label")
+        return None
+    return ClassNames(classes, named=named or finished).codes(values, name, of_table(table, option=not finished))
+
+
+def _add_refined(frame: pd.DataFrame, refiner: LabelRefiner) -> None:
+    """The labels and the probability of each; a label by hand is taken as true."""
+    code = {name: number for number, name in enumerate(refiner.classes_)}
+    for label, score, labels, scores in (
+        (REFINED_LABEL, REFINED_SCORE, refiner.labels_, refiner.scores_),
+        (OUT_OF_FOLD_LABEL, OUT_OF_FOLD_SCORE, refiner.out_of_fold_labels_, refiner.out_of_fold_scores_),
+    ):
+        frame[label] = labels
+        frame[score] = [float(f"{row[code[name]]:.4g}") for row, name in zip(scores, labels, strict=True)]

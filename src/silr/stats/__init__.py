@@ -1,0 +1,1 @@
+"""The formulas: arrays in, arrays out. No files, no printing."""

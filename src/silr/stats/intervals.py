@@ -1,0 +1,85 @@
+"""Intervals of shares, such as that of right labels among few that were checked."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+
+from silr.stats.contrasts import Numbers
+
+LEVEL = 0.95
+
+
+class Right(NamedTuple):
+    """How many labels were checked, the share of right ones among them, and its 95 % interval."""
+
+    labels: int
+    share: float
+    interval: tuple[float, float]
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.share:.1%} right ({low:.0%} to {high:.0%}, {self.labels:,} checked)"
+
+
+def right_share(right: NDArray[np.bool_], weight: Numbers) -> Right | None:
+    """Weighted share of right labels among m that were checked, from positive sampling weights; None of none.
+
+    With Jeffreys' interval for Kish's effective number of labels, as in `silr.stats.priors`.
+    """
+    if not len(right):
+        return None
+    share = float(weight[right].sum() / weight.sum())
+    n = weight.sum() ** 2 / (weight @ weight)
+    low, high = share_interval(np.array(share), np.array(n), LEVEL)
+    return Right(len(right), share, (float(low), float(high)))
+
+
+def share_interval(share: Numbers, n: Numbers, level: float) -> tuple[Numbers, Numbers]:
+    """Jeffreys' interval of a share among n labels, one-sided and exact where they agree; a point for infinite n.
+
+    See `silr.stats.priors.priors_from_gold` for the sources.
+    """
+    alpha, known = 1 - level, np.isinf(n)
+    n = np.where(known, 1, n)
+    a, b = n * share + 0.5, n * (1 - share) + 0.5
+    none, every = share < 1e-9, share > 1 - 1e-9
+    with np.errstate(divide="ignore"):
+        unanimous = alpha ** (1 / n)
+    low = np.where(every, unanimous, np.where(none, 0, betaincinv(a, b, alpha / 2)))
+    high = np.where(none, 1 - unanimous, np.where(every, 1, betaincinv(a, b, 1 - alpha / 2)))
+    low, high = np.where(n > 0, np.minimum(low, share), 0), np.where(n > 0, np.maximum(high, share), 1)
+    return np.where(known, share, low), np.where(known, share, high)
+
+
+def kish_size(size: NDArray[np.number], total: Numbers, square: NDArray[np.number]) -> Numbers:
+    """Simple random labels that those of each set are worth: 0 without gold, infinite if all of it was read.
+
+    From the sets' sizes, and the sums of their weights and of the weights' squares; see
+    `silr.stats.priors.priors_from_gold`.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess = np.where(total > 0, size * square / total**2 - 1, np.inf)
+        return np.asarray(np.where(excess > 1e-9, size / excess, np.inf))
+
+
+def mover(weights: Numbers, share: Numbers, low: Numbers, high: Numbers) -> Numbers:
+    """Interval of sum_j weights_j share_j from those of independent shares, by MOVER; shape (..., 2)."""
+    middle = (weights * share).sum(axis=-1)
+    below, above = (np.sqrt((weights**2 * distance**2).sum(axis=-1)) for distance in (share - low, high - share))
+    return np.asarray(np.clip(np.stack([middle - below, middle + above], axis=-1), 0, 1))
+
+
+def paired_standard_error(wins: float, losses: float, n: float) -> float:
+    """Standard error of a paired difference of shares, with half a text added to each cell of right and wrong.
+
+    References
+    ----------
+    Agresti, Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24,
+    2005.
+    """
+    b, c, size = wins + 0.5, losses + 0.5, n + 2
+    return float(np.sqrt(max(b + c - (b - c) ** 2 / size, 0.0)) / size)
