@@ -14,7 +14,6 @@ from silr.io.cells import label_key, sort_classes
 from silr.io.class_names import ClassNames, class_names, of_python
 from silr.io.label_values import class_values, read_column
 from silr.io.unlabelled import without_minus_one
-from silr.stats.contrasts import Numbers
 
 FEWEST_GOLD, FEW_GOLD = 10, 30
 FEW_OF_A_CLASS = 3
@@ -47,7 +46,9 @@ def llm_columns(y: Any) -> dict[str, Any]:
     return {"": y}
 
 
-def llm_score_arrays(llm_scores: Any, names: Sequence[str], classes: Sequence[object] = ()) -> list[Numbers | None]:
+def llm_score_arrays(
+    llm_scores: Any, names: Sequence[str], classes: Sequence[object] = ()
+) -> list[NDArray[np.float64] | None]:
     """The scores of each LLM, or None: from an array for the only one, a mapping by name, or a sequence of them.
 
     The columns of a data frame that are named like the classes are put in their order.
@@ -77,11 +78,11 @@ def llm_score_arrays(llm_scores: Any, names: Sequence[str], classes: Sequence[ob
     ]
 
 
-def _scores(scores: Any, name: str, classes: Sequence[object]) -> Numbers:
+def _scores(scores: Any, name: str, classes: Sequence[object]) -> NDArray[np.float64]:
     """One LLM's scores; a row of NaN has none."""
     if hasattr(scores, "columns"):
         scores = _in_order(scores, name, classes)
-    array: Numbers = np.asarray(scores, dtype=np.float64)
+    array: NDArray[np.float64] = np.asarray(scores, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] < 2:
         return array  # refused with its shape by `check_shapes`
     gone = np.isnan(array)
@@ -181,7 +182,7 @@ def _warn(line: str) -> None:
     warnings.warn(line, stacklevel=4)
 
 
-def check_shapes(scores: Numbers | None, theta: ArrayLike | None, n: int, names: list[str]) -> None:
+def check_shapes(scores: NDArray[np.float64] | None, theta: ArrayLike | None, n: int, names: list[str]) -> None:
     """Refuse scores or a Theta, if there are any, of other shapes than (n, K) and (K, K)."""
     K = len(names)
     if scores is not None and scores.shape != (n, K):
