@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+
+if TYPE_CHECKING:
+    from silr.annotators import LocalAnnotator
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +73,56 @@ def small_causal(minilm: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     tokenizer.eos_token = tokenizer.sep_token
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def smollm(gguf: Path) -> LocalAnnotator:
+    from silr.annotators import LocalAnnotator
+
+    return LocalAnnotator(
+        gguf, ["negative", "positive"], question="Is this review positive or negative?", dtype="float32", device="cpu"
+    )
+
+
+@pytest.fixture(scope="session")
+def smollm_folder(smollm: LocalAnnotator) -> str:
+    """The GGUF file's model as a folder of its own."""
+    return smollm._network.config._name_or_path
+
+
+@pytest.fixture(scope="session")
+def tokenizer(smollm_folder: str) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(smollm_folder)
+
+
+@pytest.fixture(scope="session")
+def make_model(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Return a function that saves a small random model with SmolLM2's tokenizer and returns its folder."""
+
+    from transformers import AutoModelForCausalLM
+
+    def make(config: Any, chat: bool = True) -> str:
+        torch.manual_seed(0)
+        folder = tmp_path_factory.mktemp(config.model_type)
+        model = AutoModelForCausalLM.from_config(config)
+        with torch.no_grad():
+            for weight in model.parameters():  # far from the usual tiny start, so that positions and layers matter
+                if weight.dim() > 1:
+                    weight.normal_(std=0.3)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        if not chat:
+            (folder / "chat_template.jinja").unlink()
+        return str(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(make_model: Callable[..., str]) -> str:
+    from transformers import LlamaConfig
+
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    return make_model(LlamaConfig(vocab_size=49152, num_key_value_heads=2, max_position_embeddings=128, **sizes))

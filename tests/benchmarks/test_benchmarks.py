@@ -44,15 +44,6 @@ def write_table(folder: Path, name: str, classes: tuple[str, ...], n: int = 700,
     return corpus.write(folder, f"{name}.csv.gz", **columns)
 
 
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two iterations and few steps, for tests of what runs and is printed, not of how good a rival becomes."""
-    monkeypatch.setattr("silr_methods.ITERATIONS", 2)
-    monkeypatch.setattr("noise_rivals.ITERATIONS", 2)
-    for name, few in (("ITERATIONS", 2), ("STEPS", 10), ("CLASSIFIER_STEPS", 20)):
-        monkeypatch.setattr(f"ccp.{name}", few)
-
-
 def compare_in_a_process(arguments: list[str]) -> str:
     """What `compare.py` prints, run as users run it."""
     done = subprocess.run([sys.executable, str(COMPARE), *arguments], capture_output=True, text=True)

@@ -122,6 +122,8 @@ def test_end_to_end(commands: Commands, small: Corpus, tmp_path: Path, kind: str
         "truth",
         "refined_label",
         "refined_score",
+        "out_of_fold_label",
+        "out_of_fold_score",
     ]
     assert labels["text"].tolist() == small.texts and labels["llm_label"].tolist() == small.llm_labels.tolist()
     assert (labels["refined_label"] == small.truth).mean() > small.llm_accuracy + 0.1

@@ -15,7 +15,7 @@ from peft import PeftConfig, PeftModel
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from command_line import Commands
-from silr import LabelRefiner
+from silr import FineTuned, LabelRefiner
 from silr.errors import InputError
 from silr.export import export_run
 from synthetic import Corpus, make_corpus
@@ -163,9 +163,8 @@ def test_card(runs: dict[str, Path], tmp_path: Path) -> None:
 def test_hostile_names_in_the_card(small_llama: str, tmp_path: Path) -> None:
     names = ("</code><script>alert(1)</script>", "a|b`c\n---\nlicense: x")
     corpus = make_corpus(240, names, seed=1)
-    refiner = LabelRefiner(
-        "lora", 1, model=small_llama, epochs=1, learning_rate=5e-3, run=tmp_path / "run", device="cpu"
-    )
+    tuned = FineTuned(small_llama, epochs=1, learning_rate=5e-3)
+    refiner = LabelRefiner(classifier=tuned, run=tmp_path / "run", device="cpu")
     refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold)
     export_run(tmp_path / "run", tmp_path / "model")
     card = (tmp_path / "model" / "README.md").read_text()

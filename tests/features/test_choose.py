@@ -130,7 +130,7 @@ def test_predictions_after_loading_are_those_before(
 ) -> None:
     n = 64  # the model needs a while for more
     refiner, again = (
-        LabelRefiner(
+        LabelRefiner.from_options(
             features=spec.replace("minilm", minilm), run=tmp_path / "run", iterations=1, epochs=10, priors="oracle"
         ).fit(corpus.texts[:n], corpus.llm_labels[:n], truth=corpus.truth[:n])
         for _ in range(2)

@@ -79,15 +79,15 @@ def test_label_be_killed_and_go_on(path, tmp_path):
         assert "1 of 4" in person.press("\x00H")  # an arrow key
         with Terminal(path) as other:
             assert "another silr label is at work on t.csv.gold.jsonl" in other.until("\n")
-            assert other.process.wait(20) == 2
+            assert other.process.wait(60) == 2
         person.process.send_signal(signal.SIGKILL)
-        person.process.wait(20)
+        person.process.wait(60)
     assert not gold_of(path) and journal_path(path).exists()
     with Terminal(path, "-n", 4) as person:
         assert "1 of 4" in console(person)
         person.press("2")
         os.write(person.mine, b"\x03")
         person.until("interrupted")
-        assert person.process.wait(20) == 130
+        assert person.process.wait(60) == 130
     assert sorted(gold_of(path).values()) == ["negative", "positive"]
     assert {each.name for each in tmp_path.iterdir()} == {"t.csv", "without"}

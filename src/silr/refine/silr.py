@@ -32,6 +32,12 @@ class Silr(Method):
     ----------
     iterations : int, default 5
         Of self-training, where there are scores and no gold labels. The posterior needs one.
+
+    Examples
+    --------
+    >>> from silr import LabelRefiner, Silr
+    >>> LabelRefiner(Silr(iterations=3)).method
+    Silr(iterations=3)
     """
 
     name: ClassVar[str] = "silr"

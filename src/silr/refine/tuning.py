@@ -49,6 +49,12 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]
         Words around each text, such as "{text} The sentiment is". None: the text alone.
     tune_top : int, default None
         Fine-tune the last so many layers only; what the others make of a text is computed once. None: all.
+
+    Examples
+    --------
+    >>> from silr import FineTuned, LabelRefiner
+    >>> LabelRefiner(classifier=FineTuned("path/to/model", epochs=2)).get_params()["classifier__epochs"]
+    2
     """
 
     def __init__(

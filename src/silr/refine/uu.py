@@ -62,6 +62,12 @@ class UU(Method):
     References
     ----------
     Lu et al., ICLR 2019 (arXiv 1808.10585). Asano, Kozuno, Baba, NeurIPS 2025 (arXiv 2502.12565).
+
+    Examples
+    --------
+    >>> from silr import UU, LabelRefiner
+    >>> LabelRefiner(UU(loss="logistic")).get_params()["method__loss"]
+    'logistic'
     """
 
     name: ClassVar[str] = "uu"
@@ -234,6 +240,11 @@ class Paper(UU):
     ----------
     Asano, Kozuno, Baba, "Self Iterative Label Refinement via Robust Unlabeled Learning", NeurIPS 2025 (arXiv
     2502.12565).
+
+    Examples
+    --------
+    >>> from silr import FineTuned, LabelRefiner, Paper
+    >>> refiner = LabelRefiner(Paper(iterations=5), FineTuned("meta-llama/Llama-3.2-1B", "qlora"))
     """
 
     name: ClassVar[str] = "paper"

@@ -59,7 +59,7 @@ def test_refine_and_predict(commands: Commands, folder: Path) -> None:
         (["--classifier", "lora", "--model", "model", "--prompt", "{text}" + " is" * 70], "no room for its own words"),
         (["--prompt", "{text} is"], "prompt is for the classifiers lora, qlora and full"),
         (["--tune-top", "2"], "tune_top is for the classifiers lora, qlora and full"),
-        (["--learning-rate", "-1"], "learning_rate must be above 0"),
+        (["--method", "uu", "--learning-rate", "-1"], "learning_rate must be above 0"),
     ],
 )
 def test_refusals_are_one_line(commands: Commands, folder: Path, options: list[str], said: str) -> None:
