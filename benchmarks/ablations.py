@@ -3,7 +3,7 @@
     python benchmarks/ablations.py FOLDER [--tables amazon nyt laroseda] [--seeds 0 1 2]
 
 Test accuracy with 100 gold labels. The number of iterations and of gold labels are in compare.py's plots. Results go
-into benchmarks/results/ablations.json, and a table into docs/benchmarks.md; what is there is not computed again.
+into benchmarks/results/ablations.json, and a table into docs/design/benchmarks.md; what is there is not computed again.
 """
 
 from __future__ import annotations

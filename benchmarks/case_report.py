@@ -2,7 +2,7 @@
 
     python benchmarks/case_report.py
 
-compare.py does it by itself at its end. What stands between the two marks in docs/benchmarks.md is replaced.
+compare.py does it by itself at its end. What stands between the two marks in docs/design/benchmarks.md is replaced.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ gets the same texts, features, LLM labels and gold labels. Labels of the corpus 
 a classifier may know those by heart.
 
 Results go into benchmarks/results/compare/CASE.json as soon as they are there, and what is there is not computed again
-(--again METHOD does); at the end, tables and plots of all results go into docs/benchmarks.md. Features are kept in a
-cache folder. --quick takes 300 rows and one seed, and writes nothing but features.
+(--again METHOD does); at the end, tables and plots of all results go into docs/design/benchmarks.md. Features are kept
+in a cache folder. --quick takes 300 rows and one seed, and writes nothing but features.
 """
 
 from __future__ import annotations

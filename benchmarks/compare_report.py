@@ -1,4 +1,4 @@
-"""The tables and plots of docs/benchmarks.md, from the results that compare.py has kept.
+"""The tables and plots of docs/design/benchmarks.md, from the results that compare.py has kept.
 
     python benchmarks/compare_report.py
 
@@ -18,7 +18,7 @@ from scores import mean_and_deviation
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "compare"
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
+DOCUMENT = ROOT / "docs" / "design" / "benchmarks.md"
 CEILING, OURS, LLM = "ceiling: all true labels", "silr", "LLM"
 LINES = {  # of the plots
     "silr": "tab:red",
@@ -49,8 +49,8 @@ def write_report(methods: list[str]) -> None:
         *_tables(cells, methods, "corpus"),
         "",
     ]
-    _plot_iterations(cells, ROOT / "docs" / "accuracy-by-iteration.svg")
-    _plot_gold(cells, ROOT / "docs" / "accuracy-by-gold.svg")
+    _plot_iterations(cells, DOCUMENT.parent / "accuracy-by-iteration.svg")
+    _plot_gold(cells, DOCUMENT.parent / "accuracy-by-gold.svg")
     machine = found[order[-1]]["machine"]
     packages = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     lines += [

@@ -8,7 +8,8 @@ without weights. The LLM's estimate needs no fit and has many draws. The result'
 classes apart on most texts, and with features that tell nothing. The time is that of 20,000 texts with 100 gold labels,
 a class at least one, as a ratio to two classes in the same run.
 
-Writes benchmarks/results/many_classes.json and a table into docs/benchmarks.md; what is there is not computed again.
+Writes benchmarks/results/many_classes.json and a table into docs/design/benchmarks.md; what is there is not
+computed again.
 """
 
 from __future__ import annotations

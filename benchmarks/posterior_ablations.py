@@ -4,8 +4,8 @@
 
 Accuracy on the texts without gold label, in points above the default's, mean over the cases (see cases.py) with the
 standard error of that mean. A change that loses less than its standard error does not show that the part is needed.
-Results go into benchmarks/results/posterior_ablations.json, and a table into docs/benchmarks.md; what is there is not
-computed again.
+Results go into benchmarks/results/posterior_ablations.json, and a table into docs/design/benchmarks.md; what is there
+is not computed again.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 For each case of labels alone (see cases.py): accuracy of the LLM's labels on the whole corpus, and of the labels
 refined without a gold label, with the student's weight beside 1 of the label. Nothing is random but the split. Writes
-benchmarks/results/without_gold.json and a table into docs/benchmarks.md.
+benchmarks/results/without_gold.json and a table into docs/design/benchmarks.md.
 """
 
 from __future__ import annotations
