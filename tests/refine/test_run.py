@@ -71,6 +71,7 @@ def test_files_are_json_safetensors_and_npy(finished: Path) -> None:
     assert files == {
         ".lock",
         "run.json",
+        "gold.safetensors",
         "features/features.npy",
         "features/features.texts.safetensors",
         "features/tfidf.json",
@@ -91,6 +92,8 @@ def test_iterations_come_back_as_they_were(corpus: Corpus, tmp_path: Path) -> No
     plain = refine(corpus, None)
     loaded = LabelRefiner.load(tmp_path / "run")
     for one in (plain, loaded):
+        np.testing.assert_array_equal(one.labels_, kept.labels_)
+        np.testing.assert_array_equal(one.scores_, kept.scores_)
         np.testing.assert_array_equal(one.out_of_fold_labels_, kept.out_of_fold_labels_)
         np.testing.assert_array_equal(one.out_of_fold_scores_, kept.out_of_fold_scores_)
         np.testing.assert_array_equal(one.predict_proba(corpus.features), kept.predict_proba(corpus.features))

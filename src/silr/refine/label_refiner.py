@@ -275,6 +275,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
                     if on_iteration is not None:
                         on_iteration(iteration)
 
+                run.save_gold(problem.gold_codes)
                 done = run.iterations()
                 wait_for_all()  # nobody writes before all have read
                 if len(done) > method.iterations_for(problem, context) + 1:
@@ -335,7 +336,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
             refiner.features_ = load_saved(record, opened.folder / "features")
         elif "columns" in record:
             refiner.feature_names_in_ = np.array(record["columns"], dtype=object)
-        refiner._set_result(result, np.empty((0, 0)), None)
+        refiner._set_result(result, np.empty((0, 0)), opened.gold())
         frozen = isinstance(refiner.classifier_, FeatureClassifier)
         refiner.n_features_in_ = len(refiner.classifier_.moments()[0]) if frozen else None
         return refiner

@@ -73,6 +73,8 @@ class Method(BaseEstimator):  # type: ignore[misc]
         Whether it takes the labels of several LLMs.
     reads_scores : bool
         Whether it reads the LLM's scores.
+    takes_prompt : bool
+        Whether a fine-tuned model reads a text inside the LLM's prompt, where it was the LLM.
     weighs_llm : bool
         Whether it weighs the LLM's answer. If not, the LLM's labels are the result where gold labels speak for them.
     """
@@ -80,6 +82,7 @@ class Method(BaseEstimator):  # type: ignore[misc]
     name: ClassVar[str]
     takes_several: ClassVar[bool] = True
     reads_scores: ClassVar[bool] = True
+    takes_prompt: ClassVar[bool] = True
     weighs_llm: ClassVar[bool] = True
 
     def check_settings(self, tuning: FineTuned | None) -> None:

@@ -4,6 +4,7 @@
       run.json                    configuration, seeds, versions, hardware, hashes
       features/                   what `predict` needs to compute the same features
       iteration-0/ ... -T/        labels.safetensors (labels, scores), iteration.json (priors, metrics), classifier.*
+      gold.safetensors            the gold labels
       labels.csv                  the table with refined_label and refined_score
 
 An iteration's folder is written under another name and renamed when it is whole, so a killed run leaves finished
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from silr import __version__
@@ -42,7 +44,7 @@ from silr.stats.priors import Priors
 if TYPE_CHECKING:
     from silr.classifiers.base import Classifier
 
-MANIFEST = "run.json"
+MANIFEST, GOLD = "run.json", "gold.safetensors"
 TABLE = "table.json"  # what `silr refine` writes about its table, with the number of iterations
 FORMAT = 1
 KIND = Kind(
@@ -132,6 +134,22 @@ class Run:
         if later:
             raise InputError(f"{folder} is missing; delete {', '.join(sorted(map(str, later)))} too and run again")
         return finished
+
+    def save_gold(self, codes: NDArray[np.int16]) -> None:
+        """Keep the gold labels, -1 where there is none: they are the result of their texts."""
+        if is_main() and not self.iteration_folder(0).exists():
+            with os_errors(f"cannot write {self.folder / GOLD}"), atomic_write(self.folder / GOLD) as file:
+                file.write(save({"codes": codes}))
+        wait_for_all()
+
+    def gold(self) -> NDArray[np.int16] | None:
+        """What `save_gold` kept; None of a run of version 0.1."""
+        try:
+            return np.asarray(load_file(self.folder / GOLD)["codes"])
+        except FileNotFoundError:
+            return None
+        except (OSError, KeyError, SafetensorError) as error:
+            raise InputError(f"cannot read {self.folder / GOLD}: {error}; delete it".replace("\n", " ")) from error
 
     @property
     def configuration(self) -> dict[str, Any]:

@@ -222,7 +222,7 @@ def _from(folder: Path, spec: str) -> str:
 def _prompt(table: str | Path, tuning: FineTuned, method: Method, say: Callable[[str], None]) -> str | None:
     """What a fine-tuned model reads around each text: by default, if it was the annotator, what it read then."""
     asked = tuning.prompt == "annotator"
-    if not asked and (tuning.prompt is not None or method.name == "paper"):
+    if not asked and (tuning.prompt is not None or not method.takes_prompt):
         return tuning.prompt
     from silr.annotators.encoding import prompt_around_text
     from silr.annotators.prompts import Prompt

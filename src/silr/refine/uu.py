@@ -248,6 +248,7 @@ class Paper(UU):
     """
 
     name: ClassVar[str] = "paper"
+    takes_prompt: ClassVar[bool] = False
     usual_correction: ClassVar[Correction] = "leaky"
     match_prior: bool = False
     linear_probe: bool = False
