@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from command_line import Commands
 from synthetic import make_corpus
+from tests.align.conftest import write_prompts
 
 pytestmark = pytest.mark.slow
 
@@ -121,13 +122,14 @@ def test_killed_and_resumed_is_as_undisturbed(
     policy: str, prompts: Path, reward: Path, tmp_path: Path, align: Commands
 ) -> None:
     """More than one pass, killed with SIGKILL in the middle of training."""
-    more: tuple[object, ...] = ("--steps", 11, "--save-steps", 2, *STRONG)
+    some = write_prompts(tmp_path / "some.csv", 20)  # four updates a pass
+    more: tuple[object, ...] = ("--steps", 7, "--save-steps", 2, *STRONG)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert align(*options(policy, prompts, reward, whole, *more)).code == 0
+    assert align(*options(policy, some, reward, whole, *more)).code == 0
     fourth = killed / "checkpoints" / "checkpoint-4" / "trainer_state.json"
-    kill_when(align, fourth, *options(policy, prompts, reward, killed, *more))
+    kill_when(align, fourth, *options(policy, some, reward, killed, *more))
     assert not (killed / "policy").exists()
-    done = align(*options(policy, prompts, reward, killed, *more))
+    done = align(*options(policy, some, reward, killed, *more))
     assert done.code == 0, done.err
     for name in ("policy/model.safetensors", "policy/adapter/adapter_model.safetensors", "samples.csv"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name

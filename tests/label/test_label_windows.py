@@ -56,6 +56,15 @@ def path(tmp_path):
     return make_table(tmp_path / "t.csv")
 
 
+class Console(Terminal):
+    """In an interpreter that begins without them, not forked from one that has them."""
+
+    def started(self, arguments, terminal, more):
+        command = [sys.executable, "-m", "silr", *map(str, arguments)]
+        streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+        return subprocess.Popen(command, **streams, env={**os.environ, **more}, start_new_session=True)
+
+
 def console(person):
     """Wait for the page; then the terminal hands over every key as it comes, as a console does, and shows none."""
     attributes = termios.tcgetattr(person.mine)
@@ -73,17 +82,17 @@ def test_the_package_loads():
 
 
 def test_label_be_killed_and_go_on(path, tmp_path):
-    with Terminal(path, "-n", 4) as person:
+    with Console(path, "-n", 4) as person:
         console(person)
         person.press("1")
         assert "1 of 4" in person.press("\x00H")  # an arrow key
-        with Terminal(path) as other:
+        with Console(path) as other:
             assert "another silr label is at work on t.csv.gold.jsonl" in other.until("\n")
             assert other.process.wait(60) == 2
         person.process.send_signal(signal.SIGKILL)
         person.process.wait(60)
     assert not gold_of(path) and journal_path(path).exists()
-    with Terminal(path, "-n", 4) as person:
+    with Console(path, "-n", 4) as person:
         assert "1 of 4" in console(person)
         person.press("2")
         os.write(person.mine, b"\x03")

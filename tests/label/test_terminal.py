@@ -23,10 +23,12 @@ pytestmark = pytest.mark.slow
 class Terminal:
     def __init__(self, *arguments):
         self.mine, theirs = pty.openpty()
-        size = {"COLUMNS": "60", "LINES": "20"}
-        self.process = label_commands().start("label", *arguments, "--terminal", terminal=theirs, more=size)
+        self.process = self.started(["label", *arguments, "--terminal"], theirs, {"COLUMNS": "60", "LINES": "20"})
         os.close(theirs)
         self.shown = ""
+
+    def started(self, arguments, terminal, more):
+        return label_commands().start(*arguments, terminal=terminal, more=more)
 
     def __enter__(self):
         return self

@@ -38,7 +38,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 @pytest.fixture(scope="module")
 def little() -> Corpus:
-    return make_corpus(300, n_gold=60, seed=4)
+    return make_corpus(200, n_gold=60, seed=4)
 
 
 def write_table(corpus: Corpus, folder: Path, case: str) -> Path:
@@ -75,10 +75,8 @@ def test_the_command_makes_the_same_labels(
 
 
 @pytest.mark.filterwarnings("ignore:there are no gold labels")
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if case not in ("scores without gold", "lora, uu")])
 def test_the_python_lines_make_the_same_labels(case: str, little: Corpus, tmp_path: Path, small_llama: str) -> None:
-    if case == "scores without gold":
-        pytest.skip("the lines name labels only")
     options = dict(CASES[case][0])
     if "classifier" in options:
         options["model"] = small_llama
