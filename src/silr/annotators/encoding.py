@@ -24,33 +24,14 @@ _PROBES = ("", "a", "The", " the", "I'm", "1", "(", '"', ".", "\n", "é", "…",
 class PromptEncoder:
     """Tokenises whole prompts, so that no token depends on where silr divides the prompt.
 
-    A prompt is the tokenizer's chat template around the user's message (or the bare message where the tokenizer has
-    none) followed by the opening of the answer, and is tokenised in one piece. Two kinds of text go another way: one
-    that contains the string of a special token, and one that is too long. They are put together from head, text and
-    tail tokenised apart, the text with special tokens taken as ordinary characters and, if too long, its end left out.
+    A prompt is the tokenizer's chat template around the user's message (or the bare message where there is none),
+    followed by the opening of the answer. It is tokenised in one piece, but for two kinds of text: one that contains
+    the string of a special token, and one that is too long for the `context`. There head, text and tail are tokenised
+    apart, the text's special tokens as ordinary characters, its end left out if need be.
 
-    Parameters
-    ----------
-    prompt : Prompt
-    tokenizer : transformers tokenizer
-    context : int
-        The most tokens that the model reads.
-
-    Attributes
-    ----------
-    prefix : list of int
-        The tokens that prompts begin with whatever the text is, found by comparing prompts of very different texts.
-    answers : list of lists of int, one a class
-        The tokens of each class word as they follow the opening.
-    ends : list of int
-        The tokens that end an answer: the tokenizer's end token, what the chat template puts after an answer, a full
-        stop and a new line. Empty where no class word begins another one in tokens: then the end need not be looked at.
-
-    Raises
-    ------
-    InputError
-        The chat template fails or loses the message, the prompt alone is longer than the context, or two class words
-        are the same to the tokenizer.
+    `prefix` are the tokens that prompts begin with whatever the text is, `answers` those of each class word after the
+    opening, and `ends` those that end an answer. `ends` is empty where no class word begins another one. An InputError
+    says that the template fails, or that prompt or class words do not fit the tokenizer.
     """
 
     def __init__(self, prompt: Prompt, tokenizer: PreTrainedTokenizerBase, context: int) -> None:

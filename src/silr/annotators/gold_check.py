@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 class GoldCheck:
     """Compares labels with a table's columns `gold` and `gold_weight` as they come.
 
-    A gold label that is none of the classes cannot be given, so that the LLM's label is wrong.
-
-    `where` is the position of each row's text among the distinct texts. `outside` counts the gold labels that are none
-    of the classes and judge. A weight that is negative or no number is an `InputError`.
+    `where` is the position of each row's text among the distinct texts. Gold labels that are none of the classes,
+    counted in `outside`, judge the LLM's label as wrong. A weight that is negative or no number is an InputError.
     """
 
     def __init__(self, frame: pd.DataFrame, classes: tuple[str, ...], where: NDArray[np.int64], source: str) -> None:

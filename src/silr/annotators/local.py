@@ -141,13 +141,7 @@ class LocalAnnotator:
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], *, device: str | None = None) -> LocalAnnotator:
-        """Build the annotator that `describe()` described, for new texts.
-
-        Raises
-        ------
-        InputError
-            The description is not a local annotator's, or the model is gone or has other weights now.
-        """
+        """Build the annotator that `describe()` described; InputError if its model is gone or has other weights now."""
         names = ("classes", "question", "prompt", "opening", "class_words", "calibrate", "dtype", "trust_remote_code")
         if description.get("kind") != "local" or not {"model", "weights", *names} <= set(description):
             raise InputError("this is not the description of a local annotator")

@@ -31,13 +31,7 @@ On your own table (a column "text"):
 
 
 def run_demo(folder: Path) -> None:
-    """Run the demo in a folder, which is made if need be; what an earlier run has made there is used again.
-
-    Raises
-    ------
-    InputError
-        No package registry can be reached, or the folder holds something else.
-    """
+    """Run the demo in a folder, which is made if need be; what an earlier run has made there is used again."""
     need_models("the demo")
     began = time.monotonic()
     make_folder(folder)

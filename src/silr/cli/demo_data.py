@@ -53,22 +53,10 @@ _MODEL = _Package(
 
 
 def demo_texts(cache: str | Path | None = None) -> pd.DataFrame:
-    """Return the Amazon review snippets whose mean human rating is not zero.
+    """Return the 3,610 Amazon review snippets whose mean human rating is not zero.
 
-    Parameters
-    ----------
-    cache : str or Path, default None
-        Where the download is kept, by default `silr.io.cache.cache_folder()`. A second call needs no network.
-
-    Returns
-    -------
-    DataFrame of shape (3610, 3)
-        Columns of str: `id`, `text` and `truth`, the sign of the rating: "negative" or "positive".
-
-    Raises
-    ------
-    InputError
-        pip is missing, the package cannot be fetched or is not the known one, or the cache cannot be written.
+    The columns are `id`, `text` and `truth`, the sign of the rating: "negative" or "positive". The download is kept in
+    `cache`, so a second call needs no network. An InputError says that it cannot be fetched, kept or trusted.
     """
     import pandas as pd
 

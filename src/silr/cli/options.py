@@ -18,13 +18,7 @@ TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 def split_classes(values: Sequence[str]) -> list[str]:
-    """The classes that ``--classes`` names: ``a,b``, ``a b``, ``a, b``; a name with a comma stands in double quotes.
-
-    Raises
-    ------
-    InputError
-        They are fewer than two, or one is there twice.
-    """
+    """The classes that ``--classes`` names: ``a,b``, ``a b``, ``a, b``; a name with a comma stands in double quotes."""
     from silr.io.cells import label_key
 
     rows = csv.reader(values, skipinitialspace=True)

@@ -13,12 +13,7 @@ from silr.refine.iteration import Iteration
 class RefineProgress(ExitStack):
     """Give its `on_iteration` and `on_step` to `silr.refine.table.refine_table`, inside a ``with``.
 
-    Parameters
-    ----------
-    iterations : int
-        How many there will be, until the first one says how many.
-    quiet : bool, default False
-        Show nothing.
+    There are `iterations` of them until the first one says how many.
     """
 
     def __init__(self, iterations: int, quiet: bool = False) -> None:

@@ -24,13 +24,10 @@ VOLATILE = ("transformers_version", "_name_or_path", "name_or_path", "__version_
 
 
 def fingerprint(model: str) -> str | None:
-    """Return what a model folder, `.gguf` file or hub name has in it, as a short string.
+    """Return what a model folder, `.gguf` file or hub name has in it, as a short string; None if that cannot be told.
 
     A folder is known by its weights, JSON files and vocabulary, wherever it lies and whichever version of a library
-    wrote it; a name on the hub by its revision.
-
-    It takes what `silr.hf.models.locate` returns, or the name of a sentence-transformers model. None: there is
-    no such folder, and the hub cannot be asked.
+    wrote it; a name on the hub, also of a sentence-transformers model, by its revision.
     """
     path = Path(model)
     if path.is_dir():

@@ -30,14 +30,7 @@ _DTYPES = ("float32", "bfloat16", "float16")
 
 
 def locate(model: str | Path) -> str:
-    """Return the absolute path of a model folder or `.gguf` file, or the hub name unchanged.
-
-    Raises
-    ------
-    InputError
-        It is none of the three, or a folder with neither a `config.json` nor exactly one `.gguf` file, or with the
-        adapters of peft alone.
-    """
+    """Return the absolute path of a folder or `.gguf` file, or the hub name unchanged; InputError for all else."""
     path = Path(model).expanduser()
     is_gguf = path.suffix.lower() == ".gguf"
     if path.is_dir():
@@ -58,27 +51,9 @@ def locate(model: str | Path) -> str:
 
 
 def load(model: str, device: str, dtype: str, trust_remote_code: bool = False) -> tuple[Any, Any]:
-    """Load a tokenizer and a model that is ready to read.
+    """Load a tokenizer and a model that is ready to read; InputError says why it cannot be read and what to do.
 
-    Parameters
-    ----------
-    model : str
-        What `locate` returned.
-    device : str
-        "cpu", "cuda", "cuda:1", ..., or "auto" to spread a large model over all GPUs.
-    dtype : {"float32", "bfloat16", "float16"}
-    trust_remote_code : bool, default False
-        Run Python code that comes with the model.
-
-    Returns
-    -------
-    tokenizer, model
-        Of transformers.
-
-    Raises
-    ------
-    InputError
-        The model cannot be read, or is no causal language model; the line says why and what to do.
+    `model` is what `locate` returned, and `device` may be "auto", which spreads a large model over all GPUs.
     """
     if dtype not in _DTYPES:
         raise InputError(f"dtype is {dtype!r}; it must be one of {', '.join(_DTYPES)}")
@@ -95,20 +70,8 @@ def load(model: str, device: str, dtype: str, trust_remote_code: bool = False) -
 def causal_network(model: str, folder: str | Path, trust_remote_code: bool = False, **options: Any) -> Any:
     """Load a causal language model whose every weight is in its checkpoint.
 
-    Parameters
-    ----------
-    model : str
-        What `locate` returned, for messages.
-    folder : str or Path
-        What `folder_of` returned.
-    trust_remote_code : bool, default False
-    **options
-        Of transformers' `from_pretrained`.
-
-    Raises
-    ------
-    InputError
-        It is an encoder, a classifier, or another model that transformers would give a random head.
+    `model` is what `locate` returned, for messages; `folder` what `folder_of` returned; `options` are transformers'.
+    What transformers would give a random head, such as an encoder or a classifier, is an InputError.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -125,11 +88,6 @@ def load_tokenizer(model: str) -> Any:
     """Load the tokenizer for a classifier: its longest input is what the model reads, and it can pad, on the right.
 
     A tokenizer without a padding token pads with its end token, which the model's attention mask hides.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or has neither of the two tokens.
     """
     from transformers import AutoConfig, AutoTokenizer
 

@@ -20,12 +20,8 @@ def with_prompt(tokenizer: Any, prompt: str) -> Any:
 
     A text that is too long is cut, the prompt is not. Special tokens that a text spells out are ordinary characters.
     What `save_pretrained` writes has the prompt in it; the tokenizer is of no special class, as those of some models
-    would forget the prompt when they are loaded again.
-
-    Raises
-    ------
-    InputError
-        There is no ``{text}``, or the tokenizer is of the slow kind.
+    would forget the prompt when they are loaded again. A prompt without ``{text}`` or a slow tokenizer is an
+    InputError.
     """
     check_prompt(prompt)
     backend = getattr(tokenizer, "backend_tokenizer", None)

@@ -25,15 +25,7 @@ _CHUNK = 4096  # texts tokenised together
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokenised texts of length n; equal texts are held, and read, once.
-
-    Attributes
-    ----------
-    ids : list of int32 arrays
-        Token ids of each distinct text, at least one token.
-    where : int64 array of shape (n,)
-        Position of each text among the distinct ones.
-    """
+    """Tokenised texts of length n; equal texts are held, and read, once."""
 
     ids: list[NDArray[np.int32]]
     where: NDArray[np.int64]
@@ -63,22 +55,9 @@ class Tokens:
 class TokenFeatures:
     """Turns texts into `Tokens` with a model's tokenizer; in the place of `silr.features.base.Features`.
 
-    Parameters
-    ----------
-    model : str
-        Model folder, `.gguf` file or hub name.
-    max_length : int, default None
-        The longest text, in tokens; the end of longer ones is left out. None: 512, as in the paper, or the model's
-        limit if that is less.
-    prompt : str, default None
-        Words around each text, with ``{text}`` where it stands. None: the text alone.
-    weights : str, default None
-        The fingerprint that the model must have, see `silr.hf.fingerprint`. None: whatever it has.
-
-    Raises
-    ------
-    InputError
-        The model cannot be found or is another one now, or its tokenizer cannot be used.
+    A longer text than `max_length` tokens loses its end; None is 512, as in the paper, or the model's limit if that is
+    less. The `prompt` puts words around each ``{text}``. `weights` is the fingerprint that the model must have; None:
+    any. An InputError says that the model is gone or another one now, or that its tokenizer cannot be used.
     """
 
     def __init__(
@@ -134,15 +113,10 @@ class TokenFeatures:
 
 
 def passes(lengths: NDArray[np.int64], processes: int = 1) -> list[NDArray[np.int64]]:
-    """Rows of texts, the longest first, in groups that processes read together.
+    """Rows of texts, the longest first, in groups that processes read together, by their descending `lengths` (n,).
 
-    Parameters
-    ----------
-    lengths : int64 array of shape (n,)
-        Tokens of each text, descending.
-    processes : int, default 1
-        Each reads its share of every group, at least one text and else so many tokens, padding included, as are read
-        fastest: on a CPU what fits its caches.
+    Each process reads its share of every group: at least one text, else so many tokens, padding included, as are read
+    fastest. On a CPU that is what fits its caches.
     """
     import torch
 

@@ -35,16 +35,10 @@ def first_part(target: int) -> int:
 
 
 def draw_probabilities(posterior: NDArray[np.floating], uniform: float = UNIFORM, power: float = POWER) -> FloatArray:
-    """Return the probability with which each text is the next one, shape (m,), summing to 1.
+    """Return the probability with which each text is the next one, shape (m,), by its class probabilities (m, K).
 
-    It is ``(1 - uniform) u_i / sum u + uniform / m`` with ``u_i = (1 - max_k p_ik) ** power``.
-
-    Parameters
-    ----------
-    posterior : array of shape (m, K)
-        Class probabilities of the texts that can be drawn.
-    uniform : float, default 0.2
-        The share that is spread evenly. Positive: a text with probability 0 could not be spoken for.
+    It is ``(1 - uniform) u_i / sum u + uniform / m`` with ``u_i = (1 - max_k p_ik) ** power``. The `uniform` share is
+    positive: a text with probability 0 could not be spoken for.
     """
     m = len(posterior)
     unsure = np.clip(1.0 - posterior.max(axis=1).astype(np.float64), 0.0, 1.0) ** power
@@ -59,18 +53,10 @@ def draw_probabilities(posterior: NDArray[np.floating], uniform: float = UNIFORM
 def draw_adaptively(
     posterior: NDArray[np.floating] | None, open_rows: IntArray, number: int, seed: int
 ) -> tuple[int, AdaptiveDraw]:
-    """Draw one text.
+    """Draw one of the texts in `open_rows` (m,), by the posterior (n, K); without one all are as likely.
 
-    Parameters
-    ----------
-    posterior : array of shape (n, K) or None
-        Class probabilities of the corpus. None: there is none yet, and all texts are as likely.
-    open_rows : int array of shape (m,)
-        The texts that can be drawn, sorted.
-    number : int
-        Which adaptive draw it is, from 1.
-    seed : int
-        With the number it decides: the same posterior and the same open texts give the same draw.
+    The `number` of the draw, from 1, and the seed decide: the same posterior and the same open texts give the same
+    draw.
     """
     m = len(open_rows)
     p = np.full(m, 1 / m) if posterior is None else draw_probabilities(posterior[open_rows])

@@ -49,21 +49,12 @@ SAME = 1e-6  # relative difference of weights that are the same, after a file's 
 class GoldTable:
     """A table with labels of an LLM, read once and written with the gold labels.
 
-    Parameters
-    ----------
-    output : Path, default None
-        Where the table with gold goes; None: into `table` itself. If it exists, its gold is read.
-    classes : sequence of str, default None
-        None: those of the score columns, else those that occur.
-    text, label : str
-        Names of columns; without ``llm_label`` the labels are what most of the columns ``llm_label_NAME`` say.
-    rounds : bool, default False
-        Whether the session draws in rounds: `save` then writes how each text was drawn.
+    It is written to `output`, whose gold is read if it exists; None: into `table` itself. Without `classes` they are
+    those of the score columns, else those that occur. Without a column ``llm_label`` the labels are what most of the
+    columns ``llm_label_NAME`` say. With `rounds`, `save` writes how each text was drawn.
 
-    Raises
-    ------
-    InputError
-        The table cannot be used, `output` holds other texts, or its gold was drawn in rounds and `rounds` is False.
+    An InputError says that the table cannot be used, that `output` holds other texts, or that its gold was drawn in
+    rounds and `rounds` is False.
     """
 
     def __init__(
@@ -141,9 +132,8 @@ class GoldTable:
     ) -> Accuracy | None:
         """Estimate how often the LLM's labels are right; None without a gold label that judges.
 
-        With a model's `probabilities` (n, K) it is that of `silr.stats.gold_accuracy`, else of `silr.stats.priors`,
-        from the gold
-        labels alone.
+        With a model's `probabilities` (n, K) the estimate is that of `silr.stats.gold_accuracy`, else of
+        `silr.stats.priors`.
         """
         weights = self.history.weights(self.strata, gold, skipped)
         rows = np.array([row for row, weight in weights.items() if weight and self.codes[row] >= 0], dtype=np.int64)
@@ -160,15 +150,10 @@ class GoldTable:
         return Accuracy(priors.accuracy, (low, high))
 
     def save(self, gold: Mapping[int, int], skipped: Collection[int] = ()) -> None:
-        """Write the table with its columns of gold labels, atomically.
+        """Write the table with its columns of gold labels, atomically; InputError if its texts are others by now.
 
-        If another program has changed the table meanwhile, its other columns are taken as they are now. `gold` has
-        class numbers by row, and `skipped` rows that were drawn and skipped.
-
-        Raises
-        ------
-        InputError
-            The table was given other texts, or cannot be written.
+        Other columns that another program has changed are taken as they are now. `gold` has class numbers by row, and
+        `skipped` rows that were drawn and skipped.
         """
         import pandas as pd
 

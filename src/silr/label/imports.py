@@ -65,24 +65,10 @@ def import_gold(
 ) -> Imported:
     """Read a file of labels and find their texts in the table.
 
-    A record belongs to the row with its text, or if none has, with its id (column `id`). Of equal texts the first
-    without a label gets it. Classes are compared exactly, then without regard to case.
-
-    Parameters
-    ----------
-    texts, ids : sequences of length n
-    taken : collection of int
-        Rows that have gold already; it stays.
-    text_name : str, default "text"
-        The text's name in the file, if not "text".
-    columns : collection of str, default ()
-        The table's columns, which a JSON-MIN export repeats beside the label.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read or has another format, the answers to several questions are classes, or nothing in it
-        can be used.
+    A record belongs to the row with its text (in the file `text_name` or "text"), or if none has, with its id. Of equal
+    texts the first without a label gets it. Rows in `taken` keep their gold. Classes are compared exactly, then without
+    regard to case. `columns` are the table's, which a JSON-MIN export repeats beside the label. An InputError says why
+    nothing can be used.
     """
     rows = _Rows(texts, ids, text_name)
     names = ClassNames(classes, named=True)

@@ -24,23 +24,9 @@ def journal_path(table: Path) -> Path:
 class LabelJournal:
     """An append-only file of JSON lines; each is flushed to the disk (fsync) before `append` returns.
 
-    The first line says for which texts it is. A last line without its end was never acknowledged, and is cut off. One
-    process at a time: it holds a lock file beside the journal.
-
-    Parameters
-    ----------
-    texts : str
-        The hash of the texts.
-
-    Attributes
-    ----------
-    events : list of dict
-        What an earlier process left.
-
-    Raises
-    ------
-    InputError
-        It holds labels of other texts, is damaged, is in use, or cannot be written.
+    The first line has the hash of its `texts`. A last line without its end was never acknowledged, and is cut off. One
+    process at a time: it holds a lock file beside the journal. `events` are what an earlier process left. An InputError
+    says that it holds labels of other texts, is damaged or in use, or cannot be written.
     """
 
     def __init__(self, path: Path, texts: str) -> None:
@@ -58,13 +44,7 @@ class LabelJournal:
             self._held = held.pop_all()
 
     def append(self, event: Event) -> None:
-        """Add an event; when this returns, it survives a power cut.
-
-        Raises
-        ------
-        InputError
-            It cannot be written, as on a full disk; nothing of it stays.
-        """
+        """Add an event, which then survives a power cut; after an InputError, as on a full disk, none of it stays."""
         size = self._size()
         with os_errors(f"cannot write {self.path}", "; the last action is not kept"):
             try:

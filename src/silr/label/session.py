@@ -25,7 +25,7 @@ Event = dict[str, Any]  # a line of the journal
 
 
 class Session:
-    """Work of one person on one table.
+    """Work of one person on one table, up to `target` gold labels, those already in the table included.
 
     Every action is in the journal, on the disk, before it counts; `save` moves them into the table. Actions that an
     earlier process left in the journal are taken up first, and can be undone like one's own.
@@ -33,15 +33,6 @@ class Session:
     With a posterior texts are drawn in rounds: the first half of the target by strata, then by how unsure the posterior
     is. Such a draw depends on what the posterior was just then, so it goes into the journal, with its probability,
     before anybody sees the text; and what was undone is asked about again in its turn. Nothing is ever drawn twice.
-
-    Parameters
-    ----------
-    target : int
-        How many gold labels there shall be, those already in the table included.
-    show_llm_label : bool, default False
-        Whether `state` tells the LLM's label.
-    posterior : Posterior, default None
-        What the draws in rounds follow; None: all by strata.
     """
 
     def __init__(

@@ -30,16 +30,9 @@ __all__ = ["Reading", "Token", "class_log_probabilities", "read_answer", "safe_w
 
 
 def read_answer(answer: str, words: Sequence[str], classes: Sequence[str]) -> Reading:
-    """Read the one class that an answer names.
+    """Read the one class that an answer, as it came, names.
 
-    Parameters
-    ----------
-    answer : str
-        As it came, with thoughts and markup.
-    words : sequence of str, of length K
-        What was asked for: the class names, letters, or words of the user's.
-    classes : sequence of str, of length K
-        The class names, which count too.
+    `words` (K,) are what was asked for: the class names, letters, or words of the user's. The `classes` (K,) count too.
     """
     names = names_of(tuple(words), tuple(classes))
     span = answer_span(answer)
@@ -115,12 +108,7 @@ def class_log_probabilities(tokens: Sequence[Token], position: int, words: Seque
 
     A listed token counts for the class whose word it begins, or is but for marks around it, if there is one such class
     only. A class that is not listed gets the most that it can have: the probability of the least likely listed token,
-    or what the listed ones leave.
-
-    Returns
-    -------
-    array of shape (K,), normalised, or None
-        None if the tokens do not make up the answer, no class is listed, or no other token is listed beside the one.
+    or what the listed ones leave. None: the tokens do not make up the answer, or list no class or nothing beside it.
     """
     ends = accumulate(len(token.text) for token in tokens)
     token, end = next((pair for pair in zip(tokens, ends, strict=True) if pair[1] > position), (None, 0))

@@ -176,11 +176,7 @@ class ApiAnnotator:
     def score_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None) -> Scores:
         """Ask about one text, or go on with a conversation about it; see `self_refine.Talking.score_batch`.
 
-        Raises
-        ------
-        NoAnswerError
-            There is no label; it has the reason.
-        BudgetSpentError, InputError
+        A NoAnswerError has the reason why there is no label; a BudgetSpentError or an InputError ends the job.
         """
         (text,), (later,) = texts, list(turns or [()])
         first, *others = (self._read(text, later, sample) for sample in range(self._samples))

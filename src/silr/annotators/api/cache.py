@@ -25,14 +25,7 @@ def default_cache() -> Path:
 class AnswerCache:
     """Answers by the hash of what was asked; each is on the disk before `put` returns. Threads may share it.
 
-    Parameters
-    ----------
-    path : Path
-
-    Raises
-    ------
-    InputError
-        The file is no such cache, or cannot be written.
+    An InputError says that the file is no such cache, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,13 +49,7 @@ class AnswerCache:
         return answer
 
     def put(self, question: Mapping[str, object], answer: Mapping[str, object]) -> None:
-        """Keep an answer.
-
-        Raises
-        ------
-        InputError
-            It cannot be written, as on a full disk.
-        """
+        """Keep an answer; InputError if it cannot be written, as on a full disk."""
         with self._lock:
             self._execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (_key(question), json.dumps(answer)))
 

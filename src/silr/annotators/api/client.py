@@ -164,23 +164,9 @@ class ChatClient:
     def ask(self, messages: Messages, *, temperature: float = 0.0, sample: int = 0, logprobs: bool = False) -> Reply:
         """Send a conversation and return the answer, from the cache if it is known.
 
-        Parameters
-        ----------
-        messages : list of dict
-        temperature : float, default 0
-        sample : int, default 0
-            Tells apart answers to the same question at a temperature above 0.
-        logprobs : bool, default False
-            Ask for token log-probabilities; a server that refuses them is not asked for them again.
-
-        Raises
-        ------
-        BudgetSpentError
-            Nothing was sent.
-        NoAnswerError
-            No usable answer after all attempts, or the server does not take this text.
-        InputError
-            The server cannot be reached, or refuses all requests: wrong key, no money left, unknown model.
+        `sample` tells apart answers to the same question at a temperature above 0. A server that refuses token
+        log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
+        that there is no usable answer to this text, an InputError that the server refuses all requests.
         """
         question = {
             "server": self.server,

@@ -40,14 +40,8 @@ def characters(messages: Sequence[dict[str, str]]) -> int:
 class Exchange:
     """Sends requests. Threads may share it.
 
-    Attributes
-    ----------
-    url, server : str
-        The address, and the same without credentials.
-    proxy : str or None
-        What the environment puts between.
-    heard : bool
-        Whether the server was ever there.
+    `url` is the address, `server` the same without credentials, and `proxy` what the environment puts between. `heard`
+    tells whether the server was ever there.
     """
 
     def __init__(self, client: openai.OpenAI, model: str) -> None:
@@ -67,13 +61,8 @@ class Exchange:
         """Send one request, and call `paid` with the tokens of prompt and answer.
 
         `parameters` tell whether a refusal is about one of them. Where the server has answered before, be `patient`: a
-        page for people may pass.
-
-        Raises
-        ------
-        PassingError, RefusedError
-        InputError
-            A proxy does not let anything through.
+        page for people may pass. A failure is a PassingError or a RefusedError, or an InputError where a proxy lets
+        nothing through.
         """
         import openai
 
