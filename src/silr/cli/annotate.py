@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-from typer.models import OptionInfo
+from typer import Option
 
-from silr.cli.options import AsJson, Device, Quiet, Table, TextColumn, one_of, split_classes
+from silr.cli.options import AsJson, Device, Quiet, Table, TextColumn, choice, split_classes
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,84 +39,61 @@ class Strategy(StrEnum):
     self_refine = "self-refine"
 
 
-def _option(text: str, values: Sequence[str] = (), least: int | None = None) -> OptionInfo:
-    """An option that is not given by default: its help text, values for the shell to complete, and its minimum."""
-    complete = one_of(*values) if values else None
-    option: OptionInfo = typer.Option(help=text, show_default=False, autocompletion=complete, min=least)
-    return option
-
-
-Output = Annotated[Path, typer.Option("--output", "-o", help="Where the labelled table goes.", show_default=False)]
-Classes = Annotated[list[str], _option("The classes: --classes negative positive, or negative,positive.")]
 Where = Annotated[
     Kind | None,
-    _option(
-        "local: on this machine. api: any OpenAI-compatible server; key in OPENAI_API_KEY. Default: api with "
+    Option(
+        help="local: on this machine. api: any OpenAI-compatible server; key in OPENAI_API_KEY. Default: api with "
         "--base-url, else local."
     ),
 ]
 Model = Annotated[
     str | None,
-    _option(f"Hub name, model folder or .gguf file (default {DEFAULT_MODEL}), or the server's name for it."),
+    Option(help=f"Hub name, model folder or .gguf file (default {DEFAULT_MODEL}), or the server's name for it."),
 ]
-Question = Annotated[str | None, _option('Such as "Is this review positive or negative?".')]
 WholePrompt = Annotated[
-    str | None, _option("The whole prompt, with {text}, and {question}, {classes} or {examples} if wanted.")
+    str | None, Option(help="The whole prompt, with {text}, and {question}, {classes} or {examples} if wanted.")
 ]
-ClassWords = Annotated[list[str] | None, _option("What the LLM answers for a class, if not its name: CLASS=WORD.")]
-How = Annotated[Strategy, typer.Option(help="self-refine: answer, critique, answer again; several times the work.")]
-FewShot = Annotated[Path | None, _option("Table with columns text and label: examples for the prompt.")]
-Opening = Annotated[str | None, _option("Local: how the answer begins; default: the question restated.")]
+ClassWords = Annotated[list[str] | None, Option(help="What the LLM answers for a class, if not its name: CLASS=WORD.")]
+How = Annotated[Strategy, Option(help="self-refine: answer, critique, answer again; several times the work.")]
 Calibration = Annotated[
-    str | None,
-    _option("Local: contextual divides by the scores of texts without content.", ["contextual"]),
+    str | None, choice("Local: contextual divides by the scores of texts without content.", "contextual")
 ]
-Features = Annotated[bool, typer.Option(help="Local: also write the hidden states of the same pass.")]
-Dtype = Annotated[
-    str | None,
-    _option(
-        "Local: float32, bfloat16 or float16; default: what is fast here.",
-        ["float32", "bfloat16", "float16"],
-    ),
-]
-RemoteCode = Annotated[bool, typer.Option(help="Local: run code that comes with the model.")]
-BaseUrl = Annotated[str | None, _option(f"{_API}: the server, such as http://127.0.0.1:8000/v1.")]
-Samples = Annotated[int, typer.Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]
-Concurrency = Annotated[int, typer.Option(min=1, help=f"{_API}: texts asked about at a time.")]
-MaxRequests = Annotated[int | None, _option(f"{_API}: stop after so many requests.", least=1)]
-MaxTokens = Annotated[int | None, _option(f"{_API}: stop after so many tokens, both ways.", least=1)]
-MaxAnswer = Annotated[int | None, _option(f"{_API}: longest answer; default: the server's.", least=1)]
-Timeout = Annotated[float, typer.Option(min=0.1, help=f"{_API}: seconds to wait for an answer.")]
+DTYPES = ("float32", "bfloat16", "float16")
+Dtype = Annotated[str | None, choice("Local: float32, bfloat16 or float16; default: what is fast here.", *DTYPES)]
+Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]
+MaxAnswer = Annotated[int | None, Option(help=f"{_API}: longest answer; default: the server's.", min=1)]
 Cache = Annotated[
-    Path | None, _option(f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/answers.sqlite).")
+    Path | None, Option(help=f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/answers.sqlite).")
 ]
 
 
 def annotate(
     table: Table,
-    output: Output,
-    classes: Classes,
+    output: Annotated[Path, Option("--output", "-o", help="Where the labelled table goes.")],
+    classes: Annotated[list[str], Option(help="The classes: --classes negative positive, or negative,positive.")],
     annotator: Where = None,
     model: Model = None,
-    question: Question = None,
+    question: Annotated[str | None, Option(help='Such as "Is this review positive or negative?".')] = None,
     prompt: WholePrompt = None,
     class_word: ClassWords = None,
     strategy: How = Strategy.direct,
-    few_shot: FewShot = None,
+    few_shot: Annotated[Path | None, Option(help="Table with columns text and label: examples for the prompt.")] = None,
     text_column: TextColumn = "text",
-    opening: Opening = None,
+    opening: Annotated[str | None, Option(help="Local: how the answer begins; default: the question restated.")] = None,
     calibrate: Calibration = None,
-    features: Features = True,
+    features: Annotated[bool, Option(help="Local: also write the hidden states of the same pass.")] = True,
     dtype: Dtype = None,
     device: Device = None,
-    trust_remote_code: RemoteCode = False,
-    base_url: BaseUrl = None,
+    trust_remote_code: Annotated[bool, Option(help="Local: run code that comes with the model.")] = False,
+    base_url: Annotated[str | None, Option(help=f"{_API}: the server, such as http://127.0.0.1:8000/v1.")] = None,
     samples: Samples = 1,
-    concurrency: Concurrency = 8,
-    max_requests: MaxRequests = None,
-    max_tokens_total: MaxTokens = None,
+    concurrency: Annotated[int, Option(min=1, help=f"{_API}: texts asked about at a time.")] = 8,
+    max_requests: Annotated[int | None, Option(help=f"{_API}: stop after so many requests.", min=1)] = None,
+    max_tokens_total: Annotated[
+        int | None, Option(help=f"{_API}: stop after so many tokens, both ways.", min=1)
+    ] = None,
     max_answer_tokens: MaxAnswer = None,
-    timeout: Timeout = 120.0,
+    timeout: Annotated[float, Option(min=0.1, help=f"{_API}: seconds to wait for an answer.")] = 120.0,
     cache: Cache = None,
     quiet: Quiet = False,
     as_json: AsJson = False,

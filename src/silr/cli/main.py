@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Option
 
 from silr import __version__
 from silr.cli import warnings as cli_warnings
@@ -69,7 +70,7 @@ def main() -> None:
 
 @app.callback(invoke_without_command=True)
 def _silr(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
         print(f"silr {__version__}")
@@ -85,17 +86,13 @@ app.command(cls=Command)(refine)
 def predict(
     run: Run,
     table: Table,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the scored table goes.", show_default=False)],
+    output: Annotated[Path, Option("--output", "-o", help="Where the scored table goes.")],
     features: Annotated[
         Path | None,
-        typer.Option(help=".npy with one row a text, made like the run's.", show_default=False),
+        Option(help=".npy with one row a text, made like the run's."),
     ] = None,
-    text_column: Annotated[
-        str | None, typer.Option(help="Column with the texts; default: the run's, or text.", show_default=False)
-    ] = None,
-    scores: Annotated[
-        bool, typer.Option("--scores", help="Add refined_score_CLASS, the probability of each class.")
-    ] = False,
+    text_column: Annotated[str | None, Option(help="Column with the texts; default: the run's, or text.")] = None,
+    scores: Annotated[bool, Option("--scores", help="Add refined_score_CLASS, the probability of each class.")] = False,
     device: Device = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -123,8 +120,8 @@ def predict(
 @app.command(cls=Command)
 def evaluate(
     table: Table,
-    truth: Annotated[str, typer.Option(help="Column with the true labels.", show_default=False)],
-    gold_column: Annotated[str, typer.Option(help="Column with labels by hand; its rows are left out.")] = "gold",
+    truth: Annotated[str, Option(help="Column with the true labels.")],
+    gold_column: Annotated[str, Option(help="Column with labels by hand; its rows are left out.")] = "gold",
     classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
@@ -146,9 +143,7 @@ app.command(cls=Command)(align)
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for all that the demo makes.")] = Path(
-        "silr-demo"
-    ),
+    output: Annotated[Path, Option("--output", "-o", help="Folder for all that the demo makes.")] = Path("silr-demo"),
 ) -> None:
     """Watch a small LLM label 3,610 product reviews badly, and silr turn its labels into good ones."""
     from silr.cli.demo import run_demo

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from silr.cli.options import AsJson, Quiet, Run
 from silr.cli.warnings import warn
@@ -16,11 +16,9 @@ def report(
     run: Run,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The page; default: report.html in the run.", show_default=False),
+        Option("--output", "-o", help="The page; default: report.html in the run."),
     ] = None,
-    truth: Annotated[
-        str | None, typer.Option(help="Column with true labels; they only score.", show_default=False)
-    ] = None,
+    truth: Annotated[str | None, Option(help="Column with true labels; they only score.")] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
