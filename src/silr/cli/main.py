@@ -69,9 +69,7 @@ def main() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def _silr(
-    version: Annotated[bool, Option("--version", help="Print the version.")] = False,
-) -> None:
+def _silr(version: Annotated[bool, Option("--version", help="Print the version.")] = False) -> None:
     if version:
         print(f"silr {__version__}")
         raise typer.Exit
@@ -87,10 +85,7 @@ def predict(
     run: Run,
     table: Table,
     output: Annotated[Path, Option("--output", "-o", help="Where the scored table goes.")],
-    features: Annotated[
-        Path | None,
-        Option(help=".npy with one row a text, made like the run's."),
-    ] = None,
+    features: Annotated[Path | None, Option(help=".npy with one row a text, made like the run's.")] = None,
     text_column: Annotated[str | None, Option(help="Column with the texts; default: the run's, or text.")] = None,
     scores: Annotated[bool, Option("--scores", help="Add refined_score_CLASS, the probability of each class.")] = False,
     device: Device = None,

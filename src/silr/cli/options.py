@@ -76,10 +76,7 @@ def narrator(silent: bool) -> Callable[[str], None]:
 Run = Annotated[Path, Argument(help="Run directory of refine.")]
 Table = Annotated[Path, Argument(help="csv, tsv, jsonl or parquet, gzip or not.")]
 TextColumn = Annotated[str, Option(help="Column with the texts.")]
-Device = Annotated[
-    str | None,
-    choice("cpu, cuda, ...; by default the GPU if there is one.", "cpu", "cuda", "mps"),
-]
+Device = Annotated[str | None, choice("cpu, cuda, ...; by default the GPU if there is one.", "cpu", "cuda", "mps")]
 Seed = Annotated[int, Option(min=0)]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.", callback=silence)]
 Classes = Annotated[

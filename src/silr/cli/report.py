@@ -14,10 +14,7 @@ from silr.cli.warnings import warn
 
 def report(
     run: Run,
-    output: Annotated[
-        Path | None,
-        Option("--output", "-o", help="The page; default: report.html in the run."),
-    ] = None,
+    output: Annotated[Path | None, Option("--output", "-o", help="The page; default: report.html in the run.")] = None,
     truth: Annotated[str | None, Option(help="Column with true labels; they only score.")] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,

@@ -125,10 +125,7 @@ class GoldTable:
         return import_gold(path, self.texts, ids, self.classes, taken, self._text, columns)
 
     def accuracy(
-        self,
-        gold: Mapping[int, int],
-        skipped: Collection[int] = (),
-        probabilities: NDArray[np.floating] | None = None,
+        self, gold: Mapping[int, int], skipped: Collection[int] = (), probabilities: NDArray[np.floating] | None = None
     ) -> Accuracy | None:
         """Estimate how often the LLM's labels are right; None without a gold label that judges.
 

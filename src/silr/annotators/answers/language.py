@@ -31,8 +31,7 @@ _FOREIGN_WORDS = (
     r"|nėra|mhux|nid|níl|ní|hindi|dili|tsy|tsis|няма|немає|нема|nahin?|sio|siyo|yo'q|yox|yok|жоқ|жок|نہیں|نهیں|نییە|ئەمەس"
 )
 _WITHOUT_BORDERS = unicodedata.normalize(  # a word ends with a mark here, which is no letter for \b
-    "NFKC",
-    "নয়|নেই|இல்லை|இல்ல|அல்ல|కాదు|లేదు|ಅಲ್ಲ|ಇಲ್ಲ|അല്ല|ഇല്ല|નથી|નહીં|ਨਹੀਂ|නොවේ|නැත|မဟုတ်|မရှိ|អត់|មិន|ບໍ່|አይደለም|होइन|छैन|नाही|नहीं|नही",
+    "NFKC", "নয়|নেই|இல்லை|இல்ல|அல்ல|కాదు|లేదు|ಅಲ್ಲ|ಇಲ್ಲ|അല്ല|ഇല്ല|નથી|નહીં|ਨਹੀਂ|නොවේ|නැත|မဟုတ်|မရှိ|អត់|មិន|ບໍ່|አይደለም|होइन|छैन|नाही|नहीं|नही"
 )
 _NEGATIVE = (
     rf"\b(?:{_NEGATIVE_WORDS}|{_FOREIGN_WORDS})\b|n't\b|\bn'(?=\w)|[❌✗✘✖❎⛔🙅🚫≠☐⬜□▢◻🔲¬]|\[[\s_]{{0,3}}\]|!="

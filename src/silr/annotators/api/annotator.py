@@ -14,13 +14,7 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.answers.read import (
-    Reading,
-    class_log_probabilities,
-    read_answer,
-    safe_words,
-    without_thoughts,
-)
+from silr.annotators.answers.read import Reading, class_log_probabilities, read_answer, safe_words, without_thoughts
 from silr.annotators.api.budget import BudgetSpentError, Cost
 from silr.annotators.api.client import ChatClient, ChatOptions
 from silr.annotators.api.exchange import Messages, characters

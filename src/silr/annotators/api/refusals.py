@@ -69,7 +69,7 @@ _UNPAID = _pattern(
     r"余额不足|欠费",
 )
 _KEY = _pattern(
-    r"(api|access|secret)[ _-]?key|unauthori[sz]ed|authenticat|invalid (auth )?token|(bearer|access) token|credentials",
+    r"(api|access|secret)[ _-]?key|unauthori[sz]ed|authenticat|invalid (auth )?token|(bearer|access) token|credentials"
 )
 _MODEL = _pattern(
     r"model.{0,80}(not (found|exist|loaded|available|deployed|served)|n.t exist|unknown|no longer|decommission)",
