@@ -8,11 +8,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from silr.annotators.base import Annotator
-from silr.annotators.missing import COLUMN as MISSING
-from silr.annotators.table import annotate_file
+from silr.annotators.table import annotate_file, is_annotation
 from silr.errors import InputError
 from silr.io.cells import is_missing
-from silr.io.corpus import LABEL, SCORE_PREFIX, read_table, write_table
+from silr.io.corpus import SCORE_PREFIX, read_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,11 +97,12 @@ def annotate(
     >>> annotate(texts, annotator=Keyword())["llm_label"].tolist()
     ['positive', 'negative']
     """
+    import pandas as pd
+
     if annotator is None:
         if classes is None or model is None:
             raise InputError("annotate needs classes and a model, or an annotator")
         annotator = _annotator(classes, model, base_url, question, options)
-    import pandas as pd
 
     frame = source if isinstance(source, pd.DataFrame) else None
     if frame is None and not isinstance(source, (str, Path)):
@@ -122,11 +122,8 @@ def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFra
     """A table with the annotation's columns: labels and reasons as text or None, scores as numbers."""
     import pandas as pd
 
-    def is_ours(name: object) -> bool:
-        return name in (LABEL, MISSING) or str(name).startswith(SCORE_PREFIX)
-
-    frame = frame.drop(columns=[name for name in frame.columns if is_ours(name)])
-    for name in filter(is_ours, annotated.columns):
+    frame = frame.drop(columns=[name for name in frame.columns if is_annotation(name)])
+    for name in filter(is_annotation, annotated.columns):
         values = annotated[name].to_numpy(dtype=object)
         if str(name).startswith(SCORE_PREFIX):
             frame[name] = pd.to_numeric(values).astype("float64")

@@ -41,7 +41,9 @@ class PromptEncoder:
         self._special = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"(?!)")
         self._prompt, self._pieces = prompt, {0: _render(prompt, tokenizer)}
         self._head, self._tail = self._pieces[0][0], self._pieces[0][1] + prompt.answer_opening().rstrip()
-        self._start = [] if tokenizer.chat_template else _start_tokens(tokenizer)
+        self._start = [] if tokenizer.chat_template else tokenizer("a")["input_ids"][:1]
+        if self._start != [tokenizer.bos_token_id]:  # the token that some put before a plain text
+            self._start = []
         self._prefixes = self._ids("a") != self._after_a_mark("a")
         self.answers = [self._answer(prompt.separator(), word) for word in prompt.words]
         if len(set(map(tuple, self.answers))) < len(self.answers):
@@ -160,12 +162,6 @@ def _render(prompt: Prompt, tokenizer: PreTrainedTokenizerBase, n_turns: int = 0
             f"the model's chat template shows {n_turns + 1} messages {len(pieces) - 1} times instead of once each"
         )
     return pieces
-
-
-def _start_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Return the token that the tokenizer itself puts before a plain text, if it does."""
-    first = tokenizer("a")["input_ids"][:1]
-    return list(first) if first and first[0] == tokenizer.bos_token_id else []
 
 
 def _begins(own: list[int], other: list[int]) -> bool:

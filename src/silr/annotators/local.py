@@ -20,7 +20,7 @@ from silr.hf.devices import best_device, best_dtype
 
 if TYPE_CHECKING:
     import torch
-    from transformers import Cache, PreTrainedModel
+    from transformers import Cache
 
 _CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021, section 5
 _CHUNK = 2048  # texts tokenised together while planning
@@ -126,7 +126,8 @@ class LocalAnnotator:
         self._head = self._network.get_output_embeddings()
         if self._head is None:
             raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
-        self._encode = PromptEncoder(self.prompt, tokenizer, _context(self._network))
+        context = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
+        self._encode = PromptEncoder(self.prompt, tokenizer, int(context or 2**31))  # no positions: any length
         self._ends = self._encode.ends and sorted({*self._encode.ends, *end_tokens(self._network)})
         one_step = max(map(len, self._encode.answers)) == 1 and not self._ends
         self._least_filled = _LEAST_FILLED if one_step else 1.0
@@ -232,11 +233,7 @@ class LocalAnnotator:
             "token_budget": self._budget,
             "dtype": self._dtype,
             "trust_remote_code": self._trust,
-            "versions": {
-                "silr": silr.__version__,
-                "torch": torch.__version__,
-                "transformers": transformers.__version__,
-            },
+            "versions": {module.__name__: module.__version__ for module in (silr, torch, transformers)},
         }
 
     def _read(self, prompts: list[list[int]], offset: float | torch.Tensor) -> Scores:
@@ -361,8 +358,3 @@ class LocalAnnotator:
         if cache is not None:
             cache.reorder_cache(torch.zeros(n, dtype=torch.long, device=self._network.device))  # type: ignore[arg-type]
         return cache
-
-
-def _context(network: PreTrainedModel) -> int:
-    """Return the most tokens that the model reads; a model without positions reads any number."""
-    return int(getattr(network.config.get_text_config(), "max_position_embeddings", None) or 2**31)
