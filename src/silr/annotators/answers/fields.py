@@ -88,11 +88,11 @@ def is_answer(leaf: Leaf) -> bool:
 
 def answer_leaves(leaves: list[Leaf]) -> list[Leaf]:
     """Return the values of the fields that hold the answer, by the names of the fields; else all that may hold it."""
-    leaves = [leaf for leaf in leaves if not any(map(_is_denying, leaf.path))]
+    leaves = [leaf for leaf in leaves if not any(_DENYING.search(_HUMP.sub("_", name).lower()) for name in leaf.path)]
     for names in _FIELDS:
         if answers := [leaf for leaf in leaves if _is_named(leaf, names)]:
             return answers
-    return [leaf for leaf in leaves if not any(map(_is_other, leaf.path))]
+    return [leaf for leaf in leaves if not any(_OTHER.search(name.lower()) for name in leaf.path)]
 
 
 def is_untrue(leaves: list[Leaf]) -> bool:
@@ -121,14 +121,6 @@ def scored(leaves: list[Leaf]) -> list[tuple[Leaf, float]]:
 
 def _is_named(leaf: Leaf, names: tuple[str, ...]) -> bool:
     return re.sub(r"[\s-]+", "_", leaf.field.strip().lower()) in names
-
-
-def _is_other(name: str) -> bool:
-    return _OTHER.search(name.lower()) is not None
-
-
-def _is_denying(name: str) -> bool:
-    return _DENYING.search((_HUMP.sub("_", name) if not name.islower() else name).lower()) is not None
 
 
 def _leaves(text: str, start: int) -> tuple[list[Leaf], int]:

@@ -1,7 +1,5 @@
 """The phrases around a class's name that say whether it is the answer: cues, negations, refusals."""
 
-# ruff: noqa: RUF001 - characters of other scripts that look like Latin ones are meant
-
 from __future__ import annotations
 
 import re

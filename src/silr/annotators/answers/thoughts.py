@@ -1,7 +1,5 @@
 """A reasoning model's thoughts inside its answer, in the marks that models and servers put around them."""
 
-# ruff: noqa: RUF001 - characters of other scripts that look like Latin ones are meant
-
 from __future__ import annotations
 
 import re

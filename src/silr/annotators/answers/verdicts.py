@@ -1,7 +1,5 @@
 """Where an answer says outright which class it gives: fields, tags and boxes, cues, and lines of their own."""
 
-# ruff: noqa: RUF001 - characters of other scripts that look like Latin ones are meant
-
 from __future__ import annotations
 
 import re

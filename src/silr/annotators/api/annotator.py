@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from silr.annotators.answers.read import Reading, class_log_probabilities, read_answer, safe_words, without_thoughts
 from silr.annotators.api.budget import BudgetSpentError, Cost
 from silr.annotators.api.client import ChatClient, ChatOptions
-from silr.annotators.api.exchange import Messages, characters
-from silr.annotators.api.failures import NoAnswerError, TextTooLongError, explain_cut_off
+from silr.annotators.api.exchange import Messages, NoAnswerError, TextTooLongError, characters, explain_cut_off
 from silr.annotators.api.replies import Reply
 from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, Scores, has_scores, label_only
 from silr.annotators.missing import Missing
@@ -138,8 +137,7 @@ class ApiAnnotator:
         Texts without a label are left out (`remarks.missing` has their reasons), and so are those that the budget does
         not reach.
         """
-        waiting = enumerate(batches)
-        running: dict[Future[Scores], int] = {}
+        waiting, running = enumerate(batches), dict[Future[Scores], int]()
         self.stopped_by = None
         self._client.trusted |= self.remarks.labelled
         with ThreadPoolExecutor(self._concurrency) as pool, self._client.open():
@@ -200,7 +198,7 @@ class ApiAnnotator:
 
     def _messages(self, text: str, later: Sequence[str]) -> Messages:
         contents = [self._before + _TAG.sub(r"[\1]", text) + self._after, *later]
-        return [{"role": "assistant" if turn % 2 else "user", "content": each} for turn, each in enumerate(contents)]
+        return [{"role": "assistant" if turn % 2 else "user", "content": text} for turn, text in enumerate(contents)]
 
     def _ask(self, text: str, later: Sequence[str], **options: Unpack[ChatOptions]) -> Reply:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
@@ -228,7 +226,9 @@ class ApiAnnotator:
             reading = read_answer(reply.text, words, self.classes)
             cut_off = reply.missing is Missing.CUT_OFF
             content = without_thoughts(reply.text).strip()
-            is_clear = reading.is_outright or _goes_on(reply.text, reading)
+            end = None if reading.position is None or reading.word is None else reading.position + len(reading.word)
+            goes_on = end is not None and _CONTINUATION.search(reply.text, end)  # perhaps "... only if"
+            is_clear = reading.is_outright or goes_on
             is_over = not cut_off or (is_clear and len(content) <= _SHORT_ANSWER)
             if reading.label is not None and is_over and reply.missing not in (Missing.REFUSED, Missing.FILTERED):
                 return Named(reading.label, self._scores(reply, reading))
@@ -274,13 +274,6 @@ class ApiAnnotator:
                 "the server has given no token log-probabilities of use so far: labels without scores; --samples 5 "
                 "asks 5 times a text and gives the shares of the votes as scores"
             )
-
-
-def _goes_on(answer: str, reading: Reading) -> bool:
-    """Whether the answer has more than the class: "It is positive" that was cut there may go on with "only if"."""
-    if reading.position is None or reading.word is None:
-        return False
-    return _CONTINUATION.search(answer, reading.position + len(reading.word)) is not None
 
 
 def _finished(running: Iterable[Future[Scores]]) -> set[Future[Scores]]:

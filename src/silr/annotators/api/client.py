@@ -9,24 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypedDict
 
+from silr.annotators.api import exchange
 from silr.annotators.api.addresses import check_address, environment_key
 from silr.annotators.api.budget import Budget, Cost
 from silr.annotators.api.cache import AnswerCache
-from silr.annotators.api.exchange import Exchange, Messages, characters
-from silr.annotators.api.failures import (
-    LATER,
-    NoAnswerError,
-    PassingError,
-    RefusedError,
-    TextTooLongError,
-    explain_cut_off,
-    explain_cut_prompt,
-)
+from silr.annotators.api.exchange import LATER, Messages, NoAnswerError, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.replies import Reply
-from silr.annotators.api.waits import LONG, TOO_LONG
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 from silr.extras import needs
@@ -40,6 +31,7 @@ Say = Callable[[str], None]
 MOST_IN_VAIN = 10  # requests without an answer, after which a server that never gave one is given up
 _IN_VAIN_LATER = 50  # the same where this model has answered before
 _LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless the server asks for more
+LONG, TOO_LONG = 60.0, 600.0  # seconds that a server asks for: what is said, and what is not waited for
 _ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
 _MOST_TIMEOUTS = 3  # of a server that has never answered
 _SHORT_KEY = 5  # characters; what stands for a key where a server wants none, such as "none", is no secret
@@ -118,7 +110,7 @@ class ChatClient:
             raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")
         self.model, self._cache, self.max_answer_tokens = model, cache, max_answer_tokens
         client = openai.OpenAI(api_key=self._key or "none", base_url=base_url, timeout=timeout, max_retries=0)
-        self._exchange = Exchange(client, model)
+        self._exchange = exchange.Exchange(client, model)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
         self._print, self._timeout = say or (lambda line: None), timeout
@@ -211,7 +203,7 @@ class ChatClient:
     def _count(self, reply: Reply) -> None:
         """Count an answer; one that ended while the model still thought is none."""
         if reply.missing is Missing.CUT_OFF and not reply.text.strip():
-            self._count_in_vain(explain_cut_off(self.max_answer_tokens))
+            self._count_in_vain(exchange.explain_cut_off(self.max_answer_tokens))
         else:
             with self._lock:
                 self._answered, self._in_vain = True, 0
@@ -278,13 +270,13 @@ class ChatClient:
     def _attempt(self, messages: Messages, options: dict[str, object]) -> Reply:
         self._check_end()
         try:
-            with self._budget.request(characters(messages)) as paid:
+            with self._budget.request(exchange.characters(messages)) as paid:
                 reply = self._exchange.send(messages, options, paid, self._parameters, patient=self._answered)
         except InputError as error:
             self._end = error
             raise
         if seems_cut((message["content"] for message in messages), reply.prompt_tokens):
-            self.say(explain_cut_prompt(reply.prompt_tokens, characters(messages)))
+            self.say(exchange.explain_cut_prompt(reply.prompt_tokens, exchange.characters(messages)))
             raise TextTooLongError(f"the server read {reply.prompt_tokens:,} tokens only", None)
         return reply
 
@@ -313,7 +305,7 @@ class ChatClient:
         """Share of the messages that the server would take, None if it does not say."""
         share, limit = refusal.fits(), refusal.limit()
         if share is None and limit is not None:
-            share = limit * self._budget.characters_a_token() / characters(messages)
+            share = limit * self._budget.characters_a_token() / exchange.characters(messages)
         return None if share is None or share > _ANOTHER_LIMIT else min(share, 0.9)
 
     def _give_up(self, error: PassingError) -> NoReturn:

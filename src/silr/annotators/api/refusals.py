@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import email.utils
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from silr.annotators.api.length_limit import length_limit, share_that_fits
-from silr.annotators.api.waits import asked_wait
 
 _LONGEST = 300  # characters of the server's words that are repeated
 
@@ -77,6 +78,13 @@ _MODEL = _pattern(
     r"model_not_found|not a valid model|try pulling|deployment.{0,40}does not exist",
 )
 _PROXY = _pattern(r"x-squid-error|^proxy-|\bsquid\b|zscaler|bluecoat|forcepoint|mcafee web gateway|\bproxy\b")
+_DURATION = re.compile(
+    r"(?:again|retry|wait|reset\w*|retrydelay)[^0-9]{0,20}((?:\d+(?:\.\d+)?\s*"
+    r"(?:ms|milliseconds?|h|hours?|m|min|minutes?|s|sec|seconds?)\b[\s,and]*)+|(?:\d+(?:\.\d+)?[hms])+)",
+    re.IGNORECASE,
+)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|h|m|s)", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "milli": 0.001, "h": 3600.0, "m": 60.0, "s": 1.0}
 _STATUSES = (  # of an error that came with status 200, by its words
     (402, _UNPAID),
     (429, _pattern("rate.?limit|too many requests|overloaded")),
@@ -161,6 +169,32 @@ def read_refusal(status: int, headers: Mapping[str, str], body: str, proxy: str 
     by_proxy = status == 407 or bool(proxy and (page or not body.strip()) and _marked(headers, body))
     wait = asked_wait(headers, everything)
     return Refusal(status, words[:_LONGEST] or f"status {status}", everything, wait, page, by_proxy)
+
+
+def asked_wait(headers: Mapping[str, str], words: str) -> float | None:
+    """Seconds that a response asks for, in its headers or its words ("try again in 7m12s"); None if it does not."""
+    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
+        return milliseconds / 1000
+    if (seconds := _header(headers.get("retry-after"))) is not None:
+        return seconds
+    if (asked := _DURATION.search(words)) is None:
+        return None
+    return sum(float(number) * _SECONDS[unit.lower()] for number, unit in _PART.findall(asked[1]))
+
+
+def _header(value: str | None) -> float | None:
+    """Read a Retry-After header: seconds or a date."""
+    if (seconds := _number(value)) is None:
+        with suppress(TypeError, ValueError):
+            seconds = email.utils.parsedate_to_datetime(value or "").timestamp() - time.time()
+    return None if seconds is None else max(seconds, 0.0)
+
+
+def _number(value: str | None) -> float | None:
+    with suppress(ValueError):
+        if (number := float(value or "")) < float("inf"):
+            return number
+    return None
 
 
 def is_error(value: object) -> bool:
