@@ -18,7 +18,7 @@ from silr.cli.annotate import annotate
 from silr.cli.export import export
 from silr.cli.help import Command
 from silr.cli.label import label
-from silr.cli.options import AsJson, Classes, Device, Quiet, Run, Table, split_classes, spread_classes
+from silr.cli.options import AsJson, Classes, Device, Quiet, Run, Table, narrator, split_classes, spread_classes
 from silr.cli.refine import refine
 from silr.cli.report import report
 from silr.errors import InputError
@@ -100,7 +100,7 @@ def predict(
     from silr.refine.predict import predict_table
 
     silent = quiet or as_json
-    say = (lambda line: None) if silent else _note
+    say = narrator(silent)
     done = predict_table(
         run, table, output, text=text_column, features=features, scores=scores, device=device, quiet=silent, say=say
     )
@@ -144,10 +144,6 @@ def demo(
     from silr.cli.demo import run_demo
 
     run_demo(output)
-
-
-def _note(line: str) -> None:
-    print(line, flush=True)
 
 
 def _say(line: str) -> None:

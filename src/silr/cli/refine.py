@@ -24,15 +24,11 @@ METHODS = (
     "silr: the posterior from what the LLM says, the features and the gold labels. uu: sets by label under the "
     "unbiased UU risk. paper: the recipe of Asano et al."
 )
-Method = Annotated[str, choice(METHODS, "silr", "uu", "paper")]
-Iterations = Annotated[
-    int, Option(min=1, help="Of methods uu and paper, and of silr where there are scores and no gold labels.")
-]
+ROUNDS = "Of methods uu and paper, and of silr where there are scores and no gold labels."
 CLASSIFIERS = (
     "frozen: a head on frozen features, in seconds. lora, qlora (in 4 bits) or full: a language model fine-tuned on "
     "the texts."
 )
-Classifier = Annotated[str, choice(CLASSIFIERS, "frozen", "lora", "qlora", "full")]
 AROUND = (
     "Fine-tuned: words around each text, such as '{text} The sentiment is', or annotator: the prompt that the labels "
     "were asked with, which is the default if the model is the annotator; '{text}': the text alone."
@@ -41,7 +37,7 @@ TOP = (
     "Fine-tune the last so many layers only: the others read each text once, in all iterations together. Several times "
     "faster, above all without a GPU."
 )
-BatchSize = Annotated[int | None, Option(min=1, help="Texts a step, of all processes together; 16 if fine-tuned.")]
+STEP = "Texts a step, of all processes together; 16 if fine-tuned."
 RATE = (
     "Default: 1e-3 frozen (method uu or paper), 2e-5 full; lora and qlora by the model's width, 1e-4 with --method "
     "paper."
@@ -52,9 +48,7 @@ Correction = Annotated[
     choice("Method uu or paper: none, leaky, relu or abs; default: the method's.", "none", "leaky", "relu", "abs"),
 ]
 EPOCHS = "Method uu or paper: by default about 250 steps; of a fine-tuned model 1, with --method paper 3."
-Theta = Annotated[
-    str | None, Option(help='Shares of the true classes inside each LLM label, if known: "0.9,0.1;0.4,0.6".')
-]
+SHARES = 'Shares of the true classes inside each LLM label, if known: "0.9,0.1;0.4,0.6".'
 LLMS = (
     "Column with the LLM's labels; given several times, of several LLMs or prompts. Default: llm_label and every "
     "llm_label_NAME."
@@ -70,20 +64,20 @@ def refine(
     table: Table,
     output: Run,
     features: Annotated[list[str] | None, choice(KINDS, "annotator", "tfidf")] = None,
-    method: Method = "silr",
-    iterations: Iterations = 5,
-    classifier: Classifier = "frozen",
+    method: Annotated[str, choice(METHODS, "silr", "uu", "paper")] = "silr",
+    iterations: Annotated[int, Option(min=1, help=ROUNDS)] = 5,
+    classifier: Annotated[str, choice(CLASSIFIERS, "frozen", "lora", "qlora", "full")] = "frozen",
     model: Annotated[str | None, Option(help="What to fine-tune: model folder, .gguf file or hub name.")] = None,
     prompt: Annotated[str | None, Option(help=AROUND)] = None,
     tune_top: Annotated[int | None, Option(min=1, help=TOP)] = None,
-    batch_size: BatchSize = None,
+    batch_size: Annotated[int | None, Option(min=1, help=STEP)] = None,
     learning_rate: Annotated[float | None, Option(help=RATE)] = None,
     max_length: Annotated[int | None, Option(min=1, help="Fine-tuned: tokens read of a text; default 512.")] = None,
     hidden_units: Annotated[int, Option(min=0, help="Method uu or paper. 0: linear head; else one hidden layer.")] = 0,
     loss: Loss = "sigmoid",
     correction: Correction = None,
     epochs: Annotated[int | None, Option(min=1, help=EPOCHS)] = None,
-    theta: Theta = None,
+    theta: Annotated[str | None, Option(help=SHARES)] = None,
     class_prior: Annotated[str | None, Option(help='With --theta: shares of the classes, "0.5,0.5".')] = None,
     classes: Classes = None,
     truth: Annotated[str | None, Option(help="Column with true labels; they only score.")] = None,
@@ -102,25 +96,19 @@ def refine(
     OUTPUT/labels.csv adds refined_label and refined_score; every iteration is kept. A killed run goes on where it
     stopped: run the same command again.
     """
-    given = locals()
+    values = locals()
     if oracle and truth is None:
         raise InputError("--oracle needs --truth COLUMN")
-    options: dict[str, Any] = {name: given[name] for name in OF_METHOD}
+    options: dict[str, Any] = {name: values[name] for name in OF_METHOD} | {"features": features or None}
     options |= {"priors": "oracle" if oracle else "gold", "random_state": seed}
     options |= {"theta": _matrix(theta, "--theta"), "class_prior": _row(class_prior, "--class-prior")}
+    options["classes"] = split_classes(classes) if classes else None
     columns = (text_column, tuple(label_column or ()), gold_column, weight_column, truth)
-    _refine(table, output, columns, features, split_classes(classes) if classes else None, options, quiet, as_json)
+    _refine(table, output, columns, options, quiet, as_json)
 
 
 def _refine(
-    table: Path,
-    output: Path,
-    columns: tuple[Any, ...],
-    features: list[str] | None,
-    classes: list[str] | None,
-    options: dict[str, Any],
-    quiet: bool,
-    as_json: bool,
+    table: Path, output: Path, columns: tuple[Any, ...], options: dict[str, Any], quiet: bool, as_json: bool
 ) -> None:
     from silr.cli.refine_progress import RefineProgress
     from silr.refine.table import Columns, refine_table
@@ -129,17 +117,8 @@ def _refine(
     silent = quiet or as_json or not is_main()
     with warnings.catch_warnings(), RefineProgress(options["iterations"], silent) as shown:
         warnings.simplefilter("always", UserWarning)
-        refiner = refine_table(
-            table,
-            output,
-            columns=Columns(*columns),
-            features=features or None,
-            classes=classes,
-            on_iteration=shown.on_iteration,
-            on_step=shown.on_step,
-            say=narrator(silent),
-            **options,
-        )
+        options |= {"on_iteration": shown.on_iteration, "on_step": shown.on_step, "say": narrator(silent)}
+        refiner = refine_table(table, output, columns=Columns(*columns), **options)
     if not is_main():
         return
     page = report_of_finished(output)
