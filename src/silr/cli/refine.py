@@ -14,7 +14,6 @@ from silr.cli.report import report_of_finished
 from silr.errors import InputError
 from silr.hf.distributed import is_main
 
-Run = Annotated[Path, Option("--output", "-o", help="Run directory.")]
 KINDS = (
     "annotator (the file that annotate wrote), tfidf (words and characters), a sentence-transformers folder or name, "
     "or a .npy file; given several times, side by side. Default: annotator and tfidf, or what there is of them, and "
@@ -42,11 +41,8 @@ RATE = (
     "Default: 1e-3 frozen (method uu or paper), 2e-5 full; lora and qlora by the model's width, 1e-4 with --method "
     "paper."
 )
-Loss = Annotated[str, choice("Method uu or paper: sigmoid or logistic.", "sigmoid", "logistic")]
-Correction = Annotated[
-    str | None,
-    choice("Method uu or paper: none, leaky, relu or abs; default: the method's.", "none", "leaky", "relu", "abs"),
-]
+LOSSES = "Method uu or paper: sigmoid or logistic."
+KINKS = "Method uu or paper: none, leaky, relu or abs; default: the method's."
 EPOCHS = "Method uu or paper: by default about 250 steps; of a fine-tuned model 1, with --method paper 3."
 SHARES = 'Shares of the true classes inside each LLM label, if known: "0.9,0.1;0.4,0.6".'
 LLMS = (
@@ -62,7 +58,7 @@ OF_METHOD = (  # options that `silr.LabelRefiner.from_options` takes as they are
 
 def refine(
     table: Table,
-    output: Run,
+    output: Annotated[Path, Option("--output", "-o", help="Run directory.")],
     features: Annotated[list[str] | None, choice(KINDS, "annotator", "tfidf")] = None,
     method: Annotated[str, choice(METHODS, "silr", "uu", "paper")] = "silr",
     iterations: Annotated[int, Option(min=1, help=ROUNDS)] = 5,
@@ -74,8 +70,8 @@ def refine(
     learning_rate: Annotated[float | None, Option(help=RATE)] = None,
     max_length: Annotated[int | None, Option(min=1, help="Fine-tuned: tokens read of a text; default 512.")] = None,
     hidden_units: Annotated[int, Option(min=0, help="Method uu or paper. 0: linear head; else one hidden layer.")] = 0,
-    loss: Loss = "sigmoid",
-    correction: Correction = None,
+    loss: Annotated[str, choice(LOSSES, "sigmoid", "logistic")] = "sigmoid",
+    correction: Annotated[str | None, choice(KINKS, "none", "leaky", "relu", "abs")] = None,
     epochs: Annotated[int | None, Option(min=1, help=EPOCHS)] = None,
     theta: Annotated[str | None, Option(help=SHARES)] = None,
     class_prior: Annotated[str | None, Option(help='With --theta: shares of the classes, "0.5,0.5".')] = None,
@@ -103,13 +99,11 @@ def refine(
     options |= {"priors": "oracle" if oracle else "gold", "random_state": seed}
     options |= {"theta": _matrix(theta, "--theta"), "class_prior": _row(class_prior, "--class-prior")}
     options["classes"] = split_classes(classes) if classes else None
-    columns = (text_column, tuple(label_column or ()), gold_column, weight_column, truth)
-    _refine(table, output, columns, options, quiet, as_json)
+    options["columns"] = (text_column, tuple(label_column or ()), gold_column, weight_column, truth)
+    _refine(table, output, options, quiet, as_json)
 
 
-def _refine(
-    table: Path, output: Path, columns: tuple[Any, ...], options: dict[str, Any], quiet: bool, as_json: bool
-) -> None:
+def _refine(table: Path, output: Path, options: dict[str, Any], quiet: bool, as_json: bool) -> None:
     from silr.cli.refine_progress import RefineProgress
     from silr.refine.table import Columns, refine_table
     from silr.report.summary import print_history, summary
@@ -118,7 +112,8 @@ def _refine(
     with warnings.catch_warnings(), RefineProgress(options["iterations"], silent) as shown:
         warnings.simplefilter("always", UserWarning)
         options |= {"on_iteration": shown.on_iteration, "on_step": shown.on_step, "say": narrator(silent)}
-        refiner = refine_table(table, output, columns=Columns(*columns), **options)
+        options["columns"] = Columns(*options["columns"])
+        refiner = refine_table(table, output, **options)
     if not is_main():
         return
     page = report_of_finished(output)

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from silr.hf.distributed import world_size
-
-if TYPE_CHECKING:
-    pass
 
 
 def best_device() -> str:

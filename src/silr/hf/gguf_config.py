@@ -259,7 +259,7 @@ def _phi3(file: GgufFile) -> Options:
 class Family:
     """A family of models: how its configuration is read, and the tensors of a layer."""
 
-    options: Callable[[GgufFile], dict[str, Any]]
+    options: Callable[[GgufFile], Options]
     tensors: str
 
 

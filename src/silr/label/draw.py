@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -134,7 +133,7 @@ def draw_texts(
 
 
 def draw(
-    llm_labels: Any, n: int = 100, *, llm_scores: Any = None, random_state: int = 0
+    llm_labels: object, n: int = 100, *, llm_scores: object = None, random_state: int = 0
 ) -> tuple[IntArray, FloatArray]:
     """Choose the texts that a person should label, and how many texts each of them speaks for.
 

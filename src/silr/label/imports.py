@@ -142,7 +142,10 @@ def _records(path: Path, columns: set[str]) -> list[Record]:
         raise InputError(f"{path} has no records; export JSON from Label Studio, or JSON or JSONL from Argilla")
     if all("annotation_id" in value for value in values):
         return _tasks(values, columns)
-    if not any(_is_record(value) for value in values):
+    if not any(
+        {"annotations", "responses"} & set(value) or any(str(name).endswith(".responses") for name in value)
+        for value in values
+    ):
         raise InputError(
             f"{path}: no record has annotations (Label Studio's JSON), annotation_id (JSON-MIN) or responses "
             f"(Argilla); its first has {', '.join(map(repr, list(values[0])[:8]))}"
@@ -172,10 +175,6 @@ def _lines(content: str, path: Path) -> Iterator[object]:
                 yield json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{path}, line {number}: not JSON, {getattr(error, 'msg', error)}") from error
-
-
-def _is_record(record: Record) -> bool:
-    return bool({"annotations", "responses"} & set(record)) or any(str(name).endswith(".responses") for name in record)
 
 
 def _answers(record: Record) -> Iterator[tuple[str, str]]:

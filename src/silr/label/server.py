@@ -23,8 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from silr.errors import InputError
-from silr.label.keys import class_keys, tool_keys
-from silr.label.question import question_of
+from silr.label.keys import class_keys, question_of, tool_keys
 from silr.label.session import Session
 
 LOOPBACK = "127.0.0.1"

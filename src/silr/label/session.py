@@ -13,15 +13,13 @@ from silr.errors import InputError
 from silr.label.adaptive_draw import AdaptiveDraw, draw_adaptively, first_part
 from silr.label.draw import Draw
 from silr.label.gold_table import GoldTable
-from silr.label.journal import LabelJournal, journal_path
+from silr.label.journal import Event, LabelJournal, journal_path
 from silr.label.posterior import Posterior
 from silr.stats.gold_accuracy import Accuracy
 
 FEWEST = 10  # gold labels below which no interval is worth reading
 PAUSE = 180.0  # seconds; who takes longer has left the table
 MORE = 20
-
-Event = dict[str, Any]  # a line of the journal
 
 
 class Session:
@@ -99,7 +97,7 @@ class Session:
     def state(self) -> dict[str, Any]:
         """Return all that a page shows, for JSON. The LLM's label is in it only if asked for."""
         row, done = self.current, len(self.gold)
-        half = self._half_width
+        half, last = self._half_width, self._past[-1] if self._past else -1
         state = {
             "turn": self.turn,
             "row": row,
@@ -108,7 +106,7 @@ class Session:
             "target": self.target,
             "skipped": len(self.skipped),
             "can_undo": bool(self._past),
-            "last": self._last(),
+            "last": self.table.classes[self.gold[last]] if last in self.gold else "",  # so after a skip
             "seconds_left": self._seconds_left(),
             "half_width": half,
             "half_width_at_target": None if half is None or done >= self.target else half * (done / self.target) ** 0.5,
@@ -162,8 +160,6 @@ class Session:
             self.save()
         finally:
             self._journal.close()
-
-    # ------------------------------------------------------------------------------------------------------------------
 
     def _check(self, row: int) -> None:
         if self._posterior is not None and len(self.gold) >= self.target:
@@ -263,11 +259,6 @@ class Session:
             return None
         probabilities = None if self._posterior is None else self._posterior.latest
         return self.table.accuracy(self.gold, self.skipped, probabilities)
-
-    def _last(self) -> str:
-        """The class that was given last, "" if the last action was a skip."""
-        row = self._past[-1] if self._past else -1
-        return self.table.classes[self.gold[row]] if row in self.gold else ""
 
     def _seconds_left(self) -> float | None:
         pace = [seconds for seconds in self._seconds[-20:] if seconds < PAUSE]

@@ -13,8 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from silr.errors import InputError
-from silr.label.keys import class_keys, class_of, tool_keys
-from silr.label.question import question_of
+from silr.label.keys import class_keys, class_of, question_of, tool_keys
 from silr.label.session import MORE, Session
 
 CONSOLE: Any = None  # Windows' way to read keys

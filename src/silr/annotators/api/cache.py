@@ -8,8 +8,8 @@ import sqlite3
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from silr.annotators.api.replies import Object
 from silr.errors import InputError
 from silr.io.cache import cache_folder
 from silr.io.files import make_folder
@@ -41,11 +41,11 @@ class AnswerCache:
             reason = f"cannot use {path} as the cache of answers: {error}; delete it or name another"
             raise InputError(reason) from error
 
-    def get(self, question: Mapping[str, object]) -> dict[str, Any] | None:
+    def get(self, question: Mapping[str, object]) -> Object | None:
         """Return the answer to a question, None if it is not known."""
         with self._lock:
             row = self._execute("SELECT answer FROM answers WHERE key = ?", (_key(question),)).fetchone()
-        answer: dict[str, Any] | None = None if row is None else json.loads(row[0])
+        answer: Object | None = None if row is None else json.loads(row[0])
         return answer
 
     def put(self, question: Mapping[str, object], answer: Mapping[str, object]) -> None:
