@@ -51,16 +51,8 @@ class LocalAnnotator:
         dequantised on first use into `$XDG_CACHE_HOME/silr/models` (`~/.cache` by default).
     classes : sequence of str, of length K >= 2
         Class names, in the order of the scores.
-    question : str, default None
-        Asked about every text, such as "Is this review positive or negative?".
-    prompt : str
-        The user's message; see `Prompt`.
-    opening : str, default None
-        How the model's answer begins; by default the question restated ("This review is"), if it can be.
-    class_words : mapping of str to str, default None
-        The answer that stands for a class, by default its name.
-    examples : sequence of (text, class name), default ()
-        Labelled examples to put into the prompt (few-shot).
+    question, prompt, opening, class_words, examples
+        What the model is asked and how it answers, as in `Prompt`.
     calibrate : {None, "contextual"}, default None
         "contextual" divides the class probabilities by those that the model gives to texts without content ("N/A",
         "[MASK]" and the empty text, averaged), then normalises: contextual calibration, Zhao et al., "Calibrate Before
@@ -76,8 +68,6 @@ class LocalAnnotator:
 
     Attributes
     ----------
-    classes : tuple of str
-    prompt : Prompt
     n_features : int
         Width of the hidden states.
     n_prefix : int

@@ -93,8 +93,8 @@ def load_tokenizer(model: str) -> Any:
 
     with explain_load_errors(model), silence_transformers():
         folder = folder_of(model, best_dtype(best_device()))
-        config: Any = AutoConfig.from_pretrained(folder)
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     positions = getattr(config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
     tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
     tokenizer.padding_side = tokenizer.truncation_side = "right"
@@ -150,7 +150,6 @@ def _convert(gguf: Path, folder: Path, dtype: str) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    auto: Any = AutoModelForCausalLM
     try:
         file = read_gguf(gguf)
     except (ValueError, KeyError, IndexError) as error:
@@ -163,7 +162,7 @@ def _convert(gguf: Path, folder: Path, dtype: str) -> None:
     try:
         source = _dequantized(file, config, dtype)
         with torch.device("meta"):
-            plain = auto.from_config(config, dtype=getattr(torch, dtype))
+            plain = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))  # type: ignore[no-untyped-call]
         plain.load_state_dict(source.state_dict(), assign=True)
         plain.tie_weights()
         plain.generation_config = source.generation_config

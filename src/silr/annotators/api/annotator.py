@@ -58,12 +58,9 @@ class ApiAnnotator:
     ----------
     client : ChatClient
     classes : sequence of str, of length K >= 2
-    question : str, default None
-    prompt : str
-        The user's message; see `Prompt`. A ``<text>`` or ``</text>`` in a text is made harmless.
-    class_words : mapping of str to str, default None
-        The answer that stands for a class; by default its name, or a letter where the names begin alike.
-    examples : sequence of (text, class name), default ()
+    question, prompt, class_words, examples
+        As in `Prompt`. A ``<text>`` or ``</text>`` in a text is made harmless. A class answers by default with its
+        name, or a letter where the names begin alike.
     samples : int, default 1
         Above 1: so many answers at temperature 1, and votes as scores.
     concurrency : int, default 8
@@ -71,10 +68,6 @@ class ApiAnnotator:
 
     Attributes
     ----------
-    classes : tuple of str
-    prompt : Prompt
-    n_features : int
-        0: a server gives no hidden states.
     remarks : Remarks
         Why texts have no label, and which were cut.
     stopped_by : str or None
@@ -86,7 +79,7 @@ class ApiAnnotator:
         The prompt or an option is wrong.
     """
 
-    n_features = 0
+    n_features = 0  # a server gives no hidden states
 
     def __init__(
         self,
