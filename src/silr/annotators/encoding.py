@@ -13,7 +13,7 @@ from silr.errors import InputError
 from silr.io.texts import common_start
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
 _MARK = "\ue000text\ue000"  # stands for the text while the chat template is rendered; private-use characters
 _PLAIN = {"add_special_tokens": False, "verbose": False}
@@ -166,15 +166,3 @@ def _render(prompt: Prompt, tokenizer: PreTrainedTokenizerBase, n_turns: int = 0
 
 def _begins(own: list[int], other: list[int]) -> bool:
     return len(own) < len(other) and other[: len(own)] == own
-
-
-def end_tokens(network: PreTrainedModel) -> list[int]:
-    """Return the tokens at which the model stops writing."""
-    ends = getattr(network.generation_config, "eos_token_id", None)
-    return ends if isinstance(ends, list) else [] if ends is None else [ends]
-
-
-def padding(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return a token to fill rows with; it is masked."""
-    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
-    return int(next(token for token in known if token is not None))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.base import Annotation, Plan, ScoreBatch, Scored, Scores, annotate_texts
-from silr.annotators.encoding import PromptEncoder, end_tokens, padding
+from silr.annotators.encoding import PromptEncoder
 from silr.annotators.prompts import TEMPLATE, Prompt
 from silr.errors import InputError
 from silr.extras import need_models
@@ -112,13 +112,17 @@ class LocalAnnotator:
         self._dtype = dtype or best_dtype(device)
         tokenizer, self._network = models.load(self._model, device, self._dtype, trust_remote_code)
         self._vocabulary = models.tokenizer_fingerprint(tokenizer)
-        self._greedy = {"temperature": None, "top_p": None, "top_k": None, "pad_token_id": padding(tokenizer)}
+        known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)  # what fills rows is masked
+        padding = next(token for token in known if token is not None)
+        self._greedy = {"temperature": None, "top_p": None, "top_k": None, "pad_token_id": padding}
         self._head = self._network.get_output_embeddings()
         if self._head is None:
             raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
         context = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
         self._encode = PromptEncoder(self.prompt, tokenizer, int(context or 2**31))  # no positions: any length
-        self._ends = self._encode.ends and sorted({*self._encode.ends, *end_tokens(self._network)})
+        stops = getattr(self._network.generation_config, "eos_token_id", None)
+        stops = set(stops if isinstance(stops, list) else [stops]) - {None}
+        self._ends = self._encode.ends and sorted({*self._encode.ends, *stops})
         one_step = max(map(len, self._encode.answers)) == 1 and not self._ends
         self._least_filled = _LEAST_FILLED if one_step else 1.0
         self._prefix = self._encode.prefix

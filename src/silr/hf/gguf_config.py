@@ -75,11 +75,8 @@ def read_gguf(path: Path) -> GgufFile:
     reader = GGUFReader(path)
     metadata = {name: _value(field) for name, field in reader.fields.items()}
     shapes = {tensor.name: tuple(map(int, reversed(tensor.shape))) for tensor in reader.tensors}
-    small = {
-        tensor.name: np.asarray(dequantize(tensor.data, tensor.tensor_type), np.float32).ravel()
-        for tensor in reader.tensors
-        if tensor.name.startswith("rope_")
-    }
+    factors = [tensor for tensor in reader.tensors if tensor.name.startswith("rope_")]
+    small = {item.name: np.asarray(dequantize(item.data, item.tensor_type), np.float32).ravel() for item in factors}
     return GgufFile(path, metadata, shapes, small)
 
 

@@ -84,7 +84,10 @@ class TokenFeatures:
         tokenizer = load_tokenizer(self._model)
         if self._prompt is not None:
             tokenizer = with_prompt(tokenizer, self._prompt)
-        tokenizer.model_max_length = limit = length_limit(tokenizer, self._max_length)
+        most = int(tokenizer.model_max_length)  # transformers' stand-in for "none" is huge
+        if self._max_length is not None and self._max_length > most:
+            raise InputError(f"max_length is {self._max_length:,}, but the model reads {most:,} tokens at most")
+        tokenizer.model_max_length = limit = min(self._max_length or MAX_LENGTH, most)
         if (own := tokenizer.num_special_tokens_to_add()) >= limit:
             raise InputError(f"the prompt has {own:,} tokens, so a text of {limit:,} has no room for its own words")
         return tokenizer
@@ -127,11 +130,3 @@ def passes(lengths: NDArray[np.int64], processes: int = 1) -> list[NDArray[np.in
         groups.append(np.arange(start, end))
         start = end
     return groups
-
-
-def length_limit(tokenizer: Any, max_length: int | None) -> int:
-    """Return the most tokens to read of a text."""
-    limit = int(tokenizer.model_max_length)  # transformers' stand-in for "none" is huge
-    if max_length is not None and max_length > limit:
-        raise InputError(f"max_length is {max_length:,}, but the model reads {limit:,} tokens at most")
-    return min(max_length or MAX_LENGTH, limit)

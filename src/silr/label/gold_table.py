@@ -67,6 +67,7 @@ class GoldTable:
         rounds: bool = False,
     ) -> None:
         self.table, self.output = table, (output or table)
+        self._elsewhere = self.output.resolve() != table.resolve()
         self._text = text
         table_stem(self.output)  # refuses an unknown suffix before any work
         if not self.output.parent.is_dir():
@@ -88,7 +89,7 @@ class GoldTable:
         self.history = DrawHistory(rounds=rounds)  # how these were drawn, as far as the file tells
         newest = self._frame
         read_draws(self._frame, table, self.gold, self.history)
-        if self._elsewhere() and self.output.exists():
+        if self._elsewhere and self.output.exists():
             newest = self._same_texts(self.output)
             gold = self._read_gold(newest, self.output)
             self.gold |= gold
@@ -172,7 +173,7 @@ class GoldTable:
             kind = {GOLD: "object", DRAW: "Int64"}.get(name, "float")
             frame[name] = pd.Series([values.get(row) for row in range(len(frame))], index=frame.index, dtype=kind)
         write_table(frame, self.output.resolve())
-        if not self._elsewhere():
+        if not self._elsewhere:
             self._frame = frame
             self._read_as = _signature(self.table)
 
@@ -197,9 +198,6 @@ class GoldTable:
         if corpus_hash(text_column(frame, self._text, path)) != self.hash:
             raise InputError(f"{path} holds other texts than {self.table} held; give another -o")
         return frame
-
-    def _elsewhere(self) -> bool:
-        return self.output.resolve() != self.table.resolve()
 
 
 def read_draws(frame: pd.DataFrame, path: Path, gold: Collection[int], history: DrawHistory) -> None:

@@ -168,7 +168,7 @@ _CONCLUDING = (
     r"|(?:\A|[\n.;,!?—)]|\b(?:and|but|so)\b)\s{0,6}i(?:'d|'ll| would| will)?\s{1,3}(?:classify|label|categori[sz]e"
     r"|choose|pick|go with|select|assign|rate|say|call)\b"
 )
-_CORRECTION = re.compile(
+CORRECTION = re.compile(  # of the answer by itself
     r"\b(?:wait|actually|on second thought|on reflection|correction|scratch that|i take that back|let me re\w{1,12})\b"
 )
 
@@ -190,11 +190,6 @@ def cues(names: Collection[str]) -> tuple[re.Pattern[str], re.Pattern[str], re.P
     )
     plain = rf"{_START}{_ADJECTIVE}(?:(?:{nouns}){_COLON}|(?:{certain}){_IS})|(?<![不非无错誤误]){_CHINESE}"
     return re.compile(final), re.compile(plain), re.compile(_CONCLUDING)
-
-
-def is_taken_back(text: str) -> bool:
-    """Whether an answer, in small letters, corrects itself."""
-    return _CORRECTION.search(text) is not None
 
 
 # --- refusals and courtesies ------------------------------------------------------------------------------------------

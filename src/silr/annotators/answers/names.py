@@ -152,11 +152,6 @@ class Names:
         return name
 
     @cached_property
-    def keys(self) -> frozenset[str]:
-        """What the names are looked up by."""
-        return frozenset(self.by_key)
-
-    @cached_property
     def longest(self) -> int:
         """Length of the longest bare answer."""
         return (24 if self.numbers else 12) + 2 * max(map(len, (*self.by_key, *self.strict)), default=0)

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from silr.annotators.answers.boxes import from_boxes
 from silr.annotators.answers.fields import objects
-from silr.annotators.answers.language import REFUSAL, cues, is_taken_back, refuses
+from silr.annotators.answers.language import CORRECTION, REFUSAL, cues, refuses
 from silr.annotators.answers.mentions import Cleaned
 from silr.annotators.answers.names import Names, letters, names_of
 from silr.annotators.answers.reading import Reading, Token, agreed
 from silr.annotators.answers.text import end_of_turn, fold, lower, without
-from silr.annotators.answers.thoughts import answer_span, is_outline, without_thoughts
+from silr.annotators.answers.thoughts import OUTLINE, answer_span, without_thoughts
 from silr.annotators.answers.verdicts import Cued, from_objects, from_tags
 from silr.annotators.missing import Missing
 
@@ -59,7 +59,7 @@ def _read(names: Names, content: str) -> Reading:
     explicit += from_boxes(names, text)
     outright = agreed(explicit)
     cleaned = Cleaned.of(names.remove_markup(text.cased))
-    final, plain, concluding = cues(names.keys)
+    final, plain, concluding = cues(frozenset(names.by_key))
     cued = Cued(names, cleaned, text)
     finals = cued.after(final)
     explicit += [reading for reading in finals if reading is not None]
@@ -69,13 +69,13 @@ def _read(names: Names, content: str) -> Reading:
         if is_over and is_torn:
             is_over = "," in answer[outright.position :]  # type: ignore[union-attr]  # the value ended before
         return replace(reading, is_outright=is_over and reading.label is not None)
-    if is_outline(cleaned.low) or (is_torn and not cleaned.low.strip()):
+    if OUTLINE.search(cleaned.low) or (is_torn and not cleaned.low.strip()):
         return Reading(None, Missing.CUT_OFF)
     announced = agreed([*(reading for reading in cued.after(plain) if reading), *cued.lone_lines()])
     if announced is not None:
         if announced.label is None:
             return announced
-        if is_taken_back(cleaned.low) and cued.whole().missing is Missing.SEVERAL:
+        if CORRECTION.search(cleaned.low) and cued.whole().missing is Missing.SEVERAL:
             return Reading(None, Missing.SEVERAL)
         reading = agreed([announced, *cued.sure_of(concluding)]) or announced
         return replace(reading, is_outright=reading.label is not None and cued.leads())

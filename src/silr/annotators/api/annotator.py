@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.answers.read import Reading, class_log_probabilities, read_answer, safe_words, without_thoughts
-from silr.annotators.api.budget import BudgetSpentError, Cost
+from silr.annotators.api.budget import BudgetSpentError
 from silr.annotators.api.client import ChatClient, ChatOptions
 from silr.annotators.api.exchange import Messages, NoAnswerError, TextTooLongError, characters, explain_cut_off
 from silr.annotators.api.replies import Reply
@@ -72,6 +72,8 @@ class ApiAnnotator:
         Why texts have no label, and which were cut.
     stopped_by : str or None
         The budget that was spent.
+    cost, notes
+        Those of the client.
 
     Raises
     ------
@@ -104,16 +106,7 @@ class ApiAnnotator:
         self.remarks, self._kept = Remarks(), dict[str, int]()
         self._labels = self._scored = 0
         self.stopped_by: str | None = None
-
-    @property
-    def cost(self) -> Cost:
-        """What was asked of the server in this session."""
-        return self._client.cost
-
-    @property
-    def notes(self) -> list[str]:
-        """What the user was told of the server."""
-        return self._client.notes
+        self.cost, self.notes = client.cost, client.notes
 
     def plan(self, texts: Sequence[str]) -> Plan:
         """One text a batch: the server, not silr, puts them together."""
@@ -147,7 +140,9 @@ class ApiAnnotator:
                     except BudgetSpentError as error:
                         self.stopped_by = str(error)
                     except NoAnswerError as error:
-                        self.remarks.add(text, error.missing, str(error) if error.hits_all else "")
+                        self.remarks.missing[text] = error.missing
+                        if error.hits_all:
+                            self.remarks.failures[text] = str(error)
                     else:
                         self.remarks.labelled = self._client.trusted = True
                         self._labels += 1

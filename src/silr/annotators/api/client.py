@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TypedDict
 
 from silr.annotators.api import exchange
 from silr.annotators.api.addresses import check_address, environment_key
-from silr.annotators.api.budget import Budget, Cost
+from silr.annotators.api.budget import Budget
 from silr.annotators.api.cache import AnswerCache
 from silr.annotators.api.exchange import LATER, Messages, NoAnswerError, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
@@ -79,6 +79,8 @@ class ChatClient:
         Whether this model has given a label before.
     notes : list of str
         What was said.
+    cost : Cost
+        What was asked in this session.
 
     Raises
     ------
@@ -116,6 +118,7 @@ class ChatClient:
         self._print, self._timeout = say or (lambda line: None), timeout
         self._lock, self._closed, self._alone = threading.RLock(), threading.Event(), threading.Lock()
         self._budget = Budget(max_requests, max_tokens_total, self._closed)
+        self.cost = self._budget.cost
         self._answered = False  # whether the server ever gave an answer
         self._in_vain = self._timeouts = self._daily = 0
         self._said_wait = -LONG
@@ -129,11 +132,6 @@ class ChatClient:
             retry=tenacity.retry_if_exception(self._may_pass),
             reraise=True,
         )
-
-    @property
-    def cost(self) -> Cost:
-        """What was asked in this session."""
-        return self._budget.cost
 
     @contextmanager
     def open(self) -> Iterator[None]:
