@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from silr.annotators.base import Annotator
 from silr.annotators.table import annotate_file, is_annotation
 from silr.errors import InputError
 from silr.io.cells import is_missing
 from silr.io.corpus import SCORE_PREFIX, read_table, write_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def annotate(
@@ -97,8 +96,6 @@ def annotate(
     >>> annotate(texts, annotator=Keyword())["llm_label"].tolist()
     ['positive', 'negative']
     """
-    import pandas as pd
-
     if annotator is None:
         if classes is None or model is None:
             raise InputError("annotate needs classes and a model, or an annotator")
@@ -120,8 +117,6 @@ def annotate(
 
 def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFrame:
     """A table with the annotation's columns: labels and reasons as text or None, scores as numbers."""
-    import pandas as pd
-
     frame = frame.drop(columns=[name for name in frame.columns if is_annotation(name)])
     for name in filter(is_annotation, annotated.columns):
         values = annotated[name].to_numpy(dtype=object)

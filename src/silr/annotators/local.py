@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,9 +180,8 @@ class LocalAnnotator:
         if turns is None:
             prompts, _ = self._encode(texts)
             return self._read(prompts, self._offset)
-        prompts = [
-            self._encode.conversation(text, later, answering=True) for text, later in zip(texts, turns, strict=True)
-        ]
+        talks = zip(texts, turns, strict=True)
+        prompts = [self._encode.conversation(text, later, answering=True) for text, later in talks]
         scores = np.empty((len(texts), len(self.classes)), np.float32)
         features = np.empty((len(texts), self.n_features), np.float16)
         for rows in self._batches(*self._lengths(prompts), self._least_filled):
@@ -192,10 +192,8 @@ class LocalAnnotator:
         """Return what the model says next in conversations about texts, 64 tokens at most; see `score_batch`."""
         import torch
 
-        prompts = [
-            self._encode.conversation(text, later, answering=False, reserve=_REPLY_TOKENS)
-            for text, later in zip(texts, turns, strict=True)
-        ]
+        talk = partial(self._encode.conversation, answering=False, reserve=_REPLY_TOKENS)
+        prompts = [talk(text, later) for text, later in zip(texts, turns, strict=True)]
         replies = [""] * len(texts)
         length = np.array([len(ids) for ids in prompts])
         for rows in self._batches(length, length, 0.0):  # a step costs the same for one text as for many
@@ -216,19 +214,15 @@ class LocalAnnotator:
 
         import silr
 
-        return {
+        about: dict[str, object] = {
             "kind": "local",
             "model": self._model,
             "weights": models.network_fingerprint(self._network),
-            "tokenizer": self._vocabulary,
-            **self.prompt.describe(),
-            "opening": self.prompt.answer_opening(),
-            "calibrate": self._calibrate,
-            "token_budget": self._budget,
-            "dtype": self._dtype,
-            "trust_remote_code": self._trust,
-            "versions": {module.__name__: module.__version__ for module in (silr, torch, transformers)},
         }
+        about |= {"tokenizer": self._vocabulary, **self.prompt.describe(), "opening": self.prompt.answer_opening()}
+        options = {"calibrate": self._calibrate, "token_budget": self._budget, "dtype": self._dtype}
+        versions = {module.__name__: module.__version__ for module in (silr, torch, transformers)}
+        return {**about, **options, "trust_remote_code": self._trust, "versions": versions}
 
     def _read(self, prompts: list[list[int]], offset: float | torch.Tensor) -> Scores:
         """Return scores and features of prompts that make up one batch."""

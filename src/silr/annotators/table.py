@@ -6,9 +6,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from silr.annotators.base import Annotator, Plan, blank, check_any, has_scores, plan_for, remarks_of
@@ -22,9 +22,6 @@ from silr.io.files import write_json
 from silr.io.progress import progress
 from silr.io.texts import distinct
 from silr.stats.intervals import Right, right_share
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, NamedTuple
+
+import pandas as pd
 
 from silr.errors import InputError
 from silr.io.cache import cache_folder
 from silr.io.corpus import file_hash
 from silr.io.files import atomic_write, os_errors
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class _Package(NamedTuple):
@@ -58,8 +57,6 @@ def demo_texts(cache: str | Path | None = None) -> pd.DataFrame:
     The columns are `id`, `text` and `truth`, the sign of the rating: "negative" or "positive". The download is kept in
     `cache`, so a second call needs no network. An InputError says that it cannot be fetched, kept or trusted.
     """
-    import pandas as pd
-
     path = _cached(_TEXTS, cache, _open_texts)
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
     rated = [(name, text.strip(), float(rating)) for name, rating, text in rows]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from silr.errors import InputError
@@ -37,9 +37,6 @@ from silr.label.imports import Imported, import_gold
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_accuracy import Accuracy, accuracy_from_gold
 from silr.stats.priors import priors_from_gold
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 GOLD, WEIGHT, DRAW, PROBABILITY = "gold", "gold_weight", "gold_draw", "gold_probability"
 BY_STRATA = 0  # in column `gold_draw`
@@ -153,8 +150,6 @@ class GoldTable:
         Other columns that another program has changed are taken as they are now. `gold` has class numbers by row, and
         `skipped` rows that were drawn and skipped.
         """
-        import pandas as pd
-
         if _signature(self.table) != self._read_as:
             self._frame = self._same_texts(self.table)
         frame = self._frame.copy(deep=False)

@@ -8,15 +8,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.answers.read import Reading, class_log_probabilities, read_answer, safe_words, without_thoughts
 from silr.annotators.api.budget import BudgetSpentError
-from silr.annotators.api.client import ChatClient, ChatOptions
+from silr.annotators.api.client import ChatClient
 from silr.annotators.api.exchange import Messages, NoAnswerError, TextTooLongError, characters, explain_cut_off
 from silr.annotators.api.replies import Reply
 from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, Scores, has_scores, label_only
@@ -175,25 +175,22 @@ class ApiAnnotator:
         """Return the model, the server and the prompt, ready for JSON. Keys and passwords are left out."""
         import silr
 
-        return {
-            "kind": "api",
-            "model": self._client.model,
-            "server": self._client.server,
-            **self.prompt.describe(),
-            "samples": self._samples,
-            "versions": {"silr": silr.__version__},
-        }
+        about = {"kind": "api", "model": self._client.model, "server": self._client.server, **self.prompt.describe()}
+        return {**about, "samples": self._samples, "versions": {"silr": silr.__version__}}
 
     def _messages(self, text: str, later: Sequence[str]) -> Messages:
         contents = [self._before + _TAG.sub(r"[\1]", text) + self._after, *later]
         return [{"role": "assistant" if turn % 2 else "user", "content": text} for turn, text in enumerate(contents)]
 
-    def _ask(self, text: str, later: Sequence[str], **options: Unpack[ChatOptions]) -> Reply:
+    def _ask(
+        self, text: str, later: Sequence[str], temperature: float = 0.0, sample: int = 0, logprobs: bool = False
+    ) -> Reply:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
+        ask = partial(self._client.ask, temperature=temperature, sample=sample, logprobs=logprobs)
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
             try:
-                reply = self._client.ask(self._messages(text[:kept], later), **options)
+                reply = ask(self._messages(text[:kept], later))
             except TextTooLongError as error:
                 whole = characters(self._messages(text[:kept], later))
                 fitting = 0 if error.share is None else int(_CUT_MARGIN * error.share * whole) - (whole - kept)
@@ -204,7 +201,7 @@ class ApiAnnotator:
                 if kept < len(text):
                     self.remarks.cut.add(text)
                 return reply
-        return self._client.ask(self._messages(text[:kept], later), **options)
+        return ask(self._messages(text[:kept], later))
 
     def _read(self, text: str, later: Sequence[str], sample: int) -> Named | NoAnswerError:
         """Ask and read the answer; ask once more, more strictly, if it names no class or several."""

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NoReturn, TypedDict
+from typing import TYPE_CHECKING, NoReturn
 
 from silr.annotators.api import exchange
 from silr.annotators.api.addresses import check_address, environment_key
@@ -37,14 +37,6 @@ _MOST_TIMEOUTS = 3  # of a server that has never answered
 _SHORT_KEY = 5  # characters; what stands for a key where a server wants none, such as "none", is no secret
 _MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
-
-
-class ChatOptions(TypedDict, total=False):
-    """Options of a question; see `ChatClient.ask`."""
-
-    temperature: float
-    sample: int
-    logprobs: bool
 
 
 class ChatClient:
@@ -158,15 +150,9 @@ class ChatClient:
         log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
         that there is no usable answer to this text, an InputError that the server refuses all requests.
         """
-        question = {
-            "server": self.server,
-            "model": self.model,
-            "messages": messages,
-            "temperature": temperature,
-            "sample": sample,
-            "logprobs": logprobs,
-            "max_answer_tokens": self.max_answer_tokens,
-        }
+        question: dict[str, object] = {"server": self.server, "model": self.model, "messages": messages}
+        question |= {"temperature": temperature, "sample": sample, "logprobs": logprobs}
+        question |= {"max_answer_tokens": self.max_answer_tokens}
         if (known := self._cache.get(question)) is not None:
             self._budget.known()
             return Reply.from_json(known)
