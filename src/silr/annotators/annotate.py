@@ -1,7 +1,5 @@
 """The function `silr.annotate`: an LLM on this machine or behind a server labels texts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory

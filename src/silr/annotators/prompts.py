@@ -1,7 +1,5 @@
 """Prompts: the question, the place of the text, the opening of the answer, and the words of a class."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

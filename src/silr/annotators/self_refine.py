@@ -1,7 +1,5 @@
 """Self-refinement: the LLM answers, criticises its answer, and answers again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 

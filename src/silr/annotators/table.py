@@ -1,7 +1,5 @@
 """Annotating a table: the same table with labels and scores, and beside it the features and the annotator."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from dataclasses import dataclass

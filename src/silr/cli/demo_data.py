@@ -7,8 +7,6 @@ source archive of `vaderSentiment` 0.5. The LLM is SmolLM2-135M-Instruct (Apache
 of `vaderSentiment`, a single call to `setup()`. Neither package is installed.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import io
 import shutil

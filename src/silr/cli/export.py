@@ -1,7 +1,5 @@
 """The command `silr export`: a run as a folder that other tools read."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

@@ -3,8 +3,6 @@
 Names of options are never cut at 80 columns, since no column beside them is wide.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from typer.core import TyperCommand

@@ -1,7 +1,5 @@
 """The command line: parses, calls, prints. Heavy imports stay inside the commands, so that `--help` answers at once."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """The command `silr refine`: better labels for a table, and every iteration kept."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How far a refinement is: a line on stdout for each iteration, and its steps on stderr."""
 
-from __future__ import annotations
-
 import time
 from contextlib import ExitStack
 from typing import Self

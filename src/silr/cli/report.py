@@ -1,7 +1,5 @@
 """The command `silr report`, and the report that `silr refine` ends with."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

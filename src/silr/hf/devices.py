@@ -1,7 +1,5 @@
 """Which device and number type to compute with."""
 
-from __future__ import annotations
-
 import os
 
 from silr.hf.distributed import world_size

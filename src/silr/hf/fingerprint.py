@@ -3,8 +3,6 @@
 A run that reads texts with an encoder, or adapts a language model, says nothing without that very model.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Words around each text, put there by the tokenizer itself, so that they go wherever the tokenizer goes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from silr.errors import InputError

@@ -1,7 +1,5 @@
 """Texts as token ids: what a fine-tuned classifier reads. Tokenised once for all epochs and iterations."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ corpus. So every text can be drawn, an unsure one more often, and the probabilit
 (`silr.label.draw_weights`) take the preference out again.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -7,8 +7,6 @@ has a first text before any has a second, so stopping early still gives an estim
 turns. All turns are random with a fixed seed: a person who knew that labels alternate would know the LLM's answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 

@@ -6,8 +6,6 @@ these with the coefficients that make the weights even where the draws are even.
 estimate the same sum. Both are averaged in proportion to the number of draws.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 

@@ -5,8 +5,6 @@ tell how each was drawn, so that a later session can go on: `gold_draw`, 0 by st
 draw, empty where the label came from elsewhere; and `gold_probability` of an adaptive draw.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 

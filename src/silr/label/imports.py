@@ -7,8 +7,6 @@ persons with their `values`), or the flat rows of a data set with `text` and `la
 one whose answers are the classes counts. Where several persons disagree the majority counts.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence

@@ -1,7 +1,5 @@
 """What a person did, one line an action, on the disk before anything else happens."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable

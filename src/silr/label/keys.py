@@ -1,7 +1,5 @@
 """The question that a person answers, and the keys of the classes: a class of one character itself, else its place."""
 
-from __future__ import annotations
-
 import json
 import string
 import unicodedata

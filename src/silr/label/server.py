@@ -4,8 +4,6 @@ A page of another site that the person has open could send requests to this mach
 with one, its Origin is another, and a name of its own that it lets point here (DNS rebinding) is another Host.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,7 +1,5 @@
 """Session of labelling: what is labelled and skipped, what comes next, and how good an estimate it gives by now."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from contextlib import suppress

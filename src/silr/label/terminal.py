@@ -1,7 +1,5 @@
 """Labelling in the terminal, over ssh: one key a text."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """Check boxes and verdicts beside each class: "[x] positive", "❌ toxic", "positive: no", and tables of them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Answers in fields: JSON, also cut off or loosely written, with the place of each value."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

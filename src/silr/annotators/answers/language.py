@@ -1,7 +1,5 @@
 """The phrases around a class's name that say whether it is the answer: cues, negations, refusals."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Collection

@@ -1,7 +1,5 @@
 """The names that an answer may give: class names, class words and letters, and the spellings that mean the same."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence

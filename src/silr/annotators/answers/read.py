@@ -4,8 +4,6 @@ A wrong label is worse than none. An answer gives a class if it is the class's n
 JSON, a tag, a box or a line such as "Final answer: ..." gives it; or if it names this class alone and does not deny it.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """An answer's text, folded: spellings of the same characters are made alike, and markup is blanked out."""
 
-from __future__ import annotations
-
 import html
 import re
 import unicodedata

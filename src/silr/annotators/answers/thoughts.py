@@ -1,7 +1,5 @@
 """A reasoning model's thoughts inside its answer, in the marks that models and servers put around them."""
 
-from __future__ import annotations
-
 import re
 
 _NAME = (

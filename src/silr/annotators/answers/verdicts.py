@@ -1,7 +1,5 @@
 """Where an answer says outright which class it gives: fields, tags and boxes, cues, and lines of their own."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The API annotator: asks a chat model behind an OpenAI-compatible server."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections import Counter

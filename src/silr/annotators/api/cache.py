@@ -1,7 +1,5 @@
 """Answers that were paid for, in an SQLite file: the same question is never paid for twice."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sqlite3

@@ -1,7 +1,5 @@
 """Responses that are no answers: about one text, about all, or passing by themselves."""
 
-from __future__ import annotations
-
 import email.utils
 import json
 import re
