@@ -134,8 +134,8 @@ def _annotator(
 
         return LocalAnnotator(model, classes, question=question, **options)
     from silr.annotators.api.annotator import ApiAnnotator
-    from silr.annotators.api.cache import AnswerCache, default_cache
+    from silr.annotators.api.cache import AnswerCache
     from silr.annotators.api.client import ChatClient
 
-    client = ChatClient(str(model), AnswerCache(default_cache()), base_url=base_url)
+    client = ChatClient(str(model), AnswerCache(), base_url=base_url)
     return ApiAnnotator(client, classes, question=question, **options)

@@ -122,8 +122,7 @@ class PromptEncoder:
         return self._start + self._ids(self._head + text + self._tail + answer)
 
     def _ids(self, text: str, **options: bool) -> list[int]:
-        ids: list[int] = self._tokenizer(text, **_PLAIN, **options)["input_ids"]
-        return ids
+        return list(self._tokenizer(text, **_PLAIN, **options)["input_ids"])
 
     def _later(self, text: str, **options: bool) -> list[int]:
         """The tokens of a piece that stands after another: without the blank that sentencepiece begins a text with."""
@@ -158,9 +157,8 @@ def _render(prompt: Prompt, tokenizer: PreTrainedTokenizerBase, n_turns: int = 0
         rendered = "".join(message + "\n\n" for message in messages)
     pieces = str(rendered).split(_MARK)
     if len(pieces) != n_turns + 2:
-        raise InputError(
-            f"the model's chat template shows {n_turns + 1} messages {len(pieces) - 1} times instead of once each"
-        )
+        shown = f"{n_turns + 1} messages {len(pieces) - 1} times"
+        raise InputError(f"the model's chat template shows {shown} instead of once each")
     return pieces
 
 

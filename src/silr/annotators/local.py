@@ -234,9 +234,8 @@ class LocalAnnotator:
             with torch.inference_mode():
                 scores, hidden = self._score(own, self._start(len(prompts)) if shared else None)
         except torch.OutOfMemoryError as error:
-            raise InputError(
-                f"the GPU's memory does not suffice for {sum(map(len, own)):,} tokens at once; lower token_budget"
-            ) from error
+            reason = f"the GPU's memory does not suffice for {sum(map(len, own)):,} tokens at once"
+            raise InputError(f"{reason}; lower token_budget") from error
         if not scores.isfinite().all():
             raise InputError(f"the model's scores are not finite in {self._dtype}; try dtype float32")
         features = hidden.float().clamp(-_FLOAT16_MAX, _FLOAT16_MAX).cpu().numpy().astype(np.float16)

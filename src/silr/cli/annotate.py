@@ -121,15 +121,16 @@ def _check_table(table: Path, output: Path, column: str) -> None:
 
 
 def _client(options: Mapping[str, Any], quiet: bool) -> ChatClient:
-    from silr.annotators.api.cache import AnswerCache, default_cache
+    from silr.annotators.api.cache import AnswerCache
     from silr.annotators.api.client import ChatClient
 
     if options["model"] is None:
         raise InputError("--annotator api needs --model, the server's name for it")
-    cache = AnswerCache(options["cache"] or default_cache())
     named = ("base_url", "max_answer_tokens", "max_requests", "max_tokens_total", "timeout")
     say = None if quiet else partial(print, file=sys.stderr, flush=True)
-    return ChatClient(options["model"], cache, say=say, **{name: options[name] for name in named})
+    return ChatClient(
+        options["model"], AnswerCache(options["cache"]), say=say, **{name: options[name] for name in named}
+    )
 
 
 def _values(done: AnnotationSummary, api: ApiAnnotator | None) -> dict[str, object]:

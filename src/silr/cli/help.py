@@ -70,11 +70,11 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters, those of a group side by side."""
         params: list[Any] = list(super().get_params(ctx))
-        order = [*PANELS.get(self.name or "", {}), OTHER, ALWAYS]
+        places = {title: place for place, title in enumerate([*PANELS.get(self.name or "", {}), OTHER, ALWAYS])}
         for param in params:
             if param.name == "help" and self.name in PANELS:
                 param.rich_help_panel = ALWAYS
-        return sorted(params, key=lambda param: _place(param, order))
+        return sorted(params, key=lambda param: places.get(str(getattr(param, "rich_help_panel", "")), -1))
 
     def _lay_out(self, option: Any) -> None:
         groups = PANELS.get(self.name or "", {})
@@ -94,8 +94,3 @@ def _value(option: Any) -> str:
     kind = option.bare_type() if hasattr(option, "bare_type") else option.type.name  # typer 0.29 has its own types
     kind = str(kind).removeprefix("list[").removesuffix("]").lower()
     return next((word for name, word in VALUES.items() if kind.startswith(name)), "WORD")
-
-
-def _place(param: Any, order: list[str]) -> int:
-    panel = getattr(param, "rich_help_panel", None)
-    return order.index(panel) if panel in order else -1

@@ -37,7 +37,7 @@ def spread_classes(arguments: Sequence[str]) -> list[str]:
     spread: list[str] = []
     inside = first = False
     for argument in arguments:
-        if _is_option(argument):
+        if argument.startswith("-") and argument != "-" and not argument[1:2].isdigit():
             inside = argument == "--classes" or argument.startswith("--classes=")
             first = argument == "--classes"
         elif inside and not first and not _is_table(argument):
@@ -46,10 +46,6 @@ def spread_classes(arguments: Sequence[str]) -> list[str]:
             inside, first = inside and first, False
         spread.append(argument)
     return spread
-
-
-def _is_option(argument: str) -> bool:
-    return argument.startswith("-") and argument != "-" and not argument[1:2].isdigit()
 
 
 def _is_table(argument: str) -> bool:

@@ -2,7 +2,6 @@
 
 import time
 from contextlib import ExitStack
-from typing import Self
 
 from silr.io.progress import Advance, duration, progress
 from silr.refine.iteration import Iteration
@@ -20,9 +19,6 @@ class RefineProgress(ExitStack):
         self._accuracy = ""
         self._advance: Advance | None = None
         self._first, self._began = 1, 0.0
-
-    def __enter__(self) -> Self:
-        return super().__enter__()
 
     def on_step(self, number: int, done: int, total: int) -> None:
         """Show the step; the clock starts with the first one, however long the features took before it."""

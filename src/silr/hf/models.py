@@ -140,9 +140,8 @@ def _converted(gguf: Path, dtype: str) -> Path:
     except OSError as error:
         if error.errno is None:  # transformers' own complaint about the file
             raise
-        raise InputError(
-            f"cannot keep the converted model in {cache}: {error.strerror}; set XDG_CACHE_HOME to a folder with room"
-        ) from error
+        reason = f"cannot keep the converted model in {cache}: {error.strerror}"
+        raise InputError(f"{reason}; set XDG_CACHE_HOME to a folder with room") from error
 
 
 def _convert(gguf: Path, folder: Path, dtype: str) -> None:

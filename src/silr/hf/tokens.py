@@ -25,8 +25,8 @@ _CHUNK = 4096  # texts tokenised together
 class Tokens:
     """Tokenised texts of length n; equal texts are held, and read, once."""
 
-    ids: list[NDArray[np.int32]]
-    where: NDArray[np.int64]
+    ids: list[NDArray[np.int32]]  # of each distinct text, at least one token
+    where: NDArray[np.int64]  # of each text its position among the distinct ones
 
     def __len__(self) -> int:
         return len(self.where)

@@ -10,14 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.label.draw import FloatArray, IntArray
+
 UNIFORM = 0.2  # of the probability, spread evenly: no text can come to weigh more than five times an even share
 POWER = 2.0  # of 1 - max p: 0 would be uniform, infinity the least sure text for certain
 EVERY = 10  # labels after which the posterior is fitted again
 BY_STRATA = 0.5  # of the gold labels wanted, drawn by strata before the first adaptive one
 FEWEST_BY_STRATA = 20  # of these, whatever is wanted: a posterior of fewer is not worth following
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 class AdaptiveDraw(NamedTuple):
@@ -44,8 +43,7 @@ def draw_probabilities(posterior: NDArray[np.floating], uniform: float = UNIFORM
     if not total > 0:
         return np.full(m, 1 / m)
     mixed = (1 - uniform) * unsure / total + uniform / m
-    probabilities: FloatArray = mixed / mixed.sum()
-    return probabilities
+    return np.asarray(mixed / mixed.sum())
 
 
 def draw_adaptively(

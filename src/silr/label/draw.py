@@ -67,8 +67,7 @@ def gold_weights(strata: Strata, rows: ArrayLike) -> FloatArray:
     gold = np.bincount(strata.part[rows], minlength=n_labels * PARTS).reshape(n_labels, PARTS)
     gap = ((size > 0) & (gold == 0)).any(axis=1, keepdims=True)
     size, gold = (np.where(gap, counts.sum(axis=1, keepdims=True), counts) for counts in (size, gold))
-    weight: FloatArray = (size / np.maximum(gold, 1)).ravel()[strata.part[rows]]
-    return weight
+    return np.asarray((size / np.maximum(gold, 1)).ravel()[strata.part[rows]])
 
 
 class Draw:

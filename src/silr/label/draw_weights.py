@@ -10,14 +10,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from silr.label.adaptive_draw import AdaptiveDraw
-from silr.label.draw import Strata, gold_weights
+from silr.label.draw import FloatArray, Strata, gold_weights
 
 FEWEST_DRAWN = 10  # gold labels drawn here, below which those from elsewhere are still taken as drawn by strata
-
-FloatArray = NDArray[np.float64]
 
 
 def sequential_weights(draws: Collection[AdaptiveDraw], n_draws: int, n_open: int) -> FloatArray:
@@ -39,8 +37,7 @@ def sequential_weights(draws: Collection[AdaptiveDraw], n_draws: int, n_open: in
         return np.ones(len(m))
     own = R * (R - M) / (M * (R - m) * (R - m + 1))
     later = R * (M - m) / (M * (R - m))
-    weights: FloatArray = own / q + later
-    return weights
+    return np.asarray(own / q + later)
 
 
 def combined_weights(
@@ -67,8 +64,7 @@ def combined_weights(
     share = (len(rows) / (len(rows) + n_draws)) * reached
     share_first = share[strata.label[rows]]
     share_second = share[strata.label[np.array(list(adaptive), dtype=np.int64)]]
-    weights: FloatArray = np.concatenate([share_first * first + (1 - share_first), (1 - share_second) * second])
-    return weights
+    return np.concatenate([share_first * first + (1 - share_first), (1 - share_second) * second])
 
 
 @dataclass
@@ -115,11 +111,7 @@ class DrawHistory:
         adaptive = {row: self.adaptive[row] for row in judging if row in self.adaptive}
         first = [row for row in judging if row not in adaptive]
         skips = [row for row in skipped if row not in self.adaptive]
-        weights = combined_weights(
-            population,
-            place[first],
-            {int(place[row]): draw for row, draw in adaptive.items()},
-            place[skips],
-            self.n_draws({*gold, *skipped}),
-        )
+        moved = {int(place[row]): draw for row, draw in adaptive.items()}
+        n_draws = self.n_draws({*gold, *skipped})
+        weights = combined_weights(population, place[first], moved, place[skips], n_draws)
         return dict.fromkeys(gold, 0.0) | dict(zip([*first, *adaptive], weights.tolist(), strict=True))

@@ -6,6 +6,7 @@ draw, empty where the label came from elsewhere; and `gold_probability` of an ad
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from silr.errors import InputError
+from silr.io import corpus
 from silr.io.annotator_columns import label_columns, read_annotators, scored_classes, scores_of
 from silr.io.class_names import ClassNames, of_table
-from silr.io.corpus import (
-    LABEL,
-    corpus_hash,
-    encode_labels,
-    id_column,
-    label_column,
-    read_table,
-    table_stem,
-    text_column,
-    weight_column,
-    write_table,
-)
 from silr.io.files import os_errors
 from silr.label.adaptive_draw import AdaptiveDraw
 from silr.label.draw import make_strata
@@ -64,17 +54,17 @@ class GoldTable:
         self.table, self.output = table, (output or table)
         self._elsewhere = self.output.resolve() != table.resolve()
         self._text = text
-        table_stem(self.output)  # refuses an unknown suffix before any work
+        corpus.table_stem(self.output)  # refuses an unknown suffix before any work
         if not self.output.parent.is_dir():
             raise InputError(f"the folder {self.output.parent} does not exist")
-        self._frame = read_table(table)
+        self._frame = corpus.read_table(table)
         self._read_as = _signature(table)
-        self.texts = text_column(self._frame, text, table)
-        self.hash = corpus_hash(self.texts)
+        self.texts = corpus.text_column(self._frame, text, table)
+        self.hash = corpus.corpus_hash(self.texts)
         if classes and len(set(classes)) < max(2, len(classes)):
             raise InputError("--classes must name at least two classes, each once")
         self._named = bool(classes)
-        columns = [label] if label in self._frame.columns or label != LABEL else label_columns(self._frame)
+        columns = [label] if label in self._frame.columns or label != corpus.LABEL else label_columns(self._frame)
         if len(columns) > 1:
             self._read_several(columns, classes)
         else:
@@ -99,11 +89,9 @@ class GoldTable:
     def _read_one(self, column: str, classes: Sequence[str] | None) -> None:
         """Codes (n,) of the LLM's labels, -1 where missing, and its scores (n, K) or None."""
         scored = scored_classes(self._frame, column)
-        labels = label_column(self._frame, column, self.table)
-        options = {"one_class": True, "named": self._named}
-        self.codes, self.classes = encode_labels(
-            labels, classes or scored or None, column, wording=of_table(self.table), **options
-        )
+        labels = corpus.label_column(self._frame, column, self.table)
+        encode = partial(corpus.encode_labels, wording=of_table(self.table), one_class=True, named=self._named)
+        self.codes, self.classes = encode(labels, classes or scored or None, column)
         self.scores = None
         if not scored or set(scored) == set(self.classes):  # else --classes names more than the LLM scored
             self.scores = scores_of(self._frame, column, self.codes, self.classes, self.table)
@@ -117,7 +105,7 @@ class GoldTable:
 
     def imported(self, path: Path, taken: Collection[int]) -> Imported:
         """Read labels of the table's texts that people gave elsewhere; rows that are taken keep theirs."""
-        ids, columns = id_column(self._frame, self.table), set(map(str, self._frame.columns))
+        ids, columns = corpus.id_column(self._frame, self.table), set(map(str, self._frame.columns))
         return import_gold(path, self.texts, ids, self.classes, taken, self._text, columns)
 
     def accuracy(
@@ -152,10 +140,8 @@ class GoldTable:
             self._frame = self._same_texts(self.table)
         frame = self._frame.copy(deep=False)
         weights = self.history.weights(self.strata, gold, skipped)
-        columns: dict[str, Mapping[int, object]] = {
-            GOLD: {row: self.classes[gold[row]] for row in weights},
-            WEIGHT: weights,
-        }
+        labels = {row: self.classes[gold[row]] for row in weights}
+        columns: dict[str, Mapping[int, object]] = {GOLD: labels, WEIGHT: weights}
         if self._marked:
             drawn = {row: draw for row, draw in self.history.adaptive.items() if row in gold}
             elsewhere = self.history.unjudging | self.history.undrawn
@@ -165,13 +151,13 @@ class GoldTable:
         for name, values in columns.items():
             kind = {GOLD: "object", DRAW: "Int64"}.get(name, "float")
             frame[name] = pd.Series([values.get(row) for row in range(len(frame))], index=frame.index, dtype=kind)
-        write_table(frame, self.output.resolve())
+        corpus.write_table(frame, self.output.resolve())
         if not self._elsewhere:
             self._frame = frame
             self._read_as = _signature(self.table)
 
     def _read_gold(self, frame: pd.DataFrame, path: Path) -> dict[int, int]:
-        labels = label_column(frame, GOLD, path, required=False)
+        labels = corpus.label_column(frame, GOLD, path, required=False)
         codes = ClassNames(self.classes, named=self._named).codes(labels, GOLD, of_table(path))
         return {row: int(codes[row]) for row in np.flatnonzero(codes >= 0).tolist()}
 
@@ -179,7 +165,7 @@ class GoldTable:
         """Take weights that are no draw by strata for labels from elsewhere: nothing tells how to go on with them."""
         if DRAW in frame.columns or WEIGHT not in frame.columns:
             return
-        weights = weight_column(frame, WEIGHT, self.output, np.zeros(len(frame), dtype=bool))
+        weights = corpus.weight_column(frame, WEIGHT, self.output, np.zeros(len(frame), dtype=bool))
         assert weights is not None
         rows = [row for row in self.gold if row not in self.history.undrawn | self.history.unjudging]
         expected = self.history.weights(self.strata, rows)
@@ -187,8 +173,8 @@ class GoldTable:
             self.history.undrawn |= set(rows)
 
     def _same_texts(self, path: Path) -> pd.DataFrame:
-        frame = read_table(path)
-        if corpus_hash(text_column(frame, self._text, path)) != self.hash:
+        frame = corpus.read_table(path)
+        if corpus.corpus_hash(corpus.text_column(frame, self._text, path)) != self.hash:
             raise InputError(f"{path} holds other texts than {self.table} held; give another -o")
         return frame
 
@@ -201,15 +187,15 @@ def read_draws(frame: pd.DataFrame, path: Path, gold: Collection[int], history: 
     for row in rows & history.adaptive.keys():
         del history.adaptive[row]
     nothing = np.zeros(len(frame), dtype=bool)
-    weight = weight_column(frame, WEIGHT, path, nothing)
+    weight = corpus.weight_column(frame, WEIGHT, path, nothing)
     if weight is None:
         history.undrawn |= rows
         return
     history.unjudging |= {row for row in rows if not weight[row] > 0}
     if DRAW not in frame.columns:
         return
-    numbers = weight_column(frame, DRAW, path, nothing)
-    probabilities = weight_column(frame, PROBABILITY, path, nothing)
+    numbers = corpus.weight_column(frame, DRAW, path, nothing)
+    probabilities = corpus.weight_column(frame, PROBABILITY, path, nothing)
     assert numbers is not None
     for row in sorted(rows - history.unjudging):
         number = numbers[row]

@@ -84,9 +84,8 @@ class LabelJournal:
             events.append(event)
         if events and events[0] != self._header:
             if any(event.get("do") == "label" for event in events):
-                raise InputError(
-                    f"{self.path} holds labels of other texts; restore the table that it belongs to, or move it away"
-                )
+                advice = "restore the table that it belongs to, or move it away"
+                raise InputError(f"{self.path} holds labels of other texts; {advice}")
             self._file.truncate(0)
             return []
         return events[1:]

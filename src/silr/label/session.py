@@ -203,9 +203,8 @@ class Session:
                 self._past.append(row)
                 self._waiting = [waiting for waiting in self._waiting if waiting != row]
         except (KeyError, ValueError, TypeError):
-            raise InputError(
-                f"{self._journal.path} has {str(event)[:80]!r}, which does not fit the table; were its classes changed?"
-            ) from None
+            reason = f"{self._journal.path} has {str(event)[:80]!r}, which does not fit the table"
+            raise InputError(f"{reason}; were its classes changed?") from None
 
     # --- which text comes next ----------------------------------------------------------------------------------------
 

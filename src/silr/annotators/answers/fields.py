@@ -95,9 +95,8 @@ def answer_leaves(leaves: list[Leaf]) -> list[Leaf]:
 
 def is_untrue(leaves: list[Leaf]) -> bool:
     """Whether an object says itself that what it names does not hold: {"label": "positive", "applies": false}."""
-    return any(leaf.share == 0 and _is_named(leaf, _TRUTHS) for leaf in leaves) or any(
-        leaf.share == 1 and _is_named(leaf, ("negated", "is_negated", "negation")) for leaf in leaves
-    )
+    told = ((0, _TRUTHS), (1, ("negated", "is_negated", "negation")))
+    return any(leaf.share == share and _is_named(leaf, names) for leaf in leaves for share, names in told)
 
 
 def scored(leaves: list[Leaf]) -> list[tuple[Leaf, float]]:

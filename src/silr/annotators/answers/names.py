@@ -101,9 +101,8 @@ class Names:
         self.remove_markup = markup_remover("".join(marks - set(" _-")) + hyphen)
 
     def _apart(self, level: Level) -> bool:
-        return all(
-            len({level.key(level.fold(name)) for name in names}) == len(names) for names in (self.classes, self.words)
-        )
+        keys = ([level.key(level.fold(name)) for name in names] for names in (self.classes, self.words))
+        return all(len(set(spellings)) == len(spellings) for spellings in keys)
 
     def fold(self, answer: str) -> Text:
         """Fold an answer as the names are."""
@@ -213,10 +212,8 @@ class Names:
     def _spelled(self, key: str) -> str:
         parts = _SEPARATORS.split(key) if self.level.separators else [key]
         parts = [re.escape(part) for part in parts if part] or [re.escape(key)]
-        gaps = [
-            r"\s{0,4}-\s{0,4}" if before[-1:].isdigit() and after[:1].isdigit() else _GAP
-            for before, after in pairwise(parts)
-        ]
+        digits = [before[-1:].isdigit() and after[:1].isdigit() for before, after in pairwise(parts)]
+        gaps = [r"\s{0,4}-\s{0,4}" if between else _GAP for between in digits]
         text = parts[0] + "".join(gap + part for gap, part in zip(gaps, parts[1:], strict=True))
         text = text.replace(f"{_GAP}and{_GAP}", r"(?:[\s_-]{1,6}and[\s_-]{1,6}|[\s_-]{0,6}&[\s_-]{0,6})")
         text = text.replace("'", "'?").replace("/", r"\s{0,3}/\s{0,3}")

@@ -15,19 +15,14 @@ from silr.io.files import make_folder
 _SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
 
 
-def default_cache() -> Path:
-    """Return `answers.sqlite` in the user's cache."""
-    return cache_folder() / "answers.sqlite"
-
-
 class AnswerCache:
     """Answers by the hash of what was asked; each is on the disk before `put` returns. Threads may share it.
 
     An InputError says that the file is no such cache, or cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path = path or cache_folder() / "answers.sqlite"
         make_folder(path.parent)
         self._lock = threading.Lock()
         try:

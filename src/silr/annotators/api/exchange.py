@@ -157,14 +157,8 @@ class Exchange:
 
     def explain(self, refusal: Refusal, kind: Kind, words: str) -> str:
         """Say in one line what hits every request, and what mends it."""
-        return _EXPLANATIONS.get(kind, _REFUSAL).format(
-            status=refusal.status,
-            words=words,
-            server=self.server,
-            model=self.model,
-            proxy=self._named_proxy(),
-            hint=path_hint(self.url),
-        )
+        names = {"status": refusal.status, "server": self.server, "model": self.model, "proxy": self._named_proxy()}
+        return _EXPLANATIONS.get(kind, _REFUSAL).format(words=words, hint=path_hint(self.url), **names)
 
     def _named_proxy(self) -> str:
         return f"the proxy {self.proxy or ''}".rstrip()

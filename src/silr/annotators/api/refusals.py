@@ -164,7 +164,8 @@ def read_refusal(status: int, headers: Mapping[str, str], body: str, proxy: str 
         status = status if status >= 400 else _status(value)
     lines = [" ".join(message.split()) for message in messages if message.strip()]
     words = "; ".join(line for line in lines if not any(line != other and line in other for other in lines))
-    by_proxy = status == 407 or bool(proxy and (page or not body.strip()) and _marked(headers, body))
+    marked = "via" in headers or any(map(_PROXY.search, [*(": ".join(header) for header in headers.items()), body]))
+    by_proxy = status == 407 or bool(proxy and (page or not body.strip()) and marked)
     wait = asked_wait(headers, everything)
     return Refusal(status, words[:_LONGEST] or f"status {status}", everything, wait, page, by_proxy)
 
@@ -270,8 +271,3 @@ def _plain(body: str) -> str:
     else:
         body = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", body, flags=re.I | re.S)
     return " ".join(body.split())
-
-
-def _marked(headers: Mapping[str, str], body: str) -> bool:
-    lines = (*(f"{name}: {value}" for name, value in headers.items()), body)
-    return "via" in headers or any(map(_PROXY.search, lines))
