@@ -140,10 +140,8 @@ def _records(path: Path, columns: set[str]) -> list[Record]:
         raise InputError(f"{path} has no records; export JSON from Label Studio, or JSON or JSONL from Argilla")
     if all("annotation_id" in value for value in values):
         return _tasks(values, columns)
-    if not any(
-        {"annotations", "responses"} & set(value) or any(str(name).endswith(".responses") for name in value)
-        for value in values
-    ):
+    known = ("annotations", "responses")
+    if not any(name in known or str(name).endswith(".responses") for value in values for name in value):
         raise InputError(
             f"{path}: no record has annotations (Label Studio's JSON), annotation_id (JSON-MIN) or responses "
             f"(Argilla); its first has {', '.join(map(repr, list(values[0])[:8]))}"

@@ -114,9 +114,7 @@ class Names:
 
     def leading(self, cased: str) -> Name | None:
         """Return the name that a text begins with."""
-        if self.pattern is None:
-            return None
-        match = self.pattern.match(lower(cased) if self.level.case else cased)
+        match = self.pattern and self.pattern.match(lower(cased) if self.level.case else cased)
         return self.look_up(match[0]) if match else None
 
     def bare(self, cased: str) -> Reading | None:

@@ -71,10 +71,8 @@ class Cued:
         bare = [self.names.bare(line[0]) for line in lines]
         raw = self.text.cased
         leads = bare[0] is not None and not _ITEM.match(raw, lines[1].start())
-        closes = bare[-1] is not None and (
-            _STOPPED.search(lines[-2][0]) is not None
-            or "\n\n" in raw[lines[-2].end() : lines[-1].start()].replace(" ", "")
-        )
+        gap = raw[lines[-2].end() : lines[-1].start()].replace(" ", "")
+        closes = bare[-1] is not None and ("\n\n" in gap or _STOPPED.search(lines[-2][0]) is not None)
         if not (leads or closes):
             return []
         readings = zip(lines, bare, strict=True)

@@ -154,9 +154,8 @@ def read_refusal(status: int, headers: Mapping[str, str], body: str, proxy: str 
     value: object = None
     with suppress(ValueError):
         value = json.loads(body)
-    page = value is None and (
-        "html" in headers.get("content-type", "") or bool(re.match(r"\s*<(!doctype|html)", body, re.I))
-    )
+    is_html = "html" in headers.get("content-type", "") or bool(re.match(r"\s*<(!doctype|html)", body, re.I))
+    page = value is None and is_html
     if value is None:
         messages, everything = [_plain(body)], body
     else:

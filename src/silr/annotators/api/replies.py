@@ -178,9 +178,8 @@ def _tokens(logprobs: object, text: str) -> tuple[Token, ...]:
     tokens: tuple[Token, ...] = ()
     with suppress(AttributeError, IndexError, KeyError, TypeError, ValueError):
         entries = [(place, _likeliest(place.get("top_logprobs"))) for place in _entries(logprobs)]
-        marked = any(
-            mark in str(token.get("token")) and mark not in text for token, _ in entries for mark in map(chr, _MARKS)
-        )
+        words = "".join(str(token.get("token")) for token, _ in entries)
+        marked = any(mark in words and mark not in text for mark in map(chr, _MARKS))
         for write in (lambda token: str(token["token"]).translate(_MARKS if marked else {}), _from_bytes):
             written = tuple(Token(write(token), tuple((write(near), p) for near, p in top)) for token, top in entries)
             if text.strip() and text.strip() in "".join(token.text for token in written):
