@@ -39,7 +39,7 @@ def test_no_option_is_cut_and_each_says_what_it_is_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(PANELS))
 def test_groups_name_options_that_there_are(name: str) -> None:
-    named = [each for names in PANELS[name].values() for each in names]
+    named = [each for names in PANELS[name].values() for each in names.split()]
     assert len(named) == len(set(named)) and set(named) <= {each.name for each in options(name)}
     shown = help_of(name)
     places = [shown.index(f" {title} ") for title in PANELS[name]]

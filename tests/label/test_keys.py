@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from silr.label.keys import class_keys, class_of, tool_keys
-from silr.label.question import question_of
+from silr.label.keys import class_keys, class_of, question_of, tool_keys
 
 
 def test_every_class_has_a_key_of_its_own():

@@ -1,21 +1,17 @@
 """The function `silr.annotate`: an LLM on this machine or behind a server labels texts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from silr.annotators.base import Annotator
-from silr.annotators.missing import COLUMN as MISSING
-from silr.annotators.table import annotate_file
+from silr.annotators.table import annotate_file, is_annotation
 from silr.errors import InputError
 from silr.io.cells import is_missing
-from silr.io.corpus import LABEL, SCORE_PREFIX, read_table, write_table
-
-if TYPE_CHECKING:
-    import pandas as pd
+from silr.io.corpus import SCORE_PREFIX, read_table, write_table
 
 
 def annotate(
@@ -102,7 +98,6 @@ def annotate(
         if classes is None or model is None:
             raise InputError("annotate needs classes and a model, or an annotator")
         annotator = _annotator(classes, model, base_url, question, options)
-    import pandas as pd
 
     frame = source if isinstance(source, pd.DataFrame) else None
     if frame is None and not isinstance(source, (str, Path)):
@@ -120,13 +115,8 @@ def annotate(
 
 def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFrame:
     """A table with the annotation's columns: labels and reasons as text or None, scores as numbers."""
-    import pandas as pd
-
-    def is_ours(name: object) -> bool:
-        return name in (LABEL, MISSING) or str(name).startswith(SCORE_PREFIX)
-
-    frame = frame.drop(columns=[name for name in frame.columns if is_ours(name)])
-    for name in filter(is_ours, annotated.columns):
+    frame = frame.drop(columns=[name for name in frame.columns if is_annotation(name)])
+    for name in filter(is_annotation, annotated.columns):
         values = annotated[name].to_numpy(dtype=object)
         if str(name).startswith(SCORE_PREFIX):
             frame[name] = pd.to_numeric(values).astype("float64")
@@ -144,8 +134,8 @@ def _annotator(
 
         return LocalAnnotator(model, classes, question=question, **options)
     from silr.annotators.api.annotator import ApiAnnotator
-    from silr.annotators.api.cache import AnswerCache, default_cache
+    from silr.annotators.api.cache import AnswerCache
     from silr.annotators.api.client import ChatClient
 
-    client = ChatClient(str(model), AnswerCache(default_cache()), base_url=base_url)
+    client = ChatClient(str(model), AnswerCache(), base_url=base_url)
     return ApiAnnotator(client, classes, question=question, **options)

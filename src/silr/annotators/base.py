@@ -41,12 +41,6 @@ class Remarks:
     labelled: bool = False  # this model has given a label, in this session or before
     failures: dict[str, str] = field(default_factory=dict)  # what the server says of those that may hit all texts
 
-    def add(self, text: str, missing: Missing, failure: str = "") -> None:
-        """Say why a text has no label, and in the server's words what may hit all."""
-        self.missing[text] = missing
-        if failure:
-            self.failures[text] = failure
-
 
 def remarks_of(annotator: Annotator) -> Remarks:
     """Return the annotator's remarks; one on this machine has none."""

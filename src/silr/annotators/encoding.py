@@ -13,7 +13,7 @@ from silr.errors import InputError
 from silr.io.texts import common_start
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
 _MARK = "\ue000text\ue000"  # stands for the text while the chat template is rendered; private-use characters
 _PLAIN = {"add_special_tokens": False, "verbose": False}
@@ -24,33 +24,14 @@ _PROBES = ("", "a", "The", " the", "I'm", "1", "(", '"', ".", "\n", "é", "…",
 class PromptEncoder:
     """Tokenises whole prompts, so that no token depends on where silr divides the prompt.
 
-    A prompt is the tokenizer's chat template around the user's message (or the bare message where the tokenizer has
-    none) followed by the opening of the answer, and is tokenised in one piece. Two kinds of text go another way: one
-    that contains the string of a special token, and one that is too long. They are put together from head, text and
-    tail tokenised apart, the text with special tokens taken as ordinary characters and, if too long, its end left out.
+    A prompt is the tokenizer's chat template around the user's message (or the bare message where there is none),
+    followed by the opening of the answer. It is tokenised in one piece, but for two kinds of text: one that contains
+    the string of a special token, and one that is too long for the `context`. There head, text and tail are tokenised
+    apart, the text's special tokens as ordinary characters, its end left out if need be.
 
-    Parameters
-    ----------
-    prompt : Prompt
-    tokenizer : transformers tokenizer
-    context : int
-        The most tokens that the model reads.
-
-    Attributes
-    ----------
-    prefix : list of int
-        The tokens that prompts begin with whatever the text is, found by comparing prompts of very different texts.
-    answers : list of lists of int, one a class
-        The tokens of each class word as they follow the opening.
-    ends : list of int
-        The tokens that end an answer: the tokenizer's end token, what the chat template puts after an answer, a full
-        stop and a new line. Empty where no class word begins another one in tokens: then the end need not be looked at.
-
-    Raises
-    ------
-    InputError
-        The chat template fails or loses the message, the prompt alone is longer than the context, or two class words
-        are the same to the tokenizer.
+    `prefix` are the tokens that prompts begin with whatever the text is, `answers` those of each class word after the
+    opening, and `ends` those that end an answer. `ends` is empty where no class word begins another one. An InputError
+    says that the template fails, or that prompt or class words do not fit the tokenizer.
     """
 
     def __init__(self, prompt: Prompt, tokenizer: PreTrainedTokenizerBase, context: int) -> None:
@@ -60,7 +41,9 @@ class PromptEncoder:
         self._special = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"(?!)")
         self._prompt, self._pieces = prompt, {0: _render(prompt, tokenizer)}
         self._head, self._tail = self._pieces[0][0], self._pieces[0][1] + prompt.answer_opening().rstrip()
-        self._start = [] if tokenizer.chat_template else _start_tokens(tokenizer)
+        self._start = [] if tokenizer.chat_template else tokenizer("a")["input_ids"][:1]
+        if self._start != [tokenizer.bos_token_id]:  # the token that some put before a plain text
+            self._start = []
         self._prefixes = self._ids("a") != self._after_a_mark("a")
         self.answers = [self._answer(prompt.separator(), word) for word in prompt.words]
         if len(set(map(tuple, self.answers))) < len(self.answers):
@@ -139,8 +122,7 @@ class PromptEncoder:
         return self._start + self._ids(self._head + text + self._tail + answer)
 
     def _ids(self, text: str, **options: bool) -> list[int]:
-        ids: list[int] = self._tokenizer(text, **_PLAIN, **options)["input_ids"]
-        return ids
+        return list(self._tokenizer(text, **_PLAIN, **options)["input_ids"])
 
     def _later(self, text: str, **options: bool) -> list[int]:
         """The tokens of a piece that stands after another: without the blank that sentencepiece begins a text with."""
@@ -175,29 +157,10 @@ def _render(prompt: Prompt, tokenizer: PreTrainedTokenizerBase, n_turns: int = 0
         rendered = "".join(message + "\n\n" for message in messages)
     pieces = str(rendered).split(_MARK)
     if len(pieces) != n_turns + 2:
-        raise InputError(
-            f"the model's chat template shows {n_turns + 1} messages {len(pieces) - 1} times instead of once each"
-        )
+        shown = f"{n_turns + 1} messages {len(pieces) - 1} times"
+        raise InputError(f"the model's chat template shows {shown} instead of once each")
     return pieces
-
-
-def _start_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Return the token that the tokenizer itself puts before a plain text, if it does."""
-    first = tokenizer("a")["input_ids"][:1]
-    return list(first) if first and first[0] == tokenizer.bos_token_id else []
 
 
 def _begins(own: list[int], other: list[int]) -> bool:
     return len(own) < len(other) and other[: len(own)] == own
-
-
-def end_tokens(network: PreTrainedModel) -> list[int]:
-    """Return the tokens at which the model stops writing."""
-    ends = getattr(network.generation_config, "eos_token_id", None)
-    return ends if isinstance(ends, list) else [] if ends is None else [ends]
-
-
-def padding(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return a token to fill rows with; it is masked."""
-    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
-    return int(next(token for token in known if token is not None))

@@ -28,24 +28,14 @@ _CHUNK = 8192  # rows of features put in order at a time
 
 
 class Journal:
-    """An append-only folder: `meta.json` says what is annotated, `scores` and `features` hold a record a text,
-    and `cut` the numbers of texts that the server did not take whole.
+    """An append-only folder: `meta.json` says what is annotated, `scores` and `features` hold a record a text.
 
     Records come in the order of reading; that of `scores` begins with the text's number. A record is there once both
-    files have the whole of it; opening the folder again cuts off the rest. Data go to the disk (fsync) every five
-    seconds and at the end. A folder without `meta.json` or records was not begun or is all used, and is emptied.
+    files have the whole of it; opening the folder again cuts off the rest. `cut` has the numbers of texts that the
+    server did not take whole. Data go to the disk (fsync) every five seconds and at the end. A folder without
+    `meta.json` or records was not begun or is all used, and is emptied.
 
-    Parameters
-    ----------
-    folder : Path
-    meta : dict
-        Must be equal, as JSON, to that of an earlier session in the same folder.
-    n_classes, n_features : int
-
-    Raises
-    ------
-    InputError
-        The folder holds another annotation or is in use by another process, or cannot be written.
+    An InputError says that the folder holds another annotation (`meta` differs), is in use, or cannot be written.
     """
 
     def __init__(self, folder: Path, meta: Mapping[str, object], n_classes: int, n_features: int) -> None:
@@ -71,13 +61,7 @@ class Journal:
             self._held.close()
 
     def append(self, texts: NDArray[np.int64], scores: NDArray[np.float32], features: NDArray[np.float16]) -> None:
-        """Add records.
-
-        Raises
-        ------
-        InputError
-            They cannot be written, as on a full disk; the earlier records stay.
-        """
+        """Add records; after an InputError, as on a full disk, the earlier ones stay."""
         records = np.empty(len(texts), self._score_type)
         records["text"], records["scores"] = texts, scores
         with self._writing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.base import Annotation, Plan, ScoreBatch, Scored, Scores, annotate_texts
-from silr.annotators.encoding import PromptEncoder, end_tokens, padding
+from silr.annotators.encoding import PromptEncoder
 from silr.annotators.prompts import TEMPLATE, Prompt
 from silr.errors import InputError
 from silr.extras import need_models
@@ -20,7 +21,7 @@ from silr.hf.devices import best_device, best_dtype
 
 if TYPE_CHECKING:
     import torch
-    from transformers import Cache, PreTrainedModel
+    from transformers import Cache
 
 _CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021, section 5
 _CHUNK = 2048  # texts tokenised together while planning
@@ -51,16 +52,8 @@ class LocalAnnotator:
         dequantised on first use into `$XDG_CACHE_HOME/silr/models` (`~/.cache` by default).
     classes : sequence of str, of length K >= 2
         Class names, in the order of the scores.
-    question : str, default None
-        Asked about every text, such as "Is this review positive or negative?".
-    prompt : str
-        The user's message; see `Prompt`.
-    opening : str, default None
-        How the model's answer begins; by default the question restated ("This review is"), if it can be.
-    class_words : mapping of str to str, default None
-        The answer that stands for a class, by default its name.
-    examples : sequence of (text, class name), default ()
-        Labelled examples to put into the prompt (few-shot).
+    question, prompt, opening, class_words, examples
+        What the model is asked and how it answers, as in `Prompt`.
     calibrate : {None, "contextual"}, default None
         "contextual" divides the class probabilities by those that the model gives to texts without content ("N/A",
         "[MASK]" and the empty text, averaged), then normalises: contextual calibration, Zhao et al., "Calibrate Before
@@ -76,8 +69,6 @@ class LocalAnnotator:
 
     Attributes
     ----------
-    classes : tuple of str
-    prompt : Prompt
     n_features : int
         Width of the hidden states.
     n_prefix : int
@@ -122,12 +113,17 @@ class LocalAnnotator:
         self._dtype = dtype or best_dtype(device)
         tokenizer, self._network = models.load(self._model, device, self._dtype, trust_remote_code)
         self._vocabulary = models.tokenizer_fingerprint(tokenizer)
-        self._greedy = {"temperature": None, "top_p": None, "top_k": None, "pad_token_id": padding(tokenizer)}
+        known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)  # what fills rows is masked
+        padding = next(token for token in known if token is not None)
+        self._greedy = {"temperature": None, "top_p": None, "top_k": None, "pad_token_id": padding}
         self._head = self._network.get_output_embeddings()
         if self._head is None:
             raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
-        self._encode = PromptEncoder(self.prompt, tokenizer, _context(self._network))
-        self._ends = self._encode.ends and sorted({*self._encode.ends, *end_tokens(self._network)})
+        context = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
+        self._encode = PromptEncoder(self.prompt, tokenizer, int(context or 2**31))  # no positions: any length
+        stops = getattr(self._network.generation_config, "eos_token_id", None)
+        stops = set(stops if isinstance(stops, list) else [stops]) - {None}
+        self._ends = self._encode.ends and sorted({*self._encode.ends, *stops})
         one_step = max(map(len, self._encode.answers)) == 1 and not self._ends
         self._least_filled = _LEAST_FILLED if one_step else 1.0
         self._prefix = self._encode.prefix
@@ -141,13 +137,7 @@ class LocalAnnotator:
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], *, device: str | None = None) -> LocalAnnotator:
-        """Build the annotator that `describe()` described, for new texts.
-
-        Raises
-        ------
-        InputError
-            The description is not a local annotator's, or the model is gone or has other weights now.
-        """
+        """Build the annotator that `describe()` described; InputError if its model is gone or has other weights now."""
         names = ("classes", "question", "prompt", "opening", "class_words", "calibrate", "dtype", "trust_remote_code")
         if description.get("kind") != "local" or not {"model", "weights", *names} <= set(description):
             raise InputError("this is not the description of a local annotator")
@@ -190,9 +180,8 @@ class LocalAnnotator:
         if turns is None:
             prompts, _ = self._encode(texts)
             return self._read(prompts, self._offset)
-        prompts = [
-            self._encode.conversation(text, later, answering=True) for text, later in zip(texts, turns, strict=True)
-        ]
+        talks = zip(texts, turns, strict=True)
+        prompts = [self._encode.conversation(text, later, answering=True) for text, later in talks]
         scores = np.empty((len(texts), len(self.classes)), np.float32)
         features = np.empty((len(texts), self.n_features), np.float16)
         for rows in self._batches(*self._lengths(prompts), self._least_filled):
@@ -203,10 +192,8 @@ class LocalAnnotator:
         """Return what the model says next in conversations about texts, 64 tokens at most; see `score_batch`."""
         import torch
 
-        prompts = [
-            self._encode.conversation(text, later, answering=False, reserve=_REPLY_TOKENS)
-            for text, later in zip(texts, turns, strict=True)
-        ]
+        talk = partial(self._encode.conversation, answering=False, reserve=_REPLY_TOKENS)
+        prompts = [talk(text, later) for text, later in zip(texts, turns, strict=True)]
         replies = [""] * len(texts)
         length = np.array([len(ids) for ids in prompts])
         for rows in self._batches(length, length, 0.0):  # a step costs the same for one text as for many
@@ -227,23 +214,15 @@ class LocalAnnotator:
 
         import silr
 
-        return {
+        about: dict[str, object] = {
             "kind": "local",
             "model": self._model,
             "weights": models.network_fingerprint(self._network),
-            "tokenizer": self._vocabulary,
-            **self.prompt.describe(),
-            "opening": self.prompt.answer_opening(),
-            "calibrate": self._calibrate,
-            "token_budget": self._budget,
-            "dtype": self._dtype,
-            "trust_remote_code": self._trust,
-            "versions": {
-                "silr": silr.__version__,
-                "torch": torch.__version__,
-                "transformers": transformers.__version__,
-            },
         }
+        about |= {"tokenizer": self._vocabulary, **self.prompt.describe(), "opening": self.prompt.answer_opening()}
+        options = {"calibrate": self._calibrate, "token_budget": self._budget, "dtype": self._dtype}
+        versions = {module.__name__: module.__version__ for module in (silr, torch, transformers)}
+        return {**about, **options, "trust_remote_code": self._trust, "versions": versions}
 
     def _read(self, prompts: list[list[int]], offset: float | torch.Tensor) -> Scores:
         """Return scores and features of prompts that make up one batch."""
@@ -255,9 +234,8 @@ class LocalAnnotator:
             with torch.inference_mode():
                 scores, hidden = self._score(own, self._start(len(prompts)) if shared else None)
         except torch.OutOfMemoryError as error:
-            raise InputError(
-                f"the GPU's memory does not suffice for {sum(map(len, own)):,} tokens at once; lower token_budget"
-            ) from error
+            reason = f"the GPU's memory does not suffice for {sum(map(len, own)):,} tokens at once"
+            raise InputError(f"{reason}; lower token_budget") from error
         if not scores.isfinite().all():
             raise InputError(f"the model's scores are not finite in {self._dtype}; try dtype float32")
         features = hidden.float().clamp(-_FLOAT16_MAX, _FLOAT16_MAX).cpu().numpy().astype(np.float16)
@@ -367,8 +345,3 @@ class LocalAnnotator:
         if cache is not None:
             cache.reorder_cache(torch.zeros(n, dtype=torch.long, device=self._network.device))  # type: ignore[arg-type]
         return cache
-
-
-def _context(network: PreTrainedModel) -> int:
-    """Return the most tokens that the model reads; a model without positions reads any number."""
-    return int(getattr(network.config.get_text_config(), "max_position_embeddings", None) or 2**31)

@@ -1,7 +1,5 @@
 """Reasons why a text has no LLM label: the values of the column `llm_missing`."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 COLUMN = "llm_missing"

@@ -1,7 +1,5 @@
 """Prompts: the question, the place of the text, the opening of the answer, and the words of a class."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -106,9 +104,8 @@ class Prompt:
         if "{question}" not in self.template:
             return OPENING
         words = "|".join(map(re.escape, self.words))
-        parts = re.match(
-            rf"(is|are|was|were)\s+(.+?){_LINK}\s+(?:{words})\b", self._question(), re.IGNORECASE | re.DOTALL
-        )
+        pattern = rf"(is|are|was|were)\s+(.+?){_LINK}\s+(?:{words})\b"
+        parts = re.match(pattern, self._question(), re.IGNORECASE | re.DOTALL)
         return f"{parts[2][0].upper()}{parts[2][1:]} {parts[1].lower()}{parts[3]}" if parts else OPENING
 
     def message(self, template: str) -> str:
@@ -125,10 +122,8 @@ class Prompt:
         return self.question if self.question is not None else f"Is this text {self._choice()}?"
 
     def _choice(self) -> str:
-        shown = [
-            f"{word} ({name})" if word != name and _LETTER.fullmatch(word) else word  # a letter alone says nothing
-            for word, name in zip(self.words, self.classes, strict=True)
-        ]
+        pairs = zip(self.words, self.classes, strict=True)  # a letter alone says nothing
+        shown = [f"{word} ({name})" if word != name and _LETTER.fullmatch(word) else word for word, name in pairs]
         *first, last = shown
         return f"{', '.join(first)} or {last}"
 

@@ -1,7 +1,5 @@
 """Self-refinement: the LLM answers, criticises its answer, and answers again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -28,23 +26,9 @@ class Talking(Annotator, Protocol):
     def score_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None) -> Scores:
         """Score the n texts of one batch of a plan, or go on with conversations about them.
 
-        Parameters
-        ----------
-        texts : sequence of str, of length n
-        turns : sequence of n sequences of str, default None
-            What follows the user's message about a text: the model's answer, the user's next message, and so on. As
-            many for each text.
-
-        Returns
-        -------
-        scores : float32 array of shape (n, K)
-            Log-probabilities of the classes; see `label_only` for those of a label without scores.
-        features : float16 array of shape (n, n_features)
-
-        Raises
-        ------
-        InputError
-            No batch can be scored: the GPU's memory does not suffice, the server refuses all requests, and the like.
+        `turns` are what follows the user's message about each text, as many for each: the model's answer, the user's
+        next message, and so on. Returned are log-probabilities (n, K) and features (n, n_features). An InputError says
+        that no batch can be scored.
         """
 
     def reply_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]]) -> list[str]:
@@ -52,15 +36,11 @@ class Talking(Annotator, Protocol):
 
 
 class SelfRefineAnnotator:
-    """Scores texts in three steps: answer, critique, revise.
+    """Scores texts with a local or API annotator in three steps: answer, critique, revise.
 
-    The LLM answers as it does without this class, writes a critique of its answer, and answers again with both before
-    it; the scores are those of the last answer. Self-Refine, Madaan et al., NeurIPS 2023, arXiv 2303.17651, one round.
-    The features are those of the first answer. Where an answer is missing, so is the label.
-
-    Parameters
-    ----------
-    annotator : LocalAnnotator or ApiAnnotator
+    The LLM writes a critique of its answer, and answers again with both before it; the scores are those of the last
+    answer. Self-Refine, Madaan et al., NeurIPS 2023, arXiv 2303.17651, one round. The features are those of the first
+    answer. Where an answer is missing, so is the label.
     """
 
     def __init__(self, annotator: Talking) -> None:

@@ -1,48 +1,32 @@
 """Annotating a table: the same table with labels and scores, and beside it the features and the annotator."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from silr.annotators.base import Annotator, Plan, Remarks, blank, check_any, has_scores, plan_for, remarks_of
-from silr.annotators.gold_check import GoldCheck
+from silr.annotators.base import Annotator, Plan, blank, check_any, has_scores, plan_for, remarks_of
 from silr.annotators.journal import Journal
 from silr.annotators.missing import COLUMN as MISSING
 from silr.annotators.missing import Missing
-from silr.io.corpus import (
-    LABEL,
-    SCORE_PREFIX,
-    TextCounts,
-    annotator_path,
-    corpus_hash,
-    features_path,
-    read_table,
-    text_counts,
-    write_table,
-)
-from silr.io.corpus import text_column as read_texts
+from silr.io import corpus
+from silr.io.class_names import ClassNames
 from silr.io.feature_rows import write_record
 from silr.io.files import write_json
 from silr.io.progress import progress
 from silr.io.texts import distinct
-from silr.stats.intervals import Right
-
-if TYPE_CHECKING:
-    import pandas as pd
+from silr.stats.intervals import Right, right_share
 
 
 @dataclass(frozen=True)
 class AnnotationSummary:
     """Counts and files of an annotation."""
 
-    texts: TextCounts  # rows, rows that repeat an earlier text (read once), rows without text (no label)
+    texts: corpus.TextCounts  # rows, rows that repeat an earlier text (read once), rows without text (no label)
     n_cut: int  # rows whose text was longer than the model reads; the end was left out
     n_resumed: int  # distinct texts that an earlier, interrupted session had annotated
     labels: dict[str, int]  # rows a class
@@ -59,6 +43,36 @@ class AnnotationSummary:
     def n_missing(self) -> int:
         """Rows without label."""
         return sum(self.reasons.values())
+
+
+class GoldCheck:
+    """Compares labels with a table's columns `gold` and `gold_weight` as they come.
+
+    `where` is the position of each row's text among the distinct texts. Gold labels that are none of the classes,
+    counted in `outside`, judge the LLM's label as wrong. A weight that is negative or no number is an InputError.
+    """
+
+    def __init__(self, frame: pd.DataFrame, classes: tuple[str, ...], where: NDArray[np.int64], source: str) -> None:
+        names = ClassNames(classes, named=True)
+        labels = corpus.label_column(frame, "gold", source, required=False)
+        gold = np.array([-1 if label is None else names.code(label) for label in labels])
+        known = np.array([label is not None for label in labels])
+        weight = corpus.weight_column(frame, "gold_weight", source, known)
+        rows = np.flatnonzero(known if weight is None else known & (weight > 0))
+        self.outside = dict(Counter(str(labels[row]) for row in rows if gold[row] < 0).most_common())
+        self._gold, self._where = gold[rows], where[rows]
+        self._weight = np.ones(len(rows)) if weight is None else weight[rows]
+        self._labels = np.full(where.max() + 1, -1)
+
+    def add(self, texts: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
+        """Take the scores (m, K) of distinct texts; a row of NaN is no label."""
+        self._labels[texts] = np.where(np.isnan(scores[:, 0]), -1, scores.argmax(axis=1))
+
+    def right(self) -> Right | None:
+        """The share of labels that are right, by the gold labels of texts labelled so far; None if there is none."""
+        labels = self._labels[self._where]
+        known = labels >= 0
+        return right_share(labels[known] == self._gold[known], self._weight[known])
 
 
 def annotate_file(
@@ -100,11 +114,12 @@ def annotate_file(
         Passed on after what is done is safe on the disk.
     """
     output = Path(output)
-    features = features_path(output)  # refuses an unknown suffix before any work
-    frame = read_table(source)
-    texts = read_texts(frame, text_column, source)
+    features = corpus.features_path(output)  # refuses an unknown suffix before any work
+    frame = corpus.read_table(source)
+    texts = corpus.text_column(frame, text_column, source)
     unique, where = distinct(texts)
-    meta = {"texts": corpus_hash(unique), "features": save_features, "annotator": _identity(annotator)}
+    identity = {key: value for key, value in annotator.describe().items() if key != "versions"}
+    meta = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
     n_features = annotator.n_features if save_features else 0
     check = GoldCheck(frame, annotator.classes, where, str(source))
     began = time.monotonic()
@@ -123,9 +138,10 @@ def annotate_file(
         cut = plan.cut.copy()
         cut[journal.cut()] = True
         cut[[text in remarks.cut for text in unique]] = True
-        reasons = [None if known else _reason(remarks, text) for text, known in zip(texts, labelled, strict=True)]
+        causes = [remarks.missing.get(text, Missing.NOT_ASKED) if text.strip() else Missing.EMPTY for text in texts]
+        reasons = [None if known else cause for cause, known in zip(causes, labelled, strict=True)]
         summary = AnnotationSummary(
-            texts=text_counts(texts),
+            texts=corpus.text_counts(texts),
             n_cut=int(cut[where].sum()),
             n_resumed=n_resumed,
             labels={name: int((best == column).sum()) for column, name in enumerate(annotator.classes)},
@@ -135,11 +151,11 @@ def annotate_file(
             gold_outside=check.outside,
             seconds=time.monotonic() - began,
             output=output,
-            annotator=annotator_path(output),
+            annotator=corpus.annotator_path(output),
             features=features if n_features else None,
         )
         _write_description(annotator, summary)
-        write_table(_with_columns(frame, annotator.classes, scores, reasons), output)
+        corpus.write_table(_with_columns(frame, annotator.classes, scores, reasons), output)
         journal.remove()
     return summary
 
@@ -148,10 +164,6 @@ def partial_path(output: str | Path) -> Path:
     """Return the folder that keeps an unfinished annotation: "labelled.csv.partial" for "labelled.csv"."""
     output = Path(output)
     return output.with_name(f"{output.name}.partial")
-
-
-def _identity(annotator: Annotator) -> dict[str, object]:
-    return {key: value for key, value in annotator.describe().items() if key != "versions"}
 
 
 def _annotate(
@@ -197,31 +209,31 @@ def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.in
     return record[where], scores[record[where]]
 
 
-def _reason(remarks: Remarks, text: str) -> Missing:
-    return remarks.missing.get(text, Missing.NOT_ASKED) if text.strip() else Missing.EMPTY
+def is_annotation(column: object) -> bool:
+    """Whether an annotation writes a column of this name."""
+    return column in (corpus.LABEL, MISSING) or str(column).startswith(corpus.SCORE_PREFIX)
 
 
 def _with_columns(
     frame: pd.DataFrame, classes: tuple[str, ...], scores: NDArray[np.float32], reasons: list[Missing | None]
 ) -> pd.DataFrame:
     """Return the table with labels, scores and reasons, without those of an earlier annotation."""
-    old = [name for name in frame.columns if name in (LABEL, MISSING) or str(name).startswith(SCORE_PREFIX)]
-    frame = frame.drop(columns=old)
+    frame = frame.drop(columns=[name for name in frame.columns if is_annotation(name)])
     labelled, scored = ~np.isnan(scores[:, 0]), has_scores(scores)
     labels = np.array(classes, dtype=object)[scores.argmax(axis=1)]
     labels[~labelled] = None
-    frame[LABEL] = labels
+    frame[corpus.LABEL] = labels
     if scored.any() or not labelled.any():
         for column, name in enumerate(classes):
             values = scores[:, column].astype(str).astype(np.float64)  # float32's digits, no more
-            frame[SCORE_PREFIX + name] = np.where(scored, values, np.nan)
+            frame[corpus.SCORE_PREFIX + name] = np.where(scored, values, np.nan)
     if any(reasons):
         frame[MISSING] = [str(reason) if reason else "" for reason in reasons]
     return frame
 
 
 def _write_description(annotator: Annotator, summary: AnnotationSummary) -> None:
-    rows, duplicates, empty = summary.texts.total, summary.texts.duplicates, summary.texts.empty
+    rows, duplicates, empty = summary.texts
     counts: dict[str, object] = {"rows": rows, "duplicates": duplicates, "empty": empty, "cut": summary.n_cut}
     counts |= {"labels": summary.labels, "missing": summary.n_missing}
     if summary.reasons:

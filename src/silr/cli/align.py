@@ -6,13 +6,12 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
-import typer
+from typer import Option
 
-from silr.cli.options import AsJson, Device, Quiet, narrator, one_of
+from silr.cli.options import AsJson, Device, Quiet, Seed, choice, narrator
 from silr.cli.warnings import warn
 from silr.extras import need_models
 from silr.hf.distributed import is_main
@@ -24,67 +23,52 @@ if TYPE_CHECKING:
 
     Settings = TypeVar("Settings", AlignSettings, SampleSettings)
 
-option = partial(typer.Option, show_default=False)  # the help tells the default, or there is none
-
-Policy = Annotated[str, option(help="Model folder, .gguf file or hub name.")]
-Prompts = Annotated[Path, option(help="Table with a column of prompts.")]
-PromptColumn = Annotated[str, typer.Option(help="Column with the prompts.")]
-Longest = Annotated[int, typer.Option(min=1, help="Longest completion, in tokens.")]
-Temperature = Annotated[float, typer.Option(help="Of sampling.")]
-RemoteCode = Annotated[bool, typer.Option(help="Run code that comes with the model.")]
-Seed = Annotated[int, typer.Option(min=0)]
+Policy = Annotated[str, Option(help="Model folder, .gguf file or hub name.")]
+Prompts = Annotated[Path, Option(help="Table with a column of prompts.")]
+PromptColumn = Annotated[str, Option(help="Column with the prompts.")]
+Longest = Annotated[int, Option(min=1, help="Longest completion, in tokens.")]
+Temperature = Annotated[float, Option(help="Of sampling.")]
+RemoteCode = Annotated[bool, Option(help="Run code that comes with the model.")]
 TEMPLATE = "Put prompts into the policy's chat template, or let it continue them; default: chat if it has one."
-Chat = Annotated[bool | None, option("--chat/--no-chat", help=TEMPLATE)]
+Chat = Annotated[bool | None, Option("--chat/--no-chat", help=TEMPLATE)]
 READ = (
     "What the reward reads, with {completion} and {prompt}; default: as in the reward's table, else the prompt and its "
     "continuation, or prompt and answer with an empty line between them."
 )
-TextFormat = Annotated[str | None, option("--reward-text", help=READ)]
-Table = Annotated[Path, option("--output", "-o", help="Where the table goes.")]
-Answers = Annotated[int, typer.Option("--generations", "-n", min=1, help="Answers to a prompt.")]
+TextFormat = Annotated[str | None, Option("--reward-text", help=READ)]
+Table = Annotated[Path, Option("--output", "-o", help="Where the table goes.")]
+Answers = Annotated[int, Option("--generations", "-n", min=1, help="Answers to a prompt.")]
 
-Reward = Annotated[Path, option(help="Run of refine, or folder of export.")]
-Folder = Annotated[Path, option("--output", "-o", help="Folder for all that is made.")]
-Wanted = Annotated[str | None, option("--class", help="The class of the reward that is wanted.")]
-Judge = Annotated[Path | None, option(help="Another run or folder, which measures and never trains.")]
+Folder = Annotated[Path, Option("--output", "-o", help="Folder for all that is made.")]
 USES = "grpo, or dpo on the best and the worst of --generations completions; best-of-n trains nothing."
-Method = Annotated[Literal["grpo", "dpo", "best-of-n"], typer.Option(help=USES)]
-WEIGHTS = "Adapters, adapters on 4 bits, or all weights."
-Tuning = Annotated[Literal["lora", "qlora", "full"], typer.Option(help=WEIGHTS)]
+Tuning = Annotated[Literal["lora", "qlora", "full"], Option(help="Adapters, adapters on 4 bits, or all weights.")]
 BETA = "Coefficient (beta) of the KL from the starting policy; default 0.05, dpo 0.1."
-Kl = Annotated[float | None, option(help=BETA)]
-Steps = Annotated[int | None, option(min=1, help="Updates; default: one pass over the prompts.")]
-LearningRate = Annotated[float | None, option(help="Default: grpo 1e-4, dpo 5e-5; full 2e-6 and 1e-6.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Completions (dpo: pairs) an update.")]
-Compared = Annotated[int, typer.Option("--generations", "-n", min=2, help="Completions of a prompt that are compared.")]
-SaveSteps = Annotated[int, typer.Option(min=1, help="Updates between checkpoints.")]
-TRACKERS = one_of("tensorboard", "wandb", "none")
-Tracker = Annotated[str, typer.Option(help="tensorboard, wandb, mlflow, ... or none.", autocompletion=TRACKERS)]
-Vllm = Annotated[bool, typer.Option("--vllm", help="Grpo: generate with vLLM, on GPUs.")]
+Compared = Annotated[int, Option("--generations", "-n", min=2, help="Completions of a prompt that are compared.")]
+Tracker = Annotated[str, choice("tensorboard, wandb, mlflow, ... or none.", "tensorboard", "wandb", "none")]
 
 
 def align(
     policy: Policy,
     prompts: Prompts,
-    reward: Reward,
+    reward: Annotated[Path, Option(help="Run of refine, or folder of export.")],
     output: Folder,
-    wanted: Wanted = None,
-    judge: Judge = None,
-    method: Method = "grpo",
+    wanted: Annotated[str | None, Option("--class", help="The class of the reward that is wanted.")] = None,
+    judge: Annotated[Path | None, Option(help="Another run or folder, which measures and never trains.")] = None,
+    method: Annotated[Literal["grpo", "dpo", "best-of-n"], Option(help=USES)] = "grpo",
     tuning: Tuning = "lora",
-    kl: Kl = None,
-    steps: Steps = None,
-    learning_rate: LearningRate = None,
-    batch_size: BatchSize = 32,
+    kl: Annotated[float | None, Option(help=BETA)] = None,
+    steps: Annotated[int | None, Option(min=1, help="Updates; default: one pass over the prompts.")] = None,
+    learning_rate: Annotated[float | None, Option(help="Default: grpo 1e-4, dpo 5e-5; full 2e-6 and 1e-6.")] = None,
+    batch_size: Annotated[int, Option(min=1, help="Completions (dpo: pairs) an update.")] = 32,
     generations: Compared = 8,
     max_new_tokens: Longest = 64,
     temperature: Temperature = 1.0,
     chat: Chat = None,
     text_format: TextFormat = None,
     prompt_column: PromptColumn = "prompt",
-    save_steps: SaveSteps = 10,
+    save_steps: Annotated[int, Option(min=1, help="Updates between checkpoints.")] = 10,
     tracker: Tracker = "tensorboard",
-    vllm: Vllm = False,
+    vllm: Annotated[bool, Option("--vllm", help="Grpo: generate with vLLM, on GPUs.")] = False,
     trust_remote_code: RemoteCode = False,
     seed: Seed = 0,
     device: Device = None,

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
-from typer.models import OptionInfo
+from typer import Option
 
-from silr.cli.options import AsJson, Device, Quiet, Table, TextColumn, one_of, split_classes
+from silr.cli.options import AsJson, Device, Quiet, Table, TextColumn, choice, split_classes
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,100 +23,48 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _API = "With --annotator api"
 
-
-class Kind(StrEnum):
-    """Where the LLM runs."""
-
-    local = "local"
-    api = "api"
-
-
-class Strategy(StrEnum):
-    """How the LLM comes to its label."""
-
-    direct = "direct"
-    self_refine = "self-refine"
-
-
-def _option(text: str, values: Sequence[str] = (), least: int | None = None) -> OptionInfo:
-    """An option that is not given by default: its help text, values for the shell to complete, and its minimum."""
-    complete = one_of(*values) if values else None
-    option: OptionInfo = typer.Option(help=text, show_default=False, autocompletion=complete, min=least)
-    return option
-
-
-Output = Annotated[Path, typer.Option("--output", "-o", help="Where the labelled table goes.", show_default=False)]
-Classes = Annotated[list[str], _option("The classes: --classes negative positive, or negative,positive.")]
-Where = Annotated[
-    Kind | None,
-    _option(
-        "local: on this machine. api: any OpenAI-compatible server; key in OPENAI_API_KEY. Default: api with "
-        "--base-url, else local."
-    ),
-]
-Model = Annotated[
-    str | None,
-    _option(f"Hub name, model folder or .gguf file (default {DEFAULT_MODEL}), or the server's name for it."),
-]
-Question = Annotated[str | None, _option('Such as "Is this review positive or negative?".')]
-WholePrompt = Annotated[
-    str | None, _option("The whole prompt, with {text}, and {question}, {classes} or {examples} if wanted.")
-]
-ClassWords = Annotated[list[str] | None, _option("What the LLM answers for a class, if not its name: CLASS=WORD.")]
-How = Annotated[Strategy, typer.Option(help="self-refine: answer, critique, answer again; several times the work.")]
-FewShot = Annotated[Path | None, _option("Table with columns text and label: examples for the prompt.")]
-Opening = Annotated[str | None, _option("Local: how the answer begins; default: the question restated.")]
-Calibration = Annotated[
-    str | None,
-    _option("Local: contextual divides by the scores of texts without content.", ["contextual"]),
-]
-Features = Annotated[bool, typer.Option(help="Local: also write the hidden states of the same pass.")]
-Dtype = Annotated[
-    str | None,
-    _option(
-        "Local: float32, bfloat16 or float16; default: what is fast here.",
-        ["float32", "bfloat16", "float16"],
-    ),
-]
-RemoteCode = Annotated[bool, typer.Option(help="Local: run code that comes with the model.")]
-BaseUrl = Annotated[str | None, _option(f"{_API}: the server, such as http://127.0.0.1:8000/v1.")]
-Samples = Annotated[int, typer.Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]
-Concurrency = Annotated[int, typer.Option(min=1, help=f"{_API}: texts asked about at a time.")]
-MaxRequests = Annotated[int | None, _option(f"{_API}: stop after so many requests.", least=1)]
-MaxTokens = Annotated[int | None, _option(f"{_API}: stop after so many tokens, both ways.", least=1)]
-MaxAnswer = Annotated[int | None, _option(f"{_API}: longest answer; default: the server's.", least=1)]
-Timeout = Annotated[float, typer.Option(min=0.1, help=f"{_API}: seconds to wait for an answer.")]
-Cache = Annotated[
-    Path | None, _option(f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/answers.sqlite).")
-]
+WHERE = (
+    "local: on this machine. api: any OpenAI-compatible server; key in OPENAI_API_KEY. Default: api with "
+    "--base-url, else local."
+)
+MODELS = f"Hub name, model folder or .gguf file (default {DEFAULT_MODEL}), or the server's name for it."
+WHOLE = "The whole prompt, with {text}, and {question}, {classes} or {examples} if wanted."
+WORDS = "What the LLM answers for a class, if not its name: CLASS=WORD."
+STEPS = "self-refine: answer, critique, answer again; several times the work."
+DIVIDED = "Local: contextual divides by the scores of texts without content."
+FORMATS = "Local: float32, bfloat16 or float16; default: what is fast here."
+VOTES = f"{_API}: answers a text; above 1, the share of votes is the score."
+TOKENS = f"{_API}: stop after so many tokens, both ways."
+LENGTH = f"{_API}: longest answer; default: the server's."
+PAID = f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/answers.sqlite)."
 
 
 def annotate(
     table: Table,
-    output: Output,
-    classes: Classes,
-    annotator: Where = None,
-    model: Model = None,
-    question: Question = None,
-    prompt: WholePrompt = None,
-    class_word: ClassWords = None,
-    strategy: How = Strategy.direct,
-    few_shot: FewShot = None,
+    output: Annotated[Path, Option("--output", "-o", help="Where the labelled table goes.")],
+    classes: Annotated[list[str], Option(help="The classes: --classes negative positive, or negative,positive.")],
+    annotator: Annotated[Literal["local", "api"] | None, Option(help=WHERE)] = None,
+    model: Annotated[str | None, Option(help=MODELS)] = None,
+    question: Annotated[str | None, Option(help='Such as "Is this review positive or negative?".')] = None,
+    prompt: Annotated[str | None, Option(help=WHOLE)] = None,
+    class_word: Annotated[list[str] | None, Option(help=WORDS)] = None,
+    strategy: Annotated[Literal["direct", "self-refine"], Option(help=STEPS, metavar="TEXT")] = "direct",
+    few_shot: Annotated[Path | None, Option(help="Table with columns text and label: examples for the prompt.")] = None,
     text_column: TextColumn = "text",
-    opening: Opening = None,
-    calibrate: Calibration = None,
-    features: Features = True,
-    dtype: Dtype = None,
+    opening: Annotated[str | None, Option(help="Local: how the answer begins; default: the question restated.")] = None,
+    calibrate: Annotated[str | None, choice(DIVIDED, "contextual")] = None,
+    features: Annotated[bool, Option(help="Local: also write the hidden states of the same pass.")] = True,
+    dtype: Annotated[str | None, choice(FORMATS, "float32", "bfloat16", "float16")] = None,
     device: Device = None,
-    trust_remote_code: RemoteCode = False,
-    base_url: BaseUrl = None,
-    samples: Samples = 1,
-    concurrency: Concurrency = 8,
-    max_requests: MaxRequests = None,
-    max_tokens_total: MaxTokens = None,
-    max_answer_tokens: MaxAnswer = None,
-    timeout: Timeout = 120.0,
-    cache: Cache = None,
+    trust_remote_code: Annotated[bool, Option(help="Local: run code that comes with the model.")] = False,
+    base_url: Annotated[str | None, Option(help=f"{_API}: the server, such as http://127.0.0.1:8000/v1.")] = None,
+    samples: Annotated[int, Option(min=1, help=VOTES)] = 1,
+    concurrency: Annotated[int, Option(min=1, help=f"{_API}: texts asked about at a time.")] = 8,
+    max_requests: Annotated[int | None, Option(help=f"{_API}: stop after so many requests.", min=1)] = None,
+    max_tokens_total: Annotated[int | None, Option(min=1, help=TOKENS)] = None,
+    max_answer_tokens: Annotated[int | None, Option(min=1, help=LENGTH)] = None,
+    timeout: Annotated[float, Option(min=0.1, help=f"{_API}: seconds to wait for an answer.")] = 120.0,
+    cache: Annotated[Path | None, Option(help=PAID)] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -134,38 +80,34 @@ def annotate(
     silr annotate reviews.csv -o labelled.csv --base-url http://127.0.0.1:8000/v1 --model NAME --classes negative
     positive
     """
-    kind, quiet = _kind(annotator, base_url), quiet or as_json
+    options, quiet = locals(), quiet or as_json
+    if annotator == "local" and base_url is not None:
+        raise InputError("--base-url is the address of a server: leave out --annotator local, or --base-url")
     classes = split_classes(classes)
     _check_table(table, output, text_column)
     from silr.annotators.self_refine import SelfRefineAnnotator
     from silr.annotators.table import annotate_file
 
-    wording = _wording(question, prompt, class_word, _examples(few_shot, text_column))
+    wording: dict[str, Any] = {"question": question, "class_words": _pairs(class_word or [])}
+    wording |= {"examples": _examples(few_shot, text_column), **({} if prompt is None else {"prompt": prompt})}
     api: ApiAnnotator | None = None
     chosen: Talking
-    if kind is Kind.local:
+    if annotator == "api" or base_url is not None:
+        from silr.annotators.api.annotator import ApiAnnotator
+
+        client = _client(options, quiet)
+        api = chosen = ApiAnnotator(client, classes, samples=samples, concurrency=concurrency, **wording)
+    else:
         from silr.annotators.local import LocalAnnotator
 
         wording |= {"opening": opening, "calibrate": calibrate, "device": device, "dtype": dtype}
         chosen = LocalAnnotator(model or DEFAULT_MODEL, classes, trust_remote_code=trust_remote_code, **wording)
-    else:
-        from silr.annotators.api.annotator import ApiAnnotator
-
-        limits = (max_answer_tokens, max_requests, max_tokens_total, timeout)
-        client = _client(model, base_url, cache, *limits, quiet)
-        api = chosen = ApiAnnotator(client, classes, samples=samples, concurrency=concurrency, **wording)
-    asking = SelfRefineAnnotator(chosen) if strategy is Strategy.self_refine else chosen
+    asking = SelfRefineAnnotator(chosen) if strategy == "self-refine" else chosen
     done = annotate_file(table, output, asking, text_column=text_column, save_features=features, quiet=quiet)
     if as_json:
         print(json.dumps(_values(done, api)))
     elif not quiet:
         print("\n".join(_lines(done, api)))
-
-
-def _kind(annotator: Kind | None, base_url: str | None) -> Kind:
-    if annotator is Kind.local and base_url is not None:
-        raise InputError("--base-url is the address of a server: leave out --annotator local, or --base-url")
-    return annotator or (Kind.local if base_url is None else Kind.api)
 
 
 def _check_table(table: Path, output: Path, column: str) -> None:
@@ -178,38 +120,16 @@ def _check_table(table: Path, output: Path, column: str) -> None:
         raise InputError(f"the folder {output.parent} does not exist")
 
 
-def _wording(
-    question: str | None, prompt: str | None, class_word: list[str] | None, examples: list[tuple[str, str]]
-) -> dict[str, Any]:
-    """Options of the prompt, for either annotator; the default template is the annotator's."""
-    template = {} if prompt is None else {"prompt": prompt}
-    return {"question": question, "class_words": _pairs(class_word or []), "examples": examples, **template}
-
-
-def _client(
-    model: str | None,
-    base_url: str | None,
-    cache: Path | None,
-    max_answer_tokens: int | None,
-    max_requests: int | None,
-    max_tokens_total: int | None,
-    timeout: float,
-    quiet: bool,
-) -> ChatClient:
-    from silr.annotators.api.cache import AnswerCache, default_cache
+def _client(options: Mapping[str, Any], quiet: bool) -> ChatClient:
+    from silr.annotators.api.cache import AnswerCache
     from silr.annotators.api.client import ChatClient
 
-    if model is None:
+    if options["model"] is None:
         raise InputError("--annotator api needs --model, the server's name for it")
+    named = ("base_url", "max_answer_tokens", "max_requests", "max_tokens_total", "timeout")
+    say = None if quiet else partial(print, file=sys.stderr, flush=True)
     return ChatClient(
-        model,
-        AnswerCache(cache or default_cache()),
-        base_url=base_url,
-        max_answer_tokens=max_answer_tokens,
-        max_requests=max_requests,
-        max_tokens_total=max_tokens_total,
-        timeout=timeout,
-        say=None if quiet else partial(print, file=sys.stderr, flush=True),
+        options["model"], AnswerCache(options["cache"]), say=say, **{name: options[name] for name in named}
     )
 
 

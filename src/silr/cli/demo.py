@@ -31,13 +31,7 @@ On your own table (a column "text"):
 
 
 def run_demo(folder: Path) -> None:
-    """Run the demo in a folder, which is made if need be; what an earlier run has made there is used again.
-
-    Raises
-    ------
-    InputError
-        No package registry can be reached, or the folder holds something else.
-    """
+    """Run the demo in a folder, which is made if need be; what an earlier run has made there is used again."""
     need_models("the demo")
     began = time.monotonic()
     make_folder(folder)
@@ -87,22 +81,16 @@ def plot_history(result: Refinement, path: Path) -> None:
 
     names = ["the LLM's labels", "refined labels"]
     shown = [result.iterations[0], result.best]
-    priors = [each.priors for each in shown if each.priors is not None]
+    priors = [iteration.priors for iteration in shown if iteration.priors is not None]
     figure = Figure(figsize=(5.5, 4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    estimates = np.array([100 * each.accuracy for each in priors])
-    low, high = np.array([100 * each.accuracy_interval for each in priors]).T
-    axes.errorbar(
-        names,
-        estimates,
-        yerr=[estimates - low, high - estimates],
-        fmt="o",
-        capsize=8,
-        color="tab:blue",
-        label="estimated from gold labels, with 95 % interval",
-    )
-    true = [100 * each.notes.true_accuracy for each in shown if each.notes.true_accuracy is not None]
+    estimates = np.array([100 * prior.accuracy for prior in priors])
+    low, high = np.array([100 * prior.accuracy_interval for prior in priors]).T
+    errors, legend = [estimates - low, high - estimates], "estimated from gold labels, with 95 % interval"
+    axes.errorbar(names, estimates, yerr=errors, fmt="o", capsize=8, color="tab:blue", label=legend)
+    known = [iteration.notes.true_accuracy for iteration in shown]
+    true = [100 * accuracy for accuracy in known if accuracy is not None]
     if len(true) == len(shown):
         axes.plot(names, true, "D", color="tab:orange", label="true")
         for name, value in zip(names, true, strict=True):

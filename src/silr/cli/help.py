@@ -3,51 +3,41 @@
 Names of options are never cut at 80 columns, since no column beside them is wide.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from typer.core import TyperCommand
 
 OTHER, ALWAYS = "Other options", "Output"
-PANELS: dict[str, dict[str, tuple[str, ...]]] = {
+PANELS = {  # names of options, by command and title
     "annotate": {
-        "Table": ("output", "text_column", "features"),
-        "What is asked": (
-            *("classes", "question", "prompt", "class_word", "opening", "few_shot", "strategy", "calibrate"),
-        ),
-        "Who is asked": ("annotator", "model", "base_url", "device", "dtype", "trust_remote_code"),
-        "A server": (
-            *("samples", "concurrency", "timeout", "cache"),
-            *("max_requests", "max_tokens_total", "max_answer_tokens"),
-        ),
+        "Table": "output text_column features",
+        "What is asked": "classes question prompt class_word opening few_shot strategy calibrate",
+        "Who is asked": "annotator model base_url device dtype trust_remote_code",
+        "A server": "samples concurrency timeout cache max_requests max_tokens_total max_answer_tokens",
     },
     "label": {
-        "What is labelled": ("number", "classes", "output", "imported", "text_column", "label_column"),
-        "Which texts are drawn": ("draw", "seed"),
-        "How they are shown": ("terminal", "browser", "port", "show_llm_label"),
+        "What is labelled": "number classes output imported text_column label_column",
+        "Which texts are drawn": "draw seed",
+        "How they are shown": "terminal browser port show_llm_label",
     },
     "refine": {
-        "What is refined": ("output", "text_column", "label_column", "gold_column", "weight_column", "truth"),
-        "How": ("method", "features", "classifier", "seed", "device"),
-        "Fine-tuning (--classifier lora, qlora or full)": (
-            *("model", "prompt", "tune_top", "max_length", "batch_size", "learning_rate", "epochs"),
-        ),
-        "Methods uu and paper": (
-            *("iterations", "loss", "correction", "hidden_units", "theta", "class_prior", "oracle"),
-        ),
+        "What is refined": "output text_column label_column gold_column weight_column truth",
+        "How": "method features classifier seed device",
+        "Fine-tuning (--classifier lora, qlora or full)": "model prompt tune_top max_length batch_size learning_rate "
+        "epochs",
+        "Methods uu and paper": "iterations loss correction hidden_units theta class_prior oracle",
     },
     "sample": {
-        "What is written": ("policy", "prompts", "output", "generations", "max_new_tokens", "temperature"),
-        "How prompts are read": ("chat", "text_format", "prompt_column"),
-        "The machine": ("trust_remote_code", "seed", "device"),
+        "What is written": "policy prompts output generations max_new_tokens temperature",
+        "How prompts are read": "chat text_format prompt_column",
+        "The machine": "trust_remote_code seed device",
     },
     "align": {
-        "What is aligned": ("policy", "prompts", "output", "prompt_column", "chat"),
-        "The reward": ("reward", "wanted", "judge", "text_format"),
-        "Training": ("method", "tuning", "kl", "steps", "learning_rate", "batch_size", "save_steps", "tracker"),
-        "Completions": ("generations", "max_new_tokens", "temperature", "vllm"),
-        "The machine": ("trust_remote_code", "seed", "device"),
+        "What is aligned": "policy prompts output prompt_column chat",
+        "The reward": "reward wanted judge text_format",
+        "Training": "method tuning kl steps learning_rate batch_size save_steps tracker",
+        "Completions": "generations max_new_tokens temperature vllm",
+        "The machine": "trust_remote_code seed device",
     },
 }
 EXAMPLES = {
@@ -80,15 +70,15 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters, those of a group side by side."""
         params: list[Any] = list(super().get_params(ctx))
-        order = [*PANELS.get(self.name or "", {}), OTHER, ALWAYS]
+        places = {title: place for place, title in enumerate([*PANELS.get(self.name or "", {}), OTHER, ALWAYS])}
         for param in params:
             if param.name == "help" and self.name in PANELS:
                 param.rich_help_panel = ALWAYS
-        return sorted(params, key=lambda param: _place(param, order))
+        return sorted(params, key=lambda param: places.get(str(getattr(param, "rich_help_panel", "")), -1))
 
     def _lay_out(self, option: Any) -> None:
         groups = PANELS.get(self.name or "", {})
-        named = [title for title, names in groups.items() if option.name in names]
+        named = [title for title, names in groups.items() if option.name in names.split()]
         if groups:
             option.rich_help_panel = [*named, ALWAYS if option.name in ("quiet", "as_json") else OTHER][0]
         if option.secondary_opts and option.default is False:  # what is off needs no option that puts it off
@@ -104,8 +94,3 @@ def _value(option: Any) -> str:
     kind = option.bare_type() if hasattr(option, "bare_type") else option.type.name  # typer 0.29 has its own types
     kind = str(kind).removeprefix("list[").removesuffix("]").lower()
     return next((word for name, word in VALUES.items() if kind.startswith(name)), "WORD")
-
-
-def _place(param: Any, order: list[str]) -> int:
-    panel = getattr(param, "rich_help_panel", None)
-    return order.index(panel) if panel in order else -1

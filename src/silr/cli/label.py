@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Option
 
-from silr.cli.options import AsJson, Classes, Quiet, Table, TextColumn, narrator, split_classes
+from silr.cli.options import AsJson, Classes, Quiet, Seed, Table, TextColumn, narrator, split_classes
 from silr.errors import InputError
 from silr.extras import needs
 
@@ -23,34 +24,26 @@ INTERRUPTED = 130
 
 
 DEFAULT = "Where the table with gold goes; default: TABLE itself."
-Output = Annotated[Path | None, typer.Option("--output", "-o", help=DEFAULT, show_default=False)]
-Number = Annotated[int, typer.Option("--number", "-n", min=0, help="Gold labels in all, those there included.")]
-Terminal = Annotated[bool, typer.Option("--terminal", help="Ask here, without a browser: over ssh.")]
-Browser = Annotated[bool, typer.Option(help="Open the page.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Of the page, on 127.0.0.1; 0: any free one.")]
 EXPORTS = "Also take labels from an export of Label Studio (JSON, JSON-MIN) or Argilla."
-Imports = Annotated[list[Path] | None, typer.Option("--import", help=EXPORTS, show_default=False)]
-ShowLabel = Annotated[bool, typer.Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")]
+ShowLabel = Annotated[bool, Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")]
 DRAWS = "rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
-Draw = Annotated[Literal["rounds", "strata"], typer.Option(help=DRAWS)]
-LLM_LABELS = "Column with the LLM's labels; without it most of llm_label_NAME."
-LabelColumn = Annotated[str, typer.Option(help=LLM_LABELS)]
+LabelColumn = Annotated[str, Option(help="Column with the LLM's labels; without it most of llm_label_NAME.")]
 
 
 def label(
     table: Table,
-    number: Number = 100,
-    output: Output = None,
+    number: Annotated[int, Option("--number", "-n", min=0, help="Gold labels in all, those there included.")] = 100,
+    output: Annotated[Path | None, Option("--output", "-o", help=DEFAULT)] = None,
     classes: Classes = None,
-    terminal: Terminal = False,
-    browser: Browser = True,
-    port: Port = 0,
-    imported: Imports = None,
+    terminal: Annotated[bool, Option("--terminal", help="Ask here, without a browser: over ssh.")] = False,
+    browser: Annotated[bool, Option(help="Open the page.")] = True,
+    port: Annotated[int, Option(min=0, max=65535, help="Of the page, on 127.0.0.1; 0: any free one.")] = 0,
+    imported: Annotated[list[Path] | None, Option("--import", help=EXPORTS)] = None,
     show_llm_label: ShowLabel = False,
-    draw: Draw = "rounds",
+    draw: Annotated[Literal["rounds", "strata"], Option(help=DRAWS)] = "rounds",
     text_column: TextColumn = "text",
     label_column: LabelColumn = "llm_label",
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Seed = 0,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:

@@ -1,7 +1,5 @@
 """The command line: parses, calls, prints. Heavy imports stay inside the commands, so that `--help` answers at once."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Option
 
 from silr import __version__
 from silr.cli import warnings as cli_warnings
@@ -17,7 +16,7 @@ from silr.cli.annotate import annotate
 from silr.cli.export import export
 from silr.cli.help import Command
 from silr.cli.label import label
-from silr.cli.options import AsJson, Classes, Device, Quiet, Run, Table, split_classes, spread_classes
+from silr.cli.options import AsJson, Classes, Device, Quiet, Run, Table, narrator, split_classes, spread_classes
 from silr.cli.refine import refine
 from silr.cli.report import report
 from silr.errors import InputError
@@ -68,9 +67,7 @@ def main() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def _silr(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
+def _silr(version: Annotated[bool, Option("--version", help="Print the version.")] = False) -> None:
     if version:
         print(f"silr {__version__}")
         raise typer.Exit
@@ -85,17 +82,10 @@ app.command(cls=Command)(refine)
 def predict(
     run: Run,
     table: Table,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the scored table goes.", show_default=False)],
-    features: Annotated[
-        Path | None,
-        typer.Option(help=".npy with one row a text, made like the run's.", show_default=False),
-    ] = None,
-    text_column: Annotated[
-        str | None, typer.Option(help="Column with the texts; default: the run's, or text.", show_default=False)
-    ] = None,
-    scores: Annotated[
-        bool, typer.Option("--scores", help="Add refined_score_CLASS, the probability of each class.")
-    ] = False,
+    output: Annotated[Path, Option("--output", "-o", help="Where the scored table goes.")],
+    features: Annotated[Path | None, Option(help=".npy with one row a text, made like the run's.")] = None,
+    text_column: Annotated[str | None, Option(help="Column with the texts; default: the run's, or text.")] = None,
+    scores: Annotated[bool, Option("--scores", help="Add refined_score_CLASS, the probability of each class.")] = False,
     device: Device = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -108,7 +98,7 @@ def predict(
     from silr.refine.predict import predict_table
 
     silent = quiet or as_json
-    say = (lambda line: None) if silent else _note
+    say = narrator(silent)
     done = predict_table(
         run, table, output, text=text_column, features=features, scores=scores, device=device, quiet=silent, say=say
     )
@@ -123,8 +113,8 @@ def predict(
 @app.command(cls=Command)
 def evaluate(
     table: Table,
-    truth: Annotated[str, typer.Option(help="Column with the true labels.", show_default=False)],
-    gold_column: Annotated[str, typer.Option(help="Column with labels by hand; its rows are left out.")] = "gold",
+    truth: Annotated[str, Option(help="Column with the true labels.")],
+    gold_column: Annotated[str, Option(help="Column with labels by hand; its rows are left out.")] = "gold",
     classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
@@ -146,18 +136,12 @@ app.command(cls=Command)(align)
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for all that the demo makes.")] = Path(
-        "silr-demo"
-    ),
+    output: Annotated[Path, Option("--output", "-o", help="Folder for all that the demo makes.")] = Path("silr-demo"),
 ) -> None:
     """Watch a small LLM label 3,610 product reviews badly, and silr turn its labels into good ones."""
     from silr.cli.demo import run_demo
 
     run_demo(output)
-
-
-def _note(line: str) -> None:
-    print(line, flush=True)
 
 
 def _say(line: str) -> None:

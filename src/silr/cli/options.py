@@ -1,7 +1,5 @@
 """Options that several commands share."""
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from silr.cli.warnings import silence
 from silr.errors import InputError
@@ -18,13 +16,7 @@ TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 def split_classes(values: Sequence[str]) -> list[str]:
-    """The classes that ``--classes`` names: ``a,b``, ``a b``, ``a, b``; a name with a comma stands in double quotes.
-
-    Raises
-    ------
-    InputError
-        They are fewer than two, or one is there twice.
-    """
+    """The classes that ``--classes`` names: ``a,b``, ``a b``, ``a, b``; a name with a comma stands in double quotes."""
     from silr.io.cells import label_key
 
     rows = csv.reader(values, skipinitialspace=True)
@@ -45,7 +37,7 @@ def spread_classes(arguments: Sequence[str]) -> list[str]:
     spread: list[str] = []
     inside = first = False
     for argument in arguments:
-        if _is_option(argument):
+        if argument.startswith("-") and argument != "-" and not argument[1:2].isdigit():
             inside = argument == "--classes" or argument.startswith("--classes=")
             first = argument == "--classes"
         elif inside and not first and not _is_table(argument):
@@ -56,18 +48,18 @@ def spread_classes(arguments: Sequence[str]) -> list[str]:
     return spread
 
 
-def _is_option(argument: str) -> bool:
-    return argument.startswith("-") and argument != "-" and not argument[1:2].isdigit()
-
-
 def _is_table(argument: str) -> bool:
     name = argument.lower().removesuffix(".gz")
     return name.endswith(TABLES) or ("." in name and Path(argument).is_file())
 
 
-def one_of(*values: str) -> Callable[[str], list[str]]:
-    """Let the shell complete an option's value to one of these."""
-    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+def choice(text: str, *values: str) -> object:
+    """An option, with its help, whose value the shell completes to one of these."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return Option(help=text, autocompletion=complete)
 
 
 def narrator(silent: bool) -> Callable[[str], None]:
@@ -75,24 +67,17 @@ def narrator(silent: bool) -> Callable[[str], None]:
     return (lambda line: None) if silent else partial(print, flush=True)
 
 
-Run = Annotated[Path, typer.Argument(help="Run directory of refine.", show_default=False)]
-Table = Annotated[Path, typer.Argument(help="csv, tsv, jsonl or parquet, gzip or not.", show_default=False)]
-TextColumn = Annotated[str, typer.Option(help="Column with the texts.")]
-Device = Annotated[
-    str | None,
-    typer.Option(
-        help="cpu, cuda, ...; by default the GPU if there is one.",
-        autocompletion=one_of("cpu", "cuda", "mps"),
-        show_default=False,
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", callback=silence)]
+Run = Annotated[Path, Argument(help="Run directory of refine.")]
+Table = Annotated[Path, Argument(help="csv, tsv, jsonl or parquet, gzip or not.")]
+TextColumn = Annotated[str, Option(help="Column with the texts.")]
+Device = Annotated[str | None, choice("cpu, cuda, ...; by default the GPU if there is one.", "cpu", "cuda", "mps")]
+Seed = Annotated[int, Option(min=0)]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.", callback=silence)]
 Classes = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="The classes, where a person may give one that no LLM gave: --classes negative,neutral,positive, or with "
-        "blanks between. Then labels may differ from them in case. Default: those of the LLM.",
-        show_default=False,
+        "blanks between. Then labels may differ from them in case. Default: those of the LLM."
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+AsJson = Annotated[bool, Option("--json", help="Print the result as JSON.")]

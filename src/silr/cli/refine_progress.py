@@ -1,10 +1,7 @@
 """How far a refinement is: a line on stdout for each iteration, and its steps on stderr."""
 
-from __future__ import annotations
-
 import time
 from contextlib import ExitStack
-from typing import Self
 
 from silr.io.progress import Advance, duration, progress
 from silr.refine.iteration import Iteration
@@ -13,12 +10,7 @@ from silr.refine.iteration import Iteration
 class RefineProgress(ExitStack):
     """Give its `on_iteration` and `on_step` to `silr.refine.table.refine_table`, inside a ``with``.
 
-    Parameters
-    ----------
-    iterations : int
-        How many there will be, until the first one says how many.
-    quiet : bool, default False
-        Show nothing.
+    There are `iterations` of them until the first one says how many.
     """
 
     def __init__(self, iterations: int, quiet: bool = False) -> None:
@@ -27,9 +19,6 @@ class RefineProgress(ExitStack):
         self._accuracy = ""
         self._advance: Advance | None = None
         self._first, self._began = 1, 0.0
-
-    def __enter__(self) -> Self:
-        return super().__enter__()
 
     def on_step(self, number: int, done: int, total: int) -> None:
         """Show the step; the clock starts with the first one, however long the features took before it."""

@@ -1,12 +1,10 @@
 """The command `silr report`, and the report that `silr refine` ends with."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from silr.cli.options import AsJson, Quiet, Run
 from silr.cli.warnings import warn
@@ -14,13 +12,8 @@ from silr.cli.warnings import warn
 
 def report(
     run: Run,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The page; default: report.html in the run.", show_default=False),
-    ] = None,
-    truth: Annotated[
-        str | None, typer.Option(help="Column with true labels; they only score.", show_default=False)
-    ] = None,
+    output: Annotated[Path | None, Option("--output", "-o", help="The page; default: report.html in the run.")] = None,
+    truth: Annotated[str | None, Option(help="Column with true labels; they only score.")] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:

@@ -1,7 +1,5 @@
 """Warnings on the terminal: silr's own, one line each; those of libraries are none of the user's business."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

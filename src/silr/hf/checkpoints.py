@@ -1,7 +1,5 @@
 """Checkpoints of an unfinished training."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

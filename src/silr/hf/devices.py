@@ -1,14 +1,8 @@
 """Which device and number type to compute with."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
 
 from silr.hf.distributed import world_size
-
-if TYPE_CHECKING:
-    pass
 
 
 def best_device() -> str:

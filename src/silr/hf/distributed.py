@@ -95,17 +95,7 @@ def _disconnect_at_exit() -> None:
 def check_launch(device: str | None, smaller: str = "--classifier qlora") -> None:
     """Refuse launchers that split the weights, and warn if one process that trains leaves GPUs idle.
 
-    Parameters
-    ----------
-    device : str or None
-        What to train on; None: the GPUs if there are any.
-    smaller : str, default "--classifier qlora"
-        The option for a model that a GPU cannot hold.
-
-    Raises
-    ------
-    InputError
-        FSDP, or DeepSpeed's ZeRO stage 3.
+    `smaller` is the option for a model that a GPU cannot hold.
     """
     import torch
 

@@ -3,10 +3,9 @@
 A run that reads texts with an encoder, or adapts a language model, says nothing without that very model.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,18 +23,15 @@ VOLATILE = ("transformers_version", "_name_or_path", "name_or_path", "__version_
 
 
 def fingerprint(model: str) -> str | None:
-    """Return what a model folder, `.gguf` file or hub name has in it, as a short string.
+    """Return what a model folder, `.gguf` file or hub name has in it, as a short string; None if that cannot be told.
 
     A folder is known by its weights, JSON files and vocabulary, wherever it lies and whichever version of a library
-    wrote it; a name on the hub by its revision.
-
-    It takes what `silr.hf.models.locate` returns, or the name of a sentence-transformers model. None: there is
-    no such folder, and the hub cannot be asked.
+    wrote it; a name on the hub, also of a sentence-transformers model, by its revision.
     """
     path = Path(model)
     if path.is_dir():
         files = _files(path)
-        return _of_files(tuple((str(each), each.stat().st_mtime_ns, each.stat().st_size) for each in files), model)
+        return _of_files(tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files), model)
     if path.is_file():
         return _of_files(((model, path.stat().st_mtime_ns, path.stat().st_size),), str(path.parent))
     return None if path.is_absolute() or model.startswith((".", "~")) else _revision(model)
@@ -53,15 +49,12 @@ def check(model: str, expected: str | None) -> None:
 
 def _files(folder: Path) -> list[Path]:
     """The files that are read of a model folder; a sentence-transformers model has parts in folders of their own."""
-    folders = [folder]
-    try:
+    folders, read = [folder], list[Path]()
+    with suppress(OSError, ValueError, TypeError, KeyError):
         parts = [folder / part["path"] for part in json.loads((folder / "modules.json").read_bytes())]
-    except (OSError, ValueError, TypeError, KeyError):
-        parts = []
-    folders += [part for part in parts if part.is_dir() and part != folder]
-    read: list[Path] = []
-    for each in folders:
-        files = [path for path in each.iterdir() if path.is_file() and path.name not in NO_PART]
+        folders += [part for part in parts if part.is_dir() and part != folder]
+    for part in folders:
+        files = [path for path in part.iterdir() if path.is_file() and path.name not in NO_PART]
         tensors = TENSORS if any(path.suffix in TENSORS for path in files) else OLD_TENSORS
         read += [path for path in files if path.suffix.lower() in (*tensors, *VOCABULARY) or _is_read(path)]
     return sorted(set(read))
@@ -84,13 +77,11 @@ def _of_files(files: tuple[tuple[str, int, int], ...], folder: str) -> str:
 
 def _content(path: Path) -> bytes:
     if path.suffix == ".json":
-        try:
+        with suppress(OSError, ValueError):  # whatever it is, its bytes are known
             values = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(values, dict):
                 values = {key: value for key, value in values.items() if key not in VOLATILE}
             return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).digest()
-        except (OSError, ValueError):
-            pass  # whatever it is, its bytes are known
     size = path.stat().st_size
     with path.open("rb") as file:
         if size <= WHOLE:
@@ -107,17 +98,17 @@ def _revision(name: str) -> str | None:
     """The commit of a hub name in the cache, else on the hub."""
     from huggingface_hub import HfApi, constants, try_to_load_from_cache
 
-    for each in (name, f"sentence-transformers/{name}")[: 1 if "/" in name else 2]:
+    for repository in (name, f"sentence-transformers/{name}")[: 1 if "/" in name else 2]:
         for file in ("config.json", "modules.json"):
             try:
-                cached = try_to_load_from_cache(each, file)
+                cached = try_to_load_from_cache(repository, file)
             except ValueError:  # no name of a repository
                 return None
             if isinstance(cached, str):
                 return f"hub:{Path(cached).parent.name}"
         if not constants.HF_HUB_OFFLINE:
             try:
-                return f"hub:{HfApi().model_info(each, timeout=10).sha}"
+                return f"hub:{HfApi().model_info(repository, timeout=10).sha}"
             except Exception:  # no connection, no such model: loading it says which
                 continue
     return None

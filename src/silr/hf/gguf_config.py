@@ -63,9 +63,8 @@ class GgufFile:
 
     def refused(self, reason: str) -> InputError:
         """Return the error that names the file, its family and what to do."""
-        return InputError(
-            f"cannot load the model {self.path}: a GGUF file of the family {self.family}: {reason}; {_ELSEWHERE}"
-        )
+        file = f"a GGUF file of the family {self.family}"
+        return InputError(f"cannot load the model {self.path}: {file}: {reason}; {_ELSEWHERE}")
 
 
 def read_gguf(path: Path) -> GgufFile:
@@ -75,11 +74,8 @@ def read_gguf(path: Path) -> GgufFile:
     reader = GGUFReader(path)
     metadata = {name: _value(field) for name, field in reader.fields.items()}
     shapes = {tensor.name: tuple(map(int, reversed(tensor.shape))) for tensor in reader.tensors}
-    small = {
-        tensor.name: np.asarray(dequantize(tensor.data, tensor.tensor_type), np.float32).ravel()
-        for tensor in reader.tensors
-        if tensor.name.startswith("rope_")
-    }
+    factors = [tensor for tensor in reader.tensors if tensor.name.startswith("rope_")]
+    small = {item.name: np.asarray(dequantize(item.data, item.tensor_type), np.float32).ravel() for item in factors}
     return GgufFile(path, metadata, shapes, small)
 
 
@@ -107,10 +103,8 @@ def config_of(file: GgufFile) -> PreTrainedConfig:
 def _check_tensors(file: GgufFile, family: Family) -> None:
     """Refuse a file with tensors that the family does not have: they would be left out without a word."""
     known = "|".join(family.tensors.split())
-    pattern = re.compile(
-        rf"(token_embd|output_norm|output)\.weight|rope_\w+\.weight|blk\.\d+\.({known})\.(weight|bias)"
-    )
-    if strange := [name for name in file.shapes if not pattern.fullmatch(name)]:
+    known = rf"(token_embd|output_norm|output)\.weight|rope_\w+\.weight|blk\.\d+\.({known})\.(weight|bias)"
+    if strange := [name for name in file.shapes if not re.fullmatch(known, name)]:
         raise file.refused(f"it has tensors that silr does not know for this family, such as {strange[0]}")
 
 
@@ -259,7 +253,7 @@ def _phi3(file: GgufFile) -> Options:
 class Family:
     """A family of models: how its configuration is read, and the tensors of a layer."""
 
-    options: Callable[[GgufFile], dict[str, Any]]
+    options: Callable[[GgufFile], Options]
     tensors: str
 
 

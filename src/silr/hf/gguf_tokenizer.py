@@ -4,8 +4,6 @@ transformers makes it from the vocabulary. Normaliser, splitting and flags, whic
 set here in the `tokenizer.json` that it writes.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

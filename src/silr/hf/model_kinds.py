@@ -46,14 +46,7 @@ def check_folder(path: Path) -> None:
 
 
 def check_kind(model: str, config: PreTrainedConfig) -> None:
-    """Refuse a checkpoint that is no causal language model by what its configuration says.
-
-    Raises
-    ------
-    InputError
-        It is an encoder, an encoder-decoder, a classifier, a masked model or a model of images that transformers cannot
-        run on text alone.
-    """
+    """Refuse a checkpoint whose configuration is that of no causal language model on text alone."""
     if kind := _other_kind(config):
         raise InputError(f"the model {model} is {kind}, {_REMEDY}")
 

@@ -30,14 +30,7 @@ _DTYPES = ("float32", "bfloat16", "float16")
 
 
 def locate(model: str | Path) -> str:
-    """Return the absolute path of a model folder or `.gguf` file, or the hub name unchanged.
-
-    Raises
-    ------
-    InputError
-        It is none of the three, or a folder with neither a `config.json` nor exactly one `.gguf` file, or with the
-        adapters of peft alone.
-    """
+    """Return the absolute path of a folder or `.gguf` file, or the hub name unchanged; InputError for all else."""
     path = Path(model).expanduser()
     is_gguf = path.suffix.lower() == ".gguf"
     if path.is_dir():
@@ -58,27 +51,9 @@ def locate(model: str | Path) -> str:
 
 
 def load(model: str, device: str, dtype: str, trust_remote_code: bool = False) -> tuple[Any, Any]:
-    """Load a tokenizer and a model that is ready to read.
+    """Load a tokenizer and a model that is ready to read; InputError says why it cannot be read and what to do.
 
-    Parameters
-    ----------
-    model : str
-        What `locate` returned.
-    device : str
-        "cpu", "cuda", "cuda:1", ..., or "auto" to spread a large model over all GPUs.
-    dtype : {"float32", "bfloat16", "float16"}
-    trust_remote_code : bool, default False
-        Run Python code that comes with the model.
-
-    Returns
-    -------
-    tokenizer, model
-        Of transformers.
-
-    Raises
-    ------
-    InputError
-        The model cannot be read, or is no causal language model; the line says why and what to do.
+    `model` is what `locate` returned, and `device` may be "auto", which spreads a large model over all GPUs.
     """
     if dtype not in _DTYPES:
         raise InputError(f"dtype is {dtype!r}; it must be one of {', '.join(_DTYPES)}")
@@ -95,20 +70,8 @@ def load(model: str, device: str, dtype: str, trust_remote_code: bool = False) -
 def causal_network(model: str, folder: str | Path, trust_remote_code: bool = False, **options: Any) -> Any:
     """Load a causal language model whose every weight is in its checkpoint.
 
-    Parameters
-    ----------
-    model : str
-        What `locate` returned, for messages.
-    folder : str or Path
-        What `folder_of` returned.
-    trust_remote_code : bool, default False
-    **options
-        Of transformers' `from_pretrained`.
-
-    Raises
-    ------
-    InputError
-        It is an encoder, a classifier, or another model that transformers would give a random head.
+    `model` is what `locate` returned, for messages; `folder` what `folder_of` returned; `options` are transformers'.
+    What transformers would give a random head, such as an encoder or a classifier, is an InputError.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -125,18 +88,13 @@ def load_tokenizer(model: str) -> Any:
     """Load the tokenizer for a classifier: its longest input is what the model reads, and it can pad, on the right.
 
     A tokenizer without a padding token pads with its end token, which the model's attention mask hides.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or has neither of the two tokens.
     """
     from transformers import AutoConfig, AutoTokenizer
 
     with explain_load_errors(model), silence_transformers():
         folder = folder_of(model, best_dtype(best_device()))
-        config: Any = AutoConfig.from_pretrained(folder)
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     positions = getattr(config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
     tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
     tokenizer.padding_side = tokenizer.truncation_side = "right"
@@ -182,9 +140,8 @@ def _converted(gguf: Path, dtype: str) -> Path:
     except OSError as error:
         if error.errno is None:  # transformers' own complaint about the file
             raise
-        raise InputError(
-            f"cannot keep the converted model in {cache}: {error.strerror}; set XDG_CACHE_HOME to a folder with room"
-        ) from error
+        reason = f"cannot keep the converted model in {cache}: {error.strerror}"
+        raise InputError(f"{reason}; set XDG_CACHE_HOME to a folder with room") from error
 
 
 def _convert(gguf: Path, folder: Path, dtype: str) -> None:
@@ -192,7 +149,6 @@ def _convert(gguf: Path, folder: Path, dtype: str) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    auto: Any = AutoModelForCausalLM
     try:
         file = read_gguf(gguf)
     except (ValueError, KeyError, IndexError) as error:
@@ -205,7 +161,7 @@ def _convert(gguf: Path, folder: Path, dtype: str) -> None:
     try:
         source = _dequantized(file, config, dtype)
         with torch.device("meta"):
-            plain = auto.from_config(config, dtype=getattr(torch, dtype))
+            plain = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))  # type: ignore[no-untyped-call]
         plain.load_state_dict(source.state_dict(), assign=True)
         plain.tie_weights()
         plain.generation_config = source.generation_config

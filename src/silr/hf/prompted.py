@@ -1,7 +1,5 @@
 """Words around each text, put there by the tokenizer itself, so that they go wherever the tokenizer goes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from silr.errors import InputError
@@ -20,12 +18,8 @@ def with_prompt(tokenizer: Any, prompt: str) -> Any:
 
     A text that is too long is cut, the prompt is not. Special tokens that a text spells out are ordinary characters.
     What `save_pretrained` writes has the prompt in it; the tokenizer is of no special class, as those of some models
-    would forget the prompt when they are loaded again.
-
-    Raises
-    ------
-    InputError
-        There is no ``{text}``, or the tokenizer is of the slow kind.
+    would forget the prompt when they are loaded again. A prompt without ``{text}`` or a slow tokenizer is an
+    InputError.
     """
     check_prompt(prompt)
     backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -46,13 +40,8 @@ def with_prompt(tokenizer: Any, prompt: str) -> Any:
     around = {name: ids for name, ids in around.items() if ids}
     order = [name for name in (_BEFORE, "$A", _AFTER) if name == "$A" or name in around]
     backend = Tokenizer.from_str(backend.to_str())
-    backend.post_processor = TemplateProcessing(
-        single=order,
-        special_tokens=[
-            {"id": name, "ids": ids, "tokens": tokenizer.convert_ids_to_tokens(ids)} for name, ids in around.items()
-        ],
-    )
-    sides = {"padding_side": tokenizer.padding_side, "truncation_side": tokenizer.truncation_side}
-    names = {"model_max_length": tokenizer.model_max_length, "model_input_names": tokenizer.model_input_names}
-    new: Any = PreTrainedTokenizerFast
-    return new(tokenizer_object=backend, split_special_tokens=True, **tokenizer.special_tokens_map, **sides, **names)
+    tokens = [{"id": name, "ids": ids, "tokens": tokenizer.convert_ids_to_tokens(ids)} for name, ids in around.items()]
+    backend.post_processor = TemplateProcessing(single=order, special_tokens=tokens)
+    names = ("padding_side", "truncation_side", "model_max_length", "model_input_names")
+    options = {**tokenizer.special_tokens_map, **{name: getattr(tokenizer, name) for name in names}}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, split_special_tokens=True, **options)  # type: ignore[no-untyped-call]

@@ -1,7 +1,5 @@
 """Texts as token ids: what a fine-tuned classifier reads. Tokenised once for all epochs and iterations."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,18 +23,10 @@ _CHUNK = 4096  # texts tokenised together
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokenised texts of length n; equal texts are held, and read, once.
+    """Tokenised texts of length n; equal texts are held, and read, once."""
 
-    Attributes
-    ----------
-    ids : list of int32 arrays
-        Token ids of each distinct text, at least one token.
-    where : int64 array of shape (n,)
-        Position of each text among the distinct ones.
-    """
-
-    ids: list[NDArray[np.int32]]
-    where: NDArray[np.int64]
+    ids: list[NDArray[np.int32]]  # of each distinct text, at least one token
+    where: NDArray[np.int64]  # of each text its position among the distinct ones
 
     def __len__(self) -> int:
         return len(self.where)
@@ -63,22 +53,9 @@ class Tokens:
 class TokenFeatures:
     """Turns texts into `Tokens` with a model's tokenizer; in the place of `silr.features.base.Features`.
 
-    Parameters
-    ----------
-    model : str
-        Model folder, `.gguf` file or hub name.
-    max_length : int, default None
-        The longest text, in tokens; the end of longer ones is left out. None: 512, as in the paper, or the model's
-        limit if that is less.
-    prompt : str, default None
-        Words around each text, with ``{text}`` where it stands. None: the text alone.
-    weights : str, default None
-        The fingerprint that the model must have, see `silr.hf.fingerprint`. None: whatever it has.
-
-    Raises
-    ------
-    InputError
-        The model cannot be found or is another one now, or its tokenizer cannot be used.
+    A longer text than `max_length` tokens loses its end; None is 512, as in the paper, or the model's limit if that is
+    less. The `prompt` puts words around each ``{text}``. `weights` is the fingerprint that the model must have; None:
+    any. An InputError says that the model is gone or another one now, or that its tokenizer cannot be used.
     """
 
     def __init__(
@@ -105,7 +82,10 @@ class TokenFeatures:
         tokenizer = load_tokenizer(self._model)
         if self._prompt is not None:
             tokenizer = with_prompt(tokenizer, self._prompt)
-        tokenizer.model_max_length = limit = length_limit(tokenizer, self._max_length)
+        most = int(tokenizer.model_max_length)  # transformers' stand-in for "none" is huge
+        if self._max_length is not None and self._max_length > most:
+            raise InputError(f"max_length is {self._max_length:,}, but the model reads {most:,} tokens at most")
+        tokenizer.model_max_length = limit = min(self._max_length or MAX_LENGTH, most)
         if (own := tokenizer.num_special_tokens_to_add()) >= limit:
             raise InputError(f"the prompt has {own:,} tokens, so a text of {limit:,} has no room for its own words")
         return tokenizer
@@ -134,15 +114,10 @@ class TokenFeatures:
 
 
 def passes(lengths: NDArray[np.int64], processes: int = 1) -> list[NDArray[np.int64]]:
-    """Rows of texts, the longest first, in groups that processes read together.
+    """Rows of texts, the longest first, in groups that processes read together, by their descending `lengths` (n,).
 
-    Parameters
-    ----------
-    lengths : int64 array of shape (n,)
-        Tokens of each text, descending.
-    processes : int, default 1
-        Each reads its share of every group, at least one text and else so many tokens, padding included, as are read
-        fastest: on a CPU what fits its caches.
+    Each process reads its share of every group: at least one text, else so many tokens, padding included, as are read
+    fastest. On a CPU that is what fits its caches.
     """
     import torch
 
@@ -153,11 +128,3 @@ def passes(lengths: NDArray[np.int64], processes: int = 1) -> list[NDArray[np.in
         groups.append(np.arange(start, end))
         start = end
     return groups
-
-
-def length_limit(tokenizer: Any, max_length: int | None) -> int:
-    """Return the most tokens to read of a text."""
-    limit = int(tokenizer.model_max_length)  # transformers' stand-in for "none" is huge
-    if max_length is not None and max_length > limit:
-        raise InputError(f"max_length is {max_length:,}, but the model reads {limit:,} tokens at most")
-    return min(max_length or MAX_LENGTH, limit)

@@ -5,21 +5,18 @@ corpus. So every text can be drawn, an unsure one more often, and the probabilit
 (`silr.label.draw_weights`) take the preference out again.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from silr.label.draw import FloatArray, IntArray
 
 UNIFORM = 0.2  # of the probability, spread evenly: no text can come to weigh more than five times an even share
 POWER = 2.0  # of 1 - max p: 0 would be uniform, infinity the least sure text for certain
 EVERY = 10  # labels after which the posterior is fitted again
 BY_STRATA = 0.5  # of the gold labels wanted, drawn by strata before the first adaptive one
 FEWEST_BY_STRATA = 20  # of these, whatever is wanted: a posterior of fewer is not worth following
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 class AdaptiveDraw(NamedTuple):
@@ -35,16 +32,10 @@ def first_part(target: int) -> int:
 
 
 def draw_probabilities(posterior: NDArray[np.floating], uniform: float = UNIFORM, power: float = POWER) -> FloatArray:
-    """Return the probability with which each text is the next one, shape (m,), summing to 1.
+    """Return the probability with which each text is the next one, shape (m,), by its class probabilities (m, K).
 
-    It is ``(1 - uniform) u_i / sum u + uniform / m`` with ``u_i = (1 - max_k p_ik) ** power``.
-
-    Parameters
-    ----------
-    posterior : array of shape (m, K)
-        Class probabilities of the texts that can be drawn.
-    uniform : float, default 0.2
-        The share that is spread evenly. Positive: a text with probability 0 could not be spoken for.
+    It is ``(1 - uniform) u_i / sum u + uniform / m`` with ``u_i = (1 - max_k p_ik) ** power``. The `uniform` share is
+    positive: a text with probability 0 could not be spoken for.
     """
     m = len(posterior)
     unsure = np.clip(1.0 - posterior.max(axis=1).astype(np.float64), 0.0, 1.0) ** power
@@ -52,25 +43,16 @@ def draw_probabilities(posterior: NDArray[np.floating], uniform: float = UNIFORM
     if not total > 0:
         return np.full(m, 1 / m)
     mixed = (1 - uniform) * unsure / total + uniform / m
-    probabilities: FloatArray = mixed / mixed.sum()
-    return probabilities
+    return np.asarray(mixed / mixed.sum())
 
 
 def draw_adaptively(
     posterior: NDArray[np.floating] | None, open_rows: IntArray, number: int, seed: int
 ) -> tuple[int, AdaptiveDraw]:
-    """Draw one text.
+    """Draw one of the texts in `open_rows` (m,), by the posterior (n, K); without one all are as likely.
 
-    Parameters
-    ----------
-    posterior : array of shape (n, K) or None
-        Class probabilities of the corpus. None: there is none yet, and all texts are as likely.
-    open_rows : int array of shape (m,)
-        The texts that can be drawn, sorted.
-    number : int
-        Which adaptive draw it is, from 1.
-    seed : int
-        With the number it decides: the same posterior and the same open texts give the same draw.
+    The `number` of the draw, from 1, and the seed decide: the same posterior and the same open texts give the same
+    draw.
     """
     m = len(open_rows)
     p = np.full(m, 1 / m) if posterior is None else draw_probabilities(posterior[open_rows])

@@ -7,11 +7,8 @@ has a first text before any has a second, so stopping early still gives an estim
 turns. All turns are random with a fixed seed: a person who knew that labels alternate would know the LLM's answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,14 +37,9 @@ class Strata:
 
 
 def make_strata(labels: ArrayLike, n_classes: int, scores: FloatArray | None = None) -> Strata:
-    """Cut each label into parts of equal size by the margin of its score over the next best.
+    """Cut each label (n,) into parts of equal size by the margin of its score (n, K) over the next best.
 
-    Parameters
-    ----------
-    labels : int array-like of shape (n,)
-        -1 where the LLM gave none.
-    scores : array of shape (n, K), default None
-        None: one part a label.
+    Without scores a label is one part. A code of -1 stands for no label.
     """
     codes = np.asarray(labels, dtype=np.int64)
     label = np.where(codes < 0, n_classes, codes)
@@ -63,16 +55,11 @@ def make_strata(labels: ArrayLike, n_classes: int, scores: FloatArray | None = N
 
 
 def gold_weights(strata: Strata, rows: ArrayLike) -> FloatArray:
-    """How many texts each gold label speaks for, shape (m,): N_h / n_h, stratum by stratum.
+    """How many texts the gold label of each of the rows (m,) speaks for: N_h / n_h, stratum by stratum.
 
     While some part of a label has no gold yet, the whole label is one stratum. With the random turns of `Draw` this too
     is unbiased, since every part is as likely as another to be the one without. The weights sum to the size of the
     corpus once every label has gold.
-
-    Parameters
-    ----------
-    rows : int array-like of shape (m,)
-        The texts with gold.
     """
     rows = np.asarray(rows, dtype=np.int64)
     n_labels = strata.n_classes + 1
@@ -80,8 +67,7 @@ def gold_weights(strata: Strata, rows: ArrayLike) -> FloatArray:
     gold = np.bincount(strata.part[rows], minlength=n_labels * PARTS).reshape(n_labels, PARTS)
     gap = ((size > 0) & (gold == 0)).any(axis=1, keepdims=True)
     size, gold = (np.where(gap, counts.sum(axis=1, keepdims=True), counts) for counts in (size, gold))
-    weight: FloatArray = (size / np.maximum(gold, 1)).ravel()[strata.part[rows]]
-    return weight
+    return np.asarray((size / np.maximum(gold, 1)).ravel()[strata.part[rows]])
 
 
 class Draw:
@@ -126,28 +112,10 @@ class Draw:
 def draw_texts(
     llm_labels: ArrayLike, n: int, random_state: int = 0, scores: FloatArray | None = None
 ) -> tuple[IntArray, FloatArray]:
-    """Draw the texts that `silr label -n N --draw strata` would ask about.
+    """Draw the n texts that `silr label -n N --draw strata` would ask about, by label codes (N,) and scores (N, K).
 
-    Parameters
-    ----------
-    llm_labels : int array-like of shape (N,)
-        Label codes, -1 where the LLM gave none (such texts are not drawn).
-    n : int
-        How many texts to draw.
-    scores : array of shape (N, K), default None
-        The LLM's scores; None: by its labels alone.
-
-    Returns
-    -------
-    rows : int64 array of shape (n,)
-        Sorted.
-    weights : float64 array of shape (n,)
-        How many texts each drawn text speaks for.
-
-    Raises
-    ------
-    InputError
-        There are fewer than n texts with a label, or more labels than n.
+    Returned are their rows, sorted, and for how many texts each of them speaks. A text with the code -1 has no label
+    and is not drawn. More labels than n, or fewer texts with a label, are an InputError.
     """
     labels = np.asarray(llm_labels, dtype=np.int64)
     known = labels[labels >= 0]
@@ -162,7 +130,7 @@ def draw_texts(
 
 
 def draw(
-    llm_labels: Any, n: int = 100, *, llm_scores: Any = None, random_state: int = 0
+    llm_labels: object, n: int = 100, *, llm_scores: object = None, random_state: int = 0
 ) -> tuple[IntArray, FloatArray]:
     """Choose the texts that a person should label, and how many texts each of them speaks for.
 

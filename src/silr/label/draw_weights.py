@@ -6,41 +6,26 @@ these with the coefficients that make the weights even where the draws are even.
 estimate the same sum. Both are averaged in proportion to the number of draws.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from silr.label.adaptive_draw import AdaptiveDraw
-from silr.label.draw import Strata, gold_weights
+from silr.label.draw import FloatArray, Strata, gold_weights
 
 FEWEST_DRAWN = 10  # gold labels drawn here, below which those from elsewhere are still taken as drawn by strata
 
-FloatArray = NDArray[np.float64]
-
 
 def sequential_weights(draws: Collection[AdaptiveDraw], n_draws: int, n_open: int) -> FloatArray:
-    """How many of the texts that were open at first each text of a sequence of draws speaks for, shape (k,).
+    """How many of the R texts that were open at first each text of a sequence of M draws speaks for, shape (k,).
 
-    Draw m estimates a sum over the R open texts by ``S_m = sum over earlier draws of y + y_m / q_m``. Their average
-    with coefficients ``c_m = R (R - M) / (M (R - m) (R - m + 1))``, which sum to 1, is R times LURE, and unbiased. The
-    weight of draw m is ``c_m / q_m + sum over later draws of c``.
+    Draw m estimates a sum over the open texts by ``S_m = sum over earlier draws of y + y_m / q_m``. Their average with
+    coefficients ``c_m = R (R - M) / (M (R - m) (R - m + 1))``, which sum to 1, is R times LURE, and unbiased. The
+    weight of draw m is ``c_m / q_m + sum over later draws of c``. `draws` are those k whose text has a label. A skipped
+    one counts in M: it is part of the sum 0 times, as a text outside the population.
 
-    Parameters
-    ----------
-    draws : collection of AdaptiveDraw, of length k
-        Those whose text has a label.
-    n_draws : int
-        M: all draws. One that was skipped counts as drawn: it is part of the sum 0 times, as a text outside the
-        population.
-    n_open : int
-        R: the texts that could be drawn at the first draw.
-
-    References
-    ----------
     Farquhar, Gal, Rainforth, "On statistical bias in active learning: how and when to fix it", ICLR 2021 (arXiv
     2101.11665). Kossen, Farquhar, Gal, Rainforth, "Active testing", ICML 2021 (arXiv 2103.05331).
     """
@@ -52,8 +37,7 @@ def sequential_weights(draws: Collection[AdaptiveDraw], n_draws: int, n_open: in
         return np.ones(len(m))
     own = R * (R - M) / (M * (R - m) * (R - m + 1))
     later = R * (M - m) / (M * (R - m))
-    weights: FloatArray = own / q + later
-    return weights
+    return np.asarray(own / q + later)
 
 
 def combined_weights(
@@ -65,20 +49,9 @@ def combined_weights(
 ) -> FloatArray:
     """Weights of gold labels that were first drawn by strata and then adaptively, in this order, shape (s + k,).
 
-    Without adaptive draws they are those of `gold_weights`.
-
-    Parameters
-    ----------
-    strata : Strata
-        Of the population.
-    by_strata : int array-like of shape (s,)
-        Rows with gold that were drawn by strata.
-    adaptive : mapping of length k
-        Rows with gold that were drawn adaptively, after these.
-    skipped_by_strata : int array-like
-        Rows that were drawn by strata and skipped.
-    n_draws : int, default None
-        How many adaptive draws there were, those that were skipped included. None: as many as the highest number.
+    `by_strata` (s,) and `adaptive` (k,) have their rows, `skipped_by_strata` rows that were drawn by strata and
+    skipped. `n_draws` counts the adaptive draws, skipped ones included; None: as many as the highest number. Without
+    adaptive draws the weights are those of `gold_weights`.
     """
     rows, skipped = np.asarray(by_strata, dtype=np.int64), np.asarray(skipped_by_strata, dtype=np.int64)
     n_draws = max([n_draws or 0, *(draw.number for draw in adaptive.values())])
@@ -91,8 +64,7 @@ def combined_weights(
     share = (len(rows) / (len(rows) + n_draws)) * reached
     share_first = share[strata.label[rows]]
     share_second = share[strata.label[np.array(list(adaptive), dtype=np.int64)]]
-    weights: FloatArray = np.concatenate([share_first * first + (1 - share_first), (1 - share_second) * second])
-    return weights
+    return np.concatenate([share_first * first + (1 - share_first), (1 - share_second) * second])
 
 
 @dataclass
@@ -139,11 +111,7 @@ class DrawHistory:
         adaptive = {row: self.adaptive[row] for row in judging if row in self.adaptive}
         first = [row for row in judging if row not in adaptive]
         skips = [row for row in skipped if row not in self.adaptive]
-        weights = combined_weights(
-            population,
-            place[first],
-            {int(place[row]): draw for row, draw in adaptive.items()},
-            place[skips],
-            self.n_draws({*gold, *skipped}),
-        )
+        moved = {int(place[row]): draw for row, draw in adaptive.items()}
+        n_draws = self.n_draws({*gold, *skipped})
+        weights = combined_weights(population, place[first], moved, place[skips], n_draws)
         return dict.fromkeys(gold, 0.0) | dict(zip([*first, *adaptive], weights.tolist(), strict=True))

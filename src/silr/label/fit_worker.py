@@ -1,7 +1,5 @@
 """The process that fits the posterior: the page's own stays free, and it can be ended at any moment."""
 
-from __future__ import annotations
-
 import signal
 import warnings
 from collections.abc import Mapping

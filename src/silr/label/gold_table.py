@@ -5,30 +5,18 @@ tell how each was drawn, so that a later session can go on: `gold_draw`, 0 by st
 draw, empty where the label came from elsewhere; and `gold_probability` of an adaptive draw.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from silr.errors import InputError
+from silr.io import corpus
 from silr.io.annotator_columns import label_columns, read_annotators, scored_classes, scores_of
 from silr.io.class_names import ClassNames, of_table
-from silr.io.corpus import (
-    LABEL,
-    corpus_hash,
-    encode_labels,
-    id_column,
-    label_column,
-    read_table,
-    table_stem,
-    text_column,
-    weight_column,
-    write_table,
-)
 from silr.io.files import os_errors
 from silr.label.adaptive_draw import AdaptiveDraw
 from silr.label.draw import make_strata
@@ -38,9 +26,6 @@ from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_accuracy import Accuracy, accuracy_from_gold
 from silr.stats.priors import priors_from_gold
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 GOLD, WEIGHT, DRAW, PROBABILITY = "gold", "gold_weight", "gold_draw", "gold_probability"
 BY_STRATA = 0  # in column `gold_draw`
 SAME = 1e-6  # relative difference of weights that are the same, after a file's rounding
@@ -49,21 +34,12 @@ SAME = 1e-6  # relative difference of weights that are the same, after a file's 
 class GoldTable:
     """A table with labels of an LLM, read once and written with the gold labels.
 
-    Parameters
-    ----------
-    output : Path, default None
-        Where the table with gold goes; None: into `table` itself. If it exists, its gold is read.
-    classes : sequence of str, default None
-        None: those of the score columns, else those that occur.
-    text, label : str
-        Names of columns; without ``llm_label`` the labels are what most of the columns ``llm_label_NAME`` say.
-    rounds : bool, default False
-        Whether the session draws in rounds: `save` then writes how each text was drawn.
+    It is written to `output`, whose gold is read if it exists; None: into `table` itself. Without `classes` they are
+    those of the score columns, else those that occur. Without a column ``llm_label`` the labels are what most of the
+    columns ``llm_label_NAME`` say. With `rounds`, `save` writes how each text was drawn.
 
-    Raises
-    ------
-    InputError
-        The table cannot be used, `output` holds other texts, or its gold was drawn in rounds and `rounds` is False.
+    An InputError says that the table cannot be used, that `output` holds other texts, or that its gold was drawn in
+    rounds and `rounds` is False.
     """
 
     def __init__(
@@ -76,18 +52,19 @@ class GoldTable:
         rounds: bool = False,
     ) -> None:
         self.table, self.output = table, (output or table)
+        self._elsewhere = self.output.resolve() != table.resolve()
         self._text = text
-        table_stem(self.output)  # refuses an unknown suffix before any work
+        corpus.table_stem(self.output)  # refuses an unknown suffix before any work
         if not self.output.parent.is_dir():
             raise InputError(f"the folder {self.output.parent} does not exist")
-        self._frame = read_table(table)
+        self._frame = corpus.read_table(table)
         self._read_as = _signature(table)
-        self.texts = text_column(self._frame, text, table)
-        self.hash = corpus_hash(self.texts)
+        self.texts = corpus.text_column(self._frame, text, table)
+        self.hash = corpus.corpus_hash(self.texts)
         if classes and len(set(classes)) < max(2, len(classes)):
             raise InputError("--classes must name at least two classes, each once")
         self._named = bool(classes)
-        columns = [label] if label in self._frame.columns or label != LABEL else label_columns(self._frame)
+        columns = [label] if label in self._frame.columns or label != corpus.LABEL else label_columns(self._frame)
         if len(columns) > 1:
             self._read_several(columns, classes)
         else:
@@ -97,7 +74,7 @@ class GoldTable:
         self.history = DrawHistory(rounds=rounds)  # how these were drawn, as far as the file tells
         newest = self._frame
         read_draws(self._frame, table, self.gold, self.history)
-        if self._elsewhere() and self.output.exists():
+        if self._elsewhere and self.output.exists():
             newest = self._same_texts(self.output)
             gold = self._read_gold(newest, self.output)
             self.gold |= gold
@@ -112,11 +89,9 @@ class GoldTable:
     def _read_one(self, column: str, classes: Sequence[str] | None) -> None:
         """Codes (n,) of the LLM's labels, -1 where missing, and its scores (n, K) or None."""
         scored = scored_classes(self._frame, column)
-        labels = label_column(self._frame, column, self.table)
-        options = {"one_class": True, "named": self._named}
-        self.codes, self.classes = encode_labels(
-            labels, classes or scored or None, column, wording=of_table(self.table), **options
-        )
+        labels = corpus.label_column(self._frame, column, self.table)
+        encode = partial(corpus.encode_labels, wording=of_table(self.table), one_class=True, named=self._named)
+        self.codes, self.classes = encode(labels, classes or scored or None, column)
         self.scores = None
         if not scored or set(scored) == set(self.classes):  # else --classes names more than the LLM scored
             self.scores = scores_of(self._frame, column, self.codes, self.classes, self.table)
@@ -130,20 +105,16 @@ class GoldTable:
 
     def imported(self, path: Path, taken: Collection[int]) -> Imported:
         """Read labels of the table's texts that people gave elsewhere; rows that are taken keep theirs."""
-        ids, columns = id_column(self._frame, self.table), set(map(str, self._frame.columns))
+        ids, columns = corpus.id_column(self._frame, self.table), set(map(str, self._frame.columns))
         return import_gold(path, self.texts, ids, self.classes, taken, self._text, columns)
 
     def accuracy(
-        self,
-        gold: Mapping[int, int],
-        skipped: Collection[int] = (),
-        probabilities: NDArray[np.floating] | None = None,
+        self, gold: Mapping[int, int], skipped: Collection[int] = (), probabilities: NDArray[np.floating] | None = None
     ) -> Accuracy | None:
         """Estimate how often the LLM's labels are right; None without a gold label that judges.
 
-        With a model's `probabilities` (n, K) it is that of `silr.stats.gold_accuracy`, else of `silr.stats.priors`,
-        from the gold
-        labels alone.
+        With a model's `probabilities` (n, K) the estimate is that of `silr.stats.gold_accuracy`, else of
+        `silr.stats.priors`.
         """
         weights = self.history.weights(self.strata, gold, skipped)
         rows = np.array([row for row, weight in weights.items() if weight and self.codes[row] >= 0], dtype=np.int64)
@@ -160,26 +131,17 @@ class GoldTable:
         return Accuracy(priors.accuracy, (low, high))
 
     def save(self, gold: Mapping[int, int], skipped: Collection[int] = ()) -> None:
-        """Write the table with its columns of gold labels, atomically.
+        """Write the table with its columns of gold labels, atomically; InputError if its texts are others by now.
 
-        If another program has changed the table meanwhile, its other columns are taken as they are now. `gold` has
-        class numbers by row, and `skipped` rows that were drawn and skipped.
-
-        Raises
-        ------
-        InputError
-            The table was given other texts, or cannot be written.
+        Other columns that another program has changed are taken as they are now. `gold` has class numbers by row, and
+        `skipped` rows that were drawn and skipped.
         """
-        import pandas as pd
-
         if _signature(self.table) != self._read_as:
             self._frame = self._same_texts(self.table)
         frame = self._frame.copy(deep=False)
         weights = self.history.weights(self.strata, gold, skipped)
-        columns: dict[str, Mapping[int, object]] = {
-            GOLD: {row: self.classes[gold[row]] for row in weights},
-            WEIGHT: weights,
-        }
+        labels = {row: self.classes[gold[row]] for row in weights}
+        columns: dict[str, Mapping[int, object]] = {GOLD: labels, WEIGHT: weights}
         if self._marked:
             drawn = {row: draw for row, draw in self.history.adaptive.items() if row in gold}
             elsewhere = self.history.unjudging | self.history.undrawn
@@ -189,13 +151,13 @@ class GoldTable:
         for name, values in columns.items():
             kind = {GOLD: "object", DRAW: "Int64"}.get(name, "float")
             frame[name] = pd.Series([values.get(row) for row in range(len(frame))], index=frame.index, dtype=kind)
-        write_table(frame, self.output.resolve())
-        if not self._elsewhere():
+        corpus.write_table(frame, self.output.resolve())
+        if not self._elsewhere:
             self._frame = frame
             self._read_as = _signature(self.table)
 
     def _read_gold(self, frame: pd.DataFrame, path: Path) -> dict[int, int]:
-        labels = label_column(frame, GOLD, path, required=False)
+        labels = corpus.label_column(frame, GOLD, path, required=False)
         codes = ClassNames(self.classes, named=self._named).codes(labels, GOLD, of_table(path))
         return {row: int(codes[row]) for row in np.flatnonzero(codes >= 0).tolist()}
 
@@ -203,7 +165,7 @@ class GoldTable:
         """Take weights that are no draw by strata for labels from elsewhere: nothing tells how to go on with them."""
         if DRAW in frame.columns or WEIGHT not in frame.columns:
             return
-        weights = weight_column(frame, WEIGHT, self.output, np.zeros(len(frame), dtype=bool))
+        weights = corpus.weight_column(frame, WEIGHT, self.output, np.zeros(len(frame), dtype=bool))
         assert weights is not None
         rows = [row for row in self.gold if row not in self.history.undrawn | self.history.unjudging]
         expected = self.history.weights(self.strata, rows)
@@ -211,13 +173,10 @@ class GoldTable:
             self.history.undrawn |= set(rows)
 
     def _same_texts(self, path: Path) -> pd.DataFrame:
-        frame = read_table(path)
-        if corpus_hash(text_column(frame, self._text, path)) != self.hash:
+        frame = corpus.read_table(path)
+        if corpus.corpus_hash(corpus.text_column(frame, self._text, path)) != self.hash:
             raise InputError(f"{path} holds other texts than {self.table} held; give another -o")
         return frame
-
-    def _elsewhere(self) -> bool:
-        return self.output.resolve() != self.table.resolve()
 
 
 def read_draws(frame: pd.DataFrame, path: Path, gold: Collection[int], history: DrawHistory) -> None:
@@ -228,15 +187,15 @@ def read_draws(frame: pd.DataFrame, path: Path, gold: Collection[int], history: 
     for row in rows & history.adaptive.keys():
         del history.adaptive[row]
     nothing = np.zeros(len(frame), dtype=bool)
-    weight = weight_column(frame, WEIGHT, path, nothing)
+    weight = corpus.weight_column(frame, WEIGHT, path, nothing)
     if weight is None:
         history.undrawn |= rows
         return
     history.unjudging |= {row for row in rows if not weight[row] > 0}
     if DRAW not in frame.columns:
         return
-    numbers = weight_column(frame, DRAW, path, nothing)
-    probabilities = weight_column(frame, PROBABILITY, path, nothing)
+    numbers = corpus.weight_column(frame, DRAW, path, nothing)
+    probabilities = corpus.weight_column(frame, PROBABILITY, path, nothing)
     assert numbers is not None
     for row in sorted(rows - history.unjudging):
         number = numbers[row]

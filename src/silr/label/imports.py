@@ -7,8 +7,6 @@ persons with their `values`), or the flat rows of a data set with `text` and `la
 one whose answers are the classes counts. Where several persons disagree the majority counts.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -65,24 +63,10 @@ def import_gold(
 ) -> Imported:
     """Read a file of labels and find their texts in the table.
 
-    A record belongs to the row with its text, or if none has, with its id (column `id`). Of equal texts the first
-    without a label gets it. Classes are compared exactly, then without regard to case.
-
-    Parameters
-    ----------
-    texts, ids : sequences of length n
-    taken : collection of int
-        Rows that have gold already; it stays.
-    text_name : str, default "text"
-        The text's name in the file, if not "text".
-    columns : collection of str, default ()
-        The table's columns, which a JSON-MIN export repeats beside the label.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read or has another format, the answers to several questions are classes, or nothing in it
-        can be used.
+    A record belongs to the row with its text (in the file `text_name` or "text"), or if none has, with its id. Of equal
+    texts the first without a label gets it. Rows in `taken` keep their gold. Classes are compared exactly, then without
+    regard to case. `columns` are the table's, which a JSON-MIN export repeats beside the label. An InputError says why
+    nothing can be used.
     """
     rows = _Rows(texts, ids, text_name)
     names = ClassNames(classes, named=True)
@@ -156,7 +140,8 @@ def _records(path: Path, columns: set[str]) -> list[Record]:
         raise InputError(f"{path} has no records; export JSON from Label Studio, or JSON or JSONL from Argilla")
     if all("annotation_id" in value for value in values):
         return _tasks(values, columns)
-    if not any(_is_record(value) for value in values):
+    known = ("annotations", "responses")
+    if not any(name in known or str(name).endswith(".responses") for value in values for name in value):
         raise InputError(
             f"{path}: no record has annotations (Label Studio's JSON), annotation_id (JSON-MIN) or responses "
             f"(Argilla); its first has {', '.join(map(repr, list(values[0])[:8]))}"
@@ -186,10 +171,6 @@ def _lines(content: str, path: Path) -> Iterator[object]:
                 yield json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{path}, line {number}: not JSON, {getattr(error, 'msg', error)}") from error
-
-
-def _is_record(record: Record) -> bool:
-    return bool({"annotations", "responses"} & set(record)) or any(str(name).endswith(".responses") for name in record)
 
 
 def _answers(record: Record) -> Iterator[tuple[str, str]]:

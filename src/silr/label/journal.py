@@ -1,7 +1,5 @@
 """What a person did, one line an action, on the disk before anything else happens."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable
@@ -24,23 +22,9 @@ def journal_path(table: Path) -> Path:
 class LabelJournal:
     """An append-only file of JSON lines; each is flushed to the disk (fsync) before `append` returns.
 
-    The first line says for which texts it is. A last line without its end was never acknowledged, and is cut off. One
-    process at a time: it holds a lock file beside the journal.
-
-    Parameters
-    ----------
-    texts : str
-        The hash of the texts.
-
-    Attributes
-    ----------
-    events : list of dict
-        What an earlier process left.
-
-    Raises
-    ------
-    InputError
-        It holds labels of other texts, is damaged, is in use, or cannot be written.
+    The first line has the hash of its `texts`. A last line without its end was never acknowledged, and is cut off. One
+    process at a time: it holds a lock file beside the journal. `events` are what an earlier process left. An InputError
+    says that it holds labels of other texts, is damaged or in use, or cannot be written.
     """
 
     def __init__(self, path: Path, texts: str) -> None:
@@ -58,13 +42,7 @@ class LabelJournal:
             self._held = held.pop_all()
 
     def append(self, event: Event) -> None:
-        """Add an event; when this returns, it survives a power cut.
-
-        Raises
-        ------
-        InputError
-            It cannot be written, as on a full disk; nothing of it stays.
-        """
+        """Add an event, which then survives a power cut; after an InputError, as on a full disk, none of it stays."""
         size = self._size()
         with os_errors(f"cannot write {self.path}", "; the last action is not kept"):
             try:
@@ -106,9 +84,8 @@ class LabelJournal:
             events.append(event)
         if events and events[0] != self._header:
             if any(event.get("do") == "label" for event in events):
-                raise InputError(
-                    f"{self.path} holds labels of other texts; restore the table that it belongs to, or move it away"
-                )
+                advice = "restore the table that it belongs to, or move it away"
+                raise InputError(f"{self.path} holds labels of other texts; {advice}")
             self._file.truncate(0)
             return []
         return events[1:]

@@ -1,13 +1,38 @@
-"""Keys of the classes: the class itself where it is one character, else its place."""
+"""The question that a person answers, and the keys of the classes: a class of one character itself, else its place."""
 
-from __future__ import annotations
-
+import json
 import string
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
+
+from silr.annotators.prompts import Prompt
+from silr.io.corpus import annotator_path
 
 PLACES = "1234567890qwertyiopadfghjklxcbn"
 TOOLS = {"undo": "u,<[", "skip": "s.>]", "stop": "z!}", "view": "v?{", "more": "m*&"}  # the first that is no class
+
+
+def question_of(table: Path) -> str:
+    """Return the question that `silr annotate` asked about the texts of a table; "" if no record of it is there.
+
+    Where the answers were other words than the classes, these are told too. A record that cannot be read is none:
+    labelling needs no question.
+    """
+    try:
+        record = json.loads(annotator_path(table).read_text(encoding="utf-8"))
+        words = record.get("class_words") or {}
+        template = record.get("prompt") or "{question} {text}"
+        prompt = Prompt(record["classes"], record.get("question"), template.replace("{examples}", ""), None, words)
+        if "{question}" in template:
+            asked = prompt.message("{question}")
+        else:
+            before, after = prompt.around_text()
+            asked = f"{before.strip()} … {after.strip()}"
+        other = [f"“{word}” is {name}" for name, word in words.items() if word != name]
+        return " ".join(f"{asked} {'(' + ', '.join(other) + ')' if other else ''}".split())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
 
 
 def class_keys(classes: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,6 @@ class Posterior(Protocol):
 
     def update(self, gold: Mapping[int, int]) -> None:
         """Take notice of the gold labels; return at once."""
-        ...
 
 
 class BackgroundPosterior:
@@ -44,13 +43,11 @@ class BackgroundPosterior:
     `states` is a ``.npy`` with one row a text, as `silr annotate` writes it; it is left out if it does not exist.
     """
 
-    def __init__(self, table: GoldTable, states: Path | None = None, seed: int = 0, every: int = EVERY) -> None:
+    def __init__(self, table: GoldTable, states: Path | None = None, seed: int = 0) -> None:
         self.latest: NDArray[np.floating] | None = None  # (n, K), of the last fit that succeeded; never changed
         self.fits, self.failures, self.problem = 0, 0, ""  # how many succeeded and failed, and why the last failed
-        self._corpus = Corpus(
-            table.texts, table.codes, table.scores, len(table.classes), states, encoders.at_hand(), seed
-        )
-        self._every = every
+        encoder = encoders.at_hand()
+        self._corpus = Corpus(table.texts, table.codes, table.scores, len(table.classes), states, encoder, seed)
         self._step = 0
         self._thread: threading.Thread | None = None
         self._process: SpawnProcess | None = None
@@ -60,7 +57,7 @@ class BackgroundPosterior:
 
     def update(self, gold: Mapping[int, int]) -> None:
         """Start a fit if there are ten more gold labels than at the last one, and no fit is at work."""
-        step = len(gold) // self._every
+        step = len(gold) // EVERY
         self._step = min(self._step, step)  # after an undo
         if self._closed or step == self._step or len(gold) < FEWEST or len(set(gold.values())) < 2:
             return
@@ -89,7 +86,7 @@ class BackgroundPosterior:
                     return
                 connection = self._connect()
             connection.send(gold)
-            answer: Any = connection.recv()
+            answer = connection.recv()
         except (EOFError, OSError) as error:
             self._kill()
             answer = f"the process that fits has ended ({error or 'killed'})"

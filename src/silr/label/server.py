@@ -4,8 +4,6 @@ A page of another site that the person has open could send requests to this mach
 with one, its Origin is another, and a name of its own that it lets point here (DNS rebinding) is another Host.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os
@@ -23,8 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from silr.errors import InputError
-from silr.label.keys import class_keys, tool_keys
-from silr.label.question import question_of
+from silr.label.keys import class_keys, question_of, tool_keys
 from silr.label.session import Session
 
 LOOPBACK = "127.0.0.1"

@@ -1,7 +1,5 @@
 """Session of labelling: what is labelled and skipped, what comes next, and how good an estimate it gives by now."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from contextlib import suppress
@@ -13,7 +11,7 @@ from silr.errors import InputError
 from silr.label.adaptive_draw import AdaptiveDraw, draw_adaptively, first_part
 from silr.label.draw import Draw
 from silr.label.gold_table import GoldTable
-from silr.label.journal import LabelJournal, journal_path
+from silr.label.journal import Event, LabelJournal, journal_path
 from silr.label.posterior import Posterior
 from silr.stats.gold_accuracy import Accuracy
 
@@ -21,11 +19,9 @@ FEWEST = 10  # gold labels below which no interval is worth reading
 PAUSE = 180.0  # seconds; who takes longer has left the table
 MORE = 20
 
-Event = dict[str, Any]  # a line of the journal
-
 
 class Session:
-    """Work of one person on one table.
+    """Work of one person on one table, up to `target` gold labels, those already in the table included.
 
     Every action is in the journal, on the disk, before it counts; `save` moves them into the table. Actions that an
     earlier process left in the journal are taken up first, and can be undone like one's own.
@@ -33,15 +29,6 @@ class Session:
     With a posterior texts are drawn in rounds: the first half of the target by strata, then by how unsure the posterior
     is. Such a draw depends on what the posterior was just then, so it goes into the journal, with its probability,
     before anybody sees the text; and what was undone is asked about again in its turn. Nothing is ever drawn twice.
-
-    Parameters
-    ----------
-    target : int
-        How many gold labels there shall be, those already in the table included.
-    show_llm_label : bool, default False
-        Whether `state` tells the LLM's label.
-    posterior : Posterior, default None
-        What the draws in rounds follow; None: all by strata.
     """
 
     def __init__(
@@ -108,7 +95,7 @@ class Session:
     def state(self) -> dict[str, Any]:
         """Return all that a page shows, for JSON. The LLM's label is in it only if asked for."""
         row, done = self.current, len(self.gold)
-        half = self._half_width
+        half, last = self._half_width, self._past[-1] if self._past else -1
         state = {
             "turn": self.turn,
             "row": row,
@@ -117,7 +104,7 @@ class Session:
             "target": self.target,
             "skipped": len(self.skipped),
             "can_undo": bool(self._past),
-            "last": self._last(),
+            "last": self.table.classes[self.gold[last]] if last in self.gold else "",  # so after a skip
             "seconds_left": self._seconds_left(),
             "half_width": half,
             "half_width_at_target": None if half is None or done >= self.target else half * (done / self.target) ** 0.5,
@@ -172,8 +159,6 @@ class Session:
         finally:
             self._journal.close()
 
-    # ------------------------------------------------------------------------------------------------------------------
-
     def _check(self, row: int) -> None:
         if self._posterior is not None and len(self.gold) >= self.target:
             raise InputError("all that were asked for are labelled; ask for more")
@@ -218,9 +203,8 @@ class Session:
                 self._past.append(row)
                 self._waiting = [waiting for waiting in self._waiting if waiting != row]
         except (KeyError, ValueError, TypeError):
-            raise InputError(
-                f"{self._journal.path} has {str(event)[:80]!r}, which does not fit the table; were its classes changed?"
-            ) from None
+            reason = f"{self._journal.path} has {str(event)[:80]!r}, which does not fit the table"
+            raise InputError(f"{reason}; were its classes changed?") from None
 
     # --- which text comes next ----------------------------------------------------------------------------------------
 
@@ -272,11 +256,6 @@ class Session:
             return None
         probabilities = None if self._posterior is None else self._posterior.latest
         return self.table.accuracy(self.gold, self.skipped, probabilities)
-
-    def _last(self) -> str:
-        """The class that was given last, "" if the last action was a skip."""
-        row = self._past[-1] if self._past else -1
-        return self.table.classes[self.gold[row]] if row in self.gold else ""
 
     def _seconds_left(self) -> float | None:
         pace = [seconds for seconds in self._seconds[-20:] if seconds < PAUSE]

@@ -1,7 +1,5 @@
 """Labelling in the terminal, over ssh: one key a text."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys
@@ -13,8 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from silr.errors import InputError
-from silr.label.keys import class_keys, class_of, tool_keys
-from silr.label.question import question_of
+from silr.label.keys import class_keys, class_of, question_of, tool_keys
 from silr.label.session import MORE, Session
 
 CONSOLE: Any = None  # Windows' way to read keys

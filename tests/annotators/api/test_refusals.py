@@ -9,8 +9,7 @@ import pytest
 
 from silr.annotators.api.addresses import check_address, path_hint, proxy_between, server_name
 from silr.annotators.api.parameters import Parameters
-from silr.annotators.api.refusals import Kind, is_error, read_refusal
-from silr.annotators.api.waits import asked_wait
+from silr.annotators.api.refusals import Kind, asked_wait, is_error, read_refusal
 
 
 def refusal(status: int, body: Any, **options: Any) -> Any:

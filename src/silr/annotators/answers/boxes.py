@@ -1,9 +1,5 @@
 """Check boxes and verdicts beside each class: "[x] positive", "❌ toxic", "positive: no", and tables of them."""
 
-# ruff: noqa: RUF001 - characters that look like ASCII ones are meant
-
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -94,7 +90,10 @@ def _entries(names: Names, cased: str, has_boxes: bool, has_verdicts: bool) -> I
 
 def _boxed(names: Names, cased: str, marks: list[re.Match[str]], start: int, end: int) -> Iterator[_Entry]:
     """Marks stand before what they judge if the line, or what follows a colon, begins with one, else behind it."""
-    if marks[0].start() == start or _is_heading(names, cased[start : marks[0].start()]):
+    before = cased[start : marks[0].start()]  # such as "Final answer:"
+    part = Cleaned.of(names.remove_markup(before))
+    is_heading = before.rstrip().endswith((":", "=")) and read_part(names, part, 0, len(part.low)) is None
+    if not before or is_heading:
         spans = [(mark.end(), after) for mark, after in zip(marks, [*(m.start() for m in marks[1:]), end], strict=True)]
     else:
         spans = [(before, m.start()) for before, m in zip([start, *(m.end() for m in marks[:-1])], marks, strict=True)]
@@ -104,12 +103,6 @@ def _boxed(names: Names, cased: str, marks: list[re.Match[str]], start: int, end
         is_ticked = mark["tick"] is not None or (bool(sign) and sign in _TICKS) or (sign == "☒" and has_open_box)
         is_blank = not is_ticked and (not sign or sign in _BLANKS)
         yield _Entry(_read(names, cased, *span), is_ticked, is_blank)
-
-
-def _is_heading(names: Names, text: str) -> bool:
-    """Whether a text, such as "Final answer:", announces boxes and names no class itself."""
-    part = Cleaned.of(names.remove_markup(text))
-    return text.rstrip().endswith((":", "=")) and read_part(names, part, 0, len(part.low)) is None
 
 
 def _judged(names: Names, cased: str, start: int, end: int) -> Iterator[_Entry]:

@@ -1,7 +1,5 @@
 """Answers in fields: JSON, also cut off or loosely written, with the place of each value."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator
@@ -88,18 +86,17 @@ def is_answer(leaf: Leaf) -> bool:
 
 def answer_leaves(leaves: list[Leaf]) -> list[Leaf]:
     """Return the values of the fields that hold the answer, by the names of the fields; else all that may hold it."""
-    leaves = [leaf for leaf in leaves if not any(map(_is_denying, leaf.path))]
+    leaves = [leaf for leaf in leaves if not any(_DENYING.search(_HUMP.sub("_", name).lower()) for name in leaf.path)]
     for names in _FIELDS:
         if answers := [leaf for leaf in leaves if _is_named(leaf, names)]:
             return answers
-    return [leaf for leaf in leaves if not any(map(_is_other, leaf.path))]
+    return [leaf for leaf in leaves if not any(_OTHER.search(name.lower()) for name in leaf.path)]
 
 
 def is_untrue(leaves: list[Leaf]) -> bool:
     """Whether an object says itself that what it names does not hold: {"label": "positive", "applies": false}."""
-    return any(leaf.share == 0 and _is_named(leaf, _TRUTHS) for leaf in leaves) or any(
-        leaf.share == 1 and _is_named(leaf, ("negated", "is_negated", "negation")) for leaf in leaves
-    )
+    told = ((0, _TRUTHS), (1, ("negated", "is_negated", "negation")))
+    return any(leaf.share == share and _is_named(leaf, names) for leaf in leaves for share, names in told)
 
 
 def scored(leaves: list[Leaf]) -> list[tuple[Leaf, float]]:
@@ -121,14 +118,6 @@ def scored(leaves: list[Leaf]) -> list[tuple[Leaf, float]]:
 
 def _is_named(leaf: Leaf, names: tuple[str, ...]) -> bool:
     return re.sub(r"[\s-]+", "_", leaf.field.strip().lower()) in names
-
-
-def _is_other(name: str) -> bool:
-    return _OTHER.search(name.lower()) is not None
-
-
-def _is_denying(name: str) -> bool:
-    return _DENYING.search((_HUMP.sub("_", name) if not name.islower() else name).lower()) is not None
 
 
 def _leaves(text: str, start: int) -> tuple[list[Leaf], int]:

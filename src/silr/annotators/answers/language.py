@@ -1,9 +1,5 @@
 """The phrases around a class's name that say whether it is the answer: cues, negations, refusals."""
 
-# ruff: noqa: RUF001 - characters of other scripts that look like Latin ones are meant
-
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Collection
@@ -31,8 +27,7 @@ _FOREIGN_WORDS = (
     r"|nėra|mhux|nid|níl|ní|hindi|dili|tsy|tsis|няма|немає|нема|nahin?|sio|siyo|yo'q|yox|yok|жоқ|жок|نہیں|نهیں|نییە|ئەمەس"
 )
 _WITHOUT_BORDERS = unicodedata.normalize(  # a word ends with a mark here, which is no letter for \b
-    "NFKC",
-    "নয়|নেই|இல்லை|இல்ல|அல்ல|కాదు|లేదు|ಅಲ್ಲ|ಇಲ್ಲ|അല്ല|ഇല്ല|નથી|નહીં|ਨਹੀਂ|නොවේ|නැත|မဟုတ်|မရှိ|អត់|មិន|ບໍ່|አይደለም|होइन|छैन|नाही|नहीं|नही",
+    "NFKC", "নয়|নেই|இல்லை|இல்ல|அல்ல|కాదు|లేదు|ಅಲ್ಲ|ಇಲ್ಲ|അല്ല|ഇല്ല|નથી|નહીં|ਨਹੀਂ|නොවේ|නැත|မဟုတ်|မရှိ|អត់|មិន|ບໍ່|አይደለም|होइन|छैन|नाही|नहीं|नही"
 )
 _NEGATIVE = (
     rf"\b(?:{_NEGATIVE_WORDS}|{_FOREIGN_WORDS})\b|n't\b|\bn'(?=\w)|[❌✗✘✖❎⛔🙅🚫≠☐⬜□▢◻🔲¬]|\[[\s_]{{0,3}}\]|!="
@@ -171,7 +166,7 @@ _CONCLUDING = (
     r"|(?:\A|[\n.;,!?—)]|\b(?:and|but|so)\b)\s{0,6}i(?:'d|'ll| would| will)?\s{1,3}(?:classify|label|categori[sz]e"
     r"|choose|pick|go with|select|assign|rate|say|call)\b"
 )
-_CORRECTION = re.compile(
+CORRECTION = re.compile(  # of the answer by itself
     r"\b(?:wait|actually|on second thought|on reflection|correction|scratch that|i take that back|let me re\w{1,12})\b"
 )
 
@@ -193,11 +188,6 @@ def cues(names: Collection[str]) -> tuple[re.Pattern[str], re.Pattern[str], re.P
     )
     plain = rf"{_START}{_ADJECTIVE}(?:(?:{nouns}){_COLON}|(?:{certain}){_IS})|(?<![不非无错誤误]){_CHINESE}"
     return re.compile(final), re.compile(plain), re.compile(_CONCLUDING)
-
-
-def is_taken_back(text: str) -> bool:
-    """Whether an answer, in small letters, corrects itself."""
-    return _CORRECTION.search(text) is not None
 
 
 # --- refusals and courtesies ------------------------------------------------------------------------------------------

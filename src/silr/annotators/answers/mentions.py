@@ -1,7 +1,5 @@
 """The classes that a stretch of an answer names, and whether it affirms them."""
 
-# ruff: noqa: RUF001 - characters of other scripts that look like Latin ones are meant
-
 from __future__ import annotations
 
 import re

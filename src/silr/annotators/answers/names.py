@@ -1,13 +1,9 @@
 """The names that an answer may give: class names, class words and letters, and the spellings that mean the same."""
 
-# ruff: noqa: RUF001 - characters of other scripts that look like Latin ones are meant
-
-from __future__ import annotations
-
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import count, pairwise
 
@@ -75,49 +71,38 @@ class Name:
         return Reading(self.label, None, place, self.spelling)
 
 
-@dataclass(frozen=True)
 class Names:
     """All names of the classes: the words that were asked for, and the class names."""
 
-    words: tuple[str, ...]
-    classes: tuple[str, ...]
-    level: Level = field(init=False)
-    by_key: dict[str, Name] = field(init=False)  # names that count anywhere in an answer
-    # letters (as capitals), numbers, single characters and common words, which count where an answer is expected
-    strict: dict[str, Name] = field(init=False)
-    remove_markup: Callable[[str], str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        level = next((level for level in _LEVELS if self._apart(level)), _LEVELS[-1])
-        by_key: dict[str, Name] = {}
-        strict: dict[str, Name] = {}
+    def __init__(self, words: tuple[str, ...], classes: tuple[str, ...]) -> None:
+        self.words, self.classes = words, classes
+        self.level = level = next((level for level in _LEVELS if self._apart(level)), _LEVELS[-1])
+        self.by_key: dict[str, Name] = {}  # names that count anywhere in an answer
+        # letters (as capitals), numbers, single characters and common words, which count where an answer is expected
+        self.strict: dict[str, Name] = {}
         doubtful: set[str] = set()
-        for names, spellings in ((self.words, _as_given), (self.classes, _as_given), (self.classes, _variants)):
-            known = set(by_key) | set(strict)
+        for names, spellings in ((words, None), (classes, None), (classes, _variants)):
+            known = set(self.by_key) | set(self.strict)
             for label, name in enumerate(names):
                 cased = level.fold(name).strip()
-                for spelling in spellings(cased):
-                    is_letter = re.fullmatch("[A-Z]" if name in self.classes else "[A-Z]{1,2}", spelling)
+                for spelling in spellings(cased) if spellings else [cased]:
+                    is_letter = re.fullmatch("[A-Z]" if name in classes else "[A-Z]{1,2}", spelling)
                     key = spelling if is_letter else level.key(spelling)
                     if not key or key in known:
                         continue
-                    target = strict if is_letter or _is_strict(key) else by_key
+                    target = self.strict if is_letter or _is_strict(key) else self.by_key
                     if (other := target.get(key)) is not None and other.label != label:
                         doubtful.add(key)
                     target.setdefault(key, Name(label, name))
         for key in doubtful:
-            by_key.pop(key, None), strict.pop(key, None)
-        object.__setattr__(self, "level", level)
-        object.__setattr__(self, "by_key", by_key)
-        object.__setattr__(self, "strict", strict)
-        marks = {mark for name in (*self.words, *self.classes) for mark in level.fold(name) if not mark.isalnum()}
-        hyphen = "-" if "-" in strict else ""  # a class is a hyphen
-        object.__setattr__(self, "remove_markup", markup_remover("".join(marks - set(" _-")) + hyphen))
+            self.by_key.pop(key, None), self.strict.pop(key, None)
+        marks = {mark for name in (*words, *classes) for mark in level.fold(name) if not mark.isalnum()}
+        hyphen = "-" if "-" in self.strict else ""  # a class is a hyphen
+        self.remove_markup = markup_remover("".join(marks - set(" _-")) + hyphen)
 
     def _apart(self, level: Level) -> bool:
-        return all(
-            len({level.key(level.fold(name)) for name in names}) == len(names) for names in (self.classes, self.words)
-        )
+        keys = ([level.key(level.fold(name)) for name in names] for names in (self.classes, self.words))
+        return all(len(set(spellings)) == len(spellings) for spellings in keys)
 
     def fold(self, answer: str) -> Text:
         """Fold an answer as the names are."""
@@ -129,9 +114,7 @@ class Names:
 
     def leading(self, cased: str) -> Name | None:
         """Return the name that a text begins with."""
-        if self.pattern is None:
-            return None
-        match = self.pattern.match(lower(cased) if self.level.case else cased)
+        match = self.pattern and self.pattern.match(lower(cased) if self.level.case else cased)
         return self.look_up(match[0]) if match else None
 
     def bare(self, cased: str) -> Reading | None:
@@ -143,7 +126,8 @@ class Names:
         if name is None and (inner := text.strip(_EDGES)):
             before, _, after = text.partition(inner)
             text, name = inner, self._whole(inner)
-            if before and _is_denial(before, after, text):
+            is_bound = text[:1].isdecimal() and set(before) & set("<>") and not set(after) & set("<>")  # "<3"
+            if before and (_UNTICKED.search(before) or is_bound):
                 return None
         if name is None:
             return None
@@ -161,11 +145,6 @@ class Names:
         if name is None and self.numbers and (value := rating(text, max(self.numbers))) is not None:
             name = self.numbers.get(value)
         return name
-
-    @cached_property
-    def keys(self) -> frozenset[str]:
-        """What the names are looked up by."""
-        return frozenset(self.by_key)
 
     @cached_property
     def longest(self) -> int:
@@ -231,10 +210,8 @@ class Names:
     def _spelled(self, key: str) -> str:
         parts = _SEPARATORS.split(key) if self.level.separators else [key]
         parts = [re.escape(part) for part in parts if part] or [re.escape(key)]
-        gaps = [
-            r"\s{0,4}-\s{0,4}" if before[-1:].isdigit() and after[:1].isdigit() else _GAP
-            for before, after in pairwise(parts)
-        ]
+        digits = [before[-1:].isdigit() and after[:1].isdigit() for before, after in pairwise(parts)]
+        gaps = [r"\s{0,4}-\s{0,4}" if between else _GAP for between in digits]
         text = parts[0] + "".join(gap + part for gap, part in zip(gaps, parts[1:], strict=True))
         text = text.replace(f"{_GAP}and{_GAP}", r"(?:[\s_-]{1,6}and[\s_-]{1,6}|[\s_-]{0,6}&[\s_-]{0,6})")
         text = text.replace("'", "'?").replace("/", r"\s{0,3}/\s{0,3}")
@@ -261,10 +238,6 @@ def _right_border(last: str) -> str:
     return f"(?!{re.escape(last)})"
 
 
-def _as_given(cased: str) -> Iterable[str]:
-    yield cased
-
-
 def _variants(cased: str) -> Iterable[str]:
     """Other spellings: NotToxic as "not toxic", pro-life as "prolife", nonfiction as "non-fiction", U.S. as "U.S"."""
     if len(cased) > 3:
@@ -280,13 +253,6 @@ def _variants(cased: str) -> Iterable[str]:
             yield cased.replace("'", "")
 
 
-def _is_denial(before: str, after: str, core: str) -> bool:
-    """Whether marks around a whole answer deny it; "<3" is less than 3, "<3>" is not."""
-    if _UNTICKED.search(before):
-        return True
-    return core[:1].isdecimal() and bool(set(before) & set("<>")) and not set(after) & set("<>")
-
-
 def _is_strict(key: str) -> bool:
     if key in _COMMON or _NUMBER.fullmatch(key):
         return True
@@ -294,10 +260,7 @@ def _is_strict(key: str) -> bool:
     return not any(signs) if len(key) == 1 else not (any(signs) or any(map(str.isalnum, key)))
 
 
-@lru_cache(maxsize=64)
-def names_of(words: tuple[str, ...], classes: tuple[str, ...]) -> Names:
-    """Return the names, made once for each set of classes."""
-    return Names(words, classes)
+names_of = lru_cache(maxsize=64)(Names)  # made once for each set of classes
 
 
 def letters(classes: Sequence[str]) -> tuple[str, ...]:

@@ -4,8 +4,6 @@ A wrong label is worse than none. An answer gives a class if it is the class's n
 JSON, a tag, a box or a line such as "Final answer: ..." gives it; or if it names this class alone and does not deny it.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence
@@ -17,12 +15,12 @@ from numpy.typing import NDArray
 
 from silr.annotators.answers.boxes import from_boxes
 from silr.annotators.answers.fields import objects
-from silr.annotators.answers.language import REFUSAL, cues, is_taken_back, refuses
+from silr.annotators.answers.language import CORRECTION, REFUSAL, cues, refuses
 from silr.annotators.answers.mentions import Cleaned
 from silr.annotators.answers.names import Names, letters, names_of
 from silr.annotators.answers.reading import Reading, Token, agreed
 from silr.annotators.answers.text import end_of_turn, fold, lower, without
-from silr.annotators.answers.thoughts import answer_span, is_outline, without_thoughts
+from silr.annotators.answers.thoughts import OUTLINE, answer_span, without_thoughts
 from silr.annotators.answers.verdicts import Cued, from_objects, from_tags
 from silr.annotators.missing import Missing
 
@@ -30,16 +28,9 @@ __all__ = ["Reading", "Token", "class_log_probabilities", "read_answer", "safe_w
 
 
 def read_answer(answer: str, words: Sequence[str], classes: Sequence[str]) -> Reading:
-    """Read the one class that an answer names.
+    """Read the one class that an answer, as it came, names.
 
-    Parameters
-    ----------
-    answer : str
-        As it came, with thoughts and markup.
-    words : sequence of str, of length K
-        What was asked for: the class names, letters, or words of the user's.
-    classes : sequence of str, of length K
-        The class names, which count too.
+    `words` (K,) are what was asked for: the class names, letters, or words of the user's. The `classes` (K,) count too.
     """
     names = names_of(tuple(words), tuple(classes))
     span = answer_span(answer)
@@ -66,7 +57,7 @@ def _read(names: Names, content: str) -> Reading:
     explicit += from_boxes(names, text)
     outright = agreed(explicit)
     cleaned = Cleaned.of(names.remove_markup(text.cased))
-    final, plain, concluding = cues(names.keys)
+    final, plain, concluding = cues(frozenset(names.by_key))
     cued = Cued(names, cleaned, text)
     finals = cued.after(final)
     explicit += [reading for reading in finals if reading is not None]
@@ -76,13 +67,13 @@ def _read(names: Names, content: str) -> Reading:
         if is_over and is_torn:
             is_over = "," in answer[outright.position :]  # type: ignore[union-attr]  # the value ended before
         return replace(reading, is_outright=is_over and reading.label is not None)
-    if is_outline(cleaned.low) or (is_torn and not cleaned.low.strip()):
+    if OUTLINE.search(cleaned.low) or (is_torn and not cleaned.low.strip()):
         return Reading(None, Missing.CUT_OFF)
     announced = agreed([*(reading for reading in cued.after(plain) if reading), *cued.lone_lines()])
     if announced is not None:
         if announced.label is None:
             return announced
-        if is_taken_back(cleaned.low) and cued.whole().missing is Missing.SEVERAL:
+        if CORRECTION.search(cleaned.low) and cued.whole().missing is Missing.SEVERAL:
             return Reading(None, Missing.SEVERAL)
         reading = agreed([announced, *cued.sure_of(concluding)]) or announced
         return replace(reading, is_outright=reading.label is not None and cued.leads())
@@ -115,12 +106,7 @@ def class_log_probabilities(tokens: Sequence[Token], position: int, words: Seque
 
     A listed token counts for the class whose word it begins, or is but for marks around it, if there is one such class
     only. A class that is not listed gets the most that it can have: the probability of the least likely listed token,
-    or what the listed ones leave.
-
-    Returns
-    -------
-    array of shape (K,), normalised, or None
-        None if the tokens do not make up the answer, no class is listed, or no other token is listed beside the one.
+    or what the listed ones leave. None: the tokens do not make up the answer, or list no class or nothing beside it.
     """
     ends = accumulate(len(token.text) for token in tokens)
     token, end = next((pair for pair in zip(tokens, ends, strict=True) if pair[1] > position), (None, 0))

@@ -1,15 +1,11 @@
 """An answer's text, folded: spellings of the same characters are made alike, and markup is blanked out."""
 
-# ruff: noqa: RUF001 - characters of other scripts that look like Latin ones are meant
-
-from __future__ import annotations
-
 import html
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 _ALIKE = (
     dict.fromkeys(map(ord, "’‘‛ʼʹ′´＇"), "'")
@@ -47,10 +43,10 @@ def fold(text: str, compatible: bool = True) -> Text:
     """
     if text.isascii() and not (compatible and "&" in text and ";" in text):
         return Text(text)
-    unit_folded = _fold_unit if compatible else _compose
+    fold_unit = _fold_unit if compatible else partial(unicodedata.normalize, "NFC")
     parts, origin = [], []
     for unit in _UNIT.finditer(text):
-        part = unit_folded(unit[0])
+        part = fold_unit(unit[0])
         parts.append(part)
         origin += [unit.start()] * len(part)
     return Text("".join(parts), origin)
@@ -76,11 +72,6 @@ def _fold_unit(unit: str) -> str:
     if len(unit) > 2 and unit[0] == "&" and unit[-1] == ";":
         unit = html.unescape(unit)
     return unicodedata.normalize("NFKC", unit.translate(_ALIKE)).translate(_ALIKE)
-
-
-@lru_cache(maxsize=65536)
-def _compose(unit: str) -> str:
-    return unicodedata.normalize("NFC", unit)
 
 
 _END_OF_TURN = re.compile(

@@ -1,9 +1,5 @@
 """A reasoning model's thoughts inside its answer, in the marks that models and servers put around them."""
 
-# ruff: noqa: RUF001 - characters of other scripts that look like Latin ones are meant
-
-from __future__ import annotations
-
 import re
 
 _NAME = (
@@ -41,7 +37,8 @@ _MARKS = re.compile(
 _AFTERWARDS = re.compile(
     r"<(?:reason(?:ing|s)?|rationale|explanation|justification|reflection|analysis)\b", re.IGNORECASE
 )
-_OUTLINE = re.compile(r"\A\W{0,9}(?:thinking|thought|reasoning) process\b", re.IGNORECASE)
+# the title of a thought, whose marks were in the prompt
+OUTLINE = re.compile(r"\A\W{0,9}(?:thinking|thought|reasoning) process\b", re.IGNORECASE)
 
 
 def answer_span(answer: str) -> tuple[int, int] | None:
@@ -71,11 +68,6 @@ def without_thoughts(answer: str) -> str:
     if span is None:
         return " " * len(answer)
     return " " * span[0] + answer[span[0] : span[1]] + " " * (len(answer) - span[1])
-
-
-def is_outline(answer: str) -> bool:
-    """Whether an answer opens with the title of a thought, "Thinking Process:"; its marks were in the prompt."""
-    return _OUTLINE.search(answer) is not None
 
 
 def _before_afterthought(answer: str) -> tuple[int, int] | None:

@@ -1,9 +1,5 @@
 """Where an answer says outright which class it gives: fields, tags and boxes, cues, and lines of their own."""
 
-# ruff: noqa: RUF001 - characters of other scripts that look like Latin ones are meant
-
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -75,10 +71,8 @@ class Cued:
         bare = [self.names.bare(line[0]) for line in lines]
         raw = self.text.cased
         leads = bare[0] is not None and not _ITEM.match(raw, lines[1].start())
-        closes = bare[-1] is not None and (
-            _STOPPED.search(lines[-2][0]) is not None
-            or "\n\n" in raw[lines[-2].end() : lines[-1].start()].replace(" ", "")
-        )
+        gap = raw[lines[-2].end() : lines[-1].start()].replace(" ", "")
+        closes = bare[-1] is not None and ("\n\n" in gap or _STOPPED.search(lines[-2][0]) is not None)
         if not (leads or closes):
             return []
         readings = zip(lines, bare, strict=True)

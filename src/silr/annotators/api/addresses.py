@@ -1,7 +1,5 @@
 """Addresses of servers, the proxy before one, and the key from the environment, which is never written or said."""
 
-from __future__ import annotations
-
 import os
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass

@@ -1,30 +1,21 @@
 """The API annotator: asks a chat model behind an OpenAI-compatible server."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.answers.read import (
-    Reading,
-    class_log_probabilities,
-    read_answer,
-    safe_words,
-    without_thoughts,
-)
-from silr.annotators.api.budget import BudgetSpentError, Cost
-from silr.annotators.api.client import ChatClient, ChatOptions
-from silr.annotators.api.exchange import Messages, characters
-from silr.annotators.api.failures import NoAnswerError, TextTooLongError, explain_cut_off
+from silr.annotators.answers.read import Reading, class_log_probabilities, read_answer, safe_words, without_thoughts
+from silr.annotators.api.budget import BudgetSpentError
+from silr.annotators.api.client import ChatClient
+from silr.annotators.api.exchange import Messages, NoAnswerError, TextTooLongError, characters, explain_cut_off
 from silr.annotators.api.replies import Reply
 from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, Scores, has_scores, label_only
 from silr.annotators.missing import Missing
@@ -65,12 +56,9 @@ class ApiAnnotator:
     ----------
     client : ChatClient
     classes : sequence of str, of length K >= 2
-    question : str, default None
-    prompt : str
-        The user's message; see `Prompt`. A ``<text>`` or ``</text>`` in a text is made harmless.
-    class_words : mapping of str to str, default None
-        The answer that stands for a class; by default its name, or a letter where the names begin alike.
-    examples : sequence of (text, class name), default ()
+    question, prompt, class_words, examples
+        As in `Prompt`. A ``<text>`` or ``</text>`` in a text is made harmless. A class answers by default with its
+        name, or a letter where the names begin alike.
     samples : int, default 1
         Above 1: so many answers at temperature 1, and votes as scores.
     concurrency : int, default 8
@@ -78,14 +66,12 @@ class ApiAnnotator:
 
     Attributes
     ----------
-    classes : tuple of str
-    prompt : Prompt
-    n_features : int
-        0: a server gives no hidden states.
     remarks : Remarks
         Why texts have no label, and which were cut.
     stopped_by : str or None
         The budget that was spent.
+    cost, notes
+        Those of the client.
 
     Raises
     ------
@@ -93,7 +79,7 @@ class ApiAnnotator:
         The prompt or an option is wrong.
     """
 
-    n_features = 0
+    n_features = 0  # a server gives no hidden states
 
     def __init__(
         self,
@@ -118,16 +104,7 @@ class ApiAnnotator:
         self.remarks, self._kept = Remarks(), dict[str, int]()
         self._labels = self._scored = 0
         self.stopped_by: str | None = None
-
-    @property
-    def cost(self) -> Cost:
-        """What was asked of the server in this session."""
-        return self._client.cost
-
-    @property
-    def notes(self) -> list[str]:
-        """What the user was told of the server."""
-        return self._client.notes
+        self.cost, self.notes = client.cost, client.notes
 
     def plan(self, texts: Sequence[str]) -> Plan:
         """One text a batch: the server, not silr, puts them together."""
@@ -144,8 +121,7 @@ class ApiAnnotator:
         Texts without a label are left out (`remarks.missing` has their reasons), and so are those that the budget does
         not reach.
         """
-        waiting = enumerate(batches)
-        running: dict[Future[Scores], int] = {}
+        waiting, running = enumerate(batches), dict[Future[Scores], int]()
         self.stopped_by = None
         self._client.trusted |= self.remarks.labelled
         with ThreadPoolExecutor(self._concurrency) as pool, self._client.open():
@@ -162,7 +138,9 @@ class ApiAnnotator:
                     except BudgetSpentError as error:
                         self.stopped_by = str(error)
                     except NoAnswerError as error:
-                        self.remarks.add(text, error.missing, str(error) if error.hits_all else "")
+                        self.remarks.missing[text] = error.missing
+                        if error.hits_all:
+                            self.remarks.failures[text] = str(error)
                     else:
                         self.remarks.labelled = self._client.trusted = True
                         self._labels += 1
@@ -176,11 +154,7 @@ class ApiAnnotator:
     def score_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None) -> Scores:
         """Ask about one text, or go on with a conversation about it; see `self_refine.Talking.score_batch`.
 
-        Raises
-        ------
-        NoAnswerError
-            There is no label; it has the reason.
-        BudgetSpentError, InputError
+        A NoAnswerError has the reason why there is no label; a BudgetSpentError or an InputError ends the job.
         """
         (text,), (later,) = texts, list(turns or [()])
         first, *others = (self._read(text, later, sample) for sample in range(self._samples))
@@ -199,25 +173,22 @@ class ApiAnnotator:
         """Return the model, the server and the prompt, ready for JSON. Keys and passwords are left out."""
         import silr
 
-        return {
-            "kind": "api",
-            "model": self._client.model,
-            "server": self._client.server,
-            **self.prompt.describe(),
-            "samples": self._samples,
-            "versions": {"silr": silr.__version__},
-        }
+        about = {"kind": "api", "model": self._client.model, "server": self._client.server, **self.prompt.describe()}
+        return {**about, "samples": self._samples, "versions": {"silr": silr.__version__}}
 
     def _messages(self, text: str, later: Sequence[str]) -> Messages:
         contents = [self._before + _TAG.sub(r"[\1]", text) + self._after, *later]
-        return [{"role": "assistant" if turn % 2 else "user", "content": each} for turn, each in enumerate(contents)]
+        return [{"role": "assistant" if turn % 2 else "user", "content": text} for turn, text in enumerate(contents)]
 
-    def _ask(self, text: str, later: Sequence[str], **options: Unpack[ChatOptions]) -> Reply:
+    def _ask(
+        self, text: str, later: Sequence[str], temperature: float = 0.0, sample: int = 0, logprobs: bool = False
+    ) -> Reply:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
+        ask = partial(self._client.ask, temperature=temperature, sample=sample, logprobs=logprobs)
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
             try:
-                reply = self._client.ask(self._messages(text[:kept], later), **options)
+                reply = ask(self._messages(text[:kept], later))
             except TextTooLongError as error:
                 whole = characters(self._messages(text[:kept], later))
                 fitting = 0 if error.share is None else int(_CUT_MARGIN * error.share * whole) - (whole - kept)
@@ -228,7 +199,7 @@ class ApiAnnotator:
                 if kept < len(text):
                     self.remarks.cut.add(text)
                 return reply
-        return self._client.ask(self._messages(text[:kept], later), **options)
+        return ask(self._messages(text[:kept], later))
 
     def _read(self, text: str, later: Sequence[str], sample: int) -> Named | NoAnswerError:
         """Ask and read the answer; ask once more, more strictly, if it names no class or several."""
@@ -238,7 +209,9 @@ class ApiAnnotator:
             reading = read_answer(reply.text, words, self.classes)
             cut_off = reply.missing is Missing.CUT_OFF
             content = without_thoughts(reply.text).strip()
-            is_clear = reading.is_outright or _goes_on(reply.text, reading)
+            end = None if reading.position is None or reading.word is None else reading.position + len(reading.word)
+            goes_on = end is not None and _CONTINUATION.search(reply.text, end)  # perhaps "... only if"
+            is_clear = reading.is_outright or goes_on
             is_over = not cut_off or (is_clear and len(content) <= _SHORT_ANSWER)
             if reading.label is not None and is_over and reply.missing not in (Missing.REFUSED, Missing.FILTERED):
                 return Named(reading.label, self._scores(reply, reading))
@@ -284,13 +257,6 @@ class ApiAnnotator:
                 "the server has given no token log-probabilities of use so far: labels without scores; --samples 5 "
                 "asks 5 times a text and gives the shares of the votes as scores"
             )
-
-
-def _goes_on(answer: str, reading: Reading) -> bool:
-    """Whether the answer has more than the class: "It is positive" that was cut there may go on with "only if"."""
-    if reading.position is None or reading.word is None:
-        return False
-    return _CONTINUATION.search(answer, reading.position + len(reading.word)) is not None
 
 
 def _finished(running: Iterable[Future[Scores]]) -> set[Future[Scores]]:

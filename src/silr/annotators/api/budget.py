@@ -1,7 +1,5 @@
 """Cost and budget of requests; those under way are reckoned with before their cost is known."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

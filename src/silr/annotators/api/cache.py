@@ -1,15 +1,13 @@
 """Answers that were paid for, in an SQLite file: the same question is never paid for twice."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sqlite3
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from silr.annotators.api.replies import Object
 from silr.errors import InputError
 from silr.io.cache import cache_folder
 from silr.io.files import make_folder
@@ -17,26 +15,14 @@ from silr.io.files import make_folder
 _SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
 
 
-def default_cache() -> Path:
-    """Return `answers.sqlite` in the user's cache."""
-    return cache_folder() / "answers.sqlite"
-
-
 class AnswerCache:
     """Answers by the hash of what was asked; each is on the disk before `put` returns. Threads may share it.
 
-    Parameters
-    ----------
-    path : Path
-
-    Raises
-    ------
-    InputError
-        The file is no such cache, or cannot be written.
+    An InputError says that the file is no such cache, or cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path = path or cache_folder() / "answers.sqlite"
         make_folder(path.parent)
         self._lock = threading.Lock()
         try:
@@ -48,21 +34,15 @@ class AnswerCache:
             reason = f"cannot use {path} as the cache of answers: {error}; delete it or name another"
             raise InputError(reason) from error
 
-    def get(self, question: Mapping[str, object]) -> dict[str, Any] | None:
+    def get(self, question: Mapping[str, object]) -> Object | None:
         """Return the answer to a question, None if it is not known."""
         with self._lock:
             row = self._execute("SELECT answer FROM answers WHERE key = ?", (_key(question),)).fetchone()
-        answer: dict[str, Any] | None = None if row is None else json.loads(row[0])
+        answer: Object | None = None if row is None else json.loads(row[0])
         return answer
 
     def put(self, question: Mapping[str, object], answer: Mapping[str, object]) -> None:
-        """Keep an answer.
-
-        Raises
-        ------
-        InputError
-            It cannot be written, as on a full disk.
-        """
+        """Keep an answer; InputError if it cannot be written, as on a full disk."""
         with self._lock:
             self._execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (_key(question), json.dumps(answer)))
 

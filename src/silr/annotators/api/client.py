@@ -7,26 +7,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NoReturn, TypedDict
+from typing import TYPE_CHECKING, NoReturn
 
+from silr.annotators.api import exchange
 from silr.annotators.api.addresses import check_address, environment_key
-from silr.annotators.api.budget import Budget, Cost
+from silr.annotators.api.budget import Budget
 from silr.annotators.api.cache import AnswerCache
-from silr.annotators.api.exchange import Exchange, Messages, characters
-from silr.annotators.api.failures import (
-    LATER,
-    NoAnswerError,
-    PassingError,
-    RefusedError,
-    TextTooLongError,
-    explain_cut_off,
-    explain_cut_prompt,
-)
+from silr.annotators.api.exchange import LATER, Messages, NoAnswerError, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.replies import Reply
-from silr.annotators.api.waits import LONG, TOO_LONG
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 from silr.extras import needs
@@ -40,19 +31,12 @@ Say = Callable[[str], None]
 MOST_IN_VAIN = 10  # requests without an answer, after which a server that never gave one is given up
 _IN_VAIN_LATER = 50  # the same where this model has answered before
 _LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless the server asks for more
+LONG, TOO_LONG = 60.0, 600.0  # seconds that a server asks for: what is said, and what is not waited for
 _ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
 _MOST_TIMEOUTS = 3  # of a server that has never answered
 _SHORT_KEY = 5  # characters; what stands for a key where a server wants none, such as "none", is no secret
 _MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
-
-
-class ChatOptions(TypedDict, total=False):
-    """Options of a question; see `ChatClient.ask`."""
-
-    temperature: float
-    sample: int
-    logprobs: bool
 
 
 class ChatClient:
@@ -87,6 +71,8 @@ class ChatClient:
         Whether this model has given a label before.
     notes : list of str
         What was said.
+    cost : Cost
+        What was asked in this session.
 
     Raises
     ------
@@ -118,12 +104,13 @@ class ChatClient:
             raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")
         self.model, self._cache, self.max_answer_tokens = model, cache, max_answer_tokens
         client = openai.OpenAI(api_key=self._key or "none", base_url=base_url, timeout=timeout, max_retries=0)
-        self._exchange = Exchange(client, model)
+        self._exchange = exchange.Exchange(client, model)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
         self._print, self._timeout = say or (lambda line: None), timeout
         self._lock, self._closed, self._alone = threading.RLock(), threading.Event(), threading.Lock()
         self._budget = Budget(max_requests, max_tokens_total, self._closed)
+        self.cost = self._budget.cost
         self._answered = False  # whether the server ever gave an answer
         self._in_vain = self._timeouts = self._daily = 0
         self._said_wait = -LONG
@@ -137,11 +124,6 @@ class ChatClient:
             retry=tenacity.retry_if_exception(self._may_pass),
             reraise=True,
         )
-
-    @property
-    def cost(self) -> Cost:
-        """What was asked in this session."""
-        return self._budget.cost
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -164,33 +146,13 @@ class ChatClient:
     def ask(self, messages: Messages, *, temperature: float = 0.0, sample: int = 0, logprobs: bool = False) -> Reply:
         """Send a conversation and return the answer, from the cache if it is known.
 
-        Parameters
-        ----------
-        messages : list of dict
-        temperature : float, default 0
-        sample : int, default 0
-            Tells apart answers to the same question at a temperature above 0.
-        logprobs : bool, default False
-            Ask for token log-probabilities; a server that refuses them is not asked for them again.
-
-        Raises
-        ------
-        BudgetSpentError
-            Nothing was sent.
-        NoAnswerError
-            No usable answer after all attempts, or the server does not take this text.
-        InputError
-            The server cannot be reached, or refuses all requests: wrong key, no money left, unknown model.
+        `sample` tells apart answers to the same question at a temperature above 0. A server that refuses token
+        log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
+        that there is no usable answer to this text, an InputError that the server refuses all requests.
         """
-        question = {
-            "server": self.server,
-            "model": self.model,
-            "messages": messages,
-            "temperature": temperature,
-            "sample": sample,
-            "logprobs": logprobs,
-            "max_answer_tokens": self.max_answer_tokens,
-        }
+        question: dict[str, object] = {"server": self.server, "model": self.model, "messages": messages}
+        question |= {"temperature": temperature, "sample": sample, "logprobs": logprobs}
+        question |= {"max_answer_tokens": self.max_answer_tokens}
         if (known := self._cache.get(question)) is not None:
             self._budget.known()
             return Reply.from_json(known)
@@ -225,7 +187,7 @@ class ChatClient:
     def _count(self, reply: Reply) -> None:
         """Count an answer; one that ended while the model still thought is none."""
         if reply.missing is Missing.CUT_OFF and not reply.text.strip():
-            self._count_in_vain(explain_cut_off(self.max_answer_tokens))
+            self._count_in_vain(exchange.explain_cut_off(self.max_answer_tokens))
         else:
             with self._lock:
                 self._answered, self._in_vain = True, 0
@@ -292,13 +254,13 @@ class ChatClient:
     def _attempt(self, messages: Messages, options: dict[str, object]) -> Reply:
         self._check_end()
         try:
-            with self._budget.request(characters(messages)) as paid:
+            with self._budget.request(exchange.characters(messages)) as paid:
                 reply = self._exchange.send(messages, options, paid, self._parameters, patient=self._answered)
         except InputError as error:
             self._end = error
             raise
         if seems_cut((message["content"] for message in messages), reply.prompt_tokens):
-            self.say(explain_cut_prompt(reply.prompt_tokens, characters(messages)))
+            self.say(exchange.explain_cut_prompt(reply.prompt_tokens, exchange.characters(messages)))
             raise TextTooLongError(f"the server read {reply.prompt_tokens:,} tokens only", None)
         return reply
 
@@ -327,7 +289,7 @@ class ChatClient:
         """Share of the messages that the server would take, None if it does not say."""
         share, limit = refusal.fits(), refusal.limit()
         if share is None and limit is not None:
-            share = limit * self._budget.characters_a_token() / characters(messages)
+            share = limit * self._budget.characters_a_token() / exchange.characters(messages)
         return None if share is None or share > _ANOTHER_LIMIT else min(share, 0.9)
 
     def _give_up(self, error: PassingError) -> NoReturn:

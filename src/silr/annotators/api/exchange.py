@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from silr.annotators.api.addresses import path_hint, proxy_between, server_name
-from silr.annotators.api.failures import LATER, PassingError, RefusedError
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal, is_error, read_refusal
 from silr.annotators.api.replies import NoReplyError, Reply, parse_body, read_reply, usage
+from silr.annotators.missing import Missing
 from silr.errors import InputError
 
 if TYPE_CHECKING:
     import openai
 
 Messages = list[dict[str, str]]
+LATER = "what was answered is kept, and the same command goes on from there"
 
 _EXPLANATIONS = {
     Kind.UNPAID: f"the server wants to be paid first ({{status}}): {{words}}; {LATER}",
@@ -32,6 +34,70 @@ _EXPLANATIONS = {
 _REFUSAL = "the server refuses the request ({status}): {words}"
 
 
+class NoAnswerError(Exception):
+    """No usable answer to a text, however often it was asked.
+
+    It may hit all texts (`hits_all`), by default where the server fails.
+    """
+
+    def __init__(self, missing: Missing, words: str, hits_all: bool | None = None) -> None:
+        super().__init__(words)
+        self.missing = missing
+        self.hits_all = missing is Missing.SERVER if hits_all is None else hits_all
+
+
+class TextTooLongError(NoAnswerError):
+    """A text that the server does not take; `share` is how much of the prompt it would take, if it says so."""
+
+    def __init__(self, words: str, share: float | None) -> None:
+        super().__init__(Missing.TOO_LONG, words)
+        self.share = share
+
+
+class RefusedError(Exception):
+    """The server refuses a request."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.words)
+        self.refusal = refusal
+
+
+@dataclass(eq=False)
+class PassingError(Exception):
+    """No answer this time, in the words of the server or the connection."""
+
+    words: str
+    wait: float | None = None  # seconds that the server asks for
+    unreachable: bool = False  # no connection came about; one that is cut or too slow is another thing
+    timeout: bool = False
+    unusable: bool = False  # the server said that all is well, and sent nothing of use
+    daily: bool = False  # the day's quota is used up
+    refusal: Refusal | None = None  # the response, if there was one
+    redirected_to: str = ""  # the address that could not be reached, if the server redirects there
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def explain_cut_prompt(prompt_tokens: int, characters: int) -> str:
+    """Say what to do where the server seems to cut prompts."""
+    return (
+        f"the server counts far fewer tokens in a long prompt than it has ({prompt_tokens:,} in {characters:,} "
+        "characters): it seems to cut prompts without a word. Raise its context length (Ollama: num_ctx or "
+        "OLLAMA_CONTEXT_LENGTH; llama.cpp: --ctx-size; vLLM: --max-model-len). Texts that it cuts get no label"
+    )
+
+
+def explain_cut_off(max_answer_tokens: int | None) -> str:
+    """Say what to do where answers end before they name a class."""
+    limit = "the server's limit" if max_answer_tokens is None else f"the limit of {max_answer_tokens:,}"
+    return (
+        f"{limit} of answer tokens cuts answers off before they name a class, while the model still thinks; raise "
+        "--max-answer-tokens, or let it think less (another model, or the server's option for less reasoning). "
+        "The answers are kept"
+    )
+
+
 def characters(messages: Sequence[dict[str, str]]) -> int:
     """How long a conversation is."""
     return sum(len(message["content"]) for message in messages)
@@ -40,14 +106,8 @@ def characters(messages: Sequence[dict[str, str]]) -> int:
 class Exchange:
     """Sends requests. Threads may share it.
 
-    Attributes
-    ----------
-    url, server : str
-        The address, and the same without credentials.
-    proxy : str or None
-        What the environment puts between.
-    heard : bool
-        Whether the server was ever there.
+    `url` is the address, `server` the same without credentials, and `proxy` what the environment puts between. `heard`
+    tells whether the server was ever there.
     """
 
     def __init__(self, client: openai.OpenAI, model: str) -> None:
@@ -67,13 +127,8 @@ class Exchange:
         """Send one request, and call `paid` with the tokens of prompt and answer.
 
         `parameters` tell whether a refusal is about one of them. Where the server has answered before, be `patient`: a
-        page for people may pass.
-
-        Raises
-        ------
-        PassingError, RefusedError
-        InputError
-            A proxy does not let anything through.
+        page for people may pass. A failure is a PassingError or a RefusedError, or an InputError where a proxy lets
+        nothing through.
         """
         import openai
 
@@ -102,14 +157,8 @@ class Exchange:
 
     def explain(self, refusal: Refusal, kind: Kind, words: str) -> str:
         """Say in one line what hits every request, and what mends it."""
-        return _EXPLANATIONS.get(kind, _REFUSAL).format(
-            status=refusal.status,
-            words=words,
-            server=self.server,
-            model=self.model,
-            proxy=self._named_proxy(),
-            hint=path_hint(self.url),
-        )
+        names = {"status": refusal.status, "server": self.server, "model": self.model, "proxy": self._named_proxy()}
+        return _EXPLANATIONS.get(kind, _REFUSAL).format(words=words, hint=path_hint(self.url), **names)
 
     def _named_proxy(self) -> str:
         return f"the proxy {self.proxy or ''}".rstrip()

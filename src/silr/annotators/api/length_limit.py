@@ -1,7 +1,5 @@
 """How long a text may be: the numbers in a server's refusal of a longer one, and the tokens that it counts."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -1,16 +1,15 @@
 """Responses that are no answers: about one text, about all, or passing by themselves."""
 
-from __future__ import annotations
-
+import email.utils
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from silr.annotators.api.length_limit import length_limit, share_that_fits
-from silr.annotators.api.waits import asked_wait
 
 _LONGEST = 300  # characters of the server's words that are repeated
 
@@ -69,7 +68,7 @@ _UNPAID = _pattern(
     r"余额不足|欠费",
 )
 _KEY = _pattern(
-    r"(api|access|secret)[ _-]?key|unauthori[sz]ed|authenticat|invalid (auth )?token|(bearer|access) token|credentials",
+    r"(api|access|secret)[ _-]?key|unauthori[sz]ed|authenticat|invalid (auth )?token|(bearer|access) token|credentials"
 )
 _MODEL = _pattern(
     r"model.{0,80}(not (found|exist|loaded|available|deployed|served)|n.t exist|unknown|no longer|decommission)",
@@ -77,6 +76,13 @@ _MODEL = _pattern(
     r"model_not_found|not a valid model|try pulling|deployment.{0,40}does not exist",
 )
 _PROXY = _pattern(r"x-squid-error|^proxy-|\bsquid\b|zscaler|bluecoat|forcepoint|mcafee web gateway|\bproxy\b")
+_DURATION = re.compile(
+    r"(?:again|retry|wait|reset\w*|retrydelay)[^0-9]{0,20}((?:\d+(?:\.\d+)?\s*"
+    r"(?:ms|milliseconds?|h|hours?|m|min|minutes?|s|sec|seconds?)\b[\s,and]*)+|(?:\d+(?:\.\d+)?[hms])+)",
+    re.IGNORECASE,
+)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|h|m|s)", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "milli": 0.001, "h": 3600.0, "m": 60.0, "s": 1.0}
 _STATUSES = (  # of an error that came with status 200, by its words
     (402, _UNPAID),
     (429, _pattern("rate.?limit|too many requests|overloaded")),
@@ -148,9 +154,8 @@ def read_refusal(status: int, headers: Mapping[str, str], body: str, proxy: str 
     value: object = None
     with suppress(ValueError):
         value = json.loads(body)
-    page = value is None and (
-        "html" in headers.get("content-type", "") or bool(re.match(r"\s*<(!doctype|html)", body, re.I))
-    )
+    is_html = "html" in headers.get("content-type", "") or bool(re.match(r"\s*<(!doctype|html)", body, re.I))
+    page = value is None and is_html
     if value is None:
         messages, everything = [_plain(body)], body
     else:
@@ -158,9 +163,36 @@ def read_refusal(status: int, headers: Mapping[str, str], body: str, proxy: str 
         status = status if status >= 400 else _status(value)
     lines = [" ".join(message.split()) for message in messages if message.strip()]
     words = "; ".join(line for line in lines if not any(line != other and line in other for other in lines))
-    by_proxy = status == 407 or bool(proxy and (page or not body.strip()) and _marked(headers, body))
+    marked = "via" in headers or any(map(_PROXY.search, [*(": ".join(header) for header in headers.items()), body]))
+    by_proxy = status == 407 or bool(proxy and (page or not body.strip()) and marked)
     wait = asked_wait(headers, everything)
     return Refusal(status, words[:_LONGEST] or f"status {status}", everything, wait, page, by_proxy)
+
+
+def asked_wait(headers: Mapping[str, str], words: str) -> float | None:
+    """Seconds that a response asks for, in its headers or its words ("try again in 7m12s"); None if it does not."""
+    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
+        return milliseconds / 1000
+    if (seconds := _header(headers.get("retry-after"))) is not None:
+        return seconds
+    if (asked := _DURATION.search(words)) is None:
+        return None
+    return sum(float(number) * _SECONDS[unit.lower()] for number, unit in _PART.findall(asked[1]))
+
+
+def _header(value: str | None) -> float | None:
+    """Read a Retry-After header: seconds or a date."""
+    if (seconds := _number(value)) is None:
+        with suppress(TypeError, ValueError):
+            seconds = email.utils.parsedate_to_datetime(value or "").timestamp() - time.time()
+    return None if seconds is None else max(seconds, 0.0)
+
+
+def _number(value: str | None) -> float | None:
+    with suppress(ValueError):
+        if (number := float(value or "")) < float("inf"):
+            return number
+    return None
 
 
 def is_error(value: object) -> bool:
@@ -238,8 +270,3 @@ def _plain(body: str) -> str:
     else:
         body = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", body, flags=re.I | re.S)
     return " ".join(body.split())
-
-
-def _marked(headers: Mapping[str, str], body: str) -> bool:
-    lines = (*(f"{name}: {value}" for name, value in headers.items()), body)
-    return "via" in headers or any(map(_PROXY.search, lines))

@@ -22,9 +22,8 @@ _FILTERED = (
     *("guardrail_intervened", "sensitive", "flagged", "blocked"),
 )
 _CUT_OFF = ("length", "max_tokens", "model_length", "max_output_tokens", "model_context_window_exceeded")
-_MARKS = str.maketrans(
-    {"\u2581": " ", "\u0120": " ", "\u010a": "\n"}
-)  # how SentencePiece and byte-level vocabularies write space
+# how SentencePiece and byte-level vocabularies write space
+_MARKS = str.maketrans({"\u2581": " ", "\u0120": " ", "\u010a": "\n"})
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def _arguments(message: Object) -> str:
     calls = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
     functions = [call for call in (*calls, message.get("function_call")) if isinstance(call, dict)]
     arguments = [function["arguments"] for function in functions if function.get("arguments") is not None]
-    return "\n".join(each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in arguments)
+    return "\n".join(text if isinstance(text, str) else json.dumps(text, ensure_ascii=False) for text in arguments)
 
 
 def _blocked(value: object) -> bool:
@@ -179,10 +178,9 @@ def _tokens(logprobs: object, text: str) -> tuple[Token, ...]:
     tokens: tuple[Token, ...] = ()
     with suppress(AttributeError, IndexError, KeyError, TypeError, ValueError):
         entries = [(place, _likeliest(place.get("top_logprobs"))) for place in _entries(logprobs)]
-        marked = any(
-            mark in str(token.get("token")) and mark not in text for token, _ in entries for mark in map(chr, _MARKS)
-        )
-        for write in (_without_marks, _from_bytes) if marked else (_as_it_stands, _from_bytes):
+        words = "".join(str(token.get("token")) for token, _ in entries)
+        marked = any(mark in words and mark not in text for mark in map(chr, _MARKS))
+        for write in (lambda token: str(token["token"]).translate(_MARKS if marked else {}), _from_bytes):
             written = tuple(Token(write(token), tuple((write(near), p) for near, p in top)) for token, top in entries)
             if text.strip() and text.strip() in "".join(token.text for token in written):
                 return written
@@ -213,13 +211,5 @@ def _likeliest(top: object) -> list[tuple[Object, float]]:
     return likeliest if len(likeliest) > 1 else []
 
 
-def _as_it_stands(token: Object) -> str:
-    return str(token["token"])
-
-
 def _from_bytes(token: Object) -> str:
     return bytes(token["bytes"]).decode("utf-8", "replace") if token.get("bytes") else str(token["token"])
-
-
-def _without_marks(token: Object) -> str:
-    return str(token["token"]).translate(_MARKS)
