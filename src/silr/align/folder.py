@@ -54,11 +54,8 @@ class AlignFolder:
     def start(cls, folder: Path, identity: Mapping[str, object]) -> Iterator[AlignFolder]:
         """Make the folder, or go on with one of the same identity, and keep other programs out meanwhile.
 
-        Raises
-        ------
-        InputError
-            The folder holds something else, or was made with other settings, or another process works on it; nothing
-            in it is touched. Or it cannot be written.
+        Raises InputError if the folder holds something else, or was made with other settings, or another process works
+        on it; nothing in it is touched. Or it cannot be written.
         """
         work = resumable(
             folder,

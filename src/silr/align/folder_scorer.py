@@ -13,10 +13,7 @@ from silr.io.corpus import file_hash
 def folder_scorer(folder: Path, wanted: str | None, device: str | None, role: str) -> Scorer:
     """Return the scorer of an exported folder.
 
-    Raises
-    ------
-    InputError
-        It cannot be read, has no such class, or reads more than texts.
+    Raises InputError if it cannot be read, has no such class, or reads more than texts.
     """
     classes, predict = read_folder(folder, device, role)
     weights = folder / PIPELINE

@@ -15,10 +15,7 @@ def load_scorer(path: str | Path, wanted: str | None, device: str | None, role: 
 
     No `wanted` is enough for a reward model that has one score. `role` is its name in messages.
 
-    Raises
-    ------
-    InputError
-        It is neither, it has no such class, it cannot read new texts, or a package is missing.
+    Raises InputError if it is neither, it has no such class, it cannot read new texts, or a package is missing.
     """
     folder = Path(path).expanduser().resolve()
     if (folder / MANIFEST).is_file():

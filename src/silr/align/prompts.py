@@ -54,10 +54,7 @@ class PromptFormat:
 def read_prompts(path: str | Path, column: str = "prompt") -> list[str]:
     """Prompts of a table.
 
-    Raises
-    ------
-    InputError
-        The table cannot be read or lacks the column, or a prompt is empty, no text, or there twice.
+    Raises InputError if the table cannot be read or lacks the column, or a prompt is empty, no text, or there twice.
     """
     frame = read_table(path)
     if column in frame.columns:

@@ -105,10 +105,7 @@ class AlignSettings(SampleSettings):
     def checked(self, processes: int = 1) -> AlignSettings:
         """Return the settings with every default filled in that needs no file.
 
-        Raises
-        ------
-        InputError
-            A value is out of range, or two do not go together.
+        Raises InputError if a value is out of range, or two do not go together.
         """
         for name, values in CHOICES.items():
             if (value := getattr(self, name)) not in values:

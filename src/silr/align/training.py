@@ -29,10 +29,8 @@ T = TypeVar("T")
 def train(task: Task, folder: AlignFolder) -> None:
     """Train a policy with TRL and write it.
 
-    Raises
-    ------
-    InputError
-        There is nothing to learn, a number is none, or the disk or memory is full. Checkpoints are kept.
+    Raises InputError if there is nothing to learn, a risk is no number, or the disk or memory is full. Checkpoints are
+    kept.
     """
     from transformers import PrinterCallback, set_seed
 

@@ -18,15 +18,9 @@ from silr.stats.standardise import CHUNK_ROWS, Standardiser
 
 
 class FeatureClassifier:
-    """Scores texts by their features; what linear classifiers and those with a hidden layer share.
+    """Scores texts by their features; what linear classifiers and those with a hidden layer share."""
 
-    Attributes
-    ----------
-    offsets_ : float64 array of shape (K,)
-        Added to the logits.
-    """
-
-    offsets_: Numbers
+    offsets_: Numbers  # shape (K,), added to the logits
 
     def _logits(self, rows: NDArray[np.number]) -> Float32:
         """Logits of some rows of features, shape (b, K), or (b, 1) for two classes: those of class 1."""
@@ -57,12 +51,8 @@ class FeatureClassifier:
 class LinearClassifier(FeatureClassifier):
     """A linear map that is known.
 
-    Parameters
-    ----------
-    weight : array of shape (T, d)
-        For standardised features, as contrasts. Logits of two classes, shape (2, d), will do too.
-    intercept : array of shape (T,)
-    standardiser : Standardiser
+    `weight`, shape (T, d): for standardised features, as contrasts. Logits of two classes, shape (2, d), will do too.
+    `intercept`: shape (T,).
     """
 
     def __init__(self, weight: Numbers, intercept: Numbers, standardiser: Standardiser) -> None:
@@ -99,10 +89,7 @@ class LinearClassifier(FeatureClassifier):
     def load(cls, folder: Path, device: str | None = None) -> Self:
         """Read what `save` wrote, or `silr.classifiers.frozen.FrozenClassifier` without a hidden layer.
 
-        Raises
-        ------
-        InputError
-            The files are missing or damaged.
+        Raises InputError if the files are missing or damaged.
         """
         with reading(f"the classifier in {folder}"):
             tensors = load_file(folder / "classifier.safetensors")

@@ -22,38 +22,21 @@ FILE = "posterior.safetensors"
 
 @dataclass(frozen=True)
 class Head:
-    """Contrasts as a linear function of a text's standardised features and of what L LLMs say of it.
+    """Contrasts as a linear function of a text's standardised features and of what L LLMs say of it."""
 
-    Attributes
-    ----------
-    weight, intercept : float64 arrays of shape (T, d) and (T,)
-    tables : float64 array of shape (L, K, T)
-        What each LLM's label adds.
-    slopes : float64 array of shape (L,)
-        Of each LLM's standardised scores.
-    """
-
-    weight: NDArray[np.float64]
-    intercept: NDArray[np.float64]
-    tables: NDArray[np.float64]
-    slopes: NDArray[np.float64]
+    weight: NDArray[np.float64]  # shape (T, d)
+    intercept: NDArray[np.float64]  # shape (T,)
+    tables: NDArray[np.float64]  # shape (L, K, T), what each LLM's label adds
+    slopes: NDArray[np.float64]  # shape (L,), of each LLM's standardised scores
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Models whose probabilities are averaged where LLMs say something of a text.
-
-    Attributes
-    ----------
-    models : sequence of Head
-    weights : float64 array of shape (M,)
-    scales : sequence of Scale or None
-        Of each LLM's scores; None for one that is known by its labels.
-    """
+    """Models whose probabilities are averaged where LLMs say something of a text."""
 
     models: Sequence[Head]
-    weights: NDArray[np.float64]
-    scales: Sequence[Scale | None]
+    weights: NDArray[np.float64]  # shape (M,)
+    scales: Sequence[Scale | None]  # of each LLM's scores; None for one that is known by its labels
 
 
 @dataclass(frozen=True)
@@ -61,16 +44,10 @@ class Remembered:
     """Texts of the corpus with what LLMs said of them, and their class probabilities.
 
     In the corpus a text is predicted without its own soft label, which no formula for new texts can do.
-
-    Attributes
-    ----------
-    keys : uint64 array of shape (r,)
-        Of `silr.refine.corpus_keys`, sorted.
-    probabilities : float32 array of shape (r, K)
     """
 
-    keys: NDArray[np.uint64]
-    probabilities: NDArray[np.float32]
+    keys: NDArray[np.uint64]  # shape (r,), of `silr.refine.corpus_keys`, sorted
+    probabilities: NDArray[np.float32]  # shape (r, K)
 
     def recall(self, keys: NDArray[np.uint64], probabilities: NDArray[np.float32]) -> None:
         """Put those of known texts into `probabilities`, shape (n, K)."""
@@ -137,13 +114,7 @@ class PosteriorClassifier(LinearClassifier):
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> PosteriorClassifier:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        InputError
-            The files are missing or damaged.
-        """
+        """Read what `save` wrote; InputError if the files are missing or damaged."""
         with reading(f"the classifier in {folder}"):
             moments = load_file(folder / "classifier.safetensors")
             tensors = load_file(folder / FILE)

@@ -38,10 +38,7 @@ def write_finetuned(
 
     The tokenizer is that of `TokenFeatures`, which knows the longest text and the prompt.
 
-    Raises
-    ------
-    InputError
-        The pretrained model is gone, there is no adapter, or a reward is wanted as one.
+    Raises InputError if the pretrained model is gone, there is no adapter, or a reward is wanted as one.
     """
     config = classifier.config
     if form.adapter and form.reward is not None:

@@ -36,10 +36,7 @@ HIDDEN_STATES = "the run reads hidden states of the annotator, which no standard
 def write_frozen(refiner: LabelRefiner, folder: Path) -> Parts:
     """Write ``model.skops``, and the sentence encoder beside it where there is one, into an existing folder.
 
-    Raises
-    ------
-    InputError
-        skops is missing, or the sentence encoder is gone.
+    Raises InputError if skops is missing, or the sentence encoder is gone.
     """
     with needs("export", "the export of a run with frozen features"):
         from skops import io

@@ -26,11 +26,8 @@ from silr.io.folders import atomic_folder
 def make_features(spec: str | Path) -> Features:
     """Features by name.
 
-    Parameters
-    ----------
-    spec : str or Path
-        "tfidf", the path of a ``.npy`` file (row for row with the corpus), or the folder or hub name of a
-        sentence-transformers model.
+    `spec` is "tfidf", the path of a ``.npy`` file (row for row with the corpus), or the folder or hub name of a
+    sentence-transformers model.
     """
     spec = str(spec)
     if spec == "tfidf":
@@ -41,13 +38,7 @@ def make_features(spec: str | Path) -> Features:
 
 
 def features_of(spec: str | Path | Sequence[str | Path]) -> Features:
-    """Features by one name, or by several, which are put side by side.
-
-    Raises
-    ------
-    InputError
-        The same name twice.
-    """
+    """Features by one name, or by several, which are put side by side; InputError if a name is there twice."""
     if isinstance(spec, (str, Path)):
         return make_features(spec)
     if len(set(map(str, spec))) < len(spec):

@@ -29,12 +29,8 @@ class FileFeatures:
     """A ready ``.npy`` with a row for each text, see `silr.io.feature_rows`; if an annotator made it, it reads new
     texts.
 
-    Parameters
-    ----------
-    path : Path or None
-        None: the file of a finished run, which only new texts are wanted of.
-    record : dict
-        See `of`. The path is no part of it: the same file elsewhere gives the same result.
+    No `path`: the file of a finished run, which only new texts are wanted of. The path is no part of the `record`: the
+    same file elsewhere gives the same result.
     """
 
     def __init__(self, path: Path | None, record: dict[str, Any]) -> None:

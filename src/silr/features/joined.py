@@ -22,15 +22,8 @@ WIDTHS = "widths.json"
 class JoinedFeatures:
     """Features of the same texts, one kind after another.
 
-    Parameters
-    ----------
-    parts : sequence of Features
-        At most one that is kept in the run's folder under a name of its own (TF-IDF), and none of tokens.
-
-    Attributes
-    ----------
-    widths : list of int
-        Columns of each kind, once the corpus was read; TF-IDF is of two kinds.
+    `parts`: at most one that is kept in the run's folder under a name of its own (TF-IDF), and none of tokens.
+    `widths`: columns of each kind, once the corpus was read; TF-IDF is of two kinds.
     """
 
     def __init__(self, parts: Sequence[Any]) -> None:
@@ -65,13 +58,7 @@ class JoinedFeatures:
         write_json(folder / WIDTHS, self.widths)
 
     def read_widths(self, folder: Path) -> None:
-        """Read the parts' widths.
-
-        Raises
-        ------
-        InputError
-            They are missing or damaged.
-        """
+        """Read the parts' widths; InputError if they are missing or damaged."""
         try:
             self.widths = [int(width) for width in json.loads((folder / WIDTHS).read_bytes())]
         except (OSError, ValueError, TypeError) as error:

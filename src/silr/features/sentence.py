@@ -17,12 +17,8 @@ from silr.hf.fingerprint import WEIGHTS, check, fingerprint
 class SentenceFeatures:
     """Sentence embeddings of a sentence-transformers model.
 
-    Parameters
-    ----------
-    model : str
-        Folder or hub name.
-    weights : str, default None
-        The fingerprint that the model must have, see `silr.hf.fingerprint`. None: whatever it has.
+    `model`: folder or hub name. `weights`: the fingerprint that the model must have, see `silr.hf.fingerprint`. None:
+    whatever it has.
     """
 
     def __init__(self, model: str, weights: str | None = None) -> None:
@@ -41,13 +37,7 @@ class SentenceFeatures:
 
     @property
     def encoder(self) -> Any:
-        """The model, loaded when it is first asked for.
-
-        Raises
-        ------
-        InputError
-            It cannot be loaded, or is another one now.
-        """
+        """The model, loaded when it is first asked for; InputError if it cannot be loaded, or is another one now."""
         if self._encoder is None:
             check(self._model, self._weights)
             self._encoder = _sentence_encoder(self._model)

@@ -18,11 +18,7 @@ def cache_folder() -> Path:
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
     """Return a folder; if it does not exist, one process makes it, and others wait.
 
-    Parameters
-    ----------
-    folder : Path
-    make : callable
-        Fills an empty folder.
+    `make` fills an empty folder.
     """
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)

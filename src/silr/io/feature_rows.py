@@ -65,10 +65,7 @@ def text_keys(texts: Sequence[str]) -> Keys:
 def match(features: str | Path, texts: Sequence[str]) -> Match:
     """Find the rows of texts by the file's record, or take them row for row if it has none.
 
-    Raises
-    ------
-    InputError
-        The record lacks some of the texts, or cannot be read.
+    Raises InputError if the record lacks some of the texts, or cannot be read.
     """
     path = Path(features)
     known = _read(path)
@@ -98,10 +95,7 @@ def match(features: str | Path, texts: Sequence[str]) -> Match:
 def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[np.number]:
     """Return the rows of a features file that belong to texts, shape (n, d); a memory map where it is as it is.
 
-    Raises
-    ------
-    InputError
-        As `match` and `silr.io.corpus.load_features`.
+    Raises InputError as `match` and `silr.io.corpus.load_features` do.
     """
     matched = match(features, texts)
     matrix = load_features(features, matched.length)

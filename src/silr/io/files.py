@@ -31,10 +31,7 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     The file is flushed to disk (fsync) before the rename, and the directory after it. If the block raises, `path` is
     untouched and the temporary file is removed.
 
-    Raises
-    ------
-    InputError
-        The folder does not exist or cannot be written, or the disk is full.
+    Raises InputError if the folder does not exist or cannot be written, or the disk is full.
     """
     path = Path(path)
     draft = path.parent / f".{path.name}.{token_hex(8)}.tmp"

@@ -16,15 +16,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
     Otherwise it is removed. What a killed process left of it is removed, too.
 
-    Parameters
-    ----------
-    folder : Path
-        Must not exist, or be empty, when the block ends.
-
-    Raises
-    ------
-    OSError
-        It cannot be written.
+    `folder` must not exist, or be empty, when the block ends. Raises OSError if it cannot be written.
     """
     folder = folder.absolute()
     draft = folder.with_name(f".{folder.name}.tmp")

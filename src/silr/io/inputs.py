@@ -20,11 +20,8 @@ def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
     Texts are a list, an array, a column or a one-column frame of strings. A matrix is an array, a frame of numbers or a
     sparse matrix, which becomes a dense one. Frames and columns are those of pandas, polars or pyarrow.
 
-    Raises
-    ------
-    InputError
-        It is neither, as one string is; a text is missing; a number is NaN or infinite (the message names the row); a
-        sparse matrix is too large to be a dense one.
+    Raises InputError if it is neither, as one string is; a text is missing; a number is NaN or infinite (the message
+    names the row); a sparse matrix is too large to be a dense one.
     """
     if isinstance(X, (str, bytes)):
         raise InputError(f"X is one string, where a list of texts is wanted: [{X[:40]!r}]")
@@ -47,13 +44,7 @@ def is_empty(X: Any) -> bool:
 
 
 def texts_of_rows(texts: Any, n: int) -> list[str]:
-    """The texts that n rows of features are of.
-
-    Raises
-    ------
-    InputError
-        They are no texts, or not as many.
-    """
+    """The texts that n rows of features are of; InputError if they are no texts, or not as many."""
     rows = None if isinstance(texts, (str, bytes)) else _texts(texts)
     if rows is None or len(rows) != n:
         what = "something else" if rows is None else f"{len(rows):,}"
@@ -74,10 +65,7 @@ def widths_of(X: Any) -> list[int] | None:
 def dense_matrix(X: Any, name: str = "X") -> NDArray[Any]:
     """A matrix of finite numbers as an array of shape (n, d); arrays stay as they are, memory maps too.
 
-    Raises
-    ------
-    InputError
-        It is none, holds a NaN or an infinity, or is sparse and too large.
+    Raises InputError if it is none, holds a NaN or an infinity, or is sparse and too large.
     """
     import scipy.sparse
 

@@ -25,10 +25,7 @@ def llm_columns(y: Any) -> dict[str, Any]:
 
     Several are a mapping of names to columns, a data frame or an Arrow table, or an array of shape (n, L).
 
-    Raises
-    ------
-    InputError
-        Neither, or no column at all.
+    Raises InputError if y is neither, or has no column at all.
     """
     if hasattr(y, "columns"):
         y = {str(name): y[name] for name in (y.column_names if hasattr(y, "column_names") else y.columns)}
@@ -53,10 +50,8 @@ def llm_score_arrays(
 
     The columns of a data frame that are named like the classes are put in their order.
 
-    Raises
-    ------
-    InputError
-        An unknown name, or as many as there are not LLMs; a row with some scores and not others, or an infinite one.
+    Raises InputError if a name is unknown, there are not as many as LLMs, or a row has some scores and not others, or
+    an infinite one.
     """
     if llm_scores is None:
         return [None] * len(names)
@@ -122,11 +117,8 @@ def encode_columns(
     None, NaN, `pandas.NA`, NaT and '' are missing; so is -1 among integers, unless `classes` has it or the gold labels
     have it beside others that are missing.
 
-    Raises
-    ------
-    InputError
-        Other lengths, no label, a single class, a label that is none of the classes, classes that differ in case only,
-        or one that looks like no label.
+    Raises InputError if lengths differ, there is no label or a single class, a label is none of the classes, two
+    classes differ in case only, or one looks like no label.
     """
     wording = of_python()
     names = [f"{LLM}[{name!r}]" if name else LLM for name in names]
@@ -164,13 +156,7 @@ def encode_columns(
 
 
 def encode(column: object, classes: Sequence[object], name: str = "llm_labels") -> NDArray[np.int16]:
-    """Codes of labels that are all among the classes, -1 for missing.
-
-    Raises
-    ------
-    InputError
-        One is not.
-    """
+    """Codes of labels that are all among the classes, -1 for missing; InputError if one is not."""
     order = [str(each) for each in classes]
     labels = read_column(column, name)
     if labels.is_integer and "-1" not in order:

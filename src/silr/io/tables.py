@@ -89,10 +89,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 def split_suffix(path: Path) -> tuple[str, bool]:
     """Return the format's suffix and whether gzip is around it: (".csv", True) for "a.csv.gz".
 
-    Raises
-    ------
-    InputError
-        No format has this suffix.
+    Raises InputError if no format has this suffix.
     """
     name = path.name.lower()
     zipped = name.endswith(".gz")

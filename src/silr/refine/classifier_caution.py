@@ -57,12 +57,7 @@ def caution_of_run(folder: str | Path) -> str | None:
 def classifier_caution(result: Refinement, *, with_llm: bool = False) -> str | None:
     """Say it if the labels of new texts are no better than the LLM's, by the run's gold labels; None if they are.
 
-    Parameters
-    ----------
-    result : Refinement
-        Of a finished run.
-    with_llm : bool, default False
-        Whether new texts have the LLM's labels too, so that they are labelled by the rule of the refined labels.
+    Of new texts that have the LLM's labels too (`with_llm`), which are labelled by the rule of the refined labels.
     """
     best, estimate = llm_estimate(result), classifier_estimate(result)
     if with_llm:

@@ -22,32 +22,17 @@ Estimate = Callable[[Labels, int], Priors | None]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How labels compare with the LLM's, on the texts that the LLM labelled.
+    """How labels compare with the LLM's, on the texts that the LLM labelled."""
 
-    Attributes
-    ----------
-    gain : float
-        Share of right labels, refined less LLM's.
-    gain_interval : list of two floats
-        At 95 %.
-    source : {"gold", "oracle"}
-        What tells.
-    gold, put_right, made_wrong : int
-        Gold texts that judge; those where only the refined label is right; those where only the LLM's is.
-    without_gold : list of str
-        Classes that the LLM gives so often that the gold labels should have them, and have not.
-    llm : str or None
-        Of several LLMs the one that is compared; None: the only one, or the majority.
-    """
-
-    gain: float
-    gain_interval: list[float]
-    source: str
-    gold: int = 0
-    put_right: int = 0
-    made_wrong: int = 0
+    gain: float  # share of right labels, refined less LLM's
+    gain_interval: list[float]  # at 95 %
+    source: str  # what tells: "gold" or "oracle"
+    gold: int = 0  # gold texts that judge
+    put_right: int = 0  # those where only the refined label is right
+    made_wrong: int = 0  # those where only the LLM's is
+    # classes that the LLM gives so often that the gold labels should have them, and have not
     without_gold: list[str] = field(default_factory=list)
-    llm: str | None = None
+    llm: str | None = None  # of several LLMs the one that is compared; None: the only one, or the majority
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -63,19 +48,7 @@ def compare(
     is that of a paired difference: Wald's with half a text added to each cell of the table of right and wrong. With few
     changed gold texts the plain Wald interval would be far too narrow. Gold texts count as Kish's effective number.
 
-    Parameters
-    ----------
-    estimate : callable
-    llm, labels : int16 arrays of shape (n,)
-        -1 where there is none.
-    gold : GoldLabels or None
-    names : sequence of str, default None
-        Of the classes; None: their numbers.
-
-    Returns
-    -------
-    Comparison or None
-        None if nothing tells.
+    Labels are -1 where there is none; without `names` the classes have numbers. None if nothing tells.
 
     References
     ----------

@@ -127,11 +127,7 @@ class FittedRefiner(EstimatorHabits):
     def keep_llm_labels(self, llm_labels: Any, scores: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Labels and probabilities of new texts where the verdict keeps the LLM's labels.
 
-        Parameters
-        ----------
-        llm_labels : array-like of shape (m,), or dict of name to such
-        scores : array of shape (m, K)
-            What the classifier gives; texts without LLM label take it.
+        `scores`, shape (m, K), are what the classifier gives; texts without LLM label take them.
         """
         (llm,) = annotators_of(llm_labels, None, self.llm_names_, [None], self.classes_, len(scores))
         labels = np.where(llm.labels < 0, scores.argmax(axis=1), llm.labels)

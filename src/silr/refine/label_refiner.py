@@ -229,15 +229,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         on_iteration: Callable[[Iteration], None] | None = None,
         on_step: OnStep | None = None,
     ) -> Self:
-        """Refine labels that are codes already; see `fit`.
-
-        Parameters
-        ----------
-        X : as `fit` takes it
-        problem : Problem
-            Without texts and features.
-        on_iteration, on_step : callable, default None
-        """
+        """Refine labels that are codes already; see `fit`. The problem is without texts and features."""
         method, tuning = as_method(self.method), as_tuning(self.classifier)
         method.check_settings(tuning)
         if tuning is not None:

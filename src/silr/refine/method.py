@@ -34,22 +34,11 @@ Store = Callable[[Iteration, Classifier | None], None]
 
 @dataclass(frozen=True)
 class Context:
-    """Where and with what a method computes.
+    """Where and with what a method computes."""
 
-    Attributes
-    ----------
-    tuning : FineTuned or None
-        The model to fine-tune; None: the classifier reads frozen features.
-    device : str or None
-        None: the GPU if there is one, else the processor.
-    checkpoints : Path or None
-        A folder for checkpoints inside a fit.
-    on_step : callable or None
-    """
-
-    tuning: FineTuned | None = None
-    device: str | None = None
-    checkpoints: Path | None = None
+    tuning: FineTuned | None = None  # the model to fine-tune; None: the classifier reads frozen features
+    device: str | None = None  # None: the GPU if there is one, else the processor
+    checkpoints: Path | None = None  # a folder for checkpoints inside a fit
     on_step: OnStep | None = None
 
     def steps_of(self, number: int) -> Callable[[int, int], None] | None:
@@ -63,23 +52,12 @@ class Context:
 
 
 class Method(BaseEstimator):  # type: ignore[misc]
-    """A way to refine; its parameters are its settings and no other's.
+    """A way to refine; its parameters are its settings and no other's."""
 
-    Attributes
-    ----------
-    name : str
-        On the command line.
-    takes_several : bool
-        Whether it takes the labels of several LLMs.
-    reads_scores : bool
-        Whether it reads the LLM's scores.
-    weighs_llm : bool
-        Whether it weighs the LLM's answer. If not, the LLM's labels are the result where gold labels speak for them.
-    """
-
-    name: ClassVar[str]
-    takes_several: ClassVar[bool] = True
-    reads_scores: ClassVar[bool] = True
+    name: ClassVar[str]  # on the command line
+    takes_several: ClassVar[bool] = True  # whether it takes the labels of several LLMs
+    reads_scores: ClassVar[bool] = True  # whether it reads the LLM's scores
+    # whether it weighs the LLM's answer. If not, the LLM's labels are the result where gold labels speak for them.
     weighs_llm: ClassVar[bool] = True
 
     def check_settings(self, tuning: FineTuned | None) -> None:
@@ -101,13 +79,7 @@ class Method(BaseEstimator):  # type: ignore[misc]
         return problem.estimate(labels)
 
     def start(self, problem: Problem, context: Context) -> Iteration:
-        """Iteration 0, the LLM's labels.
-
-        Raises
-        ------
-        NoSignalError
-            They carry no signal that the method could use.
-        """
+        """Iteration 0, the LLM's labels; NoSignalError if they carry no signal that the method could use."""
         return Iteration(0, problem.llm, None, self.estimate(problem, problem.llm, 0), Notes("llm"))
 
     def steps(self, problem: Problem, done: Sequence[Iteration], context: Context) -> Iterator[Step]:
@@ -120,20 +92,9 @@ def refine(
 ) -> list[Iteration]:
     """Refine the LLM's labels by a method.
 
-    Parameters
-    ----------
-    method : Method
-    problem : Problem
-    done : sequence of Iteration
-        Iterations that an earlier, interrupted call has finished. They are not computed again.
-    store : callable
-        Takes each new iteration and its classifier (None for iteration 0) as soon as it is finished.
-    context : Context
-
-    Returns
-    -------
-    list of Iteration
-        From 0, the LLM's labels. Fewer than were wanted if the labels lost their signal on the way.
+    Iterations that are `done` were finished by an earlier, interrupted call, and are not computed again. `store` takes
+    each new one and its classifier (None for iteration 0) as soon as it is finished. Returns them all, from 0, the
+    LLM's labels; fewer than were wanted if the labels lost their signal on the way.
     """
     of = method.iterations_for(problem, context)
     iterations = [each.scored(problem.truth) for each in done]

@@ -22,22 +22,9 @@ def annotators_of(
 ) -> list[Annotator]:
     """Labels and scores of new texts, in the order of the LLMs that labelled the corpus.
 
-    Parameters
-    ----------
-    llm_labels, llm_scores
-        As `silr.LabelRefiner.predict_proba` takes them.
-    names : sequence of str
-        Of the LLMs that labelled the corpus.
-    scales : sequence of Scale or None
-        Not None for those whose scores are wanted.
-    classes : array of shape (K,)
-    n : int
-        Texts.
-
-    Raises
-    ------
-    InputError
-        Other LLMs or classes, scores that are missing, or other lengths.
+    Labels and scores as `silr.LabelRefiner.predict_proba` takes them. `names` are those of the LLMs that labelled the
+    corpus; `scales` are not None for those whose scores are wanted; `n` counts the texts. Raises InputError if LLMs,
+    classes or lengths are others, or scores are missing.
     """
     scores = llm_score_arrays(llm_scores, names, classes.tolist())
     for name, values, scale in zip(names, scores, scales, strict=True):

@@ -26,10 +26,7 @@ def self_training_steps(
 ) -> Iterator[Step]:
     """Self-training from the LLM's scores; nothing is known about any labels.
 
-    Raises
-    ------
-    NoSignalError
-        The scores are the same for all texts.
+    Raises NoSignalError if the scores are the same for all texts.
     """
     scores_of_llm = problem.annotators[0].scores
     assert scores_of_llm is not None
@@ -47,12 +44,7 @@ def self_training_steps(
 
 
 def check_scores(problem: Problem) -> None:
-    """Refuse scores of one LLM that are the same for all texts.
-
-    Raises
-    ------
-    NoSignalError
-    """
+    """Refuse scores of one LLM that are the same for all texts."""
     scores = problem.annotators[0].scores
     if scores is not None and is_constant(scores):
         raise NoSignalError("the LLM's scores are the same for all texts: they say nothing; label 50 texts by hand")
@@ -61,10 +53,7 @@ def check_scores(problem: Problem) -> None:
 def warn_of_no_gold(annotators: Sequence[Annotator]) -> None:
     """Warn that LLMs are taken at their word, where there are no gold labels.
 
-    Raises
-    ------
-    InputError
-        They give all texts the same label, without scores: there is nothing to go by.
+    Raises InputError if they give all texts the same label, without scores: there is nothing to go by.
     """
     advice = "50 to 100 texts labelled by hand (`silr label`) make it better, and tell"
     source = "scores" if len(annotators) == 1 and annotators[0].scores is not None else "labels"

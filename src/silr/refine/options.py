@@ -17,13 +17,7 @@ OF_TUNING = ("model", "prompt", "tune_top", "max_length")
 
 
 def as_method(method: str | Method) -> Method:
-    """A method by its name, with its usual settings.
-
-    Raises
-    ------
-    InputError
-        There is none of that name.
-    """
+    """A method by its name, with its usual settings; InputError if there is none of that name."""
     if isinstance(method, Method):
         return method
     check_choice("method", method, tuple(METHODS))
@@ -31,13 +25,7 @@ def as_method(method: str | Method) -> Method:
 
 
 def as_tuning(classifier: str | FineTuned) -> FineTuned | None:
-    """The model to fine-tune; None: the classifier reads frozen features.
-
-    Raises
-    ------
-    InputError
-        It is neither.
-    """
+    """The model to fine-tune; None: the classifier reads frozen features; InputError if it is neither."""
     if isinstance(classifier, FineTuned):
         return classifier
     if classifier in CLASSIFIERS[1:]:

@@ -23,17 +23,8 @@ WEIGHT = 0.7  # of the student, beside 1 of the labels; benchmarks/without_gold.
 def refine_votes(X: StandardisedMatrix, annotators: Sequence[Annotator], n_classes: int) -> Refined:
     """Refine labels by labels alone.
 
-    Parameters
-    ----------
-    X : StandardisedMatrix
-    annotators : sequence of Annotator
-        At least one of them gives two labels.
-    n_classes : int
-
-    Returns
-    -------
-    Refined
-        Without gold texts; its classifier gives the classes in the shares of the refined labels.
+    At least one of the annotators gives two labels. The result is without gold texts; its classifier gives the classes
+    in the shares of the refined labels.
     """
     ridge = Ridge(X, PENALTY)
     student = vote_student(ridge, annotators, n_classes)

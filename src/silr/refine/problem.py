@@ -25,38 +25,20 @@ Labels = NDArray[np.int16]
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What is refined.
+    """What is refined."""
 
-    Attributes
-    ----------
-    classes : array of shape (K,)
-        Their values; a code is a position here.
-    annotators : sequence of Annotator
-        Labels and scores of each LLM.
-    gold_codes : int16 array of shape (n,)
-        -1 where there is no gold label.
-    gold_weight : float array of shape (n,) or None
-        1 / probability of being drawn, up to a factor; None: drawn at random, or at random inside each LLM label.
-    truth : int16 array of shape (n,) or None
-        True labels, -1 where unknown. They only score.
-    seed : int
-    texts : list of str or None
-        None of a corpus that was given as features.
-    X : matrix of shape (n, d), or Tokens
-        What the classifier reads; empty until features of texts are computed.
-    groups : sequence of sequence of slice
-        The columns of X that belong to each kind of features.
-    """
-
-    classes: NDArray[Any]
-    annotators: Sequence[Annotator]
-    gold_codes: Labels
+    classes: NDArray[Any]  # shape (K,), their values; a code is a position here
+    annotators: Sequence[Annotator]  # labels and scores of each LLM
+    gold_codes: Labels  # shape (n,), -1 where there is no gold label
+    # shape (n,), 1 / probability of being drawn, up to a factor; None: drawn at random, or at random inside each LLM
+    # label
     gold_weight: NDArray[np.float64] | None = None
-    truth: Labels | None = None
+    truth: Labels | None = None  # shape (n,), true labels, -1 where unknown, which only score
     seed: int = 0
-    texts: list[str] | None = None
+    texts: list[str] | None = None  # None of a corpus that was given as features
+    # shape (n, d), what the classifier reads; empty until features of texts are computed
     X: NDArray[Any] | Tokens | None = None
-    groups: Sequence[Sequence[slice]] = ()
+    groups: Sequence[Sequence[slice]] = ()  # the columns of X that belong to each kind of features
 
     def __len__(self) -> int:
         return len(self.gold_codes)

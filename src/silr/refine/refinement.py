@@ -12,26 +12,16 @@ from silr.refine.verdict import Verdict, last_iteration, verdict_of
 
 @dataclass(frozen=True)
 class Refinement:
-    """What a method made of the LLM's labels: a fitted `silr.LabelRefiner` has it, and a run that was read back.
+    """What a method made of the LLM's labels: a fitted `silr.LabelRefiner` has it, and a run that was read back."""
 
-    Attributes
-    ----------
-    iterations : list of Iteration
-        From 0, the LLM's labels.
-    class_names : list of str
-    """
-
-    iterations: list[Iteration]
+    iterations: list[Iteration]  # from 0, the LLM's labels
     class_names: list[str]
 
     @property
     def classifier_iteration(self) -> int:
         """Whose classifier predicts: the last one that the signal lasted to.
 
-        Raises
-        ------
-        NoSignalError
-            The first iteration already lost the signal.
+        Raises NoSignalError if the first iteration already lost the signal.
         """
         return last_iteration(self.iterations)
 
@@ -71,10 +61,7 @@ class Refinement:
     def check_finished(self, where: object) -> None:
         """Refuse a refinement that was cut off: it would label new texts half as well, and nobody would see it.
 
-        Raises
-        ------
-        InputError
-            Iterations are missing; the message names `where`, the run's folder.
+        Raises InputError if iterations are missing; the message names `where`, the run's folder.
         """
         last = self.iterations[-1] if self.iterations else None
         if last is None or last.number == 0:

@@ -70,10 +70,7 @@ PACKAGES = (
 class Run:
     """A run directory, opened for reading with `Run(folder)` or for writing with `Run.start`.
 
-    Raises
-    ------
-    InputError
-        `folder` is not a run.
+    Raises InputError if `folder` is not a run.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -96,19 +93,9 @@ class Run:
         The lock goes with the process, however it ends. A run without a finished iteration has nothing to lose and
         takes a new identity.
 
-        Parameters
-        ----------
-        folder : str or Path
-        identity : dict
-            All that decides the result: configuration, seed, hashes of the input. JSON values.
-        about : dict
-            What else should be on record.
-
-        Raises
-        ------
-        InputError
-            The folder holds something else, or a run of another identity, or another process works on it; nothing in
-            it is touched. Or it cannot be written.
+        `identity` is all that decides the result: configuration, seed, hashes of the input; `about` is what else should
+        be on record. Raises InputError if the folder holds something else, or a run of another identity, or
+        another process works on it; nothing in it is touched. Or it cannot be written.
         """
         folder = Path(folder)
         work = resumable(

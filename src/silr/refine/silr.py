@@ -44,21 +44,11 @@ class Silr(Method):
         self.iterations = iterations
 
     def check_settings(self, tuning: FineTuned | None) -> None:
-        """Refuse too few iterations.
-
-        Raises
-        ------
-        InputError
-        """
+        """Refuse too few iterations."""
         check_at_least("iterations", self.iterations, 1)
 
     def check(self, problem: Problem, context: Context) -> None:
-        """Warn where there are no gold labels, or few; a model cannot be fine-tuned without any.
-
-        Raises
-        ------
-        InputError
-        """
+        """Warn where there are no gold labels, or few; a model cannot be fine-tuned without any."""
         if not problem.has_gold and context.tuning is None:
             warn_of_no_gold(problem.annotators)
         else:
@@ -73,10 +63,7 @@ class Silr(Method):
     def start(self, problem: Problem, context: Context) -> Iteration:
         """Iteration 0, for the posterior with the LLM's probabilities.
 
-        Raises
-        ------
-        NoSignalError
-            There are no gold labels, and the scores are the same for all texts.
+        Raises NoSignalError if there are no gold labels, and the scores are the same for all texts.
         """
         start = super().start(problem, context)
         if _has_scores_only(problem):

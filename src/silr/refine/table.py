@@ -259,10 +259,7 @@ def column_codes(
 
     The classes are those of the table, those that somebody has `named`, or those of a `finished` run; see `ClassNames`.
 
-    Raises
-    ------
-    InputError
-        It is required and has no label, or one that is none of `classes`.
+    Raises InputError if it is required and has no label, or one that is none of `classes`.
     """
     values = label_column(frame, name, table, required=required)
     if all(value is None for value in values):

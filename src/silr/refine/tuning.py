@@ -73,12 +73,7 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]
         self.tune_top = tune_top
 
     def check(self) -> None:
-        """Refuse settings that are none of their choices, or too small.
-
-        Raises
-        ------
-        InputError
-        """
+        """Refuse settings that are none of their choices, or too small."""
         need_models("a fine-tuned classifier")
         if self.tuning not in get_args(Tuning):
             raise InputError(f"tuning must be one of {', '.join(get_args(Tuning))}, got {self.tuning!r}")
@@ -114,13 +109,7 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]
     ) -> Callable[[int], FinetunedClassifier]:
         """What gives a fresh classifier for an iteration; the pretrained model is read once.
 
-        Parameters
-        ----------
-        recipe : Recipe
-        n_classes : int
-        device : str or None
-        checkpoints : Path or None
-            A folder for checkpoints inside a fit, one folder an iteration.
+        `checkpoints` is a folder for those inside a fit, one folder an iteration.
         """
         from silr.classifiers.finetuned.backbone import Backbone, FinetunedConfig
         from silr.classifiers.finetuned.classifier import FinetunedClassifier

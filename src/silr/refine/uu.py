@@ -102,12 +102,7 @@ class UU(Method):
         self.class_prior = class_prior
 
     def check_settings(self, tuning: FineTuned | None) -> None:
-        """Refuse settings that are none of their choices, or too small.
-
-        Raises
-        ------
-        InputError
-        """
+        """Refuse settings that are none of their choices, or too small."""
         check_choice("priors", self.priors, ("gold", "oracle"))
         check_choice("loss", self.loss, get_args(Loss))
         if self.correction is not None:
@@ -124,12 +119,7 @@ class UU(Method):
                     raise InputError(f"{name} is for the classifier 'frozen'; this one is {tuning.tuning!r}")
 
     def check(self, problem: Problem, context: Context) -> None:
-        """Refuse several LLMs, labels of one class, and too few gold labels.
-
-        Raises
-        ------
-        InputError
-        """
+        """Refuse several LLMs, labels of one class, and too few gold labels."""
         names = problem.class_names
         check_shapes(None, self.theta, len(problem), names)
         if self.priors == "oracle" and problem.truth is None:
@@ -172,12 +162,7 @@ class UU(Method):
         return problem.estimate(labels)
 
     def start(self, problem: Problem, context: Context) -> Iteration:
-        """Iteration 0, if its sets can be told apart.
-
-        Raises
-        ------
-        InputError, NoSignalError
-        """
+        """Iteration 0, if its sets can be told apart."""
         start = super().start(problem, context)
         if start.priors is None:
             raise InputError("nothing is known about the LLM's labels: give gold labels, or theta")

@@ -87,10 +87,7 @@ def result_of(number: int, priors: Priors | None, comparison: Comparison | None)
 def last_iteration(iterations: Sequence[Iteration]) -> int:
     """Number of the last iteration whose labels can be used: the one before a stop. Its classifier predicts.
 
-    Raises
-    ------
-    NoSignalError
-        That is the annotator's: the first iteration already lost the signal.
+    Raises NoSignalError if that is the annotator's, as the first iteration already lost the signal.
     """
     stopped = iterations[-1].notes.stopped
     last = len(iterations) - 1 - (stopped is not None)
@@ -100,12 +97,7 @@ def last_iteration(iterations: Sequence[Iteration]) -> int:
 
 
 def verdict_of(iterations: Sequence[Iteration]) -> Verdict:
-    """The verdict on finished iterations; the first is the LLM's labels, and there is another one.
-
-    Parameters
-    ----------
-    iterations : sequence of Iteration
-    """
+    """The verdict on finished iterations; the first is the LLM's labels, and there is another one."""
     llm, whose = iterations[0].labels, iterations[0].whose
     try:
         last = last_iteration(iterations)

@@ -36,14 +36,8 @@ def line_chart(
 ) -> Markup:
     """Shares by position, with intervals; or other numbers.
 
-    Parameters
-    ----------
-    name : str
-        Of the chart, for the ids of its title and description, which a screen reader says.
-    positions : sequence of str
-        Labels below the horizontal axis, which is named `axis`.
-    shares : bool, default True
-        Whether the values are shares, which lie between 0 and 1 and are shown in percent.
+    The name is for the ids of title and description, which a screen reader says. `positions` are labels below the
+    horizontal axis; `shares` lie between 0 and 1 and are shown in percent.
     """
     shown = [value for line in series for value in line.values if value is not None]
     shown += [limit for line in series for pair in line.limits or () if pair for limit in pair]

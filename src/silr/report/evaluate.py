@@ -189,10 +189,8 @@ def _one_naming(
 ) -> tuple[list[str], dict[str, list[str | None]], list[str | None]]:
     """The classes in order, and label columns and truth with one name for each.
 
-    Raises
-    ------
-    InputError
-        A column has no label; a label is none of the classes, or a true label looks like one and is none.
+    Raises InputError if a column has no label; a label is none of the classes, or a true label looks like one and is
+    none.
     """
     for name, column in {truth_column: truth, **labels}.items():
         if not any(column):

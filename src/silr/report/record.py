@@ -29,54 +29,26 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Corpus:
-    """The table behind a run.
+    """The table behind a run."""
 
-    Attributes
-    ----------
-    name : str
-        ``labels.csv``, or that of the table that was refined.
-    texts : list of str, of length n
-    ids : list of str or None, of length n
-        The column ``id``, if there is one.
-    gold : int array of shape (n,)
-        -1 where there is no gold label.
-    weight : float array of shape (n,)
-        How many texts each gold label speaks for, as the run's estimates have it.
-    truth : int array of shape (n,) or None
-    truth_column : str or None
-    """
-
-    name: str
+    name: str  # ``labels.csv``, or that of the table that was refined
     texts: list[str]
-    ids: list[str | None] | None
-    gold: Codes
-    weight: NDArray[np.float64]
-    truth: Codes | None = None
+    ids: list[str | None] | None  # the column ``id``, if there is one
+    gold: Codes  # shape (n,), -1 where there is no gold label
+    weight: NDArray[np.float64]  # shape (n,), how many texts each gold label speaks for, as the run's estimates have it
+    truth: Codes | None = None  # shape (n,)
     truth_column: str | None = None
 
 
 @dataclass(frozen=True)
 class Record:
-    """A run that was read back.
-
-    Attributes
-    ----------
-    run : Run
-    result : Refinement
-        Iterations from 0, the LLM's labels, with ``true_accuracy`` wherever the truth is known.
-    table : dict or None
-        What `silr refine` wrote about the table; None for a run that was made in Python.
-    corpus : Corpus or None
-        None if the texts cannot be found.
-    problems : list of str
-        Why they, or their gold labels, are not what the run had.
-    """
+    """A run that was read back."""
 
     run: Run
-    result: Refinement
-    table: dict[str, Any] | None
-    corpus: Corpus | None
-    problems: list[str] = field(default_factory=list)
+    result: Refinement  # iterations from 0, the LLM's labels, with ``true_accuracy`` wherever the truth is known
+    table: dict[str, Any] | None  # what `silr refine` wrote about the table; None for a run that was made in Python
+    corpus: Corpus | None  # None if the texts cannot be found
+    problems: list[str] = field(default_factory=list)  # why they, or their gold labels, are not what the run had
 
     @property
     def iterations(self) -> list[Iteration]:
@@ -113,16 +85,8 @@ class Record:
 def read_record(folder: str | Path, truth: str | None = None) -> Record:
     """Read a run.
 
-    Parameters
-    ----------
-    folder : str or Path
-    truth : str, default None
-        Column with true labels; None: the one that `silr refine` was given, if any.
-
-    Raises
-    ------
-    InputError
-        `folder` is no run, is damaged or has no finished iteration, or the truth cannot be used.
+    `truth`: column with true labels; None: the one that `silr refine` was given, if any. Raises InputError if `folder`
+    is no run, is damaged or has no finished iteration, or the truth cannot be used.
     """
     run = Run(folder)
     result = run.result()

@@ -21,12 +21,7 @@ SHOWN = (
 
 
 def summary(result: Refinement) -> dict[str, Any]:
-    """JSON-friendly values of every iteration; number 0 is the LLM.
-
-    Parameters
-    ----------
-    result : Refinement
-    """
+    """JSON-friendly values of every iteration; number 0 is the LLM."""
     iterations = []
     for each in result.iterations:
         values: dict[str, Any] = {"iteration": each.number}

@@ -71,13 +71,7 @@ class Priors:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Priors:
-        """Rebuild what `to_dict` returned; unknown names are ignored.
-
-        Raises
-        ------
-        InputError
-            A field is missing.
-        """
+        """Rebuild what `to_dict` returned; unknown names are ignored; InputError if a field is missing."""
         names = {field.name for field in fields(cls)}
         known: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in values.items() if k in names}
         try:
@@ -246,17 +240,8 @@ def check_signal(priors: Priors, class_names: Sequence[str] | None = None) -> No
     that of theta - theta'. So labels without signal pass in at most about (1 - level) / 2 of all draws of gold, and
     labels with a weak one are refused in some.
 
-    Parameters
-    ----------
-    priors : Priors
-        Of any source.
-    class_names : sequence of str, default None
-        Names for the message; by default the numbers.
-
-    Raises
-    ------
-    NoSignalError
-        A set is empty, two sets cannot be told apart or are swapped, or Theta is nearly singular.
+    Without names of the classes the message has their numbers. Raises NoSignalError if a set
+    is empty, two sets cannot be told apart or are swapped, or Theta is nearly singular.
     """
     K = len(priors.theta)
     names = [repr(str(name)) for name in (range(K) if class_names is None else class_names)]

@@ -16,10 +16,7 @@ class SoftRisk(nn.Module):
     Its minimiser is the mean soft label of texts that look alike, which orders texts by their class where the error of
     the soft labels does not depend on the text given its class: UU learning with soft sets and the logistic loss.
 
-    Parameters
-    ----------
-    class_prior : array-like of shape (K,)
-        Share of each class in the corpus; it sets thresholds after the fit.
+    `class_prior`, shape (K,): share of each class in the corpus; it sets thresholds after the fit.
     """
 
     class_prior: Tensor

@@ -157,15 +157,8 @@ class UURisk(nn.Module):
     def forward(self, logits: Tensor, pseudo_labels: Tensor) -> Tensor:
         """Risk of a batch.
 
-        Parameters
-        ----------
-        logits : Tensor of shape (n, K), or (n,) or (n, 1) if K = 2
-        pseudo_labels : int64 Tensor of shape (n,)
-            The set U_j of each text, 0..K-1. A set without a text in the batch adds nothing.
-
-        Returns
-        -------
-        Tensor of shape ()
+        From logits of shape (n, K), or (n,) or (n, 1) if K = 2, and the set U_j of each text, int64 of shape (n,). A
+        set without a text in the batch adds nothing.
         """
         return self.from_sums(*self.set_sums(logits, pseudo_labels))
 

@@ -34,10 +34,8 @@ class ProbeStates:
 
     They lie in a temporary file, texts times width numbers, that is gone with the process.
 
-    Attributes
-    ----------
-    matrix : float32 memory map of shape (n, width)
-        One row a text of the corpus, equal texts included; in `folder`, by default where temporary files lie.
+    `matrix`, shape (n, width): one row a text of the corpus, equal texts included; in `folder`, by default where
+    temporary files lie.
     """
 
     def __init__(self, tokens: Tokens, width: int, folder: Path | None = None) -> None:

@@ -29,13 +29,7 @@ class TextItem(TypedDict):
 class TextRows(Dataset[TextItem]):
     """Some of the distinct texts, longest first unless they train.
 
-    Parameters
-    ----------
-    tokens : Tokens
-    positions : int array of shape (m,)
-        Among the distinct texts.
-    labels : array of shape (m,) or (m, K), default None
-        Pseudo-labels, or soft ones.
+    Positions, shape (m,), are among the distinct texts; labels, shape (m,) or (m, K), are pseudo-labels or soft ones.
     """
 
     def __init__(self, tokens: Tokens, positions: NDArray[np.int64], labels: NDArray[np.number] | None = None) -> None:
@@ -58,13 +52,8 @@ class TextRows(Dataset[TextItem]):
 class TextReader:
     """Reads texts with the network of a backbone.
 
-    Parameters
-    ----------
-    backbone : Backbone
-    lower : LowerLayers or None
-        Where the hidden states come from, if only upper layers are tuned.
-    on_pass : callable
-        Called after each pass whose scores or states were returned.
+    Hidden states come from `lower`, if only upper layers are tuned. `on_pass` is called after each pass whose scores or
+    states were returned.
     """
 
     def __init__(self, backbone: Backbone, lower: LowerLayers | None, on_pass: Callable[[], None]) -> None:
