@@ -15,7 +15,7 @@ from silr.export.frozen import PIPELINE
 from silr.hf.devices import best_dtype, own_device
 from silr.hf.model_kinds import check_kind
 from silr.hf.models import causal_network, explain_load_errors, folder_of, locate, silence_transformers
-from silr.io.folders import atomic_folder
+from silr.io.files import atomic_folder
 from silr.refine.run import MANIFEST
 
 if TYPE_CHECKING:

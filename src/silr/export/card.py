@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from silr import __version__
-from silr.export.parts import Parts
 from silr.io.words import Summary, limits, percent, short
 from silr.refine.classifier_caution import Estimate, classifier_caution, classifier_estimate
 from silr.refine.refinement import Refinement
@@ -29,6 +29,17 @@ LIMITS = [
     "- Do not decide about people by its scores alone.",
 ]
 PRIORS_FROM = {"gold": "Estimated from the labels by hand.", "oracle": "From all true labels (research only)."}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Description of an exported folder."""
+
+    library: str  # "transformers", "peft", "sentence-transformers" or "sklearn": in the words of the Hugging Face hub
+    usage: str  # Python code that labels texts with the folder, DIR being its path
+    base_model: str | None  # hub name or path of the model under it
+    reads: str  # its input, as a sentence
+    notes: list[str] = field(default_factory=list)  # for the user
 
 
 def model_card(refiner: LabelRefiner, run: Run, parts: Parts) -> str:

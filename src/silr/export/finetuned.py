@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from silr.classifiers.finetuned.backbone import output_layer
 from silr.classifiers.finetuned.classifier import FinetunedClassifier
 from silr.errors import InputError
+from silr.export.card import Parts
 from silr.export.empty_text import with_last_padding
-from silr.export.parts import Parts
 from silr.hf.models import silence_transformers
 
 if TYPE_CHECKING:

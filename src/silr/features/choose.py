@@ -19,8 +19,7 @@ from silr.hf.distributed import is_main, wait_for_all
 from silr.hf.fingerprint import WEIGHTS
 from silr.io.corpus import load_features
 from silr.io.feature_rows import write_record
-from silr.io.files import atomic_write
-from silr.io.folders import atomic_folder
+from silr.io.files import atomic_folder, atomic_write
 
 
 def make_features(spec: str | Path) -> Features:

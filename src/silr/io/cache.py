@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from silr.io.folders import atomic_folder
+from silr.io.files import atomic_folder
 from silr.io.locks import locked
 
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from silr.errors import InputError
-from silr.io.cells import label_key, sort_classes
+from silr.io.cells import label_key, number_of, sort_classes
 from silr.io.class_names import ClassNames, class_names, of_python
-from silr.io.label_values import class_values, read_column
-from silr.io.unlabelled import without_minus_one
+from silr.io.label_values import LabelColumn, class_values, read_column
 
 FEWEST_GOLD, FEW_GOLD = 10, 30
 FEW_OF_A_CLASS = 3
 LLM, GOLD, TRUTH = "y", "gold", "truth"  # as messages call them
+MINUS_ONE = "-1"  # "no label", as scikit-learn's `semi_supervised` has it, where it is no class
 
 
 def llm_columns(y: Any) -> dict[str, Any]:
@@ -153,6 +153,35 @@ def encode_columns(
     gold_codes, true_codes = by_hand.codes(known, GOLD, wording), true.codes(known, TRUTH, wording)
     sources = [*llm, by_hand] if wanted is None else [*llm, wanted, by_hand]
     return class_values(order, sources), codes, gold_codes, true_codes
+
+
+def without_minus_one(
+    llm: Sequence[LabelColumn], gold: LabelColumn, truth: LabelColumn, classes: LabelColumn | None
+) -> tuple[list[LabelColumn], LabelColumn, LabelColumn]:
+    """The columns with -1 taken for missing, if all labels are integers and it is not a class of theirs.
+
+    Beside labels that are booleans, gold labels of -1 are missing too. Among integers it is a class if
+    `classes` has it, or if gold has it and says "missing" in another way too.
+
+    A warning says so where the LLM's labels have it and nobody has named the classes.
+    """
+    kept = list(llm)
+    labelled = [column for column in kept if column.has_labels]
+    if labelled and all(column.is_boolean for column in labelled) and classes is None:  # and -1 is no boolean
+        return kept, gold.without(MINUS_ONE), truth.without(MINUS_ONE)
+    if not labelled or not all(column.is_integer for column in labelled):
+        return kept, gold, truth
+    if MINUS_ONE in classes.distinct if classes is not None else (MINUS_ONE in gold.distinct and gold.has_gaps):
+        return kept, gold, truth
+    count = sum(column.count(MINUS_ONE) for column in kept)
+    if count and classes is None:
+        order = sorted({int(number_of(name) or 0) for column in kept for name in column.distinct if name is not None})
+        warnings.warn(
+            f"{count:,} of the LLM's labels are -1, which says that there is none (as in scikit-learn's "
+            f"semi_supervised); if -1 is a class: classes={order}",
+            stacklevel=4,
+        )
+    return [column.without(MINUS_ONE) for column in kept], gold.without(MINUS_ONE), truth.without(MINUS_ONE)
 
 
 def encode(column: object, classes: Sequence[object], name: str = "llm_labels") -> NDArray[np.int16]:

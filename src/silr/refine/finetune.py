@@ -31,7 +31,7 @@ def finetuned_steps(recipe: Recipe, problem: Problem, done: Sequence[Iteration],
     refined labels as the result, while the model labels new texts.
     """
     from silr.hf.tokens import Tokens
-    from silr.stats.soft_risk import SoftRisk
+    from silr.stats.uu_risk import SoftRisk
 
     gold, tokens = problem.gold, problem.X
     assert context.tuning is not None and gold is not None and isinstance(tokens, Tokens)

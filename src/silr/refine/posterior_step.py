@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from silr.classifiers.posterior import Mixture, PosteriorClassifier, Remembered
 from silr.refine.corpus_keys import with_annotators
 from silr.refine.iteration import Iteration, Notes
+from silr.refine.no_gold import refine_votes
 from silr.refine.posterior import Refined, refine_posterior
-from silr.refine.posterior_without_gold import refine_votes
 from silr.refine.problem import Problem
 from silr.stats.intervals import right_share
 from silr.stats.priors import Priors

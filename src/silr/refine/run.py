@@ -31,8 +31,7 @@ from silr import __version__
 from silr.errors import InputError
 from silr.hf.distributed import is_main, main_first, wait_for_all
 from silr.hf.fingerprint import WEIGHTS
-from silr.io.files import atomic_write, os_errors, write_json
-from silr.io.folders import atomic_folder
+from silr.io.files import atomic_folder, atomic_write, os_errors, write_json
 from silr.io.resumable import Kind, resumable
 from silr.refine.iteration import Iteration, Notes
 from silr.refine.options import without_others

@@ -32,8 +32,7 @@ from silr.hf.models import silence_transformers
 from silr.hf.tokens import Tokens, passes
 from silr.io.files import atomic_write, make_folder, write_json
 from silr.stats.contrasts import with_reference
-from silr.stats.soft_risk import SoftRisk
-from silr.stats.uu_risk import UURisk
+from silr.stats.uu_risk import SoftRisk, UURisk
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments

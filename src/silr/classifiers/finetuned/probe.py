@@ -22,8 +22,7 @@ from silr.classifiers.standardise import Standardiser
 from silr.hf.tokens import Tokens
 from silr.stats.contrasts import contrasts
 from silr.stats.ridge import PENALTY, Ridge, StandardisedMatrix
-from silr.stats.soft_risk import SoftRisk
-from silr.stats.uu_risk import UURisk
+from silr.stats.uu_risk import SoftRisk, UURisk
 
 CLIP = 0.02  # of soft labels, before their logarithm
 SAMPLE = 4096  # texts, at most, that say in which direction all states are alike
