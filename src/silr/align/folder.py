@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from silr.hf.distributed import is_main, main_first, wait_for_all
-from silr.io.files import read_json, write_json
+from silr.io.files import Json, read_json, write_json
 from silr.io.resumable import Kind, resumable
 from silr.refine.run import record
 
@@ -47,7 +47,7 @@ class AlignFolder:
         self.history = folder / "history.json"
         self.samples = folder / "samples.csv"
         self.result = folder / "result.json"
-        self.manifest: dict[str, Any] = read_json(folder / MANIFEST)
+        self.manifest: Json = read_json(folder / MANIFEST)
 
     @classmethod
     @contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.align.generate import Completion
+from silr.io.files import Json
 
 if TYPE_CHECKING:
     from silr.align.scorer import Scorer
@@ -104,7 +105,7 @@ class Measured:
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Measured:
+    def from_dict(cls, values: Json) -> Measured:
         """Read the values of `to_dict`."""
         return cls(**values | {name: np.array(values[name]) for name in ARRAYS if values[name] is not None})
 

@@ -167,7 +167,7 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return self.head_.predict_proba(self._features(X))
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> NDArray[np.generic]:
         """Labels, shape (n_samples,)."""
         check_is_fitted(self)
         return np.asarray(self.classes_[self.head_.decision_scores(self._features(X)).argmax(axis=1)])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from silr import __version__
+from silr.io.files import Json
 from silr.io.words import Summary, limits, percent, short
 from silr.refine.classifier_caution import Estimate, classifier_caution, classifier_estimate
 from silr.refine.refinement import Refinement
@@ -97,15 +98,15 @@ def code(text: object) -> str:
     return f"`{line}`"
 
 
-def _is_uu(settings: dict[str, Any]) -> bool:
+def _is_uu(settings: Json) -> bool:
     return settings.get("method") in ("uu", "paper")
 
 
-def _how(settings: dict[str, Any]) -> str:
+def _how(settings: Json) -> str:
     return "by [robust UU learning](https://arxiv.org/abs/2502.12565), " if _is_uu(settings) else ""
 
 
-def _metadata(parts: Parts, settings: dict[str, Any]) -> str:
+def _metadata(parts: Parts, settings: Json) -> str:
     from huggingface_hub import ModelCardData
 
     base = parts.base_model if parts.base_model and not parts.base_model.startswith("/") else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from silr.hf.distributed import is_main, wait_for_all
 from silr.hf.fingerprint import WEIGHTS
 from silr.io.corpus import load_features
 from silr.io.feature_rows import write_record
-from silr.io.files import atomic_folder, atomic_write
+from silr.io.files import Json, atomic_folder, atomic_write
 
 
 def make_features(spec: str | Path) -> Features:
@@ -45,7 +44,7 @@ def features_of(spec: str | Path | Sequence[str | Path]) -> Features:
     return JoinedFeatures([make_features(name) for name in spec])
 
 
-def load_saved(record: dict[str, Any], folder: Path) -> Features:
+def load_saved(record: Json, folder: Path) -> Features:
     """The features of a run, from its record and its folder."""
     if record["kind"] == "joined":
         joined = JoinedFeatures([load_saved(part, folder) for part in record["parts"]])

@@ -11,7 +11,7 @@ import numpy as np
 
 from silr.errors import InputError
 from silr.features.tfidf import TfidfFeatures
-from silr.io.files import write_json
+from silr.io.files import Json, write_json
 
 if TYPE_CHECKING:
     from silr.features.base import Matrix
@@ -31,25 +31,20 @@ class JoinedFeatures:
         self.widths: list[int] = []
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Json:
         """What identifies the parts."""
         return {"kind": "joined", "parts": [part.record for part in self.parts]}
 
     def fit_transform(self, texts: Sequence[str]) -> Matrix:
         """Features of the corpus, float32 of shape (n, d)."""
-        found = [part.fit_transform(texts) for part in self.parts]
-        self.widths = [
-            width for part, each in zip(self.parts, found, strict=True) for width in _widths(part, each.shape[1])
-        ]
-        return np.hstack(found).astype(np.float32, copy=False)
+        matrices = [part.fit_transform(texts) for part in self.parts]
+        widths = (_widths(part, each.shape[1]) for part, each in zip(self.parts, matrices, strict=True))
+        self.widths = [width for of_part in widths for width in of_part]
+        return np.hstack(matrices).astype(np.float32, copy=False)
 
-    def transform(self, texts: Sequence[str], ready: Matrix | None = None) -> Matrix:
-        """Features of new texts; `ready` are those of the part that came from a file, if they are at hand."""
-        found = []
-        for part in self.parts:
-            given = ready if part.record["kind"] == "file" else None
-            found.append(part.transform(texts) if given is None else given)
-        return np.hstack(found).astype(np.float32, copy=False)
+    def transform(self, texts: Sequence[str]) -> Matrix:
+        """Features of new texts."""
+        return np.hstack([part.transform(texts) for part in self.parts]).astype(np.float32, copy=False)
 
     def save(self, folder: Path) -> None:
         """Write what the parts need, and their widths, into an existing folder."""

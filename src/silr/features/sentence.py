@@ -12,6 +12,7 @@ from silr.errors import InputError
 from silr.extras import needs
 from silr.features.base import Matrix
 from silr.hf.fingerprint import WEIGHTS, check, fingerprint
+from silr.io.files import Json
 
 
 class SentenceFeatures:
@@ -27,7 +28,7 @@ class SentenceFeatures:
         self._encoder: Any = None
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Json:
         """The model's name or folder, and its fingerprint."""
         if self._weights is None:
             if not Path(self._model).exists():

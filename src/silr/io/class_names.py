@@ -155,10 +155,8 @@ def _check_case(
             continue
         column, row = _first(columns, name)
         rest = sort_classes(first.values())
-        message = (
-            f"{wording.place(column, row)} is {name!r}, elsewhere {other!r}: do they differ in case only? Write them"
-        )
-        message += " alike"
+        message = f"{wording.place(column, row)} is {name!r}, elsewhere {other!r}: do they differ in case only?"
+        message += " Write them alike"
         if wording.option:
             message += f", or {wording.option(rest)} takes either case, and with both names they are two classes"
         raise InputError(message)

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from silr.errors import InputError
+
+Json: TypeAlias = dict[str, Any]  # an object of JSON
 
 
 @contextmanager

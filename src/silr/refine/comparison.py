@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from silr.stats.annotator_evidence import Annotator
 from silr.stats.gold_labels import GoldLabels
+from silr.stats.intervals import paired_standard_error
 from silr.stats.priors import Priors
 
 NORMAL_95 = 1.96
@@ -67,8 +68,9 @@ def compare(
     rows, codes, w = gold.rows[judges], gold.codes[judges], gold.weights[judges] / gold.weights[judges].sum()
     wins = (labels[rows] == codes) & (llm[rows] != codes)
     losses = (labels[rows] != codes) & (llm[rows] == codes)
-    half = NORMAL_95 * _standard_error(float(w[wins].sum()), float(w[losses].sum()), 1 / float(w @ w))
-    gaps = _without_gold(llm[labelled], codes, 1 / float(w @ w), gold.n_classes)
+    m = 1 / float(w @ w)
+    half = NORMAL_95 * paired_standard_error(m * float(w[wins].sum()), m * float(w[losses].sum()), m)
+    gaps = _without_gold(llm[labelled], codes, m, gold.n_classes)
     return replace(
         comparison,
         gain_interval=[max(gain - half, -1.0), min(gain + half, 1.0)],
@@ -99,11 +101,6 @@ def compare_with_best(
     return least
 
 
-def from_record(values: Mapping[str, object]) -> Comparison:
-    """Rebuild what `Comparison.to_dict` returned."""
-    return Comparison(**values)  # type: ignore[arg-type]
-
-
 def _without_gold(llm: Labels, gold: NDArray[np.int64], m: float, n_classes: int) -> list[int]:
     """Classes without gold label, though m texts drawn at random would hardly all miss what the LLM calls so.
 
@@ -111,10 +108,3 @@ def _without_gold(llm: Labels, gold: NDArray[np.int64], m: float, n_classes: int
     """
     share = np.bincount(llm, minlength=n_classes) / len(llm)
     return np.flatnonzero((np.bincount(gold, minlength=n_classes) == 0) & ((1 - share) ** m < CHANCE)).tolist()
-
-
-def _standard_error(wins: float, losses: float, n: float) -> float:
-    """Of a paired difference: shares of wins and losses among n texts, half a text added to each of four cells."""
-    size = n + 2
-    b, c = n * wins + 0.5, n * losses + 0.5
-    return float(np.sqrt(b + c - (b - c) ** 2 / size) / size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypedDict
 
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.classifiers.base import FitHistory
-from silr.refine.comparison import Comparison, from_record
+from silr.io.files import Json
+from silr.refine.comparison import Comparison
 from silr.stats.priors import Priors
 
 Kind = Literal["llm", "posterior", "tuned", "iteration"]
@@ -46,15 +46,14 @@ class Notes:
     classifier_accuracy_interval: list[float] | None = None
     model_weights: list[float] | None = None  # how the evidence weighs the models of the posterior
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """For JSON, without what is unknown."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        for name in ("against_llm", "fit"):
-            values[name] = values[name] and values[name].to_dict()
+        values |= {name: values[name] and values[name].to_dict() for name in ("against_llm", "fit")}
         return {name: value for name, value in values.items() if value not in (None, [])}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], number: int) -> Notes:
+    def from_dict(cls, values: Json, number: int) -> Notes:
         """Rebuild what `to_dict` returned, or the metrics of an iteration that version 0.1 made."""
         names = {each.name for each in fields(cls)}
         known = {name: value for name, value in values.items() if name in names}
@@ -62,7 +61,7 @@ class Notes:
             later: Kind = "iteration" if "of" not in known else "posterior" if number == 1 else "tuned"
             known |= {"kind": later if number else "llm", "of": known.get("of", values.get("asked", 0))}
         if "against_llm" in known:
-            known["against_llm"] = from_record(known["against_llm"])
+            known["against_llm"] = Comparison(**known["against_llm"])
         if "fit" in known:
             known["fit"] = FitHistory(**known["fit"])
         return cls(**known)
@@ -87,7 +86,7 @@ class Iteration:
         names = {"llm": majority, "posterior": "refined", "tuned": "the fine-tuned model"}
         return names.get(self.notes.kind, f"iteration {self.number}")
 
-    def scored(self, truth: NDArray[np.integer[Any]] | None) -> Iteration:
+    def scored(self, truth: NDArray[np.integer] | None) -> Iteration:
         """With the share of labels that agree with the truth, -1 where it is unknown."""
         accuracy = true_accuracy(self.labels, truth)
         return self if accuracy is None else self.with_notes(true_accuracy=accuracy)
@@ -96,12 +95,8 @@ class Iteration:
         """With some notes replaced."""
         return replace(self, notes=replace(self.notes, **values))
 
-    def without_scores(self) -> Iteration:
-        """Many texts, many bytes."""
-        return replace(self, scores=None)
 
-
-def true_accuracy(labels: NDArray[np.int16], truth: NDArray[np.integer[Any]] | None) -> float | None:
+def true_accuracy(labels: NDArray[np.int16], truth: NDArray[np.integer] | None) -> float | None:
     """Share of right labels where the truth is known (not -1); None if it is known nowhere."""
     if truth is None or not (known := truth >= 0).any():
         return None

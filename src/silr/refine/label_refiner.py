@@ -22,6 +22,7 @@ from silr.features.joined import groups_of
 from silr.hf.distributed import wait_for_all
 from silr.hf.tokens import TokenFeatures
 from silr.io.corpus import corpus_hash, digest
+from silr.io.files import Json
 from silr.io.inputs import texts_or_matrix, widths_of
 from silr.io.label_codes import check_shapes, encode_columns, llm_columns, llm_score_arrays
 from silr.refine.fitted import FittedRefiner
@@ -289,8 +290,8 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         return problem.with_features(X, groups_of(getattr(self, "features_", None), X.shape[1], widths))
 
     def _identity(
-        self, method: Method, tuning: FineTuned | None, problem: Problem, matrix: NDArray[Any]
-    ) -> dict[str, Any]:
+        self, method: Method, tuning: FineTuned | None, problem: Problem, matrix: NDArray[np.generic]
+    ) -> Json:
         """All that decides a run's result."""
         texts = problem.texts
         oracle = method.get_params().get("priors") == "oracle"

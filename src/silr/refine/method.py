@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 
 from silr.classifiers.base import Classifier
 from silr.errors import InputError
+from silr.io.files import Json
 from silr.refine.comparison import compare_with_best
 from silr.refine.iteration import Iteration, LLMAccuracy, Notes, true_accuracy
 from silr.refine.problem import Labels, Problem
@@ -66,7 +67,7 @@ class Method(BaseEstimator):  # type: ignore[misc]
     def check(self, problem: Problem, context: Context) -> None:
         """Refuse a problem that the method cannot solve; warn of one that it solves badly."""
 
-    def settings(self, tuning: FineTuned | None) -> dict[str, Any]:
+    def settings(self, tuning: FineTuned | None) -> Json:
         """The parameters that decide a result, as JSON values."""
         return {}
 
@@ -100,17 +101,15 @@ def refine(
     iterations = [each.scored(problem.truth) for each in done]
     if not iterations:
         start = method.start(problem, context)
-        accuracies = llm_accuracies(problem) if len(problem.annotators) > 1 else []
+        accuracies = [_accuracy_of(each, problem) for each in problem.annotators if len(problem.annotators) > 1]
         iterations.append(start.with_notes(of=of, annotators=accuracies).scored(problem.truth))
         store(iterations[0], None)
     if iterations[-1].notes.stopped is not None:
         return iterations
     for step, classifier in method.steps(problem, iterations, context):
         iteration = _completed(step, method, problem, iterations[-1], of)
-        iterations = [
-            each if each.number == iteration.notes.labels_of else each.without_scores() for each in iterations
-        ]
-        iterations.append(iteration)
+        kept = iteration.notes.labels_of  # many texts, many bytes of scores
+        iterations = [each if each.number == kept else replace(each, scores=None) for each in iterations] + [iteration]
         store(iteration, classifier)
     return iterations
 
@@ -119,34 +118,23 @@ def _completed(step: Iteration, method: Method, problem: Problem, before: Iterat
     """With what is noted of every iteration."""
     notes = replace(step.notes, of=of, changed=int((step.labels != before.labels).sum()))
     if notes.kind != "tuned":  # gold labels taught the model through all texts: they cannot judge it
-        estimate = partial(method.estimate, problem)
-        notes = replace(
-            notes,
-            against_llm=compare_with_best(
-                estimate, problem.annotators, problem.llm, problem.gold, step.labels, problem.class_names
-            ),
-        )
+        estimate, names = partial(method.estimate, problem), problem.class_names
+        gain = compare_with_best(estimate, problem.annotators, problem.llm, problem.gold, step.labels, names)
+        notes = replace(notes, against_llm=gain)
     if not method.weighs_llm:
         notes = replace(notes, labels_of=result_of(step.number, step.priors, notes.against_llm))
     return replace(step, notes=notes).scored(problem.truth)
 
 
-def llm_accuracies(problem: Problem) -> list[LLMAccuracy]:
-    """What is known of each of several LLMs."""
-    return [_accuracy_of(each, problem) for each in problem.annotators]
-
-
 def _accuracy_of(annotator: Annotator, problem: Problem) -> LLMAccuracy:
+    """What is known of one of several LLMs."""
     accuracy = LLMAccuracy(name=annotator.name)
-    true = true_accuracy(annotator.labels, problem.truth)
-    if true is not None:
+    if (true := true_accuracy(annotator.labels, problem.truth)) is not None:
         accuracy["true_accuracy"] = true
     if (gold := problem.gold) is not None:
         labels = annotator.labels[gold.rows]
-        right = right_share((labels == gold.codes)[labels >= 0], gold.weights[labels >= 0])
-        if right is not None:
-            accuracy["estimated_accuracy"] = right.share
-            accuracy["estimated_accuracy_interval"] = list(right.interval)
+        if right := right_share((labels == gold.codes)[labels >= 0], gold.weights[labels >= 0]):
+            accuracy |= {"estimated_accuracy": right.share, "estimated_accuracy_interval": list(right.interval)}
     return accuracy
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from silr.errors import InputError
+from silr.io.files import Json
 from silr.refine.method import Method, check_choice
 from silr.refine.silr import Silr
 from silr.refine.tuning import FineTuned
@@ -34,7 +32,7 @@ def as_tuning(classifier: str | FineTuned) -> FineTuned | None:
     return None
 
 
-def from_options(options: Mapping[str, Any]) -> tuple[Method, str | FineTuned]:
+def from_options(options: Json) -> tuple[Method, str | FineTuned]:
     """The method and the classifier that flat options describe; those that are None are left as they are.
 
     Parameters
@@ -72,14 +70,14 @@ def from_options(options: Mapping[str, Any]) -> tuple[Method, str | FineTuned]:
     return METHODS[name](**values), kind if frozen else FineTuned(tuning=kind, **of_tuning)
 
 
-def configuration(method: Method, tuning: FineTuned | None, seed: int) -> dict[str, Any]:
+def configuration(method: Method, tuning: FineTuned | None, seed: int) -> Json:
     """All settings that decide a result, as JSON values."""
     of_classifier = {"classifier": "frozen"} if tuning is None else tuning.settings(method)
     values = {"method": method.name, **method.settings(tuning), **of_classifier, "seed": seed}
     return dict(sorted(values.items()))
 
 
-def without_others(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def without_others(configuration: Json) -> Json:
     """A run's configuration without settings that its method does not have: version 0.1 wrote those of all methods."""
     values = dict(configuration)
     if values.get("method") == Silr.name and (values.get("theta") is not None or values.get("priors") == "oracle"):
@@ -93,7 +91,7 @@ def without_others(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in names}
 
 
-def to_options(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def to_options(configuration: Json) -> Json:
     """The options that describe a run's configuration again, for `from_options`; usual values are left out."""
     names = [*without_others(configuration)]
     return {name: configuration[name] for name in names if name != "seed" and configuration[name] is not None}

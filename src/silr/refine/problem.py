@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ Labels = NDArray[np.int16]
 class Problem:
     """What is refined."""
 
-    classes: NDArray[Any]  # shape (K,), their values; a code is a position here
+    classes: NDArray[np.generic]  # shape (K,), their values; a code is a position here
     annotators: Sequence[Annotator]  # labels and scores of each LLM
     gold_codes: Labels  # shape (n,), -1 where there is no gold label
     # shape (n,), 1 / probability of being drawn, up to a factor; None: drawn at random, or at random inside each LLM
@@ -37,7 +37,7 @@ class Problem:
     seed: int = 0
     texts: list[str] | None = None  # None of a corpus that was given as features
     # shape (n, d), what the classifier reads; empty until features of texts are computed
-    X: NDArray[Any] | Tokens | None = None
+    X: NDArray[np.generic] | Tokens | None = None
     groups: Sequence[Sequence[slice]] = ()  # the columns of X that belong to each kind of features
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ class Problem:
         return GoldLabels.of(self.gold_codes, weights, self.n_classes)
 
     @property
-    def matrix(self) -> NDArray[Any]:
+    def matrix(self) -> NDArray[np.generic]:
         """X of a classifier on features."""
         assert isinstance(self.X, np.ndarray)
         return self.X
@@ -90,7 +90,7 @@ class Problem:
         """Keys of the texts, shape (n,), see `silr.refine.corpus_keys`."""
         return row_keys(self.matrix) if self.texts is None else text_keys(self.texts)
 
-    def with_features(self, X: NDArray[Any] | Tokens, groups: Sequence[Sequence[slice]] = ()) -> Problem:
+    def with_features(self, X: NDArray[np.generic] | Tokens, groups: Sequence[Sequence[slice]] = ()) -> Problem:
         """The same with other features."""
         return replace(self, X=X, groups=groups)
 

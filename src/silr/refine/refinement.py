@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from silr.errors import InputError
+from silr.io.files import Json
 from silr.refine.iteration import Iteration
 from silr.refine.verdict import Verdict, last_iteration, verdict_of
 
@@ -52,7 +52,7 @@ class Refinement:
         return 0 if last.notes.stopped else max(0, last.notes.of - last.number)
 
     @property
-    def history(self) -> list[dict[str, Any]]:
+    def history(self) -> list[Json]:
         """For each iteration a dict of ``labels``, ``priors`` and ``metrics``, the notes as JSON values."""
         return [
             {"labels": each.labels, "priors": each.priors, "metrics": each.notes.to_dict()} for each in self.iterations

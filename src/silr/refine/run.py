@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from silr import __version__
 from silr.errors import InputError
 from silr.hf.distributed import is_main, main_first, wait_for_all
 from silr.hf.fingerprint import WEIGHTS
-from silr.io.files import atomic_folder, atomic_write, os_errors, write_json
+from silr.io.files import Json, atomic_folder, atomic_write, os_errors, write_json
 from silr.io.resumable import Kind, resumable
 from silr.refine.iteration import Iteration, Notes
 from silr.refine.options import without_others
@@ -75,7 +75,7 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         try:
-            self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_bytes())
+            self.manifest: Json = json.loads((self.folder / MANIFEST).read_bytes())
             known = self.manifest["format"] == FORMAT and bool(self.manifest["identity"])
         except FileNotFoundError:
             raise InputError(f"{self.folder} is not a run: it has no {MANIFEST}; `silr refine` makes one") from None
@@ -120,7 +120,7 @@ class Run:
         return finished
 
     @property
-    def configuration(self) -> dict[str, Any]:
+    def configuration(self) -> Json:
         """The settings that decided the result."""
         return without_others(self.manifest["identity"]["configuration"])
 
@@ -169,7 +169,7 @@ class Run:
         return self.folder / f"iteration-{number}"
 
 
-def current(identity: dict[str, Any]) -> dict[str, Any]:
+def current(identity: Json) -> Json:
     """A run's identity without settings that its method does not have."""
     if "configuration" not in identity:
         return identity

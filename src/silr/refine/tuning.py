@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from sklearn.base import BaseEstimator
 
 from silr.errors import InputError
 from silr.extras import need_models
+from silr.io.files import Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]
 
             check_prompt(self.prompt)
 
-    def settings(self, recipe: Recipe) -> dict[str, Any]:
+    def settings(self, recipe: Recipe) -> Json:
         """All that decides a result, as JSON values; the model's path is absolute, so that other folders find it."""
         from silr.hf.models import locate
 

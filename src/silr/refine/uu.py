@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from silr.classifiers.base import Classifier
 from silr.errors import InputError, NoSignalError
 from silr.extras import needs
+from silr.io.files import Json
 from silr.io.label_codes import check_gold, check_occurring, check_shapes
 from silr.refine.iteration import Iteration, Notes
 from silr.refine.method import (
@@ -134,9 +135,9 @@ class UU(Method):
             check_gold(problem.gold_codes, names)
         check_occurring(problem.llm, problem.gold_codes, names)
 
-    def settings(self, tuning: FineTuned | None) -> dict[str, Any]:
+    def settings(self, tuning: FineTuned | None) -> Json:
         """The parameters that decide a result, as JSON values."""
-        values: dict[str, Any] = self.get_params()
+        values: Json = self.get_params()
         del values["iterations"]
         for name in OF_THE_HEAD if tuning is not None else ():
             del values[name]

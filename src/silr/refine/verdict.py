@@ -111,16 +111,7 @@ def verdict_of(iterations: Sequence[Iteration]) -> Verdict:
     comparison = iterations[judged].notes.against_llm
     verdict = Verdict("refined" if result else "llm", result, judged, _finding(changed, comparison), changed)
     if comparison is not None:
-        verdict = replace(
-            verdict,
-            gain=comparison.gain,
-            gain_interval=comparison.gain_interval,
-            gold=comparison.gold,
-            put_right=comparison.put_right,
-            made_wrong=comparison.made_wrong,
-            without_gold=comparison.without_gold,
-            source=comparison.source,
-        )
+        verdict = replace(verdict, **{name: value for name, value in vars(comparison).items() if name != "llm"})
         if changed and comparison.llm is not None:
             whose = f"{comparison.llm}, the LLM that is right most often by these"
     priors = iterations[judged].priors

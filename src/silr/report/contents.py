@@ -22,7 +22,7 @@ from silr.report.warnings import Caution, find_warnings
 
 def contents(record: Record) -> dict[str, object]:
     """Everything the template shows: strings and numbers; what a table or a person wrote is not escaped yet."""
-    values = summary(record.result)
+    values = summary(record)
     truth = record.corpus.truth_column if record.corpus else None
     warnings = find_warnings(record, values)
     return {
@@ -57,8 +57,8 @@ def _summary(record: Record, values: Summary, warnings: list[Caution]) -> dict[s
     return {
         "texts": f"{len(record.llm):,}",
         "odd": str(odd) if odd and (odd.duplicates or odd.empty) else None,
-        "classes": [short(name, 40) for name in record.classes[:12]],
-        "n_classes": len(record.classes),
+        "classes": [short(name, 40) for name in record.class_names[:12]],
+        "n_classes": len(record.class_names),
         "iterations": record.iterations[-1].number,
         "best": record.best_iteration,
         "gold": f"{record.run.manifest.get('gold', 0):,}" if record.run.manifest.get("gold") else None,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from silr.io.annotator_columns import label_columns, scored_classes
 from silr.io.cells import number_of, sort_classes
 from silr.io.class_names import ClassNames, alike, class_names, listed, of_table
 from silr.io.corpus import LABEL, check_classes, label_column, read_table
+from silr.io.files import Json
 from silr.stats.intervals import LEVEL, paired_standard_error, share_interval
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ GOLD, REFINED = "gold", "refined_label"
 
 def evaluate(
     truth: Sequence[str | None], predictions: Sequence[str | None], classes: Sequence[str] | None = None
-) -> dict[str, Any]:
+) -> Json:
     """Score predictions against the truth.
 
     Rows without truth are left out and counted. A missing prediction counts as wrong, and is counted.
@@ -111,7 +112,7 @@ def evaluate_file(
     *,
     gold_column: str = GOLD,
     classes: Sequence[str] | None = None,
-) -> dict[str, Any]:
+) -> Json:
     """Score the label columns of a table against its truth column; where it is refined, on the rows without gold label.
 
     In a row with a gold label the refined label is that label: it would be scored as if somebody had guessed it.
@@ -243,7 +244,7 @@ def _looks_like(label: str, classes: ClassNames) -> bool:
 
 def gain(
     truth: Sequence[str | None], before: Sequence[str | None], after: Sequence[str | None], level: float = LEVEL
-) -> dict[str, Any]:
+) -> Json:
     """How much more often some labels are right than others of the same texts, with Wald's interval.
 
     Its width is that of `silr.stats.intervals.paired_standard_error`.
@@ -280,7 +281,7 @@ def gain(
     return {"difference": (mended - spoilt) / n, "interval": interval, "mended": mended, "spoilt": spoilt}
 
 
-def print_evaluation(result: dict[str, Any], *, as_json: bool = False, console: Console | None = None) -> None:
+def print_evaluation(result: Json, *, as_json: bool = False, console: Console | None = None) -> None:
     """Print what `evaluate_file` returned: a table for people, or JSON for scripts.
 
     `console` is where the tables go, by default standard output. Confusions of more than 12 classes are left to JSON.
@@ -313,7 +314,7 @@ def print_evaluation(result: dict[str, Any], *, as_json: bool = False, console: 
             console.print(_confusion(name, scores))
 
 
-def _summary(labels: dict[str, dict[str, Any]]) -> Table:
+def _summary(labels: dict[str, Json]) -> Table:
     rows = []
     for name, scores in labels.items():
         low, high = scores["accuracy_interval"]
@@ -322,7 +323,7 @@ def _summary(labels: dict[str, dict[str, Any]]) -> Table:
     return _table(["", "accuracy", "95 %", "macro-F1", "missing (count as wrong)"], rows)
 
 
-def _confusion(name: str, scores: dict[str, Any]) -> Table:
+def _confusion(name: str, scores: Json) -> Table:
     counts = zip(scores["classes"], scores["confusion"], strict=True)
     rows = [[label, *map("{:,}".format, row)] for label, row in counts]
     return _table([f"truth \\ {name}", *scores["classes"]], rows)

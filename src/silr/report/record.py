@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from silr.errors import InputError
 from silr.io.annotator_columns import read_annotators
 from silr.io.corpus import file_hash, id_column, read_table, text_column, weight_column
-from silr.refine.iteration import Iteration
+from silr.io.files import Json
 from silr.refine.refinement import Refinement
 from silr.refine.run import TABLE, Run
 from silr.refine.table import LABELS, Columns, column_codes
-from silr.refine.verdict import Verdict
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_weights import post_stratified
 
@@ -41,40 +40,13 @@ class Corpus:
 
 
 @dataclass(frozen=True)
-class Record:
-    """A run that was read back."""
+class Record(Refinement):
+    """A run that was read back, with ``true_accuracy`` of its iterations wherever the truth is known."""
 
     run: Run
-    result: Refinement  # iterations from 0, the LLM's labels, with ``true_accuracy`` wherever the truth is known
-    table: dict[str, Any] | None  # what `silr refine` wrote about the table; None for a run that was made in Python
+    table: Json | None  # what `silr refine` wrote about the table; None for a run that was made in Python
     corpus: Corpus | None  # None if the texts cannot be found
     problems: list[str] = field(default_factory=list)  # why they, or their gold labels, are not what the run had
-
-    @property
-    def iterations(self) -> list[Iteration]:
-        return self.result.iterations
-
-    @property
-    def best_iteration(self) -> int:
-        """0 if the very first iteration lost the signal."""
-        return self.result.best_iteration
-
-    @property
-    def classes(self) -> list[str]:
-        return self.result.class_names
-
-    @property
-    def best(self) -> Iteration:
-        return self.result.best
-
-    @property
-    def is_posterior(self) -> bool:
-        """Whether the default method made it."""
-        return self.result.is_posterior
-
-    @property
-    def verdict(self) -> Verdict:
-        return self.result.verdict
 
     @property
     def llm(self) -> NDArray[np.int16]:
@@ -99,7 +71,7 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
     if table is None or found is None:
         if truth is not None:
             raise InputError(f"no truth column {truth!r}: {'; '.join(problems) or f'{folder} does not know its table'}")
-        return Record(run, result, table, None, problems)
+        return Record(result.iterations, classes, run, table, None, problems)
     frame, corpus = found
     counted = int((corpus.gold >= 0).sum())
     if counted != run.manifest.get("gold", counted):
@@ -107,20 +79,20 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
             f"{corpus.name} has {counted:,} gold labels now, the run was made with {run.manifest['gold']:,}: its "
             "estimates are those of the run; refine again to use what was added"
         )
-    column = truth or table["columns"]["truth"]
+    column, iterations = truth or table["columns"]["truth"], result.iterations
     if column is not None:
         codes = column_codes(frame, column, classes, corpus.name, required=truth is not None, finished=True)
         if codes is not None:
             corpus = replace(corpus, truth=codes, truth_column=column)
-            result = replace(result, iterations=[each.scored(codes) for each in result.iterations])
-    return Record(run, result, table, corpus, problems)
+            iterations = [each.scored(codes) for each in iterations]
+    return Record(iterations, classes, run, table, corpus, problems)
 
 
-def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | None:
+def _read_table_record(folder: Path, problems: list[str]) -> Json | None:
     try:
         table = json.loads((folder / TABLE).read_text())
         columns = vars(Columns(**table["columns"]))
-        found: dict[str, Any] = {name: str(table[name]) for name in ("table", "sha256")}
+        found: Json = {name: str(table[name]) for name in ("table", "sha256")}
         given = table["features"]
         features = [given] if isinstance(given, str) else [str(each) for each in given]
         found["classes"] = list(map(str, table.get("classes") or ()))
@@ -133,7 +105,7 @@ def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | No
 
 
 def _find(
-    folder: Path, table: dict[str, Any], llm: NDArray[np.int16], classes: list[str], problems: list[str]
+    folder: Path, table: Json, llm: NDArray[np.int16], classes: list[str], problems: list[str]
 ) -> tuple[pd.DataFrame, Corpus] | None:
     """The run's own ``labels.csv``, if its rows are still those of the run, else the table that was refined."""
     reasons = []
@@ -163,7 +135,7 @@ def _check_unchanged(path: Path, sha256: str) -> None:
         raise InputError(f"{path.name} was changed since it was refined (its SHA-256 is another)")
 
 
-def _corpus(frame: pd.DataFrame, name: str, columns: dict[str, Any], llm: Codes, classes: list[str]) -> Corpus:
+def _corpus(frame: pd.DataFrame, name: str, columns: Json, llm: Codes, classes: list[str]) -> Corpus:
     gold = column_codes(frame, columns["gold"], classes, name, required=False, finished=True)
     if gold is None:
         gold = np.full(len(frame), -1)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from silr.io.files import Json
 from silr.refine.refinement import Refinement
 
 SHOWN = (
@@ -20,11 +19,11 @@ SHOWN = (
 )  # of an iteration's notes
 
 
-def summary(result: Refinement) -> dict[str, Any]:
+def summary(result: Refinement) -> Json:
     """JSON-friendly values of every iteration; number 0 is the LLM."""
     iterations = []
     for each in result.iterations:
-        values: dict[str, Any] = {"iteration": each.number}
+        values: Json = {"iteration": each.number}
         if each.priors is not None:
             values |= {
                 "estimated_accuracy": each.priors.accuracy,
@@ -88,7 +87,7 @@ def print_history(result: Refinement) -> None:
         console.print(line, highlight=False)
 
 
-def _estimate(values: dict[str, Any]) -> str:
+def _estimate(values: Json) -> str:
     if "estimated_accuracy" not in values:
         return "unknown"
     low, high = values["estimated_accuracy_interval"]

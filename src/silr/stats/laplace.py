@@ -98,7 +98,8 @@ def fit_softmax(
     -----
     Algorithm 3.3 of Rasmussen and Williams; the weights are a low-rank term, by the lemmas of Woodbury and Sylvester.
     """
-    start = _near_mode(kernels, features, variances, means, targets)
+    priors = zip(kernels, variances, means, strict=True)
+    start = np.stack([_near_mode(*prior, features, targets) for prior in priors])
     if not with_evidence:
         return start, np.full(len(kernels), np.nan)
     low_rank = features.transpose(2, 1, 0) * np.sqrt(variances)[:, None, None, :]  # (B, K, m, r)
@@ -168,14 +169,11 @@ def _climb(
     return duals, reached - newton(latent)[1] / 2
 
 
-def _near_mode(kernels: Numbers, features: Numbers, variances: Numbers, means: Numbers, targets: Numbers) -> Numbers:
-    """Duals of latent values near the most likely ones, by L-BFGS, whose steps cost far less than Newton's."""
-    priors = zip(kernels, variances, means, strict=True)
-    return np.stack([_dual_near_mode(*prior, features, targets) for prior in priors])
+def _near_mode(kernel: Numbers, variance: Numbers, mean: Numbers, parts: Numbers, truth: Numbers) -> Numbers:
+    """Duals of latent values near the most likely ones, by L-BFGS, whose steps cost far less than Newton's.
 
-
-def _dual_near_mode(kernel: Numbers, variance: Numbers, mean: Numbers, parts: Numbers, truth: Numbers) -> Numbers:
-    """Of one prior. It whitens the variables; a likelihood of the usual curvature scales them."""
+    The prior whitens the variables; a likelihood of the usual curvature scales them.
+    """
     m, K = truth.shape
     values, vectors = np.linalg.eigh(kernel)
     values = np.maximum(values, 0.0)
