@@ -95,10 +95,7 @@ def candidates(task: Task, folder: Path, network: Network) -> tuple[list[list[Co
 
 
 def pairs(task: Task, folder: Path, network: Network) -> list[dict[str, list[int]]]:
-    """Return the tokens of each prompt, its best and its worst completion, where the reward tells them apart.
-
-    Raises InputError if it does so for no prompt.
-    """
+    """Tokens of each prompt, its best and its worst completion, where the reward tells them apart, or InputError."""
     preferences = []
     for prompt, completions, rewards in zip(task.encoded, *candidates(task, folder, network), strict=True):
         best, worst = int(rewards.argmax()), int(rewards.argmin())

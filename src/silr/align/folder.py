@@ -52,11 +52,7 @@ class AlignFolder:
     @classmethod
     @contextmanager
     def start(cls, folder: Path, identity: Mapping[str, object]) -> Iterator[AlignFolder]:
-        """Make the folder, or go on with one of the same identity, and keep other programs out meanwhile.
-
-        Raises InputError if the folder holds something else, or was made with other settings, or another process works
-        on it; nothing in it is touched. Or it cannot be written.
-        """
+        """Make the folder, or go on with one of the same identity, and keep other programs out; see `resumable`."""
         work = resumable(
             folder,
             KIND,
@@ -74,10 +70,7 @@ class AlignFolder:
 
 
 def finished_part(path: Path, make: Callable[[], object]) -> Any:
-    """Return the JSON values of a finished part; make and write them if they are not there yet.
-
-    All processes make them together, and the main one writes.
-    """
+    """JSON values of a finished part, made by all processes and written by the main one if they are not there yet."""
     exists = path.exists()
     wait_for_all()  # nobody writes before all have looked
     if exists:

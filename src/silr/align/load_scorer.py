@@ -30,10 +30,7 @@ def load_scorer(path: str | Path, wanted: str | None, device: str | None, role: 
 
 
 def folder_scorer(folder: Path, wanted: str | None, device: str | None, role: str) -> Scorer:
-    """Return the scorer of an exported folder.
-
-    Raises InputError if it cannot be read, has no such class, or reads more than texts.
-    """
+    """The scorer of an exported folder; InputError if it has no such class or reads more than texts."""
     classes, predict = read_folder(folder, device, role)
     weights = folder / PIPELINE
     if not weights.is_file():

@@ -95,10 +95,7 @@ class PolicySource:
 
 
 def check_writes_text(model: str | Path) -> None:
-    """Refuse, as a policy, a run or a model that is no causal language model: its head would be made up.
-
-    Raises InputError if it is a run, an exported classifier, or a model of another kind.
-    """
+    """Refuse, as a policy, a run or a model that is no causal language model: its head would be made up."""
     from transformers import AutoConfig
 
     folder = Path(model).expanduser()

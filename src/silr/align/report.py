@@ -58,10 +58,7 @@ CHARTS = [
 def write_align_report(
     folder: AlignFolder, result: AlignResult, before: Measured, after: Measured, prompts: Sequence[str], log: Log
 ) -> None:
-    """Write ``report.html``: one file, every text escaped, that asks no other host for anything.
-
-    `before` and `after` are completions of `prompts`.
-    """
+    """Write ``report.html``: one file, every text escaped, that asks no other host for anything."""
     manifest = folder.manifest
     identity = manifest["identity"]
     values = {

@@ -49,11 +49,7 @@ class FeatureClassifier:
 
 
 class LinearClassifier(FeatureClassifier):
-    """A linear map that is known.
-
-    `weight`, shape (T, d): for standardised features, as contrasts. Logits of two classes, shape (2, d), will do too.
-    `intercept`: shape (T,).
-    """
+    """A known linear map of standardised features: weights (T, d), of contrasts or of the logits of two classes."""
 
     def __init__(self, weight: Numbers, intercept: Numbers, standardiser: Standardiser) -> None:
         self.standardise_, self.offsets_ = standardiser, np.zeros(max(len(weight), 2))
@@ -87,10 +83,7 @@ class LinearClassifier(FeatureClassifier):
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> Self:
-        """Read what `save` wrote, or `silr.classifiers.frozen.FrozenClassifier` without a hidden layer.
-
-        Raises InputError if the files are missing or damaged.
-        """
+        """Read what `save` wrote, or `FrozenClassifier` without a hidden layer; InputError if damaged."""
         with reading(f"the classifier in {folder}"):
             tensors = load_file(folder / "classifier.safetensors")
             mean, scale, weight, bias = (tensors[name] for name in ("mean", "scale", "head.weight", "head.bias"))

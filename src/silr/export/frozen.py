@@ -34,10 +34,7 @@ HIDDEN_STATES = "the run reads hidden states of the annotator, which no standard
 
 
 def write_frozen(refiner: LabelRefiner, folder: Path) -> Parts:
-    """Write ``model.skops``, and the sentence encoder beside it where there is one, into an existing folder.
-
-    Raises InputError if skops is missing, or the sentence encoder is gone.
-    """
+    """Write ``model.skops``, and the sentence encoder beside it where there is one, into an existing folder."""
     with needs("export", "the export of a run with frozen features"):
         from skops import io
     features: Any = getattr(refiner, "features_", None)
@@ -99,10 +96,7 @@ def _limit(features: SentenceFeatures) -> str:
 def sklearn_head(
     classifier: FeatureClassifier, classes: NDArray[np.generic]
 ) -> LogisticRegression | MLPClassifier | Pipeline:
-    """The fitted head as an estimator with the same `predict_proba`, standardisation and offsets worked in.
-
-    `classes` are sorted.
-    """
+    """The fitted head with the same `predict_proba`, standardisation and offsets worked in; `classes` are sorted."""
     layers, (mean, scale) = classifier.layers(), classifier.moments()
     weights, biases = [weight for weight, _ in layers], [bias.copy() for _, bias in layers]
     weights[0] = weights[0] * scale

@@ -24,10 +24,7 @@ BATCH = 32
 
 
 def read_folder(folder: Path, device: str | None, role: str) -> tuple[list[str], Score]:
-    """Classes of an exported folder, and what gives texts their probabilities, shape (n, K).
-
-    Raises InputError if it cannot be read, or reads more than texts.
-    """
+    """Classes of an exported folder, and what gives texts their probabilities, shape (n, K), or InputError."""
     if (folder / PIPELINE).is_file():
         return _sklearn(folder, role)
     need_models(role)

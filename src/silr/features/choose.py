@@ -22,11 +22,7 @@ from silr.io.files import Json, atomic_folder, atomic_write
 
 
 def make_features(spec: str | Path) -> Features:
-    """Features by name.
-
-    `spec` is "tfidf", the path of a ``.npy`` file (row for row with the corpus), or the folder or hub name of a
-    sentence-transformers model.
-    """
+    """Features by name: "tfidf", a ``.npy`` file, or the folder or hub name of a sentence-transformers model."""
     spec = str(spec)
     if spec == "tfidf":
         return TfidfFeatures()

@@ -20,11 +20,7 @@ WIDTHS = "widths.json"
 
 
 class JoinedFeatures:
-    """Features of the same texts, one kind after another.
-
-    `parts`: at most one that is kept in the run's folder under a name of its own (TF-IDF), and none of tokens.
-    `widths`: columns of each kind, once the corpus was read; TF-IDF is of two kinds.
-    """
+    """Features of the same texts, one kind after another; at most one is TF-IDF, and none tokens."""
 
     def __init__(self, parts: Sequence[Any]) -> None:
         self.parts = list(parts)

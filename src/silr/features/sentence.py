@@ -16,11 +16,7 @@ from silr.io.files import Json
 
 
 class SentenceFeatures:
-    """Sentence embeddings of a sentence-transformers model.
-
-    `model`: folder or hub name. `weights`: the fingerprint that the model must have, see `silr.hf.fingerprint`. None:
-    whatever it has.
-    """
+    """Sentence embeddings of a model, by folder or hub name; `weights` is the fingerprint that it must have."""
 
     def __init__(self, model: str, weights: str | None = None) -> None:
         self._model = str(Path(model).resolve()) if Path(model).is_dir() else model  # found again from other folders

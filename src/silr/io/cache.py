@@ -16,10 +16,7 @@ def cache_folder() -> Path:
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """Return a folder; if it does not exist, one process makes it, and others wait.
-
-    `make` fills an empty folder.
-    """
+    """Return a folder; if it does not exist, one process makes it, by filling an empty one, and others wait."""
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with locked(folder.with_name(f"{folder.name}.lock"), busy=None):

@@ -119,18 +119,11 @@ def encode_labels(
     named: bool = False,
     wording: Wording | None = None,
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Turn labels into class numbers.
+    """Class numbers of labels, int64 of shape (n,) and -1 where missing, and the classes in order.
 
-    `labels`: None is a missing label. `classes`: the classes in order; by default those that occur, sorted (by value if
-    all are numbers). `name`: what the messages call the labels. `one_class`: whether it will do that a single one of
-    several classes occurs. `named`: whether somebody has named the classes: then a label may differ from one of them in
-    case. Raises InputError if all labels are missing, only one class occurs, or a label is none of `classes`.
-
-    Returns
-    -------
-    codes : int64 array of shape (n,)
-        Index into `classes`, -1 where missing.
-    classes : list of str, of length K
+    By default these are those that occur, sorted (by value if all are numbers). `one_class` says that a single one
+    of several classes will do, `named` that somebody has named them: then a label may differ from one in case.
+    Raises InputError if all labels are missing, only one class occurs, or a label is none of `classes`.
     """
     wording = wording or of_table(option=False)
     if all(label is None for label in labels):
@@ -211,10 +204,9 @@ def weight_column(
 
 
 def load_features(path: str | Path, n_rows: int) -> NDArray[np.number]:
-    """Open a `.npy` of features, memory-mapped and read-only, after checking that every value is finite.
+    """Open a `.npy` of features, memory-mapped and read-only, of shape (n_rows, n_features), or InputError.
 
-    Returns shape (n_rows, n_features): float16, float32, float64 or an integer type, as in the file. Raises InputError
-    if the file is missing, corrupt, not a 2-D array of numbers, has not `n_rows` rows, or has a non-finite value.
+    It holds finite numbers in float16, float32, float64 or an integer type.
     """
     try:
         features = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -63,10 +63,7 @@ def widths_of(X: Any) -> list[int] | None:
 
 
 def dense_matrix(X: Any, name: str = "X") -> NDArray[np.generic]:
-    """A matrix of finite numbers as an array of shape (n, d); arrays stay as they are, memory maps too.
-
-    Raises InputError if it is none, holds a NaN or an infinity, or is sparse and too large.
-    """
+    """A matrix of finite numbers, shape (n, d), or InputError; arrays stay as they are, memory maps too."""
     import scipy.sparse
 
     from silr.io.corpus import check_finite

@@ -74,10 +74,7 @@ class LabelColumn:
 
 
 def read_column(labels: object, name: str) -> LabelColumn:
-    """Read labels, shape (n,), from a sequence, an array, or a column of pandas, polars or pyarrow.
-
-    Raises InputError if it is no column, or a value is no single label (the message names the row).
-    """
+    """Labels, shape (n,), of a sequence, an array, or a column of pandas, polars or pyarrow; InputError for others."""
     array = as_array(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -114,10 +111,7 @@ def as_array(values: Any) -> NDArray[np.generic]:
 
 
 def class_values(order: Sequence[str], columns: Sequence[LabelColumn]) -> NDArray[np.generic]:
-    """The classes as values of the labels' type, shape (K,): strings by name, others as the first column has them.
-
-    Raises InputError if they are of types that cannot be put in one array.
-    """
+    """The classes as values of the labels' type, shape (K,): strings by name, others as the first column has them."""
     first: dict[str, Label] = {}
     for column in columns:
         for value, name in zip(column.values, column.distinct, strict=True):

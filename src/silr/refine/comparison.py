@@ -43,18 +43,13 @@ class Comparison:
 def compare(
     estimate: Estimate, llm: Labels, gold: GoldLabels | None, labels: Labels, names: Sequence[str] | None = None
 ) -> Comparison | None:
-    """Compare labels with the LLM's.
+    """Compare labels with the LLM's (-1 where there is none); None if nothing tells. Without names classes have
+    numbers.
 
-    The gain is the difference of the two estimated accuracies. Both come from the same gold texts, so that its interval
-    is that of a paired difference: Wald's with half a text added to each cell of the table of right and wrong. With few
-    changed gold texts the plain Wald interval would be far too narrow. Gold texts count as Kish's effective number.
-
-    Labels are -1 where there is none; without `names` the classes have numbers. None if nothing tells.
-
-    References
-    ----------
-    Agresti, Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24,
-    2005. Kish, "Survey sampling", 1965.
+    The gain is the difference of the two estimated accuracies. Both come from the same gold texts, so that its
+    interval is that of a paired difference: Wald's with half a text added to each cell of the table of right and
+    wrong. With few changed gold texts the plain Wald interval would be far too narrow. Gold texts count as Kish's
+    effective number ("Survey sampling", 1965).
     """
     labelled = llm >= 0
     before, after = estimate(llm, 1), estimate(np.where(labelled, labels, -1).astype(np.int16), 1)

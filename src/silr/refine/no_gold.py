@@ -31,10 +31,7 @@ WEIGHT = 0.7  # of the student, beside 1 of the labels; benchmarks/without_gold.
 def self_training_steps(
     problem: Problem, iterations: int, done: Sequence[Iteration], context: Context
 ) -> Iterator[Step]:
-    """Self-training from the LLM's scores; nothing is known about any labels.
-
-    Raises NoSignalError if the scores are the same for all texts.
-    """
+    """Self-training from the LLM's scores, which are not constant; nothing is known about any labels."""
     scores_of_llm = problem.annotators[0].scores
     assert scores_of_llm is not None
     matrix = StandardisedMatrix(problem.matrix)
@@ -58,10 +55,7 @@ def check_scores(problem: Problem) -> None:
 
 
 def warn_of_no_gold(annotators: Sequence[Annotator]) -> None:
-    """Warn that LLMs are taken at their word, where there are no gold labels.
-
-    Raises InputError if they give all texts the same label, without scores: there is nothing to go by.
-    """
+    """Warn that LLMs are taken at their word; InputError where they give all texts one label, without scores."""
     advice = "50 to 100 texts labelled by hand (`silr label`) make it better, and tell"
     source = "scores" if len(annotators) == 1 and annotators[0].scores is not None else "labels"
     if any(len(np.unique(each.labels[each.labels >= 0])) > 1 for each in annotators):

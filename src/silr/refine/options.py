@@ -35,16 +35,9 @@ def as_tuning(classifier: str | FineTuned) -> FineTuned | None:
 def from_options(options: Json) -> tuple[Method, str | FineTuned]:
     """The method and the classifier that flat options describe; those that are None are left as they are.
 
-    Parameters
-    ----------
-    options : mapping
-        ``method``, ``classifier``, and settings of `Silr`, `UU`, `Paper` or `FineTuned` by their names. With ``theta``
-        or oracle priors the default method is "uu".
-
-    Raises
-    ------
-    InputError
-        An option is one of another method or classifier.
+    Options are ``method``, ``classifier``, and settings of `Silr`, `UU`, `Paper` or `FineTuned` by their names.
+    With ``theta`` or oracle priors the default method is "uu". Raises InputError if one is of another method or
+    classifier.
     """
     values = {name: value for name, value in options.items() if value is not None}
     name, kind = values.pop("method", Silr.name), values.pop("classifier", "frozen")

@@ -19,10 +19,7 @@ class Refinement:
 
     @property
     def classifier_iteration(self) -> int:
-        """Whose classifier predicts: the last one that the signal lasted to.
-
-        Raises NoSignalError if the first iteration already lost the signal.
-        """
+        """Whose classifier predicts: the last one that the signal lasted to; NoSignalError if there is none."""
         return last_iteration(self.iterations)
 
     @property
@@ -59,10 +56,7 @@ class Refinement:
         ]
 
     def check_finished(self, where: object) -> None:
-        """Refuse a refinement that was cut off: it would label new texts half as well, and nobody would see it.
-
-        Raises InputError if iterations are missing; the message names `where`, the run's folder.
-        """
+        """InputError if it was cut off: it would label new texts half as well, and nobody would see it."""
         last = self.iterations[-1] if self.iterations else None
         if last is None or last.number == 0:
             raise InputError(

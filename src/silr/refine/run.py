@@ -67,10 +67,7 @@ PACKAGES = (
 
 
 class Run:
-    """A run directory, opened for reading with `Run(folder)` or for writing with `Run.start`.
-
-    Raises InputError if `folder` is not a run.
-    """
+    """A run directory, opened for reading with `Run(folder)`, or InputError, or for writing with `Run.start`."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)

@@ -108,10 +108,7 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]
     def new_classifiers(
         self, recipe: Recipe, n_classes: int, device: str | None, checkpoints: Path | None
     ) -> Callable[[int], FinetunedClassifier]:
-        """What gives a fresh classifier for an iteration; the pretrained model is read once.
-
-        `checkpoints` is a folder for those inside a fit, one folder an iteration.
-        """
+        """What gives a fresh classifier for an iteration; the pretrained model is read once."""
         from silr.classifiers.finetuned.backbone import Backbone, FinetunedConfig
         from silr.classifiers.finetuned.classifier import FinetunedClassifier
         from silr.hf.distributed import check_launch

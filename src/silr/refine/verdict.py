@@ -85,10 +85,7 @@ def result_of(number: int, priors: Priors | None, comparison: Comparison | None)
 
 
 def last_iteration(iterations: Sequence[Iteration]) -> int:
-    """Number of the last iteration whose labels can be used: the one before a stop. Its classifier predicts.
-
-    Raises NoSignalError if that is the annotator's, as the first iteration already lost the signal.
-    """
+    """Number of the last iteration before a stop, whose classifier predicts; NoSignalError if the first one stopped."""
     stopped = iterations[-1].notes.stopped
     last = len(iterations) - 1 - (stopped is not None)
     if last == 0:

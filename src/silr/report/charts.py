@@ -34,11 +34,7 @@ def line_chart(
     axis: str = "iteration",
     shares: bool = True,
 ) -> Markup:
-    """Shares by position, with intervals; or other numbers.
-
-    The name is for the ids of title and description, which a screen reader says. `positions` are labels below the
-    horizontal axis; `shares` lie between 0 and 1 and are shown in percent.
-    """
+    """Numbers by position, with intervals; `shares` are in percent. Title and description are for screen readers."""
     shown = [value for line in series for value in line.values if value is not None]
     shown += [limit for line in series for pair in line.limits or () if pair for limit in pair]
     scale = _Scale(shown, shares)

@@ -188,11 +188,7 @@ def _one_naming(
     truth_column: str,
     truth: list[str | None],
 ) -> tuple[list[str], dict[str, list[str | None]], list[str | None]]:
-    """The classes in order, and label columns and truth with one name for each.
-
-    Raises InputError if a column has no label; a label is none of the classes, or a true label looks like one and is
-    none.
-    """
+    """The classes in order, and label columns and truth with one name for each; InputError if they do not fit."""
     for name, column in {truth_column: truth, **labels}.items():
         if not any(column):
             raise InputError(f"{path}: all {len(column):,} labels of column {name!r} are missing")

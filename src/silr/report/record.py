@@ -55,11 +55,7 @@ class Record(Refinement):
 
 
 def read_record(folder: str | Path, truth: str | None = None) -> Record:
-    """Read a run.
-
-    `truth`: column with true labels; None: the one that `silr refine` was given, if any. Raises InputError if `folder`
-    is no run, is damaged or has no finished iteration, or the truth cannot be used.
-    """
+    """Read a run, or InputError. No `truth`: the column with true labels that `silr refine` was given, if any."""
     run = Run(folder)
     result = run.result()
     if len(result.iterations) < 2:

@@ -26,24 +26,14 @@ TINY = 1e-10
 
 
 def fit_binary(kernels: Numbers, means: Numbers, targets: Numbers) -> tuple[Numbers, Numbers]:
-    """Find the most likely latent values of labelled texts of two classes, and how well each prior explains the labels.
+    """The most likely latent values of labelled texts of two classes, and how well each prior explains the labels.
 
-    Parameters
-    ----------
-    kernels : float64 array of shape (B, m, m)
-        Prior covariance of the latent values, which are the log-odds of class 1.
-    means : float64 array of shape (B, m)
-        Their prior mean.
-    targets : float64 array of shape (m,)
-        The labels, 0 or 1.
+    `kernels`, shape (B, m, m), are prior covariances of the latent values, which are the log-odds of class 1;
+    `means`, shape (B, m), their prior means; `targets`, shape (m,), the labels, 0 or 1.
 
-    Returns
-    -------
-    duals : float64 array of shape (B, m)
-        The posterior mean of the log-odds of any text is its prior mean plus its prior covariance with the m texts
-        times these (their equation 3.21).
-    evidence : float64 array of shape (B,)
-        Log of the probability of the labels (equation 3.32).
+    Returns duals, shape (B, m): the posterior mean of the log-odds of any text is its prior mean plus its prior
+    covariance with the m texts times these (their equation 3.21). And the evidence, shape (B,): log of the
+    probability of the labels (equation 3.32).
     """
 
     def likelihood(latent: Numbers) -> Numbers:
@@ -69,34 +59,16 @@ def fit_softmax(
     targets: Numbers,
     with_evidence: bool = True,
 ) -> tuple[Numbers, Numbers]:
-    """Find the same for K classes, of which each has a latent value of its own, in time linear in K.
+    """The same for K classes, of which each has a latent value of its own, in time linear in K.
 
-    The latent values of class k are a process with a kernel that all classes share, independent of those of the other
-    classes, plus a linear function of features that depend on the class, whose weights all classes share.
+    The latent values of class k are a process with a kernel that all classes share, shape (B, m, m), independent of
+    those of the other classes, plus a linear function of `features`, shape (r, m, K), that depend on the class,
+    whose r weights all classes share. `variances`, shape (B, r), are those of the weights in the prior; 0 leaves
+    one out. `means` have the shape (B, m, K), and `targets`, (m, K), are one-hot.
 
-    Parameters
-    ----------
-    kernels : float64 array of shape (B, m, m)
-    features : float64 array of shape (r, m, K)
-        Of r weights.
-    variances : float64 array of shape (B, r)
-        Of the weights, in the prior; 0 leaves one out.
-    means : float64 array of shape (B, m, K)
-        Prior mean of the latent values.
-    targets : float64 array of shape (m, K)
-        The labels, one-hot.
-    with_evidence : bool, default True
-        False: the evidence, which takes most of the time, is left out: NaN.
-
-    Returns
-    -------
-    duals : float64 array of shape (B, m, K)
-        They sum to 0 over the classes.
-    evidence : float64 array of shape (B,)
-
-    Notes
-    -----
-    Algorithm 3.3 of Rasmussen and Williams; the weights are a low-rank term, by the lemmas of Woodbury and Sylvester.
+    Duals, shape (B, m, K), sum to 0 over the classes. Without evidence, which takes most of the time, it is NaN.
+    Algorithm 3.3 of Rasmussen and Williams; the weights are a low-rank term, by the lemmas of Woodbury and
+    Sylvester.
     """
     priors = zip(kernels, variances, means, strict=True)
     start = np.stack([_near_mode(*prior, features, targets) for prior in priors])

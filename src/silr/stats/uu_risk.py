@@ -20,26 +20,12 @@ SMALLEST_SINGULAR_VALUE = 1e-3
 def uu_weights(theta: ArrayLike, class_prior: ArrayLike) -> NDArray[np.float64]:
     """Weight of each pseudo-labelled set in the partial risk of each class: ``W[k, j] = pi_k * inverse(Theta)[k, j]``.
 
-    Since ``p_j(x) = sum_k Theta_jk p(x | y = k)``, the class-conditional densities are ``p(. | k) = sum_j A_kj p_j``
-    with ``A = inverse(Theta)``, so that ``pi_k E[ell(g(x), k) | y = k] = sum_j W_kj E_{U_j}[ell(g(x), k)]``.
+    Since ``p_j(x) = sum_k Theta_jk p(x | y = k)``, the class-conditional densities are ``p(. | k) = sum_j A_kj
+    p_j`` with ``A = inverse(Theta)``, so that ``pi_k E[ell(g(x), k) | y = k] = sum_j W_kj E_{U_j}[ell(g(x), k)]``.
+    Weights, shape (K, K), may be negative. For ``theta = identity`` they are ``diag(class_prior)``, ordinary
+    supervised learning (PN).
 
-    Parameters
-    ----------
-    theta : array-like of shape (K, K)
-        Share of true class k (column) inside the pseudo-labelled set j (row). Rows sum to 1.
-    class_prior : array-like of shape (K,)
-        Share of each class in the corpus. Sums to 1.
-
-    Returns
-    -------
-    ndarray of shape (K, K)
-        Row k: the weights of the sets 0..K-1. Weights may be negative. For ``theta = identity`` they are
-        ``diag(class_prior)``, which is ordinary supervised learning (PN).
-
-    Raises
-    ------
-    InputError
-        Wrong shapes, values that are not shares, or a theta so close to singular that no weights exist.
+    Raises InputError for wrong shapes, shares that are none, or a theta so close to singular that no weights exist.
 
     References
     ----------
@@ -65,18 +51,10 @@ def uu_weights(theta: ArrayLike, class_prior: ArrayLike) -> NDArray[np.float64]:
 
 
 def class_losses(logits: Tensor, loss: Loss = "sigmoid") -> Tensor:
-    """Loss of every text for every class it might have, in float32.
+    """Loss of every text for every class it might have, in float32 of shape (n, K), from logits of the same shape.
 
-    Parameters
-    ----------
-    logits : Tensor of shape (n, K), or (n,) or (n, 1) for binary classifiers with one score
-        One score s stands for the logits ``(0, s)``: class 1 is where s > 0.
-    loss : {"sigmoid", "logistic"}, default "sigmoid"
-        ``1 - softmax(g)_k``, the paper's, or ``-log softmax(g)_k`` (cross-entropy).
-
-    Returns
-    -------
-    Tensor of shape (n, K)
+    "sigmoid" is ``1 - softmax(g)_k``, the paper's, and "logistic" ``-log softmax(g)_k`` (cross-entropy). One score
+    s, shape (n,) or (n, 1), stands for the logits ``(0, s)``: class 1 is where s > 0.
     """
     scores = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if scores.ndim == 1 or scores.shape[1] == 1:

@@ -121,10 +121,7 @@ class Backbone:
         return self.network
 
     def merged(self, state: dict[str, Tensor]) -> Network:
-        """Return a plain network with the `trained_state` of a fit worked into its weights; in float32 on a processor.
-
-        Raises InputError if the weights belong to another model.
-        """
+        """A plain network with the `trained_state` of a fit worked into its weights; in float32 on a processor."""
         if self.config.tuning != "full":
             return self.adapted(state).merge_and_unload().eval()
         network = self._load()
@@ -134,10 +131,7 @@ class Backbone:
         return network.eval()
 
     def adapted(self, state: dict[str, Tensor]) -> Network:
-        """Return the network with its trained adapters still apart; in float32 on a processor.
-
-        Raises InputError if the weights belong to another model.
-        """
+        """The network with its trained adapters still apart; in float32 on a processor."""
         network = self._load()
         if self.config.tuning == "qlora":
             network = network.dequantize()
@@ -269,10 +263,7 @@ def _ready_for_training(network: Network) -> Network:
 
 
 def four_bits(compute: torch.dtype, option: str = "--classifier qlora") -> BitsAndBytesConfig:
-    """Return the settings of weights in 4 bits (NF4, double quantisation); heads stay as they are.
-
-    Raises InputError if bitsandbytes is missing; the message names the option.
-    """
+    """Settings of weights in 4 bits (NF4, double quantisation); heads stay. InputError without bitsandbytes."""
     with needs("qlora", option, "or take lora"):
         import bitsandbytes  # noqa: F401
     import transformers

@@ -153,10 +153,7 @@ class FinetunedClassifier:
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> FinetunedClassifier:
-        """Read what `save` wrote; the pretrained model is read when the first text is to be scored.
-
-        Raises InputError if the files are missing or damaged, or the pretrained model is gone or is another one now.
-        """
+        """Read what `save` wrote, or InputError; the pretrained model is read when the first text is to be scored."""
         with reading(f"the classifier in {folder}"):
             values = json.loads((folder / "classifier.json").read_text())
             values.pop("kind")

@@ -50,11 +50,7 @@ class TextRows(Dataset[TextItem]):
 
 
 class TextReader:
-    """Reads texts with the network of a backbone.
-
-    Hidden states come from `lower`, if only upper layers are tuned. `on_pass` is called after each pass whose scores or
-    states were returned.
-    """
+    """Reads texts with the network of a backbone; hidden states come from `lower` if only upper layers are tuned."""
 
     def __init__(self, backbone: Backbone, lower: LowerLayers | None, on_pass: Callable[[], None]) -> None:
         self._backbone, self.lower, self._on_pass = backbone, lower, on_pass
