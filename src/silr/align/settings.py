@@ -103,7 +103,7 @@ class AlignSettings(SampleSettings):
     vllm: bool = False
 
     def checked(self, processes: int = 1) -> AlignSettings:
-        """With all defaults filled in that need no file; InputError if values are out of range or do not go together."""
+        """With all defaults filled in that need no file; InputError for values that do not go together."""
         for name, values in CHOICES.items():
             if (value := getattr(self, name)) not in values:
                 raise InputError(f"--{name} {value}: it must be one of {', '.join(values)}")

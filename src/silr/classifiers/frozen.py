@@ -135,11 +135,9 @@ class FrozenClassifier(FeatureClassifier):
         return logits
 
     def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and scale of the features, shape (d,)."""
         return _double(self.standardise_.mean), _double(self.standardise_.scale)
 
     def layers(self) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Weight and bias of each layer, for standardised features."""
         linear = [each for each in self.head_.modules() if isinstance(each, nn.Linear)]
         return [(_double(each.weight.detach()), _double(each.bias.detach())) for each in linear]
 

@@ -62,11 +62,9 @@ class LinearClassifier(FeatureClassifier):
         return logits
 
     def moments(self) -> tuple[Numbers, Numbers]:
-        """Mean and scale of the features, shape (d,)."""
         return self.standardise_.mean.astype(np.float64), self.standardise_.scale.astype(np.float64)
 
     def layers(self) -> list[tuple[Numbers, Numbers]]:
-        """Weight and bias of each layer, for standardised features."""
         return [(self.weight_.astype(np.float64), self.bias_.astype(np.float64))]
 
     def fit(self, *args: Any, **options: Any) -> FitHistory:

@@ -76,6 +76,7 @@ def model_card(refiner: LabelRefiner, run: Run, parts: Parts) -> str:
         "Intended use": [INTENDED_USE],
         "Limits": LIMITS,
     }
+    how = "by [robust UU learning](https://arxiv.org/abs/2502.12565), " if _is_uu(run.configuration) else ""
     lines = [
         "---",
         _metadata(parts, run.configuration),
@@ -84,7 +85,7 @@ def model_card(refiner: LabelRefiner, run: Run, parts: Parts) -> str:
         f"# {' or '.join(classes) if len(classes) <= 5 else f'{len(classes)} classes'}: a text classifier",
         "",
         f"It gives a text one of {len(classes)} classes: {', '.join(classes)}. It was trained on labels of "
-        f"{'several LLMs' if 'annotators' in first else 'an LLM'}, refined {_how(run.configuration)}by silr "
+        f"{'several LLMs' if 'annotators' in first else 'an LLM'}, refined {how}by silr "
         f"{__version__}.",
     ]
     for title, section in sections.items():
@@ -100,10 +101,6 @@ def code(text: object) -> str:
 
 def _is_uu(settings: Json) -> bool:
     return settings.get("method") in ("uu", "paper")
-
-
-def _how(settings: Json) -> str:
-    return "by [robust UU learning](https://arxiv.org/abs/2502.12565), " if _is_uu(settings) else ""
 
 
 def _metadata(parts: Parts, settings: Json) -> str:

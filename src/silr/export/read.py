@@ -18,8 +18,6 @@ from silr.hf.fingerprint import check
 from silr.hf.models import explain_load_errors, silence_transformers
 
 Score = Callable[[Sequence[str]], NDArray[np.float64]]
-
-
 BATCH = 32
 
 

@@ -120,7 +120,7 @@ def _prefix(column: str) -> str | None:
     return f"{SCORE_PREFIX}{column.removeprefix(f'{LABEL}_')}_" if column.startswith(f"{LABEL}_") else None
 
 
-def scored_classes(frame: pd.DataFrame, column: str) -> list[str]:
+def scored_classes(frame: pd.DataFrame, column: str = LABEL) -> list[str]:
     """The classes that the score columns of a label column name; fewer than two are none."""
     every = [str(name) for name in frame.columns]
     prefix = _prefix(column)

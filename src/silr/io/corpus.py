@@ -43,9 +43,6 @@ class TextCounts(NamedTuple):
         return f"{self.total:,} texts" + (f", {', '.join(odd)} (kept)" if odd else "")
 
 
-# --- paths ------------------------------------------------------------------------------------------------------------
-
-
 def table_stem(path: str | Path) -> str:
     """Return the file name without the table's suffixes: "labelled" for "a/labelled.csv.gz"."""
     path = Path(path)
@@ -61,9 +58,6 @@ def features_path(table: str | Path) -> Path:
 def annotator_path(table: str | Path) -> Path:
     """Return where the annotator is described: "labelled.annotator.json" beside "labelled.csv.gz"."""
     return Path(table).with_name(f"{table_stem(table)}.annotator.json")
-
-
-# --- columns ----------------------------------------------------------------------------------------------------------
 
 
 def text_column(frame: pd.DataFrame, name: str = "text", path: str | Path | None = None) -> list[str]:
@@ -143,13 +137,6 @@ def check_classes(labels: Iterable[str | None], classes: Sequence[str], name: st
         raise InputError(f"{name} has {listed(strange, 5)}, outside the classes {listed(classes)}")
 
 
-def score_classes(frame: pd.DataFrame) -> list[str] | None:
-    """Return the classes that the `llm_score_<class>` columns name, in their order; None if fewer than two do."""
-    names = [str(name) for name in frame.columns]
-    classes = [name.removeprefix(SCORE_PREFIX) for name in names if name.startswith(SCORE_PREFIX)]
-    return classes if len(classes) > 1 else None
-
-
 def score_columns(
     frame: pd.DataFrame,
     classes: Sequence[str],
@@ -198,9 +185,6 @@ def weight_column(
     if name not in frame.columns:
         return None
     return _numbers(frame, name, path, needed, weights=True)
-
-
-# --- features and hashes ----------------------------------------------------------------------------------------------
 
 
 def load_features(path: str | Path, n_rows: int) -> NDArray[np.number]:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from silr.classifiers.base import Classifier
-from silr.errors import InputError
 from silr.io.files import Json
 from silr.refine.comparison import compare_with_best
 from silr.refine.iteration import Iteration, LLMAccuracy, Notes, true_accuracy
@@ -60,6 +59,11 @@ class Method(BaseEstimator):  # type: ignore[misc]
     reads_scores: ClassVar[bool] = True  # whether it reads the LLM's scores
     # whether it weighs the LLM's answer. If not, the LLM's labels are the result where gold labels speak for them.
     weighs_llm: ClassVar[bool] = True
+
+    match_prior: bool = True
+    linear_probe: bool = True
+    tuning_epochs: int = 1
+    adapter_rate: float | None = None
 
     def check_settings(self, tuning: FineTuned | None) -> None:
         """Refuse settings that are none of their choices, or too small."""
@@ -153,15 +157,3 @@ def derived_seed(seed: int, number: int) -> int:
 def most_likely(scores: NDArray[np.float32]) -> Labels:
     """The class with the highest score, shape (n,), in parts so that no large copy is made."""
     return np.concatenate([part.argmax(axis=1).astype(np.int16) for part in np.array_split(scores, 16)])
-
-
-def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
-    """Refuse a setting that is none of its choices."""
-    if value not in allowed:
-        raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-
-
-def check_at_least(name: str, value: float | None, lowest: int) -> None:
-    """Refuse a setting that is too small."""
-    if value is not None and value < lowest:
-        raise InputError(f"{name} must be at least {lowest}, got {value}")

@@ -86,15 +86,15 @@ def refine_votes(X: StandardisedMatrix, annotators: Sequence[Annotator], n_class
     values = WEIGHT * student.contrasts.astype(np.float64)
     for each in annotators:
         values += contrasts(one_hot(each.labels, n_classes)) / len(annotators)
-    found = probabilities(values).astype(np.float32)
-    weight, intercept = ridge.fit(as_targets(found))
+    refined = probabilities(values).astype(np.float32)
+    weight, intercept = ridge.fit(as_targets(refined))
     weight, intercept = from_targets(weight.T).T, from_targets(intercept[None])[0]
     fitted = X.scores(weight, intercept)
-    shares = np.bincount(found.argmax(axis=1), minlength=n_classes) / len(found)
+    shares = np.bincount(refined.argmax(axis=1), minlength=n_classes) / len(refined)
     as_logits = np.hstack([np.zeros_like(fitted), fitted]) if T == 1 else fitted
     intercept = intercept + contrasts(prior_offsets(as_logits, shares)[None])[0]
     nothing, slopes = np.zeros((len(annotators), n_classes, T)), np.zeros(len(annotators))
     tables = np.tile(contrasts(np.eye(n_classes)) / len(annotators), (len(annotators), 1, 1))
     model = Head(WEIGHT * student.weight, WEIGHT * student.intercept, tables, slopes)
     alone = Head(weight, intercept, nothing, slopes)
-    return Refined(found, np.empty((0, n_classes), np.float32), np.ones(1), [model], alone)
+    return Refined(refined, np.empty((0, n_classes), np.float32), np.ones(1), [model], alone)

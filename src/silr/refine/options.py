@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from silr.errors import InputError
 from silr.io.files import Json
-from silr.refine.method import Method, check_choice
+from silr.refine.method import Method
 from silr.refine.silr import Silr
-from silr.refine.tuning import FineTuned
+from silr.refine.tuning import FineTuned, check_choice
 from silr.refine.uu import OF_THE_HEAD, UU, Paper
 
 METHODS: dict[str, type[Method]] = {each.name: each for each in (Silr, UU, Paper)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -89,10 +89,6 @@ class Problem:
     def keys(self) -> Keys:
         """Keys of the texts, shape (n,), see `silr.refine.corpus_keys`."""
         return row_keys(self.matrix) if self.texts is None else text_keys(self.texts)
-
-    def with_features(self, X: NDArray[np.generic] | Tokens, groups: Sequence[Sequence[slice]] = ()) -> Problem:
-        """The same with other features."""
-        return replace(self, X=X, groups=groups)
 
 
 def warn_of_scores(annotators: Sequence[Annotator]) -> None:

@@ -13,11 +13,11 @@ from scipy.special import log_softmax
 from silr.io.label_codes import check_gold
 from silr.refine.finetune import finetuned_steps
 from silr.refine.iteration import Iteration
-from silr.refine.method import Context, Method, Step, check_at_least
+from silr.refine.method import Context, Method, Step
 from silr.refine.no_gold import check_scores, self_training_steps, warn_of_no_gold
 from silr.refine.posterior_step import posterior_step
 from silr.refine.problem import Problem
-from silr.refine.tuning import FineTuned
+from silr.refine.tuning import FineTuned, check_at_least
 from silr.stats.annotator_evidence import one_hot
 from silr.stats.contrasts import probabilities
 
@@ -35,17 +35,13 @@ class Silr(Method):
     """
 
     name: ClassVar[str] = "silr"
-    match_prior: bool = True
-    linear_probe: bool = True
-    tuning_epochs: int = 1
-    adapter_rate: float | None = None
 
     def __init__(self, iterations: int = 5) -> None:
         self.iterations = iterations
 
     def check_settings(self, tuning: FineTuned | None) -> None:
         """Refuse too few iterations."""
-        check_at_least("iterations", self.iterations, 1)
+        check_at_least(1, iterations=self.iterations)
 
     def check(self, problem: Problem, context: Context) -> None:
         """Warn where there are no gold labels, or few; a model cannot be fine-tuned without any."""

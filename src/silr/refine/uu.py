@@ -14,18 +14,9 @@ from silr.extras import needs
 from silr.io.files import Json
 from silr.io.label_codes import check_gold, check_occurring, check_shapes
 from silr.refine.iteration import Iteration, Notes
-from silr.refine.method import (
-    Context,
-    Method,
-    Step,
-    check_at_least,
-    check_choice,
-    derived_seed,
-    held_out,
-    most_likely,
-)
+from silr.refine.method import Context, Method, Step, derived_seed, held_out, most_likely
 from silr.refine.problem import Labels, Problem
-from silr.refine.tuning import FineTuned
+from silr.refine.tuning import FineTuned, check_at_least, check_choice, check_rate
 from silr.stats.losses import LEAK, Correction, Loss
 from silr.stats.priors import Priors, check_signal, given_priors, priors_from_truth
 
@@ -70,10 +61,6 @@ class UU(Method):
     reads_scores: ClassVar[bool] = False
     weighs_llm: ClassVar[bool] = False
     usual_correction: ClassVar[Correction] = "none"
-    match_prior: bool = True
-    linear_probe: bool = True
-    tuning_epochs: int = 1
-    adapter_rate: float | None = None
 
     def __init__(
         self,
@@ -108,10 +95,10 @@ class UU(Method):
         check_choice("loss", self.loss, get_args(Loss))
         if self.correction is not None:
             check_choice("correction", self.correction, get_args(Correction))
-        for name, lowest in {"iterations": 1, "hidden_units": 0, "epochs": 1, "batch_size": 1}.items():
-            check_at_least(name, getattr(self, name), lowest)
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise InputError(f"learning_rate must be above 0, got {self.learning_rate}")
+        check_at_least(1, iterations=self.iterations)
+        check_at_least(0, hidden_units=self.hidden_units)
+        check_at_least(1, epochs=self.epochs, batch_size=self.batch_size)
+        check_rate(self.learning_rate)
         if self.class_prior is not None and self.theta is None:
             raise InputError("class_prior describes the corpus together with theta; give theta too, or neither")
         if tuning is not None:

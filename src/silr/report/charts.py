@@ -119,9 +119,6 @@ def block(number: int) -> Markup:
     return SWATCH.format(_element("rect", f"fill s{number}", {"x": 7, "y": 1, "width": 14, "height": 12, "rx": 2}))
 
 
-# --- parts ------------------------------------------------------------------------------------------------------------
-
-
 class _Scale:
     """Values to heights, between two ticks around all of them."""
 

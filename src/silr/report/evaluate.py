@@ -18,7 +18,7 @@ from silr.errors import InputError
 from silr.io.annotator_columns import label_columns, scored_classes
 from silr.io.cells import number_of, sort_classes
 from silr.io.class_names import ClassNames, alike, class_names, listed, of_table
-from silr.io.corpus import LABEL, check_classes, label_column, read_table
+from silr.io.corpus import check_classes, label_column, read_table
 from silr.io.files import Json
 from silr.stats.intervals import LEVEL, paired_standard_error, share_interval
 
@@ -193,7 +193,7 @@ def _one_naming(
         if not any(column):
             raise InputError(f"{path}: all {len(column):,} labels of column {name!r} are missing")
     named, wording = classes is not None, of_table(path)
-    order = list(classes or scored_classes(frame, LABEL) or ())
+    order = list(classes or scored_classes(frame) or ())
     closed = bool(order)
     _, *same, truth = alike(order, *labels.values(), truth)
     labels = dict(zip(labels, same, strict=True))

@@ -63,12 +63,12 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
     classes = result.class_names
     problems: list[str] = []
     table = _read_table_record(run.folder, problems)
-    found = None if table is None else _find(run.folder, table, result.iterations[0].labels, classes, problems)
-    if table is None or found is None:
+    read = None if table is None else _find(run.folder, table, result.iterations[0].labels, classes, problems)
+    if table is None or read is None:
         if truth is not None:
             raise InputError(f"no truth column {truth!r}: {'; '.join(problems) or f'{folder} does not know its table'}")
         return Record(result.iterations, classes, run, table, None, problems)
-    frame, corpus = found
+    frame, corpus = read
     counted = int((corpus.gold >= 0).sum())
     if counted != run.manifest.get("gold", counted):
         problems.append(
@@ -88,11 +88,14 @@ def _read_table_record(folder: Path, problems: list[str]) -> Json | None:
     try:
         table = json.loads((folder / TABLE).read_text())
         columns = vars(Columns(**table["columns"]))
-        found: Json = {name: str(table[name]) for name in ("table", "sha256")}
-        given = table["features"]
-        features = [given] if isinstance(given, str) else [str(each) for each in given]
-        found["classes"] = list(map(str, table.get("classes") or ()))
-        return {**found, "features": features, "columns": columns, "iterations": int(table.get("iterations", 0))}
+        specs = table["features"]
+        return {
+            **{name: str(table[name]) for name in ("table", "sha256")},
+            "classes": list(map(str, table.get("classes") or ())),
+            "features": [specs] if isinstance(specs, str) else list(map(str, specs)),
+            "columns": columns,
+            "iterations": int(table.get("iterations", 0)),
+        }
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
@@ -113,8 +116,8 @@ def _find(
             elif not own.is_file():
                 raise InputError(f"the run has no {LABELS}")
             frame = read_table(path)
-            said = read_annotators(frame, path.name, table["columns"]["labels"], classes=classes)
-            codes = majority([Annotator(each.astype(np.int16)) for each in said.codes], len(classes)).astype(np.int64)
+            llms = read_annotators(frame, path.name, table["columns"]["labels"], classes=classes)
+            codes = majority([Annotator(each.astype(np.int16)) for each in llms.codes], len(classes)).astype(np.int64)
             if not np.array_equal(codes, llm):
                 raise InputError(f"{path.name} has other rows or LLM labels than the run; was it edited?")
             return frame, _corpus(frame, path.name, table["columns"], codes, classes)

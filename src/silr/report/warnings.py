@@ -18,7 +18,6 @@ CLOSE_TO_ZERO = 0.1  # of the lower limit of theta - theta'
 FEWEST_IN_A_SET = 5
 VANISHED, LOST = 0.01, 0.2
 
-
 UNJUDGED_SCORES = (
     "The LLM's scores were taken at their word, and the class prior was guessed from them. If they order the texts "
     "well, the refined labels are better than the LLM's; if they do not, they are noise, and nothing here can tell. 50 "

@@ -104,6 +104,7 @@ class Backbone:
 
     def fresh(self, seed: int) -> Network:
         """Return the network with a new head and new adapters, all that an earlier fit learned gone."""
+        import peft
         from transformers import set_seed
 
         full = self.config.tuning == "full"
@@ -114,7 +115,8 @@ class Backbone:
         set_seed(seed)
         _renew(head_of(plain), plain.config)
         if self.config.tuning == "qlora":
-            plain = _ready_for_training(plain)
+            prepare: Any = peft.prepare_model_for_kbit_training
+            plain = prepare(plain, use_gradient_checkpointing=False)
         if full and self.config.tune_top:
             _freeze_all_but_top(plain, self.config.tune_top)
         self.network = plain if full else self._with_adapters(plain)
@@ -253,13 +255,6 @@ def _renew(head: nn.Module, config: object) -> None:
         if part.bias is not None:
             nn.init.zeros_(part.bias)
     nn.init.zeros_(linear[-1].weight)
-
-
-def _ready_for_training(network: Network) -> Network:
-    import peft
-
-    prepare: Any = peft.prepare_model_for_kbit_training
-    return prepare(network, use_gradient_checkpointing=False)
 
 
 def four_bits(compute: torch.dtype, option: str = "--classifier qlora") -> BitsAndBytesConfig:

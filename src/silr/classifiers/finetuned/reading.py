@@ -67,7 +67,7 @@ class TextReader:
     def head_inputs(self, texts: TextRows) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """What the last layer reads: by passes, positions of texts and states, one row each."""
         seen: list[Tensor] = []
-        hook = output_layer(self._backbone.network).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        hook = output_layer(self._backbone.network).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
             for rows, inputs in self._passes(texts):
                 last = inputs["attention_mask"].sum(dim=1) - 1
