@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from silr import __version__
 from silr.io.files import Json
 from silr.io.words import Summary, limits, percent, short
-from silr.refine.classifier_caution import Estimate, classifier_caution, classifier_estimate
+from silr.refine.classifier_caution import classifier_caution, classifier_estimate, estimate_in
 from silr.refine.refinement import Refinement
 from silr.refine.run import TABLE, Run
 from silr.report.summary import remarks, said_of, summary
@@ -134,10 +134,10 @@ def _accuracy(values: Summary, result: Refinement) -> list[str]:
     first, best = values["iterations"][0], values["iterations"][result.best_iteration]
     own = values["iterations"][result.classifier_iteration]
     leans = result.is_posterior and result.classifier_iteration == 1
-    rows = [(f"the LLM {code(llm['name'])}", llm, _of(llm)) for llm in first.get("annotators", ())]
-    rows.append((result.iterations[0].whose, first, _of(first)))
+    rows = [(f"the LLM {code(llm['name'])}", llm, estimate_in(llm)) for llm in first.get("annotators", ())]
+    rows.append((result.iterations[0].whose, first, estimate_in(first)))
     if leans or best not in (own, first):
-        rows.append(("refined: LLM and features", best, _of(best)))
+        rows.append(("refined: LLM and features", best, estimate_in(best)))
     reads = "features" if leans else "the text"
     name = f"this classifier: {reads} alone" if leans or best is not own else "this classifier"
     rows.append((name, {} if leans else own, classifier_estimate(result)))
@@ -155,13 +155,6 @@ def _accuracy(values: Summary, result: Refinement) -> list[str]:
     notes = [f"**Note**: {caution}."] if caution else []
     notes += said_of(result) + remarks(result)
     return [*lines, "", *notes] if notes else lines
-
-
-def _of(row: Summary) -> Estimate | None:
-    if "estimated_accuracy" not in row:
-        return None
-    low, high = row["estimated_accuracy_interval"]
-    return Estimate(row["estimated_accuracy"], (low, high))
 
 
 def _priors(classes: list[str], result: Refinement) -> list[str]:

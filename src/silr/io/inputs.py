@@ -14,7 +14,7 @@ from silr.io.cells import is_missing, text_of
 LARGEST_DENSE = 4 * 2**30  # bytes that a sparse matrix may take as a dense one
 
 
-def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[np.generic]]:
+def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[np.number]]:
     """Split an input by its kind: (texts, empty matrix) or (None, matrix); several matrices are put side by side.
 
     Texts are a list, an array, a column or a one-column frame of strings. A matrix is an array, a frame of numbers or a
@@ -62,7 +62,7 @@ def widths_of(X: Any) -> list[int] | None:
     return [each.shape[1] for each in X]
 
 
-def dense_matrix(X: Any, name: str = "X") -> NDArray[np.generic]:
+def dense_matrix(X: Any, name: str = "X") -> NDArray[np.number]:
     """A matrix of finite numbers, shape (n, d), or InputError; arrays stay as they are, memory maps too."""
     import scipy.sparse
 
@@ -90,11 +90,11 @@ def dense_matrix(X: Any, name: str = "X") -> NDArray[np.generic]:
         check_finite(matrix, name)
     except InputError as error:
         raise InputError(f"{error}, rows counted from 1: fill it in, or leave the text out") from None
-    dense: NDArray[np.generic] = matrix
+    dense: NDArray[np.number] = matrix
     return dense
 
 
-def _dense(X: Any, name: str) -> NDArray[np.generic]:
+def _dense(X: Any, name: str) -> NDArray[np.number]:
     rows = X.tocsr()
     if rows.dtype.kind not in "fiub" or rows.ndim != 2 or not all(rows.shape):
         raise InputError(f"{name} must be a matrix of numbers, got {rows.dtype} of shape {rows.shape}")
@@ -111,11 +111,11 @@ def _dense(X: Any, name: str) -> NDArray[np.generic]:
             f"{name} is sparse, and its {rows.shape[0]:,} x {rows.shape[1]:,} numbers take {size / 2**30:.0f} GiB "
             "as a dense matrix: give fewer columns, as sklearn.decomposition.TruncatedSVD(256) makes them, or the texts"
         )
-    matrix: NDArray[np.generic] = rows.astype(np.float32).toarray()
+    matrix: NDArray[np.number] = rows.astype(np.float32).toarray()
     return matrix
 
 
-def _numbers(frame: Any, name: str) -> NDArray[np.generic]:
+def _numbers(frame: Any, name: str) -> NDArray[np.number]:
     """A frame as an array; a missing number is NaN."""
     if hasattr(frame, "to_pandas") and not hasattr(frame, "iloc"):  # of pyarrow or polars
         frame = frame.to_pandas()

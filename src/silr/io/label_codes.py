@@ -184,13 +184,13 @@ def without_minus_one(
     return [column.without(MINUS_ONE) for column in kept], gold.without(MINUS_ONE), truth.without(MINUS_ONE)
 
 
-def encode(column: object, classes: Sequence[object], name: str = "llm_labels") -> NDArray[np.int16]:
+def encode(column: object, classes: Sequence[object]) -> NDArray[np.int16]:
     """Codes of labels that are all among the classes, -1 for missing; InputError if one is not."""
     order = [str(each) for each in classes]
-    labels = read_column(column, name)
+    labels = read_column(column, "llm_labels")
     if labels.is_integer and "-1" not in order:
         labels = labels.without("-1")
-    return labels.codes(ClassNames(order, named=True), name, of_python(option=False))
+    return labels.codes(ClassNames(order, named=True), "llm_labels", of_python(option=False))
 
 
 def _warn(line: str) -> None:

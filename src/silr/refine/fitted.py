@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from silr.classifiers.posterior import PosteriorClassifier
+from silr.classifiers.posterior import PosteriorClassifier, keys_of, with_annotators
 from silr.errors import InputError
 from silr.features.base import Features
 from silr.io.files import Json
 from silr.io.inputs import is_empty, texts_of_rows, texts_or_matrix
 from silr.io.label_codes import check_shapes, encode, llm_columns, llm_score_arrays
-from silr.refine.corpus_keys import row_keys, text_keys, with_annotators
 from silr.refine.estimator_habits import EstimatorHabits
 from silr.refine.refinement import Refinement
 from silr.refine.verdict import Verdict
@@ -106,8 +105,8 @@ class FittedRefiner(EstimatorHabits):
         annotators = annotators_of(
             llm_labels, llm_scores, self.llm_names_, classifier.mixture.scales, self.classes_, len(matrix)
         )
-        keys = row_keys(matrix) if texts is None else text_keys(texts)
-        scores = classifier.predict_with_annotators(matrix, annotators, with_annotators(keys, annotators))
+        keys = with_annotators(keys_of(texts, matrix), annotators)
+        scores = classifier.predict_with_annotators(matrix, annotators, keys)
         return np.asarray(self.classes_[scores.argmax(axis=1)]), scores
 
     def predict(

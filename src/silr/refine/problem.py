@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.refine.corpus_keys import Keys, row_keys, text_keys
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_labels import GoldLabels
 from silr.stats.gold_weights import post_stratified
@@ -37,7 +36,7 @@ class Problem:
     seed: int = 0
     texts: list[str] | None = None  # None of a corpus that was given as features
     # shape (n, d), what the classifier reads; empty until features of texts are computed
-    X: NDArray[np.generic] | Tokens | None = None
+    X: NDArray[np.number] | Tokens | None = None
     groups: Sequence[Sequence[slice]] = ()  # the columns of X that belong to each kind of features
 
     def __len__(self) -> int:
@@ -72,7 +71,7 @@ class Problem:
         return GoldLabels.of(self.gold_codes, weights, self.n_classes)
 
     @property
-    def matrix(self) -> NDArray[np.generic]:
+    def matrix(self) -> NDArray[np.number]:
         """X of a classifier on features."""
         assert isinstance(self.X, np.ndarray)
         return self.X
@@ -85,10 +84,6 @@ class Problem:
         weights = None if self.gold_weight is None else self.gold_weight[labelled]
         strata = np.where(self.llm < 0, self.n_classes, self.llm)[labelled]
         return priors_from_gold(labels[labelled], self.gold_codes[labelled], self.n_classes, weights, strata)
-
-    def keys(self) -> Keys:
-        """Keys of the texts, shape (n,), see `silr.refine.corpus_keys`."""
-        return row_keys(self.matrix) if self.texts is None else text_keys(self.texts)
 
 
 def warn_of_scores(annotators: Sequence[Annotator]) -> None:

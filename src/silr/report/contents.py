@@ -9,6 +9,7 @@ import numpy as np
 from silr import __version__
 from silr.io.corpus import text_counts
 from silr.io.words import Summary, limits, percent, short
+from silr.refine.classifier_caution import estimate_in
 from silr.report.calibration import calibration
 from silr.report.charts import block
 from silr.report.distribution import confusion, histograms
@@ -79,6 +80,5 @@ def _summary(record: Record, values: Summary, warnings: list[Caution]) -> dict[s
 
 
 def _accuracy(row: Summary) -> dict[str, str] | None:
-    if "estimated_accuracy" not in row:
-        return None
-    return {"value": percent(row["estimated_accuracy"]), "limits": limits(row["estimated_accuracy_interval"])}
+    known = estimate_in(row)
+    return known and {"value": percent(known.accuracy), "limits": limits(known.interval)}

@@ -238,33 +238,16 @@ def _looks_like(label: str, classes: ClassNames) -> bool:
     return same or (classes.nearest(label) is not None and number_of(label) is None)
 
 
-def gain(
-    truth: Sequence[str | None], before: Sequence[str | None], after: Sequence[str | None], level: float = LEVEL
-) -> Json:
-    """How much more often some labels are right than others of the same texts, with Wald's interval.
+def gain(truth: Sequence[str | None], before: Sequence[str | None], after: Sequence[str | None]) -> Json:
+    """How much more often some labels are right than others of the same texts, with Wald's interval at 95 %, for JSON.
 
-    Its width is that of `silr.stats.intervals.paired_standard_error`.
-
-    Parameters
-    ----------
-    truth, before, after : sequences of str or None, of length n
-        Rows without truth are left out; a missing label is wrong.
-    level : float, default 0.95
-
-    Returns
-    -------
-    dict, ready for JSON
-        `difference` of the accuracies, `interval`, and how many labels were `mended` and `spoilt`.
-
-    References
-    ----------
-    Agresti, Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24,
-    2005: Wald's interval of the paired difference with half a row more in each cell of the table of right and wrong.
+    Rows without truth are left out; a missing label is wrong. `difference` is that of the accuracies; `mended` and
+    `spoilt` count labels. For the width see `silr.stats.intervals.paired_standard_error`.
 
     Examples
     --------
-    >>> found = gain(["no", "no", "yes", "yes"], before=["yes", "yes", "yes", "no"], after=["no", "no", "yes", "no"])
-    >>> found["difference"], found["mended"], found["spoilt"]
+    >>> change = gain(["no", "no", "yes", "yes"], before=["yes", "yes", "yes", "no"], after=["no", "no", "yes", "no"])
+    >>> change["difference"], change["mended"], change["spoilt"]
     (0.5, 2, 0)
     """
     rows = [each for each in zip(truth, before, after, strict=True) if each[0] is not None]
@@ -272,7 +255,7 @@ def gain(
     spoilt = sum(old == true != new for true, old, new in rows)
     n = len(rows)
     middle = (mended - spoilt) / (n + 2)
-    half = NormalDist().inv_cdf((1 + level) / 2) * paired_standard_error(mended, spoilt, n)
+    half = NormalDist().inv_cdf((1 + LEVEL) / 2) * paired_standard_error(mended, spoilt, n)
     interval = [max(middle - half, -1.0), min(middle + half, 1.0)]
     return {"difference": (mended - spoilt) / n, "interval": interval, "mended": mended, "spoilt": spoilt}
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.io.words import Summary, inline, limits, percent, short
+from silr.refine.classifier_caution import estimate_in
 from silr.report.charts import Series, heat_map, legend_of, line_chart
 from silr.report.record import Record
 from silr.report.warnings import weakest_signal
@@ -132,12 +133,12 @@ def _rows(record: Record, summary: Summary) -> list[dict[str, object]]:
 
 
 def _row(name: str, row: Summary) -> dict[str, object]:
-    known = "estimated_accuracy" in row
+    known = estimate_in(row)
     return {
         "name": name,
         "best": False,
-        "accuracy": percent(row["estimated_accuracy"]) if known else None,
-        "limits": limits(row["estimated_accuracy_interval"]) if known else None,
+        "accuracy": known and percent(known.accuracy),
+        "limits": known and limits(known.interval),
         "true": percent(row["true_accuracy"]) if "true_accuracy" in row else None,
         "changed": f"{row['changed']:,}" if "changed" in row else None,
         **dict.fromkeys(("signal", "epochs", "risk")),

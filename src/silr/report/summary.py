@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from silr.io.files import Json
+from silr.refine.classifier_caution import estimate_in
 from silr.refine.refinement import Refinement
 
 SHOWN = (
@@ -64,7 +65,7 @@ def print_history(result: Refinement) -> None:
 
     def cells(row: Json) -> list[str]:
         true = f"{row['true_accuracy']:.1%}" if "true_accuracy" in row else ""
-        return [_estimate(row)] * with_estimate + [true] * with_truth
+        return [str(estimate_in(row) or "unknown")] * with_estimate + [true] * with_truth
 
     for iteration, row in zip(result.iterations, values["iterations"], strict=True):
         for llm in row.get("annotators", ()):
@@ -77,13 +78,6 @@ def print_history(result: Refinement) -> None:
     console.print(table)
     for line in said_of(result) + remarks(result):
         console.print(line, highlight=False)
-
-
-def _estimate(values: Json) -> str:
-    if "estimated_accuracy" not in values:
-        return "unknown"
-    low, high = values["estimated_accuracy_interval"]
-    return f"{values['estimated_accuracy']:.1%} ({low:.0%} to {high:.0%})"
 
 
 def said_of(result: Refinement) -> list[str]:

@@ -28,10 +28,6 @@ class GoldLabels:
         weight = np.ones(len(rows)) if weights is None else np.nan_to_num(np.asarray(weights, np.float64)[rows])
         return cls(rows, codes[rows].astype(np.int64), weight / weight.mean(), n_classes)
 
-    def part(self, positions: NDArray[np.int64]) -> GoldLabels:
-        """Some of them."""
-        return GoldLabels(self.rows[positions], self.codes[positions], self.weights[positions], self.n_classes)
-
     def folds(self, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Positions to learn from and positions left out: five times, each class spread evenly where it can be."""
         spread = np.bincount(self.codes).max() >= FOLDS

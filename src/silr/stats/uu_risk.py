@@ -69,27 +69,12 @@ def class_losses(logits: Tensor, loss: Loss = "sigmoid") -> Tensor:
 class UURisk(nn.Module):
     """Corrected UU risk ``R = sum_k f(R_k)`` with ``R_k = pi_k sum_j inverse(Theta)_kj mean_{U_j} ell(g(x), k)``.
 
-    Every partial risk R_k estimates a quantity that cannot be negative. A flexible classifier drives it below zero by
-    overfitting; the correction f acts only there.
+    Every partial risk R_k estimates a quantity that cannot be negative. A flexible classifier drives it below zero
+    by overfitting; the correction f acts only there. ``f(r) = r`` for r > 0, else ``leak * r`` ("leaky"); "none"
+    (the unbiased risk), "relu" and "abs" are the cases leak = 1, 0 and -1. Theta, shape (K, K), and the class
+    prior, shape (K,), are as in `uu_weights`, the loss as in `class_losses`.
 
-    Parameters
-    ----------
-    theta : array-like of shape (K, K)
-        Share of true class k (column) inside the pseudo-labelled set j (row).
-    class_prior : array-like of shape (K,)
-        Share of each class in the corpus.
-    loss : {"sigmoid", "logistic"}, default "sigmoid"
-        Per-example loss, see `class_losses`.
-    correction : {"leaky", "none", "relu", "abs"}, default "leaky"
-        ``f(r) = r`` for r > 0, else ``leak * r`` ("leaky"); "none" (the unbiased risk), "relu" and "abs" are the cases
-        leak = 1, 0 and -1.
-    leak : float, default -0.001
-        Lambda of the paper; read for "leaky" only.
-
-    Raises
-    ------
-    InputError
-        As `uu_weights`, or an unknown loss or correction.
+    Raises InputError as `uu_weights`, or for an unknown loss or correction.
 
     References
     ----------
