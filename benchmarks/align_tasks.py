@@ -16,7 +16,8 @@ import pandas as pd
 
 from silr import LabelRefiner
 from silr.errors import NoSignalError
-from silr.io.corpus import label_column, read_table, score_classes, score_columns, text_column
+from silr.io.annotator_columns import scored_classes
+from silr.io.corpus import label_column, read_table, score_columns, text_column
 from silr.label.draw import draw_texts
 
 WORDS, SHORTEST = 5, 10  # of a text: the prompt is its first five words
@@ -73,7 +74,7 @@ def split(folder: Path, task: Task, seed: int, n_prompts: int) -> Parts:
     prompts = [" ".join(words[:WORDS]) for words in openings if len(words) >= SHORTEST]
     return Parts(
         frame,
-        score_classes(frame),
+        scored_classes(frame) or None,
         order[:size],
         order[size : 2 * size],
         others,

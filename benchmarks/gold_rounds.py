@@ -30,12 +30,12 @@ import numpy as np
 from silr import LabelRefiner
 from silr.errors import InputError, NoSignalError
 from silr.features.tfidf import TfidfFeatures
+from silr.io.annotator_columns import scored_classes
 from silr.io.cells import sort_classes
 from silr.io.corpus import (
     features_path,
     label_column,
     read_table,
-    score_classes,
     score_columns,
     table_stem,
     text_column,
@@ -97,9 +97,9 @@ def cases(folders: list[Path], features: Path | None, only: list[str]) -> Iterat
             continue
         frame = read_table(path)
         truth = label_column(frame, "truth", path)
-        classes = score_classes(frame) or sort_classes({label for label in truth if label is not None})
+        classes = scored_classes(frame) or sort_classes({label for label in truth if label is not None})
         code: dict[str | None, int] = {None: -1} | {label: number for number, label in enumerate(classes)}
-        scores = score_columns(frame, classes, path) if score_classes(frame) else None
+        scores = score_columns(frame, classes, path) if scored_classes(frame) else None
         X = None
         for column in frame.columns:
             if column == PREFIX or column.startswith(f"{PREFIX}_"):

@@ -10,12 +10,12 @@ import numpy as np
 
 from cases import Case
 from feature_cache import sentence_embeddings, tfidf_features
+from silr.io.annotator_columns import scored_classes
 from silr.io.corpus import (
     encode_labels,
     features_path,
     label_column,
     read_table,
-    score_classes,
     score_columns,
     sort_classes,
     text_column,
@@ -85,7 +85,7 @@ def split(case: Case, seed: int, rows: int | None = None, cache: Path | None = N
     chosen = np.arange(len(frame)) if rows is None else np.random.default_rng(0).permutation(len(frame))[:rows]
     frame = frame.iloc[chosen]
     named = {name: label_column(frame, name) for name in ("truth", *case.columns)}
-    classes = score_classes(frame) or sort_classes({each for column in named.values() for each in column if each})
+    classes = scored_classes(frame) or sort_classes({each for column in named.values() for each in column if each})
     truth, *llm = (encode_labels(column, classes, name, one_class=True)[0] for name, column in named.items())
     texts = text_column(frame)
     order = np.random.default_rng(seed).permutation(len(frame))

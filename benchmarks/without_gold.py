@@ -20,7 +20,7 @@ from compare_report import put_into_document
 from feature_cache import default_folder
 from posterior_ablations import features_of
 from silr.io.files import write_json
-from silr.refine import posterior_without_gold
+from silr.refine import no_gold
 from silr.stats.annotator_evidence import Annotator
 from tables import split
 
@@ -45,8 +45,8 @@ def main() -> None:
         of[case.name] = f"{REGIMES[case.group]}, {'TF-IDF' if case.features == 'tfidf' else 'MiniLM and TF-IDF'}"
         rows[case.name] = {"LLM": float((part.llm[0] == part.truth[0]).mean())}
         for weight in WEIGHTS:
-            with patch.object(posterior_without_gold, "WEIGHT", weight):
-                found = posterior_without_gold.refine_votes(X, [annotator], len(part.classes))
+            with patch.object(no_gold, "WEIGHT", weight):
+                found = no_gold.refine_votes(X, [annotator], len(part.classes))
             right = found.probabilities.argmax(axis=1) == part.truth[0]
             rows[case.name][str(weight)] = float(right.mean())
     write_json(RESULTS, rows)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from silr.errors import InputError
+from silr.io.annotator_columns import scored_classes
 from silr.io.corpus import (
     TextCounts,
     annotator_path,
@@ -22,7 +23,6 @@ from silr.io.corpus import (
     id_column,
     label_column,
     load_features,
-    score_classes,
     score_columns,
     sort_classes,
     table_stem,
@@ -93,12 +93,12 @@ def test_scores() -> None:
     frame = pd.DataFrame(
         {"llm_score_b": ["-1", "", "-0.5"], "llm_score_a": ["-2", "x", "-1e3"], "llm_label": ["b", "", "b"]}
     )
-    assert score_classes(frame) == ["b", "a"]
+    assert scored_classes(frame, "llm_label") == ["b", "a"]
     scores = score_columns(frame, ["a", "b"])
     assert scores is not None
     assert scores[[0, 2]].tolist() == [[-2, -1], [-1000, -0.5]]
     assert np.isnan(scores[1]).all()
-    assert score_classes(frame[["llm_label"]]) is None
+    assert scored_classes(frame[["llm_label"]], "llm_label") == []
     assert score_columns(frame[["llm_label"]], ["a", "b"]) is None
     with pytest.raises(InputError, match="no column 'llm_score_c'"):
         score_columns(frame, ["a", "c"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from silr.io.folders import atomic_folder
+from silr.io.files import atomic_folder
 
 
 def names(folder: Path) -> list[str]:

@@ -16,7 +16,7 @@ from silr import LabelRefiner
 from silr.classifiers.finetuned.probe import ProbeStates
 from silr.errors import InputError
 from silr.hf.tokens import Tokens
-from silr.stats.soft_risk import SoftRisk
+from silr.stats.uu_risk import SoftRisk
 from synthetic import make_corpus
 
 pytestmark = pytest.mark.slow

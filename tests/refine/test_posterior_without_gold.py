@@ -12,8 +12,8 @@ from sklearn.preprocessing import StandardScaler
 
 from silr import LabelRefiner
 from silr.errors import InputError
+from silr.refine.no_gold import WEIGHT, refine_votes
 from silr.refine.posterior import Refined
-from silr.refine.posterior_without_gold import WEIGHT, refine_votes
 from silr.stats.annotator_evidence import Annotator
 from silr.stats.ridge import PENALTY, StandardisedMatrix
 from synthetic import Corpus

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import log_softmax
 
 from silr.errors import InputError
-from silr.refine.new_evidence import annotators_of
+from silr.refine.fitted import annotators_of
 from silr.stats.annotator_evidence import Annotator, Scale, majority, one_hot, votes
 
 NAN = np.nan

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from silr.hf.distributed import is_main, main_first, wait_for_all
-from silr.io.files import read_json, write_json
+from silr.io.files import Json, read_json, write_json
 from silr.io.resumable import Kind, resumable
 from silr.refine.run import record
 
@@ -47,19 +47,12 @@ class AlignFolder:
         self.history = folder / "history.json"
         self.samples = folder / "samples.csv"
         self.result = folder / "result.json"
-        self.manifest: dict[str, Any] = read_json(folder / MANIFEST)
+        self.manifest: Json = read_json(folder / MANIFEST)
 
     @classmethod
     @contextmanager
     def start(cls, folder: Path, identity: Mapping[str, object]) -> Iterator[AlignFolder]:
-        """Make the folder, or go on with one of the same identity, and keep other programs out meanwhile.
-
-        Raises
-        ------
-        InputError
-            The folder holds something else, or was made with other settings, or another process works on it; nothing
-            in it is touched. Or it cannot be written.
-        """
+        """Make the folder, or go on with one of the same identity, and keep other programs out; see `resumable`."""
         work = resumable(
             folder,
             KIND,
@@ -77,10 +70,7 @@ class AlignFolder:
 
 
 def finished_part(path: Path, make: Callable[[], object]) -> Any:
-    """Return the JSON values of a finished part; make and write them if they are not there yet.
-
-    All processes make them together, and the main one writes.
-    """
+    """JSON values of a finished part, made by all processes and written by the main one if they are not there yet."""
     exists = path.exists()
     wait_for_all()  # nobody writes before all have looked
     if exists:

@@ -43,19 +43,8 @@ def sample(
 
     Several processes share the batches. The same seed gives the same completions on as many processes or fewer.
 
-    Parameters
-    ----------
-    network, tokenizer
-        Of transformers.
-    prompts : sequence of token ids
-        A prompt that is there several times gets several completions.
-    on_batch : callable
-        Called with the number of prompts that were just answered.
-
-    Raises
-    ------
-    InputError
-        The policy's weights hold NaN or infinity, or the memory does not suffice.
+    A prompt that is there several times gets several completions. `on_batch` is called with the number of prompts that
+    were just answered. Raises InputError if the policy's weights hold NaN or infinity, or the memory does not suffice.
     """
     import torch
 

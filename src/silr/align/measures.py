@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.align.generate import Completion
+from silr.io.files import Json
 
 if TYPE_CHECKING:
     from silr.align.scorer import Scorer
@@ -18,27 +19,22 @@ ARRAYS = ("reward", "judge", "tokens")
 N = 2  # of the n-grams of words
 
 
-def distinct_n(texts: Sequence[str], n: int = N) -> float:
-    """Return the share of different n-grams among all n-grams of words of all texts, 0 if there are none.
+def distinct_n(texts: Sequence[str]) -> float:
+    """The share of different n-grams among all n-grams of words of all texts, 0 if there are none.
 
-    It falls as the number of texts grows: compare sets of one size.
-
-    References
-    ----------
-    Li and others, "A Diversity-Promoting Objective Function for Neural Conversation Models", NAACL 2016.
+    It falls as the number of texts grows: compare sets of one size. Li and others, "A Diversity-Promoting Objective
+    Function for Neural Conversation Models", NAACL 2016.
     """
-    grams = [gram for text in texts for gram in _grams(text, n)]
+    grams = [gram for text in texts for gram in _grams(text)]
     return len(set(grams)) / len(grams) if grams else 0.0
 
 
-def repetition(text: str, n: int = N) -> float:
-    """Return the share of n-grams of words that have occurred earlier in the same text, 0 if it has none.
+def repetition(text: str) -> float:
+    """The share of n-grams of words that have occurred earlier in the same text, 0 if it has none.
 
-    References
-    ----------
     Welleck and others, "Neural Text Generation with Unlikelihood Training", ICLR 2020 (seq-rep-n).
     """
-    grams = _grams(text, n)
+    grams = _grams(text)
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
@@ -104,7 +100,7 @@ class Measured:
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Measured:
+    def from_dict(cls, values: Json) -> Measured:
         """Read the values of `to_dict`."""
         return cls(**values | {name: np.array(values[name]) for name in ARRAYS if values[name] is not None})
 
@@ -116,6 +112,6 @@ def difference(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple
     return float(change.mean()), error
 
 
-def _grams(text: str, n: int) -> list[tuple[str, ...]]:
+def _grams(text: str) -> list[tuple[str, ...]]:
     words = text.lower().split()
-    return list(zip(*(words[start:] for start in range(n)), strict=False))
+    return list(zip(*(words[start:] for start in range(N)), strict=False))

@@ -15,7 +15,7 @@ from silr.export.frozen import PIPELINE
 from silr.hf.devices import best_dtype, own_device
 from silr.hf.model_kinds import check_kind
 from silr.hf.models import causal_network, explain_load_errors, folder_of, locate, silence_transformers
-from silr.io.folders import atomic_folder
+from silr.io.files import atomic_folder
 from silr.refine.run import MANIFEST
 
 if TYPE_CHECKING:
@@ -66,16 +66,9 @@ class PolicySource:
     def network(self, dtype: str | None = None) -> Network:
         """Load the starting policy.
 
-        Parameters
-        ----------
-        dtype : str or None, default None
-            None: float32 if all weights are to be tuned (in half precision small updates would be lost), else the
-            fastest one.
-
-        Raises
-        ------
-        InputError
-            It cannot be read, is no causal language model, does not fit into memory, or a package is missing.
+        No `dtype`: float32 if all weights are to be tuned (in half precision small updates would be lost), else the
+        fastest one. Raises InputError if it cannot be read, is no causal language model, does not fit into memory, or a
+        package is missing.
         """
         import torch
 
@@ -102,13 +95,7 @@ class PolicySource:
 
 
 def check_writes_text(model: str | Path) -> None:
-    """Refuse, as a policy, a run or a model that is no causal language model: its head would be made up.
-
-    Raises
-    ------
-    InputError
-        It is a run, an exported classifier, or a model of another kind.
-    """
+    """Refuse, as a policy, a run or a model that is no causal language model: its head would be made up."""
     from transformers import AutoConfig
 
     folder = Path(model).expanduser()
@@ -175,13 +162,7 @@ def write_policy(trained: Any, tokenizer: Any, source: PolicySource, folder: Pat
 
     Adapters are merged into the weights, in float32: in half precision most of what they add would be rounded off.
 
-    Parameters
-    ----------
-    trained : network
-        As it was trained; with adapters, they are also written apart, into ``adapter`` inside the folder.
-    tokenizer : transformers tokenizer
-    source : PolicySource
-    folder : Path
+    Adapters are also written apart, into ``adapter`` inside the folder.
     """
     with atomic_folder(folder) as draft, silence_transformers():
         network = trained

@@ -52,13 +52,7 @@ class PromptFormat:
 
 
 def read_prompts(path: str | Path, column: str = "prompt") -> list[str]:
-    """Prompts of a table.
-
-    Raises
-    ------
-    InputError
-        The table cannot be read or lacks the column, or a prompt is empty, no text, or there twice.
-    """
+    """Prompts of a table; InputError if it cannot be read, or a prompt is empty, no text, or there twice."""
     frame = read_table(path)
     if column in frame.columns:
         for row, value in enumerate(frame[column].tolist(), start=1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from silr import __version__
 from silr.align.folder import AlignFolder
 from silr.align.measures import AlignResult, Measured, difference
+from silr.io.files import Json
 from silr.io.words import short
 from silr.report.charts import Series, legend_of, line_chart
 from silr.report.reproduce import fact_rows, flat
@@ -27,7 +28,7 @@ MEASURES = {  # name and format of each
     "distinct_2": ("Distinct-2", ".3f"),
     "repetition_2": ("Repeated word pairs", ".1%"),
 }
-Log = Sequence[dict[str, Any]]  # TRL's, one entry a step
+Log = Sequence[Json]  # TRL's, one entry a step
 
 
 class Chart(NamedTuple):
@@ -57,10 +58,7 @@ CHARTS = [
 def write_align_report(
     folder: AlignFolder, result: AlignResult, before: Measured, after: Measured, prompts: Sequence[str], log: Log
 ) -> None:
-    """Write ``report.html``: one file, every text escaped, that asks no other host for anything.
-
-    `before` and `after` are completions of `prompts`.
-    """
+    """Write ``report.html``: one file, every text escaped, that asks no other host for anything."""
     manifest = folder.manifest
     identity = manifest["identity"]
     values = {

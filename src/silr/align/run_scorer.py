@@ -24,13 +24,7 @@ EPSILON = 1e-7
 
 
 def run_scorer(folder: Path, wanted: str | None, device: str | None, role: str) -> Scorer:
-    """Return the scorer of a run directory.
-
-    Raises
-    ------
-    InputError
-        The run is not finished, has no such class, or reads features that new texts have none of.
-    """
+    """The scorer of a run directory; InputError if it is not finished, has no such class, or reads no texts."""
     refiner = LabelRefiner.load(folder, device)
     classes = [str(name) for name in refiner.classes_]
     column = class_number(wanted, classes, folder, role)

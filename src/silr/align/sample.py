@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from silr.align.parts import sample_in_parts
+from silr.align.candidates import sample_in_parts
 from silr.align.policy import PolicySource, context_of
 from silr.align.prompts import check_lengths, choose_format, read_prompts
 from silr.align.settings import SampleSettings

@@ -103,13 +103,7 @@ class AlignSettings(SampleSettings):
     vllm: bool = False
 
     def checked(self, processes: int = 1) -> AlignSettings:
-        """Return the settings with every default filled in that needs no file.
-
-        Raises
-        ------
-        InputError
-            A value is out of range, or two do not go together.
-        """
+        """With all defaults filled in that need no file; InputError for values that do not go together."""
         for name, values in CHOICES.items():
             if (value := getattr(self, name)) not in values:
                 raise InputError(f"--{name} {value}: it must be one of {', '.join(values)}")

@@ -38,10 +38,7 @@ class Task:
         return [render(self.text_format, *pair) for pair in zip(prompts, completions, strict=True)]
 
     def steps(self, items: int) -> int:
-        """Return the number of updates: by default those of one pass over so many completions or pairs.
-
-        InputError if there are fewer than one update takes.
-        """
+        """The number of updates, by default of one pass over so many items; InputError if one update takes more."""
         if items < self.settings.batch_size:
             kind = "pairs" if self.settings.method == "dpo" else "completions"
             raise InputError(

@@ -28,10 +28,7 @@ def format_of(reward: Path, chat: bool) -> tuple[str, str]:
     A run on the table of `silr sample` has prompts and completions beside its texts. Any other reward is given what
     `default_format` says.
 
-    Raises
-    ------
-    InputError
-        The run's table has prompts and completions, but its texts are made of them in an unknown way.
+    Raises InputError if the run's table has prompts and completions, but its texts are made of them in an unknown way.
     """
     table = reward / LABELS
     if table.is_file():

@@ -27,13 +27,7 @@ T = TypeVar("T")
 
 
 def train(task: Task, folder: AlignFolder) -> None:
-    """Train a policy with TRL and write it.
-
-    Raises
-    ------
-    InputError
-        There is nothing to learn, a number is none, or the disk or memory is full. Checkpoints are kept.
-    """
+    """Train a policy with TRL and write it, or InputError; checkpoints are kept."""
     from transformers import PrinterCallback, set_seed
 
     from silr.align.trl_trainers import Training, dpo_trainer, grpo_trainer

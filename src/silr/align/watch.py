@@ -9,6 +9,7 @@ from transformers import TrainerCallback
 
 from silr.align.trl_trainers import KL, NO_SPREAD, REWARD
 from silr.errors import InputError
+from silr.io.files import Json
 from silr.io.progress import Advance
 
 PATIENCE = 10  # steps in a row without any difference in reward
@@ -22,7 +23,7 @@ class Watch(TrainerCallback):
         self._without, self._learned = 0, False
         self.stopped: str | None = None  # why training ended before its last step
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Json | None = None, **_: Any) -> None:
         """Look at the log of a step, before a checkpoint of it is made."""
         logs = logs or {}
         if "loss" not in logs:

@@ -20,21 +20,11 @@ OnStep = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class FitHistory:
-    """Risks of one fit, by epoch.
+    """Risks of one fit, by epoch."""
 
-    Attributes
-    ----------
-    train_risk : list of float
-        Mean corrected risk of the epoch's batches.
-    validation_risk : list of float
-        Corrected risk of the validation texts after the epoch.
-    best_epoch : int
-        The epoch that was kept, counted from 0: the lowest validation risk.
-    """
-
-    train_risk: list[float]
-    validation_risk: list[float]
-    best_epoch: int
+    train_risk: list[float]  # mean corrected risk of the epoch's batches
+    validation_risk: list[float]  # corrected risk of the validation texts after the epoch
+    best_epoch: int  # the epoch that was kept, counted from 0: the lowest validation risk
 
     def to_dict(self) -> dict[str, object]:
         """As JSON-friendly values."""
@@ -55,19 +45,10 @@ class Classifier(Protocol):
     ) -> FitHistory:
         """Fit a fresh classifier and keep its best epoch.
 
-        Parameters
-        ----------
-        X : indexable of length n
-            The corpus, as the classifier reads it (features or texts).
-        pseudo_labels : int16 array of shape (n,)
-            The set U_j of each text, 0..K-1, or -1 for a text that is in none.
-        risk : UURisk
-        validation : bool array of shape (n,)
-            True for the texts that choose the epoch, False for those that train.
-        random_state : int
-            Same seed, same machine: same classifier.
-        on_step : callable, default None
-            Called with 0 before the first step and with the number of steps done after each, and how many there are.
+        `X`: the corpus, as the classifier reads it (features or texts). `pseudo_labels`, shape (n,): the set U_j of
+        each text, 0..K-1, or -1 for a text that is in none. `validation`, shape (n,): True for the texts that choose
+        the epoch, False for those that train. Same seed, same machine: same classifier. `on_step` is
+        called with 0 before the first step and with the number of steps done after each, and how many there are.
         """
         ...
 

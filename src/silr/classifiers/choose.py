@@ -12,13 +12,7 @@ from silr.extras import need_models, needs
 
 
 def load_classifier(folder: Path, device: str | None = None) -> Classifier:
-    """Read the classifier that an iteration's folder holds.
-
-    Raises
-    ------
-    InputError
-        The files are missing or damaged.
-    """
+    """Read the classifier that an iteration's folder holds; InputError if the files are missing or damaged."""
     if not (folder / "classifier.json").exists():
         raise InputError(f"{folder} holds no classifier (yet): run `silr refine` again, which goes on where it stopped")
     try:

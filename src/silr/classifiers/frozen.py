@@ -31,43 +31,25 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class FrozenConfig:
-    """Settings of a head on frozen features.
+    """Settings of a head on frozen features."""
 
-    Attributes
-    ----------
-    hidden_units : int, default 0
-        Units of the hidden layer (ReLU); 0 is a linear head.
-    epochs : int or None, default None
-        None: as many as make about 250 steps, at least 2. The number of steps is what regularises: a head that is
-        trained long enough learns to repeat the annotator, its errors included.
-    batch_size : int or None, default None
-        Texts a step; None: a 25th of the training texts, at least 256 and at most 4096.
-    learning_rate : float, default 1e-3
-        AdamW's, decayed to 0 along a cosine.
-    weight_decay : float, default 0.01
-    match_prior : bool, default True
-        After the fit, shift the class scores so that each class is predicted as often as the class prior says.
-        False is the paper's recipe.
-    """
-
-    hidden_units: int = 0
+    hidden_units: int = 0  # units of the hidden layer (ReLU); 0 is a linear head
+    # None: as many as make about 250 steps, at least 2. The number of steps is what regularises: a head that is trained
+    # long enough learns to repeat the annotator, its errors included.
     epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float = 1e-3
+    batch_size: int | None = None  # texts a step; None: a 25th of the training texts, at least 256 and at most 4096
+    learning_rate: float = 1e-3  # AdamW's, decayed to 0 along a cosine
     weight_decay: float = 0.01
+    # after the fit, shift the class scores so that each class is predicted as often as the class prior says. False is
+    # the paper's recipe.
     match_prior: bool = True
 
 
 class FrozenClassifier(FeatureClassifier):
     """A head on frozen features, fitted under a UU risk.
 
-    Parameters
-    ----------
-    config : FrozenConfig
-    device : str or None, default None
-        None: the GPU if there is one, else the processor.
-    standardiser : Standardiser, default None
-        None: that of the corpus given to `fit`. The loop computes it once for all iterations.
+    No `device`: the GPU if there is one, else the processor. No `standardiser`: that of the corpus given to `fit`; the
+    loop computes it once for all iterations.
 
     References
     ----------
@@ -98,10 +80,7 @@ class FrozenClassifier(FeatureClassifier):
 
         X may be a memory map; it is read in batches and never copied.
 
-        Raises
-        ------
-        InputError
-            No text is left to train on, or the risk became non-finite.
+        Raises InputError if no text is left to train on, or the risk became non-finite.
         """
         sets = [np.flatnonzero((pseudo_labels == j) & ~validation) for j in range(risk.n_classes)]
         validation_rows = np.flatnonzero((pseudo_labels >= 0) & validation)
@@ -156,11 +135,9 @@ class FrozenClassifier(FeatureClassifier):
         return logits
 
     def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and scale of the features, shape (d,)."""
         return _double(self.standardise_.mean), _double(self.standardise_.scale)
 
     def layers(self) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Weight and bias of each layer, for standardised features."""
         linear = [each for each in self.head_.modules() if isinstance(each, nn.Linear)]
         return [(_double(each.weight.detach()), _double(each.bias.detach())) for each in linear]
 
@@ -175,13 +152,7 @@ class FrozenClassifier(FeatureClassifier):
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> FrozenClassifier:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        InputError
-            The files are missing or damaged.
-        """
+        """Read what `save` wrote; InputError if the files are missing or damaged."""
         with reading(f"the classifier in {folder}"):
             values = json.loads((folder / "classifier.json").read_text())
             values.pop("kind")

@@ -18,15 +18,9 @@ from silr.stats.standardise import CHUNK_ROWS, Standardiser
 
 
 class FeatureClassifier:
-    """Scores texts by their features; what linear classifiers and those with a hidden layer share.
+    """Scores texts by their features; what linear classifiers and those with a hidden layer share."""
 
-    Attributes
-    ----------
-    offsets_ : float64 array of shape (K,)
-        Added to the logits.
-    """
-
-    offsets_: Numbers
+    offsets_: Numbers  # shape (K,), added to the logits
 
     def _logits(self, rows: NDArray[np.number]) -> Float32:
         """Logits of some rows of features, shape (b, K), or (b, 1) for two classes: those of class 1."""
@@ -55,15 +49,7 @@ class FeatureClassifier:
 
 
 class LinearClassifier(FeatureClassifier):
-    """A linear map that is known.
-
-    Parameters
-    ----------
-    weight : array of shape (T, d)
-        For standardised features, as contrasts. Logits of two classes, shape (2, d), will do too.
-    intercept : array of shape (T,)
-    standardiser : Standardiser
-    """
+    """A known linear map of standardised features: weights (T, d), of contrasts or of the logits of two classes."""
 
     def __init__(self, weight: Numbers, intercept: Numbers, standardiser: Standardiser) -> None:
         self.standardise_, self.offsets_ = standardiser, np.zeros(max(len(weight), 2))
@@ -76,11 +62,9 @@ class LinearClassifier(FeatureClassifier):
         return logits
 
     def moments(self) -> tuple[Numbers, Numbers]:
-        """Mean and scale of the features, shape (d,)."""
         return self.standardise_.mean.astype(np.float64), self.standardise_.scale.astype(np.float64)
 
     def layers(self) -> list[tuple[Numbers, Numbers]]:
-        """Weight and bias of each layer, for standardised features."""
         return [(self.weight_.astype(np.float64), self.bias_.astype(np.float64))]
 
     def fit(self, *args: Any, **options: Any) -> FitHistory:
@@ -97,13 +81,7 @@ class LinearClassifier(FeatureClassifier):
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> Self:
-        """Read what `save` wrote, or `silr.classifiers.frozen.FrozenClassifier` without a hidden layer.
-
-        Raises
-        ------
-        InputError
-            The files are missing or damaged.
-        """
+        """Read what `save` wrote, or `FrozenClassifier` without a hidden layer; InputError if damaged."""
         with reading(f"the classifier in {folder}"):
             tensors = load_file(folder / "classifier.safetensors")
             mean, scale, weight, bias = (tensors[name] for name in ("mean", "scale", "head.weight", "head.bias"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -17,43 +18,31 @@ from silr.stats.annotator_evidence import Annotator, Scale, one_hot
 from silr.stats.contrasts import contrasts, probabilities
 from silr.stats.standardise import Standardiser
 
+Keys = NDArray[np.uint64]
+
 FILE = "posterior.safetensors"
+ROWS_AT_ONCE = 4096
+MULTIPLIER, TURN = np.uint64(0x9E3779B97F4A7C15), np.uint64(29)  # of keys
+ZERO = np.float32(0.0)  # added, it makes 0.0 of -0.0
 
 
 @dataclass(frozen=True)
 class Head:
-    """Contrasts as a linear function of a text's standardised features and of what L LLMs say of it.
+    """Contrasts as a linear function of a text's standardised features and of what L LLMs say of it."""
 
-    Attributes
-    ----------
-    weight, intercept : float64 arrays of shape (T, d) and (T,)
-    tables : float64 array of shape (L, K, T)
-        What each LLM's label adds.
-    slopes : float64 array of shape (L,)
-        Of each LLM's standardised scores.
-    """
-
-    weight: NDArray[np.float64]
-    intercept: NDArray[np.float64]
-    tables: NDArray[np.float64]
-    slopes: NDArray[np.float64]
+    weight: NDArray[np.float64]  # shape (T, d)
+    intercept: NDArray[np.float64]  # shape (T,)
+    tables: NDArray[np.float64]  # shape (L, K, T), what each LLM's label adds
+    slopes: NDArray[np.float64]  # shape (L,), of each LLM's standardised scores
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Models whose probabilities are averaged where LLMs say something of a text.
-
-    Attributes
-    ----------
-    models : sequence of Head
-    weights : float64 array of shape (M,)
-    scales : sequence of Scale or None
-        Of each LLM's scores; None for one that is known by its labels.
-    """
+    """Models whose probabilities are averaged where LLMs say something of a text."""
 
     models: Sequence[Head]
-    weights: NDArray[np.float64]
-    scales: Sequence[Scale | None]
+    weights: NDArray[np.float64]  # shape (M,)
+    scales: Sequence[Scale | None]  # of each LLM's scores; None for one that is known by its labels
 
 
 @dataclass(frozen=True)
@@ -61,18 +50,12 @@ class Remembered:
     """Texts of the corpus with what LLMs said of them, and their class probabilities.
 
     In the corpus a text is predicted without its own soft label, which no formula for new texts can do.
-
-    Attributes
-    ----------
-    keys : uint64 array of shape (r,)
-        Of `silr.refine.corpus_keys`, sorted.
-    probabilities : float32 array of shape (r, K)
     """
 
-    keys: NDArray[np.uint64]
-    probabilities: NDArray[np.float32]
+    keys: Keys  # shape (r,), sorted
+    probabilities: NDArray[np.float32]  # shape (r, K)
 
-    def recall(self, keys: NDArray[np.uint64], probabilities: NDArray[np.float32]) -> None:
+    def recall(self, keys: Keys, probabilities: NDArray[np.float32]) -> None:
         """Put those of known texts into `probabilities`, shape (n, K)."""
         if not len(self.keys):
             return
@@ -89,12 +72,12 @@ class PosteriorClassifier(LinearClassifier):
         self.alone, self.mixture, self.remembered = alone, mixture, remembered
 
     def predict_with_annotators(
-        self, X: NDArray[np.number], annotators: Sequence[Annotator], keys: NDArray[np.uint64]
+        self, X: NDArray[np.number], annotators: Sequence[Annotator], keys: Keys
     ) -> NDArray[np.float32]:
         """Class probabilities of texts, shape (n, K), from features and from what LLMs say of them.
 
         There are as many annotators as there were; a text of which none says anything is labelled by its features
-        alone. `keys` are those of texts and annotators, see `silr.refine.corpus_keys`.
+        alone. `keys` are those of texts `with_annotators`.
         """
         result = self.predict_proba(X)
         is_annotated = np.zeros(len(result), bool)
@@ -137,13 +120,7 @@ class PosteriorClassifier(LinearClassifier):
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> PosteriorClassifier:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        InputError
-            The files are missing or damaged.
-        """
+        """Read what `save` wrote; InputError if the files are missing or damaged."""
         with reading(f"the classifier in {folder}"):
             moments = load_file(folder / "classifier.safetensors")
             tensors = load_file(folder / FILE)
@@ -159,3 +136,37 @@ class PosteriorClassifier(LinearClassifier):
             remembered = Remembered(tensors["remembered.keys"], tensors["remembered.probabilities"])
             standardiser = Standardiser(moments["mean"], moments["scale"])
             return cls(heads[0], Mixture(heads[1:], weights, scales), standardiser, remembered)
+
+
+def keys_of(texts: Sequence[str] | None, X: NDArray[np.number]) -> Keys:
+    """Keys by which texts of the corpus are known again, shape (n,); without texts from the rows of X."""
+    return row_keys(X) if texts is None else text_keys(texts)
+
+
+def text_keys(texts: Sequence[str]) -> Keys:
+    """One key a text, shape (n,)."""
+    return _hashed(text.encode("utf-8", "surrogatepass") for text in texts)
+
+
+def row_keys(X: NDArray[np.number]) -> Keys:
+    """One key a row of a matrix, shape (n,), from its numbers as float32."""
+    parts = [X[start : start + ROWS_AT_ONCE] for start in range(0, len(X), ROWS_AT_ONCE)]
+    return np.concatenate([_hashed(row.tobytes() for row in np.asarray(part, np.float32) + ZERO) for part in parts])
+
+
+def with_annotators(keys: Keys, annotators: Sequence[Annotator]) -> Keys:
+    """Keys of texts and of what LLMs say of them."""
+    for annotator in annotators:
+        keys = _mixed_with(keys, annotator.labels.astype(np.uint64))
+        if annotator.scores is not None:
+            keys = _mixed_with(keys, row_keys(annotator.scores))
+    return keys
+
+
+def _hashed(values: Iterable[bytes]) -> Keys:
+    return np.frombuffer(b"".join(blake2b(value, digest_size=8).digest() for value in values), np.uint64)
+
+
+def _mixed_with(keys: Keys, others: Keys) -> Keys:
+    mixed = keys * MULTIPLIER + others
+    return mixed ^ (mixed >> TURN)

@@ -15,17 +15,10 @@ CHUNK_ROWS = 2048
 
 @dataclass(frozen=True)
 class Standardiser:
-    """Shifts each feature to mean 0 and scales it to standard deviation 1 (a constant feature is shifted only).
+    """Shifts each feature to mean 0 and scales it to standard deviation 1 (a constant feature is shifted only)."""
 
-    Attributes
-    ----------
-    mean : Tensor of shape (d,)
-    scale : Tensor of shape (d,)
-        1 / standard deviation.
-    """
-
-    mean: Tensor
-    scale: Tensor
+    mean: Tensor  # shape (d,)
+    scale: Tensor  # shape (d,), 1 / standard deviation
 
     @classmethod
     def of(cls, X: NDArray[np.number]) -> Standardiser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, Self
 
 import numpy as np
@@ -144,14 +145,7 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.class_prior_ = share @ theta if self.class_prior is None else np.asarray(self.class_prior, np.float64)
         risk = UURisk(theta, self.class_prior_, self.loss, self.correction, self.leak)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        config = FrozenConfig(
-            hidden_units=self.hidden_units,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            match_prior=self.match_prior,
-        )
+        config = FrozenConfig(**{each.name: getattr(self, each.name) for each in fields(FrozenConfig)})
         self.head_ = FrozenClassifier(config, self.device)
         self.history_ = self.head_.fit(matrix, codes, risk, _held_out(codes, seed), seed).to_dict()
         return self
@@ -167,7 +161,7 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return self.head_.predict_proba(self._features(X))
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> NDArray[np.generic]:
         """Labels, shape (n_samples,)."""
         check_is_fitted(self)
         return np.asarray(self.classes_[self.head_.decision_scores(self._features(X)).argmax(axis=1)])

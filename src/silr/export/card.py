@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from silr import __version__
-from silr.export.parts import Parts
+from silr.io.files import Json
 from silr.io.words import Summary, limits, percent, short
-from silr.refine.classifier_caution import Estimate, classifier_caution, classifier_estimate
+from silr.refine.classifier_caution import classifier_caution, classifier_estimate, estimate_in
 from silr.refine.refinement import Refinement
 from silr.refine.run import TABLE, Run
 from silr.report.summary import remarks, said_of, summary
@@ -29,6 +30,17 @@ LIMITS = [
     "- Do not decide about people by its scores alone.",
 ]
 PRIORS_FROM = {"gold": "Estimated from the labels by hand.", "oracle": "From all true labels (research only)."}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Description of an exported folder."""
+
+    library: str  # "transformers", "peft", "sentence-transformers" or "sklearn": in the words of the Hugging Face hub
+    usage: str  # Python code that labels texts with the folder, DIR being its path
+    base_model: str | None  # hub name or path of the model under it
+    reads: str  # its input, as a sentence
+    notes: list[str] = field(default_factory=list)  # for the user
 
 
 def model_card(refiner: LabelRefiner, run: Run, parts: Parts) -> str:
@@ -64,6 +76,7 @@ def model_card(refiner: LabelRefiner, run: Run, parts: Parts) -> str:
         "Intended use": [INTENDED_USE],
         "Limits": LIMITS,
     }
+    how = "by [robust UU learning](https://arxiv.org/abs/2502.12565), " if _is_uu(run.configuration) else ""
     lines = [
         "---",
         _metadata(parts, run.configuration),
@@ -72,7 +85,7 @@ def model_card(refiner: LabelRefiner, run: Run, parts: Parts) -> str:
         f"# {' or '.join(classes) if len(classes) <= 5 else f'{len(classes)} classes'}: a text classifier",
         "",
         f"It gives a text one of {len(classes)} classes: {', '.join(classes)}. It was trained on labels of "
-        f"{'several LLMs' if 'annotators' in first else 'an LLM'}, refined {_how(run.configuration)}by silr "
+        f"{'several LLMs' if 'annotators' in first else 'an LLM'}, refined {how}by silr "
         f"{__version__}.",
     ]
     for title, section in sections.items():
@@ -86,15 +99,11 @@ def code(text: object) -> str:
     return f"`{line}`"
 
 
-def _is_uu(settings: dict[str, Any]) -> bool:
+def _is_uu(settings: Json) -> bool:
     return settings.get("method") in ("uu", "paper")
 
 
-def _how(settings: dict[str, Any]) -> str:
-    return "by [robust UU learning](https://arxiv.org/abs/2502.12565), " if _is_uu(settings) else ""
-
-
-def _metadata(parts: Parts, settings: dict[str, Any]) -> str:
+def _metadata(parts: Parts, settings: Json) -> str:
     from huggingface_hub import ModelCardData
 
     base = parts.base_model if parts.base_model and not parts.base_model.startswith("/") else None
@@ -125,10 +134,10 @@ def _accuracy(values: Summary, result: Refinement) -> list[str]:
     first, best = values["iterations"][0], values["iterations"][result.best_iteration]
     own = values["iterations"][result.classifier_iteration]
     leans = result.is_posterior and result.classifier_iteration == 1
-    rows = [(f"the LLM {code(llm['name'])}", llm, _of(llm)) for llm in first.get("annotators", ())]
-    rows.append((result.iterations[0].whose, first, _of(first)))
+    rows = [(f"the LLM {code(llm['name'])}", llm, estimate_in(llm)) for llm in first.get("annotators", ())]
+    rows.append((result.iterations[0].whose, first, estimate_in(first)))
     if leans or best not in (own, first):
-        rows.append(("refined: LLM and features", best, _of(best)))
+        rows.append(("refined: LLM and features", best, estimate_in(best)))
     reads = "features" if leans else "the text"
     name = f"this classifier: {reads} alone" if leans or best is not own else "this classifier"
     rows.append((name, {} if leans else own, classifier_estimate(result)))
@@ -146,13 +155,6 @@ def _accuracy(values: Summary, result: Refinement) -> list[str]:
     notes = [f"**Note**: {caution}."] if caution else []
     notes += said_of(result) + remarks(result)
     return [*lines, "", *notes] if notes else lines
-
-
-def _of(row: Summary) -> Estimate | None:
-    if "estimated_accuracy" not in row:
-        return None
-    low, high = row["estimated_accuracy_interval"]
-    return Estimate(row["estimated_accuracy"], (low, high))
 
 
 def _priors(classes: list[str], result: Refinement) -> list[str]:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from silr.classifiers.finetuned.backbone import output_layer
 from silr.classifiers.finetuned.classifier import FinetunedClassifier
 from silr.errors import InputError
+from silr.export.card import Parts
 from silr.export.empty_text import with_last_padding
-from silr.export.parts import Parts
 from silr.hf.models import silence_transformers
 
 if TYPE_CHECKING:
@@ -38,10 +38,7 @@ def write_finetuned(
 
     The tokenizer is that of `TokenFeatures`, which knows the longest text and the prompt.
 
-    Raises
-    ------
-    InputError
-        The pretrained model is gone, there is no adapter, or a reward is wanted as one.
+    Raises InputError if the pretrained model is gone, there is no adapter, or a reward is wanted as one.
     """
     config = classifier.config
     if form.adapter and form.reward is not None:

@@ -15,7 +15,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
 from silr.classifiers.linear import FeatureClassifier
-from silr.export.parts import Parts
+from silr.export.card import Parts
 from silr.extras import needs
 from silr.features.joined import JoinedFeatures
 from silr.features.sentence import SentenceFeatures
@@ -34,13 +34,7 @@ HIDDEN_STATES = "the run reads hidden states of the annotator, which no standard
 
 
 def write_frozen(refiner: LabelRefiner, folder: Path) -> Parts:
-    """Write ``model.skops``, and the sentence encoder beside it where there is one, into an existing folder.
-
-    Raises
-    ------
-    InputError
-        skops is missing, or the sentence encoder is gone.
-    """
+    """Write ``model.skops``, and the sentence encoder beside it where there is one, into an existing folder."""
     with needs("export", "the export of a run with frozen features"):
         from skops import io
     features: Any = getattr(refiner, "features_", None)
@@ -102,10 +96,7 @@ def _limit(features: SentenceFeatures) -> str:
 def sklearn_head(
     classifier: FeatureClassifier, classes: NDArray[np.generic]
 ) -> LogisticRegression | MLPClassifier | Pipeline:
-    """The fitted head as an estimator with the same `predict_proba`, standardisation and offsets worked in.
-
-    `classes` are sorted.
-    """
+    """The fitted head with the same `predict_proba`, standardisation and offsets worked in; `classes` are sorted."""
     layers, (mean, scale) = classifier.layers(), classifier.moments()
     weights, biases = [weight for weight, _ in layers], [bias.copy() for _, bias in layers]
     weights[0] = weights[0] * scale

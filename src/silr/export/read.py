@@ -18,19 +18,11 @@ from silr.hf.fingerprint import check
 from silr.hf.models import explain_load_errors, silence_transformers
 
 Score = Callable[[Sequence[str]], NDArray[np.float64]]
-
-
 BATCH = 32
 
 
 def read_folder(folder: Path, device: str | None, role: str) -> tuple[list[str], Score]:
-    """Classes of an exported folder, and what gives texts their probabilities, shape (n, K).
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or reads more than texts.
-    """
+    """Classes of an exported folder, and what gives texts their probabilities, shape (n, K), or InputError."""
     if (folder / PIPELINE).is_file():
         return _sklearn(folder, role)
     need_models(role)

@@ -11,7 +11,7 @@ from silr.errors import InputError
 from silr.export.card import model_card
 from silr.export.frozen import write_frozen
 from silr.hf.tokens import TokenFeatures
-from silr.io.folders import atomic_folder
+from silr.io.files import atomic_folder
 from silr.refine.label_refiner import LabelRefiner
 from silr.refine.run import Run
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from silr.io.files import Json
+
 Matrix = Any  # an array with one row a text, or `silr.hf.tokens.Tokens`
 
 
@@ -13,7 +15,7 @@ class Features(Protocol):
     """A way to turn texts into a matrix with one row a text."""
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Json:
         """What identifies it, as JSON values."""
         ...
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,19 +18,11 @@ from silr.hf.distributed import is_main, wait_for_all
 from silr.hf.fingerprint import WEIGHTS
 from silr.io.corpus import load_features
 from silr.io.feature_rows import write_record
-from silr.io.files import atomic_write
-from silr.io.folders import atomic_folder
+from silr.io.files import Json, atomic_folder, atomic_write
 
 
 def make_features(spec: str | Path) -> Features:
-    """Features by name.
-
-    Parameters
-    ----------
-    spec : str or Path
-        "tfidf", the path of a ``.npy`` file (row for row with the corpus), or the folder or hub name of a
-        sentence-transformers model.
-    """
+    """Features by name: "tfidf", a ``.npy`` file, or the folder or hub name of a sentence-transformers model."""
     spec = str(spec)
     if spec == "tfidf":
         return TfidfFeatures()
@@ -41,13 +32,7 @@ def make_features(spec: str | Path) -> Features:
 
 
 def features_of(spec: str | Path | Sequence[str | Path]) -> Features:
-    """Features by one name, or by several, which are put side by side.
-
-    Raises
-    ------
-    InputError
-        The same name twice.
-    """
+    """Features by one name, or by several, which are put side by side; InputError if a name is there twice."""
     if isinstance(spec, (str, Path)):
         return make_features(spec)
     if len(set(map(str, spec))) < len(spec):
@@ -55,7 +40,7 @@ def features_of(spec: str | Path | Sequence[str | Path]) -> Features:
     return JoinedFeatures([make_features(name) for name in spec])
 
 
-def load_saved(record: dict[str, Any], folder: Path) -> Features:
+def load_saved(record: Json, folder: Path) -> Features:
     """The features of a run, from its record and its folder."""
     if record["kind"] == "joined":
         joined = JoinedFeatures([load_saved(part, folder) for part in record["parts"]])

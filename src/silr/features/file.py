@@ -11,15 +11,16 @@ from silr.errors import InputError
 from silr.features.base import Matrix
 from silr.io.corpus import file_hash
 from silr.io.feature_rows import features_of_texts
+from silr.io.files import Json
 
 
-def annotator_of(features: Path) -> dict[str, Any] | None:
+def annotator_of(features: Path) -> Json | None:
     """The description of the annotator that made a ``<stem>.features.npy``, from the file that lies beside it."""
     sidecar = features.with_name(features.name.removesuffix(".features.npy") + ".annotator.json")
     if not features.name.endswith(".features.npy") or not sidecar.is_file():
         return None
     try:
-        record: dict[str, Any] = json.loads(sidecar.read_bytes())
+        record: Json = json.loads(sidecar.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{sidecar} cannot be read: {error}; annotate again or delete it") from error
     return record
@@ -29,15 +30,11 @@ class FileFeatures:
     """A ready ``.npy`` with a row for each text, see `silr.io.feature_rows`; if an annotator made it, it reads new
     texts.
 
-    Parameters
-    ----------
-    path : Path or None
-        None: the file of a finished run, which only new texts are wanted of.
-    record : dict
-        See `of`. The path is no part of it: the same file elsewhere gives the same result.
+    No `path`: the file of a finished run, which only new texts are wanted of. The path is no part of the `record`: the
+    same file elsewhere gives the same result.
     """
 
-    def __init__(self, path: Path | None, record: dict[str, Any]) -> None:
+    def __init__(self, path: Path | None, record: Json) -> None:
         self._path = path
         self.record = record
         self._annotator: Any = None

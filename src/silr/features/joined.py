@@ -11,7 +11,7 @@ import numpy as np
 
 from silr.errors import InputError
 from silr.features.tfidf import TfidfFeatures
-from silr.io.files import write_json
+from silr.io.files import Json, write_json
 
 if TYPE_CHECKING:
     from silr.features.base import Matrix
@@ -20,43 +20,27 @@ WIDTHS = "widths.json"
 
 
 class JoinedFeatures:
-    """Features of the same texts, one kind after another.
-
-    Parameters
-    ----------
-    parts : sequence of Features
-        At most one that is kept in the run's folder under a name of its own (TF-IDF), and none of tokens.
-
-    Attributes
-    ----------
-    widths : list of int
-        Columns of each kind, once the corpus was read; TF-IDF is of two kinds.
-    """
+    """Features of the same texts, one kind after another; at most one is TF-IDF, and none tokens."""
 
     def __init__(self, parts: Sequence[Any]) -> None:
         self.parts = list(parts)
         self.widths: list[int] = []
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Json:
         """What identifies the parts."""
         return {"kind": "joined", "parts": [part.record for part in self.parts]}
 
     def fit_transform(self, texts: Sequence[str]) -> Matrix:
         """Features of the corpus, float32 of shape (n, d)."""
-        found = [part.fit_transform(texts) for part in self.parts]
-        self.widths = [
-            width for part, each in zip(self.parts, found, strict=True) for width in _widths(part, each.shape[1])
-        ]
-        return np.hstack(found).astype(np.float32, copy=False)
+        matrices = [part.fit_transform(texts) for part in self.parts]
+        widths = (_widths(part, each.shape[1]) for part, each in zip(self.parts, matrices, strict=True))
+        self.widths = [width for of_part in widths for width in of_part]
+        return np.hstack(matrices).astype(np.float32, copy=False)
 
-    def transform(self, texts: Sequence[str], ready: Matrix | None = None) -> Matrix:
-        """Features of new texts; `ready` are those of the part that came from a file, if they are at hand."""
-        found = []
-        for part in self.parts:
-            given = ready if part.record["kind"] == "file" else None
-            found.append(part.transform(texts) if given is None else given)
-        return np.hstack(found).astype(np.float32, copy=False)
+    def transform(self, texts: Sequence[str]) -> Matrix:
+        """Features of new texts."""
+        return np.hstack([part.transform(texts) for part in self.parts]).astype(np.float32, copy=False)
 
     def save(self, folder: Path) -> None:
         """Write what the parts need, and their widths, into an existing folder."""
@@ -65,13 +49,7 @@ class JoinedFeatures:
         write_json(folder / WIDTHS, self.widths)
 
     def read_widths(self, folder: Path) -> None:
-        """Read the parts' widths.
-
-        Raises
-        ------
-        InputError
-            They are missing or damaged.
-        """
+        """Read the parts' widths; InputError if they are missing or damaged."""
         try:
             self.widths = [int(width) for width in json.loads((folder / WIDTHS).read_bytes())]
         except (OSError, ValueError, TypeError) as error:

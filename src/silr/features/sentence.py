@@ -12,18 +12,11 @@ from silr.errors import InputError
 from silr.extras import needs
 from silr.features.base import Matrix
 from silr.hf.fingerprint import WEIGHTS, check, fingerprint
+from silr.io.files import Json
 
 
 class SentenceFeatures:
-    """Sentence embeddings of a sentence-transformers model.
-
-    Parameters
-    ----------
-    model : str
-        Folder or hub name.
-    weights : str, default None
-        The fingerprint that the model must have, see `silr.hf.fingerprint`. None: whatever it has.
-    """
+    """Sentence embeddings of a model, by folder or hub name; `weights` is the fingerprint that it must have."""
 
     def __init__(self, model: str, weights: str | None = None) -> None:
         self._model = str(Path(model).resolve()) if Path(model).is_dir() else model  # found again from other folders
@@ -31,7 +24,7 @@ class SentenceFeatures:
         self._encoder: Any = None
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Json:
         """The model's name or folder, and its fingerprint."""
         if self._weights is None:
             if not Path(self._model).exists():
@@ -41,13 +34,7 @@ class SentenceFeatures:
 
     @property
     def encoder(self) -> Any:
-        """The model, loaded when it is first asked for.
-
-        Raises
-        ------
-        InputError
-            It cannot be loaded, or is another one now.
-        """
+        """The model, loaded when it is first asked for; InputError if it cannot be loaded, or is another one now."""
         if self._encoder is None:
             check(self._model, self._weights)
             self._encoder = _sentence_encoder(self._model)

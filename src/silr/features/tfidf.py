@@ -36,18 +36,13 @@ class TfidfFeatures:
     References
     ----------
     Deerwester et al., "Indexing by latent semantic analysis", JASIS 41, 1990.
-
-    Attributes
-    ----------
-    kinds : dict of str to Kind
-        Fitted, by "words" and "characters"; one of them may be missing where a corpus has none of it in common.
     """
 
     dimensions = 128
     record: dict[str, object] = {"kind": "tfidf", "units": list(UNITS), "dimensions": dimensions}  # noqa: RUF012
 
     def __init__(self) -> None:
-        self.kinds: dict[str, Kind] = {}
+        self.kinds: dict[str, Kind] = {}  # fitted; one may be missing where a corpus has none of it in common
 
     @property
     def widths(self) -> list[int]:
@@ -55,13 +50,7 @@ class TfidfFeatures:
         return [len(kind.components) for kind in self.kinds.values()]
 
     def fit_transform(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Learn terms and projections from the corpus; float32 of shape (n, at most 256).
-
-        Raises
-        ------
-        InputError
-            No two texts have anything in common.
-        """
+        """Learn terms and projections from the corpus, or InputError; float32 of shape (n, at most 256)."""
         known = _some(texts)
         teachers = [texts[row] for row in known]
         self.kinds, matrices = {}, []
@@ -120,27 +109,14 @@ class TfidfFeatures:
 
 @dataclass(frozen=True)
 class Kind:
-    """TF-IDF of one unit.
+    """TF-IDF of one unit."""
 
-    Attributes
-    ----------
-    vectorizer : TfidfVectorizer
-        Fitted.
-    components : float32 array of shape (at most 128, terms)
-    """
-
-    vectorizer: Any
-    components: NDArray[np.float32]
+    vectorizer: Any  # fitted
+    components: NDArray[np.float32]  # shape (at most 128, terms)
 
     @classmethod
     def learn(cls, unit: str, texts: Sequence[str], dimensions: int) -> tuple[Kind, NDArray[np.float32]]:
-        """Learn from texts; also their features.
-
-        Raises
-        ------
-        ValueError
-            No two of them have a term in common.
-        """
+        """Learn from texts, and give their features; ValueError if no two of them have a term in common."""
         from sklearn.decomposition import TruncatedSVD
         from threadpoolctl import threadpool_limits
 

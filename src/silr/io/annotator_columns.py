@@ -62,27 +62,12 @@ def read_annotators(
 ) -> AnnotatorColumns:
     """Read the labels and scores of the LLMs.
 
-    Parameters
-    ----------
-    frame : DataFrame
-    table : str or Path
-        For messages.
-    asked : sequence of str, default those that are there
-        Label columns.
-    gold : sequence of str or None
-        Gold labels: an LLM may share its classes with them alone.
-    say : callable
-        Called with lines that the user should read.
-    classes : sequence of str, default None
-        Those that somebody has named; None: those of the score columns of one LLM, else those that occur.
-    finished : bool, default True
-        Whether the named classes are those of a finished run, for new texts, which may all lack labels.
+    An LLM may share its classes with the `gold` labels alone. `classes` are those that somebody has named; None: those
+    of the score columns of one LLM, else those that occur. `finished` says that the named classes are those of a
+    finished run, for new texts, which may all lack labels.
 
-    Raises
-    ------
-    InputError
-        A column is missing; LLMs have no class in common; a label is none of the classes that are known; two classes
-        differ in case only, or one looks like no label; a score or a confidence cannot be one.
+    Raises InputError if a column is missing, LLMs have no class in common, or a label is none of the known classes; if
+    two classes differ in case only, or one looks like no label; or if a score or a confidence cannot be one.
     """
     columns = label_columns(frame, asked)
     names = [_name(column, len(columns)) for column in columns]
@@ -135,7 +120,7 @@ def _prefix(column: str) -> str | None:
     return f"{SCORE_PREFIX}{column.removeprefix(f'{LABEL}_')}_" if column.startswith(f"{LABEL}_") else None
 
 
-def scored_classes(frame: pd.DataFrame, column: str) -> list[str]:
+def scored_classes(frame: pd.DataFrame, column: str = LABEL) -> list[str]:
     """The classes that the score columns of a label column name; fewer than two are none."""
     every = [str(name) for name in frame.columns]
     prefix = _prefix(column)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from silr.io.folders import atomic_folder
+from silr.io.files import atomic_folder
 from silr.io.locks import locked
 
 
@@ -16,14 +16,7 @@ def cache_folder() -> Path:
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """Return a folder; if it does not exist, one process makes it, and others wait.
-
-    Parameters
-    ----------
-    folder : Path
-    make : callable
-        Fills an empty folder.
-    """
+    """Return a folder; if it does not exist, one process makes it, by filling an empty one, and others wait."""
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with locked(folder.with_name(f"{folder.name}.lock"), busy=None):

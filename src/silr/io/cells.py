@@ -34,13 +34,7 @@ def is_missing(value: object) -> bool:
 
 
 def label_name(value: object) -> str | None:
-    """A label as a string, None where it is missing or blank; 1.0 is "1", and bytes are their text.
-
-    Raises
-    ------
-    InputError
-        It is a list or another collection, or bytes that are not UTF-8. The message has neither row nor column.
-    """
+    """A label as a string, None where it is missing or blank; 1.0 is "1". InputError, without place, if it is none."""
     value = _python_value(value)
     if isinstance(value, str):
         return plain(value) or None
@@ -60,13 +54,7 @@ def label_name(value: object) -> str | None:
 
 
 def text_of(value: object) -> str:
-    """A value as a text, "" where it is missing; numbers are written out, and bytes are decoded.
-
-    Raises
-    ------
-    InputError
-        It is a list or another collection, or bytes that are not UTF-8. The message has neither row nor column.
-    """
+    """A value as a text, "" where it is missing. InputError, without place, if it is a collection or binary."""
     value = _python_value(value)
     if isinstance(value, str):
         return value

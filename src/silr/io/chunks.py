@@ -35,15 +35,8 @@ def in_chunks(
     Chunks lie in `folder` under a hash of `identity` and their texts: what is found there is right, whoever made it.
     One that is cut off is made again. The caller removes the folder when it has what it came for (`kept_in`).
 
-    Parameters
-    ----------
-    make : callable
-        Takes the distinct texts, and returns what takes positions among them and gives their rows. It is called only
-        if there is something to compute.
-    identity : str
-        All else that decides the rows.
-    name : str
-        Of the work, where progress is shown.
+    `make` takes the distinct texts, and returns what takes positions among them and gives their rows. It is called only
+    if there is something to compute. `identity` is all else that decides the rows.
     """
     unique, where = distinct(texts)
     parts = _chunks(unique)

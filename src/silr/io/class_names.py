@@ -53,11 +53,7 @@ def of_python(*, option: bool = True) -> Wording:
 class ClassNames:
     """Classes in order, and the codes of labels that mean them.
 
-    Parameters
-    ----------
-    names : sequence of str
-    named : bool, default False
-        Whether somebody has named them: then a label that differs from one class in case only counts as it.
+    If somebody has `named` them, a label that differs from one class in case only counts as it.
     """
 
     def __init__(self, names: Sequence[str], *, named: bool = False) -> None:
@@ -77,13 +73,7 @@ class ClassNames:
         return self._folded.get(key.casefold(), -1) if code < 0 and self.named else code
 
     def codes(self, labels: Labels, column: str, wording: Wording) -> NDArray[np.int64]:
-        """Codes of labels, shape (n,), -1 where one is missing.
-
-        Raises
-        ------
-        InputError
-            A label is none of the classes.
-        """
+        """Codes of labels, shape (n,), -1 where one is missing; InputError if a label is none of the classes."""
         code = {label: self.code(label) for label in set(labels) if label is not None}
         if strange := [label for label, number in code.items() if number < 0]:
             raise self.strange(strange, labels, column, wording)
@@ -136,10 +126,8 @@ def class_names(
     `columns` are the LLMs' labels. A word in `gold`, too, is a class if it can be one. `say` is called with warnings;
     `known` classes are known otherwise, as from score columns.
 
-    Raises
-    ------
-    InputError
-        Two classes differ in case only, or a class looks like a placeholder: which one it is the user must say.
+    Raises InputError if two classes differ in case only, or a class looks like a placeholder: which one it is the user
+    must say.
     """
     known = list(known)
     counts = Counter(label for labels in columns.values() for label in labels if label is not None)
@@ -167,10 +155,8 @@ def _check_case(
             continue
         column, row = _first(columns, name)
         rest = sort_classes(first.values())
-        message = (
-            f"{wording.place(column, row)} is {name!r}, elsewhere {other!r}: do they differ in case only? Write them"
-        )
-        message += " alike"
+        message = f"{wording.place(column, row)} is {name!r}, elsewhere {other!r}: do they differ in case only?"
+        message += " Write them alike"
         if wording.option:
             message += f", or {wording.option(rest)} takes either case, and with both names they are two classes"
         raise InputError(message)

@@ -43,9 +43,6 @@ class TextCounts(NamedTuple):
         return f"{self.total:,} texts" + (f", {', '.join(odd)} (kept)" if odd else "")
 
 
-# --- paths ------------------------------------------------------------------------------------------------------------
-
-
 def table_stem(path: str | Path) -> str:
     """Return the file name without the table's suffixes: "labelled" for "a/labelled.csv.gz"."""
     path = Path(path)
@@ -63,17 +60,11 @@ def annotator_path(table: str | Path) -> Path:
     return Path(table).with_name(f"{table_stem(table)}.annotator.json")
 
 
-# --- columns ----------------------------------------------------------------------------------------------------------
-
-
 def text_column(frame: pd.DataFrame, name: str = "text", path: str | Path | None = None) -> list[str]:
     """Return the texts: "" where missing, bytes decoded, numbers written out; a lone surrogate becomes U+FFFD.
 
-    Raises
-    ------
-    InputError
-        There is no such column (the message lists those there are, and names the one that may be meant), a cell holds
-        a list or a struct (the message says how to make one text of it), or all texts are empty.
+    Raises InputError if there is no such column (the message lists those there are, and names the one that may be
+    meant), a cell holds a list or a struct (the message says how to make one text of it), or all texts are empty.
     """
     series = _column(frame, name, path, texts=True)
     texts = [_clean(text) for text in _cells(series, text_of, name, path, missing="")]
@@ -95,10 +86,7 @@ def label_column(
 
     A column that is absent and not `required` gives None for every row.
 
-    Raises
-    ------
-    InputError
-        A required column is absent, or a cell holds a list or a struct.
+    Raises InputError if a required column is absent, or a cell holds a list or a struct.
     """
     if name not in frame.columns and not required:
         return [None] * len(frame)
@@ -125,32 +113,11 @@ def encode_labels(
     named: bool = False,
     wording: Wording | None = None,
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Turn labels into class numbers.
+    """Class numbers of labels, int64 of shape (n,) and -1 where missing, and the classes in order.
 
-    Parameters
-    ----------
-    labels : sequence of str or None, of length n
-        None is a missing label.
-    classes : sequence of str, default None
-        The classes in order; by default those that occur, sorted (by value if all are numbers).
-    name : str, default "llm_label"
-        What the messages call the labels.
-    one_class : bool, default False
-        Whether it will do that a single one of several classes occurs.
-    named : bool, default False
-        Whether somebody has named the classes: then a label may differ from one of them in case.
-    wording : Wording, default that of a table without ``--classes``
-
-    Returns
-    -------
-    codes : int64 array of shape (n,)
-        Index into `classes`, -1 where missing.
-    classes : list of str, of length K
-
-    Raises
-    ------
-    InputError
-        All labels are missing, only one class occurs, or a label is none of `classes`.
+    By default these are those that occur, sorted (by value if all are numbers). `one_class` says that a single one
+    of several classes will do, `named` that somebody has named them: then a label may differ from one in case.
+    Raises InputError if all labels are missing, only one class occurs, or a label is none of `classes`.
     """
     wording = wording or of_table(option=False)
     if all(label is None for label in labels):
@@ -170,13 +137,6 @@ def check_classes(labels: Iterable[str | None], classes: Sequence[str], name: st
         raise InputError(f"{name} has {listed(strange, 5)}, outside the classes {listed(classes)}")
 
 
-def score_classes(frame: pd.DataFrame) -> list[str] | None:
-    """Return the classes that the `llm_score_<class>` columns name, in their order; None if fewer than two do."""
-    names = [str(name) for name in frame.columns]
-    classes = [name.removeprefix(SCORE_PREFIX) for name in names if name.startswith(SCORE_PREFIX)]
-    return classes if len(classes) > 1 else None
-
-
 def score_columns(
     frame: pd.DataFrame,
     classes: Sequence[str],
@@ -189,10 +149,8 @@ def score_columns(
     Rows whose `label` is missing may lack scores, and so may some with a label, which then have none at all (servers
     do not always give them). They are NaN. Without a column `label`, or where no row has scores, every row needs them.
 
-    Raises
-    ------
-    InputError
-        A class has no score column, or a needed score is missing or no finite number (the message names the row).
+    Raises InputError if a class has no score column, or a needed score is missing or no finite number (the message
+    names the row).
     """
     scored = [name for name in map(str, frame.columns) if name.startswith(prefix)]
     column_of = {label_key(name.removeprefix(prefix)): name for name in scored}
@@ -222,31 +180,17 @@ def weight_column(
     `needed`, bool (n,), marks the rows whose weight is read (by default all). There 0 or a missing weight (NaN) will
     do: such a gold label trains and does not judge.
 
-    Raises
-    ------
-    InputError
-        A needed weight is negative, infinite or no number (the message names the row).
+    Raises InputError if a needed weight is negative, infinite or no number (the message names the row).
     """
     if name not in frame.columns:
         return None
     return _numbers(frame, name, path, needed, weights=True)
 
 
-# --- features and hashes ----------------------------------------------------------------------------------------------
-
-
 def load_features(path: str | Path, n_rows: int) -> NDArray[np.number]:
-    """Open a `.npy` of features, memory-mapped and read-only, after checking that every value is finite.
+    """Open a `.npy` of features, memory-mapped and read-only, of shape (n_rows, n_features), or InputError.
 
-    Returns
-    -------
-    array of shape (n_rows, n_features)
-        float16, float32, float64 or an integer type, as in the file.
-
-    Raises
-    ------
-    InputError
-        The file is missing, corrupt, not a 2-D array of numbers, has not `n_rows` rows, or has a non-finite value.
+    It holds finite numbers in float16, float32, float64 or an integer type.
     """
     try:
         features = np.load(path, mmap_mode="r", allow_pickle=False)

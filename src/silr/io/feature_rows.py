@@ -63,13 +63,7 @@ def text_keys(texts: Sequence[str]) -> Keys:
 
 
 def match(features: str | Path, texts: Sequence[str]) -> Match:
-    """Find the rows of texts by the file's record, or take them row for row if it has none.
-
-    Raises
-    ------
-    InputError
-        The record lacks some of the texts, or cannot be read.
-    """
+    """Find the rows of texts by the file's record, or InputError; without record take them row for row."""
     path = Path(features)
     known = _read(path)
     if known is None:
@@ -96,13 +90,7 @@ def match(features: str | Path, texts: Sequence[str]) -> Match:
 
 
 def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[np.number]:
-    """Return the rows of a features file that belong to texts, shape (n, d); a memory map where it is as it is.
-
-    Raises
-    ------
-    InputError
-        As `match` and `silr.io.corpus.load_features`.
-    """
+    """The rows of a features file that belong to texts, shape (n, d); a memory map where it is as it is."""
     matched = match(features, texts)
     matrix = load_features(features, matched.length)
     return matrix if matched.rows is None else np.asarray(matrix[matched.rows])

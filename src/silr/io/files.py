@@ -1,17 +1,20 @@
-"""Files: an atomic write, of which a reader sees the old file or the whole new one; errors in one line."""
+"""Files and folders: a reader sees the old one or the whole new one; errors in one line."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from silr.errors import InputError
+
+Json: TypeAlias = dict[str, Any]  # an object of JSON
 
 
 @contextmanager
@@ -31,10 +34,7 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     The file is flushed to disk (fsync) before the rename, and the directory after it. If the block raises, `path` is
     untouched and the temporary file is removed.
 
-    Raises
-    ------
-    InputError
-        The folder does not exist or cannot be written, or the disk is full.
+    Raises InputError if the folder does not exist or cannot be written, or the disk is full.
     """
     path = Path(path)
     draft = path.parent / f".{path.name}.{token_hex(8)}.tmp"
@@ -48,6 +48,30 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
             sync(path.parent)
         finally:
             draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Give a new folder beside `folder` that takes its name, on the disk, when the block ends without an error.
+
+    Otherwise it is removed. What a killed process left of it is removed, too.
+
+    `folder` must not exist, or be empty, when the block ends. Raises OSError if it cannot be written.
+    """
+    folder = folder.absolute()
+    draft = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        for path in draft.rglob("*"):
+            sync(path)
+        if folder.is_dir():
+            folder.rmdir()  # Windows renames onto nothing
+        draft.rename(folder)
+        sync(folder.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def check_writable(path: str | Path) -> None:

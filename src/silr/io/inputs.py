@@ -14,17 +14,14 @@ from silr.io.cells import is_missing, text_of
 LARGEST_DENSE = 4 * 2**30  # bytes that a sparse matrix may take as a dense one
 
 
-def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[Any]]:
+def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[np.number]]:
     """Split an input by its kind: (texts, empty matrix) or (None, matrix); several matrices are put side by side.
 
     Texts are a list, an array, a column or a one-column frame of strings. A matrix is an array, a frame of numbers or a
     sparse matrix, which becomes a dense one. Frames and columns are those of pandas, polars or pyarrow.
 
-    Raises
-    ------
-    InputError
-        It is neither, as one string is; a text is missing; a number is NaN or infinite (the message names the row); a
-        sparse matrix is too large to be a dense one.
+    Raises InputError if it is neither, as one string is; a text is missing; a number is NaN or infinite (the message
+    names the row); a sparse matrix is too large to be a dense one.
     """
     if isinstance(X, (str, bytes)):
         raise InputError(f"X is one string, where a list of texts is wanted: [{X[:40]!r}]")
@@ -47,13 +44,7 @@ def is_empty(X: Any) -> bool:
 
 
 def texts_of_rows(texts: Any, n: int) -> list[str]:
-    """The texts that n rows of features are of.
-
-    Raises
-    ------
-    InputError
-        They are no texts, or not as many.
-    """
+    """The texts that n rows of features are of; InputError if they are no texts, or not as many."""
     rows = None if isinstance(texts, (str, bytes)) else _texts(texts)
     if rows is None or len(rows) != n:
         what = "something else" if rows is None else f"{len(rows):,}"
@@ -71,14 +62,8 @@ def widths_of(X: Any) -> list[int] | None:
     return [each.shape[1] for each in X]
 
 
-def dense_matrix(X: Any, name: str = "X") -> NDArray[Any]:
-    """A matrix of finite numbers as an array of shape (n, d); arrays stay as they are, memory maps too.
-
-    Raises
-    ------
-    InputError
-        It is none, holds a NaN or an infinity, or is sparse and too large.
-    """
+def dense_matrix(X: Any, name: str = "X") -> NDArray[np.number]:
+    """A matrix of finite numbers, shape (n, d), or InputError; arrays stay as they are, memory maps too."""
     import scipy.sparse
 
     from silr.io.corpus import check_finite
@@ -105,11 +90,11 @@ def dense_matrix(X: Any, name: str = "X") -> NDArray[Any]:
         check_finite(matrix, name)
     except InputError as error:
         raise InputError(f"{error}, rows counted from 1: fill it in, or leave the text out") from None
-    dense: NDArray[Any] = matrix
+    dense: NDArray[np.number] = matrix
     return dense
 
 
-def _dense(X: Any, name: str) -> NDArray[Any]:
+def _dense(X: Any, name: str) -> NDArray[np.number]:
     rows = X.tocsr()
     if rows.dtype.kind not in "fiub" or rows.ndim != 2 or not all(rows.shape):
         raise InputError(f"{name} must be a matrix of numbers, got {rows.dtype} of shape {rows.shape}")
@@ -126,11 +111,11 @@ def _dense(X: Any, name: str) -> NDArray[Any]:
             f"{name} is sparse, and its {rows.shape[0]:,} x {rows.shape[1]:,} numbers take {size / 2**30:.0f} GiB "
             "as a dense matrix: give fewer columns, as sklearn.decomposition.TruncatedSVD(256) makes them, or the texts"
         )
-    matrix: NDArray[Any] = rows.astype(np.float32).toarray()
+    matrix: NDArray[np.number] = rows.astype(np.float32).toarray()
     return matrix
 
 
-def _numbers(frame: Any, name: str) -> NDArray[Any]:
+def _numbers(frame: Any, name: str) -> NDArray[np.number]:
     """A frame as an array; a missing number is NaN."""
     if hasattr(frame, "to_pandas") and not hasattr(frame, "iloc"):  # of pyarrow or polars
         frame = frame.to_pandas()

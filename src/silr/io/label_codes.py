@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from silr.errors import InputError
-from silr.io.cells import label_key, sort_classes
+from silr.io.cells import label_key, number_of, sort_classes
 from silr.io.class_names import ClassNames, class_names, of_python
-from silr.io.label_values import class_values, read_column
-from silr.io.unlabelled import without_minus_one
+from silr.io.label_values import LabelColumn, class_values, read_column
 
 FEWEST_GOLD, FEW_GOLD = 10, 30
 FEW_OF_A_CLASS = 3
 LLM, GOLD, TRUTH = "y", "gold", "truth"  # as messages call them
+MINUS_ONE = "-1"  # "no label", as scikit-learn's `semi_supervised` has it, where it is no class
 
 
 def llm_columns(y: Any) -> dict[str, Any]:
@@ -25,10 +25,7 @@ def llm_columns(y: Any) -> dict[str, Any]:
 
     Several are a mapping of names to columns, a data frame or an Arrow table, or an array of shape (n, L).
 
-    Raises
-    ------
-    InputError
-        Neither, or no column at all.
+    Raises InputError if y is neither, or has no column at all.
     """
     if hasattr(y, "columns"):
         y = {str(name): y[name] for name in (y.column_names if hasattr(y, "column_names") else y.columns)}
@@ -53,10 +50,8 @@ def llm_score_arrays(
 
     The columns of a data frame that are named like the classes are put in their order.
 
-    Raises
-    ------
-    InputError
-        An unknown name, or as many as there are not LLMs; a row with some scores and not others, or an infinite one.
+    Raises InputError if a name is unknown, there are not as many as LLMs, or a row has some scores and not others, or
+    an infinite one.
     """
     if llm_scores is None:
         return [None] * len(names)
@@ -122,11 +117,8 @@ def encode_columns(
     None, NaN, `pandas.NA`, NaT and '' are missing; so is -1 among integers, unless `classes` has it or the gold labels
     have it beside others that are missing.
 
-    Raises
-    ------
-    InputError
-        Other lengths, no label, a single class, a label that is none of the classes, classes that differ in case only,
-        or one that looks like no label.
+    Raises InputError if lengths differ, there is no label or a single class, a label is none of the classes, two
+    classes differ in case only, or one looks like no label.
     """
     wording = of_python()
     names = [f"{LLM}[{name!r}]" if name else LLM for name in names]
@@ -163,19 +155,42 @@ def encode_columns(
     return class_values(order, sources), codes, gold_codes, true_codes
 
 
-def encode(column: object, classes: Sequence[object], name: str = "llm_labels") -> NDArray[np.int16]:
-    """Codes of labels that are all among the classes, -1 for missing.
+def without_minus_one(
+    llm: Sequence[LabelColumn], gold: LabelColumn, truth: LabelColumn, classes: LabelColumn | None
+) -> tuple[list[LabelColumn], LabelColumn, LabelColumn]:
+    """The columns with -1 taken for missing, if all labels are integers and it is not a class of theirs.
 
-    Raises
-    ------
-    InputError
-        One is not.
+    Beside labels that are booleans, gold labels of -1 are missing too. Among integers it is a class if
+    `classes` has it, or if gold has it and says "missing" in another way too.
+
+    A warning says so where the LLM's labels have it and nobody has named the classes.
     """
+    kept = list(llm)
+    labelled = [column for column in kept if column.has_labels]
+    if labelled and all(column.is_boolean for column in labelled) and classes is None:  # and -1 is no boolean
+        return kept, gold.without(MINUS_ONE), truth.without(MINUS_ONE)
+    if not labelled or not all(column.is_integer for column in labelled):
+        return kept, gold, truth
+    if MINUS_ONE in classes.distinct if classes is not None else (MINUS_ONE in gold.distinct and gold.has_gaps):
+        return kept, gold, truth
+    count = sum(column.count(MINUS_ONE) for column in kept)
+    if count and classes is None:
+        order = sorted({int(number_of(name) or 0) for column in kept for name in column.distinct if name is not None})
+        warnings.warn(
+            f"{count:,} of the LLM's labels are -1, which says that there is none (as in scikit-learn's "
+            f"semi_supervised); if -1 is a class: classes={order}",
+            stacklevel=4,
+        )
+    return [column.without(MINUS_ONE) for column in kept], gold.without(MINUS_ONE), truth.without(MINUS_ONE)
+
+
+def encode(column: object, classes: Sequence[object]) -> NDArray[np.int16]:
+    """Codes of labels that are all among the classes, -1 for missing; InputError if one is not."""
     order = [str(each) for each in classes]
-    labels = read_column(column, name)
+    labels = read_column(column, "llm_labels")
     if labels.is_integer and "-1" not in order:
         labels = labels.without("-1")
-    return labels.codes(ClassNames(order, named=True), name, of_python(option=False))
+    return labels.codes(ClassNames(order, named=True), "llm_labels", of_python(option=False))
 
 
 def _warn(line: str) -> None:

@@ -18,21 +18,11 @@ Label = Any  # a label as its owner has it: text, number, date
 
 @dataclass(frozen=True)
 class LabelColumn:
-    """A column of n labels.
+    """A column of n labels."""
 
-    Attributes
-    ----------
-    values : list
-        Distinct values, as Python's types.
-    distinct : list of str or None
-        Their names; None of those that are missing.
-    where : int64 array of shape (n,)
-        Which of them stands in each row.
-    """
-
-    values: list[Label]
-    distinct: list[str | None]
-    where: NDArray[np.int64]
+    values: list[Label]  # distinct values, as Python's types
+    distinct: list[str | None]  # their names; None of those that are missing
+    where: NDArray[np.int64]  # shape (n,), which of them stands in each row
 
     @property
     def labels(self) -> list[Label]:
@@ -75,13 +65,7 @@ class LabelColumn:
         return np.array([*self.distinct, None], dtype=object)[self.where].tolist()  # type: ignore[no-any-return]
 
     def codes(self, classes: ClassNames, name: str, wording: Wording) -> NDArray[np.int16]:
-        """Class codes by row, -1 where missing.
-
-        Raises
-        ------
-        InputError
-            A label is none of the classes.
-        """
+        """Class codes by row, -1 where missing; InputError if a label is none of the classes."""
         code = [-1 if label is None else classes.code(label) for label in self.distinct]
         strange = [label for label, each in zip(self.distinct, code, strict=True) if label is not None and each < 0]
         if strange:
@@ -90,13 +74,7 @@ class LabelColumn:
 
 
 def read_column(labels: object, name: str) -> LabelColumn:
-    """Read labels, shape (n,), from a sequence, an array, or a column of pandas, polars or pyarrow.
-
-    Raises
-    ------
-    InputError
-        It is no column, or a value is no single label (the message names the row).
-    """
+    """Labels, shape (n,), of a sequence, an array, or a column of pandas, polars or pyarrow; InputError for others."""
     array = as_array(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -133,13 +111,7 @@ def as_array(values: Any) -> NDArray[np.generic]:
 
 
 def class_values(order: Sequence[str], columns: Sequence[LabelColumn]) -> NDArray[np.generic]:
-    """The classes as values of the labels' type, shape (K,): strings by name, others as the first column has them.
-
-    Raises
-    ------
-    InputError
-        They are of types that cannot be put in one array.
-    """
+    """The classes as values of the labels' type, shape (K,): strings by name, others as the first column has them."""
     first: dict[str, Label] = {}
     for column in columns:
         for value, name in zip(column.values, column.distinct, strict=True):

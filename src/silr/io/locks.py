@@ -17,19 +17,9 @@ def locked(path: Path, busy: str | None, remove: bool = False) -> Iterator[None]
 
     Where the system has no locks of its own, the lock is the file's existence. A killed process can leave that file.
 
-    Parameters
-    ----------
-    path : Path
-        A file that stays does no harm.
-    busy : str or None
-        The error's words if another process holds the lock; None waits for it.
-    remove : bool, default False
-        Remove the file at the end, while it is held: a process that waits for it then makes a new one.
-
-    Raises
-    ------
-    InputError
-        Another process holds the lock, or the file cannot be written.
+    A file that stays does no harm; with `remove` it goes at the end, while it is held: a process that waits for it then
+    makes a new one. `busy` are the error's words if another process holds the lock; None waits for it. Raises
+    InputError if another process holds the lock, or the file cannot be written.
     """
     lock = FileLock(path)
     try:

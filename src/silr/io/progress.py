@@ -26,18 +26,9 @@ def progress(
 
     What is printed meanwhile appears above the bar.
 
-    Parameters
-    ----------
-    name : str
-        Such as "Annotating".
-    total, done : float
-        All the work, in a measure that takes the same time a piece, and what an earlier session did of it.
-    unit : str
-        What the rate counts, such as "texts".
-    state : str, default ""
-        Words that change as the work goes on, such as "12 of 40 texts".
-    quiet : bool, default False
-        Show nothing.
+    `total` is all the work, in a measure that takes the same time a piece, and `done` what an earlier session did of
+    it. `unit` is what the rate counts, such as "texts"; `state` are words that change as the work goes on, such as "12
+    of 40 texts".
     """
     pace = _Pace(total, unit, done, state)
     if quiet:

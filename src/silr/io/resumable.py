@@ -14,31 +14,15 @@ from silr.io.locks import locked
 
 
 class Kind(NamedTuple):
-    """A kind of folder: its files, and the words of refusals.
-
-    Attributes
-    ----------
-    manifest, lock : str
-        Names of files.
-    busy : str
-        Another process works on it; "{}" stands for the folder.
-    other : str
-        It has another identity; follows the folder's name. "{}" stands for the values that differ.
-    foreign : str
-        It holds something else; follows the folder's name. "": whatever it holds is taken over.
-    noun : str
-        The kind's name where it cannot be made.
-    later : collection of str
-        Keys that identities of earlier versions lack; they differ only where both have them.
-    """
+    """A kind of folder: its files, and the words of refusals."""
 
     manifest: str
     lock: str
-    busy: str
-    other: str
-    foreign: str = ""
-    noun: str = "folder"
-    later: Collection[str] = ()
+    busy: str  # another process works on it; "{}" stands for the folder
+    other: str  # it has another identity; follows the folder's name. "{}" stands for the values that differ.
+    foreign: str = ""  # it holds something else; follows the folder's name. "": whatever it holds is taken over.
+    noun: str = "folder"  # the kind's name where it cannot be made
+    later: Collection[str] = ()  # keys that identities of earlier versions lack; they differ only where both have them
 
 
 @contextmanager
@@ -54,27 +38,13 @@ def resumable(
 ) -> Iterator[None]:
     """Make a folder, or resume one of the same identity, and keep other processes out during the block.
 
-    Parameters
-    ----------
-    folder : Path
-    kind : Kind
-    identity : JSON values
-        All that decides the content.
-    stored : callable, default None
-        Returns the identity in the manifest; by default the manifest itself.
-    record : callable
-        Makes the manifest of the identity, as JSON values.
-    begun : callable
-        Whether a folder with a manifest holds something that another identity would not have made. One that does not
-        takes a new identity.
-    clear : callable
-        Removes the leftovers of another identity.
+    The identity is all that decides the content, as JSON values. `stored` returns the one in the manifest, by default
+    the manifest itself; `record` makes the manifest of it. `begun` tells whether a folder with a manifest holds
+    something that another identity would not have made; one that does not takes a new identity. `clear` removes the
+    leftovers of another identity.
 
-    Raises
-    ------
-    InputError
-        The folder holds something else, or was made with another identity, or another process works on it; nothing in
-        it is changed. Or it cannot be written.
+    Raises InputError if the folder holds something else, or was made with another identity, or another process works on
+    it; nothing in it is changed. Or it cannot be written.
     """
     manifest = folder / kind.manifest
     identity = json.loads(json.dumps(identity))
@@ -103,13 +73,7 @@ def resumable(
 def differences(old: object, new: object, later: Collection[str] = (), name: str = "") -> list[str]:
     """Return the names of the values that are not alike, nested ones with dots.
 
-    Parameters
-    ----------
-    old, new : JSON values
-    later : collection of str
-        Keys that do not count where `old` lacks them.
-    name : str
-        Of the values themselves.
+    Keys in `later` do not count where `old` lacks them; `name` is that of the values themselves.
     """
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [key for key in {**old, **new} if key in old or key not in later]

@@ -24,23 +24,13 @@ if TYPE_CHECKING:
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read a table of at least one row; the suffix names the format, `.gz` after it means gzip.
 
-    Parameters
-    ----------
-    path : str or Path
-        `.csv`, `.tsv`, `.jsonl` or `.parquet`, each also with `.gz`. Text is UTF-8; a byte order mark is dropped.
+    `.csv`, `.tsv`, `.jsonl` or `.parquet`. Text is UTF-8; a byte order mark is dropped. csv and tsv give object
+    columns of str, so "NA", "007" and "1e5" stay; an empty field is "". jsonl gives object columns of the JSON
+    values, None where the row says null and `pandas.NA` where it lacks the key. parquet gives Arrow-typed columns;
+    bytes that are UTF-8 become strings.
 
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        csv and tsv: object columns of str, so "NA", "007" and "1e5" stay; an empty field is "". jsonl: object columns
-        of the JSON values, None where the row says null and `pandas.NA` where it lacks the key. parquet: Arrow-typed
-        columns; bytes that are UTF-8 become strings.
-
-    Raises
-    ------
-    InputError
-        The file is missing, a folder, empty, without rows, corrupt, not UTF-8, malformed (with the line), repeats a
-        column name, or has an unknown suffix.
+    Raises InputError if the file is missing, a folder, empty, without rows, corrupt, not UTF-8, malformed (with the
+    line), repeats a column name, or has an unknown suffix.
     """
     path = Path(path)
     kind, zipped = split_suffix(path)
@@ -70,13 +60,9 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     """Write `frame`, without its index, atomically; the suffix names the format as in `read_table`.
 
     A missing value becomes an empty csv field, a JSON null (or no key, where an object column holds `pandas.NA` as
-    `read_table` leaves it) or a parquet null. The same frame always gives the same bytes, gzipped too. What UTF-8 has
-    no bytes for (half of a surrogate pair) becomes "?" in a csv field and stays an escape in jsonl.
-
-    Raises
-    ------
-    InputError
-        The suffix is unknown, the format cannot hold a column, or the file cannot be written; an old file is untouched.
+    `read_table` leaves it) or a parquet null. The same frame always gives the same bytes, gzipped too. What UTF-8
+    has no bytes for (half of a surrogate pair) becomes "?" in a csv field and stays an escape in jsonl. Raises
+    InputError if the format cannot hold a column or the file cannot be written; an old file is untouched.
     """
     path = Path(path)
     kind, zipped = split_suffix(path)
@@ -87,13 +73,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 
 
 def split_suffix(path: Path) -> tuple[str, bool]:
-    """Return the format's suffix and whether gzip is around it: (".csv", True) for "a.csv.gz".
-
-    Raises
-    ------
-    InputError
-        No format has this suffix.
-    """
+    """The suffix of the format, and whether gzip is around it: (".csv", True) for "a.csv.gz"; InputError for others."""
     name = path.name.lower()
     zipped = name.endswith(".gz")
     kind = Path(name.removesuffix(".gz")).suffix

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-Summary: TypeAlias = dict[str, Any]  # of `silr.report.summary.summary`
+from silr.io.files import Json
+
+Summary: TypeAlias = Json  # of `silr.report.summary.summary`
 LONGEST_NAME = 60
 _CONTROLS: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t\r"}
 _CONTROLS |= {127: 0x2421, 13: "\n"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from silr.io.words import limits, percent
 from silr.refine.refinement import Refinement
@@ -26,10 +27,9 @@ def llm_estimate(result: Refinement) -> tuple[str, Estimate] | None:
     """Whose labels are right most often: the LLM's, or of several LLMs the majority's or one's. None: nobody knows."""
     llm = result.iterations[0]
     estimates = [] if llm.priors is None else [(llm.whose, of_priors(llm.priors))]
-    for each in llm.notes.annotators:
-        if "estimated_accuracy" in each:
-            low, high = each["estimated_accuracy_interval"]
-            estimates.append((f"the LLM {each['name']}", Estimate(each["estimated_accuracy"], (low, high))))
+    for annotator in llm.notes.annotators:
+        if (estimate := estimate_in(annotator)) is not None:
+            estimates.append((f"the LLM {annotator['name']}", estimate))
     return max(estimates, key=lambda each: each[1].accuracy, default=None)
 
 
@@ -57,12 +57,7 @@ def caution_of_run(folder: str | Path) -> str | None:
 def classifier_caution(result: Refinement, *, with_llm: bool = False) -> str | None:
     """Say it if the labels of new texts are no better than the LLM's, by the run's gold labels; None if they are.
 
-    Parameters
-    ----------
-    result : Refinement
-        Of a finished run.
-    with_llm : bool, default False
-        Whether new texts have the LLM's labels too, so that they are labelled by the rule of the refined labels.
+    Of new texts that have the LLM's labels too (`with_llm`), which are labelled by the rule of the refined labels.
     """
     best, estimate = llm_estimate(result), classifier_estimate(result)
     if with_llm:
@@ -73,6 +68,14 @@ def classifier_caution(result: Refinement, *, with_llm: bool = False) -> str | N
     who = "the refined labels are" if with_llm else "the classifier is"
     how = "not better" if estimate.is_exact else "not shown to be better"
     return f"{who} {how} than {name}: by the gold labels right on {estimate} of the texts, {name} on {llm}"
+
+
+def estimate_in(values: Mapping[str, Any]) -> Estimate | None:
+    """The accuracy in the notes of an LLM, or in a row of `silr.report.summary.summary`, if it is known."""
+    if "estimated_accuracy" not in values:
+        return None
+    low, high = values["estimated_accuracy_interval"]
+    return Estimate(values["estimated_accuracy"], (low, high))
 
 
 def of_priors(priors: Priors) -> Estimate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from silr.stats.annotator_evidence import Annotator
 from silr.stats.gold_labels import GoldLabels
+from silr.stats.intervals import paired_standard_error
 from silr.stats.priors import Priors
 
 NORMAL_95 = 1.96
@@ -22,32 +23,17 @@ Estimate = Callable[[Labels, int], Priors | None]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How labels compare with the LLM's, on the texts that the LLM labelled.
+    """How labels compare with the LLM's, on the texts that the LLM labelled."""
 
-    Attributes
-    ----------
-    gain : float
-        Share of right labels, refined less LLM's.
-    gain_interval : list of two floats
-        At 95 %.
-    source : {"gold", "oracle"}
-        What tells.
-    gold, put_right, made_wrong : int
-        Gold texts that judge; those where only the refined label is right; those where only the LLM's is.
-    without_gold : list of str
-        Classes that the LLM gives so often that the gold labels should have them, and have not.
-    llm : str or None
-        Of several LLMs the one that is compared; None: the only one, or the majority.
-    """
-
-    gain: float
-    gain_interval: list[float]
-    source: str
-    gold: int = 0
-    put_right: int = 0
-    made_wrong: int = 0
+    gain: float  # share of right labels, refined less LLM's
+    gain_interval: list[float]  # at 95 %
+    source: str  # what tells: "gold" or "oracle"
+    gold: int = 0  # gold texts that judge
+    put_right: int = 0  # those where only the refined label is right
+    made_wrong: int = 0  # those where only the LLM's is
+    # classes that the LLM gives so often that the gold labels should have them, and have not
     without_gold: list[str] = field(default_factory=list)
-    llm: str | None = None
+    llm: str | None = None  # of several LLMs the one that is compared; None: the only one, or the majority
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -57,30 +43,13 @@ class Comparison:
 def compare(
     estimate: Estimate, llm: Labels, gold: GoldLabels | None, labels: Labels, names: Sequence[str] | None = None
 ) -> Comparison | None:
-    """Compare labels with the LLM's.
+    """Compare labels with the LLM's (-1 where there is none); None if nothing tells. Without names classes have
+    numbers.
 
-    The gain is the difference of the two estimated accuracies. Both come from the same gold texts, so that its interval
-    is that of a paired difference: Wald's with half a text added to each cell of the table of right and wrong. With few
-    changed gold texts the plain Wald interval would be far too narrow. Gold texts count as Kish's effective number.
-
-    Parameters
-    ----------
-    estimate : callable
-    llm, labels : int16 arrays of shape (n,)
-        -1 where there is none.
-    gold : GoldLabels or None
-    names : sequence of str, default None
-        Of the classes; None: their numbers.
-
-    Returns
-    -------
-    Comparison or None
-        None if nothing tells.
-
-    References
-    ----------
-    Agresti, Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24,
-    2005. Kish, "Survey sampling", 1965.
+    The gain is the difference of the two estimated accuracies. Both come from the same gold texts, so that its
+    interval is that of a paired difference: Wald's with half a text added to each cell of the table of right and
+    wrong. With few changed gold texts the plain Wald interval would be far too narrow. Gold texts count as Kish's
+    effective number ("Survey sampling", 1965).
     """
     labelled = llm >= 0
     before, after = estimate(llm, 1), estimate(np.where(labelled, labels, -1).astype(np.int16), 1)
@@ -94,8 +63,9 @@ def compare(
     rows, codes, w = gold.rows[judges], gold.codes[judges], gold.weights[judges] / gold.weights[judges].sum()
     wins = (labels[rows] == codes) & (llm[rows] != codes)
     losses = (labels[rows] != codes) & (llm[rows] == codes)
-    half = NORMAL_95 * _standard_error(float(w[wins].sum()), float(w[losses].sum()), 1 / float(w @ w))
-    gaps = _without_gold(llm[labelled], codes, 1 / float(w @ w), gold.n_classes)
+    m = 1 / float(w @ w)
+    half = NORMAL_95 * paired_standard_error(m * float(w[wins].sum()), m * float(w[losses].sum()), m)
+    gaps = _without_gold(llm[labelled], codes, m, gold.n_classes)
     return replace(
         comparison,
         gain_interval=[max(gain - half, -1.0), min(gain + half, 1.0)],
@@ -126,11 +96,6 @@ def compare_with_best(
     return least
 
 
-def from_record(values: Mapping[str, object]) -> Comparison:
-    """Rebuild what `Comparison.to_dict` returned."""
-    return Comparison(**values)  # type: ignore[arg-type]
-
-
 def _without_gold(llm: Labels, gold: NDArray[np.int64], m: float, n_classes: int) -> list[int]:
     """Classes without gold label, though m texts drawn at random would hardly all miss what the LLM calls so.
 
@@ -138,10 +103,3 @@ def _without_gold(llm: Labels, gold: NDArray[np.int64], m: float, n_classes: int
     """
     share = np.bincount(llm, minlength=n_classes) / len(llm)
     return np.flatnonzero((np.bincount(gold, minlength=n_classes) == 0) & ((1 - share) ** m < CHANCE)).tolist()
-
-
-def _standard_error(wins: float, losses: float, n: float) -> float:
-    """Of a paired difference: shares of wins and losses among n texts, half a text added to each of four cells."""
-    size = n + 2
-    b, c = n * wins + 0.5, n * losses + 0.5
-    return float(np.sqrt(b + c - (b - c) ** 2 / size) / size)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from silr.errors import InputError
 from silr.io.class_names import ClassNames, of_python
+from silr.io.files import Json
 from silr.io.label_values import read_column
 from silr.refine.refinement import Refinement
 
@@ -94,7 +95,7 @@ class EstimatorHabits(ClassifierMixin):  # type: ignore[misc]
                     "X.columns = X.columns.astype(str)"
                 ) from error
 
-    def _given_features(self) -> dict[str, Any]:
+    def _given_features(self) -> Json:
         """The record of features that were given as a matrix, with the names of a frame's columns."""
         names = getattr(self, "feature_names_in_", None)
         return {"kind": "given"} if names is None else {"kind": "given", "columns": names.tolist()}

@@ -31,7 +31,7 @@ def finetuned_steps(recipe: Recipe, problem: Problem, done: Sequence[Iteration],
     refined labels as the result, while the model labels new texts.
     """
     from silr.hf.tokens import Tokens
-    from silr.stats.soft_risk import SoftRisk
+    from silr.stats.uu_risk import SoftRisk
 
     gold, tokens = problem.gold, problem.X
     assert context.tuning is not None and gold is not None and isinstance(tokens, Tokens)
@@ -62,7 +62,7 @@ def _refined(states: NDArray[np.float32], problem: Problem) -> Iteration:
     tfidf = TfidfFeatures()
     both = np.hstack([states, tfidf.fit_transform(problem.texts or [])]).astype(np.float32, copy=False)
     columns = slices([states.shape[1], *tfidf.widths])
-    return posterior_step(problem.with_features(both, [columns[:1], columns[1:]]))[0]
+    return posterior_step(replace(problem, X=both, groups=[columns[:1], columns[1:]]))[0]
 
 
 def _give_or_take(priors: Priors, share: float) -> Priors:

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from silr.classifiers.posterior import PosteriorClassifier
+from silr.classifiers.posterior import PosteriorClassifier, keys_of, with_annotators
 from silr.errors import InputError
 from silr.features.base import Features
+from silr.io.files import Json
 from silr.io.inputs import is_empty, texts_of_rows, texts_or_matrix
-from silr.refine.corpus_keys import row_keys, text_keys, with_annotators
+from silr.io.label_codes import check_shapes, encode, llm_columns, llm_score_arrays
 from silr.refine.estimator_habits import EstimatorHabits
-from silr.refine.new_evidence import annotators_of
 from silr.refine.refinement import Refinement
 from silr.refine.verdict import Verdict
+from silr.stats.annotator_evidence import Annotator, Scale
+from silr.stats.contrasts import Float32
 from silr.stats.priors import Priors
+
+Labels = NDArray[np.generic]  # as their owner has them
 
 
 class FittedRefiner(EstimatorHabits):
     """What `silr.LabelRefiner` is once it is fitted; see there."""
 
+    best_iteration_: int
+    class_prior_: NDArray[np.float64] | None
     classifier_: Any  # a `Classifier`
+    classifier_iteration_: int
     features_: Features
-    labels_: NDArray[Any]
+    history_: list[Json]
+    labels_: Labels
     llm_names_: list[str]
     n_features_in_: int | None
-    out_of_fold_labels_: NDArray[Any]
-    out_of_fold_scores_: NDArray[np.float32]
+    out_of_fold_labels_: Labels
+    out_of_fold_scores_: Float32
+    theta_: NDArray[np.float64] | None
+    verdict_: Verdict
+    priors_: Priors | None
     result_: Refinement
-    scores_: NDArray[np.float32]
+    scores_: Float32
 
     def predict_proba(
         self,
@@ -41,7 +52,7 @@ class FittedRefiner(EstimatorHabits):
         llm_labels: Any = None,
         llm_scores: Any = None,
         texts: Sequence[str] | None = None,
-    ) -> NDArray[np.float32]:
+    ) -> Float32:
         """Class probabilities, shape (m, K), of features, or of texts if it was fitted on texts.
 
         Parameters
@@ -70,7 +81,7 @@ class FittedRefiner(EstimatorHabits):
         llm_labels: Any = None,
         llm_scores: Any = None,
         texts: Sequence[str] | None = None,
-    ) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    ) -> tuple[Labels, Float32]:
         """Labels, shape (m,), and probabilities, shape (m, K), by reading X once; see `predict` and `predict_proba`.
 
         Where the verdict keeps the LLM's labels, `llm_labels` are the result, with the shares of the classes among
@@ -94,8 +105,8 @@ class FittedRefiner(EstimatorHabits):
         annotators = annotators_of(
             llm_labels, llm_scores, self.llm_names_, classifier.mixture.scales, self.classes_, len(matrix)
         )
-        keys = row_keys(matrix) if texts is None else text_keys(texts)
-        scores = classifier.predict_with_annotators(matrix, annotators, with_annotators(keys, annotators))
+        keys = with_annotators(keys_of(texts, matrix), annotators)
+        scores = classifier.predict_with_annotators(matrix, annotators, keys)
         return np.asarray(self.classes_[scores.argmax(axis=1)]), scores
 
     def predict(
@@ -105,7 +116,7 @@ class FittedRefiner(EstimatorHabits):
         llm_labels: Any = None,
         llm_scores: Any = None,
         texts: Sequence[str] | None = None,
-    ) -> NDArray[Any]:
+    ) -> Labels:
         """Labels, shape (m,), the most probable classes; see `predict_proba`."""
         return self.predict_with_proba(X, llm_labels=llm_labels, llm_scores=llm_scores, texts=texts)[0]
 
@@ -124,21 +135,20 @@ class FittedRefiner(EstimatorHabits):
             raise InputError(f"X has {matrix.shape[1]} features, the classifier was fitted on {self.n_features_in_}")
         return texts, matrix
 
-    def keep_llm_labels(self, llm_labels: Any, scores: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    def keep_llm_labels(self, llm_labels: Any, scores: Float32) -> tuple[Labels, Float32]:
         """Labels and probabilities of new texts where the verdict keeps the LLM's labels.
 
-        Parameters
-        ----------
-        llm_labels : array-like of shape (m,), or dict of name to such
-        scores : array of shape (m, K)
-            What the classifier gives; texts without LLM label take it.
+        `scores`, shape (m, K), are what the classifier gives; texts without LLM label take them.
         """
         (llm,) = annotators_of(llm_labels, None, self.llm_names_, [None], self.classes_, len(scores))
         labels = np.where(llm.labels < 0, scores.argmax(axis=1), llm.labels)
         return self.classes_[labels], _scores_of_llm(llm.labels, self.priors_, scores)
 
     def _set_result(self, result: Refinement, X: Any, gold_codes: NDArray[np.int16] | None) -> None:
-        self.result_ = result
+        self.result_, self.history_, self.verdict_ = result, result.history, result.verdict
+        self.best_iteration_, self.classifier_iteration_ = result.best_iteration, result.classifier_iteration
+        self.priors_ = priors = result.best.priors
+        self.theta_, self.class_prior_ = (None, None) if priors is None else (priors.theta, priors.class_prior)
         best, last = result.best, result.iterations[result.classifier_iteration]
         codes = np.where(best.labels < 0, last.labels, best.labels)
         scores = last.scores if best.scores is None else best.scores
@@ -153,46 +163,53 @@ class FittedRefiner(EstimatorHabits):
             self.labels_[by_hand] = self.classes_[gold_codes[by_hand]]
             self.scores_[by_hand] = np.eye(len(self.classes_), dtype=np.float32)[gold_codes[by_hand]]
 
-    @property
-    def history_(self) -> list[dict[str, Any]]:
-        """Labels, priors and metrics of each iteration."""
-        return self.result_.history
 
-    @property
-    def best_iteration_(self) -> int:
-        """Whose labels are the result; 0 is the LLM's."""
-        return self.result_.best_iteration
-
-    @property
-    def classifier_iteration_(self) -> int:
-        """Whose classifier predicts."""
-        return self.result_.classifier_iteration
-
-    @property
-    def verdict_(self) -> Verdict:
-        """The result in words."""
-        return self.result_.verdict
-
-    @property
-    def priors_(self) -> Priors | None:
-        """What is known of the refined labels."""
-        return self.result_.best.priors
-
-    @property
-    def theta_(self) -> NDArray[np.float64] | None:
-        """Share of true class k inside the texts with refined label j."""
-        return None if self.priors_ is None else self.priors_.theta
-
-    @property
-    def class_prior_(self) -> NDArray[np.float64] | None:
-        """Share of each class in the corpus."""
-        return None if self.priors_ is None else self.priors_.class_prior
-
-
-def _scores_of_llm(
-    labels: NDArray[np.int16], priors: Priors | None, others: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _scores_of_llm(labels: NDArray[np.int16], priors: Priors | None, others: Float32) -> Float32:
     """Scores of texts with the LLM's labels, the shares of the classes among such texts; `others` of the rest."""
     assert priors is not None
     shares = priors.theta.astype(np.float32)[np.maximum(labels, 0)]
     return np.where((labels >= 0)[:, None], shares, others)
+
+
+def annotators_of(
+    llm_labels: object,
+    llm_scores: object,
+    names: Sequence[str],
+    scales: Sequence[Scale | None],
+    classes: Labels,
+    n: int,
+) -> list[Annotator]:
+    """Labels and scores of new texts, in the order of the LLMs that labelled the corpus.
+
+    Labels and scores as `silr.LabelRefiner.predict_proba` takes them. `names` are those of the LLMs that labelled the
+    corpus; `scales` are not None for those whose scores are wanted; `n` counts the texts. Raises InputError if LLMs,
+    classes or lengths are others, or scores are missing.
+    """
+    scores = llm_score_arrays(llm_scores, names, classes.tolist())
+    for name, values, scale in zip(names, scores, scales, strict=True):
+        if scale is not None and values is None:
+            raise InputError(
+                f"the corpus had scores of the LLM{name and f' {name}'}: give llm_scores for new texts too"
+            )
+        check_shapes(values, None, n, [str(name) for name in classes])
+    if llm_labels is None:
+        known = [values for values in scores if values is not None]
+        labels = [np.where(np.isfinite(values).all(axis=1), values.argmax(axis=1), -1) for values in known]
+        if len(labels) < len(names):
+            raise InputError("give llm_labels of the LLMs that have no scores")
+    else:
+        columns = llm_columns(llm_labels)
+        named = isinstance(llm_labels, Mapping) or hasattr(llm_labels, "columns")
+        if len(columns) != len(names) or (named and set(columns) != set(names)):
+            raise InputError(
+                f"the corpus was labelled by {len(names)} LLM(s) ({', '.join(names)}), not {', '.join(columns)}"
+            )
+        ordered = [columns[name] for name in names] if set(columns) == set(names) else list(columns.values())
+        labels = [encode(column, classes.tolist()) for column in ordered]
+    for codes in labels:
+        if len(codes) != n:
+            raise InputError(f"X has {n:,} rows, llm_labels {len(codes):,}")
+    return [
+        Annotator(label.astype(np.int16), score if scale is not None else None, name)
+        for label, score, scale, name in zip(labels, scores, scales, names, strict=True)
+    ]

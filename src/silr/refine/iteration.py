@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypedDict
 
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.classifiers.base import FitHistory
-from silr.refine.comparison import Comparison, from_record
+from silr.io.files import Json
+from silr.refine.comparison import Comparison
 from silr.stats.priors import Priors
 
 Kind = Literal["llm", "posterior", "tuned", "iteration"]
@@ -27,57 +27,33 @@ class LLMAccuracy(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Notes:
-    """What is known of an iteration besides its labels and their `Priors`.
+    """What is known of an iteration besides its labels and their `Priors`."""
 
-    Attributes
-    ----------
-    kind : {"llm", "posterior", "tuned", "iteration"}
-        Whose labels: the LLM's, the posterior's, those of a model that was fine-tuned on the posterior, or those of the
-        classifier of one of several iterations.
-    of : int
-        How many iterations were wanted; 0 where a run of version 0.1 does not say.
-    changed : int or None
-        Texts with another label than in the iteration before.
-    true_accuracy : float or None
-        If the truth is known; it only scores.
-    against_llm : Comparison or None
-        With the LLM's labels, if gold labels tell.
-    labels_of : int or None
-        The iteration whose labels are the result, if it is not this one for sure; 0 is the LLM's.
-    stopped : str or None
-        Why the labels have lost their signal.
-    fit : FitHistory or None
-        Risks by epoch.
-    annotators : list of LLMAccuracy
-        Of iteration 0 where there are several LLMs.
-    classifier_accuracy, classifier_accuracy_interval : float, list of two floats, or None
-        Of the classifier that reads features alone, where the labels are not its own.
-    model_weights : list of float or None
-        How the evidence weighs the models of the posterior.
-    """
-
+    # whose labels: the LLM's, the posterior's, those of a model that was fine-tuned on the posterior, or those of the
+    # classifier of one of several iterations
     kind: Kind
-    of: int = 0
-    changed: int | None = None
-    true_accuracy: float | None = None
-    against_llm: Comparison | None = None
+    of: int = 0  # how many iterations were wanted; 0 where a run of version 0.1 does not say
+    changed: int | None = None  # texts with another label than in the iteration before
+    true_accuracy: float | None = None  # if the truth is known; it only scores
+    against_llm: Comparison | None = None  # with the LLM's labels, if gold labels tell
+    # the iteration whose labels are the result, if it is not this one for sure; 0 is the LLM's
     labels_of: int | None = None
-    stopped: str | None = None
-    fit: FitHistory | None = None
-    annotators: list[LLMAccuracy] = field(default_factory=list)
+    stopped: str | None = None  # why the labels have lost their signal
+    fit: FitHistory | None = None  # risks by epoch
+    annotators: list[LLMAccuracy] = field(default_factory=list)  # of iteration 0 where there are several LLMs
+    # of the classifier that reads features alone, where the labels are not its own
     classifier_accuracy: float | None = None
     classifier_accuracy_interval: list[float] | None = None
-    model_weights: list[float] | None = None
+    model_weights: list[float] | None = None  # how the evidence weighs the models of the posterior
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """For JSON, without what is unknown."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        for name in ("against_llm", "fit"):
-            values[name] = values[name] and values[name].to_dict()
+        values |= {name: values[name] and values[name].to_dict() for name in ("against_llm", "fit")}
         return {name: value for name, value in values.items() if value not in (None, [])}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], number: int) -> Notes:
+    def from_dict(cls, values: Json, number: int) -> Notes:
         """Rebuild what `to_dict` returned, or the metrics of an iteration that version 0.1 made."""
         names = {each.name for each in fields(cls)}
         known = {name: value for name, value in values.items() if name in names}
@@ -85,7 +61,7 @@ class Notes:
             later: Kind = "iteration" if "of" not in known else "posterior" if number == 1 else "tuned"
             known |= {"kind": later if number else "llm", "of": known.get("of", values.get("asked", 0))}
         if "against_llm" in known:
-            known["against_llm"] = from_record(known["against_llm"])
+            known["against_llm"] = Comparison(**known["against_llm"])
         if "fit" in known:
             known["fit"] = FitHistory(**known["fit"])
         return cls(**known)
@@ -93,25 +69,14 @@ class Notes:
 
 @dataclass(frozen=True)
 class Iteration:
-    """One iteration; number 0 holds the LLM's labels.
-
-    Attributes
-    ----------
-    number : int
-    labels : int16 array of shape (n,)
-        -1 where iteration 0 has none.
-    scores : float32 array of shape (n, K) or None
-        Class probabilities that gave the labels; None for an LLM of which only labels are known, and dropped from
-        memory (not from the run) where a later iteration is the result.
-    priors : Priors or None
-        Of these labels. None if nothing is known about them.
-    notes : Notes
-    """
+    """One iteration; number 0 holds the LLM's labels."""
 
     number: int
-    labels: NDArray[np.int16]
+    labels: NDArray[np.int16]  # shape (n,), -1 where iteration 0 has none
+    # shape (n, K), class probabilities that gave the labels; None for an LLM of which only labels are known, and
+    # dropped from memory (not from the run) where a later iteration is the result
     scores: NDArray[np.float32] | None
-    priors: Priors | None
+    priors: Priors | None  # of these labels. None if nothing is known about them.
     notes: Notes
 
     @property
@@ -121,7 +86,7 @@ class Iteration:
         names = {"llm": majority, "posterior": "refined", "tuned": "the fine-tuned model"}
         return names.get(self.notes.kind, f"iteration {self.number}")
 
-    def scored(self, truth: NDArray[np.integer[Any]] | None) -> Iteration:
+    def scored(self, truth: NDArray[np.integer] | None) -> Iteration:
         """With the share of labels that agree with the truth, -1 where it is unknown."""
         accuracy = true_accuracy(self.labels, truth)
         return self if accuracy is None else self.with_notes(true_accuracy=accuracy)
@@ -130,12 +95,8 @@ class Iteration:
         """With some notes replaced."""
         return replace(self, notes=replace(self.notes, **values))
 
-    def without_scores(self) -> Iteration:
-        """Many texts, many bytes."""
-        return replace(self, scores=None)
 
-
-def true_accuracy(labels: NDArray[np.int16], truth: NDArray[np.integer[Any]] | None) -> float | None:
+def true_accuracy(labels: NDArray[np.int16], truth: NDArray[np.integer] | None) -> float | None:
     """Share of right labels where the truth is known (not -1); None if it is known nowhere."""
     if truth is None or not (known := truth >= 0).any():
         return None

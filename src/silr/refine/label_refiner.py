@@ -22,6 +22,7 @@ from silr.features.joined import groups_of
 from silr.hf.distributed import wait_for_all
 from silr.hf.tokens import TokenFeatures
 from silr.io.corpus import corpus_hash, digest
+from silr.io.files import Json
 from silr.io.inputs import texts_or_matrix, widths_of
 from silr.io.label_codes import check_shapes, encode_columns, llm_columns, llm_score_arrays
 from silr.refine.fitted import FittedRefiner
@@ -229,15 +230,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         on_iteration: Callable[[Iteration], None] | None = None,
         on_step: OnStep | None = None,
     ) -> Self:
-        """Refine labels that are codes already; see `fit`.
-
-        Parameters
-        ----------
-        X : as `fit` takes it
-        problem : Problem
-            Without texts and features.
-        on_iteration, on_step : callable, default None
-        """
+        """Refine labels that are codes already; see `fit`. The problem is without texts and features."""
         method, tuning = as_method(self.method), as_tuning(self.classifier)
         method.check_settings(tuning)
         if tuning is not None:
@@ -251,6 +244,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         seed = self.random_state
         seed = seed if isinstance(seed, (int, np.integer)) else check_random_state(seed).randint(2**31 - 1)
         texts, matrix = self._read(X, len(problem), tuning)
+        seen = on_iteration or (lambda iteration: None)
         problem = replace(problem, seed=int(seed), texts=texts)
         with_features = partial(self._with_features, problem, widths=widths_of(X))
         if self.run is None:
@@ -260,8 +254,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
             def keep(iteration: Iteration, classifier: Classifier | None) -> None:
                 classifiers[iteration.number] = classifier
                 classifiers.pop(iteration.number - 2, None)  # the result is the last one or the one before
-                if on_iteration is not None:
-                    on_iteration(iteration)
+                seen(iteration)
 
             result = Refinement(refine(method, problem, [], keep, context), problem.class_names)
             self.classifier_ = classifiers[result.classifier_iteration]
@@ -272,8 +265,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
 
                 def store(iteration: Iteration, classifier: Classifier | None) -> None:
                     run.save_iteration(iteration, classifier)
-                    if on_iteration is not None:
-                        on_iteration(iteration)
+                    seen(iteration)
 
                 run.save_gold(problem.gold_codes)
                 done = run.iterations()
@@ -285,8 +277,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
                 problem = with_features(matrix)
                 context = replace(context, checkpoints=run.checkpoints)
                 result = Refinement(refine(method, problem, done, store, context), problem.class_names)
-            folder = run.iteration_folder(result.classifier_iteration)
-            self.classifier_ = load_classifier(folder, self.device)
+            self.classifier_ = load_classifier(run.iteration_folder(result.classifier_iteration), self.device)
         self._set_result(result, problem.X, problem.gold_codes)
         self.n_features_in_ = problem.X.shape[1] if isinstance(problem.X, np.ndarray) else None
         return self
@@ -294,12 +285,12 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
     def _with_features(self, problem: Problem, X: Any, widths: Sequence[int] | None) -> Problem:
         """With what the classifier reads, and the columns of each kind of features."""
         if not isinstance(X, np.ndarray):
-            return problem.with_features(X)
-        return problem.with_features(X, groups_of(getattr(self, "features_", None), X.shape[1], widths))
+            return replace(problem, X=X)
+        return replace(problem, X=X, groups=groups_of(getattr(self, "features_", None), X.shape[1], widths))
 
     def _identity(
-        self, method: Method, tuning: FineTuned | None, problem: Problem, matrix: NDArray[Any]
-    ) -> dict[str, Any]:
+        self, method: Method, tuning: FineTuned | None, problem: Problem, matrix: NDArray[np.generic]
+    ) -> Json:
         """All that decides a run's result."""
         texts = problem.texts
         oracle = method.get_params().get("priors") == "oracle"

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from silr.classifiers.base import Classifier
-from silr.errors import InputError
+from silr.io.files import Json
 from silr.refine.comparison import compare_with_best
 from silr.refine.iteration import Iteration, LLMAccuracy, Notes, true_accuracy
 from silr.refine.problem import Labels, Problem
@@ -34,22 +34,11 @@ Store = Callable[[Iteration, Classifier | None], None]
 
 @dataclass(frozen=True)
 class Context:
-    """Where and with what a method computes.
+    """Where and with what a method computes."""
 
-    Attributes
-    ----------
-    tuning : FineTuned or None
-        The model to fine-tune; None: the classifier reads frozen features.
-    device : str or None
-        None: the GPU if there is one, else the processor.
-    checkpoints : Path or None
-        A folder for checkpoints inside a fit.
-    on_step : callable or None
-    """
-
-    tuning: FineTuned | None = None
-    device: str | None = None
-    checkpoints: Path | None = None
+    tuning: FineTuned | None = None  # the model to fine-tune; None: the classifier reads frozen features
+    device: str | None = None  # None: the GPU if there is one, else the processor
+    checkpoints: Path | None = None  # a folder for checkpoints inside a fit
     on_step: OnStep | None = None
 
     def steps_of(self, number: int) -> Callable[[int, int], None] | None:
@@ -63,27 +52,19 @@ class Context:
 
 
 class Method(BaseEstimator):  # type: ignore[misc]
-    """A way to refine; its parameters are its settings and no other's.
+    """A way to refine; its parameters are its settings and no other's."""
 
-    Attributes
-    ----------
-    name : str
-        On the command line.
-    takes_several : bool
-        Whether it takes the labels of several LLMs.
-    reads_scores : bool
-        Whether it reads the LLM's scores.
-    takes_prompt : bool
-        Whether a fine-tuned model reads a text inside the LLM's prompt, where it was the LLM.
-    weighs_llm : bool
-        Whether it weighs the LLM's answer. If not, the LLM's labels are the result where gold labels speak for them.
-    """
-
-    name: ClassVar[str]
-    takes_several: ClassVar[bool] = True
-    reads_scores: ClassVar[bool] = True
-    takes_prompt: ClassVar[bool] = True
+    name: ClassVar[str]  # on the command line
+    takes_several: ClassVar[bool] = True  # whether it takes the labels of several LLMs
+    reads_scores: ClassVar[bool] = True  # whether it reads the LLM's scores
+    takes_prompt: ClassVar[bool] = True  # whether a fine-tuned model reads a text in the prompt that it had as the LLM
+    # whether it weighs the LLM's answer. If not, the LLM's labels are the result where gold labels speak for them.
     weighs_llm: ClassVar[bool] = True
+
+    match_prior: bool = True
+    linear_probe: bool = True
+    tuning_epochs: int = 1
+    adapter_rate: float | None = None
 
     def check_settings(self, tuning: FineTuned | None) -> None:
         """Refuse settings that are none of their choices, or too small."""
@@ -91,7 +72,7 @@ class Method(BaseEstimator):  # type: ignore[misc]
     def check(self, problem: Problem, context: Context) -> None:
         """Refuse a problem that the method cannot solve; warn of one that it solves badly."""
 
-    def settings(self, tuning: FineTuned | None) -> dict[str, Any]:
+    def settings(self, tuning: FineTuned | None) -> Json:
         """The parameters that decide a result, as JSON values."""
         return {}
 
@@ -104,13 +85,7 @@ class Method(BaseEstimator):  # type: ignore[misc]
         return problem.estimate(labels)
 
     def start(self, problem: Problem, context: Context) -> Iteration:
-        """Iteration 0, the LLM's labels.
-
-        Raises
-        ------
-        NoSignalError
-            They carry no signal that the method could use.
-        """
+        """Iteration 0, the LLM's labels; NoSignalError if they carry no signal that the method could use."""
         return Iteration(0, problem.llm, None, self.estimate(problem, problem.llm, 0), Notes("llm"))
 
     def steps(self, problem: Problem, done: Sequence[Iteration], context: Context) -> Iterator[Step]:
@@ -123,36 +98,23 @@ def refine(
 ) -> list[Iteration]:
     """Refine the LLM's labels by a method.
 
-    Parameters
-    ----------
-    method : Method
-    problem : Problem
-    done : sequence of Iteration
-        Iterations that an earlier, interrupted call has finished. They are not computed again.
-    store : callable
-        Takes each new iteration and its classifier (None for iteration 0) as soon as it is finished.
-    context : Context
-
-    Returns
-    -------
-    list of Iteration
-        From 0, the LLM's labels. Fewer than were wanted if the labels lost their signal on the way.
+    Iterations that are `done` were finished by an earlier, interrupted call, and are not computed again. `store` takes
+    each new one and its classifier (None for iteration 0) as soon as it is finished. Returns them all, from 0, the
+    LLM's labels; fewer than were wanted if the labels lost their signal on the way.
     """
     of = method.iterations_for(problem, context)
     iterations = [each.scored(problem.truth) for each in done]
     if not iterations:
         start = method.start(problem, context)
-        accuracies = llm_accuracies(problem) if len(problem.annotators) > 1 else []
+        accuracies = [_accuracy_of(each, problem) for each in problem.annotators if len(problem.annotators) > 1]
         iterations.append(start.with_notes(of=of, annotators=accuracies).scored(problem.truth))
         store(iterations[0], None)
     if iterations[-1].notes.stopped is not None:
         return iterations
     for step, classifier in method.steps(problem, iterations, context):
         iteration = _completed(step, method, problem, iterations[-1], of)
-        iterations = [
-            each if each.number == iteration.notes.labels_of else each.without_scores() for each in iterations
-        ]
-        iterations.append(iteration)
+        kept = iteration.notes.labels_of  # many texts, many bytes of scores
+        iterations = [each if each.number == kept else replace(each, scores=None) for each in iterations] + [iteration]
         store(iteration, classifier)
     return iterations
 
@@ -161,34 +123,23 @@ def _completed(step: Iteration, method: Method, problem: Problem, before: Iterat
     """With what is noted of every iteration."""
     notes = replace(step.notes, of=of, changed=int((step.labels != before.labels).sum()))
     if notes.kind != "tuned":  # gold labels taught the model through all texts: they cannot judge it
-        estimate = partial(method.estimate, problem)
-        notes = replace(
-            notes,
-            against_llm=compare_with_best(
-                estimate, problem.annotators, problem.llm, problem.gold, step.labels, problem.class_names
-            ),
-        )
+        estimate, names = partial(method.estimate, problem), problem.class_names
+        gain = compare_with_best(estimate, problem.annotators, problem.llm, problem.gold, step.labels, names)
+        notes = replace(notes, against_llm=gain)
     if not method.weighs_llm:
         notes = replace(notes, labels_of=result_of(step.number, step.priors, notes.against_llm))
     return replace(step, notes=notes).scored(problem.truth)
 
 
-def llm_accuracies(problem: Problem) -> list[LLMAccuracy]:
-    """What is known of each of several LLMs."""
-    return [_accuracy_of(each, problem) for each in problem.annotators]
-
-
 def _accuracy_of(annotator: Annotator, problem: Problem) -> LLMAccuracy:
+    """What is known of one of several LLMs."""
     accuracy = LLMAccuracy(name=annotator.name)
-    true = true_accuracy(annotator.labels, problem.truth)
-    if true is not None:
+    if (true := true_accuracy(annotator.labels, problem.truth)) is not None:
         accuracy["true_accuracy"] = true
     if (gold := problem.gold) is not None:
         labels = annotator.labels[gold.rows]
-        right = right_share((labels == gold.codes)[labels >= 0], gold.weights[labels >= 0])
-        if right is not None:
-            accuracy["estimated_accuracy"] = right.share
-            accuracy["estimated_accuracy_interval"] = list(right.interval)
+        if right := right_share((labels == gold.codes)[labels >= 0], gold.weights[labels >= 0]):
+            accuracy |= {"estimated_accuracy": right.share, "estimated_accuracy_interval": list(right.interval)}
     return accuracy
 
 
@@ -207,15 +158,3 @@ def derived_seed(seed: int, number: int) -> int:
 def most_likely(scores: NDArray[np.float32]) -> Labels:
     """The class with the highest score, shape (n,), in parts so that no large copy is made."""
     return np.concatenate([part.argmax(axis=1).astype(np.int16) for part in np.array_split(scores, 16)])
-
-
-def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
-    """Refuse a setting that is none of its choices."""
-    if value not in allowed:
-        raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-
-
-def check_at_least(name: str, value: float | None, lowest: int) -> None:
-    """Refuse a setting that is too small."""
-    if value is not None and value < lowest:
-        raise InputError(f"{name} must be at least {lowest}, got {value}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from silr.errors import InputError
-from silr.refine.method import Method, check_choice
+from silr.io.files import Json
+from silr.refine.method import Method
 from silr.refine.silr import Silr
-from silr.refine.tuning import FineTuned
+from silr.refine.tuning import FineTuned, check_choice
 from silr.refine.uu import OF_THE_HEAD, UU, Paper
 
 METHODS: dict[str, type[Method]] = {each.name: each for each in (Silr, UU, Paper)}
@@ -17,13 +15,7 @@ OF_TUNING = ("model", "prompt", "tune_top", "max_length")
 
 
 def as_method(method: str | Method) -> Method:
-    """A method by its name, with its usual settings.
-
-    Raises
-    ------
-    InputError
-        There is none of that name.
-    """
+    """A method by its name, with its usual settings; InputError if there is none of that name."""
     if isinstance(method, Method):
         return method
     check_choice("method", method, tuple(METHODS))
@@ -31,13 +23,7 @@ def as_method(method: str | Method) -> Method:
 
 
 def as_tuning(classifier: str | FineTuned) -> FineTuned | None:
-    """The model to fine-tune; None: the classifier reads frozen features.
-
-    Raises
-    ------
-    InputError
-        It is neither.
-    """
+    """The model to fine-tune; None: the classifier reads frozen features; InputError if it is neither."""
     if isinstance(classifier, FineTuned):
         return classifier
     if classifier in CLASSIFIERS[1:]:
@@ -46,19 +32,12 @@ def as_tuning(classifier: str | FineTuned) -> FineTuned | None:
     return None
 
 
-def from_options(options: Mapping[str, Any]) -> tuple[Method, str | FineTuned]:
+def from_options(options: Json) -> tuple[Method, str | FineTuned]:
     """The method and the classifier that flat options describe; those that are None are left as they are.
 
-    Parameters
-    ----------
-    options : mapping
-        ``method``, ``classifier``, and settings of `Silr`, `UU`, `Paper` or `FineTuned` by their names. With ``theta``
-        or oracle priors the default method is "uu".
-
-    Raises
-    ------
-    InputError
-        An option is one of another method or classifier.
+    Options are ``method``, ``classifier``, and settings of `Silr`, `UU`, `Paper` or `FineTuned` by their names.
+    With ``theta`` or oracle priors the default method is "uu". Raises InputError if one is of another method or
+    classifier.
     """
     values = {name: value for name, value in options.items() if value is not None}
     name, kind = values.pop("method", Silr.name), values.pop("classifier", "frozen")
@@ -84,14 +63,14 @@ def from_options(options: Mapping[str, Any]) -> tuple[Method, str | FineTuned]:
     return METHODS[name](**values), kind if frozen else FineTuned(tuning=kind, **of_tuning)
 
 
-def configuration(method: Method, tuning: FineTuned | None, seed: int) -> dict[str, Any]:
+def configuration(method: Method, tuning: FineTuned | None, seed: int) -> Json:
     """All settings that decide a result, as JSON values."""
     of_classifier = {"classifier": "frozen"} if tuning is None else tuning.settings(method)
     values = {"method": method.name, **method.settings(tuning), **of_classifier, "seed": seed}
     return dict(sorted(values.items()))
 
 
-def without_others(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def without_others(configuration: Json) -> Json:
     """A run's configuration without settings that its method does not have: version 0.1 wrote those of all methods."""
     values = dict(configuration)
     if values.get("method") == Silr.name and (values.get("theta") is not None or values.get("priors") == "oracle"):
@@ -105,7 +84,7 @@ def without_others(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in names}
 
 
-def to_options(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def to_options(configuration: Json) -> Json:
     """The options that describe a run's configuration again, for `from_options`; usual values are left out."""
     names = [*without_others(configuration)]
     return {name: configuration[name] for name in names if name != "seed" and configuration[name] is not None}

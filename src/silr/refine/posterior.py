@@ -57,27 +57,15 @@ ALL: tuple[int, ...] = ()  # the set of gold labels that leaves out no fold
 
 @dataclass(frozen=True)
 class Refined:
-    """What the method ends with.
+    """What the method ends with."""
 
-    Attributes
-    ----------
-    probabilities : float32 array of shape (n, K)
-        Of the classes; those of gold texts come from fits without their fold.
-    classifier_gold : float32 array of shape (m, K)
-        Probabilities that the classifier of features alone gives to the gold texts, by fits without their fold.
-    model_weights : float64 array of shape (M,)
-        How the evidence weighs the models.
-    heads : list of Head
-        The models as functions of features and LLM.
-    alone : Head
-        The classifier of features alone; with gold labels it is the last of the models.
-    """
-
-    probabilities: Float32
+    probabilities: Float32  # shape (n, K), of the classes; those of gold texts come from fits without their fold
+    # shape (m, K), probabilities that the classifier of features alone gives to the gold texts, by fits without their
+    # fold
     classifier_gold: Float32
-    model_weights: Numbers
-    heads: list[Head]
-    alone: Head
+    model_weights: Numbers  # shape (M,), how the evidence weighs the models
+    heads: list[Head]  # the models as functions of features and LLM
+    alone: Head  # the classifier of features alone; with gold labels it is the last of the models
 
 
 def refine_posterior(
@@ -89,17 +77,9 @@ def refine_posterior(
 ) -> Refined:
     """Refine the labels of one LLM or several.
 
-    Parameters
-    ----------
-    X : StandardisedMatrix
-        Features of the corpus.
-    groups : sequence of sequence of slice
-        The columns of each kind of features; kinds of one group share their amplitude.
-    annotators : sequence of Annotator
-    gold : GoldLabels
-        Their sampling weights are not read: what a text says of its class does not depend on how it was drawn.
-    seed : int
-        Of the folds.
+    `groups` are the columns of each kind of features; kinds of one group share their amplitude. The weights of the gold
+    labels are not read: what a text says of its class does not depend on how it was drawn. The seed is that of the
+    folds.
     """
     procedure = _Procedure(X, groups, annotators, gold, seed)
     soft = procedure.soft_labels()
@@ -264,18 +244,10 @@ def hyperparameters(
 
 @dataclass(frozen=True)
 class CrossFitting:
-    """Folds of the gold labels, and the sets without none, one or two of them.
+    """Folds of the gold labels, and the sets without none, one or two of them."""
 
-    Attributes
-    ----------
-    folds : list of int arrays
-        Positions among the gold labels.
-    cuts : list of tuple of int
-        The folds that each set leaves out; the first set leaves out none.
-    """
-
-    folds: list[NDArray[np.int64]]
-    cuts: list[tuple[int, ...]]
+    folds: list[NDArray[np.int64]]  # positions among the gold labels
+    cuts: list[tuple[int, ...]]  # the folds that each set leaves out; the first set leaves out none
 
     @classmethod
     def of(cls, gold: GoldLabels, seed: int) -> CrossFitting:
@@ -296,12 +268,7 @@ class CrossFitting:
     def out_of_fold(self, cut: tuple[int, ...], values: Sequence[Float32]) -> Float32:
         """For a fit to one set, the values of each gold text from the set that never saw it.
 
-        Parameters
-        ----------
-        cut : tuple of int
-            The folds that the fit leaves out.
-        values : sequence of arrays of shape (m, T)
-            At the gold texts, by each of `cuts`.
+        `cut` are the folds that the fit leaves out; `values`, shape (m, T), those at the gold texts by each of `cuts`.
         """
         by_cut = dict(zip(self.cuts, values, strict=True))
         unseen = np.empty_like(values[0])

@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from silr.classifiers.posterior import Mixture, PosteriorClassifier, Remembered
-from silr.refine.corpus_keys import with_annotators
+from silr.classifiers.posterior import Mixture, PosteriorClassifier, Remembered, keys_of, with_annotators
 from silr.refine.iteration import Iteration, Notes
+from silr.refine.no_gold import refine_votes
 from silr.refine.posterior import Refined, refine_posterior
-from silr.refine.posterior_without_gold import refine_votes
 from silr.refine.problem import Problem
 from silr.stats.intervals import right_share
 from silr.stats.priors import Priors
@@ -66,7 +65,7 @@ def _widened(interval: ArrayLike, value: float, factor: float) -> NDArray[np.flo
 
 def _classifier(refined: Refined, matrix: StandardisedMatrix, problem: Problem) -> PosteriorClassifier:
     """What labels new texts. It remembers the corpus, but for gold texts, whose scores here are of other fits."""
-    keys = with_annotators(problem.keys(), problem.annotators)
+    keys = with_annotators(keys_of(problem.texts, problem.matrix), problem.annotators)
     kept = np.ones(len(keys), bool)
     if problem.gold is not None:
         kept[problem.gold.rows] = False

@@ -94,7 +94,8 @@ def predict_table(
     refiner = LabelRefiner.load(run, device)
     columns = _columns(Path(run), refiner)
     frame = read_table(table)
-    texts = text_column(frame, text or _text_name(columns, frame), table)
+    own = columns.text in frame.columns or Columns.text not in frame.columns
+    texts = text_column(frame, text or (columns.text if own else Columns.text), table)
     say(str(text_counts(texts)))
     filled = np.array([bool(each.strip()) for each in texts])
     if empty := int((~filled).sum()):
@@ -118,12 +119,11 @@ def predict_table(
                 labels, probabilities = refiner.keep_llm_labels(llm["llm_labels"], probabilities)
         else:
             X: Any = reading.matrix(known, some, ready)
-            own = None if known is None else some  # a run on features knows its texts by them
-            labels, probabilities = refiner.predict_with_proba(X, **llm, texts=own)
+            # a run on features knows its texts by them
+            labels, probabilities = refiner.predict_with_proba(X, **llm, texts=None if known is None else some)
         _add(frame, filled, labels, probabilities, refiner.classes_, scores)
         write_table(frame, output)
-    counts = {str(name): int((labels == name).sum()) for name in refiner.classes_}
-    counts = {name: count for name, count in counts.items() if count}
+    counts = {str(name): int(count) for name in refiner.classes_ if (count := (labels == name).sum())}
     are_the_llms = bool(llm) and refiner.verdict_.kept == "llm"  # `_llm_of_new` says so
     caution = None if are_the_llms else classifier_caution(refiner.result_, with_llm=bool(llm))
     return Predicted(frame, counts, empty, caution)
@@ -147,9 +147,8 @@ class _Reading:
             ready if ready is not None and isinstance(part, FileFeatures) else self._part(part, texts)
             for part in _parts(features)
         ]
-        return (
-            np.hstack(matrices).astype(np.float32, copy=False) if isinstance(features, JoinedFeatures) else matrices[0]
-        )
+        joined = isinstance(features, JoinedFeatures)
+        return np.hstack(matrices).astype(np.float32, copy=False) if joined else matrices[0]
 
     def tokens(self, features: TokenFeatures, texts: list[str]) -> NDArray[np.float32]:
         """Probabilities of a fine-tuned classifier, shape (n, K)."""
@@ -221,10 +220,6 @@ def _columns(run: Path, refiner: LabelRefiner) -> Columns:
         return Columns(columns["text"], tuple(columns["labels"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Columns(labels=tuple(f"{LABEL}_{name}" if name else LABEL for name in refiner.llm_names_))
-
-
-def _text_name(columns: Columns, frame: pd.DataFrame) -> str:
-    return columns.text if columns.text in frame.columns or Columns.text not in frame.columns else Columns.text
 
 
 def _llm_of_new(

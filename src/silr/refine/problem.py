@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.refine.corpus_keys import Keys, row_keys, text_keys
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_labels import GoldLabels
 from silr.stats.gold_weights import post_stratified
@@ -25,38 +24,20 @@ Labels = NDArray[np.int16]
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What is refined.
+    """What is refined."""
 
-    Attributes
-    ----------
-    classes : array of shape (K,)
-        Their values; a code is a position here.
-    annotators : sequence of Annotator
-        Labels and scores of each LLM.
-    gold_codes : int16 array of shape (n,)
-        -1 where there is no gold label.
-    gold_weight : float array of shape (n,) or None
-        1 / probability of being drawn, up to a factor; None: drawn at random, or at random inside each LLM label.
-    truth : int16 array of shape (n,) or None
-        True labels, -1 where unknown. They only score.
-    seed : int
-    texts : list of str or None
-        None of a corpus that was given as features.
-    X : matrix of shape (n, d), or Tokens
-        What the classifier reads; empty until features of texts are computed.
-    groups : sequence of sequence of slice
-        The columns of X that belong to each kind of features.
-    """
-
-    classes: NDArray[Any]
-    annotators: Sequence[Annotator]
-    gold_codes: Labels
+    classes: NDArray[np.generic]  # shape (K,), their values; a code is a position here
+    annotators: Sequence[Annotator]  # labels and scores of each LLM
+    gold_codes: Labels  # shape (n,), -1 where there is no gold label
+    # shape (n,), 1 / probability of being drawn, up to a factor; None: drawn at random, or at random inside each LLM
+    # label
     gold_weight: NDArray[np.float64] | None = None
-    truth: Labels | None = None
+    truth: Labels | None = None  # shape (n,), true labels, -1 where unknown, which only score
     seed: int = 0
-    texts: list[str] | None = None
-    X: NDArray[Any] | Tokens | None = None
-    groups: Sequence[Sequence[slice]] = ()
+    texts: list[str] | None = None  # None of a corpus that was given as features
+    # shape (n, d), what the classifier reads; empty until features of texts are computed
+    X: NDArray[np.number] | Tokens | None = None
+    groups: Sequence[Sequence[slice]] = ()  # the columns of X that belong to each kind of features
 
     def __len__(self) -> int:
         return len(self.gold_codes)
@@ -90,7 +71,7 @@ class Problem:
         return GoldLabels.of(self.gold_codes, weights, self.n_classes)
 
     @property
-    def matrix(self) -> NDArray[Any]:
+    def matrix(self) -> NDArray[np.number]:
         """X of a classifier on features."""
         assert isinstance(self.X, np.ndarray)
         return self.X
@@ -103,14 +84,6 @@ class Problem:
         weights = None if self.gold_weight is None else self.gold_weight[labelled]
         strata = np.where(self.llm < 0, self.n_classes, self.llm)[labelled]
         return priors_from_gold(labels[labelled], self.gold_codes[labelled], self.n_classes, weights, strata)
-
-    def keys(self) -> Keys:
-        """Keys of the texts, shape (n,), see `silr.refine.corpus_keys`."""
-        return row_keys(self.matrix) if self.texts is None else text_keys(self.texts)
-
-    def with_features(self, X: NDArray[Any] | Tokens, groups: Sequence[Sequence[slice]] = ()) -> Problem:
-        """The same with other features."""
-        return replace(self, X=X, groups=groups)
 
 
 def warn_of_scores(annotators: Sequence[Annotator]) -> None:

@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from silr.errors import InputError
+from silr.io.files import Json
 from silr.refine.iteration import Iteration
 from silr.refine.verdict import Verdict, last_iteration, verdict_of
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """What a method made of the LLM's labels: a fitted `silr.LabelRefiner` has it, and a run that was read back.
+    """What a method made of the LLM's labels: a fitted `silr.LabelRefiner` has it, and a run that was read back."""
 
-    Attributes
-    ----------
-    iterations : list of Iteration
-        From 0, the LLM's labels.
-    class_names : list of str
-    """
-
-    iterations: list[Iteration]
+    iterations: list[Iteration]  # from 0, the LLM's labels
     class_names: list[str]
 
     @property
     def classifier_iteration(self) -> int:
-        """Whose classifier predicts: the last one that the signal lasted to.
-
-        Raises
-        ------
-        NoSignalError
-            The first iteration already lost the signal.
-        """
+        """Whose classifier predicts: the last one that the signal lasted to; NoSignalError if there is none."""
         return last_iteration(self.iterations)
 
     @property
@@ -62,20 +49,14 @@ class Refinement:
         return 0 if last.notes.stopped else max(0, last.notes.of - last.number)
 
     @property
-    def history(self) -> list[dict[str, Any]]:
+    def history(self) -> list[Json]:
         """For each iteration a dict of ``labels``, ``priors`` and ``metrics``, the notes as JSON values."""
         return [
             {"labels": each.labels, "priors": each.priors, "metrics": each.notes.to_dict()} for each in self.iterations
         ]
 
     def check_finished(self, where: object) -> None:
-        """Refuse a refinement that was cut off: it would label new texts half as well, and nobody would see it.
-
-        Raises
-        ------
-        InputError
-            Iterations are missing; the message names `where`, the run's folder.
-        """
+        """InputError if it was cut off: it would label new texts half as well, and nobody would see it."""
         last = self.iterations[-1] if self.iterations else None
         if last is None or last.number == 0:
             raise InputError(

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,7 @@ from silr import __version__
 from silr.errors import InputError
 from silr.hf.distributed import is_main, main_first, wait_for_all
 from silr.hf.fingerprint import WEIGHTS
-from silr.io.files import atomic_write, os_errors, write_json
-from silr.io.folders import atomic_folder
+from silr.io.files import Json, atomic_folder, atomic_write, os_errors, write_json
 from silr.io.resumable import Kind, resumable
 from silr.refine.iteration import Iteration, Notes
 from silr.refine.options import without_others
@@ -70,18 +69,12 @@ PACKAGES = (
 
 
 class Run:
-    """A run directory, opened for reading with `Run(folder)` or for writing with `Run.start`.
-
-    Raises
-    ------
-    InputError
-        `folder` is not a run.
-    """
+    """A run directory, opened for reading with `Run(folder)`, or InputError, or for writing with `Run.start`."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         try:
-            self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_bytes())
+            self.manifest: Json = json.loads((self.folder / MANIFEST).read_bytes())
             known = self.manifest["format"] == FORMAT and bool(self.manifest["identity"])
         except FileNotFoundError:
             raise InputError(f"{self.folder} is not a run: it has no {MANIFEST}; `silr refine` makes one") from None
@@ -98,19 +91,9 @@ class Run:
         The lock goes with the process, however it ends. A run without a finished iteration has nothing to lose and
         takes a new identity.
 
-        Parameters
-        ----------
-        folder : str or Path
-        identity : dict
-            All that decides the result: configuration, seed, hashes of the input. JSON values.
-        about : dict
-            What else should be on record.
-
-        Raises
-        ------
-        InputError
-            The folder holds something else, or a run of another identity, or another process works on it; nothing in
-            it is touched. Or it cannot be written.
+        `identity` is all that decides the result: configuration, seed, hashes of the input; `about` is what else should
+        be on record. Raises InputError if the folder holds something else, or a run of another identity, or
+        another process works on it; nothing in it is touched. Or it cannot be written.
         """
         folder = Path(folder)
         work = resumable(
@@ -152,7 +135,7 @@ class Run:
             raise InputError(f"cannot read {self.folder / GOLD}: {error}; delete it".replace("\n", " ")) from error
 
     @property
-    def configuration(self) -> dict[str, Any]:
+    def configuration(self) -> Json:
         """The settings that decided the result."""
         return without_others(self.manifest["identity"]["configuration"])
 
@@ -201,7 +184,7 @@ class Run:
         return self.folder / f"iteration-{number}"
 
 
-def current(identity: dict[str, Any]) -> dict[str, Any]:
+def current(identity: Json) -> Json:
     """A run's identity without settings that its method does not have."""
     if "configuration" not in identity:
         return identity

@@ -13,11 +13,11 @@ from scipy.special import log_softmax
 from silr.io.label_codes import check_gold
 from silr.refine.finetune import finetuned_steps
 from silr.refine.iteration import Iteration
-from silr.refine.method import Context, Method, Step, check_at_least
+from silr.refine.method import Context, Method, Step
 from silr.refine.no_gold import check_scores, self_training_steps, warn_of_no_gold
 from silr.refine.posterior_step import posterior_step
 from silr.refine.problem import Problem
-from silr.refine.tuning import FineTuned
+from silr.refine.tuning import FineTuned, check_at_least
 from silr.stats.annotator_evidence import one_hot
 from silr.stats.contrasts import probabilities
 
@@ -41,30 +41,16 @@ class Silr(Method):
     """
 
     name: ClassVar[str] = "silr"
-    match_prior: bool = True
-    linear_probe: bool = True
-    tuning_epochs: int = 1
-    adapter_rate: float | None = None
 
     def __init__(self, iterations: int = 5) -> None:
         self.iterations = iterations
 
     def check_settings(self, tuning: FineTuned | None) -> None:
-        """Refuse too few iterations.
-
-        Raises
-        ------
-        InputError
-        """
-        check_at_least("iterations", self.iterations, 1)
+        """Refuse too few iterations."""
+        check_at_least(1, iterations=self.iterations)
 
     def check(self, problem: Problem, context: Context) -> None:
-        """Warn where there are no gold labels, or few; a model cannot be fine-tuned without any.
-
-        Raises
-        ------
-        InputError
-        """
+        """Warn where there are no gold labels, or few; a model cannot be fine-tuned without any."""
         if not problem.has_gold and context.tuning is None:
             warn_of_no_gold(problem.annotators)
         else:
@@ -77,13 +63,7 @@ class Silr(Method):
         return self.iterations if _has_scores_only(problem) else 1
 
     def start(self, problem: Problem, context: Context) -> Iteration:
-        """Iteration 0, for the posterior with the LLM's probabilities.
-
-        Raises
-        ------
-        NoSignalError
-            There are no gold labels, and the scores are the same for all texts.
-        """
+        """Iteration 0, for the posterior with the LLM's probabilities; NoSignalError if all there is is constant."""
         start = super().start(problem, context)
         if _has_scores_only(problem):
             check_scores(problem)

@@ -170,9 +170,9 @@ def _problem(
     if names.weight != Columns.weight:
         label_column(frame, names.weight, table)  # refuses a column that is named but absent
     gold = np.full(len(frame), -1, np.int16) if gold is None else gold
-    found = np.concatenate([*llm.codes, gold])
+    occurring = np.concatenate([*llm.codes, gold])
     every = named or (llm.has_scores and method.reads_scores)  # scores tell of classes that no label has
-    order = [llm.classes.index(name) for name in sort_classes(llm.classes) if every or llm.classes.index(name) in found]
+    order = [code for code in map(llm.classes.index, sort_classes(llm.classes)) if every or code in occurring]
     recode = np.full(len(llm.classes) + 1, -1, np.int16)  # the last one is that of a missing label
     recode[order] = np.arange(len(order))
     wanted = [llm.classes[code] for code in order]
@@ -205,13 +205,13 @@ def _features(
         named = [STATES] * len(states) + ["sentence embeddings"] * (encoder is not None)
         say(f"features: {', '.join([*named, 'TF-IDF'])}" + ("" if named else f"; {BETTER}"))
         return [*states, *([encoder] if encoder else []), "tfidf"]
-    found = [str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked))
-    if "annotator" in found and not path.exists():
+    specs = [str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked))
+    if "annotator" in specs and not path.exists():
         raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
-    for spec in found:
+    for spec in specs:
         if spec not in ("annotator", "tfidf") and not spec.endswith(".npy"):
             say(f"features: sentence embeddings by {spec}, computed once; on a CPU that can take minutes")
-    return [str(path) if spec == "annotator" else spec for spec in found]
+    return [str(path) if spec == "annotator" else spec for spec in specs]
 
 
 def _from(folder: Path, spec: str) -> str:
@@ -259,10 +259,7 @@ def column_codes(
 
     The classes are those of the table, those that somebody has `named`, or those of a `finished` run; see `ClassNames`.
 
-    Raises
-    ------
-    InputError
-        It is required and has no label, or one that is none of `classes`.
+    Raises InputError if it is required and has no label, or one that is none of `classes`.
     """
     values = label_column(frame, name, table, required=required)
     if all(value is None for value in values):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from sklearn.base import BaseEstimator
 
 from silr.errors import InputError
 from silr.extras import need_models
+from silr.io.files import Json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from silr.classifiers.finetuned.classifier import FinetunedClassifier
 
@@ -26,6 +27,25 @@ class Recipe(Protocol):
     adapter_rate: float | None
     linear_probe: bool
     match_prior: bool
+
+
+def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
+    """Refuse a setting that is none of its choices."""
+    if value not in allowed:
+        raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+
+
+def check_at_least(lowest: int, **values: float | None) -> None:
+    """Refuse settings that are too small."""
+    for name, value in values.items():
+        if value is not None and value < lowest:
+            raise InputError(f"{name} must be at least {lowest}, got {value}")
+
+
+def check_rate(learning_rate: float | None) -> None:
+    """Refuse a learning rate that is not above 0."""
+    if learning_rate is not None and not learning_rate > 0:
+        raise InputError(f"learning_rate must be above 0, got {learning_rate}")
 
 
 class FineTuned(BaseEstimator):  # type: ignore[misc]
@@ -79,27 +99,18 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]
         self.tune_top = tune_top
 
     def check(self) -> None:
-        """Refuse settings that are none of their choices, or too small.
-
-        Raises
-        ------
-        InputError
-        """
+        """Refuse settings that are none of their choices, or too small."""
         need_models("a fine-tuned classifier")
-        if self.tuning not in get_args(Tuning):
-            raise InputError(f"tuning must be one of {', '.join(get_args(Tuning))}, got {self.tuning!r}")
-        for name in ("epochs", "batch_size", "max_length", "tune_top"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise InputError(f"learning_rate must be above 0, got {self.learning_rate}")
+        check_choice("tuning", self.tuning, get_args(Tuning))
+        names = ("epochs", "batch_size", "max_length", "tune_top")
+        check_at_least(1, **{name: getattr(self, name) for name in names})
+        check_rate(self.learning_rate)
         if self.prompt is not None:
             from silr.hf.prompted import check_prompt
 
             check_prompt(self.prompt)
 
-    def settings(self, recipe: Recipe) -> dict[str, Any]:
+    def settings(self, recipe: Recipe) -> Json:
         """All that decides a result, as JSON values; the model's path is absolute, so that other folders find it."""
         from silr.hf.models import locate
 
@@ -118,16 +129,7 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]
     def new_classifiers(
         self, recipe: Recipe, n_classes: int, device: str | None, checkpoints: Path | None
     ) -> Callable[[int], FinetunedClassifier]:
-        """What gives a fresh classifier for an iteration; the pretrained model is read once.
-
-        Parameters
-        ----------
-        recipe : Recipe
-        n_classes : int
-        device : str or None
-        checkpoints : Path or None
-            A folder for checkpoints inside a fit, one folder an iteration.
-        """
+        """What gives a fresh classifier for an iteration; the pretrained model is read once."""
         from silr.classifiers.finetuned.backbone import Backbone, FinetunedConfig
         from silr.classifiers.finetuned.classifier import FinetunedClassifier
         from silr.hf.distributed import check_launch

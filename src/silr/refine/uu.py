@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,20 +11,12 @@ from numpy.typing import ArrayLike
 from silr.classifiers.base import Classifier
 from silr.errors import InputError, NoSignalError
 from silr.extras import needs
+from silr.io.files import Json
 from silr.io.label_codes import check_gold, check_occurring, check_shapes
 from silr.refine.iteration import Iteration, Notes
-from silr.refine.method import (
-    Context,
-    Method,
-    Step,
-    check_at_least,
-    check_choice,
-    derived_seed,
-    held_out,
-    most_likely,
-)
+from silr.refine.method import Context, Method, Step, derived_seed, held_out, most_likely
 from silr.refine.problem import Labels, Problem
-from silr.refine.tuning import FineTuned
+from silr.refine.tuning import FineTuned, check_at_least, check_choice, check_rate
 from silr.stats.losses import LEAK, Correction, Loss
 from silr.stats.priors import Priors, check_signal, given_priors, priors_from_truth
 
@@ -75,10 +67,6 @@ class UU(Method):
     reads_scores: ClassVar[bool] = False
     weighs_llm: ClassVar[bool] = False
     usual_correction: ClassVar[Correction] = "none"
-    match_prior: bool = True
-    linear_probe: bool = True
-    tuning_epochs: int = 1
-    adapter_rate: float | None = None
 
     def __init__(
         self,
@@ -108,20 +96,15 @@ class UU(Method):
         self.class_prior = class_prior
 
     def check_settings(self, tuning: FineTuned | None) -> None:
-        """Refuse settings that are none of their choices, or too small.
-
-        Raises
-        ------
-        InputError
-        """
+        """Refuse settings that are none of their choices, or too small."""
         check_choice("priors", self.priors, ("gold", "oracle"))
         check_choice("loss", self.loss, get_args(Loss))
         if self.correction is not None:
             check_choice("correction", self.correction, get_args(Correction))
-        for name, lowest in {"iterations": 1, "hidden_units": 0, "epochs": 1, "batch_size": 1}.items():
-            check_at_least(name, getattr(self, name), lowest)
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise InputError(f"learning_rate must be above 0, got {self.learning_rate}")
+        check_at_least(1, iterations=self.iterations)
+        check_at_least(0, hidden_units=self.hidden_units)
+        check_at_least(1, epochs=self.epochs, batch_size=self.batch_size)
+        check_rate(self.learning_rate)
         if self.class_prior is not None and self.theta is None:
             raise InputError("class_prior describes the corpus together with theta; give theta too, or neither")
         if tuning is not None:
@@ -130,12 +113,7 @@ class UU(Method):
                     raise InputError(f"{name} is for the classifier 'frozen'; this one is {tuning.tuning!r}")
 
     def check(self, problem: Problem, context: Context) -> None:
-        """Refuse several LLMs, labels of one class, and too few gold labels.
-
-        Raises
-        ------
-        InputError
-        """
+        """Refuse several LLMs, labels of one class, and too few gold labels."""
         names = problem.class_names
         check_shapes(None, self.theta, len(problem), names)
         if self.priors == "oracle" and problem.truth is None:
@@ -150,9 +128,9 @@ class UU(Method):
             check_gold(problem.gold_codes, names)
         check_occurring(problem.llm, problem.gold_codes, names)
 
-    def settings(self, tuning: FineTuned | None) -> dict[str, Any]:
+    def settings(self, tuning: FineTuned | None) -> Json:
         """The parameters that decide a result, as JSON values."""
-        values: dict[str, Any] = self.get_params()
+        values: Json = self.get_params()
         del values["iterations"]
         for name in OF_THE_HEAD if tuning is not None else ():
             del values[name]
@@ -178,12 +156,7 @@ class UU(Method):
         return problem.estimate(labels)
 
     def start(self, problem: Problem, context: Context) -> Iteration:
-        """Iteration 0, if its sets can be told apart.
-
-        Raises
-        ------
-        InputError, NoSignalError
-        """
+        """Iteration 0, if its sets can be told apart."""
         start = super().start(problem, context)
         if start.priors is None:
             raise InputError("nothing is known about the LLM's labels: give gold labels, or theta")

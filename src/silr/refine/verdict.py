@@ -85,13 +85,7 @@ def result_of(number: int, priors: Priors | None, comparison: Comparison | None)
 
 
 def last_iteration(iterations: Sequence[Iteration]) -> int:
-    """Number of the last iteration whose labels can be used: the one before a stop. Its classifier predicts.
-
-    Raises
-    ------
-    NoSignalError
-        That is the annotator's: the first iteration already lost the signal.
-    """
+    """Number of the last iteration before a stop, whose classifier predicts; NoSignalError if the first one stopped."""
     stopped = iterations[-1].notes.stopped
     last = len(iterations) - 1 - (stopped is not None)
     if last == 0:
@@ -100,12 +94,7 @@ def last_iteration(iterations: Sequence[Iteration]) -> int:
 
 
 def verdict_of(iterations: Sequence[Iteration]) -> Verdict:
-    """The verdict on finished iterations; the first is the LLM's labels, and there is another one.
-
-    Parameters
-    ----------
-    iterations : sequence of Iteration
-    """
+    """The verdict on finished iterations; the first is the LLM's labels, and there is another one."""
     llm, whose = iterations[0].labels, iterations[0].whose
     try:
         last = last_iteration(iterations)
@@ -119,16 +108,7 @@ def verdict_of(iterations: Sequence[Iteration]) -> Verdict:
     comparison = iterations[judged].notes.against_llm
     verdict = Verdict("refined" if result else "llm", result, judged, _finding(changed, comparison), changed)
     if comparison is not None:
-        verdict = replace(
-            verdict,
-            gain=comparison.gain,
-            gain_interval=comparison.gain_interval,
-            gold=comparison.gold,
-            put_right=comparison.put_right,
-            made_wrong=comparison.made_wrong,
-            without_gold=comparison.without_gold,
-            source=comparison.source,
-        )
+        verdict = replace(verdict, **{name: value for name, value in vars(comparison).items() if name != "llm"})
         if changed and comparison.llm is not None:
             whose = f"{comparison.llm}, the LLM that is right most often by these"
     priors = iterations[judged].priors

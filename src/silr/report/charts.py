@@ -34,17 +34,7 @@ def line_chart(
     axis: str = "iteration",
     shares: bool = True,
 ) -> Markup:
-    """Shares by position, with intervals; or other numbers.
-
-    Parameters
-    ----------
-    name : str
-        Of the chart, for the ids of its title and description, which a screen reader says.
-    positions : sequence of str
-        Labels below the horizontal axis, which is named `axis`.
-    shares : bool, default True
-        Whether the values are shares, which lie between 0 and 1 and are shown in percent.
-    """
+    """Numbers by position, with intervals; `shares` are in percent. Title and description are for screen readers."""
     shown = [value for line in series for value in line.values if value is not None]
     shown += [limit for line in series for pair in line.limits or () if pair for limit in pair]
     scale = _Scale(shown, shares)
@@ -127,9 +117,6 @@ def legend_of(series: Sequence[Series]) -> list[tuple[Markup, str]]:
 def block(number: int) -> Markup:
     """The mark of a histogram's series, for a legend."""
     return SWATCH.format(_element("rect", f"fill s{number}", {"x": 7, "y": 1, "width": 14, "height": 12, "rx": 2}))
-
-
-# --- parts ------------------------------------------------------------------------------------------------------------
 
 
 class _Scale:

@@ -9,6 +9,7 @@ import numpy as np
 from silr import __version__
 from silr.io.corpus import text_counts
 from silr.io.words import Summary, limits, percent, short
+from silr.refine.classifier_caution import estimate_in
 from silr.report.calibration import calibration
 from silr.report.charts import block
 from silr.report.distribution import confusion, histograms
@@ -22,7 +23,7 @@ from silr.report.warnings import Caution, find_warnings
 
 def contents(record: Record) -> dict[str, object]:
     """Everything the template shows: strings and numbers; what a table or a person wrote is not escaped yet."""
-    values = summary(record.result)
+    values = summary(record)
     truth = record.corpus.truth_column if record.corpus else None
     warnings = find_warnings(record, values)
     return {
@@ -57,8 +58,8 @@ def _summary(record: Record, values: Summary, warnings: list[Caution]) -> dict[s
     return {
         "texts": f"{len(record.llm):,}",
         "odd": str(odd) if odd and (odd.duplicates or odd.empty) else None,
-        "classes": [short(name, 40) for name in record.classes[:12]],
-        "n_classes": len(record.classes),
+        "classes": [short(name, 40) for name in record.class_names[:12]],
+        "n_classes": len(record.class_names),
         "iterations": record.iterations[-1].number,
         "best": record.best_iteration,
         "gold": f"{record.run.manifest.get('gold', 0):,}" if record.run.manifest.get("gold") else None,
@@ -79,6 +80,5 @@ def _summary(record: Record, values: Summary, warnings: list[Caution]) -> dict[s
 
 
 def _accuracy(row: Summary) -> dict[str, str] | None:
-    if "estimated_accuracy" not in row:
-        return None
-    return {"value": percent(row["estimated_accuracy"]), "limits": limits(row["estimated_accuracy_interval"])}
+    known = estimate_in(row)
+    return known and {"value": percent(known.accuracy), "limits": limits(known.interval)}

@@ -25,11 +25,11 @@ class Panel(NamedTuple):
 
 def confusion(record: Record) -> dict[str, object]:
     """LLM label against refined label: `rows` of cells by class, or for more than 12 classes the frequent `moves`."""
-    K, labels, refined = len(record.classes), record.llm, record.best.labels
+    K, labels, refined = len(record.class_names), record.llm, record.best.labels
     counts = np.zeros((K + 1, K), dtype=np.int64)  # the last row: texts without LLM label
     seen = refined >= 0
     np.add.at(counts, (labels[seen], refined[seen]), 1)
-    names = [short(name) for name in record.classes]
+    names = [short(name) for name in record.class_names]
     missing = int(counts[K].sum())
     if K > WIDEST_TABLE:
         return {"classes": None, "rows": None, "moves": _moves(counts[:K], names), "missing": missing}
@@ -67,7 +67,7 @@ def histograms(record: Record) -> dict[str, object] | None:
     same = labels == refined
     by_llm: list[Panel] = []
     by_refined: list[Panel] = []
-    for k, name in enumerate(record.classes):
+    for k, name in enumerate(record.class_names):
         words = inline(name)
         for panels, members, column, what in (
             (by_llm, labels == k, scores[:, k], f"score of {words} among texts that the LLM labelled {words}"),
@@ -75,7 +75,7 @@ def histograms(record: Record) -> dict[str, object] | None:
         ):
             if members.any():
                 panels.append(Panel(short(name), what, column[members & same], column[members & ~same]))
-    left_out = max(0, len(record.classes) - MOST_PANELS)
+    left_out = max(0, len(record.class_names) - MOST_PANELS)
     return {"by_llm": _draw("llm", by_llm), "by_refined": _draw("refined", by_refined), "left_out": left_out}
 
 

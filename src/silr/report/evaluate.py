@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from silr.errors import InputError
 from silr.io.annotator_columns import label_columns, scored_classes
 from silr.io.cells import number_of, sort_classes
 from silr.io.class_names import ClassNames, alike, class_names, listed, of_table
-from silr.io.corpus import LABEL, check_classes, label_column, read_table
+from silr.io.corpus import check_classes, label_column, read_table
+from silr.io.files import Json
 from silr.stats.intervals import LEVEL, paired_standard_error, share_interval
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ GOLD, REFINED = "gold", "refined_label"
 
 def evaluate(
     truth: Sequence[str | None], predictions: Sequence[str | None], classes: Sequence[str] | None = None
-) -> dict[str, Any]:
+) -> Json:
     """Score predictions against the truth.
 
     Rows without truth are left out and counted. A missing prediction counts as wrong, and is counted.
@@ -111,7 +112,7 @@ def evaluate_file(
     *,
     gold_column: str = GOLD,
     classes: Sequence[str] | None = None,
-) -> dict[str, Any]:
+) -> Json:
     """Score the label columns of a table against its truth column; where it is refined, on the rows without gold label.
 
     In a row with a gold label the refined label is that label: it would be scored as if somebody had guessed it.
@@ -187,18 +188,12 @@ def _one_naming(
     truth_column: str,
     truth: list[str | None],
 ) -> tuple[list[str], dict[str, list[str | None]], list[str | None]]:
-    """The classes in order, and label columns and truth with one name for each.
-
-    Raises
-    ------
-    InputError
-        A column has no label; a label is none of the classes, or a true label looks like one and is none.
-    """
+    """The classes in order, and label columns and truth with one name for each; InputError if they do not fit."""
     for name, column in {truth_column: truth, **labels}.items():
         if not any(column):
             raise InputError(f"{path}: all {len(column):,} labels of column {name!r} are missing")
     named, wording = classes is not None, of_table(path)
-    order = list(classes or scored_classes(frame, LABEL) or ())
+    order = list(classes or scored_classes(frame) or ())
     closed = bool(order)
     _, *same, truth = alike(order, *labels.values(), truth)
     labels = dict(zip(labels, same, strict=True))
@@ -243,33 +238,16 @@ def _looks_like(label: str, classes: ClassNames) -> bool:
     return same or (classes.nearest(label) is not None and number_of(label) is None)
 
 
-def gain(
-    truth: Sequence[str | None], before: Sequence[str | None], after: Sequence[str | None], level: float = LEVEL
-) -> dict[str, Any]:
-    """How much more often some labels are right than others of the same texts, with Wald's interval.
+def gain(truth: Sequence[str | None], before: Sequence[str | None], after: Sequence[str | None]) -> Json:
+    """How much more often some labels are right than others of the same texts, with Wald's interval at 95 %, for JSON.
 
-    Its width is that of `silr.stats.intervals.paired_standard_error`.
-
-    Parameters
-    ----------
-    truth, before, after : sequences of str or None, of length n
-        Rows without truth are left out; a missing label is wrong.
-    level : float, default 0.95
-
-    Returns
-    -------
-    dict, ready for JSON
-        `difference` of the accuracies, `interval`, and how many labels were `mended` and `spoilt`.
-
-    References
-    ----------
-    Agresti, Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24,
-    2005: Wald's interval of the paired difference with half a row more in each cell of the table of right and wrong.
+    Rows without truth are left out; a missing label is wrong. `difference` is that of the accuracies; `mended` and
+    `spoilt` count labels. For the width see `silr.stats.intervals.paired_standard_error`.
 
     Examples
     --------
-    >>> found = gain(["no", "no", "yes", "yes"], before=["yes", "yes", "yes", "no"], after=["no", "no", "yes", "no"])
-    >>> found["difference"], found["mended"], found["spoilt"]
+    >>> change = gain(["no", "no", "yes", "yes"], before=["yes", "yes", "yes", "no"], after=["no", "no", "yes", "no"])
+    >>> change["difference"], change["mended"], change["spoilt"]
     (0.5, 2, 0)
     """
     rows = [each for each in zip(truth, before, after, strict=True) if each[0] is not None]
@@ -277,12 +255,12 @@ def gain(
     spoilt = sum(old == true != new for true, old, new in rows)
     n = len(rows)
     middle = (mended - spoilt) / (n + 2)
-    half = NormalDist().inv_cdf((1 + level) / 2) * paired_standard_error(mended, spoilt, n)
+    half = NormalDist().inv_cdf((1 + LEVEL) / 2) * paired_standard_error(mended, spoilt, n)
     interval = [max(middle - half, -1.0), min(middle + half, 1.0)]
     return {"difference": (mended - spoilt) / n, "interval": interval, "mended": mended, "spoilt": spoilt}
 
 
-def print_evaluation(result: dict[str, Any], *, as_json: bool = False, console: Console | None = None) -> None:
+def print_evaluation(result: Json, *, as_json: bool = False, console: Console | None = None) -> None:
     """Print what `evaluate_file` returned: a table for people, or JSON for scripts.
 
     `console` is where the tables go, by default standard output. Confusions of more than 12 classes are left to JSON.
@@ -315,7 +293,7 @@ def print_evaluation(result: dict[str, Any], *, as_json: bool = False, console: 
             console.print(_confusion(name, scores))
 
 
-def _summary(labels: dict[str, dict[str, Any]]) -> Table:
+def _summary(labels: dict[str, Json]) -> Table:
     rows = []
     for name, scores in labels.items():
         low, high = scores["accuracy_interval"]
@@ -324,7 +302,7 @@ def _summary(labels: dict[str, dict[str, Any]]) -> Table:
     return _table(["", "accuracy", "95 %", "macro-F1", "missing (count as wrong)"], rows)
 
 
-def _confusion(name: str, scores: dict[str, Any]) -> Table:
+def _confusion(name: str, scores: Json) -> Table:
     counts = zip(scores["classes"], scores["confusion"], strict=True)
     rows = [[label, *map("{:,}".format, row)] for label, row in counts]
     return _table([f"truth \\ {name}", *scores["classes"]], rows)

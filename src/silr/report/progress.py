@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.io.words import Summary, inline, limits, percent, short
+from silr.refine.classifier_caution import estimate_in
 from silr.report.charts import Series, heat_map, legend_of, line_chart
 from silr.report.record import Record
 from silr.report.warnings import weakest_signal
@@ -19,14 +20,14 @@ def progress(record: Record, summary: Summary) -> dict[str, object]:
     """Charts and rows by iteration."""
     return {
         "accuracy": _accuracy(record, summary),
-        "sets": _sets(record) if len(record.classes) <= MOST_SETS else None,
-        "heat": _heat(record) if len(record.classes) > MOST_SETS else None,
+        "sets": _sets(record) if len(record.class_names) <= MOST_SETS else None,
+        "heat": _heat(record) if len(record.class_names) > MOST_SETS else None,
         "shares": _shares(record),
         "changes": None if record.is_posterior else _changes(record),
         "rows": _rows(record, summary),
         "names": [iteration.whose for iteration in record.iterations],
         "classes": _class_rows(record),
-        "classes_left_out": max(0, len(record.classes) - MOST_CLASSES),
+        "classes_left_out": max(0, len(record.class_names) - MOST_CLASSES),
     }
 
 
@@ -71,7 +72,7 @@ def _accuracy(record: Record, summary: Summary) -> dict[str, object] | None:
 
 def _sets(record: Record) -> dict[str, object] | None:
     """theta and theta' for two classes, the diagonal of Theta for three or four."""
-    names = [inline(name, 24) for name in record.classes]
+    names = [inline(name, 24) for name in record.class_names]
     cells = [(1, 1), (0, 1)] if len(names) == 2 else [(k, k) for k in range(len(names))]
     series = [_series(record, f"truly {names[k]} among texts labelled {names[j]}", "theta", (j, k)) for j, k in cells]
     description = "Estimated share of the true class inside each set of texts with one label, by iteration"
@@ -81,7 +82,7 @@ def _sets(record: Record) -> dict[str, object] | None:
 def _heat(record: Record) -> list[dict[str, object]]:
     """Theta of the LLM's labels and of the result, each as a heat map; a set without gold label has no shares."""
     chosen = _largest(record, MOST_CLASSES)
-    names = [short(record.classes[k], 24) for k in chosen]
+    names = [short(record.class_names[k], 24) for k in chosen]
     maps: list[dict[str, object]] = []
     for number in sorted({0, record.best_iteration}):
         priors = record.iterations[number].priors
@@ -97,7 +98,7 @@ def _heat(record: Record) -> list[dict[str, object]]:
 
 def _shares(record: Record) -> dict[str, object] | None:
     """How often each class is given, and for two classes how often it truly occurs."""
-    names = [inline(name, 24) for name in record.classes]
+    names = [inline(name, 24) for name in record.class_names]
     chosen = [1] if len(names) == 2 else _largest(record, MOST_LINES)
     labels = [iteration.labels for iteration in record.iterations]
     series = [Series(f"labelled {names[k]}", [_share(codes, k) for codes in labels]) for k in chosen]
@@ -132,12 +133,12 @@ def _rows(record: Record, summary: Summary) -> list[dict[str, object]]:
 
 
 def _row(name: str, row: Summary) -> dict[str, object]:
-    known = "estimated_accuracy" in row
+    known = estimate_in(row)
     return {
         "name": name,
         "best": False,
-        "accuracy": percent(row["estimated_accuracy"]) if known else None,
-        "limits": limits(row["estimated_accuracy_interval"]) if known else None,
+        "accuracy": known and percent(known.accuracy),
+        "limits": known and limits(known.interval),
         "true": percent(row["true_accuracy"]) if "true_accuracy" in row else None,
         "changed": f"{row['changed']:,}" if "changed" in row else None,
         **dict.fromkeys(("signal", "epochs", "risk")),
@@ -154,12 +155,12 @@ def _class_rows(record: Record) -> list[dict[str, object]]:
         every = record.iterations
         return [{"share": percent(_share(step.labels, k)), "theta": theta(step.priors, k)} for step in every]
 
-    return [{"name": short(record.classes[k]), "cells": cells(k)} for k in _largest(record, MOST_CLASSES)]
+    return [{"name": short(record.class_names[k]), "cells": cells(k)} for k in _largest(record, MOST_CLASSES)]
 
 
 def _largest(record: Record, most: int) -> list[int]:
     """The classes with most LLM and refined labels, in their own order."""
-    K = len(record.classes)
+    K = len(record.class_names)
     size = [_share(record.llm, k) + _share(record.best.labels, k) for k in range(K)]
     return sorted(sorted(range(K), key=lambda k: (-size[k], k))[:most])
 

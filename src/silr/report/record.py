@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from silr.errors import InputError
 from silr.io.annotator_columns import read_annotators
 from silr.io.corpus import file_hash, id_column, read_table, text_column, weight_column
-from silr.refine.iteration import Iteration
+from silr.io.files import Json
 from silr.refine.refinement import Refinement
 from silr.refine.run import TABLE, Run
 from silr.refine.table import LABELS, Columns, column_codes
-from silr.refine.verdict import Verdict
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_weights import post_stratified
 
@@ -29,80 +28,25 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Corpus:
-    """The table behind a run.
+    """The table behind a run."""
 
-    Attributes
-    ----------
-    name : str
-        ``labels.csv``, or that of the table that was refined.
-    texts : list of str, of length n
-    ids : list of str or None, of length n
-        The column ``id``, if there is one.
-    gold : int array of shape (n,)
-        -1 where there is no gold label.
-    weight : float array of shape (n,)
-        How many texts each gold label speaks for, as the run's estimates have it.
-    truth : int array of shape (n,) or None
-    truth_column : str or None
-    """
-
-    name: str
+    name: str  # ``labels.csv``, or that of the table that was refined
     texts: list[str]
-    ids: list[str | None] | None
-    gold: Codes
-    weight: NDArray[np.float64]
-    truth: Codes | None = None
+    ids: list[str | None] | None  # the column ``id``, if there is one
+    gold: Codes  # shape (n,), -1 where there is no gold label
+    weight: NDArray[np.float64]  # shape (n,), how many texts each gold label speaks for, as the run's estimates have it
+    truth: Codes | None = None  # shape (n,)
     truth_column: str | None = None
 
 
 @dataclass(frozen=True)
-class Record:
-    """A run that was read back.
-
-    Attributes
-    ----------
-    run : Run
-    result : Refinement
-        Iterations from 0, the LLM's labels, with ``true_accuracy`` wherever the truth is known.
-    table : dict or None
-        What `silr refine` wrote about the table; None for a run that was made in Python.
-    corpus : Corpus or None
-        None if the texts cannot be found.
-    problems : list of str
-        Why they, or their gold labels, are not what the run had.
-    """
+class Record(Refinement):
+    """A run that was read back, with ``true_accuracy`` of its iterations wherever the truth is known."""
 
     run: Run
-    result: Refinement
-    table: dict[str, Any] | None
-    corpus: Corpus | None
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def iterations(self) -> list[Iteration]:
-        return self.result.iterations
-
-    @property
-    def best_iteration(self) -> int:
-        """0 if the very first iteration lost the signal."""
-        return self.result.best_iteration
-
-    @property
-    def classes(self) -> list[str]:
-        return self.result.class_names
-
-    @property
-    def best(self) -> Iteration:
-        return self.result.best
-
-    @property
-    def is_posterior(self) -> bool:
-        """Whether the default method made it."""
-        return self.result.is_posterior
-
-    @property
-    def verdict(self) -> Verdict:
-        return self.result.verdict
+    table: Json | None  # what `silr refine` wrote about the table; None for a run that was made in Python
+    corpus: Corpus | None  # None if the texts cannot be found
+    problems: list[str] = field(default_factory=list)  # why they, or their gold labels, are not what the run had
 
     @property
     def llm(self) -> NDArray[np.int16]:
@@ -111,19 +55,7 @@ class Record:
 
 
 def read_record(folder: str | Path, truth: str | None = None) -> Record:
-    """Read a run.
-
-    Parameters
-    ----------
-    folder : str or Path
-    truth : str, default None
-        Column with true labels; None: the one that `silr refine` was given, if any.
-
-    Raises
-    ------
-    InputError
-        `folder` is no run, is damaged or has no finished iteration, or the truth cannot be used.
-    """
+    """Read a run, or InputError. No `truth`: the column with true labels that `silr refine` was given, if any."""
     run = Run(folder)
     result = run.result()
     if len(result.iterations) < 2:
@@ -131,36 +63,39 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
     classes = result.class_names
     problems: list[str] = []
     table = _read_table_record(run.folder, problems)
-    found = None if table is None else _find(run.folder, table, result.iterations[0].labels, classes, problems)
-    if table is None or found is None:
+    read = None if table is None else _find(run.folder, table, result.iterations[0].labels, classes, problems)
+    if table is None or read is None:
         if truth is not None:
             raise InputError(f"no truth column {truth!r}: {'; '.join(problems) or f'{folder} does not know its table'}")
-        return Record(run, result, table, None, problems)
-    frame, corpus = found
+        return Record(result.iterations, classes, run, table, None, problems)
+    frame, corpus = read
     counted = int((corpus.gold >= 0).sum())
     if counted != run.manifest.get("gold", counted):
         problems.append(
             f"{corpus.name} has {counted:,} gold labels now, the run was made with {run.manifest['gold']:,}: its "
             "estimates are those of the run; refine again to use what was added"
         )
-    column = truth or table["columns"]["truth"]
+    column, iterations = truth or table["columns"]["truth"], result.iterations
     if column is not None:
         codes = column_codes(frame, column, classes, corpus.name, required=truth is not None, finished=True)
         if codes is not None:
             corpus = replace(corpus, truth=codes, truth_column=column)
-            result = replace(result, iterations=[each.scored(codes) for each in result.iterations])
-    return Record(run, result, table, corpus, problems)
+            iterations = [each.scored(codes) for each in iterations]
+    return Record(iterations, classes, run, table, corpus, problems)
 
 
-def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | None:
+def _read_table_record(folder: Path, problems: list[str]) -> Json | None:
     try:
         table = json.loads((folder / TABLE).read_text())
         columns = vars(Columns(**table["columns"]))
-        found: dict[str, Any] = {name: str(table[name]) for name in ("table", "sha256")}
-        given = table["features"]
-        features = [given] if isinstance(given, str) else [str(each) for each in given]
-        found["classes"] = list(map(str, table.get("classes") or ()))
-        return {**found, "features": features, "columns": columns, "iterations": int(table.get("iterations", 0))}
+        specs = table["features"]
+        return {
+            **{name: str(table[name]) for name in ("table", "sha256")},
+            "classes": list(map(str, table.get("classes") or ())),
+            "features": [specs] if isinstance(specs, str) else list(map(str, specs)),
+            "columns": columns,
+            "iterations": int(table.get("iterations", 0)),
+        }
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
@@ -169,7 +104,7 @@ def _read_table_record(folder: Path, problems: list[str]) -> dict[str, Any] | No
 
 
 def _find(
-    folder: Path, table: dict[str, Any], llm: NDArray[np.int16], classes: list[str], problems: list[str]
+    folder: Path, table: Json, llm: NDArray[np.int16], classes: list[str], problems: list[str]
 ) -> tuple[pd.DataFrame, Corpus] | None:
     """The run's own ``labels.csv``, if its rows are still those of the run, else the table that was refined."""
     reasons = []
@@ -181,8 +116,8 @@ def _find(
             elif not own.is_file():
                 raise InputError(f"the run has no {LABELS}")
             frame = read_table(path)
-            said = read_annotators(frame, path.name, table["columns"]["labels"], classes=classes)
-            codes = majority([Annotator(each.astype(np.int16)) for each in said.codes], len(classes)).astype(np.int64)
+            llms = read_annotators(frame, path.name, table["columns"]["labels"], classes=classes)
+            codes = majority([Annotator(each.astype(np.int16)) for each in llms.codes], len(classes)).astype(np.int64)
             if not np.array_equal(codes, llm):
                 raise InputError(f"{path.name} has other rows or LLM labels than the run; was it edited?")
             return frame, _corpus(frame, path.name, table["columns"], codes, classes)
@@ -199,7 +134,7 @@ def _check_unchanged(path: Path, sha256: str) -> None:
         raise InputError(f"{path.name} was changed since it was refined (its SHA-256 is another)")
 
 
-def _corpus(frame: pd.DataFrame, name: str, columns: dict[str, Any], llm: Codes, classes: list[str]) -> Corpus:
+def _corpus(frame: pd.DataFrame, name: str, columns: Json, llm: Codes, classes: list[str]) -> Corpus:
     gold = column_codes(frame, columns["gold"], classes, name, required=False, finished=True)
     if gold is None:
         gold = np.full(len(frame), -1)

@@ -11,6 +11,7 @@ from typing import Any
 from silr.errors import InputError
 from silr.io.class_names import in_commas
 from silr.io.corpus import features_path, file_hash
+from silr.io.files import Json
 from silr.io.words import short, visible
 from silr.refine.label_refiner import LabelRefiner
 from silr.refine.method import derived_seed, held_out
@@ -22,12 +23,12 @@ LONGEST_VALUE, MOST_SEEDS = 400, 100
 NOT_AN_OPTION = ("leak",)  # of the Python interface only
 
 
-def reproduce(record: Record) -> dict[str, Any]:
+def reproduce(record: Record) -> Json:
     """The section's values: `command` or `python`, and `groups` of (title, rows of name and value)."""
     manifest = record.run.manifest
     identity, configuration = manifest["identity"], record.run.configuration
     seed, last = int(configuration["seed"]), record.iterations[-1].number
-    drawn: dict[str, Any] = {"seed": seed}
+    drawn: Json = {"seed": seed}
     if any(each.notes.fit for each in record.iterations):
         n = len(record.llm)
         validation = int(held_out(n, seed).sum())
@@ -53,7 +54,7 @@ def reproduce(record: Record) -> dict[str, Any]:
     }
 
 
-def _command(record: Record, table: dict[str, Any]) -> str:
+def _command(record: Record, table: Json) -> str:
     """The `silr refine` command, as it is given inside the run's folder; it makes a new run beside it."""
     configuration = record.run.configuration
     words = ["silr", "refine", table["table"], "-o", "../run-again"]
@@ -94,13 +95,13 @@ def _asked(spec: str, table: str) -> str:
         return spec
 
 
-def _python(configuration: dict[str, Any], features: dict[str, Any], iterations: int) -> str:
+def _python(configuration: Json, features: Json, iterations: int) -> str:
     method, classifier = from_options({**to_options(configuration), "iterations": iterations})
     refiner = LabelRefiner(method, classifier, features=_spec(features) or "tfidf", random_state=configuration["seed"])
     return visible(f"{refiner}.fit(features_or_texts, llm_labels, gold=gold_labels)")
 
 
-def _spec(features: dict[str, Any]) -> str | list[str] | None:
+def _spec(features: Json) -> str | list[str] | None:
     """What names features in Python, from their record; None of a matrix, a file or what a model reads itself."""
     parts = [_spec(part) for part in features.get("parts", ())]
     if parts:
@@ -109,14 +110,14 @@ def _spec(features: dict[str, Any]) -> str | list[str] | None:
     return kinds.get(features["kind"])
 
 
-def _today(record: Record, table: dict[str, Any]) -> str:
+def _today(record: Record, table: Json) -> str:
     path = record.run.folder / table["table"]
     if not path.is_file():
         return "no longer there"
     return "as it was" if file_hash(path) == table["sha256"] else "changed since it was refined"
 
 
-def flat(values: Any, name: str = "") -> dict[str, Any]:
+def flat(values: Any, name: str = "") -> Json:
     """Return the values of nested dicts by their dotted names."""
     if not isinstance(values, dict):
         return {name: values}
@@ -127,7 +128,7 @@ def flat(values: Any, name: str = "") -> dict[str, Any]:
     }
 
 
-def fact_rows(values: dict[str, Any]) -> list[tuple[str, str]]:
+def fact_rows(values: Json) -> list[tuple[str, str]]:
     """Return names and values as the page shows them; those that are None are left out."""
     shown = {
         name: value if isinstance(value, str) else "none" if value == [] else json.dumps(value, ensure_ascii=False)

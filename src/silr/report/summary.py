@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from silr.io.files import Json
+from silr.refine.classifier_caution import estimate_in
 from silr.refine.refinement import Refinement
 
 SHOWN = (
@@ -20,16 +20,11 @@ SHOWN = (
 )  # of an iteration's notes
 
 
-def summary(result: Refinement) -> dict[str, Any]:
-    """JSON-friendly values of every iteration; number 0 is the LLM.
-
-    Parameters
-    ----------
-    result : Refinement
-    """
+def summary(result: Refinement) -> Json:
+    """JSON-friendly values of every iteration; number 0 is the LLM."""
     iterations = []
     for each in result.iterations:
-        values: dict[str, Any] = {"iteration": each.number}
+        values: Json = {"iteration": each.number}
         if each.priors is not None:
             values |= {
                 "estimated_accuracy": each.priors.accuracy,
@@ -63,41 +58,26 @@ def print_history(result: Refinement) -> None:
     shown = 1 if K == 2 else most  # of many classes the one that the LLM says too often, if any
     with_estimate = any("estimated_accuracy" in row for row in values["iterations"])
     table = Table(title="Share of labels that are right" if with_estimate or with_truth else None)
-    columns = [
-        "labels of",
-        *(["estimated from gold (95 %)"] if with_estimate else []),
-        *(["true"] if with_truth else []),
-        f"labelled {values['classes'][shown]}",
-        "changed",
-    ]
-    for position, name in enumerate(columns):
-        table.add_column(name, justify="right" if position else "left")
-    for each, row in zip(result.iterations, values["iterations"], strict=True):
+    table.add_column("labels of")
+    accuracies = ["estimated from gold (95 %)"] * with_estimate + ["true"] * with_truth
+    for name in [*accuracies, f"labelled {values['classes'][shown]}", "changed"]:
+        table.add_column(name, justify="right")
+
+    def cells(row: Json) -> list[str]:
+        true = f"{row['true_accuracy']:.1%}" if "true_accuracy" in row else ""
+        return [str(estimate_in(row) or "unknown")] * with_estimate + [true] * with_truth
+
+    for iteration, row in zip(result.iterations, values["iterations"], strict=True):
         for llm in row.get("annotators", ()):
-            table.add_row(
-                llm["name"],
-                *([_estimate(llm)] if with_estimate else []),
-                *([f"{llm['true_accuracy']:.1%}" if "true_accuracy" in llm else ""] if with_truth else []),
-            )
-        share = (each.labels[each.labels >= 0] == shown).mean()
-        table.add_row(
-            each.whose + " (result)" * (several and each.number == values["best_iteration"]),
-            *([_estimate(row)] if with_estimate else []),
-            *([f"{row['true_accuracy']:.1%}" if "true_accuracy" in row else ""] if with_truth else []),
-            f"{share:.0%}",
-            f"{row['changed']:,}" if "changed" in row else "",
-        )
+            table.add_row(llm["name"], *cells(llm))
+        share = (iteration.labels[iteration.labels >= 0] == shown).mean()
+        mark = " (result)" * (several and iteration.number == values["best_iteration"])
+        changed = f"{row['changed']:,}" if "changed" in row else ""
+        table.add_row(iteration.whose + mark, *cells(row), f"{share:.0%}", changed)
     console = Console()
     console.print(table)
     for line in said_of(result) + remarks(result):
         console.print(line, highlight=False)
-
-
-def _estimate(values: dict[str, Any]) -> str:
-    if "estimated_accuracy" not in values:
-        return "unknown"
-    low, high = values["estimated_accuracy_interval"]
-    return f"{values['estimated_accuracy']:.1%} ({low:.0%} to {high:.0%})"
 
 
 def said_of(result: Refinement) -> list[str]:

@@ -52,7 +52,7 @@ def _rows(record: Record, order: Iterable[int], most: int) -> list[dict[str, obj
             break
 
     def name(codes: NDArray[np.integer] | None, row: int) -> str | None:
-        return None if codes is None or codes[row] < 0 else short(record.classes[int(codes[row])])
+        return None if codes is None or codes[row] < 0 else short(record.class_names[int(codes[row])])
 
     return [
         {

@@ -18,7 +18,6 @@ CLOSE_TO_ZERO = 0.1  # of the lower limit of theta - theta'
 FEWEST_IN_A_SET = 5
 VANISHED, LOST = 0.01, 0.2
 
-
 UNJUDGED_SCORES = (
     "The LLM's scores were taken at their word, and the class prior was guessed from them. If they order the texts "
     "well, the refined labels are better than the LLM's; if they do not, they are noise, and nothing here can tell. 50 "
@@ -61,8 +60,8 @@ def _stopped(record: Record, _: Summary) -> Iterator[Caution]:
 
 
 def _unfinished(record: Record, _: Summary) -> Iterator[Caution]:
-    if record.result.missing:
-        done, missing = record.iterations[-1].number, record.result.missing
+    if record.missing:
+        done, missing = record.iterations[-1].number, record.missing
         words = (
             f"{done} of {done + missing} iterations are finished, and this page shows the last of them. The "
             "same silr refine command goes on where it stopped."
@@ -89,7 +88,7 @@ def _truth(record: Record, summary: Summary) -> Iterator[Caution]:
 
 
 def _remarks(record: Record, _: Summary) -> Iterator[Caution]:
-    for line in remarks(record.result):
+    for line in remarks(record):
         yield Caution("note", "About the classifier", line)
 
 
@@ -109,8 +108,8 @@ def _signal(record: Record, _: Summary) -> Iterator[Caution]:
     if low >= CLOSE_TO_ZERO:
         return
     whose = "the LLM" if number == 0 else f"iteration {number}"
-    names = [inline(record.classes[code], 40) for code in (j, k)]
-    others = ", all other classes left out," if len(record.classes) > 2 else ""
+    names = [inline(record.class_names[code], 40) for code in (j, k)]
+    others = ", all other classes left out," if len(record.class_names) > 2 else ""
     words = (
         f"Among texts that {whose} labelled {names[1]}{others} {names[1]} is the truth "
         f"{100 * signal:.0f} percentage points more often than among those labelled {names[0]}"
@@ -155,8 +154,8 @@ def _sets(record: Record, _: Summary) -> Iterator[Caution]:
     priors, corpus = record.best.priors, record.corpus
     if priors is None or priors.source != "gold" or corpus is None:
         return
-    counts = np.bincount(record.best.labels[corpus.gold >= 0], minlength=len(record.classes))
-    few = [f"{inline(record.classes[k], 40)} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST_IN_A_SET)]
+    counts = np.bincount(record.best.labels[corpus.gold >= 0], minlength=len(record.class_names))
+    few = [f"{inline(record.class_names[k], 40)} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST_IN_A_SET)]
     if few:
         named = ", ".join(few[:8]) + (f" and {len(few) - 8} more" if len(few) > 8 else "")
         words = f"Very few texts with these refined labels have gold, so how often they are right is a guess: {named}."
@@ -165,11 +164,11 @@ def _sets(record: Record, _: Summary) -> Iterator[Caution]:
 
 def _classes(record: Record, _: Summary) -> Iterator[Caution]:
     """Classes that vanish: almost no text left, or fewer and fewer in every iteration."""
-    K = len(record.classes)
+    K = len(record.class_names)
     shares = np.array([_shares(judged.labels, K) for judged in record.iterations[: record.best_iteration + 1]])
     gone, falling = [], []
     for k in range(K):
-        course, name = shares[1:, k], inline(record.classes[k], 40)
+        course, name = shares[1:, k], inline(record.class_names[k], 40)
         if len(course) and course[-1] < VANISHED and course[-1] < shares[0, k]:
             gone.append(f"{name}: {percent(shares[0, k])} of the LLM's labels, {percent(course[-1])} of the refined")
         elif len(course) >= 3 and (np.diff(course) < 0).all() and course[-1] < (1 - LOST) * course[0]:

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.stats.contrasts import contrasts, deviation
+from silr.stats.contrasts import Float32, Numbers, contrasts, deviation
 
-Numbers = NDArray[np.float64]
-Float32 = NDArray[np.float32]
 Integers = NDArray[np.int16] | NDArray[np.int64]
 
 

@@ -39,16 +39,10 @@ JITTER, SMALL = 1e-8, 1e-12
 
 @dataclass(frozen=True)
 class Block:
-    """One kind of features.
-
-    Attributes
-    ----------
-    columns : slice
-    kernels : list of float64 arrays of shape (d, d)
-        Prior covariance of the weights, for each power; the features have a mean square of 1 by each.
-    """
+    """One kind of features."""
 
     columns: slice
+    # prior covariance of the weights, shape (d, d), for each power; the features have a mean square of 1 by each
     kernels: list[Numbers]
 
     @classmethod
@@ -63,25 +57,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Prior:
-    """What is expected before any gold label.
+    """What is expected before any gold label."""
 
-    Attributes
-    ----------
-    terms : tuple of (str, float, float)
-        Which prior-mean terms there are, and mean and variance of their weights.
-    shift, table : float
-        Variance of the shift of a class, and of an entry of the table.
-    grid : tuple of tuple of (int, float)
-        Hyperparameters: for each block the number of its kernel and the amplitude.
-    log_prior : tuple of float
-        Of each combination in the grid.
-    """
-
+    # which prior-mean terms there are, and mean and variance of their weights
     terms: tuple[tuple[str, float, float], ...]
-    shift: float
-    table: float
+    shift: float  # variance of the shift of a class
+    table: float  # variance of an entry of the table
+    # hyperparameters: for each block the number of its kernel and the amplitude
     grid: tuple[tuple[tuple[int, float], ...], ...]
-    log_prior: tuple[float, ...]
+    log_prior: tuple[float, ...]  # of each combination in the grid
 
     def best(self, evidence: Numbers, count: int) -> Prior:
         """With the combinations of the highest posterior probability only."""
@@ -93,44 +77,21 @@ class Prior:
 
 @dataclass(frozen=True)
 class Posterior:
-    """Posterior means, from which the logits of any text follow.
+    """Posterior means, from which the logits of any text follow."""
 
-    Attributes
-    ----------
-    term_weights : dict
-        Weight of each prior-mean term, by its name.
-    weight : float64 array of shape (T, d)
-        Of the standardised features.
-    shift : float64 array of shape (T,)
-    tables : list of float64 arrays of shape (K, T)
-        For each LLM, what its label adds.
-    evidence : float64 array
-        Log marginal likelihood of each combination.
-    log_evidence : float
-        Of all of them, averaged by their prior.
-    """
-
-    term_weights: dict[str, float]
-    weight: Numbers
-    shift: Numbers
-    tables: list[Numbers]
-    evidence: Numbers
-    log_evidence: float
+    term_weights: dict[str, float]  # weight of each prior-mean term, by its name
+    weight: Numbers  # shape (T, d), of the standardised features
+    shift: Numbers  # shape (T,)
+    tables: list[Numbers]  # for each LLM, what its label adds, shape (K, T)
+    evidence: Numbers  # log marginal likelihood of each combination
+    log_evidence: float  # of all of them, averaged by their prior
 
 
 class GoldProcess:
     """The process on the gold labels: kernels are computed once for all priors and subsets.
 
-    Parameters
-    ----------
-    features : float64 array of shape (m, d)
-        Standardised, of the texts with gold label.
-    blocks : sequence of Block
-    llm_labels : sequence of int arrays of shape (m,)
-        One for each LLM; -1 for none.
-    codes : int array of shape (m,)
-        Gold labels.
-    n_classes : int
+    `features`, shape (m, d): standardised, of the texts with gold label. `llm_labels`, shape (m,): one for each LLM; -1
+    for none. `codes`, shape (m,): gold labels.
     """
 
     def __init__(
@@ -156,15 +117,8 @@ class GoldProcess:
     ) -> Posterior:
         """Learn from some of the gold labels.
 
-        Parameters
-        ----------
-        rows : int array of shape (l,)
-            Their positions.
-        terms : mapping of names to arrays of shape (m, T)
-            The prior-mean terms at all m texts, by name.
-        prior : Prior
-        with_evidence : bool, default True
-            False, of more than two classes and a grid of one: the evidence is NaN, and much time is saved.
+        `rows`, shape (l,): their positions. `terms`, shape (m, T): the prior-mean terms at all m texts, by name.
+        `with_evidence`: False, of more than two classes and a grid of one: the evidence is NaN, and much time is saved.
         """
         with threadpool_limits(1):  # threads that share so small matrices wait for each other
             duals, evidence = self._fit(rows, terms, prior, with_evidence)

@@ -24,42 +24,24 @@ class Accuracy(NamedTuple):
     interval: tuple[float, float]
 
 
-def accuracy_from_gold(
-    labels: ArrayLike, gold: ArrayLike, weight: ArrayLike, probabilities: ArrayLike, level: float = LEVEL
-) -> Accuracy:
+def accuracy_from_gold(labels: ArrayLike, gold: ArrayLike, weight: ArrayLike, probabilities: ArrayLike) -> Accuracy:
     """Estimate the accuracy of any labels by the difference estimator.
 
     With p_i the probability that label i is right, r_i whether it is, and weights scaled to sum to n,
 
         accuracy = mean of p_i over all texts + (1 / n) sum over gold texts of w_i (r_i - p_i)
 
-    However wrong the probabilities are, the estimate stays unbiased, up to the ratio by which weights are scaled; the
-    better they are, the narrower is the interval. With e_i the differences r_i - p_i less their weighted mean, its
-    variance is ``m / (m - 1) sum w_i (w_i - 1) e_i^2 / n^2`` for m gold labels, as of independent draws. The interval
-    is Jeffreys' for the number of simple random labels that would have the same variance; a point if all texts were
-    read.
+    However wrong the probabilities are, the estimate stays unbiased, up to the ratio by which weights are scaled;
+    the better they are, the narrower is the interval. With e_i the differences r_i - p_i less their weighted mean,
+    its variance is ``m / (m - 1) sum w_i (w_i - 1) e_i^2 / n^2`` for m gold labels, as of independent draws. The
+    interval is Jeffreys', at 95 %, for the number of simple random labels that would have the same variance; a
+    point if all texts were read.
 
-    Parameters
-    ----------
-    labels : int array-like of shape (n,)
-        The labels to be judged, 0 to K - 1; a text with -1 is left out.
-    gold : int array-like of shape (n,)
-        -1 where there is none.
-    weight : array-like of shape (n,)
-        For how many texts each gold label speaks; 0 or missing: it does not judge.
-    probabilities : array-like of shape (n, K)
-        Of each class. Those of a text with gold must come from a fit that did not know its gold label, such as
-        `LabelRefiner.out_of_fold_scores_`.
-    level : float, default 0.95
-
-    Returns
-    -------
-    Accuracy
-
-    Raises
-    ------
-    InputError
-        Shapes do not match, or no labelled text has a gold label with a weight above 0.
+    Labels, shape (n,), and gold are 0 to K - 1; a text with label -1 is left out, and gold is -1 where there is
+    none. A weight says for how many texts a gold label speaks; 0 or missing: it does not judge. The probabilities,
+    shape (n, K), of a text with gold must come from a fit that did not know its gold label, such as
+    `LabelRefiner.out_of_fold_scores_`. Raises InputError if shapes do not match, or no labelled text has a gold
+    label with a weight above 0.
 
     References
     ----------
@@ -90,7 +72,7 @@ def accuracy_from_gold(
     spread = (difference - correction) ** 2 * m / max(m - 1, 1)
     variance = float((w * np.maximum(w - 1, 0)) @ spread) / size**2
     size_of_sample = np.inf if (w <= 1).all() else _effective(accuracy, variance, m)
-    low, high = share_interval(np.array(accuracy), np.array(size_of_sample), level)
+    low, high = share_interval(np.array(accuracy), np.array(size_of_sample), LEVEL)
     return Accuracy(accuracy, (float(low), float(high)))
 
 

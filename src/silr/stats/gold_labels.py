@@ -14,22 +14,11 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class GoldLabels:
-    """Gold labels of m texts.
+    """Gold labels of m texts."""
 
-    Attributes
-    ----------
-    rows : int64 array of shape (m,)
-        Where the texts stand in the corpus.
-    codes : int array of shape (m,)
-        Classes, 0..K-1.
-    weights : float64 array of shape (m,)
-        1 / probability of being drawn, with a mean of 1.
-    n_classes : int
-    """
-
-    rows: NDArray[np.int64]
-    codes: NDArray[np.int64]
-    weights: NDArray[np.float64]
+    rows: NDArray[np.int64]  # shape (m,), where the texts stand in the corpus
+    codes: NDArray[np.int64]  # shape (m,), classes, 0..K-1
+    weights: NDArray[np.float64]  # shape (m,), 1 / probability of being drawn, with a mean of 1
     n_classes: int
 
     @classmethod
@@ -38,10 +27,6 @@ class GoldLabels:
         rows = np.flatnonzero(codes >= 0)
         weight = np.ones(len(rows)) if weights is None else np.nan_to_num(np.asarray(weights, np.float64)[rows])
         return cls(rows, codes[rows].astype(np.int64), weight / weight.mean(), n_classes)
-
-    def part(self, positions: NDArray[np.int64]) -> GoldLabels:
-        """Some of them."""
-        return GoldLabels(self.rows[positions], self.codes[positions], self.weights[positions], self.n_classes)
 
     def folds(self, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Positions to learn from and positions left out: five times, each class spread evenly where it can be."""

@@ -31,17 +31,8 @@ def collapsed(size: NDArray[np.integer], count: NDArray[np.integer], few: int) -
     `few` gold labels are joined until each group has twice as many. What is left over with fewer than two joins the
     group before it, or else the stratum nearest in size.
 
-    Parameters
-    ----------
-    size, count : int arrays of shape (H,)
-        Texts and gold labels of each stratum.
-    few : int
-        Strata with fewer gold labels are joined.
-
-    Returns
-    -------
-    int array of shape (H,)
-        The number of one stratum of its group.
+    `size`, `count`, shape (H,): texts and gold labels of each stratum. `few`: strata with fewer gold labels are joined.
+    Returns shape (H,): the number of one stratum of its group.
 
     References
     ----------
@@ -69,10 +60,8 @@ def given_weights(weight: ArrayLike, drawn: NDArray[np.intp], n: int) -> NDArray
 
     A gold label with weight 0 trains, and no estimate reads it: nobody knows how likely it was to be drawn.
 
-    Raises
-    ------
-    InputError
-        It is not one number a text, one of a gold text is negative or infinite, or all of these are 0 or missing.
+    Raises InputError if it is not one number a text, one of a gold text is negative or infinite, or all of these are 0
+    or missing.
     """
     w = np.asarray(weight, dtype=np.float64)
     if w.shape != (n,):

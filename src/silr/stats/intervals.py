@@ -76,10 +76,8 @@ def mover(weights: Numbers, share: Numbers, low: Numbers, high: Numbers) -> Numb
 def paired_standard_error(wins: float, losses: float, n: float) -> float:
     """Standard error of a paired difference of shares, with half a text added to each cell of right and wrong.
 
-    References
-    ----------
-    Agresti, Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24,
-    2005.
+    Agresti, Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine
+    24, 2005.
     """
     b, c, size = wins + 0.5, losses + 0.5, n + 2
     return float(np.sqrt(max(b + c - (b - c) ** 2 / size, 0.0)) / size)

@@ -20,10 +20,7 @@ FEW = 20  # gold labels; sets with fewer are collapsed before they give an inter
 def noise_estimates(
     mass: Numbers, square: NDArray[np.number], count: Codes, size: Codes, level: float, smoothing: float
 ) -> dict[str, Numbers]:
-    """Every estimate and interval.
-
-    From sums of weights (..., K, K), of their squares and numbers of gold labels (..., K), and set sizes (K,).
-    """
+    """All estimates, from sums of weights (..., K, K), squares and counts of gold labels (..., K), and sizes (K,)."""
     K, q, total = len(size), size / size.sum(), mass.sum(axis=-1)
     n = kish_size(size, total, square)[..., None]
     pooled = _pooled_rows(mass, square, q)

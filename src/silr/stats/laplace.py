@@ -26,24 +26,14 @@ TINY = 1e-10
 
 
 def fit_binary(kernels: Numbers, means: Numbers, targets: Numbers) -> tuple[Numbers, Numbers]:
-    """Find the most likely latent values of labelled texts of two classes, and how well each prior explains the labels.
+    """The most likely latent values of labelled texts of two classes, and how well each prior explains the labels.
 
-    Parameters
-    ----------
-    kernels : float64 array of shape (B, m, m)
-        Prior covariance of the latent values, which are the log-odds of class 1.
-    means : float64 array of shape (B, m)
-        Their prior mean.
-    targets : float64 array of shape (m,)
-        The labels, 0 or 1.
+    `kernels`, shape (B, m, m), are prior covariances of the latent values, which are the log-odds of class 1;
+    `means`, shape (B, m), their prior means; `targets`, shape (m,), the labels, 0 or 1.
 
-    Returns
-    -------
-    duals : float64 array of shape (B, m)
-        The posterior mean of the log-odds of any text is its prior mean plus its prior covariance with the m texts
-        times these (their equation 3.21).
-    evidence : float64 array of shape (B,)
-        Log of the probability of the labels (equation 3.32).
+    Returns duals, shape (B, m): the posterior mean of the log-odds of any text is its prior mean plus its prior
+    covariance with the m texts times these (their equation 3.21). And the evidence, shape (B,): log of the
+    probability of the labels (equation 3.32).
     """
 
     def likelihood(latent: Numbers) -> Numbers:
@@ -69,36 +59,19 @@ def fit_softmax(
     targets: Numbers,
     with_evidence: bool = True,
 ) -> tuple[Numbers, Numbers]:
-    """Find the same for K classes, of which each has a latent value of its own, in time linear in K.
+    """The same for K classes, of which each has a latent value of its own, in time linear in K.
 
-    The latent values of class k are a process with a kernel that all classes share, independent of those of the other
-    classes, plus a linear function of features that depend on the class, whose weights all classes share.
+    The latent values of class k are a process with a kernel that all classes share, shape (B, m, m), independent of
+    those of the other classes, plus a linear function of `features`, shape (r, m, K), that depend on the class,
+    whose r weights all classes share. `variances`, shape (B, r), are those of the weights in the prior; 0 leaves
+    one out. `means` have the shape (B, m, K), and `targets`, (m, K), are one-hot.
 
-    Parameters
-    ----------
-    kernels : float64 array of shape (B, m, m)
-    features : float64 array of shape (r, m, K)
-        Of r weights.
-    variances : float64 array of shape (B, r)
-        Of the weights, in the prior; 0 leaves one out.
-    means : float64 array of shape (B, m, K)
-        Prior mean of the latent values.
-    targets : float64 array of shape (m, K)
-        The labels, one-hot.
-    with_evidence : bool, default True
-        False: the evidence, which takes most of the time, is left out: NaN.
-
-    Returns
-    -------
-    duals : float64 array of shape (B, m, K)
-        They sum to 0 over the classes.
-    evidence : float64 array of shape (B,)
-
-    Notes
-    -----
-    Algorithm 3.3 of Rasmussen and Williams; the weights are a low-rank term, by the lemmas of Woodbury and Sylvester.
+    Duals, shape (B, m, K), sum to 0 over the classes. Without evidence, which takes most of the time, it is NaN.
+    Algorithm 3.3 of Rasmussen and Williams; the weights are a low-rank term, by the lemmas of Woodbury and
+    Sylvester.
     """
-    start = _near_mode(kernels, features, variances, means, targets)
+    priors = zip(kernels, variances, means, strict=True)
+    start = np.stack([_near_mode(*prior, features, targets) for prior in priors])
     if not with_evidence:
         return start, np.full(len(kernels), np.nan)
     low_rank = features.transpose(2, 1, 0) * np.sqrt(variances)[:, None, None, :]  # (B, K, m, r)
@@ -168,14 +141,11 @@ def _climb(
     return duals, reached - newton(latent)[1] / 2
 
 
-def _near_mode(kernels: Numbers, features: Numbers, variances: Numbers, means: Numbers, targets: Numbers) -> Numbers:
-    """Duals of latent values near the most likely ones, by L-BFGS, whose steps cost far less than Newton's."""
-    priors = zip(kernels, variances, means, strict=True)
-    return np.stack([_dual_near_mode(*prior, features, targets) for prior in priors])
+def _near_mode(kernel: Numbers, variance: Numbers, mean: Numbers, parts: Numbers, truth: Numbers) -> Numbers:
+    """Duals of latent values near the most likely ones, by L-BFGS, whose steps cost far less than Newton's.
 
-
-def _dual_near_mode(kernel: Numbers, variance: Numbers, mean: Numbers, parts: Numbers, truth: Numbers) -> Numbers:
-    """Of one prior. It whitens the variables; a likelihood of the usual curvature scales them."""
+    The prior whitens the variables; a likelihood of the usual curvature scales them.
+    """
     m, K = truth.shape
     values, vectors = np.linalg.eigh(kernel)
     values = np.maximum(values, 0.0)

@@ -20,15 +20,7 @@ def prior_offsets(logits: Floats, class_prior: Numbers) -> Numbers:
     the annotator's bias sits in the share of each predicted class. The class prior is known from the gold labels, so
     the thresholds are set by it. It needs no label of any text.
 
-    Parameters
-    ----------
-    logits : array of shape (n, K)
-    class_prior : array of shape (K,)
-
-    Returns
-    -------
-    array of shape (K,)
-        The first offset is 0.
+    From logits of shape (n, K); the first offset is 0.
 
     Notes
     -----

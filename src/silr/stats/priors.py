@@ -71,13 +71,7 @@ class Priors:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Priors:
-        """Rebuild what `to_dict` returned; unknown names are ignored.
-
-        Raises
-        ------
-        InputError
-            A field is missing.
-        """
+        """Rebuild what `to_dict` returned; unknown names are ignored; InputError if a field is missing."""
         names = {field.name for field in fields(cls)}
         known: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in values.items() if k in names}
         try:
@@ -99,46 +93,29 @@ def priors_from_gold(
 
     A row of Theta is the weighted share of the classes among the gold labels inside U_j, which are worth n_j simple
     random labels: 1 / n_j = sum w^2 / (sum w)^2 - 1 / |U_j|, Kish's effective size with the correction for a finite
-    corpus. The rows are partially pooled: Theta_jk = (n_j share_jk + smoothing p_jk) / (n_j + smoothing). The pooled
-    row p_j has class j with probability a, the accuracy by all gold labels, and shares 1 - a among the other classes
-    by how frequent they are. So a set without gold is believed to be as right as the others, and 0 of 3 is not
-    certainty.
+    corpus. The rows are partially pooled: Theta_jk = (n_j share_jk + smoothing p_jk) / (n_j + smoothing). The
+    pooled row p_j has class j with probability a, the accuracy by all gold labels, and shares 1 - a among the other
+    classes by how frequent they are. So a set without gold is believed to be as right as the others, and 0 of 3 is
+    not certainty.
 
-    The interval of a single share is Jeffreys', with the one-sided exact limit ("rule of three") where all gold labels
-    agree. Sums over the sets, which are independent, get theirs by MOVER: the distances to the limits add up like
-    standard errors, each side for itself, around the shares before pooling. For the accuracy, sets with few gold
-    labels are collapsed first; see `silr.stats.gold_weights.collapsed`.
+    The interval of a single share is Jeffreys', with the one-sided exact limit ("rule of three") where all gold
+    labels agree; a set without gold has 0 to 1. Sums over the sets, which are independent, get theirs by MOVER: the
+    distances to the limits add up like standard errors, each side for itself, around the shares before pooling. For
+    the accuracy, sets with few gold labels are collapsed first; see `silr.stats.gold_weights.collapsed`.
 
     Parameters
     ----------
-    pseudo_labels : array-like of int, shape (n,)
-        The current pseudo-labels, 0 to K - 1.
-    gold : array-like of int, shape (n,)
-        Gold labels, 0 to K - 1, and -1 where there is none.
-    n_classes : int
-        K, at least 2.
+    pseudo_labels, gold : array-like of int, shape (n,)
+        Classes, 0 to K - 1; gold is -1 where there is none.
     weight : array-like of float, shape (n,), default None
-        Sampling weights up to a common factor: 1 / probability that the text was drawn. Only rows with gold are read;
-        a gold label whose weight is 0 or missing (NaN) is left out. Wins over `strata`.
+        1 / probability of being drawn, up to a factor; only rows with gold are read, 0 or NaN leaves one out. Wins.
     strata : array-like of int, shape (n,), default None
         The initial pseudo-labels (K for a text that had none), by which gold was drawn: the weights are N_h / n_h. Also
-        right for gold drawn without strata (post-stratification). Strata with few gold labels are collapsed.
-        With neither `weight` nor `strata` all gold labels count alike.
+        right for gold drawn without strata (post-stratification). With neither all gold labels count alike.
     level : float, default 0.95
         Nominal coverage of the intervals.
     smoothing : float, default 1.0
         Labels' worth of the pooled row in each row; 0 leaves only sets without gold to it.
-
-    Returns
-    -------
-    Priors
-        With `source="gold"`. A set without gold gets the pooled row and the interval 0 to 1.
-
-    Raises
-    ------
-    InputError
-        Labels outside the classes, lengths that differ, no gold label, weights that are negative or infinite, or none
-        above 0.
 
     References
     ----------
@@ -171,25 +148,7 @@ def priors_from_gold(
 
 
 def priors_from_truth(pseudo_labels: ArrayLike, truth: ArrayLike, n_classes: int) -> Priors:
-    """Count the priors when every true label is known ("oracle"): for research only.
-
-    Parameters
-    ----------
-    pseudo_labels, truth : array-like of int, shape (n,)
-        Pseudo-labels and true labels, 0 to K - 1.
-    n_classes : int
-        K, at least 2.
-
-    Returns
-    -------
-    Priors
-        With `source="oracle"` and intervals of width 0. The row of an empty set is even.
-
-    Raises
-    ------
-    InputError
-        Labels outside the classes, no labels, or lengths that differ.
-    """
+    """Count the priors when all true labels are known ("oracle"), for research only; rows of empty sets are even."""
     labels = _codes(pseudo_labels, n_classes, "pseudo-labels")
     true = _codes(truth, n_classes, "true labels", len(labels))
     count = count_table(labels, true, n_classes)
@@ -200,27 +159,12 @@ def priors_from_truth(pseudo_labels: ArrayLike, truth: ArrayLike, n_classes: int
 def given_priors(
     theta: ArrayLike, class_prior: ArrayLike | None = None, pseudo_labels: ArrayLike | None = None
 ) -> Priors:
-    """Take Theta from the user.
+    """Take Theta from the user, shape (K, K): Theta_jk is the share of true class k inside U_j.
 
-    Parameters
-    ----------
-    theta : array-like of float, shape (K, K)
-        Theta_jk, the share of true class k inside U_j; rows sum to 1.
-    class_prior : array-like of float, shape (K,), default None
-        pi_k > 0, summing to 1; kept as given, so it may be that of another corpus (prior shift). By default q @ theta.
-    pseudo_labels : array-like of int, shape (n,), default None
-        The pseudo-labels, from which q is counted. By default q is the mixture of sets nearest to `class_prior`.
-
-    Returns
-    -------
-    Priors
-        With `source="given"` and intervals of width 0.
-
-    Raises
-    ------
-    InputError
-        Not finite, outside 0 to 1, rows that do not sum to 1, a class that never occurs, or neither `class_prior` nor
-        `pseudo_labels`.
+    The class prior, shape (K,), is kept as given, so it may be that of another corpus (prior shift); by default it
+    is q @ theta. The shares q of the sets are counted from the pseudo-labels; without them q is the mixture of sets
+    nearest to the class prior. Raises InputError for shares that are none, a class that never occurs, or neither of
+    the two.
     """
     shares = _distributions(theta, "theta")
     pi = None if class_prior is None else _distributions(class_prior, "class_prior")
@@ -246,17 +190,8 @@ def check_signal(priors: Priors, class_names: Sequence[str] | None = None) -> No
     that of theta - theta'. So labels without signal pass in at most about (1 - level) / 2 of all draws of gold, and
     labels with a weak one are refused in some.
 
-    Parameters
-    ----------
-    priors : Priors
-        Of any source.
-    class_names : sequence of str, default None
-        Names for the message; by default the numbers.
-
-    Raises
-    ------
-    NoSignalError
-        A set is empty, two sets cannot be told apart or are swapped, or Theta is nearly singular.
+    Without names of the classes the message has their numbers. Raises NoSignalError if a set
+    is empty, two sets cannot be told apart or are swapped, or Theta is nearly singular.
     """
     K = len(priors.theta)
     names = [repr(str(name)) for name in (range(K) if class_names is None else class_names)]

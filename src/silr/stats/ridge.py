@@ -23,17 +23,8 @@ PENALTY = 3000.0  # for standardised features, of soft labels
 class StandardisedMatrix:
     """The features of a corpus, each with mean 0 and standard deviation 1.
 
-    Parameters
-    ----------
-    X : array of shape (n, d)
-        May be a memory map. It is read once for the moments and the Gram matrix.
-
-    Attributes
-    ----------
-    standardiser : Standardiser
-        Means and scales.
-    gram : float64 array of shape (d, d)
-        Product of the standardised matrix with itself; n times the covariance.
+    X may be a memory map. It is read once for the moments and the Gram matrix `gram`, shape (d, d), the product of the
+    standardised matrix with itself, n times the covariance.
     """
 
     def __init__(self, X: NDArray[np.number]) -> None:
@@ -100,18 +91,10 @@ class StandardisedMatrix:
 
 @dataclass(frozen=True)
 class Student:
-    """A ridge regression of soft labels.
+    """A ridge regression of soft labels."""
 
-    Attributes
-    ----------
-    contrasts : float32 array of shape (n, T)
-        Of each text by the regression without it, standardised.
-    weight, intercept : float64 arrays of shape (T, d) and (T,)
-        The map from standardised features to contrasts on the same scale, for new texts.
-    """
-
-    contrasts: Float32
-    weight: Numbers
+    contrasts: Float32  # shape (n, T), of each text by the regression without it, standardised
+    weight: Numbers  # shape (T, d), the map from standardised features to contrasts on the same scale, for new texts
     intercept: Numbers
 
     @classmethod
@@ -125,13 +108,8 @@ class Student:
 class Ridge:
     """Ridge regressions, one after another, on the same columns: their matrix is factorised once.
 
-    Parameters
-    ----------
-    X : StandardisedMatrix
-    penalty : float
-        On the squared weights, beside the sum of squared errors.
-    columns : slice, default all
-        Of the features; the others get weights of 0.
+    The penalty is on the squared weights, beside the sum of squared errors. Features that are in none of the `columns`
+    get weights of 0.
     """
 
     def __init__(self, X: StandardisedMatrix, penalty: float, columns: slice = slice(None)) -> None:

@@ -12,17 +12,10 @@ CHUNK_ROWS = 2048
 
 @dataclass(frozen=True)
 class Standardiser:
-    """Shifts each feature to mean 0 and scales it to standard deviation 1 (a constant feature is shifted only).
+    """Shifts each feature to mean 0 and scales it to standard deviation 1 (a constant feature is shifted only)."""
 
-    Attributes
-    ----------
-    mean : float32 array of shape (d,)
-    scale : float32 array of shape (d,)
-        1 / standard deviation.
-    """
-
-    mean: NDArray[np.float32]
-    scale: NDArray[np.float32]
+    mean: NDArray[np.float32]  # shape (d,)
+    scale: NDArray[np.float32]  # shape (d,), 1 / standard deviation
 
     @classmethod
     def from_moments(cls, mean: NDArray[np.float64], variance: NDArray[np.float64]) -> Standardiser:

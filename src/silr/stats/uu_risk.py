@@ -20,26 +20,12 @@ SMALLEST_SINGULAR_VALUE = 1e-3
 def uu_weights(theta: ArrayLike, class_prior: ArrayLike) -> NDArray[np.float64]:
     """Weight of each pseudo-labelled set in the partial risk of each class: ``W[k, j] = pi_k * inverse(Theta)[k, j]``.
 
-    Since ``p_j(x) = sum_k Theta_jk p(x | y = k)``, the class-conditional densities are ``p(. | k) = sum_j A_kj p_j``
-    with ``A = inverse(Theta)``, so that ``pi_k E[ell(g(x), k) | y = k] = sum_j W_kj E_{U_j}[ell(g(x), k)]``.
+    Since ``p_j(x) = sum_k Theta_jk p(x | y = k)``, the class-conditional densities are ``p(. | k) = sum_j A_kj
+    p_j`` with ``A = inverse(Theta)``, so that ``pi_k E[ell(g(x), k) | y = k] = sum_j W_kj E_{U_j}[ell(g(x), k)]``.
+    Weights, shape (K, K), may be negative. For ``theta = identity`` they are ``diag(class_prior)``, ordinary
+    supervised learning (PN).
 
-    Parameters
-    ----------
-    theta : array-like of shape (K, K)
-        Share of true class k (column) inside the pseudo-labelled set j (row). Rows sum to 1.
-    class_prior : array-like of shape (K,)
-        Share of each class in the corpus. Sums to 1.
-
-    Returns
-    -------
-    ndarray of shape (K, K)
-        Row k: the weights of the sets 0..K-1. Weights may be negative. For ``theta = identity`` they are
-        ``diag(class_prior)``, which is ordinary supervised learning (PN).
-
-    Raises
-    ------
-    InputError
-        Wrong shapes, values that are not shares, or a theta so close to singular that no weights exist.
+    Raises InputError for wrong shapes, shares that are none, or a theta so close to singular that no weights exist.
 
     References
     ----------
@@ -65,18 +51,10 @@ def uu_weights(theta: ArrayLike, class_prior: ArrayLike) -> NDArray[np.float64]:
 
 
 def class_losses(logits: Tensor, loss: Loss = "sigmoid") -> Tensor:
-    """Loss of every text for every class it might have, in float32.
+    """Loss of every text for every class it might have, in float32 of shape (n, K), from logits of the same shape.
 
-    Parameters
-    ----------
-    logits : Tensor of shape (n, K), or (n,) or (n, 1) for binary classifiers with one score
-        One score s stands for the logits ``(0, s)``: class 1 is where s > 0.
-    loss : {"sigmoid", "logistic"}, default "sigmoid"
-        ``1 - softmax(g)_k``, the paper's, or ``-log softmax(g)_k`` (cross-entropy).
-
-    Returns
-    -------
-    Tensor of shape (n, K)
+    "sigmoid" is ``1 - softmax(g)_k``, the paper's, and "logistic" ``-log softmax(g)_k`` (cross-entropy). One score
+    s, shape (n,) or (n, 1), stands for the logits ``(0, s)``: class 1 is where s > 0.
     """
     scores = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if scores.ndim == 1 or scores.shape[1] == 1:
@@ -91,27 +69,12 @@ def class_losses(logits: Tensor, loss: Loss = "sigmoid") -> Tensor:
 class UURisk(nn.Module):
     """Corrected UU risk ``R = sum_k f(R_k)`` with ``R_k = pi_k sum_j inverse(Theta)_kj mean_{U_j} ell(g(x), k)``.
 
-    Every partial risk R_k estimates a quantity that cannot be negative. A flexible classifier drives it below zero by
-    overfitting; the correction f acts only there.
+    Every partial risk R_k estimates a quantity that cannot be negative. A flexible classifier drives it below zero
+    by overfitting; the correction f acts only there. ``f(r) = r`` for r > 0, else ``leak * r`` ("leaky"); "none"
+    (the unbiased risk), "relu" and "abs" are the cases leak = 1, 0 and -1. Theta, shape (K, K), and the class
+    prior, shape (K,), are as in `uu_weights`, the loss as in `class_losses`.
 
-    Parameters
-    ----------
-    theta : array-like of shape (K, K)
-        Share of true class k (column) inside the pseudo-labelled set j (row).
-    class_prior : array-like of shape (K,)
-        Share of each class in the corpus.
-    loss : {"sigmoid", "logistic"}, default "sigmoid"
-        Per-example loss, see `class_losses`.
-    correction : {"leaky", "none", "relu", "abs"}, default "leaky"
-        ``f(r) = r`` for r > 0, else ``leak * r`` ("leaky"); "none" (the unbiased risk), "relu" and "abs" are the cases
-        leak = 1, 0 and -1.
-    leak : float, default -0.001
-        Lambda of the paper; read for "leaky" only.
-
-    Raises
-    ------
-    InputError
-        As `uu_weights`, or an unknown loss or correction.
+    Raises InputError as `uu_weights`, or for an unknown loss or correction.
 
     References
     ----------
@@ -157,15 +120,8 @@ class UURisk(nn.Module):
     def forward(self, logits: Tensor, pseudo_labels: Tensor) -> Tensor:
         """Risk of a batch.
 
-        Parameters
-        ----------
-        logits : Tensor of shape (n, K), or (n,) or (n, 1) if K = 2
-        pseudo_labels : int64 Tensor of shape (n,)
-            The set U_j of each text, 0..K-1. A set without a text in the batch adds nothing.
-
-        Returns
-        -------
-        Tensor of shape ()
+        From logits of shape (n, K), or (n,) or (n, 1) if K = 2, and the set U_j of each text, int64 of shape (n,). A
+        set without a text in the batch adds nothing.
         """
         return self.from_sums(*self.set_sums(logits, pseudo_labels))
 
@@ -193,3 +149,23 @@ class UURisk(nn.Module):
         """Corrected risk, shape (), from what `set_sums` returns."""
         partial = self.partial_risks(sums, sizes)
         return torch.where(partial > 0, partial, self.leak * partial).sum()
+
+
+class SoftRisk(nn.Module):
+    """Mean cross-entropy to soft labels, ``-1/n sum_ik q_ik log softmax(g_i)_k``.
+
+    Its minimiser is the mean soft label of texts that look alike, which orders texts by their class where the error of
+    the soft labels does not depend on the text given its class: UU learning with soft sets and the logistic loss.
+
+    `class_prior`, shape (K,): share of each class in the corpus; it sets thresholds after the fit.
+    """
+
+    class_prior: Tensor
+
+    def __init__(self, class_prior: ArrayLike) -> None:
+        super().__init__()
+        self.register_buffer("class_prior", torch.from_numpy(np.array(class_prior, np.float64)))
+
+    def forward(self, logits: Tensor, soft_labels: Tensor) -> Tensor:
+        """Risk of scores of shape (n, K), (n, 1) or (n,) under soft labels of shape (n, K)."""
+        return (class_losses(logits, "logistic") * soft_labels).sum(dim=1).mean()

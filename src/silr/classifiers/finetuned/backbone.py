@@ -28,69 +28,36 @@ Tuning = Literal["lora", "qlora", "full"]
 
 @dataclass(frozen=True)
 class FinetunedConfig:
-    """Settings of a fine-tuned classifier; the defaults are those of Asano et al. (2025).
+    """Settings of a fine-tuned classifier; the defaults are those of Asano et al. (2025)."""
 
-    Attributes
-    ----------
-    tuning : {"lora", "qlora", "full"}
-        Adapters on the model, on the model in 4 bits (NF4, double quantisation), or all weights.
-    model : str
-        Model folder, `.gguf` file or hub name.
-    epochs : int, default 3
-    batch_size : int, default 16
-        Texts a step, of all processes together.
-    learning_rate : float or None, default 1e-4
-        AdamW's; 3 % warm-up, then a cosine to 0. None: see `Backbone.learning_rate`.
-    max_length : int or None, default None
-        Longest text in tokens, see `silr.hf.tokens.TokenFeatures`.
-    tune_top : int or None, default None
-        Adapt the last so many layers only. What the layers below make of each text is computed once. None: all layers.
-    rank, alpha, dropout : int, int, float, default 8, 32, 0.05
-        Of the adapters.
-    linear_probe : bool, default False
-        Start the head from the classifier on the states of the model before it is tuned, see
-        `silr.classifiers.finetuned.probe`.
-        False: from 0.
-    match_prior : bool, default False
-        After the fit, shift the scores so that each class is predicted as often as the class prior says.
-    checkpoint_seconds : float, default 30
-        Time between checkpoints inside a fit, if a folder is given for them; more where a checkpoint takes so long that
-        it would be over 5 % of the time. 0: every fourth step.
-    """
-
-    tuning: Tuning
-    model: str
+    tuning: Tuning  # adapters on the model, on the model in 4 bits (NF4, double quantisation), or all weights
+    model: str  # model folder, `.gguf` file or hub name
     epochs: int = 3
-    batch_size: int = 16
-    learning_rate: float | None = 1e-4
-    max_length: int | None = None
+    batch_size: int = 16  # texts a step, of all processes together
+    learning_rate: float | None = 1e-4  # AdamW's; 3 % warm-up, then a cosine to 0. None: see `Backbone.learning_rate`.
+    max_length: int | None = None  # longest text in tokens, see `silr.hf.tokens.TokenFeatures`
+    # adapt the last so many layers only. What the layers below make of each text is computed once. None: all layers.
     tune_top: int | None = None
-    rank: int = 8
+    rank: int = 8  # of the adapters
     alpha: int = 32
     dropout: float = 0.05
+    # start the head from the classifier on the states of the model before it is tuned, see
+    # `silr.classifiers.finetuned.probe`. False: from 0.
     linear_probe: bool = False
+    # after the fit, shift the scores so that each class is predicted as often as the class prior says
     match_prior: bool = False
+    # time between checkpoints inside a fit, if a folder is given for them; more where a checkpoint takes so long that
+    # it would be over 5 % of the time. 0: every fourth step.
     checkpoint_seconds: float = 30.0
 
 
 class Backbone:
     """A pretrained model, loaded once for all iterations.
 
-    Parameters
-    ----------
-    config : FinetunedConfig
-    n_classes : int
-        Two classes share one score, an affine map of the final hidden state of the last token (an encoder: its own
-        pooling); more classes have one score each.
-    device : str, default None
-        None: the GPU if there is one, else the processor.
-    weights : str, default None
-        The fingerprint that the model must have, see `silr.hf.fingerprint`. None: whatever it has.
-
-    Raises
-    ------
-    InputError
-        The model cannot be read, does not fit into memory, or a package is missing.
+    `n_classes`: two classes share one score, an affine map of the final hidden state of the last token (an encoder: its
+    own pooling); more classes have one score each. No `device`: the GPU if there is one, else the processor. `weights`:
+    the fingerprint that the model must have, see `silr.hf.fingerprint`. None: whatever it has. Raises InputError if the
+    model cannot be read, does not fit into memory, or a package is missing.
     """
 
     def __init__(
@@ -137,6 +104,7 @@ class Backbone:
 
     def fresh(self, seed: int) -> Network:
         """Return the network with a new head and new adapters, all that an earlier fit learned gone."""
+        import peft
         from transformers import set_seed
 
         full = self.config.tuning == "full"
@@ -147,20 +115,15 @@ class Backbone:
         set_seed(seed)
         _renew(head_of(plain), plain.config)
         if self.config.tuning == "qlora":
-            plain = _ready_for_training(plain)
+            prepare: Any = peft.prepare_model_for_kbit_training
+            plain = prepare(plain, use_gradient_checkpointing=False)
         if full and self.config.tune_top:
             _freeze_all_but_top(plain, self.config.tune_top)
         self.network = plain if full else self._with_adapters(plain)
         return self.network
 
     def merged(self, state: dict[str, Tensor]) -> Network:
-        """Return a plain network with the `trained_state` of a fit worked into its weights; in float32 on a processor.
-
-        Raises
-        ------
-        InputError
-            The weights belong to another model.
-        """
+        """A plain network with the `trained_state` of a fit worked into its weights; in float32 on a processor."""
         if self.config.tuning != "full":
             return self.adapted(state).merge_and_unload().eval()
         network = self._load()
@@ -170,13 +133,7 @@ class Backbone:
         return network.eval()
 
     def adapted(self, state: dict[str, Tensor]) -> Network:
-        """Return the network with its trained adapters still apart; in float32 on a processor.
-
-        Raises
-        ------
-        InputError
-            The weights belong to another model.
-        """
+        """The network with its trained adapters still apart; in float32 on a processor."""
         network = self._load()
         if self.config.tuning == "qlora":
             network = network.dequantize()
@@ -248,13 +205,7 @@ def trained_state(network: Network) -> dict[str, Tensor]:
 
 
 def load_state(network: Network, state: dict[str, Tensor]) -> None:
-    """Put the weights of `trained_state` into a fresh network.
-
-    Raises
-    ------
-    InputError
-        Names or shapes differ.
-    """
+    """Put the weights of `trained_state` into a fresh network; InputError if names or shapes differ."""
     wanted = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
     if {name: weight.shape for name, weight in wanted.items()} != {name: each.shape for name, each in state.items()}:
         raise InputError("the trained weights belong to another model than the one at this path now")
@@ -306,21 +257,8 @@ def _renew(head: nn.Module, config: object) -> None:
     nn.init.zeros_(linear[-1].weight)
 
 
-def _ready_for_training(network: Network) -> Network:
-    import peft
-
-    prepare: Any = peft.prepare_model_for_kbit_training
-    return prepare(network, use_gradient_checkpointing=False)
-
-
 def four_bits(compute: torch.dtype, option: str = "--classifier qlora") -> BitsAndBytesConfig:
-    """Return the settings of weights in 4 bits (NF4, double quantisation); heads stay as they are.
-
-    Raises
-    ------
-    InputError
-        bitsandbytes is missing; the message names the option.
-    """
+    """Settings of weights in 4 bits (NF4, double quantisation); heads stay. InputError without bitsandbytes."""
     with needs("qlora", option, "or take lora"):
         import bitsandbytes  # noqa: F401
     import transformers

@@ -32,8 +32,7 @@ from silr.hf.models import silence_transformers
 from silr.hf.tokens import Tokens, passes
 from silr.io.files import atomic_write, make_folder, write_json
 from silr.stats.contrasts import with_reference
-from silr.stats.soft_risk import SoftRisk
-from silr.stats.uu_risk import UURisk
+from silr.stats.uu_risk import SoftRisk, UURisk
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -47,13 +46,8 @@ WARMUP = 0.03
 class FinetunedClassifier:
     """A pretrained model, fine-tuned under a UU risk.
 
-    Parameters
-    ----------
-    backbone : Backbone
-        Shared by the classifiers of all iterations; it holds the weights of the one that was fitted or used last.
-    n_classes : int
-    checkpoints : Path, default None
-        A folder for checkpoints inside the fit; a fit that finds some there goes on from the last.
+    `backbone`: shared by the classifiers of all iterations; it holds the weights of the one that was fitted or used
+    last. `checkpoints`: a folder for checkpoints inside the fit; a fit that finds some there goes on from the last.
 
     References
     ----------
@@ -81,10 +75,8 @@ class FinetunedClassifier:
         `on_step` counts batches: those that the lower layers read once, those that the head's start is fitted to, those
         of training, of validation after each epoch, and of relabelling afterwards.
 
-        Raises
-        ------
-        InputError
-            Fewer texts than one batch, the risk is no longer a number, or memory does not suffice.
+        Raises InputError if there are fewer texts than one batch, the risk is no longer a number, or memory does not
+        suffice.
         """
         from silr.classifiers.finetuned.trainer import UUTrainer
         from silr.hf.checkpoints import last_checkpoint
@@ -161,13 +153,7 @@ class FinetunedClassifier:
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> FinetunedClassifier:
-        """Read what `save` wrote; the pretrained model is read when the first text is to be scored.
-
-        Raises
-        ------
-        InputError
-            The files are missing or damaged, or the pretrained model is gone or is another one now.
-        """
+        """Read what `save` wrote, or InputError; the pretrained model is read when the first text is to be scored."""
         with reading(f"the classifier in {folder}"):
             values = json.loads((folder / "classifier.json").read_text())
             values.pop("kind")

@@ -24,14 +24,8 @@ class LowerLayers:
 
     They lie in a temporary file, tokens times width numbers, that is gone with the process.
 
-    Parameters
-    ----------
-    network : Module
-        The lower layers are frozen; what is above is not run.
-    batches : iterable of (positions, inputs)
-        The distinct texts in padded batches, each text once, on the network's device.
-    first : int
-        The first layer that is tuned.
+    `network`: the lower layers are frozen; what is above is not run. `batches`: the distinct texts in padded batches,
+    each text once, on the network's device. `first`: the first layer that is tuned.
     """
 
     def __init__(

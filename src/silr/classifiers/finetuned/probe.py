@@ -22,8 +22,7 @@ from silr.classifiers.standardise import Standardiser
 from silr.hf.tokens import Tokens
 from silr.stats.contrasts import contrasts
 from silr.stats.ridge import PENALTY, Ridge, StandardisedMatrix
-from silr.stats.soft_risk import SoftRisk
-from silr.stats.uu_risk import UURisk
+from silr.stats.uu_risk import SoftRisk, UURisk
 
 CLIP = 0.02  # of soft labels, before their logarithm
 SAMPLE = 4096  # texts, at most, that say in which direction all states are alike
@@ -34,10 +33,8 @@ class ProbeStates:
 
     They lie in a temporary file, texts times width numbers, that is gone with the process.
 
-    Attributes
-    ----------
-    matrix : float32 memory map of shape (n, width)
-        One row a text of the corpus, equal texts included; in `folder`, by default where temporary files lie.
+    `matrix`, shape (n, width): one row a text of the corpus, equal texts included; in `folder`, by default where
+    temporary files lie.
     """
 
     def __init__(self, tokens: Tokens, width: int, folder: Path | None = None) -> None:

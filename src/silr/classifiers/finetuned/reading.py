@@ -29,13 +29,7 @@ class TextItem(TypedDict):
 class TextRows(Dataset[TextItem]):
     """Some of the distinct texts, longest first unless they train.
 
-    Parameters
-    ----------
-    tokens : Tokens
-    positions : int array of shape (m,)
-        Among the distinct texts.
-    labels : array of shape (m,) or (m, K), default None
-        Pseudo-labels, or soft ones.
+    Positions, shape (m,), are among the distinct texts; labels, shape (m,) or (m, K), are pseudo-labels or soft ones.
     """
 
     def __init__(self, tokens: Tokens, positions: NDArray[np.int64], labels: NDArray[np.number] | None = None) -> None:
@@ -56,16 +50,7 @@ class TextRows(Dataset[TextItem]):
 
 
 class TextReader:
-    """Reads texts with the network of a backbone.
-
-    Parameters
-    ----------
-    backbone : Backbone
-    lower : LowerLayers or None
-        Where the hidden states come from, if only upper layers are tuned.
-    on_pass : callable
-        Called after each pass whose scores or states were returned.
-    """
+    """Reads texts with the network of a backbone; hidden states come from `lower` if only upper layers are tuned."""
 
     def __init__(self, backbone: Backbone, lower: LowerLayers | None, on_pass: Callable[[], None]) -> None:
         self._backbone, self.lower, self._on_pass = backbone, lower, on_pass
@@ -82,7 +67,7 @@ class TextReader:
     def head_inputs(self, texts: TextRows) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """What the last layer reads: by passes, positions of texts and states, one row each."""
         seen: list[Tensor] = []
-        hook = output_layer(self._backbone.network).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        hook = output_layer(self._backbone.network).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
             for rows, inputs in self._passes(texts):
                 last = inputs["attention_mask"].sum(dim=1) - 1

@@ -21,19 +21,9 @@ class StratifiedBatches(Sampler[list[int]]):
     large one not all. An epoch draws as many texts as there are. Within 50 batches at a time, texts are put together by
     length, so that little is padded; the batches then come in random order.
 
-    Parameters
-    ----------
-    sets : list of int arrays
-        The positions of each set's texts.
-    lengths : int array
-        Tokens of the text at each position.
-    batch_size : int
-        Of all processes together; this one, number `rank`, takes every `world_size`-th text.
-
-    Raises
-    ------
-    InputError
-        Fewer texts than one batch, or a batch too small for the classes or the processes.
+    `sets`: the positions of each set's texts. `lengths`: tokens of the text at each position. `batch_size`: of all
+    processes together; this one, number `rank`, takes every `world_size`-th text. Raises InputError if there are fewer
+    texts than one batch, or a batch is too small for the classes or the processes.
     """
 
     def __init__(

@@ -27,21 +27,10 @@ def match_prior(
     Decoders of transformers have heads without intercept, so that a threshold would be lost on the way into a folder.
     In its place a multiple of `direction` is added to the weights: a direction in which all texts' states are about 1.
 
-    Parameters
-    ----------
-    layer : Linear
-        The last of the head; changed in place.
-    direction : Tensor of shape (width,) or None
-        See `constant_direction`; None if the layer has an intercept.
-    score : callable
-        Scores of all texts by the layer as it is when it is called, shape (n, layer's outputs).
-    where : int array
-        The position of each text of the corpus among those that are scored.
-
-    Returns
-    -------
-    float32 array of shape (n, outputs)
-        The scores after the change; no text is read again.
+    `layer`: the last of the head; changed in place. `direction`, shape (width,): see `constant_direction`; None if the
+    layer has an intercept. `score`: scores of all texts by the layer as it is when it is called, shape (n, layer's
+    outputs). `where`: the position of each text of the corpus among those that are scored. Returns shape (n, outputs):
+    the scores after the change; no text is read again.
     """
     if direction is None:
         scores = score()

@@ -18,8 +18,7 @@ from silr.classifiers.finetuned.reading import TextItem, TextReader, TextRows
 from silr.classifiers.finetuned.stratified_batches import StratifiedBatches
 from silr.errors import InputError
 from silr.hf.distributed import from_main, gathered, rank, world_size
-from silr.stats.soft_risk import SoftRisk
-from silr.stats.uu_risk import UURisk
+from silr.stats.uu_risk import SoftRisk, UURisk
 
 _LOOK_EVERY = 16  # steps between looks at whether the risk is finite: a look waits for the GPU
 _CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from silr.refine.corpus_keys import row_keys, text_keys, with_annotators
+from silr.classifiers.posterior import row_keys, text_keys, with_annotators
 from silr.stats.annotator_evidence import Annotator
 
 LABELS = np.array([0, 1, -1, 0], np.int16)
@@ -27,7 +27,7 @@ def test_texts_have_keys_of_their_own() -> None:
 def test_keys_are_the_same_in_every_process() -> None:
     """Python's own hashes of texts are not."""
     code = (
-        "import numpy as np; from silr.refine.corpus_keys import row_keys, text_keys; "
+        "import numpy as np; from silr.classifiers.posterior import row_keys, text_keys; "
         "X = np.arange(30, dtype=np.float32).reshape(3, 10); "
         "print(text_keys(['one', 'two']).tolist() + row_keys(X).tolist())"
     )
