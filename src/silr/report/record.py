@@ -80,7 +80,7 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
         codes = column_codes(frame, column, classes, corpus.name, required=truth is not None, finished=True)
         if codes is not None:
             corpus = replace(corpus, truth=codes, truth_column=column)
-            iterations = [each.scored(codes) for each in iterations]
+            iterations = [iteration.scored(codes) for iteration in iterations]
     return Record(iterations, classes, run, table, corpus, problems)
 
 
