@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def train(task: Task, folder: AlignFolder) -> None:
-    """Train a policy with TRL and write it, or InputError; checkpoints are kept."""
+    """Train a policy with TRL and write it; where it fails, InputError, and checkpoints are kept."""
     from transformers import PrinterCallback, set_seed
 
     from silr.align.trl_trainers import Training, dpo_trainer, grpo_trainer

@@ -63,7 +63,7 @@ def widths_of(X: Any) -> list[int] | None:
 
 
 def dense_matrix(X: Any, name: str = "X") -> NDArray[np.number]:
-    """A matrix of finite numbers, shape (n, d), or InputError; arrays stay as they are, memory maps too."""
+    """A matrix of finite numbers, shape (n, d), else InputError; arrays stay as they are, memory maps too."""
     import scipy.sparse
 
     from silr.io.corpus import check_finite

@@ -55,7 +55,7 @@ class Record(Refinement):
 
 
 def read_record(folder: str | Path, truth: str | None = None) -> Record:
-    """Read a run, or InputError. No `truth`: the column with true labels that `silr refine` was given, if any."""
+    """Read a run; InputError if it is none. No `truth`: the column that `silr refine` was given, if any."""
     run = Run(folder)
     result = run.result()
     if len(result.iterations) < 2:
