@@ -34,7 +34,7 @@ def test_keys_are_the_same_in_every_process() -> None:
     found = {
         subprocess.run(
             [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(row_keys.__code__.co_filename).parents[1])},
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(row_keys.__code__.co_filename).parents[2])},
             capture_output=True,
             text=True,
             check=True,

@@ -24,7 +24,7 @@ from silr.align.scorer import Scorer
 from silr.align.settings import AlignSettings
 from silr.align.task import Task
 from silr.align.text_format import format_of
-from silr.align.training import train, trouble
+from silr.align.training import explain_failures, train
 from silr.errors import InputError
 from silr.hf.distributed import check_launch, is_main, wait_for_all, world_size
 from silr.hf.models import network_fingerprint, silence_transformers
@@ -186,7 +186,7 @@ def _train(plan: Plan, folder: AlignFolder) -> tuple[Measured, Measured, Diverge
         task.start.give()
         if is_main():
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
-    with trouble(folder.folder):
+    with explain_failures(folder.folder):
         trained = read_policy(folder.policy, task.source)
         completions = _sampled(plan, trained, "Sampling after")
         kl = _divergence(plan, trained, completions)

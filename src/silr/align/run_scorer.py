@@ -56,8 +56,7 @@ def run_scorer(folder: Path, wanted: str | None, device: str | None, role: str) 
 def log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the log-odds of probabilities, finite also for 0 and 1."""
     p = np.clip(p, EPSILON, 1 - EPSILON)
-    odds: NDArray[np.float64] = np.log(p) - np.log1p(-p)
-    return odds
+    return np.asarray(np.log(p) - np.log1p(-p))
 
 
 def platt(

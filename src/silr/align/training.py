@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def train(task: Task, folder: AlignFolder) -> None:
-    """Train a policy with TRL and write it, or InputError; checkpoints are kept."""
+    """Train a policy with TRL and write it; where it fails, InputError, and checkpoints are kept."""
     from transformers import PrinterCallback, set_seed
 
     from silr.align.trl_trainers import Training, dpo_trainer, grpo_trainer
@@ -45,7 +45,7 @@ def train(task: Task, folder: AlignFolder) -> None:
     with progress("Training", steps, unit, done=done, state=state, quiet=task.quiet) as advance:
         watch = Watch(advance, settings.batch_size)
         training = Training(network, task.tokenizer, task.source, settings, folder.checkpoints, steps, watch)
-        with trouble(folder.checkpoints), silence_transformers():
+        with explain_failures(folder.checkpoints), silence_transformers():
             if settings.method == "dpo":
                 trainer = dpo_trainer(training, shuffled(pairs, steps * settings.batch_size, settings.seed))
             else:
@@ -54,7 +54,7 @@ def train(task: Task, folder: AlignFolder) -> None:
                 trainer = grpo_trainer(training, prompts, _reward_of(task))
             trainer.remove_callback(PrinterCallback)
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    with trouble(folder.policy):
+    with explain_failures(folder.policy):
         if is_main():
             trained = trainer.accelerator.unwrap_model(trainer.model)
             folder.keep_history(trainer.state.log_history, watch.stopped)
@@ -92,7 +92,7 @@ def _reward_of(task: Task) -> RewardOf:
 
 
 @contextmanager
-def trouble(written: Path) -> Iterator[None]:
+def explain_failures(written: Path) -> Iterator[None]:
     """Turn what a full disk, a full memory or broken weights raise into one line."""
     import torch
     from safetensors import SafetensorError

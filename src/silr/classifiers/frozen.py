@@ -131,15 +131,14 @@ class FrozenClassifier(FeatureClassifier):
 
     def _logits(self, rows: NDArray[np.number]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            logits: NDArray[np.float32] = self.head_(self.standardise_(as_tensor(rows), slice(None))).cpu().numpy()
-        return logits
+            return np.asarray(self.head_(self.standardise_(as_tensor(rows), slice(None))).cpu().numpy())
 
     def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return _double(self.standardise_.mean), _double(self.standardise_.scale)
 
     def layers(self) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        linear = [each for each in self.head_.modules() if isinstance(each, nn.Linear)]
-        return [(_double(each.weight.detach()), _double(each.bias.detach())) for each in linear]
+        linear = [module for module in self.head_.modules() if isinstance(module, nn.Linear)]
+        return [(_double(layer.weight.detach()), _double(layer.bias.detach())) for layer in linear]
 
     def save(self, folder: Path) -> None:
         """Write ``classifier.safetensors`` and ``classifier.json`` into an existing folder."""

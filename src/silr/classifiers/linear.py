@@ -58,8 +58,7 @@ class LinearClassifier(FeatureClassifier):
         self.weight_, self.bias_ = weight.astype(np.float32), intercept.astype(np.float32)
 
     def _logits(self, rows: NDArray[np.number]) -> Float32:
-        logits: Float32 = self.standardise_(rows) @ self.weight_.T + self.bias_
-        return logits
+        return np.asarray(self.standardise_(rows) @ self.weight_.T + self.bias_)
 
     def moments(self) -> tuple[Numbers, Numbers]:
         return self.standardise_.mean.astype(np.float64), self.standardise_.scale.astype(np.float64)

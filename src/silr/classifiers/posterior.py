@@ -87,7 +87,7 @@ class PosteriorClassifier(LinearClassifier):
                 is_annotated |= np.isfinite(annotator.scores).all(axis=1)
         rows = np.flatnonzero(is_annotated)
         if len(rows):
-            result[rows] = self._posterior(X[rows], [each.at(rows) for each in annotators])
+            result[rows] = self._posterior(X[rows], [annotator.at(rows) for annotator in annotators])
         self.remembered.recall(keys, result)
         return result
 

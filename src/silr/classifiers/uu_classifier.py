@@ -145,7 +145,7 @@ class UUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.class_prior_ = share @ theta if self.class_prior is None else np.asarray(self.class_prior, np.float64)
         risk = UURisk(theta, self.class_prior_, self.loss, self.correction, self.leak)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        config = FrozenConfig(**{each.name: getattr(self, each.name) for each in fields(FrozenConfig)})
+        config = FrozenConfig(**{field.name: getattr(self, field.name) for field in fields(FrozenConfig)})
         self.head_ = FrozenClassifier(config, self.device)
         self.history_ = self.head_.fit(matrix, codes, risk, _held_out(codes, seed), seed).to_dict()
         return self

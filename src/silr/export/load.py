@@ -42,8 +42,7 @@ class ExportedClassifier:
 
     def predict(self, texts: Sequence[str]) -> NDArray[np.object_]:
         """Labels, shape (n,), the most probable classes."""
-        labels: NDArray[np.object_] = self.classes_[self.predict_proba(texts).argmax(axis=1)]
-        return labels
+        return np.asarray(self.classes_[self.predict_proba(texts).argmax(axis=1)])
 
 
 def load(folder: str | Path, device: str | None = None) -> LabelRefiner | ExportedClassifier:

@@ -50,7 +50,7 @@ class TfidfFeatures:
         return [len(kind.components) for kind in self.kinds.values()]
 
     def fit_transform(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Learn terms and projections from the corpus, or InputError; float32 of shape (n, at most 256)."""
+        """Learn from the corpus; float32 of shape (n, at most 256). InputError if texts have nothing in common."""
         known = _some(texts)
         teachers = [texts[row] for row in known]
         self.kinds, matrices = {}, []

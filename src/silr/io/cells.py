@@ -34,7 +34,7 @@ def is_missing(value: object) -> bool:
 
 
 def label_name(value: object) -> str | None:
-    """A label as a string, None where it is missing or blank; 1.0 is "1". InputError, without place, if it is none."""
+    """A label as a string, None where it is missing or blank; 1.0 is "1". InputError for collections and binary."""
     value = _python_value(value)
     if isinstance(value, str):
         return plain(value) or None
@@ -54,7 +54,7 @@ def label_name(value: object) -> str | None:
 
 
 def text_of(value: object) -> str:
-    """A value as a text, "" where it is missing. InputError, without place, if it is a collection or binary."""
+    """A value as a text, "" where it is missing. InputError for collections and binary."""
     value = _python_value(value)
     if isinstance(value, str):
         return value

@@ -81,7 +81,7 @@ class ClassNames:
 
     def folded(self, labels: Labels) -> int:
         """How many labels count as a class from which they differ in case."""
-        alike = {each for each in set(labels) if each is not None and label_key(each) not in self._codes}
+        alike = {label for label in set(labels) if label is not None and label_key(label) not in self._codes}
         return sum(label in alike for label in labels)
 
     def nearest(self, label: str) -> str | None:
@@ -147,7 +147,7 @@ def class_names(
 def _check_case(
     columns: Mapping[str, Labels], order: list[str], certain: set[str], counts: Counter[str], wording: Wording
 ) -> None:
-    frequent = sorted(order, key=lambda each: -counts[each])
+    frequent = sorted(order, key=lambda name: -counts[name])
     first = {name.casefold(): name for name in reversed(frequent)}
     for name in frequent:
         other = first[name.casefold()]
@@ -174,7 +174,7 @@ def _check_placeholders(
     integers = all((number_of(name) or 0.0).is_integer() and number_of(name) is not None for name in order)
     for name in order:
         key = label_key(name)
-        minus = key == "-1" and len(order) > 2 and integers and min(int(each) for each in order) == -1
+        minus = key == "-1" and len(order) > 2 and integers and min(int(name) for name in order) == -1
         word = minus or may_be_placeholder(name)
         signs = name == "-" and "+" in order
         if key in certain or signs or not (word or is_placeholder(name)) or (word and key in by_hand):

@@ -130,13 +130,6 @@ def encode_labels(
     return codes, order
 
 
-def check_classes(labels: Iterable[str | None], classes: Sequence[str], name: str = LABEL) -> None:
-    """Raise an `InputError` that names up to five of the labels that are none of `classes` (None is no label)."""
-    strange = sort_classes({label for label in labels if label is not None}.difference(classes))
-    if strange:
-        raise InputError(f"{name} has {listed(strange, 5)}, outside the classes {listed(classes)}")
-
-
 def score_columns(
     frame: pd.DataFrame,
     classes: Sequence[str],

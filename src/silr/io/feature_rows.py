@@ -63,7 +63,7 @@ def text_keys(texts: Sequence[str]) -> Keys:
 
 
 def match(features: str | Path, texts: Sequence[str]) -> Match:
-    """Find the rows of texts by the file's record, or InputError; without record take them row for row."""
+    """Find the rows of texts by the file's record, without one row for row; InputError if it lacks a text."""
     path = Path(features)
     known = _read(path)
     if known is None:

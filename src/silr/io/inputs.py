@@ -28,7 +28,7 @@ def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[np.number]]:
     if isinstance(X, (Mapping, set, frozenset)) or not (hasattr(X, "__iter__") or hasattr(X, "__array__")):
         raise InputError(f"X is a {type(X).__name__}, where a list of texts or a matrix is wanted")
     if widths_of(X) is not None:
-        parts = [dense_matrix(each, f"X[{place}]") for place, each in enumerate(X)]
+        parts = [dense_matrix(matrix, f"X[{place}]") for place, matrix in enumerate(X)]
         return None, np.hstack([part.astype(np.float32) for part in parts]) if len(parts) > 1 else parts[0]
     if (texts := _texts(X)) is not None:
         return texts, np.empty((0, 0))
@@ -54,16 +54,16 @@ def texts_of_rows(texts: Any, n: int) -> list[str]:
 
 def widths_of(X: Any) -> list[int] | None:
     """The widths of several matrices of the same texts; None if X is something else."""
-    if not isinstance(X, list | tuple) or not X or any(len(getattr(each, "shape", ())) != 2 for each in X):
+    if not isinstance(X, list | tuple) or not X or any(len(getattr(matrix, "shape", ())) != 2 for matrix in X):
         return None
-    if len({each.shape[0] for each in X}) > 1:
-        rows = ", ".join(f"{each.shape[0]:,}" for each in X)
+    if len({matrix.shape[0] for matrix in X}) > 1:
+        rows = ", ".join(f"{matrix.shape[0]:,}" for matrix in X)
         raise InputError(f"the matrices in X have {rows} rows: as many are wanted")
-    return [each.shape[1] for each in X]
+    return [matrix.shape[1] for matrix in X]
 
 
 def dense_matrix(X: Any, name: str = "X") -> NDArray[np.number]:
-    """A matrix of finite numbers, shape (n, d), or InputError; arrays stay as they are, memory maps too."""
+    """A matrix of finite numbers, shape (n, d), else InputError; arrays stay as they are, memory maps too."""
     import scipy.sparse
 
     from silr.io.corpus import check_finite
@@ -111,8 +111,7 @@ def _dense(X: Any, name: str) -> NDArray[np.number]:
             f"{name} is sparse, and its {rows.shape[0]:,} x {rows.shape[1]:,} numbers take {size / 2**30:.0f} GiB "
             "as a dense matrix: give fewer columns, as sklearn.decomposition.TruncatedSVD(256) makes them, or the texts"
         )
-    matrix: NDArray[np.number] = rows.astype(np.float32).toarray()
-    return matrix
+    return np.asarray(rows.astype(np.float32).toarray())
 
 
 def _numbers(frame: Any, name: str) -> NDArray[np.number]:

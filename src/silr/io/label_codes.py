@@ -95,11 +95,11 @@ def _scores(scores: Any, name: str, classes: Sequence[object]) -> NDArray[np.flo
 
 
 def _in_order(scores: Any, name: str, classes: Sequence[object]) -> Any:
-    columns = [str(each) for each in getattr(scores, "column_names", scores.columns)]
+    columns = [str(name) for name in getattr(scores, "column_names", scores.columns)]
     if hasattr(scores, "column_names"):
         scores = scores.to_pandas()
-    wanted = [label_key(str(each)) for each in classes]
-    keys = [label_key(each.removeprefix("llm_score_")) for each in columns]
+    wanted = [label_key(str(name)) for name in classes]
+    keys = [label_key(name.removeprefix("llm_score_")) for name in columns]
     if set(keys) != set(wanted) or len(keys) != len(wanted):
         if any(key in wanted for key in keys):
             raise InputError(
@@ -130,13 +130,13 @@ def encode_columns(
         read_column([None] * length if values is None else values, name)
         for name, values in ((GOLD, gold), (TRUTH, truth))
     )
-    for name, column in [*(("the labels of another LLM", each) for each in llm), (GOLD, by_hand), (TRUTH, true)]:
+    for name, column in [*(("the labels of another LLM", column) for column in llm), (GOLD, by_hand), (TRUTH, true)]:
         if len(column.where) != length:
             raise InputError(f"{name} has shape ({len(column.where)},), the LLM's labels ({length},)")
     if isinstance(classes, (str, bytes)):
         raise InputError(
             f"classes is one string, {classes!r}, where a list of classes is wanted: "
-            f"{[each.strip() for each in str(classes).split(',')]}"
+            f"{[part.strip() for part in str(classes).split(',')]}"
         )
     wanted = None if classes is None else read_column(classes, "classes")
     llm, by_hand, true = without_minus_one(llm, by_hand, true, wanted)
@@ -186,7 +186,7 @@ def without_minus_one(
 
 def encode(column: object, classes: Sequence[object]) -> NDArray[np.int16]:
     """Codes of labels that are all among the classes, -1 for missing; InputError if one is not."""
-    order = [str(each) for each in classes]
+    order = [str(name) for name in classes]
     labels = read_column(column, "llm_labels")
     if labels.is_integer and "-1" not in order:
         labels = labels.without("-1")

@@ -67,7 +67,7 @@ class LabelColumn:
     def codes(self, classes: ClassNames, name: str, wording: Wording) -> NDArray[np.int16]:
         """Class codes by row, -1 where missing; InputError if a label is none of the classes."""
         code = [-1 if label is None else classes.code(label) for label in self.distinct]
-        strange = [label for label, each in zip(self.distinct, code, strict=True) if label is not None and each < 0]
+        strange = [label for label, number in zip(self.distinct, code, strict=True) if label is not None and number < 0]
         if strange:
             raise classes.strange(strange, self.names(), name, wording)
         return np.array([*code, -1], dtype=np.int16)[self.where]

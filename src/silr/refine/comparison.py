@@ -89,10 +89,10 @@ def compare_with_best(
     Refined labels that beat a majority of poor LLMs may still be no better than the one good LLM among them.
     """
     least = compare(estimate, majority, gold, labels, names)
-    for each in annotators if len(annotators) > 1 and least is not None else ():
-        of_one = compare(estimate, each.labels, gold, labels)
+    for annotator in annotators if len(annotators) > 1 and least is not None else ():
+        of_one = compare(estimate, annotator.labels, gold, labels)
         if of_one is not None and least is not None and of_one.gain < least.gain:
-            least = replace(of_one, llm=each.name)
+            least = replace(of_one, llm=annotator.name)
     return least
 
 

@@ -63,7 +63,7 @@ class EstimatorHabits(ClassifierMixin):  # type: ignore[misc]
         column = read_column(y, "y")
         if column.is_integer and -1 not in self.classes_:
             column = column.without("-1")
-        names = [str(each) for each in self.classes_]
+        names = [str(name) for name in self.classes_]
         true = column.codes(ClassNames(names), "y", of_python(option=False))
         known = true >= 0
         if not known.any():

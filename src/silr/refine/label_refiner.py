@@ -209,10 +209,10 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         columns = llm_columns(y)
         llm_names = list(columns)
         kept, labels, gold_codes, true_codes = encode_columns(list(columns.values()), gold, truth, classes, llm_names)
-        class_names = [str(each) for each in kept]
+        class_names = [str(name) for name in kept]
         scores = llm_score_arrays(llm_scores, llm_names, class_names)
-        for each in scores:
-            check_shapes(each, None, len(gold_codes), class_names)
+        for array in scores:
+            check_shapes(array, None, len(gold_codes), class_names)
         problem = Problem(
             kept,
             list(map(Annotator, labels, scores, llm_names)),
@@ -237,7 +237,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
             tuning.check()
         if problem.gold_weight is not None:
             given_weights(problem.gold_weight, np.flatnonzero(problem.gold_codes >= 0), len(problem))  # refuses others
-        self.classes_, self.llm_names_ = problem.classes, [each.name for each in problem.annotators]
+        self.classes_, self.llm_names_ = problem.classes, [annotator.name for annotator in problem.annotators]
         warn_of_scores(problem.annotators)
         context = Context(tuning, self.device, None, on_step)
         method.check(problem, context)
@@ -294,9 +294,9 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         """All that decides a run's result."""
         texts = problem.texts
         oracle = method.get_params().get("priors") == "oracle"
-        used: list[Any] = [each.labels for each in problem.annotators]
+        used: list[Any] = [annotator.labels for annotator in problem.annotators]
         used += [problem.gold_codes, problem.gold_weight, problem.truth if oracle else None]
-        used += [each.scores for each in problem.annotators] if method.reads_scores else []
+        used += [annotator.scores for annotator in problem.annotators] if method.reads_scores else []
         return {
             "configuration": configuration(method, tuning, problem.seed),
             "classes": problem.class_names,

@@ -103,7 +103,7 @@ def refine(
     LLM's labels; fewer than were wanted if the labels lost their signal on the way.
     """
     of = method.iterations_for(problem, context)
-    iterations = [each.scored(problem.truth) for each in done]
+    iterations = [iteration.scored(problem.truth) for iteration in done]
     if not iterations:
         start = method.start(problem, context)
         accuracies = [_accuracy_of(each, problem) for each in problem.annotators if len(problem.annotators) > 1]

@@ -58,7 +58,7 @@ def warn_of_no_gold(annotators: Sequence[Annotator]) -> None:
     """Warn that LLMs are taken at their word; InputError where they give all texts one label, without scores."""
     advice = "50 to 100 texts labelled by hand (`silr label`) make it better, and tell"
     source = "scores" if len(annotators) == 1 and annotators[0].scores is not None else "labels"
-    if any(len(np.unique(each.labels[each.labels >= 0])) > 1 for each in annotators):
+    if any(len(np.unique(annotator.labels[annotator.labels >= 0])) > 1 for annotator in annotators):
         warnings.warn(
             f"there are no gold labels, so the LLM's {source} are taken at their word, and how good the result is "
             f"nobody knows; {advice}",
@@ -84,8 +84,8 @@ def refine_votes(X: StandardisedMatrix, annotators: Sequence[Annotator], n_class
     student = vote_student(ridge, annotators, n_classes)
     T = student.contrasts.shape[1]
     values = WEIGHT * student.contrasts.astype(np.float64)
-    for each in annotators:
-        values += contrasts(one_hot(each.labels, n_classes)) / len(annotators)
+    for annotator in annotators:
+        values += contrasts(one_hot(annotator.labels, n_classes)) / len(annotators)
     refined = probabilities(values).astype(np.float32)
     weight, intercept = ridge.fit(as_targets(refined))
     weight, intercept = from_targets(weight.T).T, from_targets(intercept[None])[0]

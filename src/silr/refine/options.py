@@ -9,7 +9,7 @@ from silr.refine.silr import Silr
 from silr.refine.tuning import FineTuned, check_choice
 from silr.refine.uu import OF_THE_HEAD, UU, Paper
 
-METHODS: dict[str, type[Method]] = {each.name: each for each in (Silr, UU, Paper)}
+METHODS: dict[str, type[Method]] = {method.name: method for method in (Silr, UU, Paper)}
 CLASSIFIERS = ("frozen", "lora", "qlora", "full")
 OF_TUNING = ("model", "prompt", "tune_top", "max_length")
 
@@ -55,11 +55,11 @@ def from_options(options: Json) -> tuple[Method, str | FineTuned]:
         raise InputError(f"classifier {kind!r} needs a model: a folder, a .gguf file or a hub name")
     usual = UU().get_params()
     own = METHODS[name]().get_params()
-    for each in [each for each in values if each not in own]:
-        if each in usual and values[each] != usual[each]:
-            raise InputError(f"{each} is a setting of the methods uu and paper: take one of them, or leave it out")
-        if each in usual:
-            del values[each]
+    for option in [option for option in values if option not in own]:
+        if option in usual and values[option] != usual[option]:
+            raise InputError(f"{option} is a setting of the methods uu and paper: take one of them, or leave it out")
+        if option in usual:
+            del values[option]
     return METHODS[name](**values), kind if frozen else FineTuned(tuning=kind, **of_tuning)
 
 

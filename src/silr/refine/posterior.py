@@ -102,14 +102,14 @@ class _Procedure:
         self.X, self.groups, self.annotators, self.gold = X, groups, annotators, gold
         every = [columns for group in groups for columns in group]
         self.blocks = [Block.of(columns, X.gram[columns, columns] / X.shape[0]) for columns in every]
-        llm_labels = [each.labels[rows] for each in annotators]
+        llm_labels = [annotator.labels[rows] for annotator in annotators]
         self.process = GoldProcess(X.rows(rows), self.blocks, llm_labels, gold.codes, K)
         self.cuts = CrossFitting.of(gold, seed)
         self.ridge = Ridge(X, PENALTY)
         self.is_large = K > 2 and K * len(rows) > LARGE
         self.grid, self.log_prior = hyperparameters(groups, self.blocks, 1 if self.is_large else POWERS)
         telling = {f"annotator {place}": each for place, each in enumerate(annotators) if not each.is_constant()}
-        self.terms = {name: each.term(K) for name, each in telling.items()}
+        self.terms = {name: annotator.term(K) for name, annotator in telling.items()}
         self.term_priors = tuple(
             (name, *(LABEL_WEIGHT if each.scores is None else SCORES_WEIGHT)) for name, each in telling.items()
         )
@@ -129,7 +129,7 @@ class _Procedure:
         for cut in self.cuts.cuts[1:]:
             posteriors.append(self.process.fit(self.cuts.learn(cut), at_gold, narrow, not self.is_large))
         soft = self.X.scores(
-            np.vstack([each.weight for each in posteriors]), np.concatenate([each.shift for each in posteriors])
+            np.vstack([fit.weight for fit in posteriors]), np.concatenate([fit.shift for fit in posteriors])
         )
         T = len(posteriors[0].shift)
         truth = as_targets(np.eye(self.gold.n_classes))
@@ -171,7 +171,7 @@ class _Procedure:
             values, learned = at_gold[(fold,)], self.cuts.learn((fold,))
             fits = [self.process.fit(learned, values, prior, not self.is_large) for prior in narrow]
             features, terms = self.process.features[held], {name: each[held] for name, each in values.items()}
-            annotators = [each.at(rows[held]) for each in self.annotators]
+            annotators = [annotator.at(rows[held]) for annotator in self.annotators]
             parts = [_contrasts(fit, features @ fit.weight.T + fit.shift, terms, annotators) for fit in fits]
             result[rows[held]] = _mixed(weights if self.is_large else _weights(fits), parts)
             classifier_gold[held] = probabilities(parts[-1])
@@ -211,12 +211,12 @@ class _Procedure:
 
 def first_student(X: StandardisedMatrix, ridge: Ridge, annotators: Sequence[Annotator], n_classes: int) -> Terms:
     """Leave-one-out contrasts from what the LLMs say of texts like each; nothing of constant LLMs."""
-    if all(each.is_constant() for each in annotators):
+    if all(annotator.is_constant() for annotator in annotators):
         return {}
     if len(annotators) == 1 and annotators[0].scores is not None:
         rounds = self_train(X, ridge, annotators[0].scores)
         return {"first": next(islice(rounds, SELF_TRAINING_ROUNDS - 1, None)).contrasts}
-    telling = [each for each in annotators if len(np.unique(each.labels[each.labels >= 0])) > 1]
+    telling = [annotator for annotator in annotators if len(np.unique(annotator.labels[annotator.labels >= 0])) > 1]
     return {"first": vote_student(ridge, telling, n_classes).contrasts} if telling else {}
 
 
@@ -263,7 +263,7 @@ class CrossFitting:
 
     def learn(self, cut: tuple[int, ...]) -> NDArray[np.int64]:
         """Positions that are not left out."""
-        return np.sort(np.concatenate([each for fold, each in enumerate(self.folds) if fold not in cut]))
+        return np.sort(np.concatenate([positions for fold, positions in enumerate(self.folds) if fold not in cut]))
 
     def out_of_fold(self, cut: tuple[int, ...], values: Sequence[Float32]) -> Float32:
         """For a fit to one set, the values of each gold text from the set that never saw it.
@@ -296,7 +296,7 @@ def _contrasts(posterior: Posterior, of_features: Floats, terms: Terms, annotato
 
 
 def _weights(models: Sequence[Posterior]) -> Numbers:
-    return np.asarray(softmax([each.log_evidence for each in models]))
+    return np.asarray(softmax([model.log_evidence for model in models]))
 
 
 def _mixed(weights: Numbers, parts: Sequence[Numbers]) -> Numbers:

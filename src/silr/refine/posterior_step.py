@@ -33,7 +33,7 @@ def posterior_step(problem: Problem) -> tuple[Iteration, PosteriorClassifier]:
         refined = refine_posterior(matrix, problem.groups, problem.annotators, gold, problem.seed)
     labels = refined.probabilities.argmax(axis=1).astype(np.int16)
     priors = problem.estimate(labels)
-    notes = Notes("posterior", model_weights=[round(float(each), 6) for each in refined.model_weights])
+    notes = Notes("posterior", model_weights=[round(float(weight), 6) for weight in refined.model_weights])
     if gold is not None:
         if priors is not None:
             priors = of_other_texts(priors, int((gold.weights > 0).sum()), len(labels))
@@ -59,8 +59,7 @@ def of_other_texts(priors: Priors, m: int, n: int) -> Priors:
 
 def _widened(interval: ArrayLike, value: float, factor: float) -> NDArray[np.float64]:
     """Limits so many times as far from the value, between 0 and 1."""
-    limits: NDArray[np.float64] = np.clip(value + factor * (np.asarray(interval) - value), 0.0, 1.0)
-    return limits
+    return np.asarray(np.clip(value + factor * (np.asarray(interval) - value), 0.0, 1.0))
 
 
 def _classifier(refined: Refined, matrix: StandardisedMatrix, problem: Problem) -> PosteriorClassifier:
@@ -71,6 +70,6 @@ def _classifier(refined: Refined, matrix: StandardisedMatrix, problem: Problem) 
         kept[problem.gold.rows] = False
     known, first = np.unique(keys[kept], return_index=True)
     remembered = Remembered(known, refined.probabilities[kept][first])
-    scales = [each.scale() for each in problem.annotators]
+    scales = [annotator.scale() for annotator in problem.annotators]
     mixture = Mixture(refined.heads, refined.model_weights, scales)
     return PosteriorClassifier(refined.alone, mixture, matrix.standardiser, remembered)

@@ -236,7 +236,7 @@ def _llm_of_new(
         return {}
     scales = classifier.mixture.scales if isinstance(classifier, PosteriorClassifier) else [None]
     classes = [str(name) for name in refiner.classes_]
-    scored = [each is not None for each in scales]
+    scored = [scale is not None for scale in scales]
     llm = for_new_texts(frame, table, columns, classes, scored)
     if isinstance(llm, str):
         say(f"the features alone label these texts: {llm}")
@@ -245,7 +245,7 @@ def _llm_of_new(
         say(f"labels are those of {', '.join(columns)}, where there is one: the run found none that are better")
     else:
         say(f"labels lean on {', '.join(columns)}, where there is one, and on the features")
-    labels, scores = ({name: each[filled] for name, each in part.items()} for part in llm)
+    labels, scores = ({name: values[filled] for name, values in part.items()} for part in llm)
     return {"llm_labels": labels, "llm_scores": scores}
 
 

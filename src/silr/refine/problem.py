@@ -50,7 +50,7 @@ class Problem:
     @cached_property
     def class_names(self) -> list[str]:
         """For messages and records."""
-        return [str(each) for each in self.classes]
+        return [str(name) for name in self.classes]
 
     @cached_property
     def llm(self) -> Labels:
@@ -88,14 +88,14 @@ class Problem:
 
 def warn_of_scores(annotators: Sequence[Annotator]) -> None:
     """Warn where an LLM's scores are for another class than its label in more than half of its texts."""
-    for each in annotators:
-        if each.scores is None:
+    for annotator in annotators:
+        if annotator.scores is None:
             continue
-        rows = np.flatnonzero((each.labels >= 0) & np.isfinite(each.scores).all(axis=1))
-        own = each.scores[rows, each.labels[rows]]
-        other = int((own < each.scores[rows].max(axis=1)).sum()) if len(rows) else 0
+        rows = np.flatnonzero((annotator.labels >= 0) & np.isfinite(annotator.scores).all(axis=1))
+        own = annotator.scores[rows, annotator.labels[rows]]
+        other = int((own < annotator.scores[rows].max(axis=1)).sum()) if len(rows) else 0
         if other > len(rows) / 2:
-            whose = f" of {each.name}" if each.name else ""
+            whose = f" of {annotator.name}" if annotator.name else ""
             warnings.warn(
                 f"the scores{whose} are highest for another class than the label in {other:,} of {len(rows):,} texts: "
                 "are the score columns exchanged, or the lower score the better?",

@@ -69,7 +69,7 @@ PACKAGES = (
 
 
 class Run:
-    """A run directory, opened for reading with `Run(folder)`, or InputError, or for writing with `Run.start`."""
+    """A run directory, opened for reading with `Run(folder)` or for writing with `Run.start`; else InputError."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)

@@ -63,7 +63,7 @@ class Silr(Method):
         return self.iterations if _has_scores_only(problem) else 1
 
     def start(self, problem: Problem, context: Context) -> Iteration:
-        """Iteration 0, for the posterior with the LLM's probabilities; NoSignalError if all there is is constant."""
+        """Iteration 0, for the posterior with the LLM's probabilities; NoSignalError if it has constant scores only."""
         start = super().start(problem, context)
         if _has_scores_only(problem):
             check_scores(problem)

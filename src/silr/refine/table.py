@@ -103,7 +103,7 @@ def refine_table(
         As `LabelRefiner.fit`, or the table cannot be used.
     """
     names = columns or Columns()
-    method, classifier = from_options({each: value for each, value in options.items() if each not in OF_REFINER})
+    method, classifier = from_options({name: value for name, value in options.items() if name not in OF_REFINER})
     tuning = as_tuning(classifier)
     frame = read_table(table)
     texts = text_column(frame, names.text, table)
@@ -118,7 +118,7 @@ def refine_table(
     else:
         specs, tuning.prompt = ["texts"], _prompt(table, tuning, method, say)
     spec = specs[0] if len(specs) == 1 else specs
-    of_refiner = {each: options[each] for each in OF_REFINER if each in options}
+    of_refiner = {name: options[name] for name in OF_REFINER if name in options}
     refiner = LabelRefiner(method, classifier, features=spec, run=run, **of_refiner)
     for each in specs:
         if each.endswith(".npy") and (words := match(each, texts).words):

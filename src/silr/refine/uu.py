@@ -119,7 +119,7 @@ class UU(Method):
         if self.priors == "oracle" and problem.truth is None:
             raise InputError("priors='oracle' takes them from the truth: give it")
         if len(problem.annotators) > 1:
-            llms = ", ".join(each.name for each in problem.annotators)
+            llms = ", ".join(annotator.name for annotator in problem.annotators)
             raise InputError(
                 f"there are labels of {len(problem.annotators)} LLMs ({llms}), but methods uu and paper, theta and "
                 "oracle priors take one: choose it"

@@ -18,7 +18,7 @@ from silr.errors import InputError
 from silr.io.annotator_columns import label_columns, scored_classes
 from silr.io.cells import number_of, sort_classes
 from silr.io.class_names import ClassNames, alike, class_names, listed, of_table
-from silr.io.corpus import check_classes, label_column, read_table
+from silr.io.corpus import label_column, read_table
 from silr.io.files import Json
 from silr.stats.intervals import LEVEL, paired_standard_error, share_interval
 
@@ -79,8 +79,8 @@ def evaluate(
         raise InputError(f"the truth of all {len(truth):,} rows is missing")
     occurring = {label for pair in scored for label in pair if label is not None}
     order = sort_classes(occurring) if classes is None else list(classes)
-    check_classes(occurring, order, "truth or prediction")
-
+    if strange := sort_classes(occurring.difference(order)):
+        raise InputError(f"truth or prediction has {listed(strange, 5)}, outside the classes {listed(order)}")
     code = {label: number for number, label in enumerate(order)}
     true = np.array([code[label] for label, _ in scored])
     guess = np.array([-1 if label is None else code[label] for _, label in scored])
@@ -250,7 +250,7 @@ def gain(truth: Sequence[str | None], before: Sequence[str | None], after: Seque
     >>> change["difference"], change["mended"], change["spoilt"]
     (0.5, 2, 0)
     """
-    rows = [each for each in zip(truth, before, after, strict=True) if each[0] is not None]
+    rows = [row for row in zip(truth, before, after, strict=True) if row[0] is not None]
     mended = sum(old != true == new for true, old, new in rows)
     spoilt = sum(old == true != new for true, old, new in rows)
     n = len(rows)

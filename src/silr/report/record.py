@@ -55,7 +55,7 @@ class Record(Refinement):
 
 
 def read_record(folder: str | Path, truth: str | None = None) -> Record:
-    """Read a run, or InputError. No `truth`: the column with true labels that `silr refine` was given, if any."""
+    """Read a run; InputError if it is none. No `truth`: the column that `silr refine` was given, if any."""
     run = Run(folder)
     result = run.result()
     if len(result.iterations) < 2:
@@ -80,7 +80,7 @@ def read_record(folder: str | Path, truth: str | None = None) -> Record:
         codes = column_codes(frame, column, classes, corpus.name, required=truth is not None, finished=True)
         if codes is not None:
             corpus = replace(corpus, truth=codes, truth_column=column)
-            iterations = [each.scored(codes) for each in iterations]
+            iterations = [iteration.scored(codes) for iteration in iterations]
     return Record(iterations, classes, run, table, corpus, problems)
 
 

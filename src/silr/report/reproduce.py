@@ -29,11 +29,11 @@ def reproduce(record: Record) -> Json:
     identity, configuration = manifest["identity"], record.run.configuration
     seed, last = int(configuration["seed"]), record.iterations[-1].number
     drawn: Json = {"seed": seed}
-    if any(each.notes.fit for each in record.iterations):
+    if any(iteration.notes.fit for iteration in record.iterations):
         n = len(record.llm)
         validation = int(held_out(n, seed).sum())
-        fitted = [each.number for each in record.iterations if each.notes.fit]
-        drawn["seeds of the iterations"] = ", ".join(str(derived_seed(seed, each)) for each in fitted[:MOST_SEEDS])
+        fitted = [iteration.number for iteration in record.iterations if iteration.notes.fit]
+        drawn["seeds of the iterations"] = ", ".join(str(derived_seed(seed, number)) for number in fitted[:MOST_SEEDS])
         drawn["split"] = f"{n - validation:,} texts train, {validation:,} choose the epoch (7:1, drawn with the seed)"
     command = None if record.table is None else _command(record, record.table)
     wanted = record.iterations[0].notes.of or last
@@ -105,7 +105,7 @@ def _spec(features: Json) -> str | list[str] | None:
     """What names features in Python, from their record; None of a matrix, a file or what a model reads itself."""
     parts = [_spec(part) for part in features.get("parts", ())]
     if parts:
-        return [each if isinstance(each, str) else "FILE.npy" for each in parts]
+        return [part if isinstance(part, str) else "FILE.npy" for part in parts]
     kinds = {"tfidf": "tfidf", "sentence-transformers": features.get("model"), "file": "FILE.npy"}
     return kinds.get(features["kind"])
 

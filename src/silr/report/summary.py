@@ -23,17 +23,17 @@ SHOWN = (
 def summary(result: Refinement) -> Json:
     """JSON-friendly values of every iteration; number 0 is the LLM."""
     iterations = []
-    for each in result.iterations:
-        values: Json = {"iteration": each.number}
-        if each.priors is not None:
+    for iteration in result.iterations:
+        values: Json = {"iteration": iteration.number}
+        if iteration.priors is not None:
             values |= {
-                "estimated_accuracy": each.priors.accuracy,
-                "estimated_accuracy_interval": each.priors.accuracy_interval.tolist(),
-                "theta": each.priors.theta.tolist(),
-                "class_prior": each.priors.class_prior.tolist(),
-                "pseudo_share": each.priors.pseudo_share.tolist(),
+                "estimated_accuracy": iteration.priors.accuracy,
+                "estimated_accuracy_interval": iteration.priors.accuracy_interval.tolist(),
+                "theta": iteration.priors.theta.tolist(),
+                "class_prior": iteration.priors.class_prior.tolist(),
+                "pseudo_share": iteration.priors.pseudo_share.tolist(),
             }
-        notes = each.notes.to_dict()
+        notes = iteration.notes.to_dict()
         values |= {name: notes[name] for name in SHOWN if name in notes}
         iterations.append(values)
     return {

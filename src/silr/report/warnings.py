@@ -216,5 +216,4 @@ def _table(record: Record, _: Summary) -> Iterator[Caution]:
 
 def _shares(labels: NDArray[np.int16], K: int) -> NDArray[np.float64]:
     known = labels[labels >= 0]
-    shares: NDArray[np.float64] = np.bincount(known, minlength=K) / max(len(known), 1)
-    return shares
+    return np.asarray(np.bincount(known, minlength=K) / max(len(known), 1))

@@ -77,8 +77,7 @@ def is_constant(scores: Numbers) -> bool:
 
 def one_hot(labels: Integers, n_classes: int) -> Numbers:
     """Labels as rows of the identity, shape (n, K); 0 for -1."""
-    rows: Numbers = np.vstack([np.eye(n_classes), np.zeros(n_classes)])[labels]
-    return rows
+    return np.asarray(np.vstack([np.eye(n_classes), np.zeros(n_classes)])[labels])
 
 
 def votes(annotators: Sequence[Annotator], n_classes: int) -> tuple[Numbers, NDArray[np.bool_]]:

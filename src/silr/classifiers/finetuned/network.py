@@ -14,7 +14,7 @@ Network = Any  # transformers' for sequence classification, or peft's around it;
 def layers_of(network: Network) -> nn.ModuleList:
     """Return the network's blocks, the first first."""
     count = network.config.get_text_config().num_hidden_layers
-    stacks = [each for each in network.modules() if isinstance(each, nn.ModuleList) and len(each) == count]
+    stacks = [module for module in network.modules() if isinstance(module, nn.ModuleList) and len(module) == count]
     if not stacks:
         raise InputError(f"silr does not know the layers of {type(network).__name__}; leave out --tune-top")
     return stacks[0]
