@@ -1,7 +1,5 @@
 """Optional packages: where one is missing, one line says which extra of silr brings it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """Warnings about an alignment: above all a reward that was gained at the cost of what it stands for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from silr.align.measures import Measured, difference

@@ -1,7 +1,5 @@
 """A run or an exported folder as a reward or a judge."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from silr.align.scorer import Scorer, class_number

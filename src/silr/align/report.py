@@ -1,7 +1,5 @@
 """Report of an alignment, in the style of `silr report`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple

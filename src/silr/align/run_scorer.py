@@ -1,7 +1,5 @@
 """A run as a reward: its classifier, calibrated on the gold labels where the method has not done that itself."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

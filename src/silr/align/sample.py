@@ -1,7 +1,5 @@
 """Answers of a policy as a table that `silr annotate` reads: where an alignment from scratch begins."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Rewards and judges: the probability that a text is of the wanted class."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a reward reads of a prompt and a completion: the format of the texts that it was trained on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from silr.errors import InputError

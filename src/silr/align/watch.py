@@ -1,7 +1,5 @@
 """Watches a training: shows progress, and stops where there is nothing to learn or a number is none."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

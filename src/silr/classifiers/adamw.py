@@ -3,8 +3,6 @@
 `torch.optim` imports torch's compiler on first use: 70 MB and more than a second, for a head of a few hundred numbers.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """Reading a classifier of any kind back."""
 
-from __future__ import annotations
-
 import json
 from importlib.util import find_spec
 from pathlib import Path

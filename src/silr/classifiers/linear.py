@@ -1,7 +1,5 @@
 """Linear classifiers on frozen features, by NumPy: what the default method ends with, and any linear head read back."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Self
 

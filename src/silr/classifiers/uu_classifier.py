@@ -1,7 +1,5 @@
 """The estimator under the loop: one fit under a UU risk, as a scikit-learn classifier."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 from typing import Any, Self
 

@@ -1,7 +1,5 @@
 """Empty texts in an exported folder: many decoders' tokenizers make no token of it, which no model can read."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

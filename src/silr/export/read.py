@@ -1,7 +1,5 @@
 """An exported folder, read again: texts to class probabilities."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Writes a run as a folder that other tools read, with a model card: all of it, or nothing."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from safetensors import SafetensorError

@@ -1,7 +1,5 @@
 """What any kind of features can do."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol

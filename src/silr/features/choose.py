@@ -1,7 +1,5 @@
 """From texts to the matrix that a frozen classifier reads: computed once, and computed alike for new texts."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A sentence encoder that is on this machine already: nothing is fetched unless somebody names it."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 

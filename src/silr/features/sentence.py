@@ -1,7 +1,5 @@
 """Sentence embeddings of a sentence-transformers model."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

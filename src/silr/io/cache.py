@@ -1,7 +1,5 @@
 """The user's cache."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

@@ -4,8 +4,6 @@ A label is compared by its key: 0, 0.0, "0" and " 0.0 " are one class, and so ar
 composed and in decomposed Unicode, and bytes and their text. Nothing else is: "Negative" and "negative" differ.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

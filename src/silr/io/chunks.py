@@ -1,7 +1,5 @@
 """Long work on many texts, a chunk at a time: each is kept on the disk as it comes, so that nothing is read twice."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

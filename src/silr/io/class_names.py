@@ -3,8 +3,6 @@
 Labels are names here, as `silr.io.cells.label_name` makes them of any value.
 """
 
-from __future__ import annotations
-
 import difflib
 import shlex
 from collections import Counter

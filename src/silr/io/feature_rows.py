@@ -4,8 +4,6 @@ Beside ``labelled.features.npy`` lies ``labelled.features.texts.safetensors``: o
 that they belong to. A file of other origin has no such record and is read row for row.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b

@@ -1,7 +1,5 @@
 """Files and folders: a reader sees the old one or the whole new one; errors in one line."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """What a Python caller gives as X: texts, one matrix of features, or several; checked, and as NumPy has it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

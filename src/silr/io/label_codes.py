@@ -1,7 +1,5 @@
 """Labels of any type as class codes, and whether there are gold labels enough."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Folders of long work: made for one input and its settings, by one process at a time, and resumed after a kill."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Texts and tokens: the distinct ones, and what all begin with."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """Numbers and texts as the page shows them. Shares look as the command line prints them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import TypeAlias
 

@@ -1,7 +1,5 @@
 """Whether a run's classifier is better than the LLM, as far as the gold labels tell."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Refined labels against the LLM's: the gain by the gold labels, with its interval."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 

@@ -1,7 +1,5 @@
 """What scikit-learn expects of a classifier, beyond fitting and predicting."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from typing import Any

@@ -6,8 +6,6 @@ gold labels have taught it through all other texts, they cannot judge it: what i
 of the refined ones, give or take the share of labels that it changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 

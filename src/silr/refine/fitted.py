@@ -1,7 +1,5 @@
 """A fitted refiner: its result, and labels for new texts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

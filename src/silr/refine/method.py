@@ -1,7 +1,5 @@
 """A method of refinement, and the one loop that drives all of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -5,8 +5,6 @@ nothing tells how far they and the labels of similar texts are to be trusted, so
 changes where texts alike were labelled otherwise far more often than texts usually are.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """From the flat options of the command line to a method and a fine-tuned model, and back to a run's record."""
 
-from __future__ import annotations
-
 from silr.errors import InputError
 from silr.io.files import Json
 from silr.refine.method import Method

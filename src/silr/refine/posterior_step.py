@@ -1,7 +1,5 @@
 """The posterior as an iteration: labels, what is known of them, and the classifier for new texts."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A refinement as a whole: its iterations, whose labels are the result, and the verdict on it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from silr.errors import InputError

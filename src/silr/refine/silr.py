@@ -1,7 +1,5 @@
 """The default method: the posterior from what the LLMs say of a text, its features and the gold labels."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar

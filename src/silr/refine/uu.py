@@ -1,7 +1,5 @@
 """Methods "uu" and "paper": fit a fresh classifier under the UU risk of the labels, relabel everything, repeat."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar, Literal, get_args
 

@@ -8,8 +8,6 @@ so, the LLM's labels are the result (`result_of`). The default method weighs the
 already: it never goes back, since 100 gold labels cannot tell two labelings apart that are nearly the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal

@@ -1,7 +1,5 @@
 """Calibration: whether 90 % of the labels with a refined score of 90 % are right."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

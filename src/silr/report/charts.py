@@ -1,7 +1,5 @@
 """Charts as inline SVG. Colours are classes of the style sheet, so that they follow its light and dark theme."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

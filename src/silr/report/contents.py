@@ -1,7 +1,5 @@
 """Contents of the page, as plain values for the template."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

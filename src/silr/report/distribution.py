@@ -1,7 +1,5 @@
 """Changes of labels, and the distribution of the refined scores."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Accuracy, sets and shares by iteration."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """All that it takes to do the run again: the command, settings, seeds, splits, hashes, versions and hardware."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """A finished refinement as a table for people, or as values for scripts."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from silr.io.files import Json

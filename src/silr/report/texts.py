@@ -1,7 +1,5 @@
 """Texts of the page: labels that changed with most confidence, and texts to check by hand next."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Cautions for the reader of a report, in plain words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 

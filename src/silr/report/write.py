@@ -1,7 +1,5 @@
 """The page itself: one file, with its style and script inside, that asks no other host for anything."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ Logits count up to what the classes of a text have in common. The contrasts of t
 (n, 1); those of K classes are the logits less their mean, shape (n, K).
 """
 
-from __future__ import annotations
-
 from typing import TypeVar
 
 import numpy as np

@@ -5,8 +5,6 @@ share of right labels among them alone would be known worse than from as many ev
 text to be right, and mostly it is; only what it did not expect has to be estimated from the weighted labels.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

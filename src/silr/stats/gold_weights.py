@@ -1,7 +1,5 @@
 """For how many texts each gold label speaks, where no plan of `silr.label.draw` tells it."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

@@ -1,7 +1,5 @@
 """Intervals of shares, such as that of right labels among few that were checked."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -3,8 +3,6 @@
 The formulas of `silr.stats.priors.priors_from_gold`, for many draws of gold labels at once.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -7,8 +7,6 @@ References
 Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, sections 3.4, 3.5 and 5.5.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

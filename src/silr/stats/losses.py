@@ -1,7 +1,5 @@
 """The losses and corrections of the UU risk by their names, for who needs no torch."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 Loss = Literal["sigmoid", "logistic"]

@@ -1,7 +1,5 @@
 """Class offsets that make a classifier predict each class as often as the class prior says."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import softmax

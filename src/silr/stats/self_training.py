@@ -7,8 +7,6 @@ of the three has nobody's worst case. From there on, ridge regressions of the so
 thresholds that keep the guessed shares, average out the errors of single texts.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The unlabelled-unlabelled (UU) risk for K classes: pure torch, no input or output."""
 
-from __future__ import annotations
-
 from typing import get_args
 
 import numpy as np

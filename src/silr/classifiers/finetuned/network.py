@@ -1,7 +1,5 @@
 """The layers of a network of transformers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import nn

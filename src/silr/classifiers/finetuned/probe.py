@@ -4,8 +4,6 @@ A head that starts from 0 makes the first steps change the states under it, towa
 labels apart, its errors included. From a head that is fitted already they start where the frozen classifier ends.
 """
 
-from __future__ import annotations
-
 import tempfile
 from functools import cached_property
 from pathlib import Path

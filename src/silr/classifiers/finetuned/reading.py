@@ -1,7 +1,5 @@
 """Reading texts with a network that is not trained meanwhile: each distinct text once, shared out among processes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import NotRequired, TypedDict
 

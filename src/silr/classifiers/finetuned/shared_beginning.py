@@ -1,7 +1,5 @@
 """What all texts begin with, such as a prompt, is read once a batch: nothing that follows changes it in a decoder."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any

@@ -1,7 +1,5 @@
 """Batches that hold texts of every pseudo-labelled set, of nearly one length."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

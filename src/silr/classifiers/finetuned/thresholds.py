@@ -1,7 +1,5 @@
 """Prior matching (`silr.stats.prior_matching`) for a head that may have no intercept, worked into its weights."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """transformers' Trainer under the UU risk: stratified batches, exact on several processes, resumable."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from copy import deepcopy
