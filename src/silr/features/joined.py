@@ -38,9 +38,13 @@ class JoinedFeatures:
         self.widths = [width for of_part in widths for width in of_part]
         return np.hstack(matrices).astype(np.float32, copy=False)
 
-    def transform(self, texts: Sequence[str]) -> Matrix:
-        """Features of new texts."""
-        return np.hstack([part.transform(texts) for part in self.parts]).astype(np.float32, copy=False)
+    def transform(self, texts: Sequence[str], ready: Matrix | None = None) -> Matrix:
+        """Features of new texts; `ready` are those of the part that came from a file, if they are at hand."""
+        parts = [
+            ready if ready is not None and part.record["kind"] == "file" else part.transform(texts)
+            for part in self.parts
+        ]
+        return np.hstack(parts).astype(np.float32, copy=False)
 
     def save(self, folder: Path) -> None:
         """Write what the parts need, and their widths, into an existing folder."""
