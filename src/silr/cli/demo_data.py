@@ -58,12 +58,12 @@ def demo_texts(cache: str | Path | None = None) -> pd.DataFrame:
     The columns are `id`, `text` and `truth`, the sign of the rating: "negative" or "positive". The download is kept in
     `cache`, so a second call needs no network. An InputError says that it cannot be fetched, kept or trusted.
     """
+    import pandas as pd
+
     path = _cached(_TEXTS, cache, _open_texts)
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
     rated = [(name, text.strip(), float(rating)) for name, rating, text in rows]
     kept = [(name, text, "positive" if rating > 0 else "negative") for name, text, rating in rated if rating]
-    import pandas as pd
-
     return pd.DataFrame(kept, columns=["id", "text", "truth"], dtype=object)
 
 
