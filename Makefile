@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 PIP = $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
-PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
+PYTEST = $(BIN)/python -m pytest -n 3 --dist worksteal
 QUICK = -m 'not slow and not browser and not gpu'
 COVERAGE = --cov --cov-report=term:skip-covered
 

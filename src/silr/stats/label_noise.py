@@ -42,7 +42,7 @@ def noise_estimates(
         "accuracy": np.clip(diagonal(theta) @ q, accuracy_interval[..., 0], accuracy_interval[..., 1]),
         "signal": signal(pair_share(theta)),
         "theta_interval": np.stack([low, high], axis=-1),
-        "class_prior_interval": mover(q, share.mT, low.mT, high.mT),
+        "class_prior_interval": mover(q, *(each.swapaxes(-1, -2) for each in (share, low, high))),
         "accuracy_interval": accuracy_interval,
         "signal_interval": np.clip(signal_interval, -1, 1),
     }
