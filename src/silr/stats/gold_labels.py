@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import KFold, StratifiedKFold
 
 FOLDS = 5
 
@@ -31,6 +30,8 @@ class GoldLabels:
     def folds(self, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Positions to learn from and positions left out: five times, each class spread evenly where it can be."""
         spread = np.bincount(self.codes).max() >= FOLDS
+        from sklearn.model_selection import KFold, StratifiedKFold
+
         kind = StratifiedKFold if spread else KFold
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of rare classes
