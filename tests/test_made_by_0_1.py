@@ -18,6 +18,8 @@ from silr.annotators.table import annotate_file
 from silr.label.gold_table import GoldTable
 from silr.label.session import Session
 
+pytestmark = pytest.mark.slow
+
 OLD = Path(__file__).parent / "made_by_0_1"
 FEATURES = ["--features", "features.npy"]
 REFINED = {  # the options of `silr refine` that made each run, and the last iteration

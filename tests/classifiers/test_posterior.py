@@ -16,6 +16,8 @@ from silr.classifiers.posterior import PosteriorClassifier, Remembered
 from silr.errors import InputError
 from silr.stats.annotator_evidence import Annotator
 
+pytestmark = pytest.mark.slow
+
 N, NEW = 1000, 400
 CLASSES = {2: ("no", "yes"), 3: ("bad", "fair", "good")}
 

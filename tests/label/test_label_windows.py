@@ -13,6 +13,8 @@ from labelling import gold_of, make_table
 from silr.label.journal import journal_path
 from tests.label.test_terminal import READY, Terminal
 
+pytestmark = pytest.mark.slow
+
 WITHOUT = """
 import os, signal, subprocess, sys
 for name in ("fcntl", "termios", "tty", "pty", "resource", "pwd", "grp"):

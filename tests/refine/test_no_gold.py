@@ -17,6 +17,8 @@ from silr.errors import InputError, NoSignalError
 from silr.stats.self_training import guessed_shares
 from synthetic import Corpus, make_corpus
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:

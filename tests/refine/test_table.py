@@ -24,6 +24,8 @@ from silr.report.reproduce import reproduce
 from silr.report.summary import summary
 from synthetic import Corpus, make_corpus
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:

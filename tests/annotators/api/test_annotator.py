@@ -16,6 +16,8 @@ from silr.annotators.missing import Missing
 from silr.annotators.table import annotate_file
 from silr.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("negative", "positive")
 TEXTS = [f"a {'good' if i % 3 else 'bad'} thing, number {i}" for i in range(60)]
 TRUTH = np.array(["good" in text for text in TEXTS])

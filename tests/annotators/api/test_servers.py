@@ -22,6 +22,8 @@ from silr.annotators.self_refine import SelfRefineAnnotator
 from silr.annotators.table import annotate_file
 from silr.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [f"a {'good' if i % 3 else 'bad'} thing, number {i}" for i in range(30)]
 Answer = Callable[[dict[str, Any]], Any]
 
