@@ -19,7 +19,7 @@ from silr.refine.method import held_out
 from silr.stats.uu_risk import UURisk
 from synthetic import make_corpus
 
-pytestmark = pytest.mark.usefixtures("float32")
+pytestmark = [pytest.mark.usefixtures("float32"), pytest.mark.slow]
 
 RISK = UURisk([[0.9, 0.1], [0.4, 0.6]], [0.65, 0.35])
 

@@ -18,7 +18,7 @@ from silr.refine.method import held_out
 from silr.stats.uu_risk import UURisk
 from synthetic import make_corpus
 
-pytestmark = pytest.mark.usefixtures("float32")
+pytestmark = [pytest.mark.usefixtures("float32"), pytest.mark.slow]
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
