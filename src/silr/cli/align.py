@@ -29,20 +29,20 @@ PromptColumn = Annotated[str, Option(help="Column with the prompts.")]
 Longest = Annotated[int, Option(min=1, help="Longest completion, in tokens.")]
 Temperature = Annotated[float, Option(help="Of sampling.")]
 RemoteCode = Annotated[bool, Option(help="Run code that comes with the model.")]
-TEMPLATE = "Put prompts into the policy's chat template, or let it continue them; default: chat if it has one."
-Chat = Annotated[bool | None, Option("--chat/--no-chat", help=TEMPLATE)]
-READ = (
+CHAT_HELP = "Put prompts into the policy's chat template, or let it continue them; default: chat if it has one."
+Chat = Annotated[bool | None, Option("--chat/--no-chat", help=CHAT_HELP)]
+TEXT_FORMAT_HELP = (
     "What the reward reads, with {completion} and {prompt}; default: as in the reward's table, else the prompt and its "
     "continuation, or prompt and answer with an empty line between them."
 )
-TextFormat = Annotated[str | None, Option("--reward-text", help=READ)]
+TextFormat = Annotated[str | None, Option("--reward-text", help=TEXT_FORMAT_HELP)]
 Table = Annotated[Path, Option("--output", "-o", help="Where the table goes.")]
 Answers = Annotated[int, Option("--generations", "-n", min=1, help="Answers to a prompt.")]
 
 Folder = Annotated[Path, Option("--output", "-o", help="Folder for all that is made.")]
-USES = "grpo, or dpo on the best and the worst of --generations completions; best-of-n trains nothing."
+METHOD_HELP = "grpo, or dpo on the best and the worst of --generations completions; best-of-n trains nothing."
 Tuning = Annotated[Literal["lora", "qlora", "full"], Option(help="Adapters, adapters on 4 bits, or all weights.")]
-BETA = "Coefficient (beta) of the KL from the starting policy; default 0.05, dpo 0.1."
+KL_HELP = "Coefficient (beta) of the KL from the starting policy; default 0.05, dpo 0.1."
 Compared = Annotated[int, Option("--generations", "-n", min=2, help="Completions of a prompt that are compared.")]
 Tracker = Annotated[str, choice("tensorboard, wandb, mlflow, ... or none.", "tensorboard", "wandb", "none")]
 
@@ -54,9 +54,9 @@ def align(
     output: Folder,
     wanted: Annotated[str | None, Option("--class", help="The class of the reward that is wanted.")] = None,
     judge: Annotated[Path | None, Option(help="Another run or folder, which measures and never trains.")] = None,
-    method: Annotated[Literal["grpo", "dpo", "best-of-n"], Option(help=USES)] = "grpo",
+    method: Annotated[Literal["grpo", "dpo", "best-of-n"], Option(help=METHOD_HELP)] = "grpo",
     tuning: Tuning = "lora",
-    kl: Annotated[float | None, Option(help=BETA)] = None,
+    kl: Annotated[float | None, Option(help=KL_HELP)] = None,
     steps: Annotated[int | None, Option(min=1, help="Updates; default: one pass over the prompts.")] = None,
     learning_rate: Annotated[float | None, Option(help="Default: grpo 1e-4, dpo 5e-5; full 2e-6 and 1e-6.")] = None,
     batch_size: Annotated[int, Option(min=1, help="Completions (dpo: pairs) an update.")] = 32,

@@ -23,48 +23,48 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _API = "With --annotator api"
 
-WHERE = (
+ANNOTATOR_HELP = (
     "local: on this machine. api: any OpenAI-compatible server; key in OPENAI_API_KEY. Default: api with "
     "--base-url, else local."
 )
-MODELS = f"Hub name, model folder or .gguf file (default {DEFAULT_MODEL}), or the server's name for it."
-WHOLE = "The whole prompt, with {text}, and {question}, {classes} or {examples} if wanted."
-WORDS = "What the LLM answers for a class, if not its name: CLASS=WORD."
-STEPS = "self-refine: answer, critique, answer again; several times the work."
-DIVIDED = "Local: contextual divides by the scores of texts without content."
-FORMATS = "Local: float32, bfloat16 or float16; default: what is fast here."
-VOTES = f"{_API}: answers a text; above 1, the share of votes is the score."
-TOKENS = f"{_API}: stop after so many tokens, both ways."
-LENGTH = f"{_API}: longest answer; default: the server's."
-PAID = f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/answers.sqlite)."
+MODEL_HELP = f"Hub name, model folder or .gguf file (default {DEFAULT_MODEL}), or the server's name for it."
+PROMPT_HELP = "The whole prompt, with {text}, and {question}, {classes} or {examples} if wanted."
+CLASS_WORD_HELP = "What the LLM answers for a class, if not its name: CLASS=WORD."
+STRATEGY_HELP = "self-refine: answer, critique, answer again; several times the work."
+CALIBRATE_HELP = "Local: contextual divides by the scores of texts without content."
+DTYPE_HELP = "Local: float32, bfloat16 or float16; default: what is fast here."
+SAMPLES_HELP = f"{_API}: answers a text; above 1, the share of votes is the score."
+MAX_TOKENS_TOTAL_HELP = f"{_API}: stop after so many tokens, both ways."
+MAX_ANSWER_TOKENS_HELP = f"{_API}: longest answer; default: the server's."
+CACHE_HELP = f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/answers.sqlite)."
 
 
 def annotate(
     table: Table,
     output: Annotated[Path, Option("--output", "-o", help="Where the labelled table goes.")],
     classes: Annotated[list[str], Option(help="The classes: --classes negative positive, or negative,positive.")],
-    annotator: Annotated[Literal["local", "api"] | None, Option(help=WHERE)] = None,
-    model: Annotated[str | None, Option(help=MODELS)] = None,
+    annotator: Annotated[Literal["local", "api"] | None, Option(help=ANNOTATOR_HELP)] = None,
+    model: Annotated[str | None, Option(help=MODEL_HELP)] = None,
     question: Annotated[str | None, Option(help='Such as "Is this review positive or negative?".')] = None,
-    prompt: Annotated[str | None, Option(help=WHOLE)] = None,
-    class_word: Annotated[list[str] | None, Option(help=WORDS)] = None,
-    strategy: Annotated[Literal["direct", "self-refine"], Option(help=STEPS, metavar="TEXT")] = "direct",
+    prompt: Annotated[str | None, Option(help=PROMPT_HELP)] = None,
+    class_word: Annotated[list[str] | None, Option(help=CLASS_WORD_HELP)] = None,
+    strategy: Annotated[Literal["direct", "self-refine"], Option(help=STRATEGY_HELP, metavar="TEXT")] = "direct",
     few_shot: Annotated[Path | None, Option(help="Table with columns text and label: examples for the prompt.")] = None,
     text_column: TextColumn = "text",
     opening: Annotated[str | None, Option(help="Local: how the answer begins; default: the question restated.")] = None,
-    calibrate: Annotated[str | None, choice(DIVIDED, "contextual")] = None,
+    calibrate: Annotated[str | None, choice(CALIBRATE_HELP, "contextual")] = None,
     features: Annotated[bool, Option(help="Local: also write the hidden states of the same pass.")] = True,
-    dtype: Annotated[str | None, choice(FORMATS, "float32", "bfloat16", "float16")] = None,
+    dtype: Annotated[str | None, choice(DTYPE_HELP, "float32", "bfloat16", "float16")] = None,
     device: Device = None,
     trust_remote_code: Annotated[bool, Option(help="Local: run code that comes with the model.")] = False,
     base_url: Annotated[str | None, Option(help=f"{_API}: the server, such as http://127.0.0.1:8000/v1.")] = None,
-    samples: Annotated[int, Option(min=1, help=VOTES)] = 1,
+    samples: Annotated[int, Option(min=1, help=SAMPLES_HELP)] = 1,
     concurrency: Annotated[int, Option(min=1, help=f"{_API}: texts asked about at a time.")] = 8,
     max_requests: Annotated[int | None, Option(help=f"{_API}: stop after so many requests.", min=1)] = None,
-    max_tokens_total: Annotated[int | None, Option(min=1, help=TOKENS)] = None,
-    max_answer_tokens: Annotated[int | None, Option(min=1, help=LENGTH)] = None,
+    max_tokens_total: Annotated[int | None, Option(min=1, help=MAX_TOKENS_TOTAL_HELP)] = None,
+    max_answer_tokens: Annotated[int | None, Option(min=1, help=MAX_ANSWER_TOKENS_HELP)] = None,
     timeout: Annotated[float, Option(min=0.1, help=f"{_API}: seconds to wait for an answer.")] = 120.0,
-    cache: Annotated[Path | None, Option(help=PAID)] = None,
+    cache: Annotated[Path | None, Option(help=CACHE_HELP)] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:

@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-DEFAULT = "Where the table with gold goes; default: TABLE itself."
-EXPORTS = "Also take labels from an export of Label Studio (JSON, JSON-MIN) or Argilla."
+OUTPUT_HELP = "Where the table with gold goes; default: TABLE itself."
+IMPORT_HELP = "Also take labels from an export of Label Studio (JSON, JSON-MIN) or Argilla."
 ShowLabel = Annotated[bool, Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")]
-DRAWS = "rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
+DRAW_HELP = "rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
 LabelColumn = Annotated[str, Option(help="Column with the LLM's labels; without it most of llm_label_NAME.")]
 
 
 def label(
     table: Table,
     number: Annotated[int, Option("--number", "-n", min=0, help="Gold labels in all, those there included.")] = 100,
-    output: Annotated[Path | None, Option("--output", "-o", help=DEFAULT)] = None,
+    output: Annotated[Path | None, Option("--output", "-o", help=OUTPUT_HELP)] = None,
     classes: Classes = None,
     terminal: Annotated[bool, Option("--terminal", help="Ask here, without a browser: over ssh.")] = False,
     browser: Annotated[bool, Option(help="Open the page.")] = True,
     port: Annotated[int, Option(min=0, max=65535, help="Of the page, on 127.0.0.1; 0: any free one.")] = 0,
-    imported: Annotated[list[Path] | None, Option("--import", help=EXPORTS)] = None,
+    imported: Annotated[list[Path] | None, Option("--import", help=IMPORT_HELP)] = None,
     show_llm_label: ShowLabel = False,
-    draw: Annotated[Literal["rounds", "strata"], Option(help=DRAWS)] = "rounds",
+    draw: Annotated[Literal["rounds", "strata"], Option(help=DRAW_HELP)] = "rounds",
     text_column: TextColumn = "text",
     label_column: LabelColumn = "llm_label",
     seed: Seed = 0,

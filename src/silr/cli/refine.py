@@ -12,38 +12,38 @@ from silr.cli.report import report_of_finished
 from silr.errors import InputError
 from silr.hf.distributed import is_main
 
-KINDS = (
+FEATURES_HELP = (
     "annotator (the file that annotate wrote), tfidf (words and characters), a sentence-transformers folder or name, "
     "or a .npy file; given several times, side by side. Default: annotator and tfidf, or what there is of them, and "
     "all-MiniLM-L6-v2 if it is on this machine."
 )
-METHODS = (
+METHOD_HELP = (
     "silr: the posterior from what the LLM says, the features and the gold labels. uu: sets by label under the "
     "unbiased UU risk. paper: the recipe of Asano et al."
 )
-ROUNDS = "Of methods uu and paper, and of silr where there are scores and no gold labels."
-CLASSIFIERS = (
+ITERATIONS_HELP = "Of methods uu and paper, and of silr where there are scores and no gold labels."
+CLASSIFIER_HELP = (
     "frozen: a head on frozen features, in seconds. lora, qlora (in 4 bits) or full: a language model fine-tuned on "
     "the texts."
 )
-AROUND = (
+PROMPT_HELP = (
     "Fine-tuned: words around each text, such as '{text} The sentiment is', or annotator: the prompt that the labels "
     "were asked with, which is the default if the model is the annotator; '{text}': the text alone."
 )
-TOP = (
+TUNE_TOP_HELP = (
     "Fine-tune the last so many layers only: the others read each text once, in all iterations together. Several times "
     "faster, above all without a GPU."
 )
-STEP = "Texts a step, of all processes together; 16 if fine-tuned."
-RATE = (
+BATCH_SIZE_HELP = "Texts a step, of all processes together; 16 if fine-tuned."
+LEARNING_RATE_HELP = (
     "Default: 1e-3 frozen (method uu or paper), 2e-5 full; lora and qlora by the model's width, 1e-4 with --method "
     "paper."
 )
-LOSSES = "Method uu or paper: sigmoid or logistic."
-KINKS = "Method uu or paper: none, leaky, relu or abs; default: the method's."
-EPOCHS = "Method uu or paper: by default about 250 steps; of a fine-tuned model 1, with --method paper 3."
-SHARES = 'Shares of the true classes inside each LLM label, if known: "0.9,0.1;0.4,0.6".'
-LLMS = (
+LOSS_HELP = "Method uu or paper: sigmoid or logistic."
+CORRECTION_HELP = "Method uu or paper: none, leaky, relu or abs; default: the method's."
+EPOCHS_HELP = "Method uu or paper: by default about 250 steps; of a fine-tuned model 1, with --method paper 3."
+THETA_HELP = 'Shares of the true classes inside each LLM label, if known: "0.9,0.1;0.4,0.6".'
+LABEL_COLUMN_HELP = (
     "Column with the LLM's labels; given several times, of several LLMs or prompts. Default: llm_label and every "
     "llm_label_NAME."
 )
@@ -57,27 +57,27 @@ OF_METHOD = (  # options that `silr.LabelRefiner.from_options` takes as they are
 def refine(
     table: Table,
     output: Annotated[Path, Option("--output", "-o", help="Run directory.")],
-    features: Annotated[list[str] | None, choice(KINDS, "annotator", "tfidf")] = None,
-    method: Annotated[str, choice(METHODS, "silr", "uu", "paper")] = "silr",
-    iterations: Annotated[int, Option(min=1, help=ROUNDS)] = 5,
-    classifier: Annotated[str, choice(CLASSIFIERS, "frozen", "lora", "qlora", "full")] = "frozen",
+    features: Annotated[list[str] | None, choice(FEATURES_HELP, "annotator", "tfidf")] = None,
+    method: Annotated[str, choice(METHOD_HELP, "silr", "uu", "paper")] = "silr",
+    iterations: Annotated[int, Option(min=1, help=ITERATIONS_HELP)] = 5,
+    classifier: Annotated[str, choice(CLASSIFIER_HELP, "frozen", "lora", "qlora", "full")] = "frozen",
     model: Annotated[str | None, Option(help="What to fine-tune: model folder, .gguf file or hub name.")] = None,
-    prompt: Annotated[str | None, Option(help=AROUND)] = None,
-    tune_top: Annotated[int | None, Option(min=1, help=TOP)] = None,
-    batch_size: Annotated[int | None, Option(min=1, help=STEP)] = None,
-    learning_rate: Annotated[float | None, Option(help=RATE)] = None,
+    prompt: Annotated[str | None, Option(help=PROMPT_HELP)] = None,
+    tune_top: Annotated[int | None, Option(min=1, help=TUNE_TOP_HELP)] = None,
+    batch_size: Annotated[int | None, Option(min=1, help=BATCH_SIZE_HELP)] = None,
+    learning_rate: Annotated[float | None, Option(help=LEARNING_RATE_HELP)] = None,
     max_length: Annotated[int | None, Option(min=1, help="Fine-tuned: tokens read of a text; default 512.")] = None,
     hidden_units: Annotated[int, Option(min=0, help="Method uu or paper. 0: linear head; else one hidden layer.")] = 0,
-    loss: Annotated[str, choice(LOSSES, "sigmoid", "logistic")] = "sigmoid",
-    correction: Annotated[str | None, choice(KINKS, "none", "leaky", "relu", "abs")] = None,
-    epochs: Annotated[int | None, Option(min=1, help=EPOCHS)] = None,
-    theta: Annotated[str | None, Option(help=SHARES)] = None,
+    loss: Annotated[str, choice(LOSS_HELP, "sigmoid", "logistic")] = "sigmoid",
+    correction: Annotated[str | None, choice(CORRECTION_HELP, "none", "leaky", "relu", "abs")] = None,
+    epochs: Annotated[int | None, Option(min=1, help=EPOCHS_HELP)] = None,
+    theta: Annotated[str | None, Option(help=THETA_HELP)] = None,
     class_prior: Annotated[str | None, Option(help='With --theta: shares of the classes, "0.5,0.5".')] = None,
     classes: Classes = None,
     truth: Annotated[str | None, Option(help="Column with true labels; they only score.")] = None,
     oracle: Annotated[bool, Option("--oracle", help="Research only: priors from --truth.")] = False,
     text_column: TextColumn = "text",
-    label_column: Annotated[list[str] | None, Option(help=LLMS)] = None,
+    label_column: Annotated[list[str] | None, Option(help=LABEL_COLUMN_HELP)] = None,
     gold_column: Annotated[str, Option(help="Column with labels by hand.")] = "gold",
     weight_column: Annotated[str, Option(help="Column with the gold labels' weights.")] = "gold_weight",
     seed: Seed = 0,

@@ -1,6 +1,7 @@
 """A refinement as a whole: its iterations, whose labels are the result, and the verdict on it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from silr.errors import InputError
 from silr.io.files import Json
@@ -30,7 +31,7 @@ class Refinement:
         """The iteration whose labels are the result."""
         return self.iterations[self.best_iteration]
 
-    @property
+    @cached_property
     def verdict(self) -> Verdict:
         """The result in words, with what the gold labels say of it."""
         return verdict_of(self.iterations)
