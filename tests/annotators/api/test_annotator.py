@@ -11,6 +11,7 @@ from chat_server import PROMPT_TOKENS, RefusalError, SentError, by_word, chat_se
 from silr.annotators.api.annotator import ApiAnnotator
 from silr.annotators.api.cache import AnswerCache
 from silr.annotators.api.client import ChatClient
+from silr.annotators.api.request import RequestOptions
 from silr.annotators.base import annotate_texts
 from silr.annotators.missing import Missing
 from silr.annotators.table import annotate_file
@@ -92,7 +93,9 @@ def test_the_length_of_an_answer_has_two_names_and_log_probabilities_may_be_forb
         return by_word(body)
 
     with chat_server(answer) as (url, record):
-        found = annotate_texts(annotator(url, cache, concurrency=1, max_answer_tokens=9), TEXTS[:10])
+        found = annotate_texts(
+            annotator(url, cache, concurrency=1, options=RequestOptions(max_answer_tokens=9)), TEXTS[:10]
+        )
         assert (found.scores.argmax(axis=1) == TRUTH[:10]).all()
         assert record.requests == 12 and record.bodies[-1]["max_completion_tokens"] == 9
 

@@ -10,6 +10,7 @@ import pytest
 from silr.annotators.api.addresses import check_address, path_hint, proxy_between, server_name
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, asked_wait, is_error, read_refusal
+from silr.annotators.api.request import Question, RequestOptions
 
 
 def refusal(status: int, body: Any, **options: Any) -> Any:
@@ -153,7 +154,7 @@ def test_pages_and_proxies() -> None:
 )
 def test_parameters_that_are_refused(body: Any, left_out: list[str], top: int) -> None:
     plain = Parameters()
-    found = plain.adapted(refusal(422, body), plain.options(0.0, True, 10))
+    found = plain.adapted(refusal(422, body), plain.of(Question([], 0.0, logprobs=True), RequestOptions(10)))
     assert found is not None and (found.left_out(plain), found.top) == (left_out, top)
     assert plain.adapted(refusal(422, "too long: 9000 > 4096 tokens, logprobs or not"), {"logprobs": True}) is None
     assert plain.adapted(refusal(422, "no"), {"logprobs": True}) is None
@@ -161,10 +162,19 @@ def test_parameters_that_are_refused(body: Any, left_out: list[str], top: int) -
 
 def test_the_length_of_an_answer_is_renamed_then_left_out() -> None:
     first = Parameters()
-    second = first.adapted(refusal(400, "Unsupported parameter: 'max_tokens'"), first.options(0.0, False, 9))
-    assert second is not None and second.options(0.0, False, 9)["max_completion_tokens"] == 9
-    third = second.adapted(refusal(400, "unknown field max_completion_tokens"), second.options(0.0, False, 9))
-    assert third is not None and third.options(0.0, False, 9) == {"temperature": 0.0}
+    second = first.adapted(
+        refusal(400, "Unsupported parameter: 'max_tokens'"),
+        first.of(Question([], 0.0, logprobs=False), RequestOptions(9)),
+    )
+    assert (
+        second is not None
+        and second.of(Question([], 0.0, logprobs=False), RequestOptions(9))["max_completion_tokens"] == 9
+    )
+    third = second.adapted(
+        refusal(400, "unknown field max_completion_tokens"),
+        second.of(Question([], 0.0, logprobs=False), RequestOptions(9)),
+    )
+    assert third is not None and third.of(Question([], 0.0, logprobs=False), RequestOptions(9)) == {"temperature": 0.0}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from chat_server import RefusalError, SentError, by_word, chat_server, text_of
 from silr.annotators.api.annotator import ApiAnnotator
 from silr.annotators.api.cache import AnswerCache
 from silr.annotators.api.client import ChatClient
+from silr.annotators.api.request import RequestOptions
 from silr.annotators.base import annotate_texts
 from silr.annotators.missing import Missing
 from silr.annotators.self_refine import SelfRefineAnnotator
@@ -97,7 +98,7 @@ def test_a_model_that_thinks_to_its_limit_ends_the_job_and_is_paid_for_once(cach
             with pytest.raises(InputError, match="--max-answer-tokens"):
                 annotate_texts(annotator(url, cache), TEXTS)
             assert record.requests == requests
-        few = annotator(url, cache, max_answer_tokens=8)
+        few = annotator(url, cache, options=RequestOptions(max_answer_tokens=8))
         with pytest.raises(InputError, match="the limit of 8 of answer tokens"):
             annotate_texts(few, TEXTS[:1])
 
@@ -149,7 +150,7 @@ def test_a_long_wait_is_said_before_it_is_waited(cache: AnswerCache, monkeypatch
 )
 def test_refused_parameters_are_left_out(cache: AnswerCache, names: tuple[str, ...], status: int, body: Any) -> None:
     with chat_server(without(*names, status=status, body=body)) as (url, record):
-        asking = annotator(url, cache, max_answer_tokens=9)
+        asking = annotator(url, cache, options=RequestOptions(max_answer_tokens=9))
         found = annotate_texts(asking, TEXTS)
         assert (found.scores.argmax(axis=1) == ["good" in text for text in TEXTS]).all()
         assert record.requests <= len(TEXTS) + 4 and asking.remarks.missing == {}

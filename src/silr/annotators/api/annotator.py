@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from silr.annotators.answers.read import Reading, class_log_probabilities, read_answer, safe_words, without_thoughts
 from silr.annotators.api.budget import BudgetSpentError
 from silr.annotators.api.client import ChatClient
-from silr.annotators.api.exchange import Messages, NoAnswerError, TextTooLongError, characters, explain_cut_off
+from silr.annotators.api.exchange import NoAnswerError, TextTooLongError, characters, explain_cut_off
 from silr.annotators.api.replies import Reply
+from silr.annotators.api.request import Messages, Question
 from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, Scores, has_scores, label_only
 from silr.annotators.missing import Missing
 from silr.annotators.prompts import Prompt
@@ -184,11 +185,11 @@ class ApiAnnotator:
         self, text: str, later: Sequence[str], temperature: float = 0.0, sample: int = 0, logprobs: bool = False
     ) -> Reply:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
-        ask = partial(self._client.ask, temperature=temperature, sample=sample, logprobs=logprobs)
+        question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs)
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
             try:
-                reply = ask(self._messages(text[:kept], later))
+                reply = self._client.ask(question(self._messages(text[:kept], later)))
             except TextTooLongError as error:
                 whole = characters(self._messages(text[:kept], later))
                 fitting = 0 if error.share is None else int(_CUT_MARGIN * error.share * whole) - (whole - kept)
@@ -199,7 +200,7 @@ class ApiAnnotator:
                 if kept < len(text):
                     self.remarks.cut.add(text)
                 return reply
-        return ask(self._messages(text[:kept], later))
+        return self._client.ask(question(self._messages(text[:kept], later)))
 
     def _read(self, text: str, later: Sequence[str], sample: int) -> Named | NoAnswerError:
         """Ask and read the answer; ask once more, more strictly, if it names no class or several."""
@@ -220,7 +221,7 @@ class ApiAnnotator:
                 break
             stricter = STRICTER.format(words=", ".join(words))
             later = [*later, content[:_SHORT_ANSWER] or _NO_ANSWER, stricter]
-        why = explain_cut_off(self._client.max_answer_tokens) if cut_off else str(missing)
+        why = explain_cut_off(self._client.options.max_answer_tokens) if cut_off else str(missing)
         return NoAnswerError(missing, why, hits_all=cut_off)
 
     def _scores(self, reply: Reply, reading: Reading) -> NDArray[np.float64] | None:

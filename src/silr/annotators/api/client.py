@@ -13,11 +13,12 @@ from silr.annotators.api import exchange
 from silr.annotators.api.addresses import check_address, environment_key
 from silr.annotators.api.budget import Budget
 from silr.annotators.api.cache import AnswerCache
-from silr.annotators.api.exchange import LATER, Messages, NoAnswerError, PassingError, RefusedError, TextTooLongError
+from silr.annotators.api.exchange import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.replies import Reply
+from silr.annotators.api.request import Messages, Question, RequestOptions
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 from silr.extras import needs
@@ -52,8 +53,8 @@ class ChatClient:
     cache : AnswerCache
     base_url : str, default None
         Such as ``http://127.0.0.1:8000/v1``; None: the openai client's default, or ``OPENAI_BASE_URL``.
-    max_answer_tokens : int, default None
-        None: as the server has it.
+    options : RequestOptions
+        What is wanted of every request.
     max_requests, max_tokens_total : int, default None
         Budget of this session; see `Budget`. Requests that are under way when it is spent are finished.
     timeout : float, default 120
@@ -86,7 +87,7 @@ class ChatClient:
         cache: AnswerCache,
         *,
         base_url: str | None = None,
-        max_answer_tokens: int | None = None,
+        options: RequestOptions = RequestOptions(),  # noqa: B008 - frozen
         max_requests: int | None = None,
         max_tokens_total: int | None = None,
         timeout: float = 120.0,
@@ -102,7 +103,7 @@ class ChatClient:
             base_url = check_address(base_url)
         elif self._key is None:
             raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")
-        self.model, self._cache, self.max_answer_tokens = model, cache, max_answer_tokens
+        self.model, self._cache, self.options = model, cache, options
         client = openai.OpenAI(api_key=self._key or "none", base_url=base_url, timeout=timeout, max_retries=0)
         self._exchange = exchange.Exchange(client, model)
         self.server = self._exchange.server
@@ -143,22 +144,20 @@ class ChatClient:
             self.notes.append(line)
         self._print(line)
 
-    def ask(self, messages: Messages, *, temperature: float = 0.0, sample: int = 0, logprobs: bool = False) -> Reply:
-        """Send a conversation and return the answer, from the cache if it is known.
+    def ask(self, question: Question) -> Reply:
+        """Send a question and return the answer, from the cache if it is known.
 
-        `sample` tells apart answers to the same question at a temperature above 0. A server that refuses token
+        A server that refuses token
         log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
         that there is no usable answer to this text, an InputError that the server refuses all requests.
         """
-        question: dict[str, object] = {"server": self.server, "model": self.model, "messages": messages}
-        question |= {"temperature": temperature, "sample": sample, "logprobs": logprobs}
-        question |= {"max_answer_tokens": self.max_answer_tokens}
-        if (known := self._cache.get(question)) is not None:
+        key = question.key(self.server, self.model, self.options)
+        if (known := self._cache.get(key)) is not None:
             self._budget.known()
             return Reply.from_json(known)
         with self._turn():
-            reply = self._ask(messages, temperature, logprobs)
-            self._cache.put(question, reply.to_json())
+            reply = self._ask(question)
+            self._cache.put(key, reply.to_json())
             self._count(reply)
         return reply
 
@@ -187,7 +186,7 @@ class ChatClient:
     def _count(self, reply: Reply) -> None:
         """Count an answer; one that ended while the model still thought is none."""
         if reply.missing is Missing.CUT_OFF and not reply.text.strip():
-            self._count_in_vain(exchange.explain_cut_off(self.max_answer_tokens))
+            self._count_in_vain(exchange.explain_cut_off(self.options.max_answer_tokens))
         else:
             with self._lock:
                 self._answered, self._in_vain = True, 0
@@ -206,16 +205,16 @@ class ChatClient:
 
     # --- one question, until it is answered or refused ----------------------------------------------------------------
 
-    def _ask(self, messages: Messages, temperature: float, logprobs: bool) -> Reply:
+    def _ask(self, question: Question) -> Reply:
         """Ask again, with other parameters where the server may not take these, until there is an answer."""
         before = parameters = self._parameters
         trials: Iterator[Parameters] | None = None
         first: Refusal | None = None  # what the server says of the parameters, as it seems
         adapted: Parameters | None
         while True:
-            options = parameters.options(temperature, logprobs, self.max_answer_tokens)
+            options = parameters.of(question, self.options)
             try:
-                reply: Reply = self._retrying(self._attempt, messages, options)
+                reply: Reply = self._retrying(self._attempt, question.messages, options)
                 break
             except PassingError as error:
                 if trials is None and self._may_dislike_parameters(error):
@@ -235,7 +234,7 @@ class ChatClient:
                     self._in_vain += adapted is not None
                 first, self._tries = first or error.refusal, trials is not None and adapted is not None
                 if adapted is None:
-                    return self._refused(first, messages)
+                    return self._refused(first, question.messages)
             parameters = adapted
         self._tries = False
         if parameters != before and first is not None:

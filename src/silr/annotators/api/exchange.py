@@ -12,13 +12,13 @@ from silr.annotators.api.addresses import path_hint, proxy_between, server_name
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal, is_error, read_refusal
 from silr.annotators.api.replies import NoReplyError, Reply, parse_body, read_reply, usage
+from silr.annotators.api.request import Messages
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 
 if TYPE_CHECKING:
     import openai
 
-Messages = list[dict[str, str]]
 LATER = "what was answered is kept, and the same command goes on from there"
 
 _EXPLANATIONS = {

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from silr.annotators.api.refusals import Kind, Refusal
+from silr.annotators.api.request import Question, RequestOptions
 
 TOP_LOGPROBS, FEWER_LOGPROBS = 20, 5  # likeliest tokens at a place; some servers give no more than 5
 _NEVER = (Kind.TOO_LONG, Kind.PROXY, Kind.PAGE, Kind.UNPAID, Kind.KEY, Kind.DAILY)
@@ -20,13 +21,13 @@ class Parameters:
     top: int = TOP_LOGPROBS  # likeliest tokens at a place
     limit: str = "max_tokens"  # what the server calls the length of an answer
 
-    def options(self, temperature: float, logprobs: bool, max_answer_tokens: int | None) -> dict[str, object]:
+    def of(self, question: Question, options: RequestOptions) -> dict[str, object]:
         """Return them as a request has them."""
-        wanted: dict[str, object] = {"temperature": temperature}
-        if logprobs:
+        wanted: dict[str, object] = {"temperature": question.temperature}
+        if question.logprobs:
             wanted |= {"logprobs": True, "top_logprobs": self.top}
-        if max_answer_tokens is not None:
-            wanted[self.limit] = max_answer_tokens
+        if options.max_answer_tokens is not None:
+            wanted[self.limit] = options.max_answer_tokens
         return {name: value for name, value in wanted.items() if name not in self.dropped}
 
     def without(self, *names: str) -> Parameters:

@@ -1,0 +1,52 @@
+"""The options of `silr annotate`, each with its help."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Option
+
+from silr.cli.options import choice
+
+DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_API = "With --annotator api"
+_MODEL = f"Hub name, model folder or .gguf file (default {DEFAULT_MODEL}), or the server's name for it."
+_ANNOTATOR = (
+    "local: on this machine. api: any OpenAI-compatible server; key in OPENAI_API_KEY. Default: api with "
+    "--base-url, else local."
+)
+_CACHE = f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/answers.sqlite)."
+_CALIBRATE = "Local: contextual divides by the scores of texts without content."
+_STRATEGY = "self-refine: answer, critique, answer again; several times the work."
+_DTYPE = "Local: float32, bfloat16 or float16; default: what is fast here."
+
+# --- the table
+Output = Annotated[Path, Option("--output", "-o", help="Where the labelled table goes.")]
+Features = Annotated[bool, Option(help="Local: also write the hidden states of the same pass.")]
+
+# --- what is asked
+Classes = Annotated[list[str], Option(help="The classes: --classes negative positive, or negative,positive.")]
+Question = Annotated[str | None, Option(help='Such as "Is this review positive or negative?".')]
+PromptText = Annotated[
+    str | None, Option(help="The whole prompt, with {text}, and {question}, {classes} or {examples} if wanted.")
+]
+ClassWord = Annotated[list[str] | None, Option(help="What the LLM answers for a class, if not its name: CLASS=WORD.")]
+Strategy = Annotated[Literal["direct", "self-refine"], Option(help=_STRATEGY, metavar="TEXT")]
+FewShot = Annotated[Path | None, Option(help="Table with columns text and label: examples for the prompt.")]
+Opening = Annotated[str | None, Option(help="Local: how the answer begins; default: the question restated.")]
+Calibrate = Annotated[str | None, choice(_CALIBRATE, "contextual")]
+
+# --- who is asked
+Annotator = Annotated[Literal["local", "api"] | None, Option(help=_ANNOTATOR)]
+Model = Annotated[str | None, Option(help=_MODEL)]
+Dtype = Annotated[str | None, choice(_DTYPE, "float32", "bfloat16", "float16")]
+TrustRemoteCode = Annotated[bool, Option(help="Local: run code that comes with the model.")]
+BaseUrl = Annotated[str | None, Option(help=f"{_API}: the server, such as http://127.0.0.1:8000/v1.")]
+
+# --- a server
+Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]
+Concurrency = Annotated[int, Option(min=1, help=f"{_API}: texts asked about at a time.")]
+MaxRequests = Annotated[int | None, Option(help=f"{_API}: stop after so many requests.", min=1)]
+MaxTokensTotal = Annotated[int | None, Option(min=1, help=f"{_API}: stop after so many tokens, both ways.")]
+MaxAnswerTokens = Annotated[int | None, Option(min=1, help=f"{_API}: longest answer; default: the server's.")]
+Timeout = Annotated[float, Option(min=0.1, help=f"{_API}: seconds to wait for an answer.")]
+Cache = Annotated[Path | None, Option(help=_CACHE)]

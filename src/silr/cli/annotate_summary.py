@@ -1,0 +1,76 @@
+"""What `silr annotate` says at its end, in words and for `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from silr.annotators.api.annotator import ApiAnnotator
+    from silr.annotators.table import AnnotationSummary
+
+
+def values(done: AnnotationSummary, api: ApiAnnotator | None) -> dict[str, object]:
+    """The summary for --json."""
+    values: dict[str, object] = {
+        "output": str(done.output),
+        "features": done.features and str(done.features),
+        "labels": done.labels,
+        **done.texts._asdict(),
+        "cut": done.n_cut,
+        "missing": done.n_missing,
+        "missing_reasons": done.reasons,
+        "scored": done.n_scored,
+    }
+    if api is not None:
+        values |= {"requests": api.cost.requests, "cached_answers": api.cost.cached, "stopped_by": api.stopped_by}
+        values |= {"prompt_tokens": api.cost.prompt_tokens, "completion_tokens": api.cost.completion_tokens}
+        values["notes"] = api.notes
+    if done.right is not None:
+        values["gold_check"] = {**done.right._asdict(), "outside": done.gold_outside}
+    return {**values, "seconds": round(done.seconds, 2)}
+
+
+def lines(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:
+    """The summary in words."""
+    from silr.io.class_names import listed
+
+    yield str(done.texts)
+    if done.n_cut:
+        yield f"{done.n_cut:,} texts are longer than the model reads and were cut"
+    if api is not None:
+        cost = api.cost
+        yield (
+            f"cost: {cost.requests:,} requests, {cost.prompt_tokens:,} + {cost.completion_tokens:,} tokens (prompt + "
+            f"answer); {cost.cached:,} answers were known already"
+        )
+    yield from _of_missing(done, api)
+    if api is not None and api.stopped_by:
+        yield f"stopped at the budget of {api.stopped_by}; run again with a higher one to go on"
+    total = max(1, sum(done.labels.values()))
+    shares = [f"{name} {n:,} ({n / total:.0%})" for name, n in done.labels.items()]
+    yield "labels: " + ", ".join(shares) + (f"; missing {done.n_missing:,}" if done.n_missing else "")
+    if done.right is not None:
+        yield f"by the gold labels: {done.right}"
+    if done.gold_outside:
+        outside = listed(list(done.gold_outside), 5)
+        yield f"{sum(done.gold_outside.values()):,} gold labels are none of --classes and count as wrong: {outside}"
+    yield f"written: {done.output}" + (f" and {done.features}" if done.features else "")
+
+
+def _of_missing(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:
+    """Lines about texts without label, and about labels without scores."""
+    from silr.annotators.missing import Missing
+
+    if done.reasons:
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in done.reasons.items())
+        yield f"{done.n_missing:,} texts have no label: {reasons} (column llm_missing)"
+    if api is None:
+        return
+    if failures := list(api.remarks.failures.values()):
+        yield f"the last failure: {failures[-1]}"
+    if Missing.SERVER in done.reasons:
+        yield "run again to ask for those with a server error only"
+    labels = sum(done.labels.values())
+    if 0 < done.n_scored < labels:
+        yield f"{labels - done.n_scored:,} of {labels:,} labels came without scores, which are empty"
