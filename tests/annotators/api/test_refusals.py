@@ -154,27 +154,27 @@ def test_pages_and_proxies() -> None:
 )
 def test_parameters_that_are_refused(body: Any, left_out: list[str], top: int) -> None:
     plain = Parameters()
-    found = plain.adapted(refusal(422, body), plain.of(Question([], 0.0, logprobs=True), RequestOptions(10)))
+    found = plain.adapted(refusal(422, body), plain.of(Question([], logprobs=True), NINE))
     assert found is not None and (found.left_out(plain), found.top) == (left_out, top)
     assert plain.adapted(refusal(422, "too long: 9000 > 4096 tokens, logprobs or not"), {"logprobs": True}) is None
     assert plain.adapted(refusal(422, "no"), {"logprobs": True}) is None
+
+
+PLAIN, NINE = Question([]), RequestOptions(max_answer_tokens=9)
 
 
 def test_the_length_of_an_answer_is_renamed_then_left_out() -> None:
     first = Parameters()
     second = first.adapted(
         refusal(400, "Unsupported parameter: 'max_tokens'"),
-        first.of(Question([], 0.0, logprobs=False), RequestOptions(9)),
+        first.of(PLAIN, NINE),
     )
-    assert (
-        second is not None
-        and second.of(Question([], 0.0, logprobs=False), RequestOptions(9))["max_completion_tokens"] == 9
-    )
+    assert second is not None and second.of(PLAIN, NINE)["max_completion_tokens"] == 9
     third = second.adapted(
         refusal(400, "unknown field max_completion_tokens"),
-        second.of(Question([], 0.0, logprobs=False), RequestOptions(9)),
+        second.of(PLAIN, NINE),
     )
-    assert third is not None and third.of(Question([], 0.0, logprobs=False), RequestOptions(9)) == {"temperature": 0.0}
+    assert third is not None and third.of(PLAIN, NINE) == {"temperature": 0.0}
 
 
 @pytest.mark.parametrize(
