@@ -138,14 +138,16 @@ class Exchange:
             response = create(model=self.model, messages=messages, extra_body=dict(options)).http_response
         except openai.APIStatusError as error:
             self.heard = True
-            problem = read_refusal(error.status_code, error.response.headers, error.response.text, self.proxy)
+            text = self._hidden(error.response.text, messages)
+            problem = read_refusal(error.status_code, error.response.headers, text, self.proxy)
             raise self._problem(problem, False, options, parameters, patient) from error
         except openai.APIConnectionError as error:  # time-outs included
             self._no_connection(error)
         self.heard = True
-        refusal = partial(read_refusal, response.status_code, response.headers, response.text, self.proxy)
+        text = self._hidden(response.text, messages)
+        refusal = partial(read_refusal, response.status_code, response.headers, text, self.proxy)
         try:
-            value = parse_body(response.text)
+            value = parse_body(text)
             if any(counts := usage(value)):
                 paid(*counts)
             if is_error(value):
@@ -160,6 +162,10 @@ class Exchange:
         """Say in one line what hits every request, and what mends it."""
         names = {"status": refusal.status, "server": self.server, "model": self.model, "proxy": self._named_proxy()}
         return _EXPLANATIONS.get(kind, _REFUSAL).format(words=words, hint=path_hint(self.url), **names)
+
+    def _hidden(self, body: str, messages: Messages) -> str:
+        """A response without the key and the headers, which some servers repeat; what the prompt holds is no secret."""
+        return self._secrets.hidden(body, but="\n".join(message["content"] for message in messages))
 
     def _named_proxy(self) -> str:
         return f"the proxy {self.proxy or ''}".rstrip()
