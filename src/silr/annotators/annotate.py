@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from silr.annotators.base import Annotator
+from silr.annotators.build import make_annotator
 from silr.annotators.table import annotate_file, is_annotation
 from silr.errors import InputError
 from silr.io.cells import is_missing
@@ -52,7 +53,11 @@ def annotate(
     quiet : bool, default True
         Show no progress.
     **options
-        Of `silr.annotators.local.LocalAnnotator` or `silr.annotators.api.annotator.ApiAnnotator`.
+        On this machine those of `silr.annotators.local.LocalAnnotator`. Behind a server those of
+        `silr.annotators.api.annotator.ApiAnnotator` (``samples``, ``concurrency``, ``examples``), of
+        `silr.annotators.api.client.ChatClient` (``api_version``, ``max_requests``, ``timeout``), of
+        `silr.annotators.api.request.RequestOptions` (``temperature``, ``reasoning_effort``, ``service_tier``,
+        ``extra_body``, ``headers``, ``max_answer_tokens``), and ``cache``, a path.
 
     Returns
     -------
@@ -63,8 +68,8 @@ def annotate(
     Raises
     ------
     InputError
-        There is no model or no class, the model or the server cannot be used, the table cannot be read, or an extra of
-        silr is missing.
+        There is no model or no class, an option is unknown, the model or the server cannot be used, the table cannot be
+        read, or an extra of silr is missing.
 
     Examples
     --------
@@ -73,6 +78,8 @@ def annotate(
     >>> texts = ["What a lovely film.", "I want my money back."]
     >>> server = "https://api.openai.com/v1"
     >>> annotate(texts, ["negative", "positive"], model="gpt-5-mini", base_url=server)  # doctest: +SKIP
+    >>> options = {"reasoning_effort": "minimal", "max_requests": 1000}
+    >>> annotate(texts, ["negative", "positive"], model="gpt-5-mini", base_url=server, **options)  # doctest: +SKIP
     >>> annotate("reviews.csv", ["negative", "positive"], model="Qwen/Qwen3-4B", output="out.csv")  # doctest: +SKIP
 
     Any object with the methods of `silr.annotators.base.Annotator` labels texts too:
@@ -97,7 +104,9 @@ def annotate(
     if annotator is None:
         if classes is None or model is None:
             raise InputError("annotate needs classes and a model, or an annotator")
-        annotator = _annotator(classes, model, base_url, question, options)
+        annotator = make_annotator(classes, model, base_url, question, options)
+    elif options:
+        raise InputError(f"annotate: {next(iter(options))} is no option of an annotator that is made already")
 
     frame = source if isinstance(source, pd.DataFrame) else None
     if frame is None and not isinstance(source, (str, Path)):
@@ -124,18 +133,3 @@ def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFra
             labels = [None if is_missing(value) else value or None for value in values]
             frame[name] = pd.Series(labels, index=frame.index, dtype=object)
     return frame
-
-
-def _annotator(
-    classes: Sequence[str], model: str | Path, base_url: str | None, question: str | None, options: dict[str, Any]
-) -> Annotator:
-    if base_url is None:
-        from silr.annotators.local import LocalAnnotator
-
-        return LocalAnnotator(model, classes, question=question, **options)
-    from silr.annotators.api.annotator import ApiAnnotator
-    from silr.annotators.api.cache import AnswerCache
-    from silr.annotators.api.client import ChatClient
-
-    client = ChatClient(str(model), AnswerCache(), base_url=base_url)
-    return ApiAnnotator(client, classes, question=question, **options)
