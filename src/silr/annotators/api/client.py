@@ -101,7 +101,7 @@ class ChatClient:
         connection = connect(base_url, api_version=api_version, headers=options.headers, timeout=timeout)
         self._secrets, self.api_version = connection.secrets, connection.api_version
         self.model, self._cache, self.options = model, cache, options
-        self._exchange = exchange.Exchange(connection.client, model, connection.secrets)
+        self._exchange = exchange.Exchange(connection.client, model, connection.secrets, connection.is_azure)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
         self._print, self._timeout = say or (lambda line: None), timeout
