@@ -50,5 +50,10 @@ def test_the_page_says_who_gave_the_labels(tmp_path: Path) -> None:
     two = [*RECORD["snapshots"], {"model": "gpt-5-mini-2026-01-01", "answers": 3}]
     assert "of which 2 snapshots answered" in said({**RECORD, "snapshots": two, "counts": {"labels": counts}})[1]
     fewer = dict.fromkeys(counts, 1)  # of other labels
-    for other in ("{", {"counts": {"labels": counts}}, {**RECORD, "counts": {"labels": fewer}}, {**RECORD, "counts": 3}):
+    for other in (
+        "{",
+        {"counts": {"labels": counts}},
+        {**RECORD, "counts": {"labels": fewer}},
+        {**RECORD, "counts": 3},
+    ):
         assert "gpt-5-mini" not in said(other)[1]
