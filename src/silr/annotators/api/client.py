@@ -113,6 +113,7 @@ class ChatClient:
         self._said_wait = -LONG
         self._end: InputError | None = None
         self._parameters = Parameters(asked=frozenset(options.asked()))
+        self._left_out = set[str]()  # of answers that are in the cache
         self._tried = self._tries = False  # whether requests without some parameters were tried, or are just now
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(retries + 1) | tenacity.stop_when_event_set(self._closed),
@@ -154,7 +155,9 @@ class ChatClient:
         key = question.key(self.server, self.model, self.options) | self.describe()
         if (known := self._cache.get(key)) is not None:
             self._budget.known()
-            return Reply.from_json(known)
+            reply = Reply.from_json(known)
+            self._left_out.update(reply.left_out)
+            return reply
         with self._turn():
             reply = self._ask(question)
             self._cache.put(key, reply.to_json())
@@ -248,8 +251,8 @@ class ChatClient:
         return replace(reply, asked=asked, left_out=tuple(parameters.left_out(Parameters())))
 
     def sent(self, question: Question) -> dict[str, object]:
-        """What is sent beside the messages of a question, by what the server takes."""
-        return self._parameters.of(question, self.options)
+        """What is sent beside the messages of a question, by what the server takes and took."""
+        return self._parameters.without(*self._left_out).of(question, self.options)
 
     def _check_asked(self, refusal: Refusal, names: list[str]) -> None:
         """End the job where the server refuses what the user wants."""
