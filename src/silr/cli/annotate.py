@@ -30,6 +30,8 @@ def annotate(
     base_url: of.BaseUrl = None,
     samples: of.Samples = 1,
     concurrency: of.Concurrency = 8,
+    rpm: of.Rpm = None,
+    tpm: of.Tpm = None,
     max_requests: of.MaxRequests = None,
     max_tokens_total: of.MaxTokensTotal = None,
     max_answer_tokens: of.MaxAnswerTokens = None,

@@ -57,7 +57,7 @@ def _client(options: Mapping[str, Any], quiet: bool) -> ChatClient:
 
     if options["model"] is None:
         raise InputError("--annotator api needs --model, the server's name for it")
-    named = {name: options[name] for name in ("base_url", "max_requests", "max_tokens_total", "timeout")}
+    named = {name: options[name] for name in ("base_url", "max_requests", "max_tokens_total", "rpm", "tpm", "timeout")}
     say = None if quiet else partial(print, file=sys.stderr, flush=True)
     wanted = RequestOptions(max_answer_tokens=options["max_answer_tokens"])
     return ChatClient(options["model"], AnswerCache(options["cache"]), options=wanted, say=say, **named)
