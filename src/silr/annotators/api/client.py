@@ -144,11 +144,16 @@ class ChatClient:
             yield
         finally:
             self._closed.set()
+            self._exchange.abort()
 
     def stop(self) -> None:
         """Send nothing more in this block; requests that are under way go on."""
         self._closed.set()
         self._stopped.set()
+
+    def keep(self) -> None:
+        """Let no failure of the machine lose an answer that came before."""
+        self._cache.sync()
 
     def say(self, line: str) -> None:
         """Tell the user, once."""
