@@ -36,6 +36,8 @@ def annotate(
     extra_body: of.ExtraBody = None,
     samples: of.Samples = 1,
     concurrency: of.Concurrency = 8,
+    rpm: of.Rpm = None,
+    tpm: of.Tpm = None,
     max_requests: of.MaxRequests = None,
     max_tokens_total: of.MaxTokensTotal = None,
     max_answer_tokens: of.MaxAnswerTokens = None,

@@ -57,6 +57,8 @@ ExtraBody = Annotated[str | None, Option(metavar="JSON", help=_EXTRA_BODY)]
 # --- a server
 Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]
 Concurrency = Annotated[int, Option(min=1, help=f"{_API}: texts asked about at a time.")]
+Rpm = Annotated[int | None, Option(min=1, help=f"{_API}: requests a minute, at most.")]
+Tpm = Annotated[int | None, Option(min=1, help=f"{_API}: tokens a minute, both ways, at most.")]
 MaxRequests = Annotated[int | None, Option(help=f"{_API}: stop after so many requests.", min=1)]
 MaxTokensTotal = Annotated[int | None, Option(min=1, help=f"{_API}: stop after so many tokens, both ways.")]
 MaxAnswerTokens = Annotated[int | None, Option(min=1, help=f"{_API}: longest answer; default: the server's.")]

@@ -14,7 +14,7 @@ PANELS = {  # names of options, by command and title
         "What is asked": "classes question prompt class_word opening few_shot strategy calibrate",
         "Who is asked": "annotator model base_url api_version header device dtype trust_remote_code",
         "A request": "temperature reasoning_effort service_tier extra_body",
-        "A server": "samples concurrency timeout cache max_requests max_tokens_total max_answer_tokens",
+        "A server": "samples concurrency rpm tpm timeout cache max_requests max_tokens_total max_answer_tokens",
     },
     "label": {
         "What is labelled": "number classes output imported text_column label_column",
