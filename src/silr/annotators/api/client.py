@@ -81,6 +81,8 @@ class ChatClient:
         The openai package is missing, the address is no web address, or the key cannot be one.
     """
 
+    _exchange_kind, _key_variables = exchange.Exchange, tuple[str, ...]()  # variables of a key before the usual ones
+
     def __init__(
         self,
         model: str,
@@ -98,14 +100,14 @@ class ChatClient:
             import openai
             import tenacity
         base_url = base_url if base_url is not None else os.environ.get("OPENAI_BASE_URL") or None
-        self._key = environment_key()
+        self._key = environment_key(*self._key_variables)
         if base_url is not None:
             base_url = check_address(base_url)
         elif self._key is None:
             raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")
         self.model, self._cache, self.options = model, cache, options
         client = openai.OpenAI(api_key=self._key or "none", base_url=base_url, timeout=timeout, max_retries=0)
-        self._exchange = exchange.Exchange(client, model)
+        self._exchange = self._exchange_kind(client, model)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
         self._print, self._timeout = say or (lambda line: None), timeout
