@@ -21,7 +21,9 @@ _DTYPE = "Local: float32, bfloat16 or float16; default: what is fast here."
 
 # --- the table
 Output = Annotated[Path, Option("--output", "-o", help="Where the labelled table goes.")]
-Features = Annotated[bool, Option(help="Local: also write the hidden states of the same pass.")]
+Features = Annotated[
+    bool, Option(help="Also write the hidden states of the same pass (local) or the --embeddings (api).")
+]
 
 # --- what is asked
 Classes = Annotated[list[str], Option(help="The classes: --classes negative positive, or negative,positive.")]
@@ -41,6 +43,13 @@ Model = Annotated[str | None, Option(help=_MODEL)]
 Dtype = Annotated[str | None, choice(_DTYPE, "float32", "bfloat16", "float16")]
 TrustRemoteCode = Annotated[bool, Option(help="Local: run code that comes with the model.")]
 BaseUrl = Annotated[str | None, Option(help=f"{_API}: the server, such as http://127.0.0.1:8000/v1.")]
+
+# --- embeddings of a server
+Embeddings = Annotated[
+    str | None, Option(help=f"{_API}: also write embeddings by this model of the server, which refine takes.")
+]
+EmbeddingsUrl = Annotated[str | None, Option(help="Server of the --embeddings; default: that of the labels.")]
+EmbeddingsDimensions = Annotated[int | None, Option(min=1, help="Width of the --embeddings, if it has several.")]
 
 # --- a server
 Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]

@@ -138,6 +138,10 @@ class EmbeddingsClient(ChatClient):
         none = np.array([text.strip() != "" and text not in job.vectors for text in unique], np.bool_)[where]
         return Embedded(matrix[where], int(cut.sum()), int(none.sum()))
 
+    def describe(self) -> dict[str, object]:
+        """Return server, model and dimensions, ready for JSON. Keys and passwords are left out."""
+        return {"kind": "api", **self._about}
+
     # --- many texts -----------------------------------------------------------------------------------------------
 
     def _work(self, job: _Job, left: list[str], quiet: bool) -> None:
