@@ -36,6 +36,13 @@ def name_of_states(path: Path) -> str:
     )
 
 
+def server_of(features: object) -> ApiFeatures | None:
+    """What asks a server for such features of texts; None of other features."""
+    if isinstance(features, FileFeatures):
+        return features.server
+    return features if isinstance(features, ApiFeatures) else None
+
+
 class FileFeatures:
     """A ready ``.npy`` with a row for each text, see `silr.io.feature_rows`; if an annotator made it, it reads new
     texts.

@@ -17,7 +17,7 @@ from silr.classifiers.posterior import PosteriorClassifier
 from silr.errors import InputError
 from silr.features.api import ApiFeatures
 from silr.features.base import Features
-from silr.features.file import FileFeatures, annotator_of
+from silr.features.file import FileFeatures, annotator_of, server_of
 from silr.features.joined import JoinedFeatures
 from silr.features.sentence import SentenceFeatures
 from silr.hf.tokens import TokenFeatures, Tokens
@@ -193,8 +193,7 @@ class _Reading:
 
 def servers_of(features: Features | None) -> list[ApiFeatures]:
     """The kinds of features that a server computes."""
-    found = [part.server if isinstance(part, FileFeatures) else part for part in _parts(features)]
-    return [part for part in found if isinstance(part, ApiFeatures)]
+    return [server for part in _parts(features) if (server := server_of(part)) is not None]
 
 
 def _parts(features: Features | None) -> list[Any]:
