@@ -25,7 +25,7 @@ from silr.io.texts import distinct
 
 TEXTS, CHARACTERS = 64, 32_000  # of a request, at most; a longer text is asked about alone
 CONCURRENCY = 4
-MOST_LACKING = 0.05  # share of the texts that may get no embedding
+MOST_LACKING, FEW_LACKING = 0.05, 20  # share of the texts that may get none; it stops before the end beyond so many
 _CUT_MARGIN, _GUIDED_CUTS, _MOST_CUTS = 0.95, 3, 20
 _MOST_BROKEN = 2  # unusable answers to several texts, before they are asked about in halves
 BASE64, FLOAT = {"encoding_format": "base64"}, {"encoding_format": "float"}
@@ -117,7 +117,7 @@ class EmbeddingsClient(ChatClient):
         """
         unique, where = distinct(texts)
         filled = [text for text in unique if text.strip()]
-        job = _Job(self._vectors.known(self._about, filled))
+        job = _Job(len(filled), self._vectors.known(self._about, filled))
         for vector in job.vectors.values():
             self._check_width(len(vector.values), f"{self._vectors.path} holds")
         self._budget.cost.cached += len(job.vectors)
@@ -130,7 +130,7 @@ class EmbeddingsClient(ChatClient):
             ) from error
         lacking = [text for text in filled if text not in job.vectors]
         if self.width is None or len(lacking) > MOST_LACKING * len(filled):
-            raise InputError(self._explain_lacking(job, len(lacking), len(filled)))
+            raise InputError(self._lacking(job, len(lacking)))
         nothing = Vector(np.zeros(self.width, np.float16))
         rows = [job.vectors.get(text, nothing) for text in unique]
         matrix = np.array([row.values for row in rows], np.float16)
@@ -149,32 +149,37 @@ class EmbeddingsClient(ChatClient):
         if not left:
             return
         before = sum(map(len, job.vectors))
-        waiting, running = _batches(left), dict[Future[bool], list[str]]()
-        state, n_all = "{:,} of {:,} texts", len(job.vectors) + len(left)
+        waiting, running = _batches(left), dict[Future[None], list[str]]()
+        state = "{:,} of {:,} texts"
         shown = progress(
             "Embedding",
             before + sum(map(len, left)),
             "texts",
             done=before,
-            state=state.format(len(job.vectors), n_all),
+            state=state.format(len(job.vectors), job.n),
             quiet=quiet,
         )
         with shown as advance, ThreadPoolExecutor(self._concurrency) as pool, self.open():
             try:
                 while True:
                     while len(running) < self._concurrency and (batch := next(waiting, None)) is not None:
-                        running[pool.submit(self._embed, job, batch)] = batch
+                        running[pool.submit(self._first_alone, job, batch)] = batch
                     if not running:
                         break
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         batch = running.pop(future)
                         future.result()
-                        advance(sum(map(len, batch)), len(batch), state.format(len(job.vectors), n_all))
+                        advance(sum(map(len, batch)), len(batch), state.format(len(job.vectors), job.n))
             except KeyboardInterrupt:
                 print("Interrupted: waiting for the embeddings under way ...", file=sys.stderr, flush=True)
                 raise
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+
+    def _first_alone(self, job: _Job, texts: list[str]) -> None:
+        """Embed texts; until a server has answered, these alone."""
+        with self._turn():
+            self._embed(job, texts)
 
     def _embed(self, job: _Job, texts: list[str]) -> bool:
         """Ask about texts in as few requests as the server is known to allow; tell whether it took all as they are."""
@@ -198,7 +203,7 @@ class EmbeddingsClient(ChatClient):
             self._shortest_refused = min(self._shortest_refused, len(texts[0]))
             self._cut(job, texts[0], error)
         except NoAnswerError as error:
-            job.failures.update(dict.fromkeys(texts, error))
+            self._fail(job, texts, error)
         else:
             self._keep(job, texts, vectors, cut=False)
             return True
@@ -217,12 +222,18 @@ class EmbeddingsClient(ChatClient):
             except TextTooLongError as again:
                 error = again
             except NoAnswerError as failure:
-                job.failures[text] = failure
+                self._fail(job, [text], failure)
                 return
             else:
                 self._keep(job, [text], vectors, cut=True)
                 return
-        job.failures[text] = error
+        self._fail(job, [text], error)
+
+    def _fail(self, job: _Job, texts: list[str], error: NoAnswerError) -> None:
+        """Note why texts get no embedding, and end the job where these are too many to go on."""
+        job.failures.update(dict.fromkeys(texts, error))
+        if len(job.failures) > max(FEW_LACKING, MOST_LACKING * job.n):
+            self._stop(self._lacking(job, len(job.failures)))
 
     def _keep(self, job: _Job, texts: list[str], matrix: Half, cut: bool) -> None:
         with self._lock:
@@ -261,22 +272,21 @@ class EmbeddingsClient(ChatClient):
                     raise _DividedError(self._words(str(error))) from error
                 raise
 
-        with self._turn():
-            while True:
-                encoding = self._encoding
-                try:
-                    vectors: NDArray[np.float16] = self._retrying(attempt)
-                    break
-                except PassingError as error:
-                    if encoding == FLOAT or not self._may_dislike_parameters(error):
-                        self._give_up(error)
-                    self._encoding, self._tried = FLOAT, True
-                except RefusedError as error:
-                    if not self._may_be_encoding(error.refusal, encoding):
-                        self._raise(error.refusal, texts)
-                    self._encoding = FLOAT
-            with self._lock:
-                self._answered, self._in_vain = True, 0
+        while True:
+            encoding = self._encoding
+            try:
+                vectors: NDArray[np.float16] = self._retrying(attempt)
+                break
+            except PassingError as error:
+                if encoding == FLOAT or not self._may_dislike_parameters(error):
+                    self._give_up(error)
+                self._encoding, self._tried = FLOAT, True
+            except RefusedError as error:
+                if not self._may_be_encoding(error.refusal, encoding):
+                    self._raise(error.refusal, texts)
+                self._encoding = FLOAT
+        with self._lock:
+            self._answered, self._in_vain = True, 0
         return vectors
 
     def _attempt_at(self, texts: list[str]) -> NDArray[np.float16]:
@@ -328,19 +338,16 @@ class EmbeddingsClient(ChatClient):
             line = line.replace(old, new)
         return line
 
-    def _explain_lacking(self, job: _Job, n_lacking: int, n: int) -> str:
-        if not n:
+    def _lacking(self, job: _Job, n_lacking: int) -> str:
+        if not job.n:
             return "there is no text to embed"
-        failure = next(reversed(job.failures.values()), None)
-        return (
-            f"{n_lacking:,} of {n:,} texts got no embedding from {self.server}"
-            + (f": {failure}" if failure else "")
-            + f"; {LATER}"
-        )
+        why = f": {next(reversed(list(job.failures.values())))}" if job.failures else ""
+        return f"{n_lacking:,} of {job.n:,} texts got no embedding from {self.server}{why}; {LATER}"
 
 
 @dataclass
 class _Job:
+    n: int  # texts that are not empty
     vectors: dict[str, Vector]
     failures: dict[str, NoAnswerError] = field(default_factory=dict)
 
