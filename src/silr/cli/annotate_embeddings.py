@@ -86,6 +86,7 @@ def fetch_embeddings(
             timeout=options["timeout"],
             say=None if quiet else partial(print, file=sys.stderr, flush=True),
             names=names,
+            **_of_the_same_server(options),
         )
         done = embed_file(labels.output, client, text_column=options["text_column"], quiet=quiet)
     except InputError as error:
@@ -94,6 +95,15 @@ def fetch_embeddings(
         problem = f"the labels are written, the embeddings are not: {error}"
         return Fetched(None, Cost() if client is None else client.cost, problem)
     return Fetched(done, client.cost)
+
+
+def _of_the_same_server(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the server of the labels wants of a request; another one gets none of it."""
+    if options["embeddings_url"] is not None:
+        return {}
+    from silr.annotators.api.headers import read_headers
+
+    return {"api_version": options["api_version"], "headers": read_headers(options["header"] or [])}
 
 
 def _rest(most: int | None, spent: int) -> int | None:

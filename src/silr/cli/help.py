@@ -12,8 +12,9 @@ PANELS = {  # names of options, by command and title
     "annotate": {
         "Table": "output text_column features",
         "What is asked": "classes question prompt class_word opening few_shot strategy calibrate",
-        "Who is asked": "annotator model base_url device dtype trust_remote_code",
+        "Who is asked": "annotator model base_url api_version header device dtype trust_remote_code",
         "Embeddings of a server": "embeddings embeddings_url embeddings_dimensions",
+        "A request": "temperature reasoning_effort service_tier extra_body",
         "A server": "samples concurrency timeout cache max_requests max_tokens_total max_answer_tokens",
     },
     "label": {

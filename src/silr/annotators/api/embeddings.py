@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
@@ -17,6 +17,7 @@ from silr.annotators.api.embedding_exchange import EmbeddingsExchange
 from silr.annotators.api.exchange import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
 from silr.annotators.api.refusals import Kind, Refusal
+from silr.annotators.api.request import RequestOptions
 from silr.annotators.api.vectors import Half, Vector, VectorCache
 from silr.annotators.missing import Missing
 from silr.errors import InputError
@@ -60,6 +61,8 @@ class EmbeddingsClient(ChatClient):
     base_url : str, default None
         None: that of ``OPENAI_BASE_URL``, or OpenAI's own. The key is that of ``SILR_EMBEDDINGS_API_KEY``, or else that
         of a chat.
+    api_version, headers
+        As of `ChatClient` and `RequestOptions`.
     dimensions : int, default None
         Width that is asked for. None: the model's own.
     width : int, default None
@@ -82,6 +85,8 @@ class EmbeddingsClient(ChatClient):
         cache: VectorCache,
         *,
         base_url: str | None = None,
+        api_version: str | None = None,
+        headers: Mapping[str, str] | None = None,
         dimensions: int | None = None,
         width: int | None = None,
         max_requests: int | None = None,
@@ -93,9 +98,10 @@ class EmbeddingsClient(ChatClient):
         names: OptionNames = OptionNames(),  # noqa: B008 - immutable
     ) -> None:
         self._names = names
-        budget: dict[str, Any] = {"max_requests": max_requests, "max_tokens_total": max_tokens_total}
+        of_chat: dict[str, Any] = {"max_requests": max_requests, "max_tokens_total": max_tokens_total}
+        of_chat |= {"base_url": base_url, "api_version": api_version, "options": RequestOptions(headers=headers)}
         try:
-            super().__init__(model, cache, base_url=base_url, timeout=timeout, retries=retries, say=say, **budget)
+            super().__init__(model, cache, timeout=timeout, retries=retries, say=say, **of_chat)
         except InputError as error:
             raise InputError(self._reworded(str(error))) from error
         self._vectors, self._dimensions, self.width = cache, dimensions, width
