@@ -85,6 +85,8 @@ class ChatClient:
         The openai package is missing, the address is no web address, or the key cannot be one.
     """
 
+    _exchange_kind, _key_variables = exchange.Exchange, tuple[str, ...]()  # variables of a key before the usual ones
+
     def __init__(
         self,
         model: str,
@@ -103,10 +105,12 @@ class ChatClient:
     ) -> None:
         with needs("api", "an LLM behind an API"):
             import tenacity
-        connection = connect(base_url, api_version=api_version, headers=options.headers, timeout=timeout)
+        connection = connect(
+            base_url, api_version=api_version, headers=options.headers, timeout=timeout, keys=self._key_variables
+        )
         self._secrets, self.api_version = connection.secrets, connection.api_version
         self.model, self._cache, self.options = model, cache, options
-        self._exchange = exchange.Exchange(connection.client, model, connection.secrets)
+        self._exchange = self._exchange_kind(connection.client, model, connection.secrets)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
         self._print, self._timeout = say or (lambda line: None), timeout
