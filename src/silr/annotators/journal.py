@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
+from io import BufferedWriter
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ class Journal:
             self._features = held.enter_context((folder / "features").open("a+b"))
             self._cut_torn_end()
             self._held = held.pop_all()
+        self._answers: BufferedWriter | None = None
 
     def __enter__(self) -> Journal:
         return self
@@ -94,8 +96,11 @@ class Journal:
     def note_provenance(self, text: int, provenance: Provenance) -> None:
         """Remember who answered about a text; best before its record is added."""
         line = json.dumps({"text": text, **provenance.to_json()})
-        with self._writing(), (self.folder / "answers").open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+        with self._writing():
+            if self._answers is None:
+                self._answers = self._held.enter_context((self.folder / "answers").open("ab"))
+            self._answers.write(f"\n{line}".encode())  # the end of the one before may be torn
+            self._answers.flush()
 
     def provenance(self) -> dict[int, Provenance]:
         """Return who answered about each text, where that is known."""

@@ -61,7 +61,8 @@ def _client(options: Mapping[str, Any], quiet: bool) -> ChatClient:
 
     if options["model"] is None:
         raise InputError("--annotator api needs --model, the server's name for it")
-    named = {name: options[name] for name in ("base_url", "api_version", "max_requests", "max_tokens_total", "timeout")}
+    names = ("base_url", "api_version", "max_requests", "max_tokens_total", "rpm", "tpm", "timeout")
+    named = {name: options[name] for name in names}
     say = None if quiet else partial(print, file=sys.stderr, flush=True)
     wanted = RequestOptions(**_request(options))
     return ChatClient(options["model"], AnswerCache(options["cache"]), options=wanted, say=say, **named)

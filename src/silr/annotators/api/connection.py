@@ -39,12 +39,13 @@ def connect(
     api_version: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeout: float = 120.0,
+    keys: tuple[str, ...] = (),
 ) -> Connection:
     """Return a connection to an address, by default that of ``OPENAI_BASE_URL`` or OpenAI; nothing is sent yet.
 
     With an `api_version` the address is Azure's: that of a resource, ``https://NAME.openai.azure.com``, of a
     deployment, or one that ends in ``/openai/v1``. An InputError says that the openai package, the address, the key or
-    a header is missing or wrong.
+    a header is missing or wrong. `keys` are variables of a key that go before the usual ones.
     """
     with needs("api", "an LLM behind an API"):
         import openai
@@ -58,7 +59,7 @@ def connect(
         base_url = check_address(address)
         api_version = api_version or query
     is_azure = api_version is not None or (base_url is not None and _seems_azure(base_url))
-    key, sent = environment_key(is_azure), resolved(headers)
+    key, sent = environment_key(is_azure, keys), resolved(headers)
     secrets = Secrets([key, *sent.values()])
     if base_url is None and key is None and "Authorization" not in sent:
         raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal, is_error, read_refusal
 from silr.annotators.api.replies import NoReplyError, Reply, parse_body, read_reply, usage
 from silr.annotators.api.request import Messages
+from silr.annotators.api.short_way import ShortWay, UnreachableError
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 
@@ -120,6 +122,8 @@ class Exchange:
         self.url = str(client.base_url)
         self.server, self.proxy = server_name(self.url), proxy_between(self.url)
         self.heard = False
+        self._timeout = client.timeout if isinstance(client.timeout, (int, float)) else None
+        self._short_way: ShortWay | None = None
 
     def send(
         self,
@@ -135,21 +139,12 @@ class Exchange:
         page for people may pass. A failure is a PassingError or a RefusedError, or an InputError where a proxy lets
         nothing through.
         """
-        import openai
-
-        try:
-            create: Any = self._client.chat.completions.with_raw_response.create
-            response = create(model=self.model, messages=messages, extra_body=dict(options)).http_response
-        except openai.APIStatusError as error:
-            self.heard = True
-            text = self._hidden(error.response.text, messages)
-            problem = read_refusal(error.status_code, error.response.headers, text, self.proxy)
-            raise self._problem(problem, False, options, parameters, patient) from error
-        except openai.APIConnectionError as error:  # time-outs included
-            self._no_connection(error)
+        response = self._post(messages, options)
         self.heard = True
         text = self._hidden(response.text, messages)
         refusal = partial(read_refusal, response.status_code, response.headers, text, self.proxy)
+        if response.status_code >= 300:
+            raise self._problem(refusal(), False, options, parameters, patient)
         try:
             value = parse_body(text)
             if any(counts := usage(value)):
@@ -161,6 +156,36 @@ class Exchange:
             if refusal().page:
                 raise self._problem(refusal(), True, options, parameters, patient) from error
             raise PassingError(str(error), unusable=True) from error
+
+    def abort(self) -> None:
+        """Give up the requests that are under way."""
+        if self._short_way is not None:
+            self._short_way.abort()
+
+    def _post(self, messages: Messages, options: Mapping[str, object]) -> Any:
+        """Return the response to a request: status, headers and text. The first one comes by the openai client.
+
+        Later ones go the short way, unless a proxy lies between or the server redirects: the client knows how.
+        """
+        import openai
+
+        if (short_way := self._short_way) is not None and not short_way.closed:
+            try:
+                return short_way.post({"messages": messages, "model": self.model, **options})
+            except UnreachableError:
+                pass  # the openai client finds the words
+            except (OSError, HTTPException) as error:
+                self._no_connection(error)
+        try:
+            create: Any = self._client.chat.completions.with_raw_response.create
+            response = create(model=self.model, messages=messages, extra_body=dict(options)).http_response
+        except openai.APIStatusError as error:
+            return error.response
+        except openai.APIConnectionError as error:  # time-outs included
+            self._no_connection(error)
+        if self._short_way is None and self.proxy is None and not response.history:
+            self._short_way = ShortWay(response, self._timeout)
+        return response
 
     def explain(self, refusal: Refusal, kind: Kind, words: str) -> str:
         """Say in one line what hits every request, and what mends it."""

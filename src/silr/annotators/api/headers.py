@@ -86,7 +86,7 @@ class Secrets:
     def hidden(self, text: str, but: str = "") -> str:
         """Return a text with ``***`` in their place; what stands in `but` is no secret."""
         for value in self._values:
-            if value not in but:
+            if value in text and value not in but:
                 text = text.replace(value, "***")
         return text
 
