@@ -326,6 +326,8 @@ def test_an_interrupted_annotation_keeps_its_snapshots_and_old_answers_have_none
             other._connection.execute("UPDATE answers SET answer = ? WHERE key = ?", (json.dumps(old), key))
         again = annotate_file(tmp_path / "in.csv", tmp_path / "again.csv", annotator(url, other), quiet=True)
     described = json.loads(again.annotator.read_text())["snapshots"]
+    (line,) = again.provenance.lines()
+    assert line.startswith("answered by m-2, 20") and "; who gave " in line and line.endswith("answers is not known")
     assert {each["model"] for each in described} >= {None, "m-2"} and not again.n_missing
 
 
