@@ -14,8 +14,9 @@ from silr.hf.distributed import is_main
 
 FEATURES_HELP = (
     "annotator (the file that annotate wrote), tfidf (words and characters), a sentence-transformers folder or name, "
-    "or a .npy file; given several times, side by side. Default: annotator and tfidf, or what there is of them, and "
-    "all-MiniLM-L6-v2 if it is on this machine."
+    "static:MODEL (model2vec, folder or name), or a .npy file; given several times, side by side. Default: annotator "
+    "and tfidf, or what there is of them, and a sentence encoder: SILR_ENCODER of the environment, or all-MiniLM-L6-v2 "
+    "if it is on this machine or, without annotator, on the hub."
 )
 METHOD_HELP = (
     "silr: the posterior from what the LLM says, the features and the gold labels. uu: sets by label under the "

@@ -11,6 +11,8 @@ from silr.features.base import Features, Matrix
 from silr.features.file import FileFeatures
 from silr.features.joined import JoinedFeatures
 from silr.features.sentence import SentenceFeatures
+from silr.features.static import PREFIX as STATIC
+from silr.features.static import StaticFeatures
 from silr.features.tfidf import TfidfFeatures
 from silr.hf.distributed import is_main, wait_for_all
 from silr.hf.fingerprint import WEIGHTS
@@ -20,12 +22,17 @@ from silr.io.files import Json, atomic_folder, atomic_write
 
 
 def make_features(spec: str | Path) -> Features:
-    """Features by name: "tfidf", a ``.npy`` file, or the folder or hub name of a sentence-transformers model."""
+    """Features by name: "tfidf", a ``.npy`` file, ``static:`` before a model2vec model, or a sentence-transformers one.
+
+    Models are folders or names on the hub.
+    """
     spec = str(spec)
     if spec == "tfidf":
         return TfidfFeatures()
     if spec.endswith(".npy"):
         return FileFeatures.of(spec)
+    if spec.startswith(STATIC):
+        return StaticFeatures(spec.removeprefix(STATIC))
     return SentenceFeatures(spec)
 
 
@@ -50,6 +57,8 @@ def load_saved(record: Json, folder: Path) -> Features:
         from silr.hf.tokens import TokenFeatures
 
         return TokenFeatures(record["model"], record["max_length"], record.get("prompt"), record.get(WEIGHTS))
+    if record["kind"] == "static":
+        return StaticFeatures(record["model"], record.get(WEIGHTS))
     if record["kind"] == "file":
         return FileFeatures(None, record)
     return SentenceFeatures(record["model"], record.get(WEIGHTS))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from silr.errors import InputError
+from silr.features.static import PREFIX as STATIC
 from silr.io.class_names import in_commas
 from silr.io.corpus import features_path, file_hash
 from silr.io.files import Json
@@ -104,8 +105,9 @@ def _spec(features: Json) -> str | list[str] | None:
     parts = [_spec(part) for part in features.get("parts", ())]
     if parts:
         return [part if isinstance(part, str) else "FILE.npy" for part in parts]
-    kinds = {"tfidf": "tfidf", "sentence-transformers": features.get("model"), "file": "FILE.npy"}
-    return kinds.get(features["kind"])
+    kind, model = features["kind"], features.get("model")
+    kinds = {"tfidf": "tfidf", "sentence-transformers": model, "static": f"{STATIC}{model}", "file": "FILE.npy"}
+    return kinds.get(kind)
 
 
 def _today(record: Record, table: Json) -> str:
