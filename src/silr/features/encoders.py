@@ -19,7 +19,11 @@ MODULES = "modules.json"  # in the folder of any sentence-transformers model
 OF_MODELS = (MODULES, "config.json")  # one of them is in any model's folder
 SENTENCES = "sentence-transformers"  # the extra
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # a download that was cut off may lack them
-FILES = ["*.json", "*.txt", "model.safetensors"]  # of the many forms that the hub has of the model, the one that is read
+FILES = [
+    "*.json",
+    "*.txt",
+    "model.safetensors",
+]  # of the many forms that the hub has of the model, the one that is read
 PATIENCE = 3.0  # seconds for the hub to answer
 
 
@@ -38,7 +42,7 @@ def named() -> str | None:
 
 
 def _check(spec: str) -> None:
-    """Raise InputError where a model's features cannot be: without a model in the folder, or on the hub, or a library."""
+    """Raise InputError where a model's features cannot be: no model in the folder or on the hub, or no library."""
     folder = Path(spec.removeprefix(STATIC))
     if folder.is_dir() and not any((folder / name).is_file() for name in OF_MODELS):
         raise InputError(f"the folder {folder} has no model: neither {' nor '.join(OF_MODELS)} is in it")
