@@ -12,7 +12,8 @@ gets TF-IDF alone, or TF-IDF beside
 - all-MiniLM-L6-v2, by sentence-transformers;
 - static embeddings that are distilled from MiniLM (static_minilm.py).
 
-Accuracy of the texts without gold label. Results go into benchmarks/results/api_features.json as soon as they are
+Accuracy of the texts without gold label. compare.py makes the same draws: what it has of the LLM, TF-IDF alone and
+MiniLM is taken from there. Results go into benchmarks/results/api_features.json as soon as they are
 there, and what is there is not computed again; a table goes into docs/design/benchmarks.md. Embeddings are kept in the
 cache folder, table by table.
 """
@@ -40,7 +41,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from cases import Case, strong_cases
-from compare_report import put_into_document
+from compare_report import LLM, OURS, put_into_document
+from compare_report import RESULTS as COMPARED
 from feature_cache import default_folder, kept, minilm_folder, sentence_embeddings
 from scores import paired
 from silr.features.tfidf import TfidfFeatures
@@ -163,7 +165,7 @@ def one_draw(work: Sequence[tuple[Case, list[str]]], draw: int, n_gold: int, fol
             free = gold.labels < 0
             for kind in kinds:
                 labels = part.llm[0]
-                if kind != "LLM":
+                if kind != LLM:
                     labels = default()(with_features(part, case, kind, folder), gold)[-1].labels[0]
                 accuracy = float((labels == part.truth[0])[free].mean())
                 found.setdefault(case.name, {}).setdefault(kind, {})[str(draw)] = round(accuracy, 5)
@@ -182,15 +184,15 @@ def with_features(part: Split, case: Case, kind: str, folder: Path) -> Split:
 
 def report(cells: Cells, kinds: Sequence[str]) -> Iterator[str]:
     """The means over all cases, then each case."""
-    whole = {case: found for case, found in cells.items() if all(kind in found for kind in (ALONE, "LLM", *kinds))}
+    whole = {case: found for case, found in cells.items() if all(kind in found for kind in (ALONE, LLM, *kinds))}
     draws = sorted({len(found[ALONE]) for found in whole.values()})
     yield f"{len(whole)} cases, {' or '.join(map(str, draws))} draws of gold labels. Means over the cases:"
     yield ""
     yield "| features | accuracy | above TF-IDF alone, in points | cases above | cases more than a point below |"
     yield "| --- |" + " --- |" * 4
-    for kind in ("LLM", ALONE, *kinds):
+    for kind in (LLM, ALONE, *kinds):
         level = f"{np.mean([mean(found[kind]) for found in whole.values()]):.3f}"
-        name = f"{kind} and TF-IDF" if kind in kinds else "(the LLM's labels)" if kind == "LLM" else kind
+        name = f"{kind} and TF-IDF" if kind in kinds else "(the LLM's labels)" if kind == LLM else kind
         if kind == ALONE:
             yield f"| {name} | {level} | | | |"
             continue
@@ -220,6 +222,17 @@ def gain(found: dict[str, dict[str, float]], kind: str) -> tuple[float, float]:
     return paired([found[kind][draw] for draw in draws], [found[ALONE][draw] for draw in draws])
 
 
+def compared(case: str, n_gold: int) -> dict[str, dict[str, float]]:
+    """What compare.py has of a case, by kind and draw."""
+    found: dict[str, dict[str, float]] = {}
+    for kind, method, features in ((LLM, LLM, "tfidf"), (ALONE, OURS, "tfidf"), ("MiniLM", OURS, "minilm")):
+        path = COMPARED / f"{case}.{features}.json"
+        if path.exists():
+            runs = json.loads(path.read_text())["cells"].get(str(n_gold), {}).get(method, {})
+            found[kind] = {draw: round(run["corpus"]["accuracy"], 5) for draw, run in runs.items() if "corpus" in run}
+    return found
+
+
 def missing(
     cells: Cells, cases: Sequence[Case], kinds: Sequence[str], draws: int
 ) -> Iterator[tuple[list[tuple[Case, list[str]]], int]]:
@@ -230,7 +243,7 @@ def missing(
             work = []
             for case in (each for each in cases if each.table == table):
                 known = cells.get(case.name, {})
-                if left := [kind for kind in ("LLM", ALONE, *kinds) if str(draw) not in known.get(kind, {})]:
+                if left := [kind for kind in (LLM, ALONE, *kinds) if str(draw) not in known.get(kind, {})]:
                     work.append((case, left))
             if work:
                 yield work, draw
@@ -248,6 +261,11 @@ def main() -> None:
         for case in strong_cases(table)
         if case.features == "tfidf"
     ]
+    for case in cases:
+        known = cells.setdefault(case.name, {})
+        for kind, runs in compared(case.name, options.gold).items():
+            chosen = {draw: accuracy for draw, accuracy in runs.items() if int(draw) < options.draws}
+            known[kind] = chosen | known.get(kind, {})
     work = list(missing(cells, cases, options.kinds, options.draws))
     print(f"{len(work):,} draws to compute on {options.jobs} cores", flush=True)
     began = time.monotonic()
