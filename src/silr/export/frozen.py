@@ -17,6 +17,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from silr.classifiers.linear import FeatureClassifier
 from silr.errors import InputError
 from silr.export.card import Parts
+from silr.export.embeddings import Asked
 from silr.extras import needs
 from silr.features.joined import JoinedFeatures
 from silr.features.sentence import SentenceFeatures
@@ -58,6 +59,10 @@ def write_frozen(refiner: LabelRefiner, folder: Path) -> Parts:
         return Parts("model2vec", usage, features.record["model"], ANY_LENGTH)
     if isinstance(features, JoinedFeatures):
         return _joined(features, folder)
+    if (asked := Asked.of(features, folder)) is not None:
+        write_json(folder / ORDER, [asked.file])
+        usage = f"{asked.imports}{READ}texts = {TEXTS}\nmodel.predict({asked.call})"
+        return Parts("sklearn", usage, None, asked.reads, [asked.note])
     width = f"shape (n, {refiner.n_features_in_})"
     note = f"the run was made from features, not from texts: {PIPELINE} reads the same features, {width}"
     if features is not None and features.record["annotator"] is not None:
@@ -75,9 +80,16 @@ def _joined(features: JoinedFeatures, folder: Path) -> Parts:
         raise InputError(f"an export holds one {twice} model, and this run has {kinds.count(twice)}; {PREDICT}")
 
     blocks, imports, library, base, notes = [], "import numpy as np\n", "sklearn", None, []
-    reads = ANY_LENGTH
+    reads, order = ANY_LENGTH, []
     for part in features.parts:
-        if isinstance(part, TfidfFeatures):
+        asked = Asked.of(part, folder)
+        order.append(part.record["kind"] if asked is None else asked.file)
+        if asked is not None:
+            imports += asked.imports
+            blocks.append(asked.call)
+            notes.append(asked.note)
+            reads = asked.reads
+        elif isinstance(part, TfidfFeatures):
             with atomic_write(folder / WORDS) as file:
                 file.write(io.dumps(sklearn_tfidf(part)))
             blocks.append(f'load(Path(DIR) / "{WORDS}").transform(texts)')
@@ -94,7 +106,7 @@ def _joined(features: JoinedFeatures, folder: Path) -> Parts:
             reads = "It reads plain texts, and features of them that are made as the run's were."
             notes.append(f"{HIDDEN_STATES}: `features` are those of `silr annotate`'s .features.npy; {PREDICT}")
     usage = f"{imports}{READ}texts = {TEXTS}\nmodel.predict(np.hstack([{', '.join(blocks)}]))"
-    write_json(folder / ORDER, kinds)
+    write_json(folder / ORDER, order)
     return Parts(library, usage, base, reads, notes)
 
 

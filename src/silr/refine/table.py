@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from silr.errors import InputError
-from silr.features.default import STATES, default_features
-from silr.features.file import annotator_of
+from silr.features.api import PREFIX, with_server
+from silr.features.default import default_features
+from silr.features.file import annotator_of, name_of_states
 from silr.features.static import PREFIX as STATIC
 from silr.hf.distributed import is_main
 from silr.io.annotator_columns import label_columns, read_annotators
@@ -71,6 +72,7 @@ def refine_table(
     on_iteration: Callable[[Iteration], None] | None = None,
     on_step: OnStep | None = None,
     say: Callable[[str], None] = lambda line: None,
+    server: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> LabelRefiner:
     """Refine the LLM's labels of a table and write ``run/labels.csv``.
@@ -83,10 +85,10 @@ def refine_table(
     columns : Columns, default None
         None: the default names.
     features : str or sequence of str, default None
-        "annotator" (the hidden states beside the table), "tfidf", a sentence-transformers folder or name, "static:"
-        before a model2vec one, or a ``.npy``; several are put side by side. None, with method "silr": all that is at
-        hand of the annotator's states, a sentence encoder and TF-IDF, see `silr.features.default`; else "annotator" if
-        that file is there, or "tfidf".
+        "annotator" (the file beside the table), "tfidf", ``api:MODEL``, a sentence-transformers folder or name,
+        ``static:MODEL`` of model2vec, or a ``.npy``; several are put side by side. None, with method "silr": all that
+        is at hand of the annotator's states, a sentence encoder and TF-IDF, see `silr.features.default`; else
+        "annotator" if that file is there, or "tfidf".
     classes : sequence of str, default None
         The classes, where a person may give one that no LLM gave, or where labels differ from a class in case. None:
         those of the score columns, else those that the LLMs gave.
@@ -94,6 +96,8 @@ def refine_table(
         As `LabelRefiner.fit` calls them.
     say : callable
         Called with lines that the user should read.
+    server : mapping, default None
+        For ``api:MODEL``: parameters of `silr.ApiFeatures`, such as ``base_url``; progress is shown.
     **options
         As `LabelRefiner.from_options` takes them.
 
@@ -117,7 +121,8 @@ def refine_table(
         raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
     else:
         specs, tuning.prompt = ["texts"], _prompt(table, tuning, method, say)
-    spec = specs[0] if len(specs) == 1 else specs
+    named = with_server(specs, server, say)
+    spec = named[0] if len(named) == 1 else named
     of_refiner = {name: options[name] for name in OF_REFINER if name in options}
     refiner = LabelRefiner(method, classifier, features=spec, run=run, **of_refiner)
     for each in specs:
@@ -200,13 +205,13 @@ def _features(
         states = [str(path)] if path.exists() else []
         if method.weighs_llm:
             return default_features(states, say)
-        say("features: " + (STATES if states else "TF-IDF"))
+        say("features: " + (name_of_states(path) if states else "TF-IDF"))
         return states or ["tfidf"]
     specs = [str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked))
     if "annotator" in specs and not path.exists():
         raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
     for spec in specs:
-        if spec not in ("annotator", "tfidf") and not spec.endswith(".npy") and not spec.startswith(STATIC):
+        if spec not in ("annotator", "tfidf") and not spec.endswith(".npy") and not spec.startswith((PREFIX, STATIC)):
             say(f"features: sentence embeddings by {spec}, computed once; on a CPU that can take minutes")
     return [str(path) if spec == "annotator" else spec for spec in specs]
 
