@@ -26,11 +26,7 @@ EXTRAS = {  # by the prefix of a name: what brings its library
     "": ("sentence-transformers", "sentence_transformers"),
 }
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # a download that was cut off may lack them
-FILES = [
-    "*.json",
-    "*.txt",
-    "model.safetensors",
-]  # of the many forms that the hub has of the model, the one that is read
+FILES = ["*.json", "*.txt", "model.safetensors"]  # the form that is read, of the many that the hub has
 PATIENCE = 3.0  # seconds for the hub to answer
 
 
