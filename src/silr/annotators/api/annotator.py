@@ -21,6 +21,7 @@ from silr.annotators.api.workers import Workers
 from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, Scores, has_scores, label_only
 from silr.annotators.missing import Missing
 from silr.annotators.prompts import Prompt
+from silr.annotators.provenance import Provenance
 from silr.errors import InputError
 
 TEMPLATE = (
@@ -146,6 +147,7 @@ class ApiAnnotator:
             raise end
         if self._labels < _LABELS_BEFORE_NOTE:
             self._say_whether_scores_come()
+        self.remarks.parameters = self._client.sent(Question([], self._temperature, logprobs=self._samples == 1))
 
     def _note_missing(self, texts: Sequence[str], error: NoAnswerError) -> None:
         (text,) = texts
@@ -211,8 +213,13 @@ class ApiAnnotator:
             else:
                 if kept < len(text):
                     self.remarks.cut.add(text)
-                return reply
-        return self._client.ask(question(self._messages(text[:kept], later)))
+                return self._noted(text, reply)
+        return self._noted(text, self._client.ask(question(self._messages(text[:kept], later))))
+
+    def _noted(self, text: str, reply: Reply) -> Reply:
+        """Remember who answered."""
+        self.remarks.provenance.setdefault(text, Provenance()).add(reply.snapshot, reply.asked, reply.left_out)
+        return reply
 
     def _read(self, text: str, later: Sequence[str], sample: int) -> Named | NoAnswerError:
         """Ask and read the answer; ask once more, more strictly, if it names no class or several."""
