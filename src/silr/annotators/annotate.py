@@ -11,6 +11,7 @@ from silr.annotators.base import Annotator
 from silr.annotators.table import annotate_file, is_annotation
 from silr.errors import InputError
 from silr.io.cells import is_missing
+from silr.io.codebook import Codebook
 from silr.io.corpus import SCORE_PREFIX, read_table, write_table
 
 
@@ -21,6 +22,7 @@ def annotate(
     model: str | Path | None = None,
     base_url: str | None = None,
     question: str | None = None,
+    codebook: Codebook | str | Path | None = None,
     annotator: Annotator | None = None,
     output: str | Path | None = None,
     text_column: str = "text",
@@ -42,8 +44,12 @@ def annotate(
         model runs on this machine.
     question : str, default None
         Asked about every text, such as "Is this review positive or negative?".
+    codebook : Codebook, str or Path, default None
+        The question and the classes with definitions and examples, also as a YAML file. Then `classes` and `question`
+        may be left out.
     annotator : Annotator, default None
-        Anything else that scores texts, in the place of `classes`, `model`, `base_url`, `question` and `options`.
+        Anything else that scores texts, in the place of `classes`, `model`, `base_url`, `question`, `codebook` and
+        `options`.
     output : str or Path, default None
         Where the table goes as a file, with the hidden states of a local model beside it; an interrupted call goes on
         where it stopped. None: nothing is kept.
@@ -95,8 +101,10 @@ def annotate(
     ['positive', 'negative']
     """
     if annotator is None:
-        if classes is None or model is None:
+        if (classes is None and codebook is None) or model is None:
             raise InputError("annotate needs classes and a model, or an annotator")
+        if codebook is not None:
+            options["codebook"] = codebook if isinstance(codebook, Codebook) else Codebook.read(codebook)
         annotator = _annotator(classes, model, base_url, question, options)
 
     frame = source if isinstance(source, pd.DataFrame) else None
@@ -127,7 +135,11 @@ def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFra
 
 
 def _annotator(
-    classes: Sequence[str], model: str | Path, base_url: str | None, question: str | None, options: dict[str, Any]
+    classes: Sequence[str] | None,
+    model: str | Path,
+    base_url: str | None,
+    question: str | None,
+    options: dict[str, Any],
 ) -> Annotator:
     if base_url is None:
         from silr.annotators.local import LocalAnnotator

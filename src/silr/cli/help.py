@@ -11,12 +11,13 @@ OTHER, ALWAYS = "Other options", "Output"
 PANELS = {  # names of options, by command and title
     "annotate": {
         "Table": "output text_column features",
-        "What is asked": "classes question prompt class_word opening few_shot strategy calibrate",
+        "What is asked": "classes question codebook prompt class_word opening few_shot strategy calibrate "
+        "thinking",
         "Who is asked": "annotator model base_url device dtype trust_remote_code",
         "A server": "samples concurrency timeout cache max_requests max_tokens_total max_answer_tokens",
     },
     "label": {
-        "What is labelled": "number classes output imported text_column label_column",
+        "What is labelled": "number classes codebook output imported text_column label_column",
         "Which texts are drawn": "draw seed",
         "How they are shown": "terminal browser port show_llm_label",
     },

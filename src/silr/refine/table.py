@@ -17,6 +17,7 @@ from silr.hf.distributed import is_main
 from silr.io.annotator_columns import label_columns, read_annotators
 from silr.io.cells import sort_classes
 from silr.io.class_names import ClassNames, of_table
+from silr.io.codebook import codebook_of_record
 from silr.io.corpus import (
     features_path,
     file_hash,
@@ -224,6 +225,7 @@ def _prompt(table: str | Path, tuning: FineTuned, method: Method, say: Callable[
     asked = tuning.prompt == "annotator"
     if not asked and (tuning.prompt is not None or not method.takes_prompt):
         return tuning.prompt
+    from silr.annotators.chat_template import recorded_thinking
     from silr.annotators.encoding import prompt_around_text
     from silr.annotators.prompts import Prompt
     from silr.hf.models import load_tokenizer, locate
@@ -240,9 +242,10 @@ def _prompt(table: str | Path, tuning: FineTuned, method: Method, say: Callable[
         return None
     given: dict[str, Any] = {name: record.get(name) for name in ("question", "opening", "class_words")}
     examples = [tuple(example) for example in record.get("examples", ())]
+    given["codebook"] = codebook_of_record(record.get("codebook"))
     words = Prompt(record.get("classes", ()), template=record.get("prompt", ""), examples=examples, **given)
     say("the model reads each text inside the annotator's prompt (--prompt '{text}': the text alone)")
-    return prompt_around_text(words, load_tokenizer(model))
+    return prompt_around_text(words, load_tokenizer(model), thinking=recorded_thinking(record))
 
 
 def column_codes(
