@@ -59,7 +59,9 @@ class ChatTemplate:
         if switch is not None or opens:
             self.thinking = bool(thinking)
         elif thinking is not None:
-            known = "the model's chat template knows no enable_thinking" if self._is_there else "it has no chat template"
+            known = (
+                "the model's chat template knows no enable_thinking" if self._is_there else "it has no chat template"
+            )
             option = "--thinking" if thinking else "--no-thinking"
             raise InputError(f"{known}, so thinking cannot be switched on or off: leave out {option}")
 

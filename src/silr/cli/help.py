@@ -11,8 +11,7 @@ OTHER, ALWAYS = "Other options", "Output"
 PANELS = {  # names of options, by command and title
     "annotate": {
         "Table": "output text_column features",
-        "What is asked": "classes question codebook prompt class_word opening few_shot strategy calibrate "
-        "thinking",
+        "What is asked": "classes question codebook prompt class_word opening few_shot strategy calibrate thinking",
         "Who is asked": "annotator model base_url device dtype trust_remote_code",
         "A server": "samples concurrency timeout cache max_requests max_tokens_total max_answer_tokens",
     },

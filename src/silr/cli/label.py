@@ -64,8 +64,8 @@ def label(
 
     say = narrator(quiet or as_json)
     named = split_classes(classes) if classes else None
-    about = (table, output, named, text_column, label_column, draw == "rounds")
-    source = _gold_table(about, codebook, say)
+    named_columns = {"text": text_column, "label": label_column, "rounds": draw == "rounds"}
+    source = _gold_table(table, codebook, say, output=output, classes=named, **named_columns)
     posterior = BackgroundPosterior(source, features_path(table), seed) if draw == "rounds" else None
     session = Session(source, number, seed, show_llm_label, posterior)
     finished, imports = True, []
@@ -96,18 +96,18 @@ def label(
         raise typer.Exit(INTERRUPTED)
 
 
-def _gold_table(about: tuple[Any, ...], file: Path | None, say: Callable[[str], None]) -> GoldTable:
+def _gold_table(table: Path, file: Path | None, say: Callable[[str], None], **options: Any) -> GoldTable:
     """The table, with the codebook of a file, else with that of the annotation's record where it fits."""
     from silr.io.codebook import Codebook, OtherClassesError, recorded_codebook
     from silr.label.gold_table import GoldTable
 
     if file is not None:
-        return GoldTable(*about, codebook=Codebook.read(file))
+        return GoldTable(table, codebook=Codebook.read(file), **options)
     try:
-        return GoldTable(*about, codebook=recorded_codebook(about[0]))
+        return GoldTable(table, codebook=recorded_codebook(table), **options)
     except OtherClassesError as error:
         say(f"the codebook of the annotation is not shown: {error}")
-        return GoldTable(*about)
+        return GoldTable(table, **options)
 
 
 def _asker(terminal: bool, port: int, ready: Callable[[str], None]) -> Callable[[Session], bool]:

@@ -214,7 +214,9 @@ class Codebook:
         own, others = ClassNames(self.class_names), ClassNames(names)
         for name in self.class_names:
             if others.code(name) < 0:
-                raise OtherClassesError(f"the codebook has the class {name!r}, which {where} lacks{_hint(others, name)}")
+                raise OtherClassesError(
+                    f"the codebook has the class {name!r}, which {where} lacks{_hint(others, name)}"
+                )
         for name in names:
             if own.code(name) < 0:
                 raise OtherClassesError(f"{where} has the class {name!r}, which the codebook lacks{_hint(own, name)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from silr.hf.distributed import is_main
 from silr.io.annotator_columns import label_columns, read_annotators
 from silr.io.cells import sort_classes
 from silr.io.class_names import ClassNames, of_table
-from silr.io.codebook import codebook_of_record
+from silr.io.codebook import codebook_of_record, gold_example, recorded_codebook
 from silr.io.corpus import (
     features_path,
     file_hash,
@@ -131,6 +132,7 @@ def refine_table(
         "columns": {**vars(names), "labels": labels},
         "classes": None if classes is None else problem.class_names,
         "features": [_from(folder, each) for each in specs],
+        **_codebook(table, texts, problem),
     }
 
     def note(iteration: Iteration) -> None:
@@ -190,6 +192,16 @@ def _problem(
         None if truth is None else truth.astype(np.int16),
     )
     return problem, list(llm.columns)
+
+
+def _codebook(table: str | Path, texts: Sequence[str], problem: Problem) -> dict[str, object]:
+    """The codebook that the LLM read, for the run's record, with a warning if it has gold texts as examples."""
+    codebook = recorded_codebook(table)
+    if codebook is None:
+        return {}
+    if words := gold_example(codebook, texts, np.flatnonzero(problem.gold >= 0).tolist(), table):
+        warnings.warn(f"{words}: the LLM has read its label, so its accuracy is overestimated; clear it", stacklevel=1)
+    return {"codebook": codebook.to_dict()}
 
 
 def _features(

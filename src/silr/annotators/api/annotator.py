@@ -60,8 +60,8 @@ class ApiAnnotator:
     classes : sequence of str, of length K >= 2, default None
         None: those of the codebook.
     question, prompt, class_words, examples, codebook
-        As in `Prompt`. Without a `prompt` the codebook stands first. A ``<text>`` or ``</text>`` in a text is made harmless. A class answers by default with its
-        name, or a letter where the names begin alike.
+        As in `Prompt`. Without a `prompt` the codebook stands first. A ``<text>`` or ``</text>`` in a text is made
+        harmless. A class answers by default with its name, or a letter where the names begin alike.
     samples : int, default 1
         Above 1: so many answers at temperature 1, and votes as scores.
     concurrency : int, default 8
