@@ -59,11 +59,9 @@ class ChatTemplate:
         if switch is not None or opens:
             self.thinking = bool(thinking)
         elif thinking is not None:
-            known = (
-                "the model's chat template knows no enable_thinking" if self._is_there else "it has no chat template"
-            )
+            lack = "chat template knows no enable_thinking" if self._is_there else "tokenizer has no chat template"
             option = "--thinking" if thinking else "--no-thinking"
-            raise InputError(f"{known}, so thinking cannot be switched on or off: leave out {option}")
+            raise InputError(f"the model's {lack}, so thinking cannot be switched on or off: leave out {option}")
 
     def render(self, contents: Sequence[str], mark: str) -> str:
         """Return a conversation as one text: the user's message, the model's answer, the user's next one, and so on.
@@ -84,7 +82,7 @@ class ChatTemplate:
             else:
                 if texts[-1].count(mark) == len(contents):
                     return self._closed(texts[-1])
-        if not texts:
+        if errors:
             reason = " ".join(str(errors[0]).split())
             raise InputError(f"the model's chat template fails on a user message: {reason}") from errors[0]
         return texts[0]

@@ -15,9 +15,9 @@ from silr.errors import InputError
 from silr.features import encoders
 from silr.features.file import annotator_of
 from silr.hf.distributed import is_main
-from silr.io.annotator_columns import label_columns, read_annotators
+from silr.io.annotator_columns import label_columns, read_annotators, scored_classes
 from silr.io.cells import sort_classes
-from silr.io.class_names import ClassNames, of_table
+from silr.io.class_names import ClassNames, listed, of_table
 from silr.io.codebook import codebook_of_record, gold_example, recorded_codebook
 from silr.io.corpus import (
     features_path,
@@ -110,6 +110,8 @@ def refine_table(
     frame = read_table(table)
     texts = text_column(frame, names.text, table)
     say(str(text_counts(texts)))
+    if classes is None:
+        classes = _classes_of_codebook(frame, table, names, say)
     problem, labels = _problem(frame, table, names, method, classes, say)
     if tuning is None:
         specs = _features(table, features, method, say)
@@ -132,7 +134,7 @@ def refine_table(
         "columns": {**vars(names), "labels": labels},
         "classes": None if classes is None else problem.class_names,
         "features": [_from(folder, each) for each in specs],
-        **_codebook(table, texts, problem),
+        **_codebook(frame, texts, names.gold, table),
     }
 
     def note(iteration: Iteration) -> None:
@@ -194,12 +196,34 @@ def _problem(
     return problem, list(llm.columns)
 
 
-def _codebook(table: str | Path, texts: Sequence[str], problem: Problem) -> dict[str, object]:
+def _classes_of_codebook(
+    frame: pd.DataFrame, table: str | Path, names: Columns, say: Callable[[str], None]
+) -> list[str] | None:
+    """The codebook's classes, if a person gave one of them that no LLM gave; None: those of the LLMs."""
+    codebook = recorded_codebook(table)
+    if codebook is None:
+        return None
+    columns = [name for name in label_columns(frame, names.labels) if name in frame.columns]
+    given = {label for name in columns for label in label_column(frame, name, table)} - {None}
+    scored = {name for column in columns for name in scored_classes(frame, column)}
+    gold = set(label_column(frame, names.gold, table, required=False)) - {None}
+    of_codebook = ClassNames(codebook.class_names, named=True)
+    by_llm = {of_codebook.code(str(name)) for name in given | scored}
+    by_hand = {of_codebook.code(str(name)) for name in gold}
+    if -1 in by_llm | by_hand or by_hand <= by_llm:
+        return None
+    say(f"classes: those of the codebook, {listed(codebook.class_names)}; no LLM gave some of them")
+    return codebook.class_names
+
+
+def _codebook(frame: pd.DataFrame, texts: Sequence[str], gold: str, table: str | Path) -> dict[str, object]:
     """The codebook that the LLM read, for the run's record, with a warning if it has gold texts as examples."""
     codebook = recorded_codebook(table)
     if codebook is None:
         return {}
-    if words := gold_example(codebook, texts, np.flatnonzero(problem.gold >= 0).tolist(), table):
+    labels = label_column(frame, gold, table, required=False)
+    known = [row for row, label in enumerate(labels) if label is not None]
+    if words := gold_example(codebook, texts, known, table):
         warnings.warn(f"{words}: the LLM has read its label, so its accuracy is overestimated; clear it", stacklevel=1)
     return {"codebook": codebook.to_dict()}
 

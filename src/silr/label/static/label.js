@@ -190,8 +190,12 @@ function makeCodebook({ key, classes: entries }) {
     $("codebook-classes").append(box);
   }
   // a cookie, since the next session has another port, and storage of the page would be another one
-  panel.open = !document.cookie.split("; ").includes("silr_codebook=folded");
+  const chosen = document.cookie.split("; ").find((each) => each.startsWith("silr_codebook="));
+  panel.open = chosen ? chosen.endsWith("=open") : window.innerHeight > 600 && window.innerWidth > 550;
+  let before = panel.open;
   panel.addEventListener("toggle", () => {
+    if (panel.open === before) return; // how it began is no choice
+    before = panel.open;
     const choice = panel.open ? "open" : "folded";
     document.cookie = `silr_codebook=${choice}; path=/; max-age=31536000; samesite=strict`;
   });
