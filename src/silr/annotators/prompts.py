@@ -170,7 +170,7 @@ def class_names(classes: Sequence[str] | None, codebook: Codebook | None) -> tup
     if codebook is None:
         return names
     if names:
-        codebook.check_classes(names, "the list of classes")
+        codebook.check_classes(names, "the list of classes (--classes)")
     return tuple(codebook.class_names)
 
 

@@ -79,7 +79,7 @@ def draft_codebook(
     for name, chosen in zip(classes, examples, strict=True):
         lines += [f"  - name: {_quoted(name)}", *["    none: true"] * (label_key(name) in none)]
         lines += ['    definition: ""  # what makes a text one of this class', "    in: []", "    out: []"]
-        lines += [ "    examples:" if chosen else "    examples: []  # short texts of this class"]
+        lines += ["    examples:" if chosen else "    examples: []  # short texts of this class"]
         lines += [f"      - {_quoted(each)}" for each in chosen]
     written = "\n".join(lines) + "\n" + ("" if none else NONE)
     return Draft(written, classes, sum(map(len, examples)))
@@ -103,7 +103,9 @@ def _classes(frame: pd.DataFrame, columns: Sequence[str], labels: Sequence[str |
     return recorded if {label_key(name) for name in recorded} == set(known) else sort_classes(known.values())
 
 
-def _margins(frame: pd.DataFrame, columns: Sequence[str], classes: list[str], table: Path) -> NDArray[np.float64] | None:
+def _margins(
+    frame: pd.DataFrame, columns: Sequence[str], classes: list[str], table: Path
+) -> NDArray[np.float64] | None:
     """How much the LLM's best score exceeds the next one, shape (n,); None without scores."""
     if len(columns) != 1 or not scored_classes(frame, columns[0]):
         return None
