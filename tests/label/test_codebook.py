@@ -18,7 +18,7 @@ from silr.label.codebook import panel, plain_text, question_for
 from silr.label.gold_table import GoldTable
 from silr.label.keys import codebook_key, tool_keys
 from silr.label.session import Session
-from test_terminal import READY, Terminal
+from tests.label.test_terminal import READY, Terminal
 
 VALUES = {
     "question": "Is it <b>kind</b>?",
