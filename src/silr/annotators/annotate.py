@@ -24,6 +24,8 @@ def annotate(
     question: str | None = None,
     codebook: Codebook | str | Path | None = None,
     annotator: Annotator | None = None,
+    embeddings: str | None = None,
+    embeddings_url: str | None = None,
     output: str | Path | None = None,
     text_column: str = "text",
     quiet: bool = True,
@@ -50,6 +52,10 @@ def annotate(
     annotator : Annotator, default None
         Anything else that scores texts, in the place of `classes`, `model`, `base_url`, `question`, `codebook` and
         `options`.
+    embeddings : str, default None
+        A model of the server: its embeddings of the texts go beside `output`, as features of `silr.LabelRefiner`.
+    embeddings_url : str, default None
+        The server of `embeddings`. None: `base_url`.
     output : str or Path, default None
         Where the table goes as a file, with the hidden states of a local model beside it; an interrupted call goes on
         where it stopped. None: nothing is kept.
@@ -106,6 +112,8 @@ def annotate(
         if codebook is not None:
             options["codebook"] = codebook if isinstance(codebook, Codebook) else Codebook.read(codebook)
         annotator = _annotator(classes, model, base_url, question, options)
+    if embeddings is not None and output is None:
+        raise InputError("embeddings go beside the table: give its output")
 
     frame = source if isinstance(source, pd.DataFrame) else None
     if frame is None and not isinstance(source, (str, Path)):
@@ -117,8 +125,19 @@ def annotate(
             write_table(frame, path)
         keep = output is not None
         annotate_file(path, target, annotator, text_column=text_column, save_features=keep, quiet=quiet)
+        if embeddings is not None:
+            _embed(target, embeddings, embeddings_url or base_url, text_column, quiet)
         annotated = read_table(target)
     return _with_annotation(annotated if frame is None else frame, annotated)
+
+
+def _embed(table: Path, model: str, url: str | None, text_column: str, quiet: bool) -> None:
+    from silr.annotators.api.embeddings import EmbeddingsClient
+    from silr.annotators.api.vectors import VectorCache
+    from silr.annotators.embed import embed_file
+
+    client = EmbeddingsClient(model, VectorCache(), base_url=url)
+    embed_file(table, client, text_column=text_column, quiet=quiet)
 
 
 def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFrame:

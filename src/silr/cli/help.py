@@ -12,8 +12,10 @@ PANELS = {  # names of options, by command and title
     "annotate": {
         "Table": "output text_column features",
         "What is asked": "classes question codebook prompt class_word opening few_shot strategy calibrate thinking",
-        "Who is asked": "annotator model base_url device dtype trust_remote_code",
-        "A server": "samples concurrency timeout cache max_requests max_tokens_total max_answer_tokens",
+        "Who is asked": "annotator model base_url api_version header device dtype trust_remote_code",
+        "Embeddings of a server": "embeddings embeddings_url embeddings_dimensions",
+        "A request": "temperature reasoning_effort service_tier extra_body",
+        "A server": "samples concurrency rpm tpm timeout cache max_requests max_tokens_total max_answer_tokens",
     },
     "label": {
         "What is labelled": "number classes codebook output imported text_column label_column",
@@ -23,6 +25,7 @@ PANELS = {  # names of options, by command and title
     "refine": {
         "What is refined": "output text_column label_column gold_column weight_column truth",
         "How": "method features classifier seed device",
+        "Features of a server (--features api:MODEL)": "features_url features_dimensions max_requests max_tokens_total",
         "Fine-tuning (--classifier lora, qlora or full)": "model prompt tune_top max_length batch_size learning_rate "
         "epochs",
         "Methods uu and paper": "iterations loss correction hidden_units theta class_prior oracle",

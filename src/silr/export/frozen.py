@@ -16,6 +16,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
 from silr.classifiers.linear import FeatureClassifier
 from silr.export.card import Parts
+from silr.export.embeddings import Asked
 from silr.extras import needs
 from silr.features.joined import JoinedFeatures
 from silr.features.sentence import SentenceFeatures
@@ -50,6 +51,10 @@ def write_frozen(refiner: LabelRefiner, folder: Path) -> Parts:
         return Parts("sentence-transformers", usage, features.record["model"], _limit(features))
     if isinstance(features, JoinedFeatures):
         return _joined(features, folder)
+    if (asked := Asked.of(features, folder)) is not None:
+        write_json(folder / ORDER, [asked.file])
+        usage = f"{asked.imports}{READ}texts = {TEXTS}\nmodel.predict({asked.call})"
+        return Parts("sklearn", usage, None, asked.reads, [asked.note])
     width = f"shape (n, {refiner.n_features_in_})"
     note = f"the run was made from features, not from texts: {PIPELINE} reads the same features, {width}"
     if features is not None and features.record["annotator"] is not None:
@@ -63,9 +68,16 @@ def _joined(features: JoinedFeatures, folder: Path) -> Parts:
     from skops import io
 
     blocks, imports, library, base, notes = [], "import numpy as np\n", "sklearn", None, []
-    reads = ANY_LENGTH
+    reads, order = ANY_LENGTH, []
     for part in features.parts:
-        if isinstance(part, TfidfFeatures):
+        asked = Asked.of(part, folder)
+        order.append(part.record["kind"] if asked is None else asked.file)
+        if asked is not None:
+            imports += asked.imports
+            blocks.append(asked.call)
+            notes.append(asked.note)
+            reads = asked.reads
+        elif isinstance(part, TfidfFeatures):
             with atomic_write(folder / WORDS) as file:
                 file.write(io.dumps(sklearn_tfidf(part)))
             blocks.append(f'load(Path(DIR) / "{WORDS}").transform(texts)')
@@ -78,7 +90,7 @@ def _joined(features: JoinedFeatures, folder: Path) -> Parts:
             reads = "It reads plain texts, and features of them that are made as the run's were."
             notes.append(f"{HIDDEN_STATES}: `features` are those of `silr annotate`'s .features.npy; {PREDICT}")
     usage = f"{imports}{READ}texts = {TEXTS}\nmodel.predict(np.hstack([{', '.join(blocks)}]))"
-    write_json(folder / ORDER, [part.record["kind"] for part in features.parts])
+    write_json(folder / ORDER, order)
     return Parts(library, usage, base, reads, notes)
 
 

@@ -17,7 +17,7 @@ from silr.classifiers.base import Classifier
 from silr.classifiers.choose import load_classifier
 from silr.classifiers.linear import FeatureClassifier
 from silr.errors import InputError
-from silr.features.choose import features_of, features_of_run, load_saved
+from silr.features.choose import Spec, features_of, features_of_run, load_saved
 from silr.features.joined import groups_of
 from silr.hf.distributed import wait_for_all
 from silr.hf.tokens import TokenFeatures
@@ -48,9 +48,10 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         al. `silr.UU` and `silr.Paper` have their settings, such as ``UU(loss="logistic", theta=...)``.
     classifier : "frozen" or FineTuned, default "frozen"
         A head on frozen features, or a pretrained model that is fine-tuned on the texts: `silr.FineTuned` names it.
-    features : str, Path or sequence of them, default "tfidf"
+    features : str, Path, ApiFeatures or sequence of them, default "tfidf"
         How texts become features, if `fit` is given texts: "tfidf" (of words and of characters), a
-        sentence-transformers folder or name, or a ``.npy`` file with one row a text. Several are put side by side.
+        sentence-transformers folder or name, ``api:MODEL`` (or `silr.ApiFeatures`, with the server's address), or a
+        ``.npy`` file with one row a text. Several are put side by side.
     run : str or Path, default None
         Run directory that keeps every iteration. An interrupted `fit` goes on where it stopped.
     random_state : int, RandomState instance or None, default 0
@@ -113,7 +114,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         method: str | Method = "silr",
         classifier: str | FineTuned = "frozen",
         *,
-        features: str | Path | Sequence[str | Path] = "tfidf",
+        features: Spec | Sequence[Spec] = "tfidf",
         run: str | Path | None = None,
         random_state: int | np.random.RandomState | None = 0,
         device: str | None = None,
@@ -129,7 +130,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
     def from_options(
         cls,
         *,
-        features: str | Path | Sequence[str | Path] = "tfidf",
+        features: Spec | Sequence[Spec] = "tfidf",
         run: str | Path | None = None,
         random_state: int | np.random.RandomState | None = 0,
         device: str | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,8 @@ import numpy as np
 
 from silr.errors import InputError
 from silr.features import encoders
-from silr.features.file import annotator_of
+from silr.features.api import PREFIX, with_server
+from silr.features.file import annotator_of, name_of_states
 from silr.hf.distributed import is_main
 from silr.io.annotator_columns import label_columns, read_annotators, scored_classes
 from silr.io.cells import sort_classes
@@ -49,7 +50,6 @@ OUT_OF_FOLD_LABEL, OUT_OF_FOLD_SCORE = "out_of_fold_label", "out_of_fold_score"
 OF_REFINER = ("random_state", "device")  # parameters of `LabelRefiner` itself
 LABELS = "labels.csv"  # in the run's folder: the result
 MANY = 50_000  # texts, from which on TF-IDF takes a while
-STATES = "the annotator's states"
 BETTER = "sentence embeddings are better: pip install sentence-transformers, then --features MODEL --features tfidf"
 
 
@@ -74,6 +74,7 @@ def refine_table(
     on_iteration: Callable[[Iteration], None] | None = None,
     on_step: OnStep | None = None,
     say: Callable[[str], None] = lambda line: None,
+    server: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> LabelRefiner:
     """Refine the LLM's labels of a table and write ``run/labels.csv``.
@@ -86,7 +87,7 @@ def refine_table(
     columns : Columns, default None
         None: the default names.
     features : str or sequence of str, default None
-        "annotator" (the hidden states beside the table), "tfidf", a sentence-transformers folder or name, or a
+        "annotator" (the file beside the table), "tfidf", ``api:MODEL``, a sentence-transformers folder or name, or a
         ``.npy``; several are put side by side. None, with method "silr": all that is at hand of the annotator's states,
         a sentence encoder and TF-IDF; else "annotator" if that file is there, or "tfidf".
     classes : sequence of str, default None
@@ -96,6 +97,8 @@ def refine_table(
         As `LabelRefiner.fit` calls them.
     say : callable
         Called with lines that the user should read.
+    server : mapping, default None
+        For ``api:MODEL``: parameters of `silr.ApiFeatures`, such as ``base_url``; progress is shown.
     **options
         As `LabelRefiner.from_options` takes them.
 
@@ -121,7 +124,8 @@ def refine_table(
         raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
     else:
         specs, tuning.prompt = ["texts"], _prompt(table, tuning, method, say)
-    spec = specs[0] if len(specs) == 1 else specs
+    named = with_server(specs, server, say)
+    spec = named[0] if len(named) == 1 else named
     of_refiner = {name: options[name] for name in OF_REFINER if name in options}
     refiner = LabelRefiner(method, classifier, features=spec, run=run, **of_refiner)
     for each in specs:
@@ -236,17 +240,17 @@ def _features(
     if asked is None:
         states = [str(path)] if path.exists() else []
         if not method.weighs_llm:
-            say("features: " + (STATES if states else "TF-IDF"))
+            say("features: " + (name_of_states(path) if states else "TF-IDF"))
             return states or ["tfidf"]
         encoder = encoders.at_hand()
-        named = [STATES] * len(states) + ["sentence embeddings"] * (encoder is not None)
+        named = [name_of_states(path)] * len(states) + ["sentence embeddings"] * (encoder is not None)
         say(f"features: {', '.join([*named, 'TF-IDF'])}" + ("" if named else f"; {BETTER}"))
         return [*states, *([encoder] if encoder else []), "tfidf"]
     specs = [str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked))
     if "annotator" in specs and not path.exists():
         raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
     for spec in specs:
-        if spec not in ("annotator", "tfidf") and not spec.endswith(".npy"):
+        if spec not in ("annotator", "tfidf") and not spec.endswith(".npy") and not spec.startswith(PREFIX):
             say(f"features: sentence embeddings by {spec}, computed once; on a CPU that can take minutes")
     return [str(path) if spec == "annotator" else spec for spec in specs]
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from silr.errors import InputError
+from silr.features.api import KIND as API
+from silr.features.api import ApiFeatures
 from silr.io.class_names import in_commas
 from silr.io.corpus import features_path, file_hash
 from silr.io.files import Json
@@ -58,6 +60,7 @@ def _command(record: Record, table: Json) -> str:
     words = ["silr", "refine", table["table"], "-o", "../run-again"]
     if configuration["classifier"] == "frozen":
         words += [word for spec in table["features"] for word in ("--features", _asked(spec, table["table"]))]
+        words += _server(record.run.manifest["identity"]["features"])
     for name, value in to_options(configuration).items():
         if name == "priors":
             words += ["--oracle"] if value == "oracle" else []
@@ -93,17 +96,28 @@ def _asked(spec: str, table: str) -> str:
         return spec
 
 
+def _server(features: Json) -> list[str]:
+    """The options of the server that embeddings came from."""
+    for part in features.get("parts", [features]):
+        if part["kind"] == API:
+            width = ["--features-dimensions", str(part["dimensions"])] if "dimensions" in part else []
+            return ["--features-url", part["server"], *width]
+    return []
+
+
 def _python(configuration: Json, features: Json, iterations: int) -> str:
     method, classifier = from_options({**to_options(configuration), "iterations": iterations})
     refiner = LabelRefiner(method, classifier, features=_spec(features) or "tfidf", random_state=configuration["seed"])
     return visible(f"{refiner}.fit(features_or_texts, llm_labels, gold=gold_labels)")
 
 
-def _spec(features: Json) -> str | list[str] | None:
+def _spec(features: Json) -> Any:
     """What names features in Python, from their record; None of a matrix, a file or what a model reads itself."""
     parts = [_spec(part) for part in features.get("parts", ())]
     if parts:
-        return [part if isinstance(part, str) else "FILE.npy" for part in parts]
+        return ["FILE.npy" if part is None else part for part in parts]
+    if features["kind"] == API:
+        return ApiFeatures.of_record(features)
     kinds = {"tfidf": "tfidf", "sentence-transformers": features.get("model"), "file": "FILE.npy"}
     return kinds.get(features["kind"])
 

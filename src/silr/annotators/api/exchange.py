@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from silr.annotators.api.addresses import path_hint, proxy_between, server_name
+from silr.annotators.api.headers import Secrets
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal, is_error, read_refusal
 from silr.annotators.api.replies import NoReplyError, Reply, parse_body, read_reply, usage
 from silr.annotators.api.request import Messages
+from silr.annotators.api.short_way import ShortWay, UnreachableError
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 
@@ -110,11 +113,13 @@ class Exchange:
     tells whether the server was ever there.
     """
 
-    def __init__(self, client: openai.OpenAI, model: str) -> None:
-        self._client, self.model = client, model
+    def __init__(self, client: openai.OpenAI, model: str, secrets: Secrets) -> None:
+        self._client, self.model, self._secrets = client, model, secrets
         self.url = str(client.base_url)
         self.server, self.proxy = server_name(self.url), proxy_between(self.url)
         self.heard = False
+        self._timeout = client.timeout if isinstance(client.timeout, (int, float)) else None
+        self._short_way: ShortWay | None = None
 
     def send(
         self,
@@ -130,19 +135,11 @@ class Exchange:
         page for people may pass. A failure is a PassingError or a RefusedError, or an InputError where a proxy lets
         nothing through.
         """
-        import openai
-
-        try:
-            create: Any = self._client.chat.completions.with_raw_response.create
-            response = create(model=self.model, messages=messages, **options).http_response
-        except openai.APIStatusError as error:
-            self.heard = True
-            problem = read_refusal(error.status_code, error.response.headers, error.response.text, self.proxy)
-            raise self._problem(problem, False, options, parameters, patient) from error
-        except openai.APIConnectionError as error:  # time-outs included
-            self._no_connection(error)
+        response = self._post(messages, options)
         self.heard = True
         refusal = partial(read_refusal, response.status_code, response.headers, response.text, self.proxy)
+        if response.status_code >= 300:
+            raise self._problem(refusal(), False, options, parameters, patient)
         try:
             value = parse_body(response.text)
             if any(counts := usage(value)):
@@ -154,6 +151,36 @@ class Exchange:
             if refusal().page:
                 raise self._problem(refusal(), True, options, parameters, patient) from error
             raise PassingError(str(error), unusable=True) from error
+
+    def abort(self) -> None:
+        """Give up the requests that are under way."""
+        if self._short_way is not None:
+            self._short_way.abort()
+
+    def _post(self, messages: Messages, options: Mapping[str, object]) -> Any:
+        """Return the response to a request: status, headers and text. The first one comes by the openai client.
+
+        Later ones go the short way, unless a proxy lies between or the server redirects: the client knows how.
+        """
+        import openai
+
+        if (short_way := self._short_way) is not None and not short_way.closed:
+            try:
+                return short_way.post({"messages": messages, "model": self.model, **options})
+            except UnreachableError:
+                pass  # the openai client finds the words
+            except (OSError, HTTPException) as error:
+                self._no_connection(error)
+        try:
+            create: Any = self._client.chat.completions.with_raw_response.create
+            response = create(model=self.model, messages=messages, extra_body=dict(options)).http_response
+        except openai.APIStatusError as error:
+            return error.response
+        except openai.APIConnectionError as error:  # time-outs included
+            self._no_connection(error)
+        if self._short_way is None and self.proxy is None and not response.history:
+            self._short_way = ShortWay(response, self._timeout)
+        return response
 
     def explain(self, refusal: Refusal, kind: Kind, words: str) -> str:
         """Say in one line what hits every request, and what mends it."""
@@ -170,7 +197,7 @@ class Exchange:
         kind = refusal.kind
         if kind is Kind.PAGE and patient:
             kind = Kind.PASSING
-        passing = kind is Kind.PASSING and not (refusal.status == 500 and parameters.adapted(refusal, options))
+        passing = kind is Kind.PASSING and not (refusal.status == 500 and parameters.concerned(refusal, options))
         if not passing and kind is not Kind.DAILY:
             return RefusedError(refusal)
         words = f"an answer that is none: {refusal.words!r}" if is_ok else f"{refusal.status}: {refusal.words}"
