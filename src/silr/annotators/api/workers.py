@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
 PATIENCE = 1.25  # seconds that an interrupted session waits for the answers under way; it ends within two
-_GATHER = 0.01  # seconds in which the results of a group come
+_GATHER = 0.02  # seconds in which the results of a group come
 _POLL = 0.5  # seconds after which signals are looked for, where one wakes no thread
 _PLAIN_HANDLERS = ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
 _WAITING = "Interrupted: waiting a second for the answers under way ..."
