@@ -1,9 +1,10 @@
 """The API annotator against a server that fails on 40 % of the requests and more, and under `kill -9`.
 
-Faults come one by one and, a fifth of the time, in bursts of a second: 429 with and without a wait, 503, 500, an error in the place of an
-answer, no choices, cut JSON, a cut body, a closed connection. Checked of every text: it has the right label, or counts
-as missing with its reason; no text was answered twice. Then the annotation is killed with SIGKILL at random moments and
-run again until it ends: checked is that no answer that was kept is asked for again. The server counts.
+Faults come one by one and, a fifth of the time, in bursts of a second: 429 with and without a wait, 503, 500, an error
+in the place of an answer, no choices, cut JSON, a cut body, a closed connection. Checked of every text: it has the
+right label, or counts as missing with its reason; no text was answered twice. Then the annotation is killed with
+SIGKILL at random moments and run again until it ends: checked is that no answer that was kept is asked for again. The
+server counts.
 
     python benchmarks/api_faults.py
 """
