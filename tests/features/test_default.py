@@ -137,7 +137,8 @@ def test_states_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
         ("/no/such/folder", "model folder /no/such/folder does not exist"),
         ("EMPTY", "has no model: neither modules.json nor config.json is in it"),
         ("static:/no/such/folder", "the model2vec folder /no/such/folder does not exist"),
-        ("nobody/has-this", "cannot load the sentence-transformers model 'nobody/has-this'"),
+        ("static:nobody/has-this", "cannot load the model2vec model 'nobody/has-this'"),
+        ("api:", "needs the server's name of an embeddings model"),
         ("tfidf", "names a sentence encoder, not tfidf"),
     ],
 )
