@@ -120,7 +120,7 @@ def test_the_line_about_tfidf_alone(library: bool, monkeypatch: pytest.MonkeyPat
     (line,) = said
     assert "points of accuracy" in line and "--features static:MODEL --features tfidf" in line
     assert ("pip install 'silr[sentence-transformers]'" in line) is not library
-    assert ("export SILR_ENCODER=MODEL" in line) is library
+    assert ("export SILR_ENCODER=FOLDER" in line) is library
 
 
 def test_states_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_the_encoder_of_the_environment(
 def test_in_python(static_model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = make_corpus(100, seed=1)
     given = (corpus.texts, corpus.llm_labels, corpus.gold)
-    with pytest.warns(UserWarning, match="TF-IDF alone; sentence embeddings add"):
+    with pytest.warns(UserWarning, match="TF-IDF alone. Sentence embeddings add"):
         assert LabelRefiner().fit(*given).features_.record["kind"] == "tfidf"
     monkeypatch.setenv("SILR_ENCODER", f"static:{static_model}")
     parts = LabelRefiner().fit(*given).features_.record["parts"]

@@ -9,10 +9,10 @@ from silr.features.file import name_of_states
 
 # Points of accuracy that all-MiniLM-L6-v2 and multilingual-e5-small add to TF-IDF: benchmarks/api_features.py,
 # docs/design/benchmarks.md.
-GAINS = "2 to 3"
+GAINS = "1 to 2"
 OTHERS = (
-    "or name others beside it: --features static:MODEL --features tfidf (pip install 'silr[static]'), "
-    "--features api:MODEL --features-url URL --features tfidf (a server's embeddings)"
+    "or --features static:MODEL --features tfidf (pip install 'silr[static]'); "
+    "or --features api:MODEL --features-url URL --features tfidf"
 )
 
 
@@ -35,7 +35,7 @@ def default_features(states: Sequence[str], say: Callable[[str], None]) -> list[
     if encoder is None and not states:
         encoder = encoders.from_hub(say)
     if encoder is None and not states:
-        say(f"features: TF-IDF alone; {what_is_lost()}")
+        say(f"features: TF-IDF alone. {what_is_lost()}")
         return ["tfidf"]
     by = f" by {encoder}" if encoder and encoder == encoders.named() else ""
     named = [name_of_states(Path(path)) for path in states] + [f"sentence embeddings{by}"] * (encoder is not None)
@@ -45,10 +45,10 @@ def default_features(states: Sequence[str], say: Callable[[str], None]) -> list[
 
 def what_is_lost() -> str:
     """Return what sentence embeddings would gain, and the commands that bring them."""
-    mend = "pip install 'silr[sentence-transformers]' and run this again, with a network the first time"
+    mend = "pip install 'silr[sentence-transformers]'"
     if find_spec("sentence_transformers") is not None:
         mend = (
-            "run this again with a network, or with --features MODEL --features tfidf (a sentence-transformers folder; "
-            f"for good: export {encoders.VARIABLE}=MODEL)"
+            f"run this again with a network, or with a model's folder, --features FOLDER --features tfidf "
+            f"(for good: export {encoders.VARIABLE}=FOLDER)"
         )
-    return f"sentence embeddings add {GAINS} points of accuracy on average: {mend}; {OTHERS}"
+    return f"Sentence embeddings add {GAINS} points of accuracy on average: {mend}; {OTHERS}"
