@@ -10,10 +10,6 @@ from silr.features.file import name_of_states
 # Points of accuracy that all-MiniLM-L6-v2 and multilingual-e5-small add to TF-IDF: benchmarks/api_features.py,
 # docs/design/benchmarks.md.
 GAINS = "1 to 2"
-OTHERS = (
-    "or --features static:MODEL --features tfidf (pip install 'silr[static]'); "
-    "or --features api:MODEL --features-url URL --features tfidf"
-)
 
 
 def default_features(states: Sequence[str], say: Callable[[str], None]) -> list[str]:
@@ -43,12 +39,17 @@ def default_features(states: Sequence[str], say: Callable[[str], None]) -> list[
     return [*states, *([encoder] if encoder else []), "tfidf"]
 
 
-def what_is_lost() -> str:
-    """Return what sentence embeddings would gain, and the commands that bring them."""
+def what_is_lost(command: bool = True) -> str:
+    """Return what sentence embeddings would gain, and what brings them, in words of the command or of Python."""
+
+    def named(kind: str, more: str = "") -> str:
+        return f"--features {kind}{more} --features tfidf" if command else f'features=["{kind}", "tfidf"]'
+
     mend = "pip install 'silr[sentence-transformers]'"
     if find_spec("sentence_transformers") is not None:
         mend = (
-            f"run this again with a network, or with a model's folder, --features FOLDER --features tfidf "
+            f"run this again with a network, or with a model's folder, {named('FOLDER')} "
             f"(for good: export {encoders.VARIABLE}=FOLDER)"
         )
-    return f"Sentence embeddings add {GAINS} points of accuracy on average: {mend}; {OTHERS}"
+    others = f"or {named('static:MODEL')} (pip install 'silr[static]'); or {named('api:MODEL', ' --features-url URL')}"
+    return f"Sentence embeddings add {GAINS} points of accuracy on average: {mend}; {others}"
