@@ -27,15 +27,17 @@ def default_features(states: Sequence[str], say: Callable[[str], None]) -> list[
     InputError
         The environment names an encoder that cannot be one.
     """
-    encoder = encoders.named() or encoders.at_hand()
+    named = encoders.named()
+    encoder = named or encoders.at_hand()
     if encoder is None and not states:
         encoder = encoders.from_hub(say)
     if encoder is None and not states:
         say(f"features: TF-IDF alone. {what_is_lost()}")
         return ["tfidf"]
-    by = f" by {encoder}" if encoder and encoder == encoders.named() else ""
-    named = [name_of_states(Path(path)) for path in states] + [f"sentence embeddings{by}"] * (encoder is not None)
-    say(f"features: {', '.join([*named, 'TF-IDF'])}")
+    words = [name_of_states(Path(path)) for path in states]
+    if encoder is not None:
+        words.append("sentence embeddings" + (f" by {named}" if named else ""))
+    say(f"features: {', '.join([*words, 'TF-IDF'])}")
     return [*states, *([encoder] if encoder else []), "tfidf"]
 
 
