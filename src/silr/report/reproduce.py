@@ -18,6 +18,7 @@ from silr.refine.label_refiner import LabelRefiner
 from silr.refine.method import derived_seed, held_out
 from silr.refine.options import from_options, to_options
 from silr.refine.table import Columns
+from silr.report.annotation import annotation
 from silr.report.record import Record
 
 LONGEST_VALUE, MOST_SEEDS = 400, 100
@@ -46,6 +47,7 @@ def reproduce(record: Record) -> Json:
         "command": command,
         "python": None if command else _python(configuration, identity["features"], wanted),
         "groups": [
+            ("The LLM", fact_rows(annotation(record))),
             ("Settings", fact_rows(flat(configuration) | {"iterations finished": last})),
             ("Seeds and split", fact_rows(drawn)),
             ("Input", fact_rows(hashes)),
