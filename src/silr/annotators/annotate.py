@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from silr.annotators.base import Annotator
+from silr.annotators.build import make_annotator
 from silr.annotators.table import annotate_file, is_annotation
 from silr.errors import InputError
 from silr.io.cells import is_missing
@@ -64,7 +65,11 @@ def annotate(
     quiet : bool, default True
         Show no progress.
     **options
-        Of `silr.annotators.local.LocalAnnotator` or `silr.annotators.api.annotator.ApiAnnotator`.
+        On this machine those of `silr.annotators.local.LocalAnnotator`. Behind a server those of
+        `silr.annotators.api.annotator.ApiAnnotator` (``samples``, ``concurrency``, ``examples``), of
+        `silr.annotators.api.client.ChatClient` (``api_version``, ``max_requests``, ``timeout``), of
+        `silr.annotators.api.request.RequestOptions` (``temperature``, ``reasoning_effort``, ``service_tier``,
+        ``extra_body``, ``headers``, ``max_answer_tokens``), and ``cache``, a path.
 
     Returns
     -------
@@ -75,8 +80,8 @@ def annotate(
     Raises
     ------
     InputError
-        There is no model or no class, the model or the server cannot be used, the table cannot be read, or an extra of
-        silr is missing.
+        There is no model or no class, an option is unknown, the model or the server cannot be used, the table cannot be
+        read, or an extra of silr is missing.
 
     Examples
     --------
@@ -85,6 +90,8 @@ def annotate(
     >>> texts = ["What a lovely film.", "I want my money back."]
     >>> server = "https://api.openai.com/v1"
     >>> annotate(texts, ["negative", "positive"], model="gpt-5-mini", base_url=server)  # doctest: +SKIP
+    >>> options = {"reasoning_effort": "minimal", "max_requests": 1000}
+    >>> annotate(texts, ["negative", "positive"], model="gpt-5-mini", base_url=server, **options)  # doctest: +SKIP
     >>> annotate("reviews.csv", ["negative", "positive"], model="Qwen/Qwen3-4B", output="out.csv")  # doctest: +SKIP
 
     Any object with the methods of `silr.annotators.base.Annotator` labels texts too:
@@ -111,7 +118,9 @@ def annotate(
             raise InputError("annotate needs classes and a model, or an annotator")
         if codebook is not None:
             options["codebook"] = codebook if isinstance(codebook, Codebook) else Codebook.read(codebook)
-        annotator = _annotator(classes, model, base_url, question, options)
+        annotator = make_annotator(classes, model, base_url, question, options)
+    elif options:
+        raise InputError(f"annotate: {next(iter(options))} is no option of an annotator that is made already")
     if embeddings is not None and output is None:
         raise InputError("embeddings go beside the table: give its output")
 
@@ -126,17 +135,21 @@ def annotate(
         keep = output is not None
         annotate_file(path, target, annotator, text_column=text_column, save_features=keep, quiet=quiet)
         if embeddings is not None:
-            _embed(target, embeddings, embeddings_url or base_url, text_column, quiet)
+            same: dict[str, Any] = {
+                name: options[name] for name in ("headers", "api_version", "timeout") if name in options
+            }
+            url, wanted = (base_url, same) if embeddings_url is None else (embeddings_url, {})
+            _embed(target, embeddings, url, wanted, text_column, quiet)
         annotated = read_table(target)
     return _with_annotation(annotated if frame is None else frame, annotated)
 
 
-def _embed(table: Path, model: str, url: str | None, text_column: str, quiet: bool) -> None:
+def _embed(table: Path, model: str, url: str | None, wanted: dict[str, Any], text_column: str, quiet: bool) -> None:
     from silr.annotators.api.embeddings import EmbeddingsClient
     from silr.annotators.api.vectors import VectorCache
     from silr.annotators.embed import embed_file
 
-    client = EmbeddingsClient(model, VectorCache(), base_url=url)
+    client = EmbeddingsClient(model, VectorCache(), base_url=url, **wanted)
     embed_file(table, client, text_column=text_column, quiet=quiet)
 
 
@@ -151,22 +164,3 @@ def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFra
             labels = [None if is_missing(value) else value or None for value in values]
             frame[name] = pd.Series(labels, index=frame.index, dtype=object)
     return frame
-
-
-def _annotator(
-    classes: Sequence[str] | None,
-    model: str | Path,
-    base_url: str | None,
-    question: str | None,
-    options: dict[str, Any],
-) -> Annotator:
-    if base_url is None:
-        from silr.annotators.local import LocalAnnotator
-
-        return LocalAnnotator(model, classes, question=question, **options)
-    from silr.annotators.api.annotator import ApiAnnotator
-    from silr.annotators.api.cache import AnswerCache
-    from silr.annotators.api.client import ChatClient
-
-    client = ChatClient(str(model), AnswerCache(), base_url=base_url)
-    return ApiAnnotator(client, classes, question=question, **options)

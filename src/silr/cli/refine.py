@@ -14,9 +14,9 @@ from silr.hf.distributed import is_main
 
 FEATURES_HELP = (
     "annotator (the file that annotate wrote), tfidf (words and characters), api:MODEL (embeddings of a server), a "
-    "sentence-transformers folder or name, "
-    "or a .npy file; given several times, side by side. Default: annotator and tfidf, or what there is of them, and "
-    "all-MiniLM-L6-v2 if it is on this machine."
+    "sentence-transformers folder or name, static:MODEL (model2vec, folder or name), or a .npy file; given several "
+    "times, side by side. Default: annotator and tfidf, or what there is of them, and a sentence encoder: SILR_ENCODER "
+    "of the environment, or all-MiniLM-L6-v2 if it is on this machine or, without annotator, on the hub."
 )
 URL_HELP = "Of api:MODEL: the server, such as http://127.0.0.1:8000/v1; default: OPENAI_BASE_URL, or OpenAI's own."
 DIMENSIONS_HELP = "Of api:MODEL: width to ask for, of models that have several."

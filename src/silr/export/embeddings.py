@@ -20,8 +20,8 @@ class Asked:
         width = f", dimensions={record['dimensions']}" if "dimensions" in record else ""
         self.imports = "from openai import OpenAI\n"
         self.call = (
-            f"[e.embedding for e in OpenAI(base_url={server!r}).embeddings.create(model={self.model!r}, "
-            f"input=texts{width}).data]"
+            f"[e.embedding for e in sorted(OpenAI(base_url={server!r}).embeddings.create(model={self.model!r}, "
+            f"input=texts{width}).data, key=lambda e: e.index)]"
         )
         self.reads = f"It reads plain texts; {self.model} at {server} is asked for their embeddings."
         self.note = f"{self.model} at {server} is asked for embeddings whenever the folder labels texts"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
-from silr.export.frozen import ORDER, PIPELINE, WORDS
+from silr.export.frozen import ORDER, PIPELINE, STATIC, WORDS
 from silr.extras import need_models, needs
 from silr.hf.devices import best_device
 from silr.hf.fingerprint import check
@@ -78,6 +78,10 @@ def _sklearn(folder: Path, role: str) -> tuple[list[str], Score]:
         from silr.features.sentence import SentenceFeatures
 
         readers["sentence-transformers"] = SentenceFeatures(str(folder)).transform
+    if (folder / STATIC).is_dir():
+        from silr.features.static import StaticFeatures
+
+        readers["static"] = StaticFeatures(str(folder / STATIC)).transform
     if (folder / WORDS).is_file():
         with explain_load_errors(str(folder)):
             readers["tfidf"] = io.load(folder / WORDS).transform

@@ -13,6 +13,8 @@ from silr.features.base import Features, Matrix
 from silr.features.file import FileFeatures
 from silr.features.joined import JoinedFeatures
 from silr.features.sentence import SentenceFeatures
+from silr.features.static import PREFIX as STATIC
+from silr.features.static import StaticFeatures
 from silr.features.tfidf import TfidfFeatures
 from silr.hf.distributed import is_main, wait_for_all
 from silr.hf.fingerprint import WEIGHTS
@@ -25,8 +27,9 @@ Spec = str | Path | ApiFeatures
 
 
 def make_features(spec: Spec) -> Features:
-    """Features by name: "tfidf", a ``.npy`` file, ``api:MODEL``, or the folder or hub name of a sentence-transformers
-    model.
+    """Features by name: "tfidf", a ``.npy`` file, ``api:MODEL``, ``static:MODEL`` or a sentence-transformers model.
+
+    Models of the last two are folders or names on the hub.
     """
     if isinstance(spec, ApiFeatures):
         return spec
@@ -37,6 +40,8 @@ def make_features(spec: Spec) -> Features:
         return TfidfFeatures()
     if spec.endswith(".npy"):
         return FileFeatures.of(spec)
+    if spec.startswith(STATIC):
+        return StaticFeatures(spec.removeprefix(STATIC))
     return SentenceFeatures(spec)
 
 
@@ -61,6 +66,8 @@ def load_saved(record: Json, folder: Path) -> Features:
         from silr.hf.tokens import TokenFeatures
 
         return TokenFeatures(record["model"], record["max_length"], record.get("prompt"), record.get(WEIGHTS))
+    if record["kind"] == "static":
+        return StaticFeatures(record["model"], record.get(WEIGHTS))
     if record["kind"] == API:
         return load_api(record, folder)
     if record["kind"] == "file":

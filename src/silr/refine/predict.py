@@ -110,14 +110,7 @@ def predict_table(
         say(f"{empty:,} without text: no label, as the column {REFINED_MISSING} says")
     llm = _llm_of_new(refiner, columns.labels, frame, table, filled, say)
     known = getattr(refiner, "features_", None)
-    servers = servers_of(known)
-    if features_url is not None and not servers:
-        raise InputError("this run has no features of an embeddings server: leave out --features-url")
-    for server in servers:
-        if features_url is not None:
-            server.at(features_url)
-        if not quiet:
-            server.narrate(say)
+    _prepare_servers(known, features_url, None if quiet else say)
     may_be_beside = any(part is None or isinstance(part, FileFeatures) for part in _parts(known))
     if features is None and may_be_beside and beside.exists():
         say(f"features: {beside}")
@@ -192,6 +185,18 @@ class _Reading:
             return lambda rows: np.asarray(part.transform([unique[at] for at in rows]))
 
         return in_chunks(texts, make, identity=identity, folder=self._folder, quiet=self._quiet)
+
+
+def _prepare_servers(known: Features | None, url: str | None, say: Callable[[str], None] | None) -> None:
+    """Let servers of embeddings be asked at another address, if there is one, and tell how far they are."""
+    servers = servers_of(known)
+    if url is not None and not servers:
+        raise InputError("this run has no features of an embeddings server: leave out --features-url")
+    for server in servers:
+        if url is not None:
+            server.at(url)
+        if say is not None:
+            server.narrate(say)
 
 
 def servers_of(features: Features | None) -> list[ApiFeatures]:

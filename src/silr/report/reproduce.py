@@ -9,6 +9,7 @@ from typing import Any
 from silr.errors import InputError
 from silr.features.api import KIND as API
 from silr.features.api import ApiFeatures
+from silr.features.static import PREFIX as STATIC
 from silr.io.class_names import in_commas
 from silr.io.corpus import features_path, file_hash
 from silr.io.files import Json
@@ -17,6 +18,7 @@ from silr.refine.label_refiner import LabelRefiner
 from silr.refine.method import derived_seed, held_out
 from silr.refine.options import from_options, to_options
 from silr.refine.table import Columns
+from silr.report.annotation import annotation
 from silr.report.record import Record
 
 LONGEST_VALUE, MOST_SEEDS = 400, 100
@@ -45,6 +47,7 @@ def reproduce(record: Record) -> Json:
         "command": command,
         "python": None if command else _python(configuration, identity["features"], wanted),
         "groups": [
+            ("The LLM", fact_rows(annotation(record))),
             ("Settings", fact_rows(flat(configuration) | {"iterations finished": last})),
             ("Seeds and split", fact_rows(drawn)),
             ("Input", fact_rows(hashes)),
@@ -118,8 +121,9 @@ def _spec(features: Json) -> Any:
         return ["FILE.npy" if part is None else part for part in parts]
     if features["kind"] == API:
         return ApiFeatures.of_record(features)
-    kinds = {"tfidf": "tfidf", "sentence-transformers": features.get("model"), "file": "FILE.npy"}
-    return kinds.get(features["kind"])
+    kind, model = features["kind"], features.get("model")
+    kinds = {"tfidf": "tfidf", "sentence-transformers": model, "static": f"{STATIC}{model}", "file": "FILE.npy"}
+    return kinds.get(kind)
 
 
 def _today(record: Record, table: Json) -> str:

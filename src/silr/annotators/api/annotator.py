@@ -21,6 +21,7 @@ from silr.annotators.api.workers import Workers
 from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, Scores, has_scores, label_only
 from silr.annotators.missing import Missing
 from silr.annotators.prompts import Prompt, class_names, with_codebook
+from silr.annotators.provenance import Provenance
 from silr.errors import InputError
 from silr.io.codebook import Codebook
 
@@ -35,6 +36,7 @@ _NO_ANSWER = "(no answer)"
 _LABELS_BEFORE_NOTE = 10  # labels after which it is said that no scores come
 _CONTINUATION = re.compile(r"[.!?](\W|$)|\n|\w+\W+\w")
 _SHORT_ANSWER = 200  # characters; a longer answer that was cut off was no answer yet
+_LOOKED_UP = 256  # texts at a time, for which the cache is asked at once
 _CUT_MARGIN, _MOST_CUTS = 0.95, 3
 
 
@@ -129,10 +131,10 @@ class ApiAnnotator:
         """
         self.stopped_by, end = None, None
         self._client.trusted |= self.remarks.labelled
-        workers = Workers(score, enumerate(batches), self._concurrency, self._client.stop)
-        with self._client.open(), closing(workers.groups()) as groups:
+        workers = Workers(score, self._looked_up(batches), self._concurrency, self._client.stop)
+        with self._client.open(), self._client.group_answers() as keep, closing(workers.groups()) as groups:
             for group in groups:
-                self._client.keep()
+                keep()
                 for number, scored, error in group:
                     if isinstance(error, BudgetSpentError):
                         self.stopped_by = str(error)
@@ -150,6 +152,18 @@ class ApiAnnotator:
             raise end
         if self._labels < _LABELS_BEFORE_NOTE:
             self._say_whether_scores_come()
+        self.remarks.parameters = self._client.sent(Question([], self._temperature, logprobs=self._samples == 1))
+
+    def _looked_up(self, batches: Sequence[Sequence[str]]) -> Iterator[tuple[int, Sequence[str]]]:
+        """Number the batches; the answers to their first questions are looked up together, many at a time."""
+        for number, batch in enumerate(batches):
+            if number % _LOOKED_UP == 0:
+                self._client.look_up(
+                    Question(self._messages(text, ()), self._temperature, sample, self._samples == 1)
+                    for (text,) in batches[number : number + _LOOKED_UP]
+                    for sample in range(self._samples)
+                )
+            yield number, batch
 
     def _note_missing(self, texts: Sequence[str], error: NoAnswerError) -> None:
         (text,) = texts
@@ -215,8 +229,13 @@ class ApiAnnotator:
             else:
                 if kept < len(text):
                     self.remarks.cut.add(text)
-                return reply
-        return self._client.ask(question(self._messages(text[:kept], later)))
+                return self._noted(text, reply)
+        return self._noted(text, self._client.ask(question(self._messages(text[:kept], later))))
+
+    def _noted(self, text: str, reply: Reply) -> Reply:
+        """Remember who answered."""
+        self.remarks.provenance.setdefault(text, Provenance()).add(reply.snapshot, reply.asked, reply.left_out)
+        return reply
 
     def _read(self, text: str, later: Sequence[str], sample: int) -> Named | NoAnswerError:
         """Ask and read the answer; ask once more, more strictly, if it names no class or several."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from silr.annotators.api import exchange
@@ -110,7 +111,7 @@ class ChatClient:
         )
         self._secrets, self.api_version = connection.secrets, connection.api_version
         self.model, self._cache, self.options = model, cache, options
-        self._exchange = self._exchange_kind(connection.client, model, connection.secrets)
+        self._exchange = self._exchange_kind(connection.client, model, connection.secrets, connection.is_azure)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
         self._print, self._timeout = say or (lambda line: None), timeout
@@ -124,6 +125,7 @@ class ChatClient:
         self._said_wait = -LONG
         self._end: InputError | None = None
         self._parameters = Parameters(asked=frozenset(options.asked()))
+        self._left_out = set[str]()  # of answers that are in the cache
         self._tried = self._tries = False  # whether requests without some parameters were tried, or are just now
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(retries + 1) | tenacity.stop_when_event_set(self._closed),
@@ -150,9 +152,15 @@ class ChatClient:
         self._closed.set()
         self._stopped.set()
 
-    def keep(self) -> None:
-        """Let no failure of the machine lose an answer that came before."""
-        self._cache.sync()
+    @contextmanager
+    def group_answers(self) -> Iterator[Callable[[], None]]:
+        """Within this block answers are on the disk after a call of what it yields, many at a time."""
+        with self._cache.grouped():
+            yield self._cache.sync
+
+    def look_up(self, questions: Iterable[Question]) -> None:
+        """Read the answers to questions that are soon asked, if they are known."""
+        self._cache.look_up(self._key(question) for question in questions)
 
     def say(self, line: str) -> None:
         """Tell the user, once."""
@@ -173,15 +181,20 @@ class ChatClient:
         log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
         that there is no usable answer to this text, an InputError that the server refuses all requests.
         """
-        key = question.key(self.server, self.model, self.options) | self.describe()
+        key = self._key(question)
         if (known := self._cache.get(key)) is not None:
             self._budget.known()
-            return Reply.from_json(known)
+            reply = Reply.from_json(known)
+            self._left_out.update(reply.left_out)
+            return reply
         with self._turn():
             reply = self._ask(question)
             self._cache.put(key, reply.to_json())
             self._count(reply)
         return reply
+
+    def _key(self, question: Question) -> dict[str, object]:
+        return question.key(self.server, self.model, self.options) | self.describe()
 
     # --- one at a time, until the server answers ----------------------------------------------------------------------
 
@@ -235,7 +248,7 @@ class ChatClient:
         first: Refusal | None = None  # what the server says of the parameters, as it seems
         adapted: Parameters | None
         while True:
-            options = parameters.of(question, self.options)
+            options, asked = parameters.of(question, self.options), time.time()
             try:
                 reply: Reply = self._retrying(self._attempt, question.messages, options)
                 break
@@ -268,7 +281,11 @@ class ChatClient:
             for name in parameters.left_out(before):
                 if name != "logprobs":  # said with the first label that has no scores
                     self.say(f"the server does not take {name}, which is left out ({self._words(first.words)})")
-        return reply
+        return replace(reply, asked=asked, left_out=tuple(parameters.left_out(Parameters())))
+
+    def sent(self, question: Question) -> dict[str, object]:
+        """What is sent beside the messages of a question, by what the server takes and took."""
+        return self._parameters.without(*self._left_out).of(question, self.options)
 
     def _check_asked(self, refusal: Refusal, names: list[str]) -> None:
         """End the job where the server refuses what the user wants."""
@@ -370,7 +387,8 @@ class ChatClient:
             return 0.0
         if error.wait is not None:
             return 0.0 if _pushes_back(error) else error.wait  # all threads wait for it, this one among them
-        return tenacity.wait_random_exponential(max=_SHORT_WAIT if error.unusable else _LONGEST_WAIT)(state)
+        longest = _SHORT_WAIT if error.unusable else min(_LONGEST_WAIT, _SHORT_WAIT * (1 + self._in_vain))
+        return tenacity.wait_random_exponential(max=longest)(state)  # others may be answered meanwhile
 
     def _words(self, message: str) -> str:
         """The message in one line, without the key and the headers, which some servers repeat."""

@@ -35,7 +35,8 @@ class EmbeddingsExchange(Exchange):
             response = create(model=self.model, input=sent, **options).http_response
         except openai.APIStatusError as error:
             self.heard = True
-            problem = read_refusal(error.status_code, error.response.headers, error.response.text, self.proxy)
+            text = self._secrets.hidden(error.response.text)
+            problem = read_refusal(error.status_code, error.response.headers, text, self.proxy)
             raise self._problem(problem, False, options, parameters, patient) from error
         except openai.APIConnectionError as error:  # time-outs included
             self._no_connection(error)
