@@ -70,6 +70,8 @@ def test_labels_and_embeddings_in_one_go(table: Path, tmp_path: Path, commands: 
         run = tmp_path / "run"
         refine_table(out, run, say=said.append)
         assert any(line.startswith("features: embeddings by emb, TF-IDF") for line in said)
+        about = json.loads((run / "run.json").read_bytes())["identity"]["features"]["parts"][0]["annotator"]
+        assert about == {"embeddings": {"kind": "api", "server": url, "model": "emb", "width": 16}}
         # new texts are asked about at the same server, or at another address
         (tmp_path / "new.csv").write_text("text\npositive1 word3 positive4\n")
         predict_table(run, tmp_path / "new.csv", tmp_path / "s.csv")
@@ -154,7 +156,7 @@ def test_what_came_before_a_kill_is_not_paid_again(
             process.send_signal(number)
             process.wait()
             ended = time.monotonic() - sent
-        assert number == signal.SIGKILL or ended < 2
+        assert number == signal.SIGKILL or ended < 5  # on a busy machine
         interrupted.set()
         assert process.returncode in (-signal.SIGKILL, 130) and len(record.answered) < 600
         known = {text for text, count in record.answered.items() if count}

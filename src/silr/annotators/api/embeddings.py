@@ -162,7 +162,6 @@ class EmbeddingsClient(ChatClient):
         shown = progress("Embedding", total, "texts", done=before, state=str(job), quiet=quiet)
         with shown as advance, self.open(), closing(workers.groups()) as groups:
             for group in groups:
-                self.keep()
                 for number, _, error in group:
                     if error is None:
                         advance(sum(map(len, batches[number])), len(batches[number]), str(job))
