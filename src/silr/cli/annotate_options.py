@@ -17,6 +17,8 @@ _ANNOTATOR = (
 _CACHE = f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/answers.sqlite)."
 _CALIBRATE = "Local: contextual divides by the scores of texts without content."
 _STRATEGY = "self-refine: answer, critique, answer again; several times the work."
+_CODEBOOK = "YAML file: question and classes with definitions, in, out and examples; see silr codebook init."
+_THINKING = "Local: tell a chat template that knows enable_thinking; default: no thinking."
 _DTYPE = "Local: float32, bfloat16 or float16; default: what is fast here."
 _API_VERSION = "Azure's version of its API, such as 2024-10-21; --base-url https://NAME.openai.azure.com."
 _HEADER = f"{_API}: a further header; the value env:VARIABLE is read from the environment. Never written."
@@ -25,18 +27,22 @@ _EXTRA_BODY = f"{_API}: an object of JSON, or @FILE, whose entries go into each 
 
 # --- the table
 Output = Annotated[Path, Option("--output", "-o", help="Where the labelled table goes.")]
-Features = Annotated[bool, Option(help="Local: also write the hidden states of the same pass.")]
+Features = Annotated[
+    bool, Option(help="Also write the hidden states of the same pass (local) or the --embeddings (api).")
+]
 
 # --- what is asked
-Classes = Annotated[list[str], Option(help="The classes: --classes negative positive, or negative,positive.")]
+Classes = Annotated[list[str] | None, Option(help="The classes: --classes negative positive, or negative,positive.")]
+CodebookFile = Annotated[Path | None, Option("--codebook", help=_CODEBOOK)]
 Question = Annotated[str | None, Option(help='Such as "Is this review positive or negative?".')]
 PromptText = Annotated[
-    str | None, Option(help="The whole prompt, with {text}, and {question}, {classes} or {examples} if wanted.")
+    str | None, Option(help="The whole prompt, with {text}, and {question}, {classes}, {examples}, {codebook}.")
 ]
 ClassWord = Annotated[list[str] | None, Option(help="What the LLM answers for a class, if not its name: CLASS=WORD.")]
 Strategy = Annotated[Literal["direct", "self-refine"], Option(help=_STRATEGY, metavar="TEXT")]
 FewShot = Annotated[Path | None, Option(help="Table with columns text and label: examples for the prompt.")]
 Opening = Annotated[str | None, Option(help="Local: how the answer begins; default: the question restated.")]
+Thinking = Annotated[bool | None, Option("--thinking/--no-thinking", help=_THINKING)]
 Calibrate = Annotated[str | None, choice(_CALIBRATE, "contextual")]
 
 # --- who is asked
@@ -53,6 +59,13 @@ Temperature = Annotated[float | None, Option(help=f"{_API}: randomness of the an
 ReasoningEffort = Annotated[str | None, Option(metavar="WORD", help=_REASONING)]
 ServiceTier = Annotated[str | None, Option(metavar="WORD", help=f"{_API}: a tier of the server, such as flex.")]
 ExtraBody = Annotated[str | None, Option(metavar="JSON", help=_EXTRA_BODY)]
+
+# --- embeddings of a server
+Embeddings = Annotated[
+    str | None, Option(help=f"{_API}: also write embeddings by this model of the server, which refine takes.")
+]
+EmbeddingsUrl = Annotated[str | None, Option(help="Server of the --embeddings; default: that of the labels.")]
+EmbeddingsDimensions = Annotated[int | None, Option(min=1, help="Width of the --embeddings, if it has several.")]
 
 # --- a server
 Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]

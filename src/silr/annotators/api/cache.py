@@ -112,7 +112,7 @@ class AnswerCache:
         with self._lock:
             self._connection.close()
 
-    def _execute(self, statement: str, values: tuple[str, ...]) -> sqlite3.Cursor:
+    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
         try:
             return self._connection.execute(statement, values)
         except sqlite3.Error as error:

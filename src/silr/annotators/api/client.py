@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from silr.annotators.api import exchange
@@ -85,6 +86,8 @@ class ChatClient:
         The openai package is missing, the address is no web address, or the key cannot be one.
     """
 
+    _exchange_kind, _key_variables = exchange.Exchange, tuple[str, ...]()  # variables of a key before the usual ones
+
     def __init__(
         self,
         model: str,
@@ -103,10 +106,12 @@ class ChatClient:
     ) -> None:
         with needs("api", "an LLM behind an API"):
             import tenacity
-        connection = connect(base_url, api_version=api_version, headers=options.headers, timeout=timeout)
+        connection = connect(
+            base_url, api_version=api_version, headers=options.headers, timeout=timeout, keys=self._key_variables
+        )
         self._secrets, self.api_version = connection.secrets, connection.api_version
         self.model, self._cache, self.options = model, cache, options
-        self._exchange = exchange.Exchange(connection.client, model, connection.secrets)
+        self._exchange = self._exchange_kind(connection.client, model, connection.secrets, connection.is_azure)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
         self._print, self._timeout = say or (lambda line: None), timeout
@@ -120,6 +125,7 @@ class ChatClient:
         self._said_wait = -LONG
         self._end: InputError | None = None
         self._parameters = Parameters(asked=frozenset(options.asked()))
+        self._left_out = set[str]()  # of answers that are in the cache
         self._tried = self._tries = False  # whether requests without some parameters were tried, or are just now
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(retries + 1) | tenacity.stop_when_event_set(self._closed),
@@ -178,7 +184,9 @@ class ChatClient:
         key = self._key(question)
         if (known := self._cache.get(key)) is not None:
             self._budget.known()
-            return Reply.from_json(known)
+            reply = Reply.from_json(known)
+            self._left_out.update(reply.left_out)
+            return reply
         with self._turn():
             reply = self._ask(question)
             self._cache.put(key, reply.to_json())
@@ -240,7 +248,7 @@ class ChatClient:
         first: Refusal | None = None  # what the server says of the parameters, as it seems
         adapted: Parameters | None
         while True:
-            options = parameters.of(question, self.options)
+            options, asked = parameters.of(question, self.options), time.time()
             try:
                 reply: Reply = self._retrying(self._attempt, question.messages, options)
                 break
@@ -273,7 +281,11 @@ class ChatClient:
             for name in parameters.left_out(before):
                 if name != "logprobs":  # said with the first label that has no scores
                     self.say(f"the server does not take {name}, which is left out ({self._words(first.words)})")
-        return reply
+        return replace(reply, asked=asked, left_out=tuple(parameters.left_out(Parameters())))
+
+    def sent(self, question: Question) -> dict[str, object]:
+        """What is sent beside the messages of a question, by what the server takes and took."""
+        return self._parameters.without(*self._left_out).of(question, self.options)
 
     def _check_asked(self, refusal: Refusal, names: list[str]) -> None:
         """End the job where the server refuses what the user wants."""

@@ -26,13 +26,17 @@ LATER = "what was answered is kept, and the same command goes on from there"
 
 _EXPLANATIONS = {
     Kind.UNPAID: f"the server wants to be paid first ({{status}}): {{words}}; {LATER}",
-    Kind.KEY: "the server refuses the request ({status}): {words}; set OPENAI_API_KEY or SILR_API_KEY to a key of "
-    "{server}",
-    Kind.MODEL: "the server refuses the request ({status}): {words}; --model has to be the server's name for it, not "
-    "{model!r}",
+    Kind.KEY: "the server refuses the request ({status}): {words}; set {variable} or SILR_API_KEY to a key of {server}",
+    Kind.MODEL: "the server refuses the request ({status}): {words}; --model has to be {naming}, not {model!r}",
     Kind.PATH: "{server} refuses the request ({status}): {words}; {hint}",
     Kind.PAGE: "{server} answers with a web page ({words!r}), not as an API; {hint}",
     Kind.PROXY: "{proxy} refuses the request ({status}): {words}; see HTTPS_PROXY and NO_PROXY",
+}
+_USUAL = {"variable": "OPENAI_API_KEY", "naming": "the server's name for it"}
+_OF_AZURE = {
+    "variable": "AZURE_OPENAI_API_KEY",
+    "naming": "the name of the deployment",
+    "hint": "Azure's address is https://NAME.openai.azure.com with --api-version, or ends in /openai/v1",
 }
 _REFUSAL = "the server refuses the request ({status}): {words}"
 
@@ -113,8 +117,8 @@ class Exchange:
     tells whether the server was ever there.
     """
 
-    def __init__(self, client: openai.OpenAI, model: str, secrets: Secrets) -> None:
-        self._client, self.model, self._secrets = client, model, secrets
+    def __init__(self, client: openai.OpenAI, model: str, secrets: Secrets, is_azure: bool = False) -> None:
+        self._client, self.model, self._secrets, self._is_azure = client, model, secrets, is_azure
         self.url = str(client.base_url)
         self.server, self.proxy = server_name(self.url), proxy_between(self.url)
         self.heard = False
@@ -137,11 +141,12 @@ class Exchange:
         """
         response = self._post(messages, options)
         self.heard = True
-        refusal = partial(read_refusal, response.status_code, response.headers, response.text, self.proxy)
+        text = self._hidden(response.text, messages)
+        refusal = partial(read_refusal, response.status_code, response.headers, text, self.proxy)
         if response.status_code >= 300:
             raise self._problem(refusal(), False, options, parameters, patient)
         try:
-            value = parse_body(response.text)
+            value = parse_body(text)
             if any(counts := usage(value)):
                 paid(*counts)
             if is_error(value):
@@ -185,7 +190,12 @@ class Exchange:
     def explain(self, refusal: Refusal, kind: Kind, words: str) -> str:
         """Say in one line what hits every request, and what mends it."""
         names = {"status": refusal.status, "server": self.server, "model": self.model, "proxy": self._named_proxy()}
-        return _EXPLANATIONS.get(kind, _REFUSAL).format(words=words, hint=path_hint(self.url), **names)
+        names |= _OF_AZURE if self._is_azure else {**_USUAL, "hint": path_hint(self.url)}
+        return _EXPLANATIONS.get(kind, _REFUSAL).format(words=words, **names)
+
+    def _hidden(self, body: str, messages: Messages) -> str:
+        """A response without the key and the headers, which some servers repeat; what the prompt holds is no secret."""
+        return self._secrets.hidden(body, but="\n".join(message["content"] for message in messages))
 
     def _named_proxy(self) -> str:
         return f"the proxy {self.proxy or ''}".rstrip()
