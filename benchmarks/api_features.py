@@ -180,6 +180,8 @@ def report(cells: Cells, kinds: Sequence[str], total: int) -> Iterator[str]:
     yield "| --- |" + " --- |" * 4
     for kind in (LLM, ALONE, *kinds):
         level = f"{np.mean([mean(found[kind]) for found in whole.values()]):.3f}"
+        if any(found[kind].keys() != found[ALONE].keys() for found in whole.values()):
+            level = "-"  # of other draws
         name = f"{kind} and TF-IDF" if kind in kinds else "(the LLM's labels)" if kind == LLM else kind
         if kind == ALONE:
             yield f"| {name} | {level} | | | |"
