@@ -103,10 +103,11 @@ class Journal:
             if self._answers is None:
                 self._answers = self._held.enter_context((self.folder / "answers").open("ab"))
             self._answers.write(f"\n{line}".encode())  # the end of the one before may be torn
-            self._answers.flush()
 
     def provenance(self) -> dict[int, Provenance]:
         """Return who answered about each text, where that is known."""
+        with self._writing():
+            self._flush()
         path = self.folder / "answers"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         noted: dict[int, Provenance] = {}
@@ -153,6 +154,8 @@ class Journal:
             file.truncate(records * kind.itemsize)
 
     def _flush(self) -> None:
+        if self._answers is not None:
+            self._answers.flush()
         self._scores.flush()
         self._features.flush()
 
