@@ -6,13 +6,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotators.cost import WIDTH, Cost
 from silr.io.files import atomic_write, os_errors
 from silr.io.resumable import Kind, resumable
 
@@ -24,6 +25,7 @@ KIND = Kind(
     "command to finish it, delete the folder, or choose another output",
 )
 _SYNC_SECONDS = 5.0
+_COST_BYTES = 8 * (WIDTH + 1)
 _CHUNK = 8192  # rows of features put in order at a time
 
 
@@ -42,7 +44,8 @@ class Journal:
         self.folder = folder
         self._score_type = np.dtype([("text", "<i8"), ("scores", "<f4", (n_classes,))])
         self._feature_type = np.dtype(("<f2", (n_features,)))
-        self._synced = time.monotonic()
+        self._synced, self._cost, self._session = time.monotonic(), None, 0.0
+        self._cost: Cost | None
         with os_errors(f"cannot write {folder}"), ExitStack() as held:
             folder.mkdir(exist_ok=True)
             held.enter_context(resumable(folder, KIND, meta, stored=self._meta, begun=self._begun, clear=self._clear))
@@ -70,6 +73,7 @@ class Journal:
                 file.flush()
             if time.monotonic() - self._synced > _SYNC_SECONDS:
                 self._sync()
+        self._note_cost()
 
     def read(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the texts' numbers (n,) and scores (n, K), record by record."""
@@ -89,6 +93,31 @@ class Journal:
         path = self.folder / "cut"
         data = path.read_bytes() if path.exists() else b""
         return np.frombuffer(data[: len(data) // 8 * 8], "<i8")
+
+    @contextmanager
+    def session(self, cost: Cost | None) -> Iterator[None]:
+        """Keep what this session costs, as it grows with each record and at the end of the block."""
+        earlier = self.costs()
+        self._cost, self._session = cost, float(len(earlier))
+        try:
+            yield
+        finally:
+            self._note_cost()
+            self._cost = None
+
+    def costs(self) -> list[list[float]]:
+        """Return what each session has cost, as `Cost.numbers`."""
+        path = self.folder / "costs"
+        data = path.read_bytes() if path.exists() else b""
+        rows = np.frombuffer(data[: len(data) // _COST_BYTES * _COST_BYTES], "<f8").reshape(-1, WIDTH + 1)
+        return [values for _, *values in {row[0]: row for row in rows.tolist()}.values()]
+
+    def _note_cost(self) -> None:
+        if self._cost is not None and (self._cost.requests or self._cost.cached):
+            numbers = np.array([self._session, *self._cost.numbers()], "<f8")
+            with self._writing(), (self.folder / "costs").open("ab") as file:
+                file.truncate(file.tell() // _COST_BYTES * _COST_BYTES)  # of a kill in the middle
+                file.write(numbers.tobytes())
 
     def write_features(self, path: Path, records: NDArray[np.int64]) -> None:
         """Write a float16 `.npy` whose row i is the feature record `records[i]`, atomically, little at a time."""
@@ -117,7 +146,7 @@ class Journal:
         return scores.exists() and scores.stat().st_size >= self._score_type.itemsize
 
     def _clear(self) -> None:
-        for name in ("scores", "features", "cut"):
+        for name in ("scores", "features", "cut", "costs"):
             (self.folder / name).unlink(missing_ok=True)
 
     def _cut_torn_end(self) -> None:

@@ -19,6 +19,7 @@ from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.replies import Reply
 from silr.annotators.api.request import Messages, Question, RequestOptions
+from silr.annotators.cost import Price
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 from silr.extras import needs
@@ -55,8 +56,10 @@ class ChatClient:
         Such as ``http://127.0.0.1:8000/v1``; None: the openai client's default, or ``OPENAI_BASE_URL``.
     options : RequestOptions
         What is wanted of every request.
-    max_requests, max_tokens_total : int, default None
-        Budget of this session; see `Budget`. Requests that are under way when it is spent are finished.
+    max_requests, max_tokens_total, max_dollars : number, default None
+        Budget of this session; see `Budget`. Dollars need a `price`. Requests that are under way when it is spent are finished.
+    price : Price, default None
+        Of the model; None: unknown.
     timeout : float, default 120
         Seconds to wait for an answer.
     retries : int, default 8
@@ -90,6 +93,8 @@ class ChatClient:
         options: RequestOptions = RequestOptions(),  # noqa: B008 - frozen
         max_requests: int | None = None,
         max_tokens_total: int | None = None,
+        max_dollars: float | None = None,
+        price: Price | None = None,
         timeout: float = 120.0,
         retries: int = 8,
         say: Say | None = None,
@@ -110,7 +115,7 @@ class ChatClient:
         self.trusted, self.notes = False, list[str]()
         self._print, self._timeout = say or (lambda line: None), timeout
         self._lock, self._closed, self._alone = threading.RLock(), threading.Event(), threading.Lock()
-        self._budget = Budget(max_requests, max_tokens_total, self._closed)
+        self._budget = Budget(max_requests, max_tokens_total, self._closed, max_dollars, price)
         self.cost = self._budget.cost
         self._answered = False  # whether the server ever gave an answer
         self._in_vain = self._timeouts = self._daily = 0
@@ -153,8 +158,9 @@ class ChatClient:
         """
         key = question.key(self.server, self.model, self.options)
         if (known := self._cache.get(key)) is not None:
-            self._budget.known()
-            return Reply.from_json(known)
+            reply = Reply.from_json(known)
+            self._budget.known(reply.prompt_tokens, reply.completion_tokens)
+            return reply
         with self._turn():
             reply = self._ask(question)
             self._cache.put(key, reply.to_json())
