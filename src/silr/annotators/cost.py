@@ -35,8 +35,12 @@ class Price:
 
     def describe(self) -> Json:
         """Return it ready for JSON."""
-        values = {"in": self.prompt, "out": self.completion, "cached_in": self.cached_prompt, "factor": self.factor}
-        return {**{name: value for name, value in values.items() if value not in (None, 1.0)}, "source": self.source}
+        values: Json = {"in": self.prompt, "out": self.completion}
+        if self.cached_prompt is not None:
+            values["cached_in"] = self.cached_prompt
+        if self.factor != 1:
+            values["factor"] = self.factor
+        return {**values, "source": self.source}
 
     def __str__(self) -> str:
         factor = f" times {self.factor:g}" if self.factor != 1 else ""
@@ -119,12 +123,23 @@ def added_up(sessions: list[list[float]], cost: Cost, before: Mapping[str, objec
     if isinstance(earlier, dict):
         number += int(earlier.get("sessions", 1))
         counted = {name: value + int(earlier.get(name, 0)) for name, value in counted.items()}
-        once = earlier.get("dollars")
-        dollars = dollars + once if isinstance(once, (int, float)) and dollars is not None else None
-    answers = {"texts": texts, "from_cache": whole.cached, "dollars": said(whole.answers_dollars)}
+        dollars = None if (once := _once(earlier, cost.price)) is None or dollars is None else dollars + once
+        whole.uncounted += int(earlier.get("uncounted", 0))
+    if whole.uncounted:
+        counted["uncounted"] = whole.uncounted
+    answers: Json = {"texts": texts, "from_cache": whole.cached, "dollars": said(whole.answers_dollars)}
     answers["prompt_tokens"] = whole.prompt_tokens + whole.known_prompt_tokens
     answers["completion_tokens"] = whole.completion_tokens + whole.known_completion_tokens
     return {"cost": {"sessions": number, **counted, "dollars": said(dollars)}, "answers": answers}
+
+
+def _once(earlier: Mapping[str, object], price: Price | None) -> float | None:
+    """Dollars of an earlier annotation; if they were not known then, at the price of now."""
+    once, names = earlier.get("dollars"), ("prompt_tokens", "completion_tokens", "cached_prompt_tokens")
+    if isinstance(once, (int, float)):
+        return float(once)
+    tokens = [count for name in names if isinstance(count := earlier.get(name, 0), (int, float))]
+    return None if price is None or earlier.get("uncounted") or len(tokens) < len(names) else price.dollars(*tokens)
 
 
 def price_of_thousand(record: Mapping[str, object]) -> float | None:

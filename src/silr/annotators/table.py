@@ -101,8 +101,8 @@ def annotate_file(
     annotation are replaced. Results are kept in `labelled.csv.partial/` as they come: if the process ends early, the
     same call goes on from there and annotates no text twice.
 
-    With a `name` the columns are ``llm_label_NAME``, ``llm_score_NAME_CLASS`` and so on, beside those of other LLMs, and
-    hidden states go to `labelled.NAME.features.npy`. Columns that `output` has already, and `source` has not, stay; see
+    With a `name` the columns are ``llm_label_NAME``, ``llm_score_NAME_CLASS`` and so on, beside those of other LLMs.
+    Hidden states go to `labelled.NAME.features.npy`. Columns that `output` has already, and `source` has not, stay; see
     `silr.annotators.side_by_side.Table`.
 
     Parameters
@@ -121,8 +121,8 @@ def annotate_file(
     Raises
     ------
     InputError
-        The table cannot be read, `output` cannot be written, the `name` cannot be one, an unfinished annotation of something else is there, or a
-        server gave no text a label.
+        The table cannot be read, `output` cannot be written, the `name` cannot be one, an unfinished annotation of
+        something else is there, or a server gave no text a label.
     KeyboardInterrupt
         Passed on after what is done is safe on the disk.
     """

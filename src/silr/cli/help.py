@@ -10,10 +10,11 @@ from typer.core import TyperCommand
 OTHER, ALWAYS = "Other options", "Output"
 PANELS = {  # names of options, by command and title
     "annotate": {
-        "Table": "output text_column features",
+        "Table": "output text_column features name",
         "What is asked": "classes question prompt class_word opening few_shot strategy calibrate",
         "Who is asked": "annotator model base_url device dtype trust_remote_code",
         "A server": "samples concurrency timeout cache max_requests max_tokens_total max_answer_tokens",
+        "The bill": "dry_run tokenizer price_in price_out prices max_dollars",
     },
     "label": {
         "What is labelled": "number classes output imported text_column label_column",

@@ -7,6 +7,7 @@ from urllib.request import getproxies, proxy_bypass
 from silr.errors import InputError
 
 _ENDPOINTS = ("/chat/completions", "/completions")
+OPENAI = "https://api.openai.com/v1"
 _KEY_VARIABLES = ("SILR_API_KEY", "OPENAI_API_KEY")
 
 
@@ -23,6 +24,11 @@ def check_address(url: str) -> str:
     for endpoint in _ENDPOINTS:
         url = url.removesuffix(endpoint)
     return url
+
+
+def chosen_server(base_url: str | None) -> str:
+    """Return the address that is asked: the one that is given, or that of the environment, or OpenAI's."""
+    return check_address(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI)
 
 
 def server_name(url: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from silr.annotators.cost import Cost, Price, in_words
+from silr.annotators.cost import Cost, Price
 from silr.errors import InputError
 
 _TOKENS_A_CHARACTER = 0.25  # until the first answer says better
@@ -124,4 +124,4 @@ class Budget:
         if self._max_tokens is not None and (self.cost.tokens >= self._max_tokens or self._closed.is_set()):
             raise BudgetSpentError(f"{self._max_tokens:,} tokens")
         if self._max_dollars is not None and (self._dollars() >= self._max_dollars or self._closed.is_set()):
-            raise BudgetSpentError(in_words(self._max_dollars))
+            raise BudgetSpentError(f"${self._max_dollars:g}")

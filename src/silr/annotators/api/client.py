@@ -57,7 +57,8 @@ class ChatClient:
     options : RequestOptions
         What is wanted of every request.
     max_requests, max_tokens_total, max_dollars : number, default None
-        Budget of this session; see `Budget`. Dollars need a `price`. Requests that are under way when it is spent are finished.
+        Budget of this session; see `Budget`. Dollars need a `price`. Requests that are under way when it is spent are
+        finished.
     price : Price, default None
         Of the model; None: unknown.
     timeout : float, default 120

@@ -125,7 +125,7 @@ class Exchange:
         parameters: Parameters,
         patient: bool,
     ) -> Reply:
-        """Send one request, and call `paid` with the tokens of prompt and answer, and of the prompt those at a discount.
+        """Send one request, and call `paid` with its tokens.
 
         `parameters` tell whether a refusal is about one of them. Where the server has answered before, be `patient`: a
         page for people may pass. A failure is a PassingError or a RefusedError, or an InputError where a proxy lets
