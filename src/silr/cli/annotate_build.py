@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from silr.annotators.local import LocalAnnotator
     from silr.annotators.prompts import Prompt
 
+_OF_SERVER = ("api_version", "header", "temperature", "reasoning_effort", "service_tier", "extra_body")
 Options = Mapping[str, Any]
 """Values of the command's options by their names in Python."""
 
@@ -27,7 +28,10 @@ def is_behind_server(options: Options) -> bool:
     """Whether a server is asked; InputError if the options contradict each other."""
     if options["annotator"] == "local" and options["base_url"] is not None:
         raise InputError("--base-url is the address of a server: leave out --annotator local, or --base-url")
-    return options["annotator"] == "api" or options["base_url"] is not None
+    behind_server = options["annotator"] == "api" or options["base_url"] is not None
+    if not behind_server and (given := [name for name in _OF_SERVER if options[name] not in (None, [])]):
+        raise InputError(f"--{given[0].replace('_', '-')} is for a server: give --base-url, or --annotator api")
+    return behind_server
 
 
 def api_annotator(options: Options, classes: list[str], quiet: bool) -> ApiAnnotator:
@@ -77,7 +81,7 @@ def price(options: Options) -> Price | None:
     from silr.annotators.api.addresses import chosen_server
     from silr.annotators.api.prices import price_of
 
-    given = {name: options[name] for name in ("price_in", "price_out", "prices")}
+    given = {name: options[name] for name in ("price_in", "price_out", "prices")} | {"tier": options["service_tier"]}
     return price_of(options["model"], chosen_server(options["base_url"]), **given)
 
 
@@ -96,9 +100,21 @@ def _of_client(options: Options) -> dict[str, Any]:
 
     if options["model"] is None:
         raise InputError("--annotator api needs --model, the server's name for it")
-    named = {name: options[name] for name in ("base_url", "max_requests", "max_tokens_total", "max_dollars", "timeout")}
-    wanted = RequestOptions(max_answer_tokens=options["max_answer_tokens"])
-    return {**named, "options": wanted, "price": price(options)}
+    names = ("base_url", "api_version", "max_requests", "max_tokens_total", "max_dollars", "timeout")
+    wanted = RequestOptions(**_request(options))
+    return {**{name: options[name] for name in names}, "options": wanted, "price": price(options)}
+
+
+def _request(options: Options) -> dict[str, Any]:
+    """What is wanted of every request."""
+    from silr.annotators.api.extra_body import read_body
+    from silr.annotators.api.headers import read_headers
+
+    named = ("max_answer_tokens", "temperature", "reasoning_effort", "service_tier")
+    wanted = {name: options[name] for name in named}
+    if options["extra_body"] is not None:
+        wanted["extra_body"] = read_body(options["extra_body"])
+    return wanted | {"headers": read_headers(options["header"] or [])}
 
 
 def _examples(path: Path | None, text_column: str) -> list[tuple[str, str]]:

@@ -19,6 +19,10 @@ _PRICES = f'{_API}: JSON file of prices, {{"MODEL": {{"in": 0.15, "out": 0.6}}}}
 _CALIBRATE = "Local: contextual divides by the scores of texts without content."
 _STRATEGY = "self-refine: answer, critique, answer again; several times the work."
 _DTYPE = "Local: float32, bfloat16 or float16; default: what is fast here."
+_API_VERSION = "Azure's version of its API, such as 2024-10-21; --base-url https://NAME.openai.azure.com."
+_HEADER = f"{_API}: a further header; the value env:VARIABLE is read from the environment. Never written."
+_REASONING = f"{_API}: how much the model thinks, in the server's word: none, minimal, low, ..."
+_EXTRA_BODY = f"{_API}: an object of JSON, or @FILE, whose entries go into each request."
 
 # --- the table
 Output = Annotated[Path, Option("--output", "-o", help="Where the labelled table goes.")]
@@ -44,6 +48,14 @@ Model = Annotated[str | None, Option(help=_MODEL)]
 Dtype = Annotated[str | None, choice(_DTYPE, "float32", "bfloat16", "float16")]
 TrustRemoteCode = Annotated[bool, Option(help="Local: run code that comes with the model.")]
 BaseUrl = Annotated[str | None, Option(help=f"{_API}: the server, such as http://127.0.0.1:8000/v1.")]
+ApiVersion = Annotated[str | None, Option(metavar="DATE", help=_API_VERSION)]
+Header = Annotated[list[str] | None, Option(metavar="NAME=VALUE", help=_HEADER)]
+
+# --- a request
+Temperature = Annotated[float | None, Option(help=f"{_API}: randomness of the answers (default 0; 1 with --samples).")]
+ReasoningEffort = Annotated[str | None, Option(metavar="WORD", help=_REASONING)]
+ServiceTier = Annotated[str | None, Option(metavar="WORD", help=f"{_API}: a tier of the server, such as flex.")]
+ExtraBody = Annotated[str | None, Option(metavar="JSON", help=_EXTRA_BODY)]
 
 # --- a server
 Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]

@@ -12,7 +12,8 @@ PANELS = {  # names of options, by command and title
     "annotate": {
         "Table": "output text_column features name",
         "What is asked": "classes question prompt class_word opening few_shot strategy calibrate",
-        "Who is asked": "annotator model base_url device dtype trust_remote_code",
+        "Who is asked": "annotator model base_url api_version header device dtype trust_remote_code",
+        "A request": "temperature reasoning_effort service_tier extra_body",
         "A server": "samples concurrency timeout cache max_requests max_tokens_total max_answer_tokens",
         "The bill": "dry_run tokenizer price_in price_out prices max_dollars",
     },

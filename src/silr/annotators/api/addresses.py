@@ -9,6 +9,7 @@ from silr.errors import InputError
 _ENDPOINTS = ("/chat/completions", "/completions")
 OPENAI = "https://api.openai.com/v1"
 _KEY_VARIABLES = ("SILR_API_KEY", "OPENAI_API_KEY")
+_AZURE_KEY_VARIABLES = ("SILR_API_KEY", "AZURE_OPENAI_API_KEY", "OPENAI_API_KEY")
 
 
 def check_address(url: str) -> str:
@@ -59,9 +60,9 @@ def proxy_between(url: str) -> str | None:
     return server_name(proxy if "://" in proxy else f"http://{proxy}")
 
 
-def environment_key() -> str | None:
+def environment_key(is_azure: bool = False) -> str | None:
     """Return the key of the environment, without the line's end that a file it was read from may have left."""
-    for name in _KEY_VARIABLES:
+    for name in _AZURE_KEY_VARIABLES if is_azure else _KEY_VARIABLES:
         key = os.environ.get(name, "").strip()
         if key and not (key.isascii() and key.isprintable() and " " not in key):
             raise InputError(f"{name} has characters that no API key has; set it again")

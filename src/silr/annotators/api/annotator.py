@@ -102,6 +102,7 @@ class ApiAnnotator:
         self.classes = tuple(self.prompt.classes)
         self._before, self._after = self.prompt.around_text()
         self._client, self._samples, self._concurrency = client, samples, concurrency
+        self._temperature = client.options.temperature_for(samples)
         self.remarks, self._kept = Remarks(), dict[str, int]()
         self._labels = self._scored = 0
         self.stopped_by: str | None = None
@@ -175,6 +176,7 @@ class ApiAnnotator:
         import silr
 
         about = {"kind": "api", "model": self._client.model, "server": self._client.server, **self.prompt.describe()}
+        about |= self._client.describe() | self._client.options.describe()
         return {**about, "samples": self._samples, "versions": {"silr": silr.__version__}}
 
     def _messages(self, text: str, later: Sequence[str]) -> Messages:
@@ -182,9 +184,10 @@ class ApiAnnotator:
         return [{"role": "assistant" if turn % 2 else "user", "content": text} for turn, text in enumerate(contents)]
 
     def _ask(
-        self, text: str, later: Sequence[str], temperature: float = 0.0, sample: int = 0, logprobs: bool = False
+        self, text: str, later: Sequence[str], temperature: float | None = None, sample: int = 0, logprobs: bool = False
     ) -> Reply:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
+        temperature = self._client.options.temperature or 0.0 if temperature is None else temperature
         question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs)
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
@@ -204,9 +207,9 @@ class ApiAnnotator:
 
     def _read(self, text: str, later: Sequence[str], sample: int) -> Named | NoAnswerError:
         """Ask and read the answer; ask once more, more strictly, if it names no class or several."""
-        words, temperature = self.prompt.words, 1.0 if self._samples > 1 else 0.0
+        words = self.prompt.words
         for attempt in range(2):
-            reply = self._ask(text, later, temperature=temperature, sample=sample, logprobs=self._samples == 1)
+            reply = self._ask(text, later, temperature=self._temperature, sample=sample, logprobs=self._samples == 1)
             reading = read_answer(reply.text, words, self.classes)
             cut_off = reply.missing is Missing.CUT_OFF
             content = without_thoughts(reply.text).strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from silr.annotators.api import exchange
-from silr.annotators.api.addresses import check_address, environment_key
 from silr.annotators.api.budget import Budget
 from silr.annotators.api.cache import AnswerCache
+from silr.annotators.api.connection import connect
 from silr.annotators.api.exchange import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
 from silr.annotators.api.parameters import Parameters
@@ -36,7 +35,6 @@ _LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless
 LONG, TOO_LONG = 60.0, 600.0  # seconds that a server asks for: what is said, and what is not waited for
 _ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
 _MOST_TIMEOUTS = 3  # of a server that has never answered
-_SHORT_KEY = 5  # characters; what stands for a key where a server wants none, such as "none", is no secret
 _MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
 
@@ -54,6 +52,8 @@ class ChatClient:
     cache : AnswerCache
     base_url : str, default None
         Such as ``http://127.0.0.1:8000/v1``; None: the openai client's default, or ``OPENAI_BASE_URL``.
+    api_version : str, default None
+        Of Azure, such as ``2024-10-21``.
     options : RequestOptions
         What is wanted of every request.
     max_requests, max_tokens_total, max_dollars : number, default None
@@ -91,6 +91,7 @@ class ChatClient:
         cache: AnswerCache,
         *,
         base_url: str | None = None,
+        api_version: str | None = None,
         options: RequestOptions = RequestOptions(),  # noqa: B008 - frozen
         max_requests: int | None = None,
         max_tokens_total: int | None = None,
@@ -101,17 +102,11 @@ class ChatClient:
         say: Say | None = None,
     ) -> None:
         with needs("api", "an LLM behind an API"):
-            import openai
             import tenacity
-        base_url = base_url if base_url is not None else os.environ.get("OPENAI_BASE_URL") or None
-        self._key = environment_key()
-        if base_url is not None:
-            base_url = check_address(base_url)
-        elif self._key is None:
-            raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")
+        connection = connect(base_url, api_version=api_version, headers=options.headers, timeout=timeout)
+        self._secrets, self.api_version = connection.secrets, connection.api_version
         self.model, self._cache, self.options = model, cache, options
-        client = openai.OpenAI(api_key=self._key or "none", base_url=base_url, timeout=timeout, max_retries=0)
-        self._exchange = exchange.Exchange(client, model)
+        self._exchange = exchange.Exchange(connection.client, model, connection.secrets)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
         self._print, self._timeout = say or (lambda line: None), timeout
@@ -122,7 +117,7 @@ class ChatClient:
         self._in_vain = self._timeouts = self._daily = 0
         self._said_wait = -LONG
         self._end: InputError | None = None
-        self._parameters = Parameters()
+        self._parameters = Parameters(asked=frozenset(options.asked()))
         self._tried = self._tries = False  # whether requests without some parameters were tried, or are just now
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(retries + 1) | tenacity.stop_when_event_set(self._closed),
@@ -150,6 +145,10 @@ class ChatClient:
             self.notes.append(line)
         self._print(line)
 
+    def describe(self) -> dict[str, object]:
+        """What else tells its answers apart, and is set."""
+        return {} if self.api_version is None else {"api_version": self.api_version}
+
     def ask(self, question: Question) -> Reply:
         """Send a question and return the answer, from the cache if it is known.
 
@@ -157,7 +156,7 @@ class ChatClient:
         log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
         that there is no usable answer to this text, an InputError that the server refuses all requests.
         """
-        key = question.key(self.server, self.model, self.options)
+        key = question.key(self.server, self.model, self.options) | self.describe()
         if (known := self._cache.get(key)) is not None:
             reply = Reply.from_json(known)
             self._budget.known(reply.prompt_tokens, reply.completion_tokens)
@@ -234,6 +233,8 @@ class ChatClient:
             except RefusedError as error:
                 adapted = parameters.adapted(error.refusal, options) if trials is None else None
                 unclear = error.refusal.kind is Kind.UNCLEAR and not (self._tried or self._answered)
+                if adapted is None and trials is None and not self._answered:
+                    self._check_asked(error.refusal, parameters.refused(error.refusal, options))
                 if adapted is None and trials is None and unclear:
                     trials, self._tried = parameters.trials(options), True
                 if trials is not None:
@@ -251,6 +252,13 @@ class ChatClient:
                 if name != "logprobs":  # said with the first label that has no scores
                     self.say(f"the server does not take {name}, which is left out ({self._words(first.words)})")
         return reply
+
+    def _check_asked(self, refusal: Refusal, names: list[str]) -> None:
+        """End the job where the server refuses what the user wants."""
+        if names:
+            wanted = ", ".join(self.options.asked()[name] for name in names)
+            words = self._words(refusal.words)
+            self._stop(f"the server does not take {wanted} ({refusal.status}): {words}; leave it out or change it")
 
     def _may_dislike_parameters(self, error: PassingError) -> bool:
         """Whether a server that breaks, and never answered, may break over a parameter; that is tried once."""
@@ -288,6 +296,8 @@ class ChatClient:
             self._stop(self._exchange.explain(refusal, kind, words))
         line = f"the server refuses the request ({refusal.status}): {words}"
         if not (self.trusted or self._answered):
+            if asked := self.options.asked():
+                line += f"; it may not take {', '.join(asked.values())}"
             self._count_in_vain(line)
         raise NoAnswerError(Missing.SERVER, line)
 
@@ -345,6 +355,5 @@ class ChatClient:
         return tenacity.wait_random_exponential(max=_SHORT_WAIT if error.unusable else _LONGEST_WAIT)(state)
 
     def _words(self, message: str) -> str:
-        """The message in one line, without the key, which some servers repeat."""
-        line = " ".join(message.split())
-        return (line.replace(self._key, "***") if self._key and len(self._key) > _SHORT_KEY else line)[:300]
+        """The message in one line, without the key and the headers, which some servers repeat."""
+        return " ".join(self._secrets.hidden(message).split())[:300]

@@ -58,7 +58,7 @@ class DryClient(ChatClient):
         """Return the answer from the cache, or keep the question and make one up."""
         with self._lock:
             self.first = self.first or question
-        known = self._cache.get(question.key(self.server, self.model, self.options))
+        known = self._cache.get(question.key(self.server, self.model, self.options) | self.describe())
         if known is not None:
             reply = Reply.from_json(known)
             if reply.completion_tokens:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from silr.annotators.api.addresses import path_hint, proxy_between, server_name
 from silr.annotators.api.budget import Paid
+from silr.annotators.api.headers import Secrets
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal, is_error, read_refusal
 from silr.annotators.api.replies import NoReplyError, Reply, cached_prompt_tokens, parse_body, read_reply, usage
@@ -111,8 +112,8 @@ class Exchange:
     tells whether the server was ever there.
     """
 
-    def __init__(self, client: openai.OpenAI, model: str) -> None:
-        self._client, self.model = client, model
+    def __init__(self, client: openai.OpenAI, model: str, secrets: Secrets) -> None:
+        self._client, self.model, self._secrets = client, model, secrets
         self.url = str(client.base_url)
         self.server, self.proxy = server_name(self.url), proxy_between(self.url)
         self.heard = False
@@ -135,7 +136,7 @@ class Exchange:
 
         try:
             create: Any = self._client.chat.completions.with_raw_response.create
-            response = create(model=self.model, messages=messages, **options).http_response
+            response = create(model=self.model, messages=messages, extra_body=dict(options)).http_response
         except openai.APIStatusError as error:
             self.heard = True
             problem = read_refusal(error.status_code, error.response.headers, error.response.text, self.proxy)
@@ -174,7 +175,7 @@ class Exchange:
         kind = refusal.kind
         if kind is Kind.PAGE and patient:
             kind = Kind.PASSING
-        passing = kind is Kind.PASSING and not (refusal.status == 500 and parameters.adapted(refusal, options))
+        passing = kind is Kind.PASSING and not (refusal.status == 500 and parameters.concerned(refusal, options))
         if not passing and kind is not Kind.DAILY:
             return RefusedError(refusal)
         words = f"an answer that is none: {refusal.words!r}" if is_ok else f"{refusal.status}: {refusal.words}"

@@ -22,6 +22,7 @@ from silr.io.class_names import listed
 from silr.io.files import Json
 
 _SNAPSHOT = re.compile(r"[-@](latest|\d{8}|\d{4}-\d{2}-\d{2})")  # what follows a model's name in that of a snapshot
+_TIERS = {"default": 1.0, "auto": 1.0, "flex": 0.5}  # prices of OpenAI's service tiers, beside the usual one
 _FIELDS = {"in", "out", "cached_in"}
 
 
@@ -32,6 +33,7 @@ def price_of(
     price_in: float | None = None,
     price_out: float | None = None,
     prices: str | Path | None = None,
+    tier: str | None = None,
 ) -> Price | None:
     """The price of a model at a server; None if nobody knows it.
 
@@ -46,6 +48,8 @@ def price_of(
     prices : str or Path, default None
         JSON file: name of a model, in which ``*`` stands for anything -> ``in``, ``out`` and perhaps ``cached_in``.
         A model that it lacks has the price of silr's table.
+    tier : str, default None
+        The service tier. In silr's table "flex" has half the price; what others cost is not known to it.
 
     Raises
     ------
@@ -66,7 +70,10 @@ def price_of(
     table = _table()
     of_server = table["servers"].get(urlsplit(server).hostname or "", {})
     fields = _find(model, of_server)
-    return None if fields is None else _price(fields, f"by silr's table of {table['date']}")
+    factor = _TIERS.get((tier or "default").lower())
+    if fields is None or factor is None:
+        return None
+    return _price(fields, f"by silr's table of {table['date']}").times(factor)
 
 
 def explain_unknown(model: str, server: str) -> str:
