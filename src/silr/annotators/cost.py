@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from silr.io.files import Json
@@ -110,12 +110,10 @@ def added_up(sessions: list[list[float]], cost: Cost, before: Mapping[str, objec
     `before` is the record of an earlier annotation by the same LLM, whose costs are added: what it left out was asked
     for since. A session whose price was not known then counts at that of now. `texts` were asked about.
     """
-    whole = Cost(**{name: int(sum(row[place] for row in sessions)) for place, name in enumerate(COUNTS)})
-    whole.price = cost.price
+    whole = _of([sum(row[place] for row in sessions) for place in range(len(COUNTS))], cost.price)
     dollars: float | None = 0.0
     for row in sessions:
-        one = Cost(**{name: int(row[place]) for place, name in enumerate(COUNTS)}, price=cost.price)
-        paid = one.dollars if math.isnan(row[-1]) else row[-1]
+        paid = _of(row, cost.price).dollars if math.isnan(row[-1]) else row[-1]
         dollars = None if dollars is None or paid is None else dollars + paid
     names = ("requests", "prompt_tokens", "cached_prompt_tokens", "completion_tokens")
     counted = {name: getattr(whole, name) for name in names}
@@ -131,6 +129,14 @@ def added_up(sessions: list[list[float]], cost: Cost, before: Mapping[str, objec
     answers["prompt_tokens"] = whole.prompt_tokens + whole.known_prompt_tokens
     answers["completion_tokens"] = whole.completion_tokens + whole.known_completion_tokens
     return {"cost": {"sessions": number, **counted, "dollars": said(dollars)}, "answers": answers}
+
+
+def _of(numbers: Sequence[float], price: Price | None) -> Cost:
+    """The costs of counts, as of `Cost.numbers`, at a price."""
+    cost = Cost(price=price)
+    for name, number in zip(COUNTS, numbers, strict=False):  # the dollars come last
+        setattr(cost, name, int(number))
+    return cost
 
 
 def _once(earlier: Mapping[str, object], price: Price | None) -> float | None:

@@ -44,8 +44,8 @@ class Journal:
         self.folder = folder
         self._score_type = np.dtype([("text", "<i8"), ("scores", "<f4", (n_classes,))])
         self._feature_type = np.dtype(("<f2", (n_features,)))
-        self._synced, self._cost, self._session = time.monotonic(), None, 0.0
-        self._cost: Cost | None
+        self._synced, self._session = time.monotonic(), 0.0
+        self._cost: Cost | None = None
         with os_errors(f"cannot write {folder}"), ExitStack() as held:
             folder.mkdir(exist_ok=True)
             held.enter_context(resumable(folder, KIND, meta, stored=self._meta, begun=self._begun, clear=self._clear))

@@ -75,7 +75,7 @@ class Estimate:
     def words(self) -> str:
         """How the tokens are counted."""
         parts = list(map(mul, self._seen, TOKENS_A_CHARACTER))
-        error = sum(map(mul, parts, ERRORS)) / max(sum(parts), 1)
+        error = sum(map(mul, parts, ERRORS)) / sum(parts) if any(parts) else ERRORS[0]
         return f"estimated from the characters, which is off by up to {error:.0%}; --tokenizer counts them"
 
 
@@ -117,7 +117,8 @@ class Counted:
         else:
             texts = [message["content"] for messages in conversations for message in messages]
             marks = A_MESSAGE * len(texts) + A_CONVERSATION * len(conversations)
-        return marks + sum(map(len, tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]))
+        ids = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        return marks + sum(map(len, ids))
 
 
 class OpenAiCounted:
@@ -130,7 +131,7 @@ class OpenAiCounted:
 
     def __init__(self, model: str) -> None:
         try:
-            import tiktoken
+            import tiktoken  # type: ignore[import-not-found,unused-ignore]
 
             self._encoding = tiktoken.encoding_for_model(model)
         except Exception as error:  # not installed, not a model of theirs, or no way to the vocabulary
@@ -141,7 +142,7 @@ class OpenAiCounted:
         """The tokens of conversations, together."""
         contents = [message["content"] for messages in conversations for message in messages]
         marks = A_MESSAGE * len(contents) + A_CONVERSATION * len(conversations)
-        return marks + sum(map(len, self._encoding.encode_ordinary_batch(contents)))
+        return marks + sum(len(ids) for ids in self._encoding.encode_ordinary_batch(contents))
 
 
 def counter_for(model: str, tokenizer: str | None) -> Estimate | Counted | OpenAiCounted:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from silr.errors import InputError
-from silr.io.corpus import annotator_path
+from silr.io.corpus import annotator_path, features_path
 from silr.io.files import Json, write_json
 
 NAMED = "annotators"
@@ -31,6 +31,13 @@ def write_records(table: str | Path, records: Mapping[str, Json]) -> None:
 def named_features_path(features: Path, name: str) -> Path:
     """Where the hidden states of an LLM with a name lie: "labelled.qwen.features.npy"."""
     return features.with_name(features.name.removesuffix(FEATURES) + f".{name}{FEATURES}") if name else features
+
+
+def states_of(table: str | Path) -> list[Path]:
+    """The files of hidden states beside a table: that of the LLM without name, and those of its other LLMs."""
+    first = features_path(table)
+    names = ["", *(name for name in read_records(table) if name)]
+    return [path for name in names if (path := named_features_path(first, name)).exists()]
 
 
 def record_of_features(features: Path) -> Json | None:

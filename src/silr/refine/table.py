@@ -15,6 +15,7 @@ from silr.features import encoders
 from silr.features.file import annotator_of
 from silr.hf.distributed import is_main
 from silr.io.annotator_columns import label_columns, read_annotators
+from silr.io.annotator_records import states_of
 from silr.io.cells import sort_classes
 from silr.io.class_names import ClassNames, of_table
 from silr.io.corpus import (
@@ -195,9 +196,8 @@ def _features(
     table: str | Path, asked: str | Path | Sequence[str | Path] | None, method: Method, say: Callable[[str], None]
 ) -> list[str]:
     """The kinds of features to read, files by their paths."""
-    path = features_path(table)
+    path, states = features_path(table), list(map(str, states_of(table)))
     if asked is None:
-        states = [str(path)] if path.exists() else []
         if not method.weighs_llm:
             say("features: " + (STATES if states else "TF-IDF"))
             return states or ["tfidf"]
@@ -206,12 +206,12 @@ def _features(
         say(f"features: {', '.join([*named, 'TF-IDF'])}" + ("" if named else f"; {BETTER}"))
         return [*states, *([encoder] if encoder else []), "tfidf"]
     specs = [str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked))
-    if "annotator" in specs and not path.exists():
+    if "annotator" in specs and not states:
         raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
     for spec in specs:
         if spec not in ("annotator", "tfidf") and not spec.endswith(".npy"):
             say(f"features: sentence embeddings by {spec}, computed once; on a CPU that can take minutes")
-    return [str(path) if spec == "annotator" else spec for spec in specs]
+    return [each for spec in specs for each in (states if spec == "annotator" else [spec])]
 
 
 def _from(folder: Path, spec: str) -> str:

@@ -10,6 +10,7 @@ from silr.io.words import Summary, limits, percent, short
 from silr.refine.classifier_caution import estimate_in
 from silr.report.calibration import calibration
 from silr.report.charts import block
+from silr.report.compare import comparison
 from silr.report.distribution import confusion, histograms
 from silr.report.progress import progress
 from silr.report.record import Record
@@ -31,6 +32,7 @@ def contents(record: Record) -> dict[str, object]:
         "summary": _summary(record, values, warnings),
         "warnings": warnings,
         "progress": progress(record, values),
+        "llms": comparison(record),
         "confusion": confusion(record),
         "histograms": histograms(record),
         "blocks": [block(0), block(1)],

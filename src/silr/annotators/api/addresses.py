@@ -29,7 +29,7 @@ def check_address(url: str) -> str:
 
 def chosen_server(base_url: str | None) -> str:
     """Return the address that is asked: the one that is given, or that of the environment, or OpenAI's."""
-    return check_address(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI)
+    return base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI
 
 
 def server_name(url: str) -> str:

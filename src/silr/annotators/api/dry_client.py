@@ -53,6 +53,7 @@ class DryClient(ChatClient):
     """
 
     word = ""
+    first: Question | None = None
 
     def ask(self, question: Question) -> Reply:
         """Return the answer from the cache, or keep the question and make one up."""
@@ -82,7 +83,7 @@ class DryClient(ChatClient):
         """Count from here on; an answer that nobody gave is `word`."""
         self.word = word
         self.asked: list[Question] = []
-        self.first: Question | None = None
+        self.first = None
         self.known_tokens: list[int] = []
 
 

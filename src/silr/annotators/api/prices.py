@@ -73,7 +73,7 @@ def price_of(
     factor = _TIERS.get((tier or "default").lower())
     if fields is None or factor is None:
         return None
-    return _price(fields, f"by silr's table of {table['date']}").times(factor)
+    return _price(fields, f"by silr's table of {table['date']}; prices change").times(factor)
 
 
 def explain_unknown(model: str, server: str) -> str:
