@@ -62,7 +62,10 @@ def main() -> None:
     for place, language in enumerate(texts):
         ratio = {name: round(float(whole[place] @ mean / tokens[place]), 2) for name, tokens in true.items()}
         result["estimate_over_truth"][language] = ratio  # type: ignore[index]
-        print(f"{language:12} {min(ratio.values()):5.2f} {np.mean([*ratio.values()]):5.2f} {max(ratio.values()):5.2f}", ratio)
+        print(
+            f"{language:12} {min(ratio.values()):5.2f} {np.mean([*ratio.values()]):5.2f} {max(ratio.values()):5.2f}",
+            ratio,
+        )
     print(json.dumps(result["tokens_a_character"], indent=2))
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
 
@@ -90,15 +93,21 @@ def counter(path: Path) -> Count:
         import tiktoken
 
         config = json.loads(path.read_text())
-        vocabulary = config["vocab"][: config["config"]["default_vocab_size"] - config["config"]["default_num_special_tokens"]]
+        vocabulary = config["vocab"][
+            : config["config"]["default_vocab_size"] - config["config"]["default_num_special_tokens"]
+        ]
         ranks = {base64.b64decode(each["token_bytes"]): each["rank"] for each in vocabulary}
-        encoding = tiktoken.Encoding("tekken", pat_str=config["config"]["pattern"], mergeable_ranks=ranks, special_tokens={})
+        encoding = tiktoken.Encoding(
+            "tekken", pat_str=config["config"]["pattern"], mergeable_ranks=ranks, special_tokens={}
+        )
         return lambda texts: np.array([len(encoding.encode_ordinary(text)) for text in texts], dtype=np.float64)
     if path.suffix == ".json":
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(str(path))
-        return lambda texts: np.array([len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts], float)
+        return lambda texts: np.array(
+            [len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts], float
+        )
     import tiktoken
 
     lines = [line.split() for line in path.read_bytes().splitlines() if line]

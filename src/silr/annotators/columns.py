@@ -31,13 +31,18 @@ def score_column(class_name: str, name: str = "") -> str:
 
 
 def own_columns(columns: Iterable[object], name: str = "") -> list[str]:
-    """Those of a table's columns that belong to the LLM of this name."""
+    """Those of a table's columns that belong to the LLM of this name.
+
+    Without labels of that name, score columns that begin alike are those of another LLM.
+    """
     every = list(map(str, columns))
     prefix = str(score_prefix(column("label", name)))
     others = [score_prefix(each) for each in every if each.startswith(f"{LABEL}_") and each != column("label", name)]
     longer = tuple(other for other in others if other is not None and other.startswith(prefix))
-    kinds = {column(kind, name) for kind in KINDS}
-    return [each for each in every if each in kinds or (each.startswith(prefix) and not each.startswith(longer))]
+    kinds, scored = {column(kind, name) for kind in KINDS}, not name or column("label", name) in every
+    return [
+        each for each in every if each in kinds or (scored and each.startswith(prefix) and not each.startswith(longer))
+    ]
 
 
 def names_in(columns: Iterable[object]) -> list[str]:

@@ -89,6 +89,9 @@ class DryRun:
         if self.cut:
             yield f"{self.cut:,} of them are longer than the model reads and would be cut"
         about = "" if self.exact else "about "
+        if not self.asked:
+            yield "nothing was sent, nothing was written"
+            return
         yield f"tokens of the prompts: {about}{self.prompt_tokens:,} ({self.counted})"
         if self.requests is not None:
             yield f"tokens of the answers: about {self.answer_tokens:,} ({self.assumed})"
@@ -167,7 +170,7 @@ def local_dry_run(
 
     Raises InputError as `silr.annotators.table.annotate_file` does before it begins, or if the model cannot be used.
     """
-    from silr.annotators.encoding import PromptEncoder
+    from silr.annotators.encoding import PromptEncoder, prompt_around_text
     from silr.extras import need_models
     from silr.hf.models import load_tokenizer, locate
 
@@ -180,7 +183,7 @@ def local_dry_run(
     identity = {"kind": "local", "model": place, **prompt.describe(), "opening": prompt.answer_opening()}
     texts, done.finished = _texts_left(table, about, identity, done, name)
     first = next(text for text in table.texts if text.strip())
-    done.prompt = tokenizer.decode(encode([first])[0][0])
+    done.prompt = prompt_around_text(prompt, tokenizer).replace("{text}", first, 1)
     done.counted = f"counted by the model's tokenizer{', in the first of three steps' if self_refine else ''}"
     done.asked = len(texts)
     for start in range(0, len(texts), _CHUNK):

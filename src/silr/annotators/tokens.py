@@ -81,7 +81,8 @@ class Estimate:
 
 def estimate(text: str) -> int:
     """The tokens of a text, about."""
-    return max(1, round(sum(map(mul, characters_by_script(text), TOKENS_A_CHARACTER))))
+    tokens = sum(map(mul, characters_by_script(text), TOKENS_A_CHARACTER))
+    return max(1, round(tokens))
 
 
 # --- counted ----------------------------------------------------------------------------------------------------------
