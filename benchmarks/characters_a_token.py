@@ -1,15 +1,16 @@
 """Characters a token by script, for the bill of an API whose tokenizer is not at hand.
 
-    python benchmarks/characters_a_token.py --tokenizer gpt-4=cl100k_base.tiktoken --tokenizer qwen=tokenizer.json \
+    python benchmarks/characters_a_token.py --tokenizer gpt-4=cl100k.tiktoken --tokenizer qwen=tokenizer.json \
         --texts english=reviews.csv --texts russian=django/conf/locale/ru/LC_MESSAGES/django.po
 
-Tokenizers are `tokenizer.json` files of transformers, `.tiktoken` files of ranks (with their pattern by the name before
-"="), or Mistral's `tekken.json`. PyPI has real ones: litellm (GPT-4, Claude, DeepSeek), dashscope (Qwen), mistral-common
-(tekken). Texts are tables with a column `text`, or gettext catalogues, of which the longer translations are read.
+Tokenizers are `tokenizer.json` files of transformers, `.tiktoken` files of ranks, or Mistral's `tekken.json`; the
+latter two need tiktoken. PyPI has real ones: litellm (GPT-4, Claude, DeepSeek), dashscope (Qwen), mistral-common
+(tekken). Texts are tables with a column `text`, or gettext catalogues (Django's, in many languages), of which the
+longer translations are read.
 
-For each tokenizer the tokens of all texts are fitted by its tokens a character of each script (least squares of relative
-errors, none negative). The estimate takes the mean over the tokenizers. Printed are the rates, and for each language
-the estimate over the true number: over the tokenizers the least, the mean and the largest.
+For each tokenizer the tokens of all texts are fitted by its tokens a character of each script (least squares of
+relative errors, none negative). The estimate takes the mean over the tokenizers. Printed are the rates, and for each
+language the estimate over the true number: over the tokenizers the least, the mean and the largest.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -89,32 +91,24 @@ def read_texts(path: Path) -> list[str]:
 
 def counter(path: Path) -> Count:
     """A function that counts the tokens of each text."""
-    if path.name.startswith("tekken"):
-        import tiktoken
-
-        config = json.loads(path.read_text())
-        vocabulary = config["vocab"][
-            : config["config"]["default_vocab_size"] - config["config"]["default_num_special_tokens"]
-        ]
-        ranks = {base64.b64decode(each["token_bytes"]): each["rank"] for each in vocabulary}
-        encoding = tiktoken.Encoding(
-            "tekken", pat_str=config["config"]["pattern"], mergeable_ranks=ranks, special_tokens={}
-        )
-        return lambda texts: np.array([len(encoding.encode_ordinary(text)) for text in texts], dtype=np.float64)
-    if path.suffix == ".json":
+    if path.suffix == ".json" and not path.name.startswith("tekken"):
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(str(path))
-        return lambda texts: np.array(
-            [len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts], float
-        )
+        encode = partial(tokenizer.encode, add_special_tokens=False)
+        return lambda texts: np.array([len(encode(text).ids) for text in texts], float)
     import tiktoken
 
-    lines = [line.split() for line in path.read_bytes().splitlines() if line]
-    encoding = tiktoken.Encoding(
-        path.stem, pat_str=GPT4, mergeable_ranks={base64.b64decode(a): int(b) for a, b in lines}, special_tokens={}
-    )
-    return lambda texts: np.array([len(encoding.encode_ordinary(text)) for text in texts], dtype=np.float64)
+    if path.suffix == ".json":
+        whole = json.loads(path.read_text())
+        config, pattern = whole["config"], whole["config"]["pattern"]
+        size = config["default_vocab_size"] - config["default_num_special_tokens"]
+        ranks = {base64.b64decode(each["token_bytes"]): each["rank"] for each in whole["vocab"][:size]}
+    else:
+        pairs, pattern = (line.split() for line in path.read_bytes().splitlines() if line), GPT4
+        ranks = {base64.b64decode(token): int(rank) for token, rank in pairs}
+    encoding = tiktoken.Encoding(path.stem, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    return lambda texts: np.array([len(encoding.encode_ordinary(text)) for text in texts], float)
 
 
 if __name__ == "__main__":

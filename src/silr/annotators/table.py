@@ -150,9 +150,7 @@ def annotate_file(
             journal.write_features(features, record)
             write_record(features, texts)
         best = np.where(labelled, scores.argmax(axis=1), -1)
-        cut = plan.cut.copy()
-        cut[journal.cut()] = True
-        cut[[text in remarks.cut for text in unique]] = True
+        cut = _cut(plan, journal, [text in remarks.cut for text in unique])
         causes = [remarks.missing.get(text, Missing.NOT_ASKED) if text.strip() else Missing.EMPTY for text in texts]
         reasons = [None if known else cause for cause, known in zip(causes, labelled, strict=True)]
         summary = AnnotationSummary(
@@ -225,6 +223,13 @@ def _annotate(
             done += len(rows)
             advance(tokens, len(rows), *state())
     return len(known)
+
+
+def _cut(plan: Plan, journal: Journal, by_server: list[bool]) -> NDArray[np.bool_]:
+    """Of which distinct texts the end was left out, in this session or before."""
+    cut = plan.cut.copy()
+    cut[journal.cut()] = True
+    return cut | np.array(by_server, dtype=np.bool_)
 
 
 def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
