@@ -84,7 +84,7 @@ def test_tables(table: Path) -> None:
     frame["gold_weight"] = 1.0
     frame.rename(columns={"gold": "mine"}).to_csv(table, index=False)
     assert compare_file(table, gold_column="mine")["weighted"]
-    with pytest.raises(InputError, match="has no gold labels .* give --truth COLUMN"):
+    with pytest.raises(InputError, match=r"has no gold labels .* give --truth COLUMN"):
         compare_file(table)
     frame[["text", "gold"]].to_csv(table, index=False)
     with pytest.raises(InputError, match="nothing to evaluate"):

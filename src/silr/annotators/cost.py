@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Protocol
 
 from silr.io.files import Json
 
@@ -45,6 +46,12 @@ class Price:
     def __str__(self) -> str:
         factor = f" times {self.factor:g}" if self.factor != 1 else ""
         return f"${self.prompt:g} in and ${self.completion:g} out a million tokens{factor}, {self.source}"
+
+
+class Paid(Protocol):
+    """Called with the tokens of an answer that came; with none where the server did not count them."""
+
+    def __call__(self, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0) -> None: ...
 
 
 @dataclass

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from silr.annotators.columns import names_in, own_columns
+from silr.annotators.embed import EMBEDDINGS
 from silr.errors import InputError
 from silr.io import corpus
 from silr.io.annotator_records import read_records
@@ -60,9 +61,10 @@ class Table:
         self._records = self._read_records()
 
     def others(self) -> dict[str, Json]:
-        """Records of the other LLMs whose labels the table has."""
-        names = set(names_in(self.frame.columns)) - {self.name}
-        return {name: record for name, record in self._records.items() if name in names}
+        """Records of the other LLMs whose labels the table has, and of embeddings that belong to none."""
+        names = set(names_in(self.frame.columns))
+        names |= {name for name, record in self._records.items() if EMBEDDINGS in record}
+        return {name: record for name, record in self._records.items() if name in names - {self.name}}
 
     def own(self) -> Json | None:
         """The record of the last annotation of this name."""

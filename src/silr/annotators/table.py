@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from silr.annotators.columns import check_name, column, score_column
 from silr.annotators.cost import added_up
 from silr.annotators.journal import Journal
 from silr.annotators.missing import Missing
+from silr.annotators.provenance import Provenance, total
 from silr.annotators.side_by_side import Table
 from silr.io import corpus
 from silr.io.annotator_records import named_features_path, write_records
@@ -41,9 +43,10 @@ class AnnotationSummary:
     output: Path
     annotator: Path  # the annotator's description
     features: Path | None  # the hidden states, None if they were not saved
-    name: str  # of the LLM among several, "" for none
-    kept: list[str]  # columns that the output had and the source has not
-    record: Json  # what the annotator's description says of this LLM
+    provenance: Provenance = field(default_factory=Provenance)  # who answered; empty for a model on this machine
+    name: str = ""  # of the LLM among several, "" for none
+    kept: list[str] = field(default_factory=list)  # columns that the output had and the source has not
+    record: Json = field(default_factory=dict)  # what the annotator's description says of this LLM
 
     @property
     def n_missing(self) -> int:
@@ -166,9 +169,9 @@ def annotate_file(
             output=output,
             annotator=corpus.annotator_path(output),
             features=features if n_features else None,
+            provenance=_provenance(journal, unique, remarks.provenance),
             name=name,
             kept=table.kept,
-            record={},
         )
         summary.record.update(_description(annotator, summary, table, journal))
         write_records(output, {**table.others(), name: summary.record})
@@ -218,6 +221,9 @@ def _annotate(
             new = missing[batch]
             rows, scores = batch[new], np.where(empty[batch, None], np.float32(np.nan), scores)[new]
             journal.note_cut(np.array([row for row in rows if texts[row] in remarks.cut], np.int64))
+            for row in rows:
+                if (answered := remarks.provenance.pop(texts[row], None)) is not None:
+                    journal.note_provenance(int(row), answered)
             journal.append(rows, scores, features[new])
             check.add(rows, scores)
             done += len(rows)
@@ -230,6 +236,12 @@ def _cut(plan: Plan, journal: Journal, by_server: list[bool]) -> NDArray[np.bool
     cut = plan.cut.copy()
     cut[journal.cut()] = True
     return cut | np.array(by_server, dtype=np.bool_)
+
+
+def _provenance(journal: Journal, texts: list[str], others: Mapping[str, Provenance]) -> Provenance:
+    """Who answered, about the texts of the journal and about others, which got no label."""
+    noted = {texts[row]: answered for row, answered in journal.provenance().items() if row < len(texts)}
+    return total({**noted, **others}.values())
 
 
 def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -266,7 +278,9 @@ def _description(annotator: Annotator, summary: AnnotationSummary, table: Table,
     counts |= {"labels": summary.labels, "missing": summary.n_missing}
     if summary.reasons:
         counts["missing_reasons"] = summary.reasons
-    record: Json = {**annotator.describe(), "counts": counts}
+    remarks = remarks_of(annotator)
+    about = {**annotator.describe(), **({"parameters": remarks.parameters} if remarks.parameters else {})}
+    record: Json = {**about, **summary.provenance.describe(), "counts": counts}
     if (cost := cost_of(annotator)) is not None:
         before, identity = table.own(), identity_of(annotator)
         same = before is not None and all(before.get(key) == value for key, value in identity.items())

@@ -81,7 +81,7 @@ class Estimate:
 
 def estimate(text: str) -> int:
     """The tokens of a text, about."""
-    tokens = sum(map(mul, characters_by_script(text), TOKENS_A_CHARACTER))
+    tokens: float = sum(map(mul, characters_by_script(text), TOKENS_A_CHARACTER))
     return max(1, round(tokens))
 
 

@@ -28,6 +28,9 @@ def annotate(
     device: Device = None,
     trust_remote_code: of.TrustRemoteCode = False,
     base_url: of.BaseUrl = None,
+    embeddings: of.Embeddings = None,
+    embeddings_url: of.EmbeddingsUrl = None,
+    embeddings_dimensions: of.EmbeddingsDimensions = None,
     api_version: of.ApiVersion = None,
     header: of.Header = None,
     temperature: of.Temperature = None,
@@ -36,6 +39,8 @@ def annotate(
     extra_body: of.ExtraBody = None,
     samples: of.Samples = 1,
     concurrency: of.Concurrency = 8,
+    rpm: of.Rpm = None,
+    tpm: of.Tpm = None,
     max_requests: of.MaxRequests = None,
     max_tokens_total: of.MaxTokensTotal = None,
     max_answer_tokens: of.MaxAnswerTokens = None,
@@ -76,8 +81,10 @@ def _annotate(options: dict[str, Any]) -> None:
     _check_table(table, output, options["text_column"])
     from silr.annotators.self_refine import SelfRefineAnnotator
     from silr.annotators.table import annotate_file
+    from silr.cli.annotate_embeddings import check_embeddings, fetch_embeddings
     from silr.cli.annotate_summary import lines, values
 
+    check_embeddings(options, behind_server)
     if options["dry_run"]:
         from silr.cli.annotate_dry_run import print_dry_run
 
@@ -88,10 +95,13 @@ def _annotate(options: dict[str, Any]) -> None:
     asking = SelfRefineAnnotator(chosen) if options["strategy"] == "self-refine" else chosen
     named = {"text_column": options["text_column"], "save_features": options["features"], "name": options["name"]}
     done = annotate_file(table, output, asking, quiet=quiet, **named)
+    embedded = fetch_embeddings(options, done, api, quiet)
     if as_json:
-        print(json.dumps(values(done, api)))
+        print(json.dumps({**values(done, api), **embedded.values()}))
     elif not quiet:
-        print("\n".join(lines(done, api)))
+        print("\n".join([*lines(done, api), *embedded.lines()]))
+    if embedded.problem is not None:
+        raise InputError(embedded.problem)
 
 
 def _check_table(table: Path, output: Path, column: str) -> None:

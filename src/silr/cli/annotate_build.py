@@ -100,7 +100,7 @@ def _of_client(options: Options) -> dict[str, Any]:
 
     if options["model"] is None:
         raise InputError("--annotator api needs --model, the server's name for it")
-    names = ("base_url", "api_version", "max_requests", "max_tokens_total", "max_dollars", "timeout")
+    names = ("base_url", "api_version", "max_requests", "max_tokens_total", "max_dollars", "rpm", "tpm", "timeout")
     wanted = RequestOptions(**_request(options))
     return {**{name: options[name] for name in names}, "options": wanted, "price": price(options)}
 

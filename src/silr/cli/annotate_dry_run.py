@@ -29,6 +29,8 @@ def print_dry_run(options: Mapping[str, Any], classes: list[str]) -> None:
         prompt = local_prompt(options, classes)
         model = options["model"] or DEFAULT_MODEL
         done = local_dry_run(options["table"], options["output"], model, prompt, self_refine=refines, **named)
+    if options["embeddings"] is not None:
+        done.notes.append(f"the embeddings by {options['embeddings']} are not in this bill")
     if options["as_json"]:
         print(json.dumps(done.values(), ensure_ascii=False))
     elif not options["quiet"]:

@@ -26,7 +26,9 @@ _EXTRA_BODY = f"{_API}: an object of JSON, or @FILE, whose entries go into each 
 
 # --- the table
 Output = Annotated[Path, Option("--output", "-o", help="Where the labelled table goes.")]
-Features = Annotated[bool, Option(help="Local: also write the hidden states of the same pass.")]
+Features = Annotated[
+    bool, Option(help="Also write the hidden states of the same pass (local) or the --embeddings (api).")
+]
 
 Name = Annotated[str, Option(help="Of this LLM among several: adds llm_label_NAME beside the others.")]
 
@@ -57,9 +59,18 @@ ReasoningEffort = Annotated[str | None, Option(metavar="WORD", help=_REASONING)]
 ServiceTier = Annotated[str | None, Option(metavar="WORD", help=f"{_API}: a tier of the server, such as flex.")]
 ExtraBody = Annotated[str | None, Option(metavar="JSON", help=_EXTRA_BODY)]
 
+# --- embeddings of a server
+Embeddings = Annotated[
+    str | None, Option(help=f"{_API}: also write embeddings by this model of the server, which refine takes.")
+]
+EmbeddingsUrl = Annotated[str | None, Option(help="Server of the --embeddings; default: that of the labels.")]
+EmbeddingsDimensions = Annotated[int | None, Option(min=1, help="Width of the --embeddings, if it has several.")]
+
 # --- a server
 Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]
 Concurrency = Annotated[int, Option(min=1, help=f"{_API}: texts asked about at a time.")]
+Rpm = Annotated[int | None, Option(min=1, help=f"{_API}: requests a minute, at most.")]
+Tpm = Annotated[int | None, Option(min=1, help=f"{_API}: tokens a minute, both ways, at most.")]
 MaxRequests = Annotated[int | None, Option(help=f"{_API}: stop after so many requests.", min=1)]
 MaxTokensTotal = Annotated[int | None, Option(min=1, help=f"{_API}: stop after so many tokens, both ways.")]
 MaxAnswerTokens = Annotated[int | None, Option(min=1, help=f"{_API}: longest answer; default: the server's.")]

@@ -6,9 +6,9 @@ from urllib.request import getproxies, proxy_bypass
 
 from silr.errors import InputError
 
-_ENDPOINTS = ("/chat/completions", "/completions")
-OPENAI = "https://api.openai.com/v1"
+_ENDPOINTS = ("/chat/completions", "/completions", "/embeddings")
 _KEY_VARIABLES = ("SILR_API_KEY", "OPENAI_API_KEY")
+_OPENAI = "https://api.openai.com/v1"
 _AZURE_KEY_VARIABLES = ("SILR_API_KEY", "AZURE_OPENAI_API_KEY", "OPENAI_API_KEY")
 
 
@@ -28,8 +28,13 @@ def check_address(url: str) -> str:
 
 
 def chosen_server(base_url: str | None) -> str:
-    """Return the address that is asked: the one that is given, or that of the environment, or OpenAI's."""
-    return base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI
+    """Return the address that is asked, as it is written: the one given, or that of the environment, or OpenAI's."""
+    return base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI
+
+
+def given_address(url: str | None) -> str:
+    """Return an address as the client wants it; None: that of OPENAI_BASE_URL, or OpenAI's own."""
+    return check_address(chosen_server(url))
 
 
 def server_name(url: str) -> str:
@@ -60,9 +65,12 @@ def proxy_between(url: str) -> str | None:
     return server_name(proxy if "://" in proxy else f"http://{proxy}")
 
 
-def environment_key(is_azure: bool = False) -> str | None:
-    """Return the key of the environment, without the line's end that a file it was read from may have left."""
-    for name in _AZURE_KEY_VARIABLES if is_azure else _KEY_VARIABLES:
+def environment_key(is_azure: bool = False, first: tuple[str, ...] = ()) -> str | None:
+    """Return the key of the environment, without the line's end that a file it was read from may have left.
+
+    `first` are variables that go before the usual ones.
+    """
+    for name in (*first, *(_AZURE_KEY_VARIABLES if is_azure else _KEY_VARIABLES)):
         key = os.environ.get(name, "").strip()
         if key and not (key.isascii() and key.isprintable() and " " not in key):
             raise InputError(f"{name} has characters that no API key has; set it again")

@@ -3,9 +3,9 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
-from silr.annotators.cost import Cost, Price
+from silr.annotators.api.pace import Pace, StoppedError
+from silr.annotators.cost import Cost, Paid, Price
 from silr.errors import InputError
 
 _TOKENS_A_CHARACTER = 0.25  # until the first answer says better
@@ -16,18 +16,12 @@ class BudgetSpentError(Exception):
     """The next request would go beyond the budget."""
 
 
-class Paid(Protocol):
-    """Called with the tokens of an answer that came; with none where the server did not count them."""
-
-    def __call__(self, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0) -> None: ...
-
-
 class Budget:
     """Counts requests, tokens and dollars, and refuses a request once the budget is spent. Threads may share it.
 
     A request that is under way counts for as many tokens as the answered ones cost, by length of what was sent; while
     those may spend the budget, the next waits. So tokens go beyond the budget by about one request, however many are
-    sent at a time. `closed` is set when nothing may be sent any more.
+    sent at a time. `closed` is set when nothing may be sent any more. Requests are sent at a `pace`.
     """
 
     def __init__(
@@ -35,6 +29,8 @@ class Budget:
         max_requests: int | None = None,
         max_tokens: int | None = None,
         closed: threading.Event | None = None,
+        pace: Pace | None = None,
+        *,
         max_dollars: float | None = None,
         price: Price | None = None,
     ) -> None:
@@ -43,7 +39,7 @@ class Budget:
                 "--max-dollars needs the price of the model, which is not known: give --price-in and --price-out "
                 "(dollars for a million tokens), or --prices FILE"
             )
-        self.cost = Cost(price=price)
+        self.cost, self._pace = Cost(price=price), pace or Pace()
         self._max_requests, self._max_tokens = max_requests, max_tokens
         self._max_dollars = max_dollars
         self._closed, self._changed = closed or threading.Event(), threading.Condition()
@@ -54,13 +50,14 @@ class Budget:
     def request(self, characters: int) -> Iterator[Paid]:
         """Send one request within this block, and call what it yields with the tokens of prompt and completion.
 
-        A `BudgetSpentError` says that nothing may be sent any more.
+        A `BudgetSpentError` or a `StoppedError` says that nothing may be sent any more.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._in_doubt())
             self._check()
             self.cost.requests += 1
             self._under_way += characters
+            expected = self._rate() * characters
 
         def paid(prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0) -> None:
             with self._changed:
@@ -71,9 +68,15 @@ class Budget:
                     self._answered += characters
                 else:
                     self._estimate(characters)
+            used(prompt_tokens + completion_tokens)
 
         try:
-            yield paid
+            with self._pace.request(expected) as used:
+                yield paid
+        except StoppedError:
+            with self._changed:
+                self.cost.requests -= 1
+            raise
         finally:
             with self._changed:
                 self._under_way -= characters
@@ -95,15 +98,18 @@ class Budget:
         """Whether what is under way may spend the budget."""
         if not self._under_way:
             return False
-        tokens, dollars, price = self.cost.tokens, self._dollars(), self.cost.price
+        price = self.cost.price
         first = 0.0 if price is None else price.dollars(_TOKENS_A_CHARACTER, 0)
-        return self._may_spend(self._max_tokens, tokens, _TOKENS_A_CHARACTER) or self._may_spend(
-            self._max_dollars, dollars, first
+        return self._may_spend(self._max_tokens, self.cost.tokens, self._rate()) or self._may_spend(
+            self._max_dollars, self._dollars(), self._dollars() / self._answered if self._answered else first
         )
 
-    def _may_spend(self, limit: float | None, spent: float, first: float) -> bool:
-        """Whether requests under way may reach a limit; `first` is what a character costs before the first answer."""
-        rate = spent / self._answered if self._answered else first
+    def _rate(self) -> float:
+        """Tokens a character sent, by the answers that came."""
+        return self.cost.tokens / self._answered if self._answered else _TOKENS_A_CHARACTER
+
+    def _may_spend(self, limit: float | None, spent: float, rate: float) -> bool:
+        """Whether requests under way may reach a limit; `rate` is what a character costs."""
         return limit is not None and spent < limit <= spent + rate * self._under_way
 
     def _dollars(self) -> float:

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from silr.annotators.api import exchange
@@ -14,6 +16,7 @@ from silr.annotators.api.cache import AnswerCache
 from silr.annotators.api.connection import connect
 from silr.annotators.api.exchange import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
+from silr.annotators.api.pace import Pace
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.replies import Reply
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 MOST_IN_VAIN = 10  # requests without an answer, after which a server that never gave one is given up
-_IN_VAIN_LATER = 50  # the same where this model has answered before
+_IN_VAIN_LATER, _IN_VAIN_ROUNDS = 50, 6  # the same where this model has answered before: as many rounds at least
+_PUSH_BACK = (429, 503, 529)  # what a server answers that has too much to do
 _LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless the server asks for more
 LONG, TOO_LONG = 60.0, 600.0  # seconds that a server asks for: what is said, and what is not waited for
 _ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
@@ -61,6 +65,8 @@ class ChatClient:
         finished.
     price : Price, default None
         Of the model; None: unknown.
+    rpm, tpm : int, default None
+        Requests and tokens a minute at most; see `Caps`.
     timeout : float, default 120
         Seconds to wait for an answer.
     retries : int, default 8
@@ -85,6 +91,8 @@ class ChatClient:
         The openai package is missing, the address is no web address, or the key cannot be one.
     """
 
+    _exchange_kind, _key_variables = exchange.Exchange, tuple[str, ...]()  # variables of a key before the usual ones
+
     def __init__(
         self,
         model: str,
@@ -97,27 +105,35 @@ class ChatClient:
         max_tokens_total: int | None = None,
         max_dollars: float | None = None,
         price: Price | None = None,
+        rpm: int | None = None,
+        tpm: int | None = None,
         timeout: float = 120.0,
         retries: int = 8,
         say: Say | None = None,
     ) -> None:
         with needs("api", "an LLM behind an API"):
             import tenacity
-        connection = connect(base_url, api_version=api_version, headers=options.headers, timeout=timeout)
+        connection = connect(
+            base_url, api_version=api_version, headers=options.headers, timeout=timeout, keys=self._key_variables
+        )
         self._secrets, self.api_version = connection.secrets, connection.api_version
         self.model, self._cache, self.options = model, cache, options
-        self._exchange = exchange.Exchange(connection.client, model, connection.secrets)
+        self._exchange = self._exchange_kind(connection.client, model, connection.secrets, connection.is_azure)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
         self._print, self._timeout = say or (lambda line: None), timeout
         self._lock, self._closed, self._alone = threading.RLock(), threading.Event(), threading.Lock()
-        self._budget = Budget(max_requests, max_tokens_total, self._closed, max_dollars, price)
+        self._stopped = threading.Event()
+        self._pace = Pace(rpm, tpm, self._stopped)
+        budget = partial(Budget, max_dollars=max_dollars, price=price)
+        self._budget = budget(max_requests, max_tokens_total, self._closed, self._pace)
         self.cost = self._budget.cost
         self._answered = False  # whether the server ever gave an answer
         self._in_vain = self._timeouts = self._daily = 0
         self._said_wait = -LONG
         self._end: InputError | None = None
         self._parameters = Parameters(asked=frozenset(options.asked()))
+        self._left_out = set[str]()  # of answers that are in the cache
         self._tried = self._tries = False  # whether requests without some parameters were tried, or are just now
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(retries + 1) | tenacity.stop_when_event_set(self._closed),
@@ -131,11 +147,22 @@ class ChatClient:
     def open(self) -> Iterator[None]:
         """Ask within this block; where it is left, requests that wait for another attempt give up."""
         self._closed.clear()
+        self._stopped.clear()
         self._end = None
         try:
             yield
         finally:
             self._closed.set()
+            self._exchange.abort()
+
+    def stop(self) -> None:
+        """Send nothing more in this block; requests that are under way go on."""
+        self._closed.set()
+        self._stopped.set()
+
+    def keep(self) -> None:
+        """Let no failure of the machine lose an answer that came before."""
+        self._cache.sync()
 
     def say(self, line: str) -> None:
         """Tell the user, once."""
@@ -160,6 +187,7 @@ class ChatClient:
         if (known := self._cache.get(key)) is not None:
             reply = Reply.from_json(known)
             self._budget.known(reply.prompt_tokens, reply.completion_tokens)
+            self._left_out.update(reply.left_out)
             return reply
         with self._turn():
             reply = self._ask(question)
@@ -201,7 +229,8 @@ class ChatClient:
         """Count a request without an answer, and end the job after too many."""
         with self._lock:
             self._in_vain += 1
-            most = _IN_VAIN_LATER if self.trusted or self._answered else MOST_IN_VAIN
+            later = max(_IN_VAIN_LATER, _IN_VAIN_ROUNDS * self._pace.most_under_way)
+            most = later if self.trusted or self._answered else MOST_IN_VAIN
             if self._in_vain >= most:
                 self._stop(f"no answer to {self._in_vain} requests in a row: {words}")
 
@@ -218,7 +247,7 @@ class ChatClient:
         first: Refusal | None = None  # what the server says of the parameters, as it seems
         adapted: Parameters | None
         while True:
-            options = parameters.of(question, self.options)
+            options, asked = parameters.of(question, self.options), time.time()
             try:
                 reply: Reply = self._retrying(self._attempt, question.messages, options)
                 break
@@ -251,7 +280,11 @@ class ChatClient:
             for name in parameters.left_out(before):
                 if name != "logprobs":  # said with the first label that has no scores
                     self.say(f"the server does not take {name}, which is left out ({self._words(first.words)})")
-        return reply
+        return replace(reply, asked=asked, left_out=tuple(parameters.left_out(Parameters())))
+
+    def sent(self, question: Question) -> dict[str, object]:
+        """What is sent beside the messages of a question, by what the server takes and took."""
+        return self._parameters.without(*self._left_out).of(question, self.options)
 
     def _check_asked(self, refusal: Refusal, names: list[str]) -> None:
         """End the job where the server refuses what the user wants."""
@@ -335,7 +368,8 @@ class ChatClient:
             if self._timeouts >= _MOST_TIMEOUTS:
                 line = f"no answer within {self._timeout:g} seconds, {self._timeouts} times; raise --timeout"
                 self._stop(line, error)
-        self._count_in_vain(words)
+        if not _pushes_back(error) or self._pace.push_back(error.wait):
+            self._count_in_vain(words)
         if self._tries or self._may_dislike_parameters(error):
             return False
         if error.wait and error.wait > LONG and time.monotonic() - self._said_wait > LONG:
@@ -351,9 +385,14 @@ class ChatClient:
         if not isinstance(error, PassingError):
             return 0.0
         if error.wait is not None:
-            return error.wait
+            return 0.0 if _pushes_back(error) else error.wait  # all threads wait for it, this one among them
         return tenacity.wait_random_exponential(max=_SHORT_WAIT if error.unusable else _LONGEST_WAIT)(state)
 
     def _words(self, message: str) -> str:
         """The message in one line, without the key and the headers, which some servers repeat."""
         return " ".join(self._secrets.hidden(message).split())[:300]
+
+
+def _pushes_back(error: PassingError) -> bool:
+    """Whether the server has too much to do."""
+    return error.refusal is not None and error.refusal.status in _PUSH_BACK

@@ -30,6 +30,7 @@ class Connection:
     client: openai.OpenAI
     secrets: Secrets
     api_version: str | None = None  # Azure's
+    is_azure: bool = False
 
 
 def connect(
@@ -38,12 +39,13 @@ def connect(
     api_version: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeout: float = 120.0,
+    keys: tuple[str, ...] = (),
 ) -> Connection:
     """Return a connection to an address, by default that of ``OPENAI_BASE_URL`` or OpenAI; nothing is sent yet.
 
     With an `api_version` the address is Azure's: that of a resource, ``https://NAME.openai.azure.com``, of a
     deployment, or one that ends in ``/openai/v1``. An InputError says that the openai package, the address, the key or
-    a header is missing or wrong.
+    a header is missing or wrong. `keys` are variables of a key that go before the usual ones.
     """
     with needs("api", "an LLM behind an API"):
         import openai
@@ -56,8 +58,8 @@ def connect(
         address, query = _without_query(base_url)
         base_url = check_address(address)
         api_version = api_version or query
-    is_azure = api_version is not None or bool(base_url and _AZURE.search(urlsplit(base_url).hostname or ""))
-    key, sent = environment_key(is_azure), resolved(headers)
+    is_azure = api_version is not None or (base_url is not None and _seems_azure(base_url))
+    key, sent = environment_key(is_azure, keys), resolved(headers)
     secrets = Secrets([key, *sent.values()])
     if base_url is None and key is None and "Authorization" not in sent:
         raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")
@@ -66,7 +68,7 @@ def connect(
         client = openai.OpenAI(api_key=key or "none", base_url=base_url, default_headers=sent, **common)
     else:
         client = _azure(base_url, api_version, key, sent, common)
-    return Connection(client, secrets, api_version)
+    return Connection(client, secrets, api_version, is_azure)
 
 
 def _azure(
@@ -94,6 +96,13 @@ def _azure(
     token = headers.get("Authorization", "").removeprefix("Bearer ").strip() or None
     who: dict[str, Any] = {"azure_ad_token": token} if token else {"api_key": key or "none"}
     return openai.AzureOpenAI(base_url=base_url, api_version=api_version, default_headers=headers, **who, **common)
+
+
+def _seems_azure(url: str) -> bool:
+    """Whether an address is Azure's, or that of a gateway to it on this machine: others must not see Azure's key."""
+    parts = urlsplit(url)
+    on_this_machine = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(_AZURE.search(parts.hostname or "")) or (on_this_machine and "/openai/v1" in parts.path)
 
 
 def _without_query(url: str) -> tuple[str, str | None]:

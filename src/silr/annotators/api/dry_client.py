@@ -23,7 +23,7 @@ class ReadOnlyCache(AnswerCache):
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path = path or cache_folder() / "answers.sqlite"
-        self._lock = threading.Lock()
+        self._lock, self._log = threading.Lock(), None
         address = ":memory:"
         if path.is_file():  # a log of a process that writes just now is read, and else none is made
             logged = path.with_name(f"{path.name}-wal").exists()
@@ -68,12 +68,15 @@ class DryClient(ChatClient):
         self.asked.append(question)
         return Reply(_CRITIQUE if is_critique(question) else self.word)
 
+    def keep(self) -> None:
+        """Nothing came that could be kept."""
+
     def say(self, line: str) -> None:
         """Nothing was answered, so nothing is to be said of answers."""
 
     def parameters_of(self, question: Question) -> dict[str, object]:
         """What is sent beside the messages of a question."""
-        return {"model": self.model, **self._parameters.of(question, self.options)}
+        return {"model": self.model, **self.sent(question)}
 
     def count_critiques(self) -> int:
         """How many of the questions ask for a critique."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import Counter
@@ -67,18 +68,25 @@ def resolved(headers: Mapping[str, str] | None) -> dict[str, str]:
     return values
 
 
+_FIELDS = {  # of responses, which could not be read without them
+    *("choices", "message", "content", "finish_reason", "logprobs", "top_logprobs", "logprob", "tokens", "usage"),
+    *("prompt_tokens", "completion_tokens", "reasoning", "reasoning_content", "thinking", "detail", "status"),
+}
+
+
 class Secrets:
     """Words that are sent and never said: the key, and the values of headers."""
 
     def __init__(self, values: Iterable[str | None]) -> None:
-        long = {value for value in values if value and len(value) > _SHORT}
+        long = {value for value in values if value and len(value) > _SHORT and value not in _FIELDS}
         long |= {word for value in long for word in value.split()[1:] if len(word) > _SHORT}  # "Bearer ..."
+        long |= {json.dumps(value)[1:-1] for value in long}  # as a response writes one with quotes
         self._values = sorted(long, key=len, reverse=True)
 
     def hidden(self, text: str, but: str = "") -> str:
         """Return a text with ``***`` in their place; what stands in `but` is no secret."""
         for value in self._values:
-            if value not in but:
+            if value in text and value not in but:
                 text = text.replace(value, "***")
         return text
 

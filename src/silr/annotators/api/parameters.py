@@ -11,6 +11,8 @@ from silr.annotators.api.request import Question, RequestOptions
 
 _LENGTHS = ("max_tokens", "max_completion_tokens")
 _LIKE_LENGTHS = re.compile(r"max.*tokens|n(um)?_(ctx|predict)|tokens_limit")
+_OF_THINKING = ("reasoning_effort", "reasoning", "think", "thinking", "thinking_budget", "chat_template_kwargs")
+_THINKING = re.compile(r"\b(thinking|reasoning)\b", re.IGNORECASE)
 TOP_LOGPROBS, FEWER_LOGPROBS = 20, 5  # likeliest tokens at a place; some servers give no more than 5
 _NEVER = (Kind.TOO_LONG, Kind.PROXY, Kind.PAGE, Kind.UNPAID, Kind.KEY, Kind.DAILY)
 
@@ -70,9 +72,12 @@ class Parameters:
         kind = refusal.kind
         if refusal.page or (kind in _NEVER and kind is not Kind.TOO_LONG):
             return []
-        names = [name for name in options if name in self.asked and _concerns(refusal, name)]
-        inner = [name for name in self.asked if any(_concerns(refusal, each) for each in _inside(options.get(name)))]
-        return names or sorted(inner)
+        asked = [name for name in options if name in self.asked]
+        names = [name for name in asked if _concerns(refusal, name)]
+        names = names or [name for name in asked if any(_concerns(refusal, each) for each in _inside(options[name]))]
+        names = names or [name for name in asked if _quotes(refusal, options[name])]
+        about_thinking = refusal.kind is Kind.UNCLEAR and bool(_THINKING.search(refusal.words))
+        return names or [name for name in asked if about_thinking and name in _OF_THINKING]
 
     def concerned(self, refusal: Refusal, options: Mapping[str, object]) -> bool:
         """Whether a refusal names something that was sent."""
@@ -101,6 +106,12 @@ def _concerns(refusal: Refusal, name: str) -> bool:
     if refusal.kind is Kind.TOO_LONG:
         return "_" in name and not _LIKE_LENGTHS.search(name)
     return refusal.kind in (Kind.UNCLEAR, Kind.PASSING) or "_" in name
+
+
+def _quotes(refusal: Refusal, value: object) -> bool:
+    """Whether a refusal quotes a word that was sent, as in "'minimal' is not supported with this model"."""
+    marked = isinstance(value, str) and re.search(rf"""(['"`]){re.escape(value)}\1""", refusal.words)
+    return bool(marked) and refusal.kind in (Kind.UNCLEAR, Kind.PASSING)
 
 
 def _inside(value: object) -> Iterator[str]:

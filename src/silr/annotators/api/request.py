@@ -94,7 +94,7 @@ class RequestOptions:
         return own | self._changing()
 
     def _changing(self) -> dict[str, object]:
-        named = {"reasoning_effort": self.reasoning_effort, "extra_body": self.extra_body}
+        named: dict[str, object] = {"reasoning_effort": self.reasoning_effort, "extra_body": self.extra_body}
         named["headers"] = sorted(self.headers, key=str.lower) if self.headers else None
         return {name: value for name, value in named.items() if value is not None}
 
