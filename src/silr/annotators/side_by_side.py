@@ -26,8 +26,8 @@ class Table:
     A column that the source lacks is kept from the output, if that holds the same texts: labels by other LLMs, gold
     labels, and any other. So an annotation adds to the output, whichever copy of the table it reads.
 
-    `name` is that of the LLM, "" for none. With a name, an output of other texts is an InputError; without, it is
-    written over.
+    `name` is that of the LLM, "" for none. With a name, an output of other texts is an InputError. Without, an output
+    of other texts, or without labels of an LLM with a name, is written over.
     """
 
     source: Path
@@ -87,7 +87,7 @@ class Table:
             if self.name:
                 raise
             return
-        if same:
+        if same and (self.name or set(names_in(there.columns)) - {""}):
             self.kept = self._missing(list(map(str, there.columns)))
             self.frame = self.frame.assign(**{column: there[column] for column in self.kept})
         elif self.name:
