@@ -22,7 +22,11 @@ _OF_PRICE = ("price_in", "price_out", "prices")
 
 
 def make_annotator(
-    classes: Sequence[str], model: str | Path, base_url: str | None, question: str | None, options: Mapping[str, Any]
+    classes: Sequence[str] | None,
+    model: str | Path,
+    base_url: str | None,
+    question: str | None,
+    options: Mapping[str, Any],
 ) -> Annotator:
     """Return the local annotator, or with a `base_url` the one behind that server; InputError for an unknown option."""
     if base_url is None:

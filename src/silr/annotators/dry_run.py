@@ -165,6 +165,7 @@ def local_dry_run(
     text_column: str = "text",
     name: str = "",
     self_refine: bool = False,
+    thinking: bool | None = None,
 ) -> DryRun:
     """Go through an annotation by an LLM on this machine: its tokenizer is loaded, the model is not.
 
@@ -177,13 +178,13 @@ def local_dry_run(
     need_models("an LLM on this machine")
     place = locate(model)
     tokenizer = load_tokenizer(place)
-    encode = PromptEncoder(prompt, tokenizer, int(tokenizer.model_max_length))
-    about: Any = _Described(tuple(prompt.classes))
+    encode = PromptEncoder(prompt, tokenizer, int(tokenizer.model_max_length), thinking)
+    about: Any = _Described(prompt.names)
     table, done = _begin(source, output, about, text_column, name)
     identity = {"kind": "local", "model": place, **prompt.describe(), "opening": prompt.answer_opening()}
     texts, done.finished = _texts_left(table, about, identity, done, name)
     first = next(text for text in table.texts if text.strip())
-    done.prompt = prompt_around_text(prompt, tokenizer).replace("{text}", first, 1)
+    done.prompt = prompt_around_text(prompt, tokenizer, thinking).replace("{text}", first, 1)
     done.counted = f"counted by the model's tokenizer{', in the first of three steps' if self_refine else ''}"
     done.asked = len(texts)
     for start in range(0, len(texts), _CHUNK):

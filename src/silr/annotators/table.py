@@ -20,6 +20,7 @@ from silr.annotators.side_by_side import Table
 from silr.io import corpus
 from silr.io.annotator_records import named_features_path, write_records
 from silr.io.class_names import ClassNames
+from silr.io.codebook import check_gold, codebook_of_record
 from silr.io.feature_rows import write_record
 from silr.io.files import Json
 from silr.io.progress import progress
@@ -136,6 +137,7 @@ def annotate_file(
     texts = table.texts
     unique, where = distinct(texts)
     identity = identity_of(annotator)
+    _check_examples(identity.get("codebook"), table.frame, texts, source)
     meta = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
     n_features = annotator.n_features if save_features else 0
     check = GoldCheck(table.frame, annotator.classes, where, str(source))
@@ -183,6 +185,13 @@ def annotate_file(
 def identity_of(annotator: Annotator) -> Json:
     """What decides the labels: the annotator's description without the versions of software."""
     return {key: value for key, value in annotator.describe().items() if key != "versions"}
+
+
+def _check_examples(codebook: object, frame: pd.DataFrame, texts: list[str], source: str | Path) -> None:
+    """Refuse gold texts that are examples of the codebook: their labels would judge answers that the LLM was given."""
+    labels = corpus.label_column(frame, "gold", source, required=False)
+    known = [row for row, label in enumerate(labels) if label is not None]
+    check_gold(codebook_of_record(codebook), texts, known, source)
 
 
 def partial_path(output: str | Path, name: str = "") -> Path:

@@ -11,7 +11,7 @@ from silr.cli.annotate_options import DEFAULT_MODEL
 from silr.errors import InputError
 
 
-def print_dry_run(options: Mapping[str, Any], classes: list[str]) -> None:
+def print_dry_run(options: Mapping[str, Any], classes: list[str] | None) -> None:
     """Print what the command would ask and cost."""
     from silr.annotators.dry_run import dry_run, local_dry_run
     from silr.annotators.self_refine import SelfRefineAnnotator
@@ -28,7 +28,15 @@ def print_dry_run(options: Mapping[str, Any], classes: list[str]) -> None:
             raise InputError("--tokenizer is for a model behind a server: one on this machine has its own")
         prompt = local_prompt(options, classes)
         model = options["model"] or DEFAULT_MODEL
-        done = local_dry_run(options["table"], options["output"], model, prompt, self_refine=refines, **named)
+        done = local_dry_run(
+            options["table"],
+            options["output"],
+            model,
+            prompt,
+            self_refine=refines,
+            thinking=options["thinking"],
+            **named,
+        )
     if options["embeddings"] is not None:
         done.notes.append(f"the embeddings by {options['embeddings']} are not in this bill")
     if options["as_json"]:

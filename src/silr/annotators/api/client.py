@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -38,8 +38,7 @@ _PUSH_BACK = (429, 503, 529)  # what a server answers that has too much to do
 _LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless the server asks for more
 LONG, TOO_LONG = 60.0, 600.0  # seconds that a server asks for: what is said, and what is not waited for
 _ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
-_MOST_TIMEOUTS = 3  # of a server that has never answered
-_MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
+_MOST_TIMEOUTS = _MOST_BREAKS = 3  # of a server that never answered, which is then asked without some parameters
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
 
 
@@ -60,11 +59,8 @@ class ChatClient:
         Of Azure, such as ``2024-10-21``.
     options : RequestOptions
         What is wanted of every request.
-    max_requests, max_tokens_total, max_dollars : number, default None
-        Budget of this session; see `Budget`. Dollars need a `price`. Requests that are under way when it is spent are
-        finished.
-    price : Price, default None
-        Of the model; None: unknown.
+    max_requests, max_tokens_total, max_dollars, price : default None
+        Budget of this session; see `Budget`. Dollars need a price. Requests under way when it is spent are finished.
     rpm, tpm : int, default None
         Requests and tokens a minute at most; see `Caps`.
     timeout : float, default 120
@@ -80,10 +76,8 @@ class ChatClient:
         The address without credentials.
     trusted : bool
         Whether this model has given a label before.
-    notes : list of str
-        What was said.
-    cost : Cost
-        What was asked in this session.
+    notes, cost : list of str, Cost
+        What was said, and what was asked in this session.
 
     Raises
     ------
@@ -160,9 +154,15 @@ class ChatClient:
         self._closed.set()
         self._stopped.set()
 
-    def keep(self) -> None:
-        """Let no failure of the machine lose an answer that came before."""
-        self._cache.sync()
+    @contextmanager
+    def group_answers(self) -> Iterator[Callable[[], None]]:
+        """Within this block answers are on the disk after a call of what it yields, many at a time."""
+        with self._cache.grouped():
+            yield self._cache.sync
+
+    def look_up(self, questions: Iterable[Question]) -> None:
+        """Read the answers to questions that are soon asked, if they are known."""
+        self._cache.look_up(self._key(question) for question in questions)
 
     def say(self, line: str) -> None:
         """Tell the user, once."""
@@ -179,11 +179,10 @@ class ChatClient:
     def ask(self, question: Question) -> Reply:
         """Send a question and return the answer, from the cache if it is known.
 
-        A server that refuses token
-        log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
-        that there is no usable answer to this text, an InputError that the server refuses all requests.
+        A BudgetSpentError says that nothing was sent, a NoAnswerError that there is no usable answer to this text, an
+        InputError that the server refuses all requests.
         """
-        key = question.key(self.server, self.model, self.options) | self.describe()
+        key = self._key(question)
         if (known := self._cache.get(key)) is not None:
             reply = Reply.from_json(known)
             self._budget.known(reply.prompt_tokens, reply.completion_tokens)
@@ -194,6 +193,9 @@ class ChatClient:
             self._cache.put(key, reply.to_json())
             self._count(reply)
         return reply
+
+    def _key(self, question: Question) -> dict[str, object]:
+        return question.key(self.server, self.model, self.options) | self.describe()
 
     # --- one at a time, until the server answers ----------------------------------------------------------------------
 
@@ -386,7 +388,8 @@ class ChatClient:
             return 0.0
         if error.wait is not None:
             return 0.0 if _pushes_back(error) else error.wait  # all threads wait for it, this one among them
-        return tenacity.wait_random_exponential(max=_SHORT_WAIT if error.unusable else _LONGEST_WAIT)(state)
+        longest = _SHORT_WAIT if error.unusable else min(_LONGEST_WAIT, _SHORT_WAIT * (1 + self._in_vain))
+        return tenacity.wait_random_exponential(max=longest)(state)  # others may be answered meanwhile
 
     def _words(self, message: str) -> str:
         """The message in one line, without the key and the headers, which some servers repeat."""

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
-from pathlib import Path
 from urllib.parse import quote
 
 from silr.annotators.api.cache import AnswerCache
 from silr.annotators.api.client import ChatClient
 from silr.annotators.api.replies import Reply
 from silr.annotators.api.request import Question
-from silr.errors import InputError
-from silr.io.cache import cache_folder
 
 CRITIQUE_TOKENS = 80  # of a critique that nobody has written yet
 _CRITIQUE = "the text says so " * (CRITIQUE_TOKENS // 4)
@@ -21,22 +17,17 @@ _CRITIQUE = "the text says so " * (CRITIQUE_TOKENS // 4)
 class ReadOnlyCache(AnswerCache):
     """The answers that were paid for, opened so that nothing is written; without a file there are none."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        self.path = path = path or cache_folder() / "answers.sqlite"
-        self._lock, self._log = threading.Lock(), None
+    def _connect(self) -> sqlite3.Connection:
         address = ":memory:"
-        if path.is_file():  # a log of a process that writes just now is read, and else none is made
-            logged = path.with_name(f"{path.name}-wal").exists()
-            address = f"file:{quote(str(path.absolute()))}?mode=ro{'' if logged else '&immutable=1'}"
-        try:
-            self._connection = sqlite3.connect(address, uri=True, timeout=60, check_same_thread=False)
-            names = [name for (name,) in self._connection.execute("SELECT name FROM sqlite_master")]
-            if "answers" not in names:
-                self._connection.close()
-                self._connection = sqlite3.connect(":memory:", check_same_thread=False)
-                self._connection.execute("CREATE TABLE answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL)")
-        except sqlite3.Error as error:
-            raise InputError(f"{path} is no cache of answers: {error}; delete it or name another") from error
+        if self.path.is_file():  # a log of a process that writes just now is read, and else none is made
+            logged = self.path.with_name(f"{self.path.name}-wal").exists()
+            address = f"file:{quote(str(self.path.absolute()))}?mode=ro{'' if logged else '&immutable=1'}"
+        connection = sqlite3.connect(address, uri=True, timeout=60, check_same_thread=False)
+        if "answers" not in [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]:
+            connection.close()
+            connection = sqlite3.connect(":memory:", check_same_thread=False)
+            connection.execute("CREATE TABLE answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL)")
+        return connection
 
 
 class DryClient(ChatClient):
@@ -59,7 +50,7 @@ class DryClient(ChatClient):
         """Return the answer from the cache, or keep the question and make one up."""
         with self._lock:
             self.first = self.first or question
-        known = self._cache.get(question.key(self.server, self.model, self.options) | self.describe())
+        known = self._cache.get(self._key(question))
         if known is not None:
             reply = Reply.from_json(known)
             if reply.completion_tokens:
@@ -67,9 +58,6 @@ class DryClient(ChatClient):
             return reply
         self.asked.append(question)
         return Reply(_CRITIQUE if is_critique(question) else self.word)
-
-    def keep(self) -> None:
-        """Nothing came that could be kept."""
 
     def say(self, line: str) -> None:
         """Nothing was answered, so nothing is to be said of answers."""
