@@ -30,7 +30,6 @@ class Budget:
         max_tokens: int | None = None,
         closed: threading.Event | None = None,
         pace: Pace | None = None,
-        *,
         max_dollars: float | None = None,
         price: Price | None = None,
     ) -> None:

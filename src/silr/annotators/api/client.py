@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from silr.annotators.api import exchange
@@ -119,8 +118,7 @@ class ChatClient:
         self._lock, self._closed, self._alone = threading.RLock(), threading.Event(), threading.Lock()
         self._stopped = threading.Event()
         self._pace = Pace(rpm, tpm, self._stopped)
-        budget = partial(Budget, max_dollars=max_dollars, price=price)
-        self._budget = budget(max_requests, max_tokens_total, self._closed, self._pace)
+        self._budget = Budget(max_requests, max_tokens_total, self._closed, self._pace, max_dollars, price)
         self.cost = self._budget.cost
         self._answered = False  # whether the server ever gave an answer
         self._in_vain = self._timeouts = self._daily = 0
