@@ -9,7 +9,8 @@ import pandas as pd
 
 from silr.annotators.base import Annotator
 from silr.annotators.build import make_annotator
-from silr.annotators.table import annotate_file, is_annotation
+from silr.annotators.columns import column, own_columns
+from silr.annotators.table import annotate_file
 from silr.errors import InputError
 from silr.io.cells import is_missing
 from silr.io.codebook import Codebook
@@ -30,6 +31,7 @@ def annotate(
     output: str | Path | None = None,
     text_column: str = "text",
     quiet: bool = True,
+    name: str = "",
     **options: Any,
 ) -> pd.DataFrame:
     """Let an LLM label every text.
@@ -64,12 +66,15 @@ def annotate(
         Of a table.
     quiet : bool, default True
         Show no progress.
+    name : str, default ""
+        Of the LLM, where several label one table: the columns are ``llm_label_NAME`` and so on, beside those of others.
     **options
         On this machine those of `silr.annotators.local.LocalAnnotator`. Behind a server those of
         `silr.annotators.api.annotator.ApiAnnotator` (``samples``, ``concurrency``, ``examples``), of
-        `silr.annotators.api.client.ChatClient` (``api_version``, ``max_requests``, ``timeout``), of
+        `silr.annotators.api.client.ChatClient` (``api_version``, ``max_requests``, ``max_dollars``, ``timeout``), of
         `silr.annotators.api.request.RequestOptions` (``temperature``, ``reasoning_effort``, ``service_tier``,
-        ``extra_body``, ``headers``, ``max_answer_tokens``), and ``cache``, a path.
+        ``extra_body``, ``headers``, ``max_answer_tokens``), of `silr.annotators.api.prices.price_of` (``price_in``,
+        ``price_out``, ``prices``), and ``cache``, a path.
 
     Returns
     -------
@@ -133,15 +138,15 @@ def annotate(
         if frame is not None:
             write_table(frame, path)
         keep = output is not None
-        annotate_file(path, target, annotator, text_column=text_column, save_features=keep, quiet=quiet)
+        annotate_file(path, target, annotator, text_column=text_column, save_features=keep, quiet=quiet, name=name)
         if embeddings is not None:
             same: dict[str, Any] = {
-                name: options[name] for name in ("headers", "api_version", "timeout") if name in options
+                option: options[option] for option in ("headers", "api_version", "timeout") if option in options
             }
             url, wanted = (base_url, same) if embeddings_url is None else (embeddings_url, {})
             _embed(target, embeddings, url, wanted, text_column, quiet)
         annotated = read_table(target)
-    return _with_annotation(annotated if frame is None else frame, annotated)
+    return _with_annotation(annotated if frame is None else frame, annotated, name)
 
 
 def _embed(table: Path, model: str, url: str | None, wanted: dict[str, Any], text_column: str, quiet: bool) -> None:
@@ -153,14 +158,14 @@ def _embed(table: Path, model: str, url: str | None, wanted: dict[str, Any], tex
     embed_file(table, client, text_column=text_column, quiet=quiet)
 
 
-def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFrame:
-    """A table with the annotation's columns: labels and reasons as text or None, scores as numbers."""
-    frame = frame.drop(columns=[name for name in frame.columns if is_annotation(name)])
-    for name in filter(is_annotation, annotated.columns):
-        values = annotated[name].to_numpy(dtype=object)
-        if str(name).startswith(SCORE_PREFIX):
-            frame[name] = pd.to_numeric(values).astype("float64")
+def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame, name: str) -> pd.DataFrame:
+    """A table with the annotation's columns: labels and reasons as text or None, numbers as numbers."""
+    frame = frame.drop(columns=own_columns(frame.columns, name))
+    for own in own_columns(annotated.columns, name):
+        values = annotated[own].to_numpy(dtype=object)
+        if own.startswith(SCORE_PREFIX) or own == column("confidence", name):
+            frame[own] = pd.to_numeric(values).astype("float64")
         else:
             labels = [None if is_missing(value) else value or None for value in values]
-            frame[name] = pd.Series(labels, index=frame.index, dtype=object)
+            frame[own] = pd.Series(labels, index=frame.index, dtype=object)
     return frame

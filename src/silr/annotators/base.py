@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotators.cost import Cost
 from silr.annotators.missing import Missing
 from silr.annotators.provenance import Provenance
 from silr.errors import InputError
@@ -49,6 +50,12 @@ def remarks_of(annotator: Annotator) -> Remarks:
     """Return the annotator's remarks; one on this machine has none."""
     remarks = getattr(annotator, "remarks", None)
     return remarks if isinstance(remarks, Remarks) else Remarks()
+
+
+def cost_of(annotator: Annotator) -> Cost | None:
+    """Return what an annotator behind a server was paid in this session; one on this machine costs nothing."""
+    cost = getattr(annotator, "cost", None)
+    return cost if isinstance(cost, Cost) else None
 
 
 def check_any(remarks: Remarks, labelled: NDArray[np.bool_]) -> None:

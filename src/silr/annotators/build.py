@@ -18,6 +18,7 @@ _OF_COMMAND = {
     "header": "headers",
     "trust_code": "trust_remote_code",
 }
+_OF_PRICE = ("price_in", "price_out", "prices")
 
 
 def make_annotator(
@@ -37,11 +38,14 @@ def make_annotator(
     from silr.annotators.api.annotator import ApiAnnotator
     from silr.annotators.api.cache import AnswerCache
     from silr.annotators.api.client import ChatClient
+    from silr.annotators.api.prices import price_of
     from silr.annotators.api.request import RequestOptions
 
     _check(options, _server_options(), "a model behind a server")
     request = {field.name: options[field.name] for field in fields(RequestOptions) if field.name in options}
     client = {name: options[name] for name in _keywords(ChatClient) if name in options}
+    priced = {name: options[name] for name in _OF_PRICE if name in options}
+    client["price"] = price_of(str(model), base_url, tier=options.get("service_tier"), **priced)
     own = {name: options[name] for name in _keywords(ApiAnnotator) if name in options}
     path = options.get("cache")
     cache = path if isinstance(path, AnswerCache) else AnswerCache(None if path is None else Path(path))
@@ -55,14 +59,14 @@ def _server_options() -> list[str]:
     from silr.annotators.api.request import RequestOptions
 
     of_request = [field.name for field in fields(RequestOptions)]
-    return [*_keywords(ApiAnnotator), *_keywords(ChatClient), *of_request, "cache"]
+    return [*_keywords(ApiAnnotator), *_keywords(ChatClient), *of_request, *_OF_PRICE, "cache"]
 
 
 def _keywords(call: Callable[..., object]) -> list[str]:
     """Names that may be given to a constructor, but for those that `silr.annotate` has itself."""
     kinds = inspect.signature(call).parameters.values()
     names = [kind.name for kind in kinds if kind.kind is inspect.Parameter.KEYWORD_ONLY]
-    return [name for name in names if name not in ("base_url", "question", "options")]
+    return [name for name in names if name not in ("base_url", "question", "options", "price")]
 
 
 def _check(options: Mapping[str, Any], known: Sequence[str], of: str) -> None:

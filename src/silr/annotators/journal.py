@@ -7,13 +7,14 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from io import BufferedWriter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotators.cost import WIDTH, Cost
 from silr.annotators.provenance import Provenance
 from silr.io.files import atomic_write, os_errors
 from silr.io.resumable import Kind, resumable
@@ -26,6 +27,7 @@ KIND = Kind(
     "command to finish it, delete the folder, or choose another output",
 )
 _SYNC_SECONDS, _FLUSH_SECONDS = 5.0, 0.05
+_COST_BYTES = 8 * (WIDTH + 1)
 _CHUNK = 8192  # rows of features put in order at a time
 
 
@@ -45,7 +47,8 @@ class Journal:
         self.folder = folder
         self._score_type = np.dtype([("text", "<i8"), ("scores", "<f4", (n_classes,))])
         self._feature_type = np.dtype(("<f2", (n_features,)))
-        self._synced, self._flushed = time.monotonic(), 0.0
+        self._synced, self._flushed, self._session = time.monotonic(), 0.0, 0.0
+        self._cost: Cost | None = None
         with os_errors(f"cannot write {folder}"), ExitStack() as held:
             folder.mkdir(exist_ok=True)
             held.enter_context(resumable(folder, KIND, meta, stored=self._meta, begun=self._begun, clear=self._clear))
@@ -73,6 +76,7 @@ class Journal:
                 file.write(data.tobytes())
             if (now := time.monotonic()) - self._flushed > _FLUSH_SECONDS:
                 self._flush()
+                self._note_cost()
                 self._flushed = now
             if now - self._synced > _SYNC_SECONDS:
                 self._sync()
@@ -95,6 +99,31 @@ class Journal:
         path = self.folder / "cut"
         data = path.read_bytes() if path.exists() else b""
         return np.frombuffer(data[: len(data) // 8 * 8], "<i8")
+
+    @contextmanager
+    def session(self, cost: Cost | None) -> Iterator[None]:
+        """Keep what this session costs, as it grows with each record and at the end of the block."""
+        earlier = self.costs()
+        self._cost, self._session = cost, float(len(earlier))
+        try:
+            yield
+        finally:
+            self._note_cost()
+            self._cost = None
+
+    def costs(self) -> list[list[float]]:
+        """Return what each session has cost, as `Cost.numbers`."""
+        path = self.folder / "costs"
+        data = path.read_bytes() if path.exists() else b""
+        rows = np.frombuffer(data[: len(data) // _COST_BYTES * _COST_BYTES], "<f8").reshape(-1, WIDTH + 1)
+        return [values for _, *values in {row[0]: row for row in rows.tolist()}.values()]
+
+    def _note_cost(self) -> None:
+        if self._cost is not None and (self._cost.requests or self._cost.cached):
+            numbers = np.array([self._session, *self._cost.numbers()], "<f8")
+            with self._writing(), (self.folder / "costs").open("ab") as file:
+                file.truncate(file.tell() // _COST_BYTES * _COST_BYTES)  # of a kill in the middle
+                file.write(numbers.tobytes())
 
     def note_provenance(self, text: int, provenance: Provenance) -> None:
         """Remember who answered about a text; best before its record is added."""
@@ -145,7 +174,7 @@ class Journal:
         return scores.exists() and scores.stat().st_size >= self._score_type.itemsize
 
     def _clear(self) -> None:
-        for name in ("scores", "features", "cut", "answers"):
+        for name in ("scores", "features", "cut", "answers", "costs"):
             (self.folder / name).unlink(missing_ok=True)
 
     def _cut_torn_end(self) -> None:

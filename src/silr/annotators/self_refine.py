@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from silr.annotators.base import Annotator, Plan, Remarks, ScoreBatch, Scored, Scores, remarks_of
+from silr.annotators.base import Annotator, Plan, Remarks, ScoreBatch, Scored, Scores, cost_of, remarks_of
+from silr.annotators.cost import Cost
 from silr.annotators.prompts import Prompt
 
 CRITIQUE = (
@@ -52,6 +53,11 @@ class SelfRefineAnnotator:
     def remarks(self) -> Remarks:
         """Those of the annotator."""
         return remarks_of(self._annotator)
+
+    @property
+    def cost(self) -> Cost | None:
+        """That of the annotator."""
+        return cost_of(self._annotator)
 
     def plan(self, texts: Sequence[str]) -> Plan:
         """Split the texts as the annotator does."""

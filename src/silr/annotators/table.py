@@ -11,16 +11,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from silr.annotators.base import Annotator, Plan, blank, check_any, has_scores, plan_for, remarks_of
+from silr.annotators.base import Annotator, Plan, blank, check_any, cost_of, has_scores, plan_for, remarks_of
+from silr.annotators.columns import check_name, column, score_column
+from silr.annotators.cost import added_up
 from silr.annotators.journal import Journal
-from silr.annotators.missing import COLUMN as MISSING
 from silr.annotators.missing import Missing
 from silr.annotators.provenance import Provenance, total
+from silr.annotators.side_by_side import Table
 from silr.io import corpus
+from silr.io.annotator_records import named_features_path, write_records
 from silr.io.class_names import ClassNames
 from silr.io.codebook import check_gold, codebook_of_record
 from silr.io.feature_rows import write_record
-from silr.io.files import write_json
+from silr.io.files import Json
 from silr.io.progress import progress
 from silr.io.texts import distinct
 from silr.stats.intervals import Right, right_share
@@ -43,6 +46,9 @@ class AnnotationSummary:
     annotator: Path  # the annotator's description
     features: Path | None  # the hidden states, None if they were not saved
     provenance: Provenance = field(default_factory=Provenance)  # who answered; empty for a model on this machine
+    name: str = ""  # of the LLM among several, "" for none
+    kept: list[str] = field(default_factory=list)  # columns that the output had and the source has not
+    record: Json = field(default_factory=dict)  # what the annotator's description says of this LLM
 
     @property
     def n_missing(self) -> int:
@@ -88,6 +94,7 @@ def annotate_file(
     text_column: str = "text",
     save_features: bool = True,
     quiet: bool = False,
+    name: str = "",
 ) -> AnnotationSummary:
     """Annotate the texts of a table and write the table with `llm_label` and `llm_score_<class>` to `output`.
 
@@ -99,6 +106,10 @@ def annotate_file(
     annotation are replaced. Results are kept in `labelled.csv.partial/` as they come: if the process ends early, the
     same call goes on from there and annotates no text twice.
 
+    With a `name` the columns are ``llm_label_NAME``, ``llm_score_NAME_CLASS`` and so on, beside those of other LLMs.
+    Hidden states go to `labelled.NAME.features.npy`. Columns that `output` has already, and `source` has not, stay; see
+    `silr.annotators.side_by_side.Table`.
+
     Parameters
     ----------
     source, output : str or Path
@@ -109,27 +120,30 @@ def annotate_file(
         Write the hidden states, if the annotator has any.
     quiet : bool, default False
         Show no progress.
+    name : str, default ""
+        Of the LLM, where several label one table.
 
     Raises
     ------
     InputError
-        The table cannot be read, `output` cannot be written, an unfinished annotation of something else is there, or a
-        server gave no text a label.
+        The table cannot be read, `output` cannot be written, the `name` cannot be one, an unfinished annotation of
+        something else is there, or a server gave no text a label.
     KeyboardInterrupt
         Passed on after what is done is safe on the disk.
     """
-    output = Path(output)
-    features = corpus.features_path(output)  # refuses an unknown suffix before any work
-    frame = corpus.read_table(source)
-    texts = corpus.text_column(frame, text_column, source)
+    source, output = Path(source), Path(output)
+    features = named_features_path(corpus.features_path(output), name)  # refuses an unknown suffix before any work
+    table = Table(source, output, text_column, name)
+    check_name(name, annotator.classes, table.frame.columns)
+    texts = table.texts
     unique, where = distinct(texts)
-    identity = {key: value for key, value in annotator.describe().items() if key != "versions"}
-    _check_examples(identity.get("codebook"), frame, texts, source)
+    identity = identity_of(annotator)
+    _check_examples(identity.get("codebook"), table.frame, texts, source)
     meta = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
     n_features = annotator.n_features if save_features else 0
-    check = GoldCheck(frame, annotator.classes, where, str(source))
+    check = GoldCheck(table.frame, annotator.classes, where, str(source))
     began = time.monotonic()
-    with Journal(partial_path(output), meta, len(annotator.classes), n_features) as journal:
+    with Journal(partial_path(output, name), meta, len(annotator.classes), n_features) as journal:
         plan = plan_for(annotator, unique, n_features > 0)
         n_resumed = _annotate(annotator, unique, plan, journal, check, quiet)
         record, scores = _in_order(journal, where)
@@ -137,13 +151,12 @@ def annotate_file(
         labelled = ~np.isnan(scores[:, 0])
         remarks = remarks_of(annotator)
         check_any(remarks, labelled)
+        table.refresh()
         if n_features:
             journal.write_features(features, record)
             write_record(features, texts)
         best = np.where(labelled, scores.argmax(axis=1), -1)
-        cut = plan.cut.copy()
-        cut[journal.cut()] = True
-        cut[[text in remarks.cut for text in unique]] = True
+        cut = _cut(plan, journal, [text in remarks.cut for text in unique])
         causes = [remarks.missing.get(text, Missing.NOT_ASKED) if text.strip() else Missing.EMPTY for text in texts]
         reasons = [None if known else cause for cause, known in zip(causes, labelled, strict=True)]
         summary = AnnotationSummary(
@@ -160,11 +173,19 @@ def annotate_file(
             annotator=corpus.annotator_path(output),
             features=features if n_features else None,
             provenance=_provenance(journal, unique, remarks.provenance),
+            name=name,
+            kept=table.kept,
         )
-        _write_description(annotator, summary)
-        corpus.write_table(_with_columns(frame, annotator.classes, scores, reasons), output)
+        summary.record.update(_description(annotator, summary, table, journal))
+        write_records(output, {**table.others(), name: summary.record})
+        corpus.write_table(_with_columns(table, annotator.classes, scores, reasons), output)
         journal.remove()
     return summary
+
+
+def identity_of(annotator: Annotator) -> Json:
+    """What decides the labels: the annotator's description without the versions of software."""
+    return {key: value for key, value in annotator.describe().items() if key != "versions"}
 
 
 def _check_examples(codebook: object, frame: pd.DataFrame, texts: list[str], source: str | Path) -> None:
@@ -174,10 +195,10 @@ def _check_examples(codebook: object, frame: pd.DataFrame, texts: list[str], sou
     check_gold(codebook_of_record(codebook), texts, known, source)
 
 
-def partial_path(output: str | Path) -> Path:
+def partial_path(output: str | Path, name: str = "") -> Path:
     """Return the folder that keeps an unfinished annotation: "labelled.csv.partial" for "labelled.csv"."""
     output = Path(output)
-    return output.with_name(f"{output.name}.partial")
+    return output.with_name(f"{output.name}{f'.{name}' if name else ''}.partial")
 
 
 def _annotate(
@@ -198,10 +219,13 @@ def _annotate(
         right = check.right()
         return f"{done:,} of {wanted:,} texts", str(right) if right else ""
 
-    remarks = remarks_of(annotator)
+    remarks, cost = remarks_of(annotator), cost_of(annotator)
     remarks.labelled |= bool(len(known))
     done_tokens = total - sum(tokens for _, tokens in left)
-    with progress("Annotating", total, "texts", done=done_tokens, state=state()[0], quiet=quiet) as advance:
+    with (
+        journal.session(cost),
+        progress("Annotating", total, "texts", done=done_tokens, state=state()[0], quiet=quiet) as advance,
+    ):
         for number, scores, features in annotator.score_batches([[texts[row] for row in batch] for batch, _ in left]):
             batch, tokens = left[number]
             new = missing[batch]
@@ -215,6 +239,13 @@ def _annotate(
             done += len(rows)
             advance(tokens, len(rows), *state())
     return len(known)
+
+
+def _cut(plan: Plan, journal: Journal, by_server: list[bool]) -> NDArray[np.bool_]:
+    """Of which distinct texts the end was left out, in this session or before."""
+    cut = plan.cut.copy()
+    cut[journal.cut()] = True
+    return cut | np.array(by_server, dtype=np.bool_)
 
 
 def _provenance(journal: Journal, texts: list[str], others: Mapping[str, Provenance]) -> Provenance:
@@ -232,35 +263,37 @@ def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.in
     return record[where], scores[record[where]]
 
 
-def is_annotation(column: object) -> bool:
-    """Whether an annotation writes a column of this name."""
-    return column in (corpus.LABEL, MISSING) or str(column).startswith(corpus.SCORE_PREFIX)
-
-
 def _with_columns(
-    frame: pd.DataFrame, classes: tuple[str, ...], scores: NDArray[np.float32], reasons: list[Missing | None]
+    table: Table, classes: tuple[str, ...], scores: NDArray[np.float32], reasons: list[Missing | None]
 ) -> pd.DataFrame:
     """Return the table with labels, scores and reasons, without those of an earlier annotation."""
-    frame = frame.drop(columns=[name for name in frame.columns if is_annotation(name)])
+    frame, name = table.without_own(), table.name
     labelled, scored = ~np.isnan(scores[:, 0]), has_scores(scores)
     labels = np.array(classes, dtype=object)[scores.argmax(axis=1)]
     labels[~labelled] = None
-    frame[corpus.LABEL] = labels
+    frame[column("label", name)] = labels
     if scored.any() or not labelled.any():
-        for column, name in enumerate(classes):
-            values = scores[:, column].astype(str).astype(np.float64)  # float32's digits, no more
-            frame[corpus.SCORE_PREFIX + name] = np.where(scored, values, np.nan)
+        for place, class_name in enumerate(classes):
+            values = scores[:, place].astype(str).astype(np.float64)  # float32's digits, no more
+            frame[score_column(class_name, name)] = np.where(scored, values, np.nan)
     if any(reasons):
-        frame[MISSING] = [str(reason) if reason else "" for reason in reasons]
+        frame[column("missing", name)] = [str(reason) if reason else "" for reason in reasons]
     return frame
 
 
-def _write_description(annotator: Annotator, summary: AnnotationSummary) -> None:
+def _description(annotator: Annotator, summary: AnnotationSummary, table: Table, journal: Journal) -> Json:
+    """What is kept of the annotator, of what it did, and of what it cost."""
     rows, duplicates, empty = summary.texts
-    counts: dict[str, object] = {"rows": rows, "duplicates": duplicates, "empty": empty, "cut": summary.n_cut}
+    counts: Json = {"rows": rows, "duplicates": duplicates, "empty": empty, "cut": summary.n_cut}
     counts |= {"labels": summary.labels, "missing": summary.n_missing}
     if summary.reasons:
         counts["missing_reasons"] = summary.reasons
     remarks = remarks_of(annotator)
     about = {**annotator.describe(), **({"parameters": remarks.parameters} if remarks.parameters else {})}
-    write_json(summary.annotator, {**about, **summary.provenance.describe(), "counts": counts})
+    record: Json = {**about, **summary.provenance.describe(), "counts": counts}
+    if (cost := cost_of(annotator)) is not None:
+        before, identity = table.own(), identity_of(annotator)
+        same = before is not None and all(before.get(key) == value for key, value in identity.items())
+        asked = rows - duplicates - empty - summary.reasons.get(str(Missing.NOT_ASKED), 0)
+        record |= added_up(journal.costs(), cost, before if same else None, asked)
+    return record

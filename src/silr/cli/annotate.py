@@ -48,6 +48,13 @@ def annotate(
     max_answer_tokens: of.MaxAnswerTokens = None,
     timeout: of.Timeout = 120.0,
     cache: of.Cache = None,
+    name: of.Name = "",
+    dry_run: of.DryRun = False,
+    tokenizer: of.Tokenizer = None,
+    price_in: of.PriceIn = None,
+    price_out: of.PriceOut = None,
+    prices: of.Prices = None,
+    max_dollars: of.MaxDollars = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -80,10 +87,15 @@ def _annotate(options: dict[str, Any]) -> None:
     from silr.cli.annotate_summary import lines, values
 
     check_embeddings(options, behind_server)
+    if options["dry_run"]:
+        from silr.cli.annotate_dry_run import print_dry_run
+
+        print_dry_run(options, classes)
+        return
     api = api_annotator(options, classes, quiet) if behind_server else None
     chosen = api or local_annotator(options, classes)
     asking = SelfRefineAnnotator(chosen) if options["strategy"] == "self-refine" else chosen
-    named = {"text_column": options["text_column"], "save_features": options["features"]}
+    named = {"text_column": options["text_column"], "save_features": options["features"], "name": options["name"]}
     done = annotate_file(table, output, asking, quiet=quiet, **named)
     embedded = fetch_embeddings(options, done, api, quiet)
     if as_json:

@@ -15,7 +15,10 @@ from silr.errors import InputError
 if TYPE_CHECKING:
     from silr.annotators.api.annotator import ApiAnnotator
     from silr.annotators.api.client import ChatClient
+    from silr.annotators.api.dry_client import DryClient
+    from silr.annotators.cost import Price
     from silr.annotators.local import LocalAnnotator
+    from silr.annotators.prompts import Prompt
     from silr.io.codebook import Codebook
 
 _OF_SERVER = ("api_version", "header", "temperature", "reasoning_effort", "service_tier", "extra_body")
@@ -55,6 +58,26 @@ def api_annotator(options: Options, classes: list[str] | None, quiet: bool) -> A
     return ApiAnnotator(_client(options, quiet), classes, **named, **_wording(options))
 
 
+def dry_annotator(options: Options, classes: list[str] | None) -> tuple[ApiAnnotator, DryClient]:
+    """The annotator behind a server that is not asked, and the client that keeps what it would be."""
+    from silr.annotators.api.addresses import chosen_server
+    from silr.annotators.api.annotator import ApiAnnotator
+    from silr.annotators.api.dry_client import DryClient, ReadOnlyCache
+
+    chosen = {**options, "base_url": chosen_server(options["base_url"])}
+    client = DryClient(options["model"], ReadOnlyCache(options["cache"]), **_of_client(chosen))
+    return ApiAnnotator(client, classes, samples=options["samples"], **_wording(options)), client
+
+
+def local_prompt(options: Options, classes: list[str] | None) -> Prompt:
+    """The prompt of the annotator on this machine."""
+    from silr.annotators.prompts import TEMPLATE, Prompt, with_codebook
+
+    wording = {"prompt": TEMPLATE, **_wording(options)}
+    template = with_codebook(wording.pop("prompt"), wording["codebook"], TEMPLATE)
+    return Prompt(classes, template=template, opening=options["opening"], **wording)
+
+
 def local_annotator(options: Options, classes: list[str] | None) -> LocalAnnotator:
     """The annotator on this machine."""
     from silr.annotators.local import LocalAnnotator
@@ -72,18 +95,33 @@ def _wording(options: Options) -> dict[str, Any]:
     return wording if options["prompt"] is None else wording | {"prompt": options["prompt"]}
 
 
-def _client(options: Mapping[str, Any], quiet: bool) -> ChatClient:
+def price(options: Options) -> Price | None:
+    """What the model costs; None if nobody knows."""
+    from silr.annotators.api.addresses import chosen_server
+    from silr.annotators.api.prices import price_of
+
+    given = {name: options[name] for name in ("price_in", "price_out", "prices")} | {"tier": options["service_tier"]}
+    return price_of(options["model"], chosen_server(options["base_url"]), **given)
+
+
+def _client(options: Options, quiet: bool) -> ChatClient:
     from silr.annotators.api.cache import AnswerCache
     from silr.annotators.api.client import ChatClient
+
+    named = _of_client(options)
+    say = None if quiet else partial(print, file=sys.stderr, flush=True)
+    return ChatClient(options["model"], AnswerCache(options["cache"]), say=say, **named)
+
+
+def _of_client(options: Options) -> dict[str, Any]:
+    """What a client is built with, beside model and cache."""
     from silr.annotators.api.request import RequestOptions
 
     if options["model"] is None:
         raise InputError("--annotator api needs --model, the server's name for it")
-    names = ("base_url", "api_version", "max_requests", "max_tokens_total", "rpm", "tpm", "timeout")
-    named = {name: options[name] for name in names}
-    say = None if quiet else partial(print, file=sys.stderr, flush=True)
+    names = ("base_url", "api_version", "max_requests", "max_tokens_total", "max_dollars", "rpm", "tpm", "timeout")
     wanted = RequestOptions(**_request(options))
-    return ChatClient(options["model"], AnswerCache(options["cache"]), options=wanted, say=say, **named)
+    return {**{name: options[name] for name in names}, "options": wanted, "price": price(options)}
 
 
 def _request(options: Options) -> dict[str, Any]:

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silr.errors import InputError
 
 if TYPE_CHECKING:
     from silr.annotators.api.annotator import ApiAnnotator
-    from silr.annotators.api.budget import Cost
+    from silr.annotators.cost import Cost
     from silr.annotators.embed import EmbeddingSummary
     from silr.annotators.table import AnnotationSummary
 
@@ -60,6 +61,23 @@ def check_embeddings(options: Mapping[str, Any], behind_server: bool) -> None:
             "--embeddings is for --annotator api; a local model writes its hidden states itself, and `silr refine "
             "--features api:MODEL` asks a server for embeddings of any table"
         )
+    if options["embeddings"] is not None and options["name"]:
+        _check_states(options["output"])
+
+
+def _check_states(output: Path) -> None:
+    """Refuse to write embeddings over the hidden states of another LLM."""
+    from silr.annotators.embed import EMBEDDINGS
+    from silr.io.annotator_records import record_of_features
+    from silr.io.corpus import features_path
+
+    path = features_path(output)
+    record = record_of_features(path) if path.exists() else None
+    if record is not None and record.get("kind") == "local" and EMBEDDINGS not in record:
+        raise InputError(
+            f"{path} holds the hidden states of another LLM: leave out --embeddings, and refine with --features "
+            "annotator --features api:MODEL"
+        )
 
 
 def fetch_embeddings(
@@ -90,7 +108,7 @@ def fetch_embeddings(
         )
         done = embed_file(labels.output, client, text_column=options["text_column"], quiet=quiet)
     except InputError as error:
-        from silr.annotators.api.budget import Cost
+        from silr.annotators.cost import Cost
 
         problem = f"the labels are written, the embeddings are not: {error}"
         return Fetched(None, Cost() if client is None else client.cost, problem)

@@ -15,6 +15,7 @@ _ANNOTATOR = (
     "--base-url, else local."
 )
 _CACHE = f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/answers.sqlite)."
+_PRICES = f'{_API}: JSON file of prices, {{"MODEL": {{"in": 0.15, "out": 0.6}}}}; default: the table of silr.'
 _CALIBRATE = "Local: contextual divides by the scores of texts without content."
 _STRATEGY = "self-refine: answer, critique, answer again; several times the work."
 _CODEBOOK = "YAML file: question and classes with definitions, in, out and examples; see silr codebook init."
@@ -30,6 +31,8 @@ Output = Annotated[Path, Option("--output", "-o", help="Where the labelled table
 Features = Annotated[
     bool, Option(help="Also write the hidden states of the same pass (local) or the --embeddings (api).")
 ]
+
+Name = Annotated[str, Option(help="Of this LLM among several: adds llm_label_NAME beside the others.")]
 
 # --- what is asked
 Classes = Annotated[list[str] | None, Option(help="The classes: --classes negative positive, or negative,positive.")]
@@ -77,3 +80,11 @@ MaxTokensTotal = Annotated[int | None, Option(min=1, help=f"{_API}: stop after s
 MaxAnswerTokens = Annotated[int | None, Option(min=1, help=f"{_API}: longest answer; default: the server's.")]
 Timeout = Annotated[float, Option(min=0.1, help=f"{_API}: seconds to wait for an answer.")]
 Cache = Annotated[Path | None, Option(help=_CACHE)]
+
+# --- the bill
+DryRun = Annotated[bool, Option("--dry-run", help="Print prompt, tokens and cost; send nothing, write nothing.")]
+Tokenizer = Annotated[str | None, Option(help=f"{_API}: folder or hub name whose tokens --dry-run counts.")]
+PriceIn = Annotated[float | None, Option(help=f"{_API}: dollars for a million tokens of prompts.", min=0)]
+PriceOut = Annotated[float | None, Option(help=f"{_API}: dollars for a million tokens of answers.", min=0)]
+Prices = Annotated[Path | None, Option(help=_PRICES)]
+MaxDollars = Annotated[float | None, Option(help=f"{_API}: stop after so many dollars.", min=0)]

@@ -15,6 +15,8 @@ def values(done: AnnotationSummary, api: ApiAnnotator | None) -> dict[str, objec
     values: dict[str, object] = {
         "output": str(done.output),
         "features": done.features and str(done.features),
+        "name": done.name,
+        "kept_columns": done.kept,
         "labels": done.labels,
         **done.texts._asdict(),
         "cut": done.n_cut,
@@ -28,6 +30,7 @@ def values(done: AnnotationSummary, api: ApiAnnotator | None) -> dict[str, objec
         about = done.provenance.describe()
         values |= {"snapshots": about.get("snapshots", []), "asked": about.get("requests")}
         values |= {"parameters": api.remarks.parameters, "left_out": about.get("left_out", []), "notes": api.notes}
+        values |= _dollars(done, api)
     if done.right is not None:
         values["gold_check"] = {**done.right._asdict(), "outside": done.gold_outside}
     return {**values, "seconds": round(done.seconds, 2)}
@@ -46,6 +49,7 @@ def lines(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:
             f"cost: {cost.requests:,} requests, {cost.prompt_tokens:,} + {cost.completion_tokens:,} tokens (prompt + "
             f"answer); {cost.cached:,} answers were known already"
         )
+        yield from _of_dollars(done, api)
         yield from done.provenance.lines()
     yield from _of_missing(done, api)
     if api is not None and api.stopped_by:
@@ -58,7 +62,41 @@ def lines(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:
     if done.gold_outside:
         outside = listed(list(done.gold_outside), 5)
         yield f"{sum(done.gold_outside.values()):,} gold labels are none of --classes and count as wrong: {outside}"
+    if done.kept:
+        yield f"kept beside them, from the table that was there: {listed(done.kept, 8)}"
+    if done.features and done.name:
+        yield f"silr refine reads the hidden states of {done.name} with --features {done.features}"
     yield f"written: {done.output}" + (f" and {done.features}" if done.features else "")
+
+
+def _dollars(done: AnnotationSummary, api: ApiAnnotator) -> dict[str, object]:
+    """What was spent, in this session and in all of this annotation, for --json."""
+    from silr.annotators.cost import said
+
+    price = api.cost.price
+    values: dict[str, object] = {"dollars": said(api.cost.dollars), "price": price and price.describe()}
+    return values | {"cost": done.record.get("cost"), "answers": done.record.get("answers")}
+
+
+def _of_dollars(done: AnnotationSummary, api: ApiAnnotator) -> Iterator[str]:
+    """What was spent, in words."""
+    from silr.annotators.api.prices import explain_unknown
+    from silr.annotators.cost import in_words, price_of_thousand
+
+    cost, whole = api.cost, done.record.get("cost", {})
+    if cost.price is None:
+        yield explain_unknown(str(done.record.get("model")), str(done.record.get("server")))
+    elif cost.uncounted:
+        yield f"dollars unknown: the server did not count the tokens of {cost.uncounted:,} answers"
+    else:
+        thousand = price_of_thousand(done.record)
+        each = "" if thousand is None else f"; {in_words(thousand)} a thousand texts"
+        yield f"spent: {in_words(cost.dollars)} ({cost.price}){each}"
+    if whole.get("sessions", 1) > 1:
+        yield (
+            f"with all {whole['sessions']} sessions: {whole['requests']:,} requests, {whole['prompt_tokens']:,} + "
+            f"{whole['completion_tokens']:,} tokens, {in_words(whole['dollars'])}"
+        )
 
 
 def _of_missing(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:

@@ -10,12 +10,13 @@ from typer.core import TyperCommand
 OTHER, ALWAYS = "Other options", "Output"
 PANELS = {  # names of options, by command and title
     "annotate": {
-        "Table": "output text_column features",
+        "Table": "output text_column features name",
         "What is asked": "classes question codebook prompt class_word opening few_shot strategy calibrate thinking",
         "Who is asked": "annotator model base_url api_version header device dtype trust_remote_code",
         "Embeddings of a server": "embeddings embeddings_url embeddings_dimensions",
         "A request": "temperature reasoning_effort service_tier extra_body",
         "A server": "samples concurrency rpm tpm timeout cache max_requests max_tokens_total max_answer_tokens",
+        "The bill": "dry_run tokenizer price_in price_out prices max_dollars",
     },
     "label": {
         "What is labelled": "number classes codebook output imported text_column label_column",

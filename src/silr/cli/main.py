@@ -125,18 +125,24 @@ def predict(
 @app.command(cls=Command)
 def evaluate(
     table: Table,
-    truth: Annotated[str, Option(help="Column with the true labels.")],
-    gold_column: Annotated[str, Option(help="Column with labels by hand; its rows are left out.")] = "gold",
+    truth: Annotated[str | None, Option(help="Column with the true labels; default: the gold labels.")] = None,
+    gold_column: Annotated[str, Option(help="Column with labels by hand.")] = "gold",
     classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
     """Accuracy, macro-F1 and confusion of the LLMs' labels and of refined_label against a truth column.
 
-    Rows with a gold label are left out: there the refined label is that label, and no merit of the refinement.
+    Rows with a gold label are left out: there the refined label is that label, and no merit of the refinement. Without
+    --truth the LLMs are compared by the gold labels: accuracy, paired differences, agreement, and what a thousand texts
+    cost.
     """
+    from silr.report.compare import compare_file, print_comparison
     from silr.report.evaluate import evaluate_file, print_evaluation
 
     named = split_classes(classes) if classes else None
+    if truth is None:
+        print_comparison(compare_file(table, gold_column=gold_column, classes=named), as_json=as_json)
+        return
     print_evaluation(evaluate_file(table, truth, gold_column=gold_column, classes=named), as_json=as_json)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from silr.annotators.embed import EMBEDDINGS
 from silr.errors import InputError
 from silr.features.api import ApiFeatures
 from silr.features.base import Matrix
+from silr.io.annotator_records import record_of_features
 from silr.io.corpus import file_hash
 from silr.io.feature_rows import features_of_texts
 from silr.io.files import Json
@@ -18,14 +18,7 @@ from silr.io.files import Json
 
 def annotator_of(features: Path) -> Json | None:
     """The description of the annotator that made a ``<stem>.features.npy``, from the file that lies beside it."""
-    sidecar = features.with_name(features.name.removesuffix(".features.npy") + ".annotator.json")
-    if not features.name.endswith(".features.npy") or not sidecar.is_file():
-        return None
-    try:
-        record: Json = json.loads(sidecar.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{sidecar} cannot be read: {error}; annotate again or delete it") from error
-    return record
+    return record_of_features(features)
 
 
 def name_of_states(path: Path) -> str:

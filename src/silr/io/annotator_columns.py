@@ -113,7 +113,7 @@ def _name(column: str, count: int) -> str:
     return column.removeprefix(f"{LABEL}_")
 
 
-def _prefix(column: str) -> str | None:
+def score_prefix(column: str) -> str | None:
     """What the score columns of a label column begin with; None of a column with another name."""
     if column == LABEL:
         return SCORE_PREFIX
@@ -123,10 +123,10 @@ def _prefix(column: str) -> str | None:
 def scored_classes(frame: pd.DataFrame, column: str = LABEL) -> list[str]:
     """The classes that the score columns of a label column name; fewer than two are none."""
     every = [str(name) for name in frame.columns]
-    prefix = _prefix(column)
+    prefix = score_prefix(column)
     if prefix is None:
         return []
-    others = [_prefix(name) for name in every if name.startswith(f"{LABEL}_") and name != column]
+    others = [score_prefix(name) for name in every if name.startswith(f"{LABEL}_") and name != column]
     longer = tuple(other for other in others if other is not None and other.startswith(prefix))
     classes = [name.removeprefix(prefix) for name in every if name.startswith(prefix) and not name.startswith(longer)]
     return classes if len(classes) > 1 else []
@@ -145,7 +145,7 @@ def scores_of(
     A class that was `named` and has no score column, as the LLM was not asked for it, has the mean of the others:
     the LLM speaks neither for it nor against it.
     """
-    prefix = _prefix(column)
+    prefix = score_prefix(column)
     if prefix is None:
         return None
     confidence = CONFIDENCE if column == LABEL else f"{CONFIDENCE}_{column.removeprefix(f'{LABEL}_')}"

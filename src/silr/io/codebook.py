@@ -18,7 +18,6 @@ the report show. A file is YAML, of which JSON is a part:
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from silr.errors import InputError
+from silr.io.annotator_records import read_records
 from silr.io.cells import is_placeholder, label_key, plain
 from silr.io.class_names import ClassNames, listed, option_value
 from silr.io.codebook_values import checked_keys, flag, load_yaml, one_text, several_texts
-from silr.io.corpus import annotator_path
 from silr.io.files import os_errors
 
 NONE_FITS = "Only where none of the other classes fits."
@@ -289,10 +288,9 @@ def text_key(text: str) -> str:
 
 def _record(table: str | Path) -> dict[str, Any]:
     try:
-        record = json.loads(annotator_path(table).read_text(encoding="utf-8"))
+        return next(iter(read_records(table).values()), {})  # of several LLMs the first
     except (OSError, ValueError, InputError):
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _class(values: Any, number: int) -> CodebookClass:

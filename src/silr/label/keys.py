@@ -1,13 +1,12 @@
 """The question that a person answers, and the keys of the classes: a class of one character itself, else its place."""
 
-import json
 import string
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from silr.annotators.prompts import Prompt
-from silr.io.corpus import annotator_path
+from silr.io.annotator_records import read_records
 
 PLACES = "1234567890qwertyiopadfghjklxcbn"
 TOOLS = {"undo": "u,<[", "skip": "s.>]", "stop": "z!}", "view": "v?{", "more": "m*&"}  # the first that is no class
@@ -22,7 +21,7 @@ def question_of(table: Path) -> str:
     labelling needs no question.
     """
     try:
-        record = json.loads(annotator_path(table).read_text(encoding="utf-8"))
+        record = next(iter(read_records(table).values()))  # of several LLMs the first
         words = record.get("class_words") or {}
         template = record.get("prompt") or "{question} {text}"
         for place in ("{examples}", "{codebook}"):
@@ -35,7 +34,7 @@ def question_of(table: Path) -> str:
             asked = f"{before.strip()} … {after.strip()}"
         other = [f"“{word}” is {name}" for name, word in words.items() if word != name]
         return " ".join(f"{asked} {'(' + ', '.join(other) + ')' if other else ''}".split())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
         return ""
 
 

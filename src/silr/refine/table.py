@@ -18,6 +18,7 @@ from silr.features.file import annotator_of, name_of_states
 from silr.features.static import PREFIX as STATIC
 from silr.hf.distributed import is_main
 from silr.io.annotator_columns import label_columns, read_annotators, scored_classes
+from silr.io.annotator_records import states_of
 from silr.io.cells import sort_classes
 from silr.io.class_names import ClassNames, listed, of_table
 from silr.io.codebook import codebook_of_record, gold_example, recorded_codebook
@@ -237,20 +238,19 @@ def _features(
     table: str | Path, asked: str | Path | Sequence[str | Path] | None, method: Method, say: Callable[[str], None]
 ) -> list[str]:
     """The kinds of features to read, files by their paths."""
-    path = features_path(table)
+    path, states = features_path(table), list(map(str, states_of(table)))
     if asked is None:
-        states = [str(path)] if path.exists() else []
         if method.weighs_llm:
             return default_features(states, say)
         say("features: " + (name_of_states(path) if states else "TF-IDF"))
         return states or ["tfidf"]
     specs = [str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked))
-    if "annotator" in specs and not path.exists():
+    if "annotator" in specs and not states:
         raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
     for spec in specs:
         if spec not in ("annotator", "tfidf") and not spec.endswith(".npy") and not spec.startswith((PREFIX, STATIC)):
             say(f"features: sentence embeddings by {spec}, computed once; on a CPU that can take minutes")
-    return [str(path) if spec == "annotator" else spec for spec in specs]
+    return [each for spec in specs for each in (states if spec == "annotator" else [spec])]
 
 
 def _from(folder: Path, spec: str) -> str:

@@ -12,6 +12,7 @@ from silr.refine.classifier_caution import estimate_in
 from silr.report.annotation import in_a_sentence
 from silr.report.calibration import calibration
 from silr.report.charts import block
+from silr.report.compare import comparison
 from silr.report.distribution import confusion, histograms
 from silr.report.progress import progress
 from silr.report.record import Record
@@ -33,6 +34,7 @@ def contents(record: Record) -> dict[str, object]:
         "summary": _summary(record, values, warnings),
         "warnings": warnings,
         "progress": progress(record, values),
+        "llms": comparison(record),
         "confusion": confusion(record),
         "histograms": histograms(record),
         "blocks": [block(0), block(1)],

@@ -147,7 +147,8 @@ def evaluate_file(
     if truth_column == gold_column:
         raise InputError(
             f"--truth {truth_column}: these labels were given to the refinement, so they cannot judge it; name a "
-            "column of true labels that it has not seen, or --gold-column if the gold labels are in another one"
+            "column of true labels that it has not seen, or --gold-column if the gold labels are in another one. "
+            "Without --truth the LLMs are compared by the gold labels"
         )
     frame = read_table(path)
     truth = label_column(frame, truth_column, path)
@@ -158,7 +159,7 @@ def evaluate_file(
     labels = {name: label_column(frame, name, path) for name in columns if name in frame.columns}
     if not labels:
         raise InputError(f"{path} has none of the columns {', '.join(map(repr, columns))}: nothing to evaluate")
-    classes, labels, truth = _one_naming(frame, path, classes, labels, truth_column, truth)
+    classes, labels, truth = one_naming(frame, path, classes, labels, truth_column, truth)
     kept = [row for row, label in enumerate(gold) if label is None]
     gold_rows = sum(label is not None and true is not None for label, true in zip(gold, truth, strict=True))
     if not any(truth[row] is not None for row in kept):
@@ -180,7 +181,7 @@ def evaluate_file(
     return {**result, "labels": scores, "gains": gains}
 
 
-def _one_naming(
+def one_naming(
     frame: pd.DataFrame,
     path: str | Path,
     classes: Sequence[str] | None,
@@ -299,16 +300,17 @@ def _summary(labels: dict[str, Json]) -> Table:
         low, high = scores["accuracy_interval"]
         numbers = f"{scores['accuracy']:.4f}", f"{low:.3f} to {high:.3f}", f"{scores['macro_f1']:.4f}"
         rows.append([name, *numbers, f"{scores['missing_predictions']:,}"])
-    return _table(["", "accuracy", "95 %", "macro-F1", "missing (count as wrong)"], rows)
+    return table_of(["", "accuracy", "95 %", "macro-F1", "missing (count as wrong)"], rows)
 
 
 def _confusion(name: str, scores: Json) -> Table:
     counts = zip(scores["classes"], scores["confusion"], strict=True)
     rows = [[label, *map("{:,}".format, row)] for label, row in counts]
-    return _table([f"truth \\ {name}", *scores["classes"]], rows)
+    return table_of([f"truth \\ {name}", *scores["classes"]], rows)
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def table_of(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table for the terminal."""
     from rich.markup import escape
     from rich.table import Table
 

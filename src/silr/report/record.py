@@ -36,6 +36,7 @@ class Corpus:
     ids: list[str | None] | None  # the column ``id``, if there is one
     gold: Codes  # shape (n,), -1 where there is no gold label
     weight: NDArray[np.float64]  # shape (n,), how many texts each gold label speaks for, as the run's estimates have it
+    llms: dict[str, Codes]  # labels of each LLM by column, shape (n,), -1 where it gave none
     truth: Codes | None = None  # shape (n,)
     truth_column: str | None = None
 
@@ -127,7 +128,8 @@ def _find(
             codes = majority([Annotator(each.astype(np.int16)) for each in llms.codes], len(classes)).astype(np.int64)
             if not np.array_equal(codes, llm):
                 raise InputError(f"{path.name} has other rows or LLM labels than the run; was it edited?")
-            return frame, _corpus(frame, path.name, table["columns"], codes, classes)
+            by_column = dict(zip(llms.columns, llms.codes, strict=True))
+            return frame, _corpus(frame, path.name, table["columns"], codes, by_column, classes)
         except InputError as error:
             reasons.append(str(error))
     problems += reasons
@@ -141,7 +143,9 @@ def _check_unchanged(path: Path, sha256: str) -> None:
         raise InputError(f"{path.name} was changed since it was refined (its SHA-256 is another)")
 
 
-def _corpus(frame: pd.DataFrame, name: str, columns: Json, llm: Codes, classes: list[str]) -> Corpus:
+def _corpus(
+    frame: pd.DataFrame, name: str, columns: Json, llm: Codes, llms: dict[str, Codes], classes: list[str]
+) -> Corpus:
     gold = column_codes(frame, columns["gold"], classes, name, required=False, finished=True)
     if gold is None:
         gold = np.full(len(frame), -1)
@@ -149,4 +153,4 @@ def _corpus(frame: pd.DataFrame, name: str, columns: Json, llm: Codes, classes: 
     if weight is None:  # as in `priors_from_gold`: each gold label speaks for its share of the LLM's set
         weight = post_stratified(llm, gold >= 0)
     ids = id_column(frame, name) if "id" in frame.columns else None
-    return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight)
+    return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight, llms)

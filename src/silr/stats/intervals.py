@@ -1,5 +1,6 @@
 """Intervals of shares, such as that of right labels among few that were checked."""
 
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -79,3 +80,28 @@ def paired_standard_error(wins: float, losses: float, n: float) -> float:
     """
     b, c, size = wins + 0.5, losses + 0.5, n + 2
     return float(np.sqrt(max(b + c - (b - c) ** 2 / size, 0.0)) / size)
+
+
+class Difference(NamedTuple):
+    """A difference of two shares of right labels among the same m texts, with its 95 % interval."""
+
+    value: float
+    interval: tuple[float, float]
+    only_first: int  # texts where the first label alone is right
+    only_second: int
+
+
+def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_], weight: Numbers) -> Difference:
+    """Weighted share of right labels by one LLM less that by another, (m,) each, from positive sampling weights.
+
+    The interval is Wald's with half a text added to each cell of right and wrong, for Kish's effective number of texts;
+    see `paired_standard_error`.
+    """
+    w = np.asarray(weight, dtype=np.float64) / np.sum(weight)
+    wins, losses = first & ~second, second & ~first
+    n = float(1 / (w @ w))
+    won, lost = float(w[wins].sum()), float(w[losses].sum())
+    middle = n * (won - lost) / (n + 2)
+    half = NormalDist().inv_cdf((1 + LEVEL) / 2) * paired_standard_error(n * won, n * lost, n)
+    interval = (max(middle - half, -1.0), min(middle + half, 1.0))
+    return Difference(won - lost, interval, int(wins.sum()), int(losses.sum()))

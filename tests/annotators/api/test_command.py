@@ -104,7 +104,13 @@ def test_json_under_faults(commands: Commands, table: Path) -> None:
     assert values.pop("seconds") > 0 and len(record.faults) == 6
     low, high = values["gold_check"].pop("interval")
     assert 0.8 < low < high == 1
+    cost, answers = values.pop("cost"), values.pop("answers")
+    assert (cost["requests"], cost["dollars"], answers["texts"]) == (record.requests, "unknown", 60)
     assert values == {
+        "name": "",
+        "kept_columns": [],
+        "dollars": "unknown",
+        "price": None,
         "output": str(table.parent / "out.csv"),
         "features": None,
         "labels": {"negative": 19, "positive": 40},

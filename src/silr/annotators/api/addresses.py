@@ -27,9 +27,14 @@ def check_address(url: str) -> str:
     return url
 
 
+def chosen_server(base_url: str | None) -> str:
+    """Return the address that is asked, as it is written: the one given, or that of the environment, or OpenAI's."""
+    return base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI
+
+
 def given_address(url: str | None) -> str:
     """Return an address as the client wants it; None: that of OPENAI_BASE_URL, or OpenAI's own."""
-    return check_address(url or os.environ.get("OPENAI_BASE_URL") or _OPENAI)
+    return check_address(chosen_server(url))
 
 
 def server_name(url: str) -> str:

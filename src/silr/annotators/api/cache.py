@@ -30,20 +30,24 @@ class AnswerCache:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path = path or cache_folder() / "answers.sqlite"
-        make_folder(path.parent)
+        self.path = path or cache_folder() / "answers.sqlite"
         self._lock, self._group_lock = threading.Lock(), threading.Lock()
         self._group: dict[str, str] | None = None  # answers that are not written yet, by hash; None: written at once
         self._written = dict[str, str]()  # just being written
         self._recent, self._older = dict[str, str | None](), dict[str, str | None]()  # looked up; None: not known
         try:
-            self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")  # another process may annotate with the same file
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute(_SCHEMA)
+            self._connection = self._connect()
         except sqlite3.Error as error:
-            reason = f"cannot use {path} as the cache of answers: {error}; delete it or name another"
+            reason = f"cannot use {self.path} as the cache of answers: {error}; delete it or name another"
             raise InputError(reason) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        make_folder(self.path.parent)
+        connection = sqlite3.connect(self.path, timeout=60, check_same_thread=False, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")  # another process may annotate with the same file
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(_SCHEMA)
+        return connection
 
     def get(self, question: Mapping[str, object]) -> Object | None:
         """Return the answer to a question, None if it is not known."""

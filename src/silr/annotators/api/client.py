@@ -20,6 +20,7 @@ from silr.annotators.api.patience import Patience
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.replies import Reply
 from silr.annotators.api.request import Messages, Question, RequestOptions
+from silr.annotators.cost import Price
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 
@@ -46,8 +47,8 @@ class ChatClient(Patience):
         Of Azure, such as ``2024-10-21``.
     options : RequestOptions
         What is wanted of every request.
-    max_requests, max_tokens_total : int, default None
-        Budget of this session; see `Budget`. Requests that are under way when it is spent are finished.
+    max_requests, max_tokens_total, max_dollars, price : default None
+        Budget of this session; see `Budget`. Dollars need a price. Requests under way when it is spent are finished.
     rpm, tpm : int, default None
         Requests and tokens a minute at most; see `Caps`.
     timeout : float, default 120
@@ -63,10 +64,8 @@ class ChatClient(Patience):
         The address without credentials.
     trusted : bool
         Whether this model has given a label before.
-    notes : list of str
-        What was said.
-    cost : Cost
-        What was asked in this session.
+    notes, cost : list of str, Cost
+        What was said, and what was asked in this session.
 
     Raises
     ------
@@ -86,6 +85,8 @@ class ChatClient(Patience):
         options: RequestOptions = RequestOptions(),  # noqa: B008 - frozen
         max_requests: int | None = None,
         max_tokens_total: int | None = None,
+        max_dollars: float | None = None,
+        price: Price | None = None,
         rpm: int | None = None,
         tpm: int | None = None,
         timeout: float = 120.0,
@@ -102,7 +103,7 @@ class ChatClient(Patience):
         self.server = self._exchange.server
         self.notes = list[str]()
         self._print, self._alone = say or (lambda line: None), threading.Lock()
-        self._budget = Budget(max_requests, max_tokens_total, self._closed, self._pace)
+        self._budget = Budget(max_requests, max_tokens_total, self._closed, self._pace, max_dollars, price)
         self.cost = self._budget.cost
         self._parameters = Parameters(asked=frozenset(options.asked()))
         self._left_out = set[str]()  # of answers that are in the cache
@@ -150,14 +151,13 @@ class ChatClient(Patience):
     def ask(self, question: Question) -> Reply:
         """Send a question and return the answer, from the cache if it is known.
 
-        A server that refuses token
-        log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
-        that there is no usable answer to this text, an InputError that the server refuses all requests.
+        A BudgetSpentError says that nothing was sent, a NoAnswerError that there is no usable answer to this text, an
+        InputError that the server refuses all requests.
         """
         key = self._key(question)
         if (known := self._cache.get(key)) is not None:
-            self._budget.known()
             reply = Reply.from_json(known)
+            self._budget.known(reply.prompt_tokens, reply.completion_tokens)
             self._left_out.update(reply.left_out)
             return reply
         with self._turn():

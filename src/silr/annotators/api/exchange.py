@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException
@@ -13,9 +13,10 @@ from silr.annotators.api.addresses import path_hint, proxy_between, server_name
 from silr.annotators.api.headers import Secrets
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal, is_error, read_refusal
-from silr.annotators.api.replies import NoReplyError, Reply, parse_body, read_reply, usage
+from silr.annotators.api.replies import NoReplyError, Reply, cached_prompt_tokens, parse_body, read_reply, usage
 from silr.annotators.api.request import Messages
 from silr.annotators.api.short_way import ShortWay, UnreachableError
+from silr.annotators.cost import Paid
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 
@@ -129,11 +130,11 @@ class Exchange:
         self,
         messages: Messages,
         options: Mapping[str, object],
-        paid: Callable[[int, int], None],
+        paid: Paid,
         parameters: Parameters,
         patient: bool,
     ) -> Reply:
-        """Send one request, and call `paid` with the tokens of prompt and answer.
+        """Send one request, and call `paid` with its tokens.
 
         `parameters` tell whether a refusal is about one of them. Where the server has answered before, be `patient`: a
         page for people may pass. A failure is a PassingError or a RefusedError, or an InputError where a proxy lets
@@ -148,10 +149,13 @@ class Exchange:
         try:
             value = parse_body(text)
             if any(counts := usage(value)):
-                paid(*counts)
+                paid(*counts, cached_prompt_tokens(value))
             if is_error(value):
                 raise self._problem(refusal(), True, options, parameters, patient)
-            return read_reply(value)
+            reply = read_reply(value)
+            if not any(counts):
+                paid(0, 0)
+            return reply
         except NoReplyError as error:
             if refusal().page:
                 raise self._problem(refusal(), True, options, parameters, patient) from error

@@ -177,6 +177,13 @@ def usage(value: object) -> tuple[int, int]:
     return _count(counted.get("prompt_tokens")), _count(counted.get("completion_tokens"))
 
 
+def cached_prompt_tokens(value: object) -> int:
+    """Return the tokens of the prompt that the server had read lately, and mostly charges less for."""
+    counted = value.get("usage") if isinstance(value, dict) else None
+    details = counted.get("prompt_tokens_details") if isinstance(counted, dict) else None
+    return _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+
+
 def _count(value: object) -> int:
     return int(value) if isinstance(value, (int, float)) and 0 <= value < 2**31 else 0
 
