@@ -132,7 +132,11 @@ class ApiAnnotator:
         self.stopped_by, end = None, None
         self._client.trusted |= self.remarks.labelled
         workers = Workers(score, self._looked_up(batches), self._concurrency, self._client.stop)
-        with self._client.open(), self._client.group_answers() as keep, closing(workers.groups()) as groups:
+        with (
+            self._client.open(),
+            self._client.group_answers(self._concurrency) as keep,
+            closing(workers.groups()) as groups,
+        ):
             for group in groups:
                 keep()
                 for number, scored, error in group:

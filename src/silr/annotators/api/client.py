@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import NoReturn
 
@@ -26,6 +26,7 @@ from silr.errors import InputError
 
 Say = Callable[[str], None]
 
+_FEW_THREADS = 16  # that put each answer on the disk before they go on; more would wait for each other
 _ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
 _MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
 
@@ -127,9 +128,9 @@ class ChatClient(Patience):
         self._stopped.set()
 
     @contextmanager
-    def group_answers(self) -> Iterator[Callable[[], None]]:
-        """Within this block answers are on the disk after a call of what it yields, many at a time."""
-        with self._cache.grouped():
+    def group_answers(self, concurrency: int) -> Iterator[Callable[[], None]]:
+        """Within this block answers are on the disk after a call of what it yields: if many come, many at a time."""
+        with self._cache.grouped() if concurrency > _FEW_THREADS else nullcontext():
             yield self._cache.sync
 
     def look_up(self, questions: Iterable[Question]) -> None:
