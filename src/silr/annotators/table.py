@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from silr.annotators.base import Annotator, Plan, blank, check_any, has_scores, plan_for, remarks_of
+from silr.annotators.base import Annotator, Plan, blank, check_any, has_scores, plan_for, prepared, remarks_of
 from silr.annotators.journal import Journal
 from silr.annotators.missing import COLUMN as MISSING
 from silr.annotators.missing import Missing
@@ -123,7 +123,8 @@ def annotate_file(
     n_features = annotator.n_features if save_features else 0
     check = GoldCheck(frame, annotator.classes, where, str(source))
     began = time.monotonic()
-    with Journal(partial_path(output), meta, len(annotator.classes), n_features) as journal:
+    journal = Journal(partial_path(output), meta, len(annotator.classes), n_features)
+    with journal, prepared(annotator, unique, meta, output):
         plan = plan_for(annotator, unique, n_features > 0)
         n_resumed = _annotate(annotator, unique, plan, journal, check, quiet)
         record, scores = _in_order(journal, where)

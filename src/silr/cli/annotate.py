@@ -35,6 +35,9 @@ def annotate(
     max_answer_tokens: of.MaxAnswerTokens = None,
     timeout: of.Timeout = 120.0,
     cache: of.Cache = None,
+    batch: of.Batch = False,
+    batch_file: of.BatchFile = None,
+    batch_results: of.BatchResults = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -63,17 +66,23 @@ def _annotate(options: dict[str, Any]) -> None:
     _check_table(table, output, options["text_column"])
     from silr.annotators.self_refine import SelfRefineAnnotator
     from silr.annotators.table import annotate_file
+    from silr.cli.annotate_batch import Batches
     from silr.cli.annotate_summary import lines, values
 
     api = api_annotator(options, classes, quiet) if behind_server else None
     chosen = api or local_annotator(options, classes)
     asking = SelfRefineAnnotator(chosen) if options["strategy"] == "self-refine" else chosen
+    batches = Batches(options, asking, api, quiet)
+    if batches.has_only_files:
+        print(batches.written(as_json)) if as_json or not quiet else None
+        return
     named = {"text_column": options["text_column"], "save_features": options["features"]}
-    done = annotate_file(table, output, asking, quiet=quiet, **named)
+    done = annotate_file(table, output, batches.annotator, quiet=quiet, **named)
+    batches.finish()
     if as_json:
-        print(json.dumps(values(done, api)))
+        print(json.dumps({**values(done, api), **batches.values()}))
     elif not quiet:
-        print("\n".join(lines(done, api)))
+        print("\n".join([*lines(done, api), *batches.lines()]))
 
 
 def _check_table(table: Path, output: Path, column: str) -> None:

@@ -24,7 +24,10 @@ def is_behind_server(options: Options) -> bool:
     """Whether a server is asked; InputError if the options contradict each other."""
     if options["annotator"] == "local" and options["base_url"] is not None:
         raise InputError("--base-url is the address of a server: leave out --annotator local, or --base-url")
-    return options["annotator"] == "api" or options["base_url"] is not None
+    in_batches = options["batch"] or options["batch_file"] is not None or options["batch_results"] is not None
+    if options["annotator"] == "local" and in_batches:
+        raise InputError("batches are for a server: leave out --annotator local")
+    return options["annotator"] == "api" or options["base_url"] is not None or in_batches
 
 
 def api_annotator(options: Options, classes: list[str], quiet: bool) -> ApiAnnotator:
@@ -52,15 +55,16 @@ def _wording(options: Options) -> dict[str, Any]:
 
 def _client(options: Mapping[str, Any], quiet: bool) -> ChatClient:
     from silr.annotators.api.cache import AnswerCache
-    from silr.annotators.api.client import ChatClient
     from silr.annotators.api.request import RequestOptions
+    from silr.cli.annotate_batch import client_kind
 
     if options["model"] is None:
         raise InputError("--annotator api needs --model, the server's name for it")
     named = {name: options[name] for name in ("base_url", "max_requests", "max_tokens_total", "timeout")}
     say = None if quiet else partial(print, file=sys.stderr, flush=True)
     wanted = RequestOptions(max_answer_tokens=options["max_answer_tokens"])
-    return ChatClient(options["model"], AnswerCache(options["cache"]), options=wanted, say=say, **named)
+    kind = client_kind(options)
+    return kind(options["model"], AnswerCache(options["cache"]), options=wanted, say=say, **named)
 
 
 def _examples(path: Path | None, text_column: str) -> list[tuple[str, str]]:

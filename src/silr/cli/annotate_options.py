@@ -42,6 +42,11 @@ Dtype = Annotated[str | None, choice(_DTYPE, "float32", "bfloat16", "float16")]
 TrustRemoteCode = Annotated[bool, Option(help="Local: run code that comes with the model.")]
 BaseUrl = Annotated[str | None, Option(help=f"{_API}: the server, such as http://127.0.0.1:8000/v1.")]
 
+# --- batches
+Batch = Annotated[bool, Option("--batch", help=f"{_API}: as batches, answered within 24 hours at half the price.")]
+BatchFile = Annotated[Path | None, Option(help="Send nothing: write the requests as files for vLLM's run-batch.")]
+BatchResults = Annotated[Path | None, Option(help="Send nothing: read the results of such files in a folder.")]
+
 # --- a server
 Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]
 Concurrency = Annotated[int, Option(min=1, help=f"{_API}: texts asked about at a time.")]

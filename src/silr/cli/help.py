@@ -13,6 +13,7 @@ PANELS = {  # names of options, by command and title
         "Table": "output text_column features",
         "What is asked": "classes question prompt class_word opening few_shot strategy calibrate",
         "Who is asked": "annotator model base_url device dtype trust_remote_code",
+        "Batches": "batch batch_file batch_results",
         "A server": "samples concurrency timeout cache max_requests max_tokens_total max_answer_tokens",
     },
     "label": {

@@ -1,5 +1,7 @@
 """Cost and budget of requests; those under way are reckoned with before their cost is known."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ class Cost:
     cached: int = 0  # answers that were known already, free of charge
     prompt_tokens: int = 0  # as the server counts them, of the answers that came
     completion_tokens: int = 0
+    batched: Cost | None = None  # the part of it that was sent in batches, which cost less
 
     @property
     def tokens(self) -> int:
@@ -40,7 +43,7 @@ class Budget:
     ) -> None:
         self.cost = Cost()
         self._max_requests, self._max_tokens = max_requests, max_tokens
-        self._closed, self._changed = closed or threading.Event(), threading.Condition()
+        self._closed, self._changed = closed or threading.Event(), threading.Condition(threading.RLock())
         self._under_way = self._answered = 0  # characters sent
 
     @contextmanager
@@ -68,6 +71,26 @@ class Budget:
                 self._under_way -= characters
                 self._changed.notify_all()
 
+    def reserve(self, characters: int, n_requests: int = 1) -> None:
+        """Count requests of a batch, sent together later on; a `BudgetSpentError` says that they are too many."""
+        with self._changed:
+            self._check(n_requests, self._rate() * (self._under_way + characters))
+            self.take_up(characters, n_requests)
+
+    def take_up(self, characters: int, n_requests: int) -> None:
+        """Count requests that an earlier session sent and whose answers come now."""
+        with self._changed:
+            self.cost.requests += n_requests
+            self._under_way += characters
+
+    def settle(self, characters: int, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count the answers to requests of a batch."""
+        with self._changed:
+            self.cost.prompt_tokens += prompt_tokens
+            self.cost.completion_tokens += completion_tokens
+            self._under_way -= characters
+            self._answered += characters if prompt_tokens else 0
+
     def known(self) -> None:
         """Count an answer that cost nothing."""
         with self._changed:
@@ -82,11 +105,15 @@ class Budget:
         """Whether what is under way may spend the budget."""
         if self._max_tokens is None or not self._under_way:
             return False
-        rate = self.cost.tokens / self._answered if self._answered else _TOKENS_A_CHARACTER
-        return self.cost.tokens < self._max_tokens <= self.cost.tokens + rate * self._under_way
+        return self.cost.tokens < self._max_tokens <= self.cost.tokens + self._rate() * self._under_way
 
-    def _check(self) -> None:
-        if self._max_requests is not None and self.cost.requests >= self._max_requests:
+    def _rate(self) -> float:
+        """Tokens a character sent, by the answers that came."""
+        return self.cost.tokens / self._answered if self._answered else _TOKENS_A_CHARACTER
+
+    def _check(self, n_requests: int = 1, expected_tokens: float = 1.0) -> None:
+        if self._max_requests is not None and self.cost.requests + n_requests > self._max_requests:
             raise BudgetSpentError(f"{self._max_requests:,} requests")
-        if self._max_tokens is not None and (self.cost.tokens >= self._max_tokens or self._closed.is_set()):
+        spent = self._max_tokens is not None and self.cost.tokens + expected_tokens > self._max_tokens
+        if self._max_tokens is not None and (spent or self._closed.is_set()):
             raise BudgetSpentError(f"{self._max_tokens:,} tokens")

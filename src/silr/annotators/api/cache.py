@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from silr.annotators.api.replies import Object
@@ -13,6 +13,7 @@ from silr.io.cache import cache_folder
 from silr.io.files import make_folder
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
+_INSERT = "INSERT OR REPLACE INTO answers VALUES (?, ?)"
 
 
 class AnswerCache:
@@ -34,24 +35,36 @@ class AnswerCache:
             reason = f"cannot use {path} as the cache of answers: {error}; delete it or name another"
             raise InputError(reason) from error
 
-    def get(self, question: Mapping[str, object]) -> Object | None:
-        """Return the answer to a question, None if it is not known."""
+    def get(self, question: Mapping[str, object] | str) -> Object | None:
+        """Return the answer to a question, or to its hash; None if it is not known."""
         with self._lock:
-            row = self._execute("SELECT answer FROM answers WHERE key = ?", (_key(question),)).fetchone()
+            row = self._execute("SELECT answer FROM answers WHERE key = ?", (key_hash(question),)).fetchone()
         answer: Object | None = None if row is None else json.loads(row[0])
         return answer
 
     def put(self, question: Mapping[str, object], answer: Mapping[str, object]) -> None:
         """Keep an answer; InputError if it cannot be written, as on a full disk."""
         with self._lock:
-            self._execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (_key(question), json.dumps(answer)))
+            self._execute(_INSERT, (key_hash(question), json.dumps(answer)))
+
+    def put_all(self, answers: Iterable[tuple[str, Mapping[str, object]]]) -> None:
+        """Keep many answers at once, by the hashes of their questions (see `key_hash`): all of them, or none."""
+        with self._lock:
+            self._execute("BEGIN IMMEDIATE")
+            try:
+                for key, answer in answers:
+                    self._execute(_INSERT, (key, json.dumps(answer)))
+                self._execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.rollback()
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._connection.close()
 
-    def _execute(self, statement: str, values: tuple[str, ...]) -> sqlite3.Cursor:
+    def _execute(self, statement: str, values: tuple[str, ...] = ()) -> sqlite3.Cursor:
         try:
             return self._connection.execute(statement, values)
         except sqlite3.Error as error:
@@ -61,5 +74,8 @@ class AnswerCache:
             ) from error
 
 
-def _key(question: Mapping[str, object]) -> str:
+def key_hash(question: Mapping[str, object] | str) -> str:
+    """Return what stands for a question in the file; a hash stands for itself."""
+    if isinstance(question, str):
+        return question
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()

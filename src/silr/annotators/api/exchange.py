@@ -111,7 +111,7 @@ class Exchange:
     """
 
     def __init__(self, client: openai.OpenAI, model: str) -> None:
-        self._client, self.model = client, model
+        self.client, self.model = client, model
         self.url = str(client.base_url)
         self.server, self.proxy = server_name(self.url), proxy_between(self.url)
         self.heard = False
@@ -133,7 +133,7 @@ class Exchange:
         import openai
 
         try:
-            create: Any = self._client.chat.completions.with_raw_response.create
+            create: Any = self.client.chat.completions.with_raw_response.create
             response = create(model=self.model, messages=messages, **options).http_response
         except openai.APIStatusError as error:
             self.heard = True
