@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from silr.annotators.api.batch.client import BatchClient
+from silr.annotators.api.batch.client import MOST_ATTEMPTS, BatchClient
 from silr.annotators.api.batch.lines import read_requests
 from silr.annotators.api.batch.results import Failure, batched, read_rows
 from silr.annotators.api.batch.server import BatchServer, GoneError, LostError, Object, TooMuchError, too_much
@@ -244,6 +244,7 @@ class Sending:
         part.failed = {key: (failure.status, failure.body) for key, failure in kept.items()}
         part.done = True
         self._batches.save()
+        self._client.failures = self._batches.failures(MOST_ATTEMPTS)
         self._client.take_in(answered, part.requests, part.characters, (tokens[0], tokens[1]))
         self._batches.path(part).unlink(missing_ok=True)
         if is_stop:
