@@ -24,6 +24,7 @@ def annotate(
     annotator: Annotator | None = None,
     output: str | Path | None = None,
     text_column: str = "text",
+    batch: bool = False,
     quiet: bool = True,
     **options: Any,
 ) -> pd.DataFrame:
@@ -49,6 +50,9 @@ def annotate(
         where it stopped. None: nothing is kept.
     text_column : str, default "text"
         Of a table.
+    batch : bool, default False
+        With `base_url`: send the questions as batches, which are answered within 24 hours at half the price. Needs
+        `output`, beside which the batches under way are kept: an interrupted call goes on.
     quiet : bool, default True
         Show no progress.
     **options
@@ -97,7 +101,9 @@ def annotate(
     if annotator is None:
         if classes is None or model is None:
             raise InputError("annotate needs classes and a model, or an annotator")
-        annotator = _annotator(classes, model, base_url, question, options)
+        if batch and (base_url is None or output is None):
+            raise InputError("batch needs base_url and output")
+        annotator = _annotator(classes, model, base_url, question, {**options, "batch": batch} if batch else options)
 
     frame = source if isinstance(source, pd.DataFrame) else None
     if frame is None and not isinstance(source, (str, Path)):
@@ -137,5 +143,11 @@ def _annotator(
     from silr.annotators.api.cache import AnswerCache
     from silr.annotators.api.client import ChatClient
 
+    if options.pop("batch", False):
+        from silr.annotators.api.batch.annotator import BatchAnnotator
+        from silr.annotators.api.batch.client import BatchClient
+
+        sender = BatchClient(str(model), AnswerCache(), base_url=base_url)
+        return BatchAnnotator(ApiAnnotator(sender, classes, question=question, **options), sender)
     client = ChatClient(str(model), AnswerCache(), base_url=base_url)
     return ApiAnnotator(client, classes, question=question, **options)

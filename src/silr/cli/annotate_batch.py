@@ -97,6 +97,9 @@ class Batches:
             yield f"{self._offline.n_open:,} requests are still open: --batch-file FOLDER writes them"
 
     def _of_files(self, files: Files) -> Iterator[str]:
+        spent = getattr(self._api and self._api.client, "spent", None)
+        if spent and self.has_only_files:
+            yield f"stopped at the budget of {spent}; run again with a higher one to go on"
         if not files.requests:
             yield "no request is open: all answers are known"
             return

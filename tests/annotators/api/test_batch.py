@@ -131,7 +131,7 @@ def test_failed_rows_are_sent_three_times_at_most(annotate: Any, tmp_path: Path)
             raise RefusalError(400, "The response was filtered by the content management policy")
         return {"message": {"content": ""}} if text == TEXTS[6] and tries[text] == 1 else by_word(body)
 
-    with batch_server(Behaviour(failing)) as (url, record):
+    with batch_server(Behaviour(failing)) as (url, _record):
         done, client = annotate(url)
         assert missing(tmp_path) == {TEXTS[3]: "server error", TEXTS[5]: "filtered"}
         assert [tries[TEXTS[i]] for i in range(3, 7)] == [3, 2, 1, 2]
@@ -171,7 +171,9 @@ def test_a_batch_that_ends_early(annotate: Any, tmp_path: Path, status: str) -> 
 
 
 def test_a_batch_that_the_server_does_not_begin(annotate: Any, tmp_path: Path) -> None:
-    behaviour = Behaviour(by_word, errors=[{"code": "billing_hard_limit_reached", "message": "Billing hard limit reached"}])
+    behaviour = Behaviour(
+        by_word, errors=[{"code": "billing_hard_limit_reached", "message": "Billing hard limit reached"}]
+    )
     with batch_server(behaviour) as (url, record):
         with pytest.raises(InputError, match="did not begin the batch: Billing hard limit reached"):
             annotate(url)
@@ -229,7 +231,7 @@ def test_a_batch_whose_creation_got_no_response_is_found(annotate: Any, tmp_path
 
 def test_a_server_without_batches(annotate: Any) -> None:
     with batch_server(Behaviour(by_word, no_batches=True)) as (url, record):
-        with pytest.raises(InputError, match="has no Batch API .* --batch-file"):
+        with pytest.raises(InputError, match=r"has no Batch API .* --batch-file"):
             annotate(url)
         assert record.online.total() == 1
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from batch_kills import TEXTS, arguments, killed
 from batch_server import Behaviour, batch_server
 from chat_server import by_word
+from killing_batches import TEXTS, arguments, killed
 
 from command_line import Commands
 
@@ -52,7 +52,9 @@ def test_interrupted_and_fetched_later(commands: Commands, tmp_path: Path) -> No
         behaviour.polls = 0
         result = commands(*arguments(tmp_path, url), "--json")
         values = json.loads(result.out)
-        assert result.code == 0 and values["missing"] == 0 and values["requests"] == 59 and values["cached_answers"] == 1
+        assert (
+            result.code == 0 and values["missing"] == 0 and values["requests"] == 59 and values["cached_answers"] == 1
+        )
         assert values["batched"]["requests"] == 59 and len(record.batches) == 1 and record.online.total() == 1
 
 

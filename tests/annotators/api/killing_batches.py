@@ -37,7 +37,15 @@ def answer(body: dict[str, Any]) -> str:
 
 def arguments(folder: Path, url: str) -> list[str]:
     common = ["--batch", "--model", "a-model", "--base-url", url, "--cache", str(folder / "answers.sqlite")]
-    return ["annotate", str(folder / "in.csv"), "-o", str(folder / "out.csv"), *common, "--classes", "negative,positive"]
+    return [
+        "annotate",
+        str(folder / "in.csv"),
+        "-o",
+        str(folder / "out.csv"),
+        *common,
+        "--classes",
+        "negative,positive",
+    ]
 
 
 def killed(folder: Path, start: Callable[[list[str]], Any], kills: int, seed: int, longest: float) -> Outcome:

@@ -1,0 +1,46 @@
+"""Kill `silr annotate --batch` at random moments and check that every text is labelled, and paid for, once.
+
+A server on this machine behaves as OpenAI documents its Batch API. It counts every request that it is sent in a batch.
+The command is killed with SIGKILL at random moments and started again, so many times, and then ends. Some answers are
+unclear and asked for again, so that there are several rounds. Run from anywhere: `python benchmarks/batch_kills.py`.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "annotators" / "api"))
+os.environ["OMP_NUM_THREADS"] = "1"
+
+from killing_batches import N_TEXTS, Outcome, command, killed  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--longest", type=float, default=4.0, help="seconds until a kill, at most")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        done: Outcome = killed(Path(folder), command, options.kills, options.seed, options.longest)
+    print(done.last)
+    values = {
+        "texts": N_TEXTS,
+        "kills": done.kills,
+        "kill_seconds": [round(seconds, 2) for seconds in done.seconds],
+        "batches": done.batches,
+        "single_requests": done.online,
+        "texts_with_a_wrong_label_or_none": done.wrong,
+        "requests_sent_in_two_batches": done.sent_twice,
+    }
+    print(json.dumps(values, indent=2))
+    (ROOT / "benchmarks" / "results" / "batch_kills.json").write_text(json.dumps(values, indent=2) + "\n")
+    sys.exit(bool(done.wrong or done.sent_twice))
+
+
+if __name__ == "__main__":
+    main()
