@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.missing import Missing
+from silr.annotators.provenance import Provenance
 from silr.errors import InputError
 from silr.io.texts import distinct
 
@@ -42,6 +43,8 @@ class Remarks:
     cut: set[str] = field(default_factory=set)  # texts of which the server did not take the end
     labelled: bool = False  # this model has given a label, in this session or before
     failures: dict[str, str] = field(default_factory=dict)  # what the server says of those that may hit all texts
+    provenance: dict[str, Provenance] = field(default_factory=dict)  # who answered about a text; taken out once stored
+    parameters: dict[str, object] = field(default_factory=dict)  # what is sent beside the messages
 
 
 def remarks_of(annotator: Annotator) -> Remarks:

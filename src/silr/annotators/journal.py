@@ -8,11 +8,13 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
+from io import BufferedWriter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotators.provenance import Provenance
 from silr.io.files import atomic_write, os_errors
 from silr.io.resumable import Kind, resumable
 
@@ -32,8 +34,8 @@ class Journal:
 
     Records come in the order of reading; that of `scores` begins with the text's number. A record is there once both
     files have the whole of it; opening the folder again cuts off the rest. `cut` has the numbers of texts that the
-    server did not take whole. Data go to the disk (fsync) every five seconds and at the end. A folder without
-    `meta.json` or records was not begun or is all used, and is emptied.
+    server did not take whole, `answers` says who answered. Data go to the disk (fsync) every five seconds and at the
+    end. A folder without `meta.json` or records was not begun or is all used, and is emptied.
 
     An InputError says that the folder holds another annotation (`meta` differs), is in use, or cannot be written.
     """
@@ -50,6 +52,7 @@ class Journal:
             self._features = held.enter_context((folder / "features").open("a+b"))
             self._cut_torn_end()
             self._held = held.pop_all()
+        self._answers: BufferedWriter | None = None
 
     def __enter__(self) -> Journal:
         return self
@@ -90,6 +93,26 @@ class Journal:
         data = path.read_bytes() if path.exists() else b""
         return np.frombuffer(data[: len(data) // 8 * 8], "<i8")
 
+    def note_provenance(self, text: int, provenance: Provenance) -> None:
+        """Remember who answered about a text; best before its record is added."""
+        line = json.dumps({"text": text, **provenance.to_json()})
+        with self._writing():
+            if self._answers is None:
+                self._answers = self._held.enter_context((self.folder / "answers").open("ab"))
+            self._answers.write(f"\n{line}".encode())  # the end of the one before may be torn
+            self._answers.flush()
+
+    def provenance(self) -> dict[int, Provenance]:
+        """Return who answered about each text, where that is known."""
+        path = self.folder / "answers"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        noted: dict[int, Provenance] = {}
+        for line in lines:
+            with suppress(ValueError, KeyError, TypeError):  # a kill has torn it
+                value = json.loads(line)
+                noted[int(value["text"])] = Provenance.from_json(value)
+        return noted
+
     def write_features(self, path: Path, records: NDArray[np.int64]) -> None:
         """Write a float16 `.npy` whose row i is the feature record `records[i]`, atomically, little at a time."""
         source = np.memmap(self.folder / "features", self._feature_type, "r")
@@ -117,7 +140,7 @@ class Journal:
         return scores.exists() and scores.stat().st_size >= self._score_type.itemsize
 
     def _clear(self) -> None:
-        for name in ("scores", "features", "cut"):
+        for name in ("scores", "features", "cut", "answers"):
             (self.folder / name).unlink(missing_ok=True)
 
     def _cut_torn_end(self) -> None:

@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from silr.annotators.base import Annotator, Plan, blank, check_any, has_scores, 
 from silr.annotators.journal import Journal
 from silr.annotators.missing import COLUMN as MISSING
 from silr.annotators.missing import Missing
+from silr.annotators.provenance import Provenance, total
 from silr.io import corpus
 from silr.io.class_names import ClassNames
 from silr.io.feature_rows import write_record
@@ -38,6 +40,7 @@ class AnnotationSummary:
     output: Path
     annotator: Path  # the annotator's description
     features: Path | None  # the hidden states, None if they were not saved
+    provenance: Provenance = field(default_factory=Provenance)  # who answered; empty for a model on this machine
 
     @property
     def n_missing(self) -> int:
@@ -154,6 +157,7 @@ def annotate_file(
             output=output,
             annotator=corpus.annotator_path(output),
             features=features if n_features else None,
+            provenance=_provenance(journal, unique, remarks.provenance),
         )
         _write_description(annotator, summary)
         corpus.write_table(_with_columns(frame, annotator.classes, scores, reasons), output)
@@ -194,11 +198,20 @@ def _annotate(
             new = missing[batch]
             rows, scores = batch[new], np.where(empty[batch, None], np.float32(np.nan), scores)[new]
             journal.note_cut(np.array([row for row in rows if texts[row] in remarks.cut], np.int64))
+            for row in rows:
+                if (answered := remarks.provenance.pop(texts[row], None)) is not None:
+                    journal.note_provenance(int(row), answered)
             journal.append(rows, scores, features[new])
             check.add(rows, scores)
             done += len(rows)
             advance(tokens, len(rows), *state())
     return len(known)
+
+
+def _provenance(journal: Journal, texts: list[str], others: Mapping[str, Provenance]) -> Provenance:
+    """Who answered, about the texts of the journal and about others, which got no label."""
+    noted = {texts[row]: answered for row, answered in journal.provenance().items() if row < len(texts)}
+    return total({**noted, **others}.values())
 
 
 def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -239,4 +252,6 @@ def _write_description(annotator: Annotator, summary: AnnotationSummary) -> None
     counts |= {"labels": summary.labels, "missing": summary.n_missing}
     if summary.reasons:
         counts["missing_reasons"] = summary.reasons
-    write_json(summary.annotator, {**annotator.describe(), "counts": counts})
+    remarks = remarks_of(annotator)
+    about = {**annotator.describe(), **({"parameters": remarks.parameters} if remarks.parameters else {})}
+    write_json(summary.annotator, {**about, **summary.provenance.describe(), "counts": counts})

@@ -28,8 +28,19 @@ def annotate(
     device: Device = None,
     trust_remote_code: of.TrustRemoteCode = False,
     base_url: of.BaseUrl = None,
+    embeddings: of.Embeddings = None,
+    embeddings_url: of.EmbeddingsUrl = None,
+    embeddings_dimensions: of.EmbeddingsDimensions = None,
+    api_version: of.ApiVersion = None,
+    header: of.Header = None,
+    temperature: of.Temperature = None,
+    reasoning_effort: of.ReasoningEffort = None,
+    service_tier: of.ServiceTier = None,
+    extra_body: of.ExtraBody = None,
     samples: of.Samples = 1,
     concurrency: of.Concurrency = 8,
+    rpm: of.Rpm = None,
+    tpm: of.Tpm = None,
     max_requests: of.MaxRequests = None,
     max_tokens_total: of.MaxTokensTotal = None,
     max_answer_tokens: of.MaxAnswerTokens = None,
@@ -67,8 +78,10 @@ def _annotate(options: dict[str, Any]) -> None:
     from silr.annotators.self_refine import SelfRefineAnnotator
     from silr.annotators.table import annotate_file
     from silr.cli.annotate_batch import Batches
+    from silr.cli.annotate_embeddings import check_embeddings, fetch_embeddings
     from silr.cli.annotate_summary import lines, values
 
+    check_embeddings(options, behind_server)
     api = api_annotator(options, classes, quiet) if behind_server else None
     chosen = api or local_annotator(options, classes)
     asking = SelfRefineAnnotator(chosen) if options["strategy"] == "self-refine" else chosen
@@ -79,10 +92,13 @@ def _annotate(options: dict[str, Any]) -> None:
     named = {"text_column": options["text_column"], "save_features": options["features"]}
     done = annotate_file(table, output, batches.annotator, quiet=quiet, **named)
     batches.finish()
+    embedded = fetch_embeddings(options, done, api, quiet)
     if as_json:
-        print(json.dumps({**values(done, api), **batches.values()}))
+        print(json.dumps({**values(done, api), **batches.values(), **embedded.values()}))
     elif not quiet:
-        print("\n".join([*lines(done, api), *batches.lines()]))
+        print("\n".join([*lines(done, api), *batches.lines(), *embedded.lines()]))
+    if embedded.problem is not None:
+        raise InputError(embedded.problem)
 
 
 def _check_table(table: Path, output: Path, column: str) -> None:

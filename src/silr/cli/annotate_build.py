@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from silr.annotators.api.client import ChatClient
     from silr.annotators.local import LocalAnnotator
 
+_OF_SERVER = ("api_version", "header", "temperature", "reasoning_effort", "service_tier", "extra_body")
 Options = Mapping[str, Any]
 """Values of the command's options by their names in Python."""
 
@@ -27,7 +28,10 @@ def is_behind_server(options: Options) -> bool:
     in_batches = options["batch"] or options["batch_file"] is not None or options["batch_results"] is not None
     if options["annotator"] == "local" and in_batches:
         raise InputError("batches are for a server: leave out --annotator local")
-    return options["annotator"] == "api" or options["base_url"] is not None or in_batches
+    behind_server = options["annotator"] == "api" or options["base_url"] is not None or in_batches
+    if not behind_server and (given := [name for name in _OF_SERVER if options[name] not in (None, [])]):
+        raise InputError(f"--{given[0].replace('_', '-')} is for a server: give --base-url, or --annotator api")
+    return behind_server
 
 
 def api_annotator(options: Options, classes: list[str], quiet: bool) -> ApiAnnotator:
@@ -60,11 +64,24 @@ def _client(options: Mapping[str, Any], quiet: bool) -> ChatClient:
 
     if options["model"] is None:
         raise InputError("--annotator api needs --model, the server's name for it")
-    named = {name: options[name] for name in ("base_url", "max_requests", "max_tokens_total", "timeout")}
+    names = ("base_url", "api_version", "max_requests", "max_tokens_total", "rpm", "tpm", "timeout")
+    named = {name: options[name] for name in names}
     say = None if quiet else partial(print, file=sys.stderr, flush=True)
-    wanted = RequestOptions(max_answer_tokens=options["max_answer_tokens"])
+    wanted = RequestOptions(**_request(options))
     kind = client_kind(options)
     return kind(options["model"], AnswerCache(options["cache"]), options=wanted, say=say, **named)
+
+
+def _request(options: Options) -> dict[str, Any]:
+    """What is wanted of every request."""
+    from silr.annotators.api.extra_body import read_body
+    from silr.annotators.api.headers import read_headers
+
+    named = ("max_answer_tokens", "temperature", "reasoning_effort", "service_tier")
+    wanted = {name: options[name] for name in named}
+    if options["extra_body"] is not None:
+        wanted["extra_body"] = read_body(options["extra_body"])
+    return wanted | {"headers": read_headers(options["header"] or [])}
 
 
 def _examples(path: Path | None, text_column: str) -> list[tuple[str, str]]:

@@ -18,10 +18,16 @@ _CACHE = f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/an
 _CALIBRATE = "Local: contextual divides by the scores of texts without content."
 _STRATEGY = "self-refine: answer, critique, answer again; several times the work."
 _DTYPE = "Local: float32, bfloat16 or float16; default: what is fast here."
+_API_VERSION = "Azure's version of its API, such as 2024-10-21; --base-url https://NAME.openai.azure.com."
+_HEADER = f"{_API}: a further header; the value env:VARIABLE is read from the environment. Never written."
+_REASONING = f"{_API}: how much the model thinks, in the server's word: none, minimal, low, ..."
+_EXTRA_BODY = f"{_API}: an object of JSON, or @FILE, whose entries go into each request."
 
 # --- the table
 Output = Annotated[Path, Option("--output", "-o", help="Where the labelled table goes.")]
-Features = Annotated[bool, Option(help="Local: also write the hidden states of the same pass.")]
+Features = Annotated[
+    bool, Option(help="Also write the hidden states of the same pass (local) or the --embeddings (api).")
+]
 
 # --- what is asked
 Classes = Annotated[list[str], Option(help="The classes: --classes negative positive, or negative,positive.")]
@@ -41,6 +47,21 @@ Model = Annotated[str | None, Option(help=_MODEL)]
 Dtype = Annotated[str | None, choice(_DTYPE, "float32", "bfloat16", "float16")]
 TrustRemoteCode = Annotated[bool, Option(help="Local: run code that comes with the model.")]
 BaseUrl = Annotated[str | None, Option(help=f"{_API}: the server, such as http://127.0.0.1:8000/v1.")]
+ApiVersion = Annotated[str | None, Option(metavar="DATE", help=_API_VERSION)]
+Header = Annotated[list[str] | None, Option(metavar="NAME=VALUE", help=_HEADER)]
+
+# --- a request
+Temperature = Annotated[float | None, Option(help=f"{_API}: randomness of the answers (default 0; 1 with --samples).")]
+ReasoningEffort = Annotated[str | None, Option(metavar="WORD", help=_REASONING)]
+ServiceTier = Annotated[str | None, Option(metavar="WORD", help=f"{_API}: a tier of the server, such as flex.")]
+ExtraBody = Annotated[str | None, Option(metavar="JSON", help=_EXTRA_BODY)]
+
+# --- embeddings of a server
+Embeddings = Annotated[
+    str | None, Option(help=f"{_API}: also write embeddings by this model of the server, which refine takes.")
+]
+EmbeddingsUrl = Annotated[str | None, Option(help="Server of the --embeddings; default: that of the labels.")]
+EmbeddingsDimensions = Annotated[int | None, Option(min=1, help="Width of the --embeddings, if it has several.")]
 
 # --- batches
 Batch = Annotated[bool, Option("--batch", help=f"{_API}: as batches, answered within 24 hours at half the price.")]
@@ -50,6 +71,8 @@ BatchResults = Annotated[Path | None, Option(help="Send nothing: read the result
 # --- a server
 Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]
 Concurrency = Annotated[int, Option(min=1, help=f"{_API}: texts asked about at a time.")]
+Rpm = Annotated[int | None, Option(min=1, help=f"{_API}: requests a minute, at most.")]
+Tpm = Annotated[int | None, Option(min=1, help=f"{_API}: tokens a minute, both ways, at most.")]
 MaxRequests = Annotated[int | None, Option(help=f"{_API}: stop after so many requests.", min=1)]
 MaxTokensTotal = Annotated[int | None, Option(min=1, help=f"{_API}: stop after so many tokens, both ways.")]
 MaxAnswerTokens = Annotated[int | None, Option(min=1, help=f"{_API}: longest answer; default: the server's.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from silr.errors import InputError
-from silr.features import encoders
-from silr.features.file import annotator_of
+from silr.features.api import PREFIX, with_server
+from silr.features.default import default_features
+from silr.features.file import annotator_of, name_of_states
+from silr.features.static import PREFIX as STATIC
 from silr.hf.distributed import is_main
 from silr.io.annotator_columns import label_columns, read_annotators
 from silr.io.cells import sort_classes
@@ -47,8 +49,6 @@ OUT_OF_FOLD_LABEL, OUT_OF_FOLD_SCORE = "out_of_fold_label", "out_of_fold_score"
 OF_REFINER = ("random_state", "device")  # parameters of `LabelRefiner` itself
 LABELS = "labels.csv"  # in the run's folder: the result
 MANY = 50_000  # texts, from which on TF-IDF takes a while
-STATES = "the annotator's states"
-BETTER = "sentence embeddings are better: pip install sentence-transformers, then --features MODEL --features tfidf"
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def refine_table(
     on_iteration: Callable[[Iteration], None] | None = None,
     on_step: OnStep | None = None,
     say: Callable[[str], None] = lambda line: None,
+    server: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> LabelRefiner:
     """Refine the LLM's labels of a table and write ``run/labels.csv``.
@@ -84,9 +85,10 @@ def refine_table(
     columns : Columns, default None
         None: the default names.
     features : str or sequence of str, default None
-        "annotator" (the hidden states beside the table), "tfidf", a sentence-transformers folder or name, or a
-        ``.npy``; several are put side by side. None, with method "silr": all that is at hand of the annotator's states,
-        a sentence encoder and TF-IDF; else "annotator" if that file is there, or "tfidf".
+        "annotator" (the file beside the table), "tfidf", ``api:MODEL``, a sentence-transformers folder or name,
+        ``static:MODEL`` of model2vec, or a ``.npy``; several are put side by side. None, with method "silr": all that
+        is at hand of the annotator's states, a sentence encoder and TF-IDF, see `silr.features.default`; else
+        "annotator" if that file is there, or "tfidf".
     classes : sequence of str, default None
         The classes, where a person may give one that no LLM gave, or where labels differ from a class in case. None:
         those of the score columns, else those that the LLMs gave.
@@ -94,6 +96,8 @@ def refine_table(
         As `LabelRefiner.fit` calls them.
     say : callable
         Called with lines that the user should read.
+    server : mapping, default None
+        For ``api:MODEL``: parameters of `silr.ApiFeatures`, such as ``base_url``; progress is shown.
     **options
         As `LabelRefiner.from_options` takes them.
 
@@ -117,7 +121,8 @@ def refine_table(
         raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
     else:
         specs, tuning.prompt = ["texts"], _prompt(table, tuning, method, say)
-    spec = specs[0] if len(specs) == 1 else specs
+    named = with_server(specs, server, say)
+    spec = named[0] if len(named) == 1 else named
     of_refiner = {name: options[name] for name in OF_REFINER if name in options}
     refiner = LabelRefiner(method, classifier, features=spec, run=run, **of_refiner)
     for each in specs:
@@ -198,24 +203,23 @@ def _features(
     path = features_path(table)
     if asked is None:
         states = [str(path)] if path.exists() else []
-        if not method.weighs_llm:
-            say("features: " + (STATES if states else "TF-IDF"))
-            return states or ["tfidf"]
-        encoder = encoders.at_hand()
-        named = [STATES] * len(states) + ["sentence embeddings"] * (encoder is not None)
-        say(f"features: {', '.join([*named, 'TF-IDF'])}" + ("" if named else f"; {BETTER}"))
-        return [*states, *([encoder] if encoder else []), "tfidf"]
+        if method.weighs_llm:
+            return default_features(states, say)
+        say("features: " + (name_of_states(path) if states else "TF-IDF"))
+        return states or ["tfidf"]
     specs = [str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked))
     if "annotator" in specs and not path.exists():
         raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
     for spec in specs:
-        if spec not in ("annotator", "tfidf") and not spec.endswith(".npy"):
+        if spec not in ("annotator", "tfidf") and not spec.endswith(".npy") and not spec.startswith((PREFIX, STATIC)):
             say(f"features: sentence embeddings by {spec}, computed once; on a CPU that can take minutes")
     return [str(path) if spec == "annotator" else spec for spec in specs]
 
 
 def _from(folder: Path, spec: str) -> str:
-    """A path as it is seen from the run's folder; other names stay."""
+    """A path as it is seen from the run's folder, also behind a prefix; other names stay."""
+    if spec.startswith(STATIC):
+        return STATIC + _from(folder, spec.removeprefix(STATIC))
     return os.path.relpath(spec, folder) if spec not in ("tfidf", "texts") and Path(spec).exists() else spec
 
 

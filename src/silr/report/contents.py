@@ -8,6 +8,7 @@ from silr import __version__
 from silr.io.corpus import text_counts
 from silr.io.words import Summary, limits, percent, short
 from silr.refine.classifier_caution import estimate_in
+from silr.report.annotation import in_a_sentence
 from silr.report.calibration import calibration
 from silr.report.charts import block
 from silr.report.distribution import confusion, histograms
@@ -55,6 +56,7 @@ def _summary(record: Record, values: Summary, warnings: list[Caution]) -> dict[s
     odd = text_counts(record.corpus.texts) if record.corpus else None
     return {
         "texts": f"{len(record.llm):,}",
+        "annotator": in_a_sentence(record),
         "odd": str(odd) if odd and (odd.duplicates or odd.empty) else None,
         "classes": [short(name, 40) for name in record.class_names[:12]],
         "n_classes": len(record.class_names),

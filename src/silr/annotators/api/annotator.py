@@ -1,13 +1,11 @@
 """The API annotator: asks a chat model behind an OpenAI-compatible server."""
 
 import re
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +14,15 @@ from silr.annotators.answers.read import Reading, class_log_probabilities, read_
 from silr.annotators.api.budget import BudgetSpentError
 from silr.annotators.api.client import ChatClient
 from silr.annotators.api.exchange import NoAnswerError, TextTooLongError, characters, explain_cut_off
+from silr.annotators.api.pace import StoppedError
 from silr.annotators.api.pending import each_sample
 from silr.annotators.api.replies import Reply
 from silr.annotators.api.request import Messages, Question
+from silr.annotators.api.workers import Workers
 from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, Scores, has_scores, label_only
 from silr.annotators.missing import Missing
 from silr.annotators.prompts import Prompt
+from silr.annotators.provenance import Provenance
 from silr.errors import InputError
 
 TEMPLATE = (
@@ -103,6 +104,7 @@ class ApiAnnotator:
         self.classes = tuple(self.prompt.classes)
         self._before, self._after = self.prompt.around_text()
         self._client, self._samples, self._concurrency = client, samples, concurrency
+        self._temperature = client.options.temperature_for(samples)
         self.remarks, self._kept = Remarks(), dict[str, int]()
         self._labels = self._scored = 0
         self.stopped_by: str | None = None
@@ -128,34 +130,44 @@ class ApiAnnotator:
         Texts without a label are left out (`remarks.missing` has their reasons), and so are those that the budget does
         not reach.
         """
-        waiting, running = enumerate(batches), dict[Future[Scores], int]()
-        self.stopped_by = None
+        self.stopped_by, end = None, None
         self._client.trusted |= self.remarks.labelled
-        with ThreadPoolExecutor(self._concurrency) as pool, self._client.open():
-            while True:
-                n_free = self._concurrency - len(running) if self.stopped_by is None else 0
-                running |= {pool.submit(score, batch): number for number, batch in islice(waiting, n_free)}
-                if not running:
-                    break
-                for future in _finished(running):
-                    number = running.pop(future)
-                    (text,) = batches[number]
-                    try:
-                        scores, features = future.result()
-                    except BudgetSpentError as error:
+        workers = Workers(score, enumerate(batches), self._concurrency, self._client.stop)
+        with self._client.open(), closing(workers.groups()) as groups:
+            for group in groups:
+                self._client.keep()
+                for number, scored, error in group:
+                    if isinstance(error, BudgetSpentError):
                         self.stopped_by = str(error)
-                    except NoAnswerError as error:
-                        self.remarks.missing[text] = error.missing
-                        if error.hits_all:
-                            self.remarks.failures[text] = str(error)
-                    else:
-                        self.remarks.labelled = self._client.trusted = True
-                        self._labels += 1
-                        self._scored += bool(has_scores(scores)[0])
-                        if self._labels == _LABELS_BEFORE_NOTE:
-                            self._say_whether_scores_come()
-                        yield number, scores, features
+                        workers.end()
+                    elif isinstance(error, NoAnswerError):
+                        self._note_missing(batches[number], error)
+                    elif error is not None:
+                        end = end or error
+                        workers.end()
+                        self._client.stop()
+                    elif scored is not None:
+                        self._note_label(scored)
+                        yield number, *scored
+        if end is not None:
+            raise end
         if self._labels < _LABELS_BEFORE_NOTE:
+            self._say_whether_scores_come()
+        self.remarks.parameters = self._client.sent(Question([], self._temperature, logprobs=self._samples == 1))
+
+    def _note_missing(self, texts: Sequence[str], error: NoAnswerError) -> None:
+        (text,) = texts
+        if isinstance(error, StoppedError):  # it was not asked
+            return
+        self.remarks.missing[text] = error.missing
+        if error.hits_all:
+            self.remarks.failures[text] = str(error)
+
+    def _note_label(self, scored: Scores) -> None:
+        self.remarks.labelled = self._client.trusted = True
+        self._labels += 1
+        self._scored += bool(has_scores(scored[0])[0])
+        if self._labels == _LABELS_BEFORE_NOTE:
             self._say_whether_scores_come()
 
     def score_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None) -> Scores:
@@ -181,6 +193,7 @@ class ApiAnnotator:
         import silr
 
         about = {"kind": "api", "model": self._client.model, "server": self._client.server, **self.prompt.describe()}
+        about |= self._client.describe() | self._client.options.describe()
         return {**about, "samples": self._samples, "versions": {"silr": silr.__version__}}
 
     def _messages(self, text: str, later: Sequence[str]) -> Messages:
@@ -188,9 +201,10 @@ class ApiAnnotator:
         return [{"role": "assistant" if turn % 2 else "user", "content": text} for turn, text in enumerate(contents)]
 
     def _ask(
-        self, text: str, later: Sequence[str], temperature: float = 0.0, sample: int = 0, logprobs: bool = False
+        self, text: str, later: Sequence[str], temperature: float | None = None, sample: int = 0, logprobs: bool = False
     ) -> Reply:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
+        temperature = self._client.options.temperature or 0.0 if temperature is None else temperature
         question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs)
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
@@ -205,14 +219,19 @@ class ApiAnnotator:
             else:
                 if kept < len(text):
                     self.remarks.cut.add(text)
-                return reply
-        return self._client.ask(question(self._messages(text[:kept], later)))
+                return self._noted(text, reply)
+        return self._noted(text, self._client.ask(question(self._messages(text[:kept], later))))
+
+    def _noted(self, text: str, reply: Reply) -> Reply:
+        """Remember who answered."""
+        self.remarks.provenance.setdefault(text, Provenance()).add(reply.snapshot, reply.asked, reply.left_out)
+        return reply
 
     def _read(self, text: str, later: Sequence[str], sample: int) -> Named | NoAnswerError:
         """Ask and read the answer; ask once more, more strictly, if it names no class or several."""
-        words, temperature = self.prompt.words, 1.0 if self._samples > 1 else 0.0
+        words = self.prompt.words
         for attempt in range(2):
-            reply = self._ask(text, later, temperature=temperature, sample=sample, logprobs=self._samples == 1)
+            reply = self._ask(text, later, temperature=self._temperature, sample=sample, logprobs=self._samples == 1)
             reading = read_answer(reply.text, words, self.classes)
             cut_off = reply.missing is Missing.CUT_OFF
             content = without_thoughts(reply.text).strip()
@@ -264,12 +283,3 @@ class ApiAnnotator:
                 "the server has given no token log-probabilities of use so far: labels without scores; --samples 5 "
                 "asks 5 times a text and gives the shares of the votes as scores"
             )
-
-
-def _finished(running: Iterable[Future[Scores]]) -> set[Future[Scores]]:
-    """Wait for one of them at least."""
-    try:
-        return wait(running, return_when=FIRST_COMPLETED).done
-    except KeyboardInterrupt:
-        print("Interrupted: waiting for the answers under way, which are paid for ...", file=sys.stderr, flush=True)
-        raise

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from silr.annotators.api import exchange
-from silr.annotators.api.addresses import check_address, environment_key
 from silr.annotators.api.budget import Budget
 from silr.annotators.api.cache import AnswerCache
+from silr.annotators.api.connection import connect
 from silr.annotators.api.exchange import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
+from silr.annotators.api.pace import Pace
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.replies import Reply
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 MOST_IN_VAIN = 10  # requests without an answer, after which a server that never gave one is given up
-_IN_VAIN_LATER = 50  # the same where this model has answered before
+_IN_VAIN_LATER, _IN_VAIN_ROUNDS = 50, 6  # the same where this model has answered before: as many rounds at least
+_PUSH_BACK = (429, 503, 529)  # what a server answers that has too much to do
 _LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless the server asks for more
 LONG, TOO_LONG = 60.0, 600.0  # seconds that a server asks for: what is said, and what is not waited for
 _ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
 _MOST_TIMEOUTS = 3  # of a server that has never answered
-_SHORT_KEY = 5  # characters; what stands for a key where a server wants none, such as "none", is no secret
 _MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
 
@@ -53,10 +54,14 @@ class ChatClient:
     cache : AnswerCache
     base_url : str, default None
         Such as ``http://127.0.0.1:8000/v1``; None: the openai client's default, or ``OPENAI_BASE_URL``.
+    api_version : str, default None
+        Of Azure, such as ``2024-10-21``.
     options : RequestOptions
         What is wanted of every request.
     max_requests, max_tokens_total : int, default None
         Budget of this session; see `Budget`. Requests that are under way when it is spent are finished.
+    rpm, tpm : int, default None
+        Requests and tokens a minute at most; see `Caps`.
     timeout : float, default 120
         Seconds to wait for an answer.
     retries : int, default 8
@@ -81,42 +86,46 @@ class ChatClient:
         The openai package is missing, the address is no web address, or the key cannot be one.
     """
 
+    _exchange_kind, _key_variables = exchange.Exchange, tuple[str, ...]()  # variables of a key before the usual ones
+
     def __init__(
         self,
         model: str,
         cache: AnswerCache,
         *,
         base_url: str | None = None,
+        api_version: str | None = None,
         options: RequestOptions = RequestOptions(),  # noqa: B008 - frozen
         max_requests: int | None = None,
         max_tokens_total: int | None = None,
+        rpm: int | None = None,
+        tpm: int | None = None,
         timeout: float = 120.0,
         retries: int = 8,
         say: Say | None = None,
     ) -> None:
         with needs("api", "an LLM behind an API"):
-            import openai
             import tenacity
-        base_url = base_url if base_url is not None else os.environ.get("OPENAI_BASE_URL") or None
-        self._key = environment_key()
-        if base_url is not None:
-            base_url = check_address(base_url)
-        elif self._key is None:
-            raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")
+        connection = connect(
+            base_url, api_version=api_version, headers=options.headers, timeout=timeout, keys=self._key_variables
+        )
+        self._secrets, self.api_version = connection.secrets, connection.api_version
         self.model, self._cache, self.options = model, cache, options
-        client = openai.OpenAI(api_key=self._key or "none", base_url=base_url, timeout=timeout, max_retries=0)
-        self._exchange = exchange.Exchange(client, model)
+        self._exchange = self._exchange_kind(connection.client, model, connection.secrets, connection.is_azure)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
         self._print, self._timeout = say or (lambda line: None), timeout
         self._lock, self._closed, self._alone = threading.RLock(), threading.Event(), threading.Lock()
-        self._budget = Budget(max_requests, max_tokens_total, self._closed)
+        self._stopped = threading.Event()
+        self._pace = Pace(rpm, tpm, self._stopped)
+        self._budget = Budget(max_requests, max_tokens_total, self._closed, self._pace)
         self.cost = self._budget.cost
         self._answered = False  # whether the server ever gave an answer
         self._in_vain = self._timeouts = self._daily = 0
         self._said_wait = -LONG
         self._end: InputError | None = None
-        self._parameters = Parameters()
+        self._parameters = Parameters(asked=frozenset(options.asked()))
+        self._left_out = set[str]()  # of answers that are in the cache
         self._tried = self._tries = False  # whether requests without some parameters were tried, or are just now
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(retries + 1) | tenacity.stop_when_event_set(self._closed),
@@ -130,11 +139,22 @@ class ChatClient:
     def open(self) -> Iterator[None]:
         """Ask within this block; where it is left, requests that wait for another attempt give up."""
         self._closed.clear()
+        self._stopped.clear()
         self._end = None
         try:
             yield
         finally:
             self._closed.set()
+            self._exchange.abort()
+
+    def stop(self) -> None:
+        """Send nothing more in this block; requests that are under way go on."""
+        self._closed.set()
+        self._stopped.set()
+
+    def keep(self) -> None:
+        """Let no failure of the machine lose an answer that came before."""
+        self._cache.sync()
 
     def say(self, line: str) -> None:
         """Tell the user, once."""
@@ -144,6 +164,10 @@ class ChatClient:
             self.notes.append(line)
         self._print(line)
 
+    def describe(self) -> dict[str, object]:
+        """What else tells its answers apart, and is set."""
+        return {} if self.api_version is None else {"api_version": self.api_version}
+
     def ask(self, question: Question) -> Reply:
         """Send a question and return the answer, from the cache if it is known.
 
@@ -151,10 +175,12 @@ class ChatClient:
         log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
         that there is no usable answer to this text, an InputError that the server refuses all requests.
         """
-        key = question.key(self.server, self.model, self.options)
+        key = question.key(self.server, self.model, self.options) | self.describe()
         if (known := self._cache.get(key)) is not None:
             self._budget.known()
-            return Reply.from_json(known)
+            reply = Reply.from_json(known)
+            self._left_out.update(reply.left_out)
+            return reply
         with self._turn():
             reply = self._ask(question)
             self._cache.put(key, reply.to_json())
@@ -195,7 +221,8 @@ class ChatClient:
         """Count a request without an answer, and end the job after too many."""
         with self._lock:
             self._in_vain += 1
-            most = _IN_VAIN_LATER if self.trusted or self._answered else MOST_IN_VAIN
+            later = max(_IN_VAIN_LATER, _IN_VAIN_ROUNDS * self._pace.most_under_way)
+            most = later if self.trusted or self._answered else MOST_IN_VAIN
             if self._in_vain >= most:
                 self._stop(f"no answer to {self._in_vain} requests in a row: {words}")
 
@@ -212,7 +239,7 @@ class ChatClient:
         first: Refusal | None = None  # what the server says of the parameters, as it seems
         adapted: Parameters | None
         while True:
-            options = parameters.of(question, self.options)
+            options, asked = parameters.of(question, self.options), time.time()
             try:
                 reply: Reply = self._retrying(self._attempt, question.messages, options)
                 break
@@ -227,6 +254,8 @@ class ChatClient:
             except RefusedError as error:
                 adapted = parameters.adapted(error.refusal, options) if trials is None else None
                 unclear = error.refusal.kind is Kind.UNCLEAR and not (self._tried or self._answered)
+                if adapted is None and trials is None and not self._answered:
+                    self._check_asked(error.refusal, parameters.refused(error.refusal, options))
                 if adapted is None and trials is None and unclear:
                     trials, self._tried = parameters.trials(options), True
                 if trials is not None:
@@ -243,7 +272,18 @@ class ChatClient:
             for name in parameters.left_out(before):
                 if name != "logprobs":  # said with the first label that has no scores
                     self.say(f"the server does not take {name}, which is left out ({self._words(first.words)})")
-        return reply
+        return replace(reply, asked=asked, left_out=tuple(parameters.left_out(Parameters())))
+
+    def sent(self, question: Question) -> dict[str, object]:
+        """What is sent beside the messages of a question, by what the server takes and took."""
+        return self._parameters.without(*self._left_out).of(question, self.options)
+
+    def _check_asked(self, refusal: Refusal, names: list[str]) -> None:
+        """End the job where the server refuses what the user wants."""
+        if names:
+            wanted = ", ".join(self.options.asked()[name] for name in names)
+            words = self._words(refusal.words)
+            self._stop(f"the server does not take {wanted} ({refusal.status}): {words}; leave it out or change it")
 
     def _may_dislike_parameters(self, error: PassingError) -> bool:
         """Whether a server that breaks, and never answered, may break over a parameter; that is tried once."""
@@ -281,6 +321,8 @@ class ChatClient:
             self._stop(self._exchange.explain(refusal, kind, words))
         line = f"the server refuses the request ({refusal.status}): {words}"
         if not (self.trusted or self._answered):
+            if asked := self.options.asked():
+                line += f"; it may not take {', '.join(asked.values())}"
             self._count_in_vain(line)
         raise NoAnswerError(Missing.SERVER, line)
 
@@ -318,7 +360,8 @@ class ChatClient:
             if self._timeouts >= _MOST_TIMEOUTS:
                 line = f"no answer within {self._timeout:g} seconds, {self._timeouts} times; raise --timeout"
                 self._stop(line, error)
-        self._count_in_vain(words)
+        if not _pushes_back(error) or self._pace.push_back(error.wait):
+            self._count_in_vain(words)
         if self._tries or self._may_dislike_parameters(error):
             return False
         if error.wait and error.wait > LONG and time.monotonic() - self._said_wait > LONG:
@@ -334,10 +377,14 @@ class ChatClient:
         if not isinstance(error, PassingError):
             return 0.0
         if error.wait is not None:
-            return error.wait
+            return 0.0 if _pushes_back(error) else error.wait  # all threads wait for it, this one among them
         return tenacity.wait_random_exponential(max=_SHORT_WAIT if error.unusable else _LONGEST_WAIT)(state)
 
     def _words(self, message: str) -> str:
-        """The message in one line, without the key, which some servers repeat."""
-        line = " ".join(message.split())
-        return (line.replace(self._key, "***") if self._key and len(self._key) > _SHORT_KEY else line)[:300]
+        """The message in one line, without the key and the headers, which some servers repeat."""
+        return " ".join(self._secrets.hidden(message).split())[:300]
+
+
+def _pushes_back(error: PassingError) -> bool:
+    """Whether the server has too much to do."""
+    return error.refusal is not None and error.refusal.status in _PUSH_BACK

@@ -99,6 +99,8 @@ class BatchAnnotator(Wrapped):
             while True:
                 sending.finish()
                 learn_parameters(score, texts, client)
-                if client.spent is not None or not batches.add(requests(score, texts, client), self._limits):
+                if client.spent is not None:
+                    break
+                if not batches.add(requests(score, texts, client), self._limits, client.left_out()):
                     break
             sending.finish()

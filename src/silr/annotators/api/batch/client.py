@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from silr.annotators.api.budget import Budget, Cost
 from silr.annotators.api.cache import AnswerCache, key_hash
 from silr.annotators.api.client import ChatClient
 from silr.annotators.api.exchange import NoAnswerError, TextTooLongError
+from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.pending import PendingError
 from silr.annotators.api.refusals import Refusal
 from silr.annotators.api.replies import Reply
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST_ATTEMPTS = 3  # batches that a question is sent in
 OFFLINE = "batch-file:"  # stands for the server where files are written for it
-_NOT_SENT = ("extra_headers", "extra_query", "timeout")  # of a single request, not of its body
 
 Collect = Callable[[str, Question], object]
 
@@ -97,7 +97,9 @@ class BatchClient(ChatClient):
         if (known := self._cache.get(key)) is not None:
             if self._collect is None and key not in self.fetched:
                 self._budget.known()
-            return Reply.from_json(known)
+            reply = Reply.from_json(known)
+            self._left_out.update(reply.left_out)
+            return reply
         failure = self.failures.get(key)
         if failure is not None and (self._collect is None or failure.is_final):
             raise self._no_answer(failure, question)
@@ -107,15 +109,15 @@ class BatchClient(ChatClient):
 
     def hash(self, question: Question) -> str:
         """What stands for a question in the cache and in a batch."""
-        return key_hash(question.key(self.server, self.model, self.options))
+        return key_hash(question.key(self.server, self.model, self.options) | self.describe())
 
     def body(self, question: Question) -> dict[str, object]:
         """The body of a request, with the parameters that the server takes."""
-        options = dict(self._parameters.of(question, self.options))
-        more = options.pop("extra_body", None)
-        options = {name: value for name, value in options.items() if name not in _NOT_SENT}
-        body: dict[str, object] = {"model": self.model, "messages": question.messages, **options}
-        return {**body, **more} if isinstance(more, Mapping) else body
+        return {"messages": question.messages, "model": self.model, **self._parameters.of(question, self.options)}
+
+    def left_out(self) -> list[str]:
+        """The parameters that the server does not take."""
+        return self._parameters.left_out(Parameters())
 
     def take_in(self, answered: Iterable[str], n_requests: int, characters: int, tokens: tuple[int, int]) -> None:
         """Count the requests of a batch, and those that it answered."""

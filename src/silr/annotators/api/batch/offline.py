@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -109,15 +110,18 @@ class OfflineAnnotator(Wrapped):
         client, keys = self._client, set[str]()
         for path in sorted(folder.glob("*.jsonl")):
             with os_errors(f"cannot read {path}"), path.open("rb") as lines:
+                made = path.stat().st_mtime
                 for rows in batched(read_rows(lines), _CHUNK):
                     keys.update(row.key for row in rows)
                     new = {row.key: row for row in rows if client.cache.get(row.key) is None}
-                    answers = {row.key: row.result for row in new.values() if isinstance(row.result, Reply)}
+                    replies = {row.key: row.result for row in new.values() if isinstance(row.result, Reply)}
+                    answers = {key: replace(reply, asked=made) for key, reply in replies.items()}
                     client.cache.put_all((key, reply.to_json()) for key, reply in answers.items())
                     client.failures |= {key: row.result for key, row in new.items() if isinstance(row.result, Failure)}
                     counts = [row.tokens for row in new.values()]
                     client.budget.take_up(0, len(new))
                     client.take_in(answers, len(new), 0, (sum(p for p, _ in counts), sum(c for _, c in counts)))
+        client.keep()
         client.failures = {key: failure for key, failure in client.failures.items() if client.cache.get(key) is None}
         return keys
 

@@ -7,6 +7,8 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from silr.annotators.api.batch.client import MOST_ATTEMPTS, BatchClient
 from silr.annotators.api.batch.lines import read_requests
@@ -232,7 +234,9 @@ class Sending:
                     for place in (0, 1):
                         tokens[place] += sum(row.tokens[place] for row in chunk)
                     failed |= {row.key: row.result for row in chunk if isinstance(row.result, Failure)}
-                    answers = {row.key: row.result for row in chunk if isinstance(row.result, Reply)}
+                    replies = {row.key: row.result for row in chunk if isinstance(row.result, Reply)}
+                    about: Any = {"asked": part.made, "left_out": tuple(part.left_out)}
+                    answers = {key: replace(reply, **about) for key, reply in replies.items()}
                     self._client.cache.put_all((key, reply.to_json()) for key, reply in answers.items())
                     answered |= answers.keys()
             path.unlink()
@@ -242,6 +246,7 @@ class Sending:
         is_stop = len(stops) == len(asked) or any(failure.refusal.kind is Kind.UNPAID for failure in stops)
         kept = {} if is_stop else failed  # what hits all requests is no failure of theirs
         part.failed = {key: (failure.status, failure.body) for key, failure in kept.items()}
+        self._client.keep()
         part.done = True
         self._batches.save()
         self._client.failures = self._batches.failures(MOST_ATTEMPTS)

@@ -34,6 +34,7 @@ class Part:
     requests: int
     characters: int
     made: float = field(default_factory=time.time)
+    left_out: list[str] = field(default_factory=list)  # parameters that the server does not take
     upload: str | None = None  # the file's id at the server
     batch: str | None = None  # the batch's id
     sent: bool = False  # it may have been created, whether its id is known or not
@@ -61,16 +62,16 @@ class Batches:
         """Write what changed."""
         write_json(self._path, {"parts": [asdict(part) for part in self.parts]})
 
-    def add(self, requests: Iterable[Request], limits: Limits) -> int:
+    def add(self, requests: Iterable[Request], limits: Limits, left_out: list[str]) -> int:
         """Write requests into new parts; all of them are there, or none. Return how many requests there are."""
-        new = list(self._write(requests, limits))
+        new = list(self._write(requests, limits, left_out))
         self.parts += new
         self.save()
         return sum(part.requests for part in new)
 
     def split(self, part: Part, n_requests: int) -> None:
         """Put smaller parts in the place of one that the server does not take."""
-        new = list(self._write(read_requests(self.path(part)), Limits(requests=n_requests)))
+        new = list(self._write(read_requests(self.path(part)), Limits(requests=n_requests), part.left_out))
         place = self.parts.index(part)
         self.parts[place : place + 1] = new
         self.save()
@@ -94,10 +95,10 @@ class Batches:
         pairs = (pair for part in self.parts for pair in part.failed.items())
         return {key: Failure(*said, given_up=attempts[key] >= most_attempts) for key, said in pairs}
 
-    def _write(self, requests: Iterable[Request], limits: Limits) -> Iterator[Part]:
+    def _write(self, requests: Iterable[Request], limits: Limits, left_out: list[str]) -> Iterator[Part]:
         for written in write_requests(requests, self._new_paths(), limits):
             name = f"silr-{written.hash[:32]}-{token_hex(4)}"
-            yield Part(written.path.name, name, written.requests, written.characters)
+            yield Part(written.path.name, name, written.requests, written.characters, left_out=left_out)
 
     def _new_paths(self) -> Iterator[Path]:
         known = [int(part.file.partition(".")[0]) for part in self.parts]
