@@ -20,13 +20,14 @@ TEXTS = [f"a {'good' if i % 3 else 'bad'} thing, number {i}" for i in range(N_TE
 
 
 class Outcome(NamedTuple):
-    kills: int
-    seconds: list[float]  # from the start to each kill
+    """One annotation, killed several times."""
+
+    killed: list[tuple[int, int]]  # calls that the session had made, and batches at the server, at each kill
     wrong: int  # texts without their label
     sent_twice: int  # requests that were in more than one batch that was begun
     online: int  # single requests
-    batches: int
-    last: str  # what the last session said
+    left: list[str]  # files of an unfinished annotation
+    said: str  # by the last session
 
 
 def answer(body: dict[str, Any]) -> str:
@@ -48,36 +49,46 @@ def arguments(folder: Path, url: str) -> list[str]:
     ]
 
 
-def killed(folder: Path, start: Callable[[list[str]], Any], kills: int, seed: int, longest: float) -> Outcome:
-    """Start the command, kill it after a random while, and so on; then let it end."""
-    pd.DataFrame({"text": TEXTS}).to_csv(folder / "in.csv", index=False)
-    rng, seconds = random.Random(seed), list[float]()
+def killed(folder: Path, start: Callable[[list[str]], Any], kills: int, seed: int, longest: float) -> list[Outcome]:
+    """Annotate anew until there were so many kills; each comes within some seconds of the session's first call."""
+    rng, outcomes = random.Random(seed), list[Outcome]()
     os.environ["SILR_BATCH_SECONDS"] = "0.03"
     os.environ.setdefault("OPENAI_API_KEY", "sk-none")
-    behaviour = Behaviour(answer, most_rows=ROWS, lag=0.05, polls=4)
-    with batch_server(behaviour) as (url, record):
-        while len(seconds) < kills:
-            process = start(arguments(folder, url))
-            began, limit = time.monotonic(), longest * rng.random()
-            while time.monotonic() - began < limit and process.poll() is None:
+    while (left := kills - sum(len(each.killed) for each in outcomes)) > 0:
+        (run := folder / str(len(outcomes))).mkdir()
+        outcomes.append(until_it_ends(run, start, left, rng, longest))
+    return outcomes
+
+
+def until_it_ends(
+    folder: Path, start: Callable[[list[str]], Any], kills: int, rng: random.Random, longest: float
+) -> Outcome:
+    pd.DataFrame({"text": TEXTS}).to_csv(folder / "in.csv", index=False)
+    moments = list[tuple[int, int]]()
+    with batch_server(Behaviour(answer, most_rows=ROWS, lag=0.05, polls=4)) as (url, record):
+        while True:
+            before, process = record.calls.total(), start(arguments(folder, url))
+            while len(moments) < kills and process.poll() is None and record.calls.total() == before:
                 time.sleep(0.002)
-            if process.poll() is not None:  # it got through: begin anew with another cache
-                raise AssertionError(f"ended by itself after {time.monotonic() - began:.1f} s: {process.communicate()}")
+            deadline = time.monotonic() + longest * rng.random()
+            while len(moments) < kills and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.002)
+            if len(moments) == kills or process.poll() is not None:
+                out, err = process.communicate(timeout=120)
+                assert process.wait() == 0, err
+                return outcome(folder, record, moments, out + err)
             process.kill()
             process.wait()
-            seconds.append(time.monotonic() - began)
-        process = start(arguments(folder, url))
-        out, err = process.communicate(timeout=120)
-        assert process.wait() == 0, err
-        return outcome(folder, record, seconds, out + err)
+            moments.append((record.calls.total() - before, len(record.batches)))
 
 
-def outcome(folder: Path, record: Record, seconds: list[float], last: str) -> Outcome:
+def outcome(folder: Path, record: Record, moments: list[tuple[int, int]], said: str) -> Outcome:
     frame = pd.read_csv(folder / "out.csv", keep_default_na=False)
-    truth = ["positive" if "good" in text else "negative" for text in frame["text"]]
-    wrong = sum(label != right for label, right in zip(frame["llm_label"], truth, strict=True)) + N_TEXTS - len(frame)
+    truth = ["positive" if "good" in text else "negative" for text in TEXTS]
+    wrong = sum(label != right for label, right in zip(frame["llm_label"], truth, strict=True))
     twice = sum(count > 1 for count in record.submitted.values())
-    return Outcome(len(seconds), seconds, wrong, twice, record.online.total(), len(record.batches), last)
+    left = sorted(path.name for path in folder.glob("out.csv.*"))
+    return Outcome(moments, wrong, twice, record.online.total(), left, said)
 
 
 def command(arguments: list[str]) -> subprocess.Popen[str]:

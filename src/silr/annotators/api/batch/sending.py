@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 from silr.annotators.api.batch.client import MOST_ATTEMPTS, BatchClient
@@ -29,7 +30,7 @@ _PATIENCE = 10  # times as long a wait where the server's queue is full of other
 _CHUNK = 1000  # answers written to the cache at a time
 _TOKENS_A_CHARACTER = 0.4  # at most, in most languages; for limits that a server counts in tokens
 _FEWEST = 10  # requests, below which a batch is not made smaller but waits
-_WAITS = "The answers come within 24 hours. Ctrl-C stops the waiting and not the batches: the same command goes on"
+_WAITS = "the answers come within 24 hours; Ctrl-C stops the waiting and not the batches, and the same command goes on"
 
 
 class Sending:
@@ -106,7 +107,8 @@ class Sending:
                 raise
         part.sent = True
         self._batches.save()
-        self._client.say(f"batch {part.batch}: {part.requests:,} requests. {_WAITS}")
+        self._client.say(f"sent the batch {part.batch}; requests: {part.requests:,}")
+        self._client.say(_WAITS)
 
     def _find(self, part: Part) -> str | None:
         """Look for the batch of a part that may have been created; twice, as it may be on its way."""
@@ -136,7 +138,7 @@ class Sending:
             self._client.say(f"the server takes no more batches now ({self._client.words(error.words)}); waiting")
             return
         share = 0.5 if not error.tokens or fits else min(0.5, error.tokens / tokens)
-        smaller = max(1, int(share * part.requests))
+        smaller = ceil(share * part.requests)
         self._client.say(
             f"the server takes no batch of {part.requests:,} requests ({self._client.words(error.words)}); smaller ones"
         )
