@@ -7,6 +7,7 @@ unclear and asked for again, so that there are several rounds. Run from anywhere
 
 import argparse
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--longest", type=float, default=1.0, help="seconds from a session's first call to its kill")
     options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     with tempfile.TemporaryDirectory() as folder:
         runs = killed(Path(folder), command, options.kills, options.seed, options.longest)
     values = {

@@ -233,7 +233,11 @@ def batch_server(behaviour: Behaviour) -> Iterator[tuple[str, Record]]:
             except (BrokenPipeError, ConnectionResetError):
                 pass  # the client was killed
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            pass  # a client that was killed
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import subprocess
@@ -80,6 +81,7 @@ def until_it_ends(
             process.kill()
             process.wait()
             moments.append((record.calls.total() - before, len(record.batches)))
+            logging.getLogger(__name__).info("killed after %d calls, with %d batches at the server", *moments[-1])
 
 
 def outcome(folder: Path, record: Record, moments: list[tuple[int, int]], said: str) -> Outcome:
