@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from silr.classifiers.uu_classifier import UUClassifier
     from silr.export.load import load
     from silr.features.api import ApiFeatures
+    from silr.io.codebook import Codebook
     from silr.label.draw import draw
     from silr.refine.label_refiner import LabelRefiner
     from silr.refine.silr import Silr
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "UU",
     "ApiFeatures",
+    "Codebook",
     "FineTuned",
     "LabelRefiner",
     "Paper",
@@ -33,6 +35,7 @@ __all__ = [
 
 _HOMES = {
     "ApiFeatures": "silr.features.api",
+    "Codebook": "silr.io.codebook",
     "FineTuned": "silr.refine.tuning",
     "LabelRefiner": "silr.refine.label_refiner",
     "Paper": "silr.refine.uu",

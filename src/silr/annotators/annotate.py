@@ -12,6 +12,7 @@ from silr.annotators.build import make_annotator
 from silr.annotators.table import annotate_file, is_annotation
 from silr.errors import InputError
 from silr.io.cells import is_missing
+from silr.io.codebook import Codebook
 from silr.io.corpus import SCORE_PREFIX, read_table, write_table
 
 
@@ -22,6 +23,7 @@ def annotate(
     model: str | Path | None = None,
     base_url: str | None = None,
     question: str | None = None,
+    codebook: Codebook | str | Path | None = None,
     annotator: Annotator | None = None,
     embeddings: str | None = None,
     embeddings_url: str | None = None,
@@ -46,8 +48,12 @@ def annotate(
         model runs on this machine.
     question : str, default None
         Asked about every text, such as "Is this review positive or negative?".
+    codebook : Codebook, str or Path, default None
+        The question and the classes with definitions and examples, also as a YAML file. Then `classes` and `question`
+        may be left out.
     annotator : Annotator, default None
-        Anything else that scores texts, in the place of `classes`, `model`, `base_url`, `question` and `options`.
+        Anything else that scores texts, in the place of `classes`, `model`, `base_url`, `question`, `codebook` and
+        `options`.
     embeddings : str, default None
         A model of the server: its embeddings of the texts go beside `output`, as features of `silr.LabelRefiner`.
     embeddings_url : str, default None
@@ -112,10 +118,12 @@ def annotate(
     ['positive', 'negative']
     """
     if annotator is None:
-        if classes is None or model is None:
+        if (classes is None and codebook is None) or model is None:
             raise InputError("annotate needs classes and a model, or an annotator")
         if batch and (base_url is None or output is None):
             raise InputError("batch needs base_url and output")
+        if codebook is not None:
+            options["codebook"] = codebook if isinstance(codebook, Codebook) else Codebook.read(codebook)
         annotator = make_annotator(classes, model, base_url, question, options, batch=batch)
     elif options:
         raise InputError(f"annotate: {next(iter(options))} is no option of an annotator that is made already")

@@ -21,7 +21,7 @@ _OF_COMMAND = {
 
 
 def make_annotator(
-    classes: Sequence[str],
+    classes: Sequence[str] | None,
     model: str | Path,
     base_url: str | None,
     question: str | None,

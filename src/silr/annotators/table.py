@@ -17,6 +17,7 @@ from silr.annotators.missing import Missing
 from silr.annotators.provenance import Provenance, total
 from silr.io import corpus
 from silr.io.class_names import ClassNames
+from silr.io.codebook import check_gold, codebook_of_record
 from silr.io.feature_rows import write_record
 from silr.io.files import write_json
 from silr.io.progress import progress
@@ -122,6 +123,7 @@ def annotate_file(
     texts = corpus.text_column(frame, text_column, source)
     unique, where = distinct(texts)
     identity = {key: value for key, value in annotator.describe().items() if key != "versions"}
+    _check_examples(identity.get("codebook"), frame, texts, source)
     meta = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
     n_features = annotator.n_features if save_features else 0
     check = GoldCheck(frame, annotator.classes, where, str(source))
@@ -163,6 +165,13 @@ def annotate_file(
         corpus.write_table(_with_columns(frame, annotator.classes, scores, reasons), output)
         journal.remove()
     return summary
+
+
+def _check_examples(codebook: object, frame: pd.DataFrame, texts: list[str], source: str | Path) -> None:
+    """Refuse gold texts that are examples of the codebook: their labels would judge answers that the LLM was given."""
+    labels = corpus.label_column(frame, "gold", source, required=False)
+    known = [row for row, label in enumerate(labels) if label is not None]
+    check_gold(codebook_of_record(codebook), texts, known, source)
 
 
 def partial_path(output: str | Path) -> Path:

@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from silr.cli import annotate_options as of
-from silr.cli.options import AsJson, Device, Quiet, Table, TextColumn, split_classes
+from silr.cli.options import AsJson, Device, Quiet, Table, TextColumn
 from silr.errors import InputError
 
 
 def annotate(
     table: Table,
     output: of.Output,
-    classes: of.Classes,
+    classes: of.Classes = None,
     annotator: of.Annotator = None,
     model: of.Model = None,
     question: of.Question = None,
+    codebook: of.CodebookFile = None,
     prompt: of.PromptText = None,
     class_word: of.ClassWord = None,
     strategy: of.Strategy = "direct",
@@ -23,6 +24,7 @@ def annotate(
     text_column: TextColumn = "text",
     opening: of.Opening = None,
     calibrate: of.Calibrate = None,
+    thinking: of.Thinking = None,
     features: of.Features = True,
     dtype: of.Dtype = None,
     device: Device = None,
@@ -68,12 +70,12 @@ def annotate(
 
 
 def _annotate(options: dict[str, Any]) -> None:
-    from silr.cli.annotate_build import api_annotator, is_behind_server, local_annotator
+    from silr.cli.annotate_build import api_annotator, is_behind_server, local_annotator, named_classes
 
     as_json, table, output = options["as_json"], options["table"], options["output"]
     quiet = options["quiet"] or as_json
     behind_server = is_behind_server(options)
-    classes = split_classes(options["classes"])
+    classes = named_classes(options)
     _check_table(table, output, options["text_column"])
     from silr.annotators.self_refine import SelfRefineAnnotator
     from silr.annotators.table import annotate_file

@@ -17,6 +17,8 @@ _ANNOTATOR = (
 _CACHE = f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/answers.sqlite)."
 _CALIBRATE = "Local: contextual divides by the scores of texts without content."
 _STRATEGY = "self-refine: answer, critique, answer again; several times the work."
+_CODEBOOK = "YAML file: question and classes with definitions, in, out and examples; see silr codebook init."
+_THINKING = "Local: tell a chat template that knows enable_thinking; default: no thinking."
 _DTYPE = "Local: float32, bfloat16 or float16; default: what is fast here."
 _API_VERSION = "Azure's version of its API, such as 2024-10-21; --base-url https://NAME.openai.azure.com."
 _HEADER = f"{_API}: a further header; the value env:VARIABLE is read from the environment. Never written."
@@ -30,15 +32,17 @@ Features = Annotated[
 ]
 
 # --- what is asked
-Classes = Annotated[list[str], Option(help="The classes: --classes negative positive, or negative,positive.")]
+Classes = Annotated[list[str] | None, Option(help="The classes: --classes negative positive, or negative,positive.")]
+CodebookFile = Annotated[Path | None, Option("--codebook", help=_CODEBOOK)]
 Question = Annotated[str | None, Option(help='Such as "Is this review positive or negative?".')]
 PromptText = Annotated[
-    str | None, Option(help="The whole prompt, with {text}, and {question}, {classes} or {examples} if wanted.")
+    str | None, Option(help="The whole prompt, with {text}, and {question}, {classes}, {examples}, {codebook}.")
 ]
 ClassWord = Annotated[list[str] | None, Option(help="What the LLM answers for a class, if not its name: CLASS=WORD.")]
 Strategy = Annotated[Literal["direct", "self-refine"], Option(help=_STRATEGY, metavar="TEXT")]
 FewShot = Annotated[Path | None, Option(help="Table with columns text and label: examples for the prompt.")]
 Opening = Annotated[str | None, Option(help="Local: how the answer begins; default: the question restated.")]
+Thinking = Annotated[bool | None, Option("--thinking/--no-thinking", help=_THINKING)]
 Calibrate = Annotated[str | None, choice(_CALIBRATE, "contextual")]
 
 # --- who is asked

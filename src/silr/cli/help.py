@@ -11,7 +11,7 @@ OTHER, ALWAYS = "Other options", "Output"
 PANELS = {  # names of options, by command and title
     "annotate": {
         "Table": "output text_column features",
-        "What is asked": "classes question prompt class_word opening few_shot strategy calibrate",
+        "What is asked": "classes question codebook prompt class_word opening few_shot strategy calibrate thinking",
         "Who is asked": "annotator model base_url api_version header device dtype trust_remote_code",
         "Batches": "batch batch_file batch_results",
         "Embeddings of a server": "embeddings embeddings_url embeddings_dimensions",
@@ -19,7 +19,7 @@ PANELS = {  # names of options, by command and title
         "A server": "samples concurrency rpm tpm timeout cache max_requests max_tokens_total max_answer_tokens",
     },
     "label": {
-        "What is labelled": "number classes output imported text_column label_column",
+        "What is labelled": "number classes codebook output imported text_column label_column",
         "Which texts are drawn": "draw seed",
         "How they are shown": "terminal browser port show_llm_label",
     },

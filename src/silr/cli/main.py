@@ -13,6 +13,7 @@ from silr import __version__
 from silr.cli import warnings as cli_warnings
 from silr.cli.align import align, sample
 from silr.cli.annotate import annotate
+from silr.cli.codebook import app as codebook
 from silr.cli.export import export
 from silr.cli.help import Command
 from silr.cli.label import label
@@ -75,6 +76,7 @@ def _silr(version: Annotated[bool, Option("--version", help="Print the version."
 
 app.command(cls=Command)(annotate)
 app.command(cls=Command)(label)
+app.add_typer(codebook, name="codebook")
 app.command(cls=Command)(refine)
 
 

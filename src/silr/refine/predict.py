@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 REFINED_MISSING = "refined_missing"
 # what decides an annotator's states
-ANNOTATOR = ("kind", "weights", "tokenizer", "question", "prompt", "opening", "class_words", "examples")
+ANNOTATOR = (
+    *("kind", "weights", "tokenizer", "question", "prompt", "opening", "class_words", "examples"),
+    *("codebook", "thinking"),
+)
 
 
 @dataclass(frozen=True)

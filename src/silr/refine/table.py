@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,10 @@ from silr.features.default import default_features
 from silr.features.file import annotator_of, name_of_states
 from silr.features.static import PREFIX as STATIC
 from silr.hf.distributed import is_main
-from silr.io.annotator_columns import label_columns, read_annotators
+from silr.io.annotator_columns import label_columns, read_annotators, scored_classes
 from silr.io.cells import sort_classes
-from silr.io.class_names import ClassNames, of_table
+from silr.io.class_names import ClassNames, listed, of_table
+from silr.io.codebook import codebook_of_record, gold_example, recorded_codebook
 from silr.io.corpus import (
     features_path,
     file_hash,
@@ -112,6 +114,8 @@ def refine_table(
     frame = read_table(table)
     texts = text_column(frame, names.text, table)
     say(str(text_counts(texts)))
+    if classes is None:
+        classes = _classes_of_codebook(frame, table, names, say)
     problem, labels = _problem(frame, table, names, method, classes, say)
     if tuning is None:
         specs = _features(table, features, method, say)
@@ -135,6 +139,7 @@ def refine_table(
         "columns": {**vars(names), "labels": labels},
         "classes": None if classes is None else problem.class_names,
         "features": [_from(folder, each) for each in specs],
+        **_codebook(frame, texts, names.gold, table),
     }
 
     def note(iteration: Iteration) -> None:
@@ -196,6 +201,38 @@ def _problem(
     return problem, list(llm.columns)
 
 
+def _classes_of_codebook(
+    frame: pd.DataFrame, table: str | Path, names: Columns, say: Callable[[str], None]
+) -> list[str] | None:
+    """The codebook's classes, if a person gave one of them that no LLM gave; None: those of the LLMs."""
+    codebook = recorded_codebook(table)
+    if codebook is None:
+        return None
+    columns = [name for name in label_columns(frame, names.labels) if name in frame.columns]
+    given = {label for name in columns for label in label_column(frame, name, table)} - {None}
+    scored = {name for column in columns for name in scored_classes(frame, column)}
+    gold = set(label_column(frame, names.gold, table, required=False)) - {None}
+    of_codebook = ClassNames(codebook.class_names, named=True)
+    by_llm = {of_codebook.code(str(name)) for name in given | scored}
+    by_hand = {of_codebook.code(str(name)) for name in gold}
+    if -1 in by_llm | by_hand or by_hand <= by_llm:
+        return None
+    say(f"classes: those of the codebook, {listed(codebook.class_names)}; no LLM gave some of them")
+    return codebook.class_names
+
+
+def _codebook(frame: pd.DataFrame, texts: Sequence[str], gold: str, table: str | Path) -> dict[str, object]:
+    """The codebook that the LLM read, for the run's record, with a warning if it has gold texts as examples."""
+    codebook = recorded_codebook(table)
+    if codebook is None:
+        return {}
+    labels = label_column(frame, gold, table, required=False)
+    known = [row for row, label in enumerate(labels) if label is not None]
+    if words := gold_example(codebook, texts, known, table):
+        warnings.warn(f"{words}: the LLM has read its label, so its accuracy is overestimated; clear it", stacklevel=1)
+    return {"codebook": codebook.to_dict()}
+
+
 def _features(
     table: str | Path, asked: str | Path | Sequence[str | Path] | None, method: Method, say: Callable[[str], None]
 ) -> list[str]:
@@ -228,6 +265,7 @@ def _prompt(table: str | Path, tuning: FineTuned, method: Method, say: Callable[
     asked = tuning.prompt == "annotator"
     if not asked and (tuning.prompt is not None or not method.takes_prompt):
         return tuning.prompt
+    from silr.annotators.chat_template import recorded_thinking
     from silr.annotators.encoding import prompt_around_text
     from silr.annotators.prompts import Prompt
     from silr.hf.models import load_tokenizer, locate
@@ -244,9 +282,10 @@ def _prompt(table: str | Path, tuning: FineTuned, method: Method, say: Callable[
         return None
     given: dict[str, Any] = {name: record.get(name) for name in ("question", "opening", "class_words")}
     examples = [tuple(example) for example in record.get("examples", ())]
+    given["codebook"] = codebook_of_record(record.get("codebook"))
     words = Prompt(record.get("classes", ()), template=record.get("prompt", ""), examples=examples, **given)
     say("the model reads each text inside the annotator's prompt (--prompt '{text}': the text alone)")
-    return prompt_around_text(words, load_tokenizer(model))
+    return prompt_around_text(words, load_tokenizer(model), thinking=recorded_thinking(record))
 
 
 def column_codes(

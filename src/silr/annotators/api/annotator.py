@@ -21,9 +21,10 @@ from silr.annotators.api.request import Messages, Question
 from silr.annotators.api.workers import Workers
 from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, Scores, has_scores, label_only
 from silr.annotators.missing import Missing
-from silr.annotators.prompts import Prompt
+from silr.annotators.prompts import Prompt, class_names, with_codebook
 from silr.annotators.provenance import Provenance
 from silr.errors import InputError
+from silr.io.codebook import Codebook
 
 TEMPLATE = (
     "{question} Answer with {classes}, and nothing else.\n\n{examples}"
@@ -36,6 +37,7 @@ _NO_ANSWER = "(no answer)"
 _LABELS_BEFORE_NOTE = 10  # labels after which it is said that no scores come
 _CONTINUATION = re.compile(r"[.!?](\W|$)|\n|\w+\W+\w")
 _SHORT_ANSWER = 200  # characters; a longer answer that was cut off was no answer yet
+_LOOKED_UP = 256  # texts at a time, for which the cache is asked at once
 _CUT_MARGIN, _MOST_CUTS = 0.95, 3
 
 
@@ -58,10 +60,11 @@ class ApiAnnotator:
     Parameters
     ----------
     client : ChatClient
-    classes : sequence of str, of length K >= 2
-    question, prompt, class_words, examples
-        As in `Prompt`. A ``<text>`` or ``</text>`` in a text is made harmless. A class answers by default with its
-        name, or a letter where the names begin alike.
+    classes : sequence of str, of length K >= 2, default None
+        None: those of the codebook.
+    question, prompt, class_words, examples, codebook
+        As in `Prompt`. Without a `prompt` the codebook stands first. A ``<text>`` or ``</text>`` in a text is made
+        harmless. A class answers by default with its name, or a letter where the names begin alike.
     samples : int, default 1
         Above 1: so many answers at temperature 1, and votes as scores.
     concurrency : int, default 8
@@ -87,21 +90,23 @@ class ApiAnnotator:
     def __init__(
         self,
         client: ChatClient,
-        classes: Sequence[str],
+        classes: Sequence[str] | None = None,
         *,
         question: str | None = None,
         prompt: str = TEMPLATE,
         class_words: Mapping[str, str] | None = None,
         examples: Sequence[tuple[str, str]] = (),
+        codebook: Codebook | None = None,
         samples: int = 1,
         concurrency: int = 8,
     ) -> None:
         if samples < 1 or concurrency < 1:
             raise InputError("samples and concurrency must be at least 1")
-        names = tuple(map(str, classes))
+        names = class_names(classes, codebook)
         words = dict(zip(names, safe_words(names), strict=True)) | dict(class_words or {})
-        self.prompt = Prompt(classes, question, prompt, "", words, examples)
-        self.classes = tuple(self.prompt.classes)
+        template = with_codebook(prompt, codebook, TEMPLATE)
+        self.prompt = Prompt(names, question, template, "", words, examples, codebook)
+        self.classes = self.prompt.names
         self._before, self._after = self.prompt.around_text()
         self._client, self._samples, self._concurrency = client, samples, concurrency
         self._temperature = client.options.temperature_for(samples)
@@ -132,10 +137,10 @@ class ApiAnnotator:
         """
         self.stopped_by, end = None, None
         self._client.trusted |= self.remarks.labelled
-        workers = Workers(score, enumerate(batches), self._concurrency, self._client.stop)
-        with self._client.open(), closing(workers.groups()) as groups:
+        workers = Workers(score, self._looked_up(batches), self._concurrency, self._client.stop)
+        with self._client.open(), self._client.group_answers() as keep, closing(workers.groups()) as groups:
             for group in groups:
-                self._client.keep()
+                keep()
                 for number, scored, error in group:
                     if isinstance(error, BudgetSpentError):
                         self.stopped_by = str(error)
@@ -154,6 +159,17 @@ class ApiAnnotator:
         if self._labels < _LABELS_BEFORE_NOTE:
             self._say_whether_scores_come()
         self.remarks.parameters = self._client.sent(Question([], self._temperature, logprobs=self._samples == 1))
+
+    def _looked_up(self, batches: Sequence[Sequence[str]]) -> Iterator[tuple[int, Sequence[str]]]:
+        """Number the batches; the answers to their first questions are looked up together, many at a time."""
+        for number, batch in enumerate(batches):
+            if number % _LOOKED_UP == 0:
+                self._client.look_up(
+                    Question(self._messages(text, ()), self._temperature, sample, self._samples == 1)
+                    for (text,) in batches[number : number + _LOOKED_UP]
+                    for sample in range(self._samples)
+                )
+            yield number, batch
 
     def _note_missing(self, texts: Sequence[str], error: NoAnswerError) -> None:
         (text,) = texts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
@@ -152,9 +152,15 @@ class ChatClient:
         self._closed.set()
         self._stopped.set()
 
-    def keep(self) -> None:
-        """Let no failure of the machine lose an answer that came before."""
-        self._cache.sync()
+    @contextmanager
+    def group_answers(self) -> Iterator[Callable[[], None]]:
+        """Within this block answers are on the disk after a call of what it yields, many at a time."""
+        with self._cache.grouped():
+            yield self._cache.sync
+
+    def look_up(self, questions: Iterable[Question]) -> None:
+        """Read the answers to questions that are soon asked, if they are known."""
+        self._cache.look_up(self._key(question) for question in questions)
 
     def say(self, line: str) -> None:
         """Tell the user, once."""
@@ -175,7 +181,7 @@ class ChatClient:
         log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
         that there is no usable answer to this text, an InputError that the server refuses all requests.
         """
-        key = question.key(self.server, self.model, self.options) | self.describe()
+        key = self._key(question)
         if (known := self._cache.get(key)) is not None:
             self._budget.known()
             reply = Reply.from_json(known)
@@ -186,6 +192,9 @@ class ChatClient:
             self._cache.put(key, reply.to_json())
             self._count(reply)
         return reply
+
+    def _key(self, question: Question) -> dict[str, object]:
+        return question.key(self.server, self.model, self.options) | self.describe()
 
     # --- one at a time, until the server answers ----------------------------------------------------------------------
 
@@ -378,7 +387,8 @@ class ChatClient:
             return 0.0
         if error.wait is not None:
             return 0.0 if _pushes_back(error) else error.wait  # all threads wait for it, this one among them
-        return tenacity.wait_random_exponential(max=_SHORT_WAIT if error.unusable else _LONGEST_WAIT)(state)
+        longest = _SHORT_WAIT if error.unusable else min(_LONGEST_WAIT, _SHORT_WAIT * (1 + self._in_vain))
+        return tenacity.wait_random_exponential(max=longest)(state)  # others may be answered meanwhile
 
     def _words(self, message: str) -> str:
         """The message in one line, without the key and the headers, which some servers repeat."""

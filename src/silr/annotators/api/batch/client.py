@@ -109,7 +109,7 @@ class BatchClient(ChatClient):
 
     def hash(self, question: Question) -> str:
         """What stands for a question in the cache and in a batch."""
-        return key_hash(question.key(self.server, self.model, self.options) | self.describe())
+        return key_hash(self._key(question))
 
     def body(self, question: Question) -> dict[str, object]:
         """The body of a request, with the parameters that the server takes."""

@@ -121,7 +121,6 @@ class OfflineAnnotator(Wrapped):
                     counts = [row.tokens for row in new.values()]
                     client.budget.take_up(0, len(new))
                     client.take_in(answers, len(new), 0, (sum(p for p, _ in counts), sum(c for _, c in counts)))
-        client.keep()
         client.failures = {key: failure for key, failure in client.failures.items() if client.cache.get(key) is None}
         return keys
 

@@ -248,7 +248,6 @@ class Sending:
         is_stop = len(stops) == len(asked) or any(failure.refusal.kind is Kind.UNPAID for failure in stops)
         kept = {} if is_stop else failed  # what hits all requests is no failure of theirs
         part.failed = {key: (failure.status, failure.body) for key, failure in kept.items()}
-        self._client.keep()
         part.done = True
         self._batches.save()
         self._client.failures = self._batches.failures(MOST_ATTEMPTS)
