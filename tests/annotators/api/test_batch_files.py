@@ -111,6 +111,7 @@ def test_what_is_open_goes_into_the_next_file(silr: Silr) -> None:
     assert "4 requests are still open: --batch-file FOLDER writes them" in result.out
     both = silr("--batch-results", "b", "--batch-file", "b", texts=texts)
     assert "written: 4 requests in b." in both.out and "results-2.jsonl" in both.out
+    assert "cost: 2 requests" in both.out  # those that failed before
     asked = run_batch(silr.folder / "b" / "requests-2.jsonl", lambda body: by_word(body))
     assert asked[:3] == TEXTS[:3] and 0 < len(asked[3]) < 500
     done = silr("--batch-results", "b", texts=texts)

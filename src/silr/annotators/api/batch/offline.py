@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -95,11 +94,14 @@ class OfflineAnnotator(Wrapped):
         annotator = {name: value for name, value in self.describe().items() if name != "versions"}
         identity = {"texts": corpus.corpus_hash(unique), "annotator": annotator}
         with resumable(folder, KIND, identity), self._client.open(), os_errors(f"cannot write into {folder}"):
-            self._read(folder)
+            if folder != self._results:
+                self._read(folder)
+            sent = self._client.cost.requests
             answered = max(_numbers(folder, "results"), default=0)
             names = (folder / f"requests-{number}.jsonl" for number in count(answered + 1))
             still_open = requests(self._annotator.score_batch, _filled(unique), self._client)
             files = list(write_requests(still_open, names, limits))
+            self._client.cost.requests = sent  # nothing was
             for number in _numbers(folder, "requests"):
                 if number > answered + len(files):
                     (folder / f"requests-{number}.jsonl").unlink()
@@ -110,12 +112,10 @@ class OfflineAnnotator(Wrapped):
         client, keys = self._client, set[str]()
         for path in sorted(folder.glob("*.jsonl")):
             with os_errors(f"cannot read {path}"), path.open("rb") as lines:
-                made = path.stat().st_mtime
                 for rows in batched(read_rows(lines), _CHUNK):
                     keys.update(row.key for row in rows)
                     new = {row.key: row for row in rows if client.cache.get(row.key) is None}
-                    replies = {row.key: row.result for row in new.values() if isinstance(row.result, Reply)}
-                    answers = {key: replace(reply, asked=made) for key, reply in replies.items()}
+                    answers = {row.key: row.result for row in new.values() if isinstance(row.result, Reply)}
                     client.cache.put_all((key, reply.to_json()) for key, reply in answers.items())
                     client.failures |= {key: row.result for key, row in new.items() if isinstance(row.result, Failure)}
                     counts = [row.tokens for row in new.values()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
@@ -85,7 +85,9 @@ def _read(row: Object) -> Row:
     tokens = usage(body)
     if status < 400 and body is not None and not error and not is_error(body):
         try:
-            return Row(row["custom_id"], read_reply(body), tokens)
+            created = body.get("created") if isinstance(body, dict) else None
+            asked = float(created) if isinstance(created, (int, float)) else 0.0
+            return Row(row["custom_id"], replace(read_reply(body), asked=asked), tokens)
         except NoReplyError as failed:
             return Row(row["custom_id"], Failure(500, str(failed)), tokens)
     said = json.dumps(error if body is None or (error and not is_error(body)) else body, ensure_ascii=False)

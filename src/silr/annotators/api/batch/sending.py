@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
-from typing import Any
 
 from silr.annotators.api.batch.client import MOST_ATTEMPTS, BatchClient
 from silr.annotators.api.batch.lines import read_requests
@@ -237,8 +236,8 @@ class Sending:
                         tokens[place] += sum(row.tokens[place] for row in chunk)
                     failed |= {row.key: row.result for row in chunk if isinstance(row.result, Failure)}
                     replies = {row.key: row.result for row in chunk if isinstance(row.result, Reply)}
-                    about: Any = {"asked": part.made, "left_out": tuple(part.left_out)}
-                    answers = {key: replace(reply, **about) for key, reply in replies.items()}
+                    left_out = tuple(part.left_out)
+                    answers = {key: replace(reply, left_out=left_out) for key, reply in replies.items()}
                     self._client.cache.put_all((key, reply.to_json()) for key, reply in answers.items())
                     answered |= answers.keys()
             path.unlink()
