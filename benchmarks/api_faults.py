@@ -41,7 +41,7 @@ def main() -> None:
         for n in options.concurrency
         for seed in options.seeds
     ]
-    killed = [kill(n, 1000, seed, options.kills) for n in (8, 64) for seed in options.seeds]
+    killed = [kill(n, 1000, seed, options.kills) for n in options.concurrency for seed in options.seeds]
     result = {"share_of_faults": SHARE, "faulty": faulty, "killed": killed}
     Path(options.output).write_text(json.dumps(result, indent=2) + "\n")
 

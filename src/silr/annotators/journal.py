@@ -6,8 +6,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from io import BufferedWriter
 from pathlib import Path
 
@@ -25,7 +25,7 @@ KIND = Kind(
     other="holds an unfinished annotation of other texts, or by another model or prompt (or server); repeat that "
     "command to finish it, delete the folder, or choose another output",
 )
-_SYNC_SECONDS = 5.0
+_SYNC_SECONDS, _FLUSH_SECONDS = 5.0, 0.05
 _CHUNK = 8192  # rows of features put in order at a time
 
 
@@ -34,8 +34,9 @@ class Journal:
 
     Records come in the order of reading; that of `scores` begins with the text's number. A record is there once both
     files have the whole of it; opening the folder again cuts off the rest. `cut` has the numbers of texts that the
-    server did not take whole, `answers` says who answered. Data go to the disk (fsync) every five seconds and at the
-    end. A folder without `meta.json` or records was not begun or is all used, and is emptied.
+    server did not take whole, `answers` says who answered. Records are written within a twentieth of a second where
+    many come, and go to the disk (fsync) every five seconds and at the end. A folder without `meta.json` or records was
+    not begun or is all used, and is emptied.
 
     An InputError says that the folder holds another annotation (`meta` differs), is in use, or cannot be written.
     """
@@ -44,7 +45,7 @@ class Journal:
         self.folder = folder
         self._score_type = np.dtype([("text", "<i8"), ("scores", "<f4", (n_classes,))])
         self._feature_type = np.dtype(("<f2", (n_features,)))
-        self._synced = time.monotonic()
+        self._synced, self._flushed = time.monotonic(), 0.0
         with os_errors(f"cannot write {folder}"), ExitStack() as held:
             folder.mkdir(exist_ok=True)
             held.enter_context(resumable(folder, KIND, meta, stored=self._meta, begun=self._begun, clear=self._clear))
@@ -70,14 +71,16 @@ class Journal:
         with self._writing():
             for file, data in ((self._scores, records), (self._features, features.astype("<f2"))):
                 file.write(data.tobytes())
-                file.flush()
-            if time.monotonic() - self._synced > _SYNC_SECONDS:
+            if (now := time.monotonic()) - self._flushed > _FLUSH_SECONDS:
+                self._flush()
+                self._flushed = now
+            if now - self._synced > _SYNC_SECONDS:
                 self._sync()
 
     def read(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the texts' numbers (n,) and scores (n, K), record by record."""
         with self._writing():
-            self._scores.flush()
+            self._flush()
             records = np.fromfile(self.folder / "scores", self._score_type)
         return records["text"], records["scores"]
 
@@ -100,18 +103,20 @@ class Journal:
             if self._answers is None:
                 self._answers = self._held.enter_context((self.folder / "answers").open("ab"))
             self._answers.write(f"\n{line}".encode())  # the end of the one before may be torn
-            self._answers.flush()
 
-    def provenance(self) -> dict[int, Provenance]:
-        """Return who answered about each text, where that is known."""
-        path = self.folder / "answers"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        noted: dict[int, Provenance] = {}
-        for line in lines:
-            with suppress(ValueError, KeyError, TypeError):  # a kill has torn it
-                value = json.loads(line)
-                noted[int(value["text"])] = Provenance.from_json(value)
-        return noted
+    def provenance(self) -> Iterator[tuple[int, Provenance]]:
+        """Yield texts and who answered about each, where that is known; one by one, as they may be many."""
+        with self._writing():
+            self._flush()
+        path, noted = self.folder / "answers", dict[int, bytes]()
+        with path.open("rb") if path.exists() else nullcontext(()) as lines:
+            for line in lines:
+                with suppress(ValueError, KeyError, TypeError):  # a kill has torn it
+                    value = json.loads(line)
+                    Provenance.from_json(value)
+                    noted[int(value["text"])] = line
+        for text, line in noted.items():
+            yield text, Provenance.from_json(json.loads(line))
 
     def write_features(self, path: Path, records: NDArray[np.int64]) -> None:
         """Write a float16 `.npy` whose row i is the feature record `records[i]`, atomically, little at a time."""
@@ -149,9 +154,15 @@ class Journal:
         for file, kind in files:
             file.truncate(records * kind.itemsize)
 
+    def _flush(self) -> None:
+        if self._answers is not None:
+            self._answers.flush()
+        self._scores.flush()
+        self._features.flush()
+
     def _sync(self) -> None:
+        self._flush()
         for file in (self._scores, self._features):
-            file.flush()
             os.fsync(file.fileno())
         self._synced = time.monotonic()
 
