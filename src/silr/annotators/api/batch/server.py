@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from silr.annotators.api.batch.lines import ENDPOINT
-from silr.annotators.api.client import TOO_LONG
 from silr.annotators.api.exchange import LATER
 from silr.annotators.api.refusals import Kind, Refusal, read_refusal
 from silr.errors import InputError
@@ -24,6 +23,7 @@ T = TypeVar("T")
 Object = dict[str, Any]
 
 _MOST_ATTEMPTS, _SILENT_ATTEMPTS = 12, 4
+_LONGEST_WAIT = 600.0  # seconds, also where the server asks for more
 _PAGE = 100  # batches listed at a time
 _FULL = re.compile(r"enqueued|too_?many_?tasks|too many (tasks|batches)|queue|in_progress batches", re.IGNORECASE)
 _LARGE = re.compile(r"too (large|big|many (lines|rows|requests))|exceed|maximum|limit", re.IGNORECASE)
@@ -171,7 +171,7 @@ class BatchServer:
                     raise LostError(words) from error
             if attempt == _SILENT_ATTEMPTS:
                 self._say(f"no answer from {self._server} ({words}); asking again")
-            time.sleep(min(wait, TOO_LONG))
+            time.sleep(min(wait, _LONGEST_WAIT))
         raise InputError(f"no answer from {self._server}: {words}; the batches go on there, and {LATER}")
 
     def _refuse(self, refusal: Refusal, creates: str) -> None:
