@@ -30,6 +30,7 @@ def annotate(
     embeddings_url: str | None = None,
     output: str | Path | None = None,
     text_column: str = "text",
+    batch: bool = False,
     quiet: bool = True,
     name: str = "",
     **options: Any,
@@ -64,6 +65,9 @@ def annotate(
         where it stopped. None: nothing is kept.
     text_column : str, default "text"
         Of a table.
+    batch : bool, default False
+        With `base_url`: send the questions as batches, which are answered within 24 hours at half the price. Needs
+        `output`, beside which the batches under way are kept: an interrupted call goes on.
     quiet : bool, default True
         Show no progress.
     name : str, default ""
@@ -121,9 +125,11 @@ def annotate(
     if annotator is None:
         if (classes is None and codebook is None) or model is None:
             raise InputError("annotate needs classes and a model, or an annotator")
+        if batch and (base_url is None or output is None):
+            raise InputError("batch needs base_url and output")
         if codebook is not None:
             options["codebook"] = codebook if isinstance(codebook, Codebook) else Codebook.read(codebook)
-        annotator = make_annotator(classes, model, base_url, question, options)
+        annotator = make_annotator(classes, model, base_url, question, options, batch=batch)
     elif options:
         raise InputError(f"annotate: {next(iter(options))} is no option of an annotator that is made already")
     if embeddings is not None and output is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -56,6 +58,17 @@ def cost_of(annotator: Annotator) -> Cost | None:
     """Return what an annotator behind a server was paid in this session; one on this machine costs nothing."""
     cost = getattr(annotator, "cost", None)
     return cost if isinstance(cost, Cost) else None
+
+
+def prepared(
+    annotator: Annotator, texts: Sequence[str], identity: Mapping[str, object], output: Path
+) -> AbstractContextManager[object]:
+    """Let an annotator that has to see all texts at once do so, before they are scored; it is done where this ends.
+
+    Only one that sends the texts in batches has a method `prepare`. `identity` tells annotations apart.
+    """
+    prepare: Callable[..., AbstractContextManager[object]] = getattr(annotator, "prepare", lambda *_: nullcontext())
+    return prepare(texts, identity, output)
 
 
 def check_any(remarks: Remarks, labelled: NDArray[np.bool_]) -> None:

@@ -27,8 +27,13 @@ def make_annotator(
     base_url: str | None,
     question: str | None,
     options: Mapping[str, Any],
+    *,
+    batch: bool = False,
 ) -> Annotator:
-    """Return the local annotator, or with a `base_url` the one behind that server; InputError for an unknown option."""
+    """Return the local annotator, or with a `base_url` the one behind that server; InputError for an unknown option.
+
+    With `batch` it sends its questions in batches.
+    """
     if base_url is None:
         from silr.annotators.local import LocalAnnotator
 
@@ -49,7 +54,14 @@ def make_annotator(
     own = {name: options[name] for name in _keywords(ApiAnnotator) if name in options}
     path = options.get("cache")
     cache = path if isinstance(path, AnswerCache) else AnswerCache(None if path is None else Path(path))
-    chat = ChatClient(str(model), cache, base_url=base_url, options=RequestOptions(**request), **client)
+    request_options = RequestOptions(**request)
+    if batch:
+        from silr.annotators.api.batch.annotator import BatchAnnotator
+        from silr.annotators.api.batch.client import BatchClient
+
+        sender = BatchClient(str(model), cache, base_url=base_url, options=request_options, **client)
+        return BatchAnnotator(ApiAnnotator(sender, classes, question=question, **own), sender)
+    chat = ChatClient(str(model), cache, base_url=base_url, options=request_options, **client)
     return ApiAnnotator(chat, classes, question=question, **own)
 
 

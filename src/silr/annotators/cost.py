@@ -11,6 +11,7 @@ from silr.io.files import Json
 
 MILLION = 1_000_000
 UNKNOWN = "unknown"
+BATCH_SHARE = 0.5  # of the price of single requests: what a batch costs
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ class Cost:
     cached_prompt_tokens: int = 0  # those of the prompts that the server charges less for
     known_prompt_tokens: int = 0  # of answers that were known already, as they were counted when they were paid for
     known_completion_tokens: int = 0
+    batched_requests: int = 0  # the part of all this that was sent in batches
+    batched_prompt_tokens: int = 0
+    batched_completion_tokens: int = 0
     uncounted: int = 0  # answers whose tokens the server did not count
     price: Price | None = field(default=None, compare=False)
 
@@ -74,11 +78,18 @@ class Cost:
         return self.prompt_tokens + self.completion_tokens
 
     @property
+    def counted_dollars(self) -> float:
+        """What the tokens cost that the server counted, batches at half the price; 0 without a price."""
+        if self.price is None:
+            return 0.0
+        whole = self.price.dollars(self.prompt_tokens, self.completion_tokens, self.cached_prompt_tokens)
+        batched = self.price.dollars(self.batched_prompt_tokens, self.batched_completion_tokens)
+        return whole - (1 - BATCH_SHARE) * batched
+
+    @property
     def dollars(self) -> float | None:
         """What was spent; None if that is unknown."""
-        if self.price is None or self.uncounted:
-            return None
-        return self.price.dollars(self.prompt_tokens, self.completion_tokens, self.cached_prompt_tokens)
+        return None if self.price is None or self.uncounted else self.counted_dollars
 
     @property
     def answers_dollars(self) -> float | None:
@@ -86,7 +97,7 @@ class Cost:
         if self.price is None or self.uncounted or (self.cached and not self.known_prompt_tokens):
             return None
         known = self.price.dollars(self.known_prompt_tokens, self.known_completion_tokens)
-        return known + self.price.dollars(self.prompt_tokens, self.completion_tokens, self.cached_prompt_tokens)
+        return known + self.counted_dollars
 
     def numbers(self) -> list[float]:
         """The counts, and the dollars (NaN if unknown), for `added_up`."""

@@ -65,14 +65,10 @@ class SelfRefineAnnotator:
 
     def score_batches(self, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
         """Score batches of a plan; each goes through the three steps before its result comes."""
-        return self._annotator.work(self._refine, batches)
+        return self._annotator.work(self.score_batch, batches)
 
-    def describe(self) -> dict[str, object]:
-        """Return the annotator's description and the two requests that follow, ready for JSON."""
-        strategy = {"name": "self-refine", "critique": self._critique, "revise": self._revise}
-        return {**self._annotator.describe(), "strategy": strategy}
-
-    def _refine(self, texts: Sequence[str]) -> Scores:
+    def score_batch(self, texts: Sequence[str]) -> Scores:
+        """Score the texts of one batch in the three steps."""
         ask, prompt = self._annotator, self._annotator.prompt
         first, features = ask.score_batch(texts)
         answers = [prompt.example_answer(prompt.words[column]) for column in first.argmax(axis=1)]
@@ -81,3 +77,8 @@ class SelfRefineAnnotator:
         longer = [(*turn, critique, self._revise) for turn, critique in zip(turns, critiques, strict=True)]
         scores, _ = ask.score_batch(texts, longer)
         return scores, features
+
+    def describe(self) -> dict[str, object]:
+        """Return the annotator's description and the two requests that follow, ready for JSON."""
+        strategy = {"name": "self-refine", "critique": self._critique, "revise": self._revise}
+        return {**self._annotator.describe(), "strategy": strategy}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from silr.annotators.base import Annotator, Plan, blank, check_any, cost_of, has_scores, plan_for, remarks_of
+from silr.annotators.base import Annotator, Plan, blank, check_any, cost_of, has_scores, plan_for, prepared, remarks_of
 from silr.annotators.columns import check_name, column, score_column
 from silr.annotators.cost import added_up
 from silr.annotators.journal import Journal
@@ -143,7 +143,8 @@ def annotate_file(
     n_features = annotator.n_features if save_features else 0
     check = GoldCheck(table.frame, annotator.classes, where, str(source))
     began = time.monotonic()
-    with Journal(partial_path(output, name), meta, len(annotator.classes), n_features) as journal:
+    journal = Journal(partial_path(output, name), meta, len(annotator.classes), n_features)
+    with journal, prepared(annotator, unique, meta, output):
         plan = plan_for(annotator, unique, n_features > 0)
         n_resumed = _annotate(annotator, unique, plan, journal, check, quiet)
         record, scores = _in_order(journal, where)

@@ -55,6 +55,9 @@ def annotate(
     price_out: of.PriceOut = None,
     prices: of.Prices = None,
     max_dollars: of.MaxDollars = None,
+    batch: of.Batch = False,
+    batch_file: of.BatchFile = None,
+    batch_results: of.BatchResults = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -83,6 +86,7 @@ def _annotate(options: dict[str, Any]) -> None:
     _check_table(table, output, options["text_column"])
     from silr.annotators.self_refine import SelfRefineAnnotator
     from silr.annotators.table import annotate_file
+    from silr.cli.annotate_batch import Batches
     from silr.cli.annotate_embeddings import check_embeddings, fetch_embeddings
     from silr.cli.annotate_summary import lines, values
 
@@ -95,13 +99,18 @@ def _annotate(options: dict[str, Any]) -> None:
     api = api_annotator(options, classes, quiet) if behind_server else None
     chosen = api or local_annotator(options, classes)
     asking = SelfRefineAnnotator(chosen) if options["strategy"] == "self-refine" else chosen
+    batches = Batches(options, asking, api, quiet)
+    if batches.has_only_files:
+        print(batches.written(as_json)) if as_json or not quiet else None
+        return
     named = {"text_column": options["text_column"], "save_features": options["features"], "name": options["name"]}
-    done = annotate_file(table, output, asking, quiet=quiet, **named)
+    done = annotate_file(table, output, batches.annotator, quiet=quiet, **named)
+    batches.finish()
     embedded = fetch_embeddings(options, done, api, quiet)
     if as_json:
-        print(json.dumps({**values(done, api), **embedded.values()}))
+        print(json.dumps({**values(done, api), **batches.values(), **embedded.values()}))
     elif not quiet:
-        print("\n".join([*lines(done, api), *embedded.lines()]))
+        print("\n".join([*lines(done, api), *batches.lines(), *embedded.lines()]))
     if embedded.problem is not None:
         raise InputError(embedded.problem)
 

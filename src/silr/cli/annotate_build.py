@@ -30,7 +30,10 @@ def is_behind_server(options: Options) -> bool:
     """Whether a server is asked; InputError if the options contradict each other."""
     if options["annotator"] == "local" and options["base_url"] is not None:
         raise InputError("--base-url is the address of a server: leave out --annotator local, or --base-url")
-    behind_server = options["annotator"] == "api" or options["base_url"] is not None
+    in_batches = options["batch"] or options["batch_file"] is not None or options["batch_results"] is not None
+    if options["annotator"] == "local" and in_batches:
+        raise InputError("batches are for a server: leave out --annotator local")
+    behind_server = options["annotator"] == "api" or options["base_url"] is not None or in_batches
     if not behind_server and (given := [name for name in _OF_SERVER if options[name] not in (None, [])]):
         raise InputError(f"--{given[0].replace('_', '-')} is for a server: give --base-url, or --annotator api")
     if behind_server and options["thinking"] is not None:
@@ -106,11 +109,11 @@ def price(options: Options) -> Price | None:
 
 def _client(options: Options, quiet: bool) -> ChatClient:
     from silr.annotators.api.cache import AnswerCache
-    from silr.annotators.api.client import ChatClient
+    from silr.cli.annotate_batch import client_kind
 
-    named = _of_client(options)
+    named, kind = _of_client(options), client_kind(options)
     say = None if quiet else partial(print, file=sys.stderr, flush=True)
-    return ChatClient(options["model"], AnswerCache(options["cache"]), say=say, **named)
+    return kind(options["model"], AnswerCache(options["cache"]), say=say, **named)
 
 
 def _of_client(options: Options) -> dict[str, Any]:

@@ -70,6 +70,11 @@ Embeddings = Annotated[
 EmbeddingsUrl = Annotated[str | None, Option(help="Server of the --embeddings; default: that of the labels.")]
 EmbeddingsDimensions = Annotated[int | None, Option(min=1, help="Width of the --embeddings, if it has several.")]
 
+# --- batches
+Batch = Annotated[bool, Option("--batch", help=f"{_API}: as batches, answered within 24 hours at half the price.")]
+BatchFile = Annotated[Path | None, Option(help="Send nothing: write the requests as files for vLLM's run-batch.")]
+BatchResults = Annotated[Path | None, Option(help="Send nothing: read the results of such files in a folder.")]
+
 # --- a server
 Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]
 Concurrency = Annotated[int, Option(min=1, help=f"{_API}: texts asked about at a time.")]

@@ -13,6 +13,7 @@ PANELS = {  # names of options, by command and title
         "Table": "output text_column features name",
         "What is asked": "classes question codebook prompt class_word opening few_shot strategy calibrate thinking",
         "Who is asked": "annotator model base_url api_version header device dtype trust_remote_code",
+        "Batches": "batch batch_file batch_results",
         "Embeddings of a server": "embeddings embeddings_url embeddings_dimensions",
         "A request": "temperature reasoning_effort service_tier extra_body",
         "A server": "samples concurrency rpm tpm timeout cache max_requests max_tokens_total max_answer_tokens",

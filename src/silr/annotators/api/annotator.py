@@ -15,6 +15,7 @@ from silr.annotators.api.budget import BudgetSpentError
 from silr.annotators.api.client import ChatClient
 from silr.annotators.api.exchange import NoAnswerError, TextTooLongError, characters, explain_cut_off
 from silr.annotators.api.pace import StoppedError
+from silr.annotators.api.pending import each_sample
 from silr.annotators.api.replies import Reply
 from silr.annotators.api.request import Messages, Question
 from silr.annotators.api.workers import Workers
@@ -114,6 +115,11 @@ class ApiAnnotator:
         self.stopped_by: str | None = None
         self.cost, self.notes = client.cost, client.notes
 
+    @property
+    def client(self) -> ChatClient:
+        """Who asks the server."""
+        return self._client
+
     def plan(self, texts: Sequence[str]) -> Plan:
         """One text a batch: the server, not silr, puts them together."""
         lengths = [len(text) for text in texts]
@@ -190,7 +196,7 @@ class ApiAnnotator:
         A NoAnswerError has the reason why there is no label; a BudgetSpentError or an InputError ends the job.
         """
         (text,), (later,) = texts, list(turns or [()])
-        first, *others = (self._read(text, later, sample) for sample in range(self._samples))
+        first, *others = each_sample(partial(self._read, text, later), self._samples)
         if others or isinstance(first, NoAnswerError):
             scores = self._from_votes([first, *others])
         else:

@@ -1,11 +1,13 @@
 """Cost and budget of requests; those under way are reckoned with before their cost is known."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from silr.annotators.api.pace import Pace, StoppedError
-from silr.annotators.cost import Cost, Paid, Price
+from silr.annotators.cost import BATCH_SHARE, Cost, Paid, Price
 from silr.errors import InputError
 
 _TOKENS_A_CHARACTER = 0.25  # until the first answer says better
@@ -41,7 +43,7 @@ class Budget:
         self.cost, self._pace = Cost(price=price), pace or Pace()
         self._max_requests, self._max_tokens = max_requests, max_tokens
         self._max_dollars = max_dollars
-        self._closed, self._changed = closed or threading.Event(), threading.Condition()
+        self._closed, self._changed = closed or threading.Event(), threading.Condition(threading.RLock())
         self._under_way = self._answered = 0  # characters sent
         self._uncounted = 0.0  # dollars of answers whose tokens the server did not count, as estimated
 
@@ -81,6 +83,29 @@ class Budget:
                 self._under_way -= characters
                 self._changed.notify_all()
 
+    def reserve(self, characters: int, n_requests: int = 1) -> None:
+        """Count requests of a batch, sent together later on; a `BudgetSpentError` says that they are too many."""
+        with self._changed:
+            self._check(n_requests, self._under_way + characters)
+            self.take_up(characters, n_requests)
+
+    def take_up(self, characters: int, n_requests: int) -> None:
+        """Count requests that an earlier session sent and whose answers come now."""
+        with self._changed:
+            self.cost.requests += n_requests
+            self._under_way += characters
+
+    def settle(self, characters: int, n_requests: int, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count the answers to requests of a batch."""
+        with self._changed:
+            self.cost.batched_requests += n_requests
+            self.cost.batched_prompt_tokens += prompt_tokens
+            self.cost.batched_completion_tokens += completion_tokens
+            self.cost.prompt_tokens += prompt_tokens
+            self.cost.completion_tokens += completion_tokens
+            self._under_way -= characters
+            self._answered += characters if prompt_tokens else 0
+
     def known(self, prompt_tokens: int = 0, completion_tokens: int = 0) -> None:
         """Count an answer that cost nothing now, and the tokens that it cost once."""
         with self._changed:
@@ -97,15 +122,19 @@ class Budget:
         """Whether what is under way may spend the budget."""
         if not self._under_way:
             return False
-        price = self.cost.price
-        first = 0.0 if price is None else price.dollars(_TOKENS_A_CHARACTER, 0)
         return self._may_spend(self._max_tokens, self.cost.tokens, self._rate()) or self._may_spend(
-            self._max_dollars, self._dollars(), self._dollars() / self._answered if self._answered else first
+            self._max_dollars, self._dollars(), self._dollar_rate()
         )
 
     def _rate(self) -> float:
         """Tokens a character sent, by the answers that came."""
         return self.cost.tokens / self._answered if self._answered else _TOKENS_A_CHARACTER
+
+    def _dollar_rate(self) -> float:
+        """Dollars a character sent."""
+        if self._answered:
+            return self._dollars() / self._answered
+        return self.cost.price.dollars(_TOKENS_A_CHARACTER, 0) if self.cost.price else 0.0
 
     def _may_spend(self, limit: float | None, spent: float, rate: float) -> bool:
         """Whether requests under way may reach a limit; `rate` is what a character costs."""
@@ -113,20 +142,21 @@ class Budget:
 
     def _dollars(self) -> float:
         """What was spent, with an estimate for what the server did not count."""
-        cost, price = self.cost, self.cost.price
-        if price is None:
-            return 0.0
-        return self._uncounted + price.dollars(cost.prompt_tokens, cost.completion_tokens, cost.cached_prompt_tokens)
+        return self._uncounted + self.cost.counted_dollars
 
     def _estimate(self, characters: int) -> None:
         self.cost.uncounted += 1
         if self.cost.price is not None:
             self._uncounted += self.cost.price.dollars(_TOKENS_A_CHARACTER * characters, _UNCOUNTED_ANSWER)
 
-    def _check(self) -> None:
-        if self._max_requests is not None and self.cost.requests >= self._max_requests:
+    def _check(self, n_requests: int = 1, characters: int = 0) -> None:
+        """Raise a BudgetSpentError if it is spent, or if a batch with so many `characters` may spend it."""
+        closed, cost = self._closed.is_set(), self.cost
+        if self._max_requests is not None and cost.requests + n_requests > self._max_requests:
             raise BudgetSpentError(f"{self._max_requests:,} requests")
-        if self._max_tokens is not None and (self.cost.tokens >= self._max_tokens or self._closed.is_set()):
+        tokens = self._rate() * characters or 1.0
+        if self._max_tokens is not None and (closed or cost.tokens + tokens > self._max_tokens):
             raise BudgetSpentError(f"{self._max_tokens:,} tokens")
-        if self._max_dollars is not None and (self._dollars() >= self._max_dollars or self._closed.is_set()):
+        dollars = self._dollars() + BATCH_SHARE * self._dollar_rate() * characters
+        if self._max_dollars is not None and (closed or dollars >= self._max_dollars):
             raise BudgetSpentError(f"${self._max_dollars:g}")

@@ -49,9 +49,9 @@ class AnswerCache:
         connection.execute(_SCHEMA)
         return connection
 
-    def get(self, question: Mapping[str, object]) -> Object | None:
-        """Return the answer to a question, None if it is not known."""
-        key = _key(question)
+    def get(self, question: Mapping[str, object] | str) -> Object | None:
+        """Return the answer to a question, or to its hash; None if it is not known."""
+        key = key_hash(question)
         with self._group_lock:
             row = (self._group or {}).get(key) or self._written.get(key)
             looked_up = self._recent if key in self._recent else self._older if key in self._older else None
@@ -65,16 +65,23 @@ class AnswerCache:
 
     def put(self, question: Mapping[str, object], answer: Mapping[str, object]) -> None:
         """Keep an answer; InputError if it cannot be written, as on a full disk."""
-        key, text = _key(question), json.dumps(answer)
+        key, text = key_hash(question), json.dumps(answer)
         with self._group_lock:
             if self._group is not None:
                 self._group[key] = text
                 return
         self._write([(key, text)])
 
+    def put_all(self, answers: Iterable[tuple[str, Mapping[str, object]]]) -> None:
+        """Keep many answers at once, by the hashes of their questions; see `key_hash`."""
+        rows = [(key, json.dumps(answer)) for key, answer in answers]
+        with self._group_lock:
+            self._recent, self._older = {}, {}
+        self._write(rows)
+
     def look_up(self, questions: Iterable[Mapping[str, object]]) -> None:
         """Read the answers to questions that are soon asked for, at once; one by one it takes several times as long."""
-        keys = list(map(_key, questions))
+        keys = list(map(key_hash, questions))
         found = dict[str, str | None].fromkeys(keys)
         for start in range(0, len(keys), _ROWS):
             part = tuple(keys[start : start + _ROWS])
@@ -123,5 +130,8 @@ class AnswerCache:
             raise InputError(f"cannot use the cache of answers {self.path}: {error}{_KEPT}") from error
 
 
-def _key(question: Mapping[str, object]) -> str:
+def key_hash(question: Mapping[str, object] | str) -> str:
+    """Return what stands for a question in the file; a hash stands for itself."""
+    if isinstance(question, str):
+        return question
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()

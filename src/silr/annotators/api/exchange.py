@@ -161,6 +161,11 @@ class Exchange:
                 raise self._problem(refusal(), True, options, parameters, patient) from error
             raise PassingError(str(error), unusable=True) from error
 
+    @property
+    def client(self) -> openai.OpenAI:
+        """What sends anything else to the server."""
+        return self._client
+
     def abort(self) -> None:
         """Give up the requests that are under way."""
         if self._short_way is not None:
