@@ -10,6 +10,7 @@ import pandas as pd
 from silr.annotators.base import Annotator
 from silr.annotators.table import annotate_file, is_annotation
 from silr.errors import InputError
+from silr.io.annotator_columns import CONFIDENCE
 from silr.io.cells import is_missing
 from silr.io.corpus import SCORE_PREFIX, read_table, write_table
 
@@ -58,7 +59,8 @@ def annotate(
     -------
     DataFrame
         The table, row for row, its other columns as they were: with ``llm_label``, ``llm_score_<class>`` where the LLM
-        gives scores, and ``llm_missing`` where a text has no label.
+        gives scores, ``llm_confidence`` and ``llm_reason`` where they are asked for, and ``llm_missing`` where a text
+        has no label.
 
     Raises
     ------
@@ -118,7 +120,7 @@ def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFra
     frame = frame.drop(columns=[name for name in frame.columns if is_annotation(name)])
     for name in filter(is_annotation, annotated.columns):
         values = annotated[name].to_numpy(dtype=object)
-        if str(name).startswith(SCORE_PREFIX):
+        if str(name).startswith(SCORE_PREFIX) or name == CONFIDENCE:
             frame[name] = pd.to_numeric(values).astype("float64")
         else:
             labels = [None if is_missing(value) else value or None for value in values]

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotators.said import Said, SaidFile
 from silr.io.files import atomic_write, os_errors
 from silr.io.resumable import Kind, resumable
 
@@ -31,8 +32,8 @@ class Journal:
     """An append-only folder: `meta.json` says what is annotated, `scores` and `features` hold a record a text.
 
     Records come in the order of reading; that of `scores` begins with the text's number. A record is there once both
-    files have the whole of it; opening the folder again cuts off the rest. `cut` has the numbers of texts that the
-    server did not take whole. Data go to the disk (fsync) every five seconds and at the end. A folder without
+    files have the whole of it; opening the folder again cuts off the rest. `said` has what was said beside the
+    labels, if anything. `cut` has the numbers of texts that the server did not take whole. Data go to the disk (fsync) every five seconds and at the end. A folder without
     `meta.json` or records was not begun or is all used, and is emptied.
 
     An InputError says that the folder holds another annotation (`meta` differs), is in use, or cannot be written.
@@ -49,6 +50,7 @@ class Journal:
             self._scores = held.enter_context((folder / "scores").open("a+b"))
             self._features = held.enter_context((folder / "features").open("a+b"))
             self._cut_torn_end()
+            self._said = SaidFile(folder / "said")
             self._held = held.pop_all()
 
     def __enter__(self) -> Journal:
@@ -90,6 +92,19 @@ class Journal:
         data = path.read_bytes() if path.exists() else b""
         return np.frombuffer(data[: len(data) // 8 * 8], "<i8")
 
+    def note_said(self, said: Mapping[int, Said | None], form: str | None) -> None:
+        """Remember what was said beside the labels of texts, and the form of the answers; best before the records."""
+        with self._writing():
+            self._said.add(said, form)
+
+    def said(self) -> dict[int, Said]:
+        """Return what was said of texts by their numbers."""
+        return self._said.read()
+
+    def form(self) -> str | None:
+        """Return the form of the answers, None if there is none yet; version 0.1 asked for free ones."""
+        return self._said.form() or ("free" if self._begun() else None)
+
     def write_features(self, path: Path, records: NDArray[np.int64]) -> None:
         """Write a float16 `.npy` whose row i is the feature record `records[i]`, atomically, little at a time."""
         source = np.memmap(self.folder / "features", self._feature_type, "r")
@@ -117,7 +132,7 @@ class Journal:
         return scores.exists() and scores.stat().st_size >= self._score_type.itemsize
 
     def _clear(self) -> None:
-        for name in ("scores", "features", "cut"):
+        for name in ("scores", "features", "cut", "said"):
             (self.folder / name).unlink(missing_ok=True)
 
     def _cut_torn_end(self) -> None:

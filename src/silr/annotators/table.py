@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,9 @@ from silr.annotators.base import Annotator, Plan, blank, check_any, has_scores, 
 from silr.annotators.journal import Journal
 from silr.annotators.missing import COLUMN as MISSING
 from silr.annotators.missing import Missing
+from silr.annotators.said import said_columns
 from silr.io import corpus
+from silr.io.annotator_columns import CONFIDENCE, REASON
 from silr.io.class_names import ClassNames
 from silr.io.feature_rows import write_record
 from silr.io.files import write_json
@@ -32,6 +35,7 @@ class AnnotationSummary:
     labels: dict[str, int]  # rows a class
     reasons: dict[str, int]  # rows without label by reason, the most frequent first; see `missing.Missing`
     n_scored: int  # rows with scores of the annotator's own
+    n_said: dict[str, int]  # rows with a "confidence" and a "reason" in the LLM's words
     right: Right | None  # share of right labels by the table's gold labels; None if it has none
     gold_outside: dict[str, int]  # gold labels that are none of the classes; the LLM's labels count as wrong there
     seconds: float  # of this session, the model's loading not counted
@@ -139,6 +143,7 @@ def annotate_file(
         cut[journal.cut()] = True
         cut[[text in remarks.cut for text in unique]] = True
         causes = [remarks.missing.get(text, Missing.NOT_ASKED) if text.strip() else Missing.EMPTY for text in texts]
+        said = said_columns(journal.said(), where, labelled)
         reasons = [None if known else cause for cause, known in zip(causes, labelled, strict=True)]
         summary = AnnotationSummary(
             texts=corpus.text_counts(texts),
@@ -147,6 +152,7 @@ def annotate_file(
             labels={name: int((best == column).sum()) for column, name in enumerate(annotator.classes)},
             reasons={str(reason): n for reason, n in Counter(filter(None, reasons)).most_common()},
             n_scored=int(has_scores(scores).sum()),
+            n_said={kind: int(pd.notna(values).sum()) for kind, values in said.items()},
             right=check.right(),
             gold_outside=check.outside,
             seconds=time.monotonic() - began,
@@ -155,7 +161,7 @@ def annotate_file(
             features=features if n_features else None,
         )
         _write_description(annotator, summary)
-        corpus.write_table(_with_columns(frame, annotator.classes, scores, reasons), output)
+        corpus.write_table(_with_columns(frame, annotator.classes, scores, reasons, said), output)
         journal.remove()
     return summary
 
@@ -186,6 +192,7 @@ def _annotate(
 
     remarks = remarks_of(annotator)
     remarks.labelled |= bool(len(known))
+    remarks.form = remarks.form or journal.form()
     done_tokens = total - sum(tokens for _, tokens in left)
     with progress("Annotating", total, "texts", done=done_tokens, state=state()[0], quiet=quiet) as advance:
         for number, scores, features in annotator.score_batches([[texts[row] for row in batch] for batch, _ in left]):
@@ -193,6 +200,7 @@ def _annotate(
             new = missing[batch]
             rows, scores = batch[new], np.where(empty[batch, None], np.float32(np.nan), scores)[new]
             journal.note_cut(np.array([row for row in rows if texts[row] in remarks.cut], np.int64))
+            journal.note_said({int(row): remarks.said.pop(texts[row], None) for row in rows}, remarks.form)
             journal.append(rows, scores, features[new])
             check.add(rows, scores)
             done += len(rows)
@@ -211,13 +219,17 @@ def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.in
 
 def is_annotation(column: object) -> bool:
     """Whether an annotation writes a column of this name."""
-    return column in (corpus.LABEL, MISSING) or str(column).startswith(corpus.SCORE_PREFIX)
+    return column in (corpus.LABEL, MISSING, CONFIDENCE, REASON) or str(column).startswith(corpus.SCORE_PREFIX)
 
 
 def _with_columns(
-    frame: pd.DataFrame, classes: tuple[str, ...], scores: NDArray[np.float32], reasons: list[Missing | None]
+    frame: pd.DataFrame,
+    classes: tuple[str, ...],
+    scores: NDArray[np.float32],
+    reasons: list[Missing | None],
+    said: dict[str, NDArray[Any]],
 ) -> pd.DataFrame:
-    """Return the table with labels, scores and reasons, without those of an earlier annotation."""
+    """Return the table with the annotation's columns, without those of an earlier annotation."""
     frame = frame.drop(columns=[name for name in frame.columns if is_annotation(name)])
     labelled, scored = ~np.isnan(scores[:, 0]), has_scores(scores)
     labels = np.array(classes, dtype=object)[scores.argmax(axis=1)]
@@ -227,6 +239,8 @@ def _with_columns(
         for column, name in enumerate(classes):
             values = scores[:, column].astype(str).astype(np.float64)  # float32's digits, no more
             frame[corpus.SCORE_PREFIX + name] = np.where(scored, values, np.nan)
+    for kind, values in said.items():
+        frame[{"confidence": CONFIDENCE, "reason": REASON}[kind]] = values
     if any(reasons):
         frame[MISSING] = [str(reason) if reason else "" for reason in reasons]
     return frame
@@ -238,4 +252,7 @@ def _write_description(annotator: Annotator, summary: AnnotationSummary) -> None
     counts |= {"labels": summary.labels, "missing": summary.n_missing}
     if summary.reasons:
         counts["missing_reasons"] = summary.reasons
-    write_json(summary.annotator, {**annotator.describe(), "counts": counts})
+    counts |= {f"with_{kind}": n for kind, n in summary.n_said.items()}
+    form = remarks_of(annotator).form
+    about = annotator.describe() | ({} if form is None else {"answer_form": form})
+    write_json(summary.annotator, {**about, "counts": counts})

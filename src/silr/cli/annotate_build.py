@@ -24,14 +24,18 @@ def is_behind_server(options: Options) -> bool:
     """Whether a server is asked; InputError if the options contradict each other."""
     if options["annotator"] == "local" and options["base_url"] is not None:
         raise InputError("--base-url is the address of a server: leave out --annotator local, or --base-url")
-    return options["annotator"] == "api" or options["base_url"] is not None
+    behind_server = options["annotator"] == "api" or options["base_url"] is not None
+    if not behind_server and (options["confidence"] or options["explain"]):
+        named = "--confidence" if options["confidence"] else "--explain"
+        raise InputError(f"{named} needs a server: a model on this machine gives scores (--base-url, --annotator api)")
+    return behind_server
 
 
 def api_annotator(options: Options, classes: list[str], quiet: bool) -> ApiAnnotator:
     """The annotator behind a server."""
     from silr.annotators.api.annotator import ApiAnnotator
 
-    named = {name: options[name] for name in ("samples", "concurrency")}
+    named = {name: options[name] for name in ("samples", "concurrency", "answer", "confidence", "explain")}
     return ApiAnnotator(_client(options, quiet), classes, **named, **_wording(options))
 
 

@@ -16,6 +16,7 @@ _ANNOTATOR = (
 )
 _CACHE = f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/answers.sqlite)."
 _CALIBRATE = "Local: contextual divides by the scores of texts without content."
+_ANSWER = f"{_API}: whether the server holds the model to the classes. auto: where nothing is lost by it."
 _STRATEGY = "self-refine: answer, critique, answer again; several times the work."
 _DTYPE = "Local: float32, bfloat16 or float16; default: what is fast here."
 
@@ -43,6 +44,9 @@ TrustRemoteCode = Annotated[bool, Option(help="Local: run code that comes with t
 BaseUrl = Annotated[str | None, Option(help=f"{_API}: the server, such as http://127.0.0.1:8000/v1.")]
 
 # --- a server
+Answer = Annotated[Literal["auto", "structured", "free"], Option(help=_ANSWER, metavar="TEXT")]
+Confidence = Annotated[str | None, choice(f"{_API}: ask for a number from 0 to 100, too; llm_confidence.", "said")]
+Explain = Annotated[bool, Option(help=f"{_API}: ask for a short reason, too; column llm_reason.")]
 Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]
 Concurrency = Annotated[int, Option(min=1, help=f"{_API}: texts asked about at a time.")]
 MaxRequests = Annotated[int | None, Option(help=f"{_API}: stop after so many requests.", min=1)]

@@ -26,6 +26,8 @@ def values(done: AnnotationSummary, api: ApiAnnotator | None) -> dict[str, objec
         values |= {"requests": api.cost.requests, "cached_answers": api.cost.cached, "stopped_by": api.stopped_by}
         values |= {"prompt_tokens": api.cost.prompt_tokens, "completion_tokens": api.cost.completion_tokens}
         values["notes"] = api.notes
+        values["answer_form"] = api.remarks.form
+        values["said"] = done.n_said
     if done.right is not None:
         values["gold_check"] = {**done.right._asdict(), "outside": done.gold_outside}
     return {**values, "seconds": round(done.seconds, 2)}
@@ -44,6 +46,7 @@ def lines(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:
             f"cost: {cost.requests:,} requests, {cost.prompt_tokens:,} + {cost.completion_tokens:,} tokens (prompt + "
             f"answer); {cost.cached:,} answers were known already"
         )
+        yield from _of_answers(done, api)
     yield from _of_missing(done, api)
     if api is not None and api.stopped_by:
         yield f"stopped at the budget of {api.stopped_by}; run again with a higher one to go on"
@@ -56,6 +59,18 @@ def lines(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:
         outside = listed(list(done.gold_outside), 5)
         yield f"{sum(done.gold_outside.values()):,} gold labels are none of --classes and count as wrong: {outside}"
     yield f"written: {done.output}" + (f" and {done.features}" if done.features else "")
+
+
+def _of_answers(done: AnnotationSummary, api: ApiAnnotator) -> Iterator[str]:
+    """Lines about the form of the answers, and what was said beside the labels."""
+    if api.remarks.form is not None:
+        constrained = f"the server holds the model to the classes ({api.remarks.form})"
+        yield f"answers: {'free' if api.remarks.form == 'free' else constrained}"
+    labels = sum(done.labels.values())
+    for kind in api.said:
+        n = done.n_said.get(kind, 0)
+        where = f"column llm_{kind}" if n else f"none could be read, so there is no column llm_{kind}"
+        yield f"{n:,} of {labels:,} labels have a {kind} ({where})"
 
 
 def _of_missing(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:

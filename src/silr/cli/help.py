@@ -13,7 +13,8 @@ PANELS = {  # names of options, by command and title
         "Table": "output text_column features",
         "What is asked": "classes question prompt class_word opening few_shot strategy calibrate",
         "Who is asked": "annotator model base_url device dtype trust_remote_code",
-        "A server": "samples concurrency timeout cache max_requests max_tokens_total max_answer_tokens",
+        "A server": "answer confidence explain samples concurrency timeout cache max_requests max_tokens_total "
+        "max_answer_tokens",
     },
     "label": {
         "What is labelled": "number classes output imported text_column label_column",

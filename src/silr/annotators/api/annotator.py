@@ -8,19 +8,24 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.answers.read import Reading, class_log_probabilities, read_answer, safe_words, without_thoughts
+from silr.annotators.answers.said import read_said
+from silr.annotators.api.answer_form import AnswerForm, AnswerForms, Mode, label_in_json
 from silr.annotators.api.budget import BudgetSpentError
 from silr.annotators.api.client import ChatClient
 from silr.annotators.api.exchange import NoAnswerError, TextTooLongError, characters, explain_cut_off
+from silr.annotators.api.instruction import instruction, template_for, wanted_beside
 from silr.annotators.api.replies import Reply
 from silr.annotators.api.request import Messages, Question
 from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, Scores, has_scores, label_only
 from silr.annotators.missing import Missing
 from silr.annotators.prompts import Prompt
+from silr.annotators.said import Said
 from silr.errors import InputError
 
 TEMPLATE = (
@@ -34,15 +39,17 @@ _NO_ANSWER = "(no answer)"
 _LABELS_BEFORE_NOTE = 10  # labels after which it is said that no scores come
 _CONTINUATION = re.compile(r"[.!?](\W|$)|\n|\w+\W+\w")
 _SHORT_ANSWER = 200  # characters; a longer answer that was cut off was no answer yet
+_LOOKED_UP = 300  # texts of which it is looked up whether their answers are known, and in which form
 _CUT_MARGIN, _MOST_CUTS = 0.95, 3
 
 
 @dataclass(frozen=True)
 class Named:
-    """The class that an answer names, and the log-probabilities (K,) of all, if there are any."""
+    """The class that an answer names, the log-probabilities (K,) of all, if there are any, and what else is said."""
 
     label: int
     scores: NDArray[np.float64] | None
+    said: Said
 
 
 class ApiAnnotator:
@@ -64,11 +71,17 @@ class ApiAnnotator:
         Above 1: so many answers at temperature 1, and votes as scores.
     concurrency : int, default 8
         Texts asked about at a time.
+    answer : {"auto", "structured", "free"}, default "auto"
+        Whether the server holds the model to the classes; see `AnswerForms`.
+    confidence : "said", default None
+        Ask for a number from 0 to 100 with each answer.
+    explain : bool, default False
+        Ask for a short reason with each answer.
 
     Attributes
     ----------
     remarks : Remarks
-        Why texts have no label, and which were cut.
+        Why texts have no label, which were cut, what was said beside the labels, and the form of the answers.
     stopped_by : str or None
         The budget that was spent.
     cost, notes
@@ -93,14 +106,21 @@ class ApiAnnotator:
         examples: Sequence[tuple[str, str]] = (),
         samples: int = 1,
         concurrency: int = 8,
+        answer: Mode = "auto",
+        confidence: str | None = None,
+        explain: bool = False,
     ) -> None:
         if samples < 1 or concurrency < 1:
             raise InputError("samples and concurrency must be at least 1")
         names = tuple(map(str, classes))
         words = dict(zip(names, safe_words(names), strict=True)) | dict(class_words or {})
-        self.prompt = Prompt(classes, question, prompt, "", words, examples)
+        self.said, self._answer = wanted_beside(confidence, explain), answer
+        self.prompt = Prompt(classes, question, template_for(prompt, self.said), "", words, examples)
         self.classes = tuple(self.prompt.classes)
+        self._instruction = instruction(self.prompt.words, self.said)
         self._before, self._after = self.prompt.around_text()
+        self._after += self._instruction
+        self._forms = AnswerForms(client, answer, self.prompt.words, self.said, self._has_scores)
         self._client, self._samples, self._concurrency = client, samples, concurrency
         self.remarks, self._kept = Remarks(), dict[str, int]()
         self._labels = self._scored = 0
@@ -122,6 +142,7 @@ class ApiAnnotator:
         Texts without a label are left out (`remarks.missing` has their reasons), and so are those that the budget does
         not reach.
         """
+        self._take_form([text for batch in batches for text in batch])
         waiting, running = enumerate(batches), dict[Future[Scores], int]()
         self.stopped_by = None
         self._client.trusted |= self.remarks.labelled
@@ -146,6 +167,7 @@ class ApiAnnotator:
                         self.remarks.labelled = self._client.trusted = True
                         self._labels += 1
                         self._scored += bool(has_scores(scores)[0])
+                        self.remarks.form = self._forms.name
                         if self._labels == _LABELS_BEFORE_NOTE:
                             self._say_whether_scores_come()
                         yield number, scores, features
@@ -163,6 +185,9 @@ class ApiAnnotator:
             scores = self._from_votes([first, *others])
         else:
             scores = label_only(first.label, len(self.classes)) if first.scores is None else first.scores
+        if self.said:
+            named = [answer for answer in (first, *others) if isinstance(answer, Named)]
+            self.remarks.said[text] = Said.of([answer.said for answer in named if answer.label == scores.argmax()])
         return scores.astype(np.float32)[None], np.empty((1, 0), np.float16)
 
     def reply_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]]) -> list[str]:
@@ -175,6 +200,10 @@ class ApiAnnotator:
         import silr
 
         about = {"kind": "api", "model": self._client.model, "server": self._client.server, **self.prompt.describe()}
+        if self._answer != "auto":
+            about["answer"] = self._answer
+        if self.said:
+            about["said"] = list(self.said)
         return {**about, "samples": self._samples, "versions": {"silr": silr.__version__}}
 
     def _messages(self, text: str, later: Sequence[str]) -> Messages:
@@ -182,10 +211,16 @@ class ApiAnnotator:
         return [{"role": "assistant" if turn % 2 else "user", "content": text} for turn, text in enumerate(contents)]
 
     def _ask(
-        self, text: str, later: Sequence[str], temperature: float = 0.0, sample: int = 0, logprobs: bool = False
+        self,
+        text: str,
+        later: Sequence[str],
+        temperature: float = 0.0,
+        sample: int = 0,
+        logprobs: bool = False,
+        form: AnswerForm | None = None,
     ) -> Reply:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
-        question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs)
+        question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs, form=form)
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
             try:
@@ -204,10 +239,12 @@ class ApiAnnotator:
 
     def _read(self, text: str, later: Sequence[str], sample: int) -> Named | NoAnswerError:
         """Ask and read the answer; ask once more, more strictly, if it names no class or several."""
-        words, temperature = self.prompt.words, 1.0 if self._samples > 1 else 0.0
+        words = self.prompt.words
+        if later and self.said:
+            later = [*later[:-1], later[-1] + self._instruction]
         for attempt in range(2):
-            reply = self._ask(text, later, temperature=temperature, sample=sample, logprobs=self._samples == 1)
-            reading = read_answer(reply.text, words, self.classes)
+            reply = self._reply(text, later, sample)
+            reading = self._reading(reply.text)
             cut_off = reply.missing is Missing.CUT_OFF
             content = without_thoughts(reply.text).strip()
             end = None if reading.position is None or reading.word is None else reading.position + len(reading.word)
@@ -215,14 +252,51 @@ class ApiAnnotator:
             is_clear = reading.is_outright or goes_on
             is_over = not cut_off or (is_clear and len(content) <= _SHORT_ANSWER)
             if reading.label is not None and is_over and reply.missing not in (Missing.REFUSED, Missing.FILTERED):
-                return Named(reading.label, self._scores(reply, reading))
+                said = read_said(reply.text) if self.said else Said()
+                return Named(reading.label, self._scores(reply, reading), said)
             missing = reply.missing or reading.missing or Missing.NO_CLASS
             if attempt or missing in (Missing.REFUSED, Missing.FILTERED):
                 break
             stricter = STRICTER.format(words=", ".join(words))
-            later = [*later, content[:_SHORT_ANSWER] or _NO_ANSWER, stricter]
+            later = [*later, content[:_SHORT_ANSWER] or _NO_ANSWER, stricter + self._instruction]
         why = explain_cut_off(self._client.options.max_answer_tokens) if cut_off else str(missing)
         return NoAnswerError(missing, why, hits_all=cut_off)
+
+    def _reply(self, text: str, later: Sequence[str], sample: int) -> Reply:
+        """Ask about a text in the form that the server takes."""
+        asked = self._sampling() | {"sample": sample}
+
+        def keep(reply: Reply) -> Reply:
+            kept = self._kept.get(text, len(text))
+            return self._client.keep(Question(self._messages(text[:kept], later), **asked), reply)
+
+        return self._forms.ask(lambda form: self._ask(text, later, form=form, **asked), keep)
+
+    def _sampling(self) -> dict[str, Any]:
+        """What each question about a text says of its answers."""
+        return {"temperature": 1.0 if self._samples > 1 else 0.0, "logprobs": self._samples == 1}
+
+    def _take_form(self, texts: Sequence[str]) -> None:
+        """Go on in the form in which this annotation was begun, or in which these texts were answered before."""
+        self._forms.take(self.remarks.form)
+        some = texts[:: max(1, len(texts) // _LOOKED_UP)]
+
+        def count(form: AnswerForm | None) -> int:
+            questions = (Question(self._messages(text, ()), form=form, **self._sampling()) for text in some)
+            return sum(map(self._client.knows, questions))
+
+        self._forms.look_up(count)
+
+    def _reading(self, answer: str) -> Reading:
+        """The class that an answer gives, first as the form has it."""
+        words = self.prompt.words
+        if (self.said or self._forms.form is not None) and (found := label_in_json(answer, words)):
+            return Reading(found[0], None, found[1], words[found[0]], is_outright=True)
+        return read_answer(answer, words, self.classes)
+
+    def _has_scores(self, reply: Reply) -> bool:
+        reading = self._reading(reply.text)
+        return reading.label is not None and self._scores(reply, reading) is not None
 
     def _scores(self, reply: Reply, reading: Reading) -> NDArray[np.float64] | None:
         """Log-probabilities of the classes where the answer names one; None if the server gives none of use."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from silr.annotators.api import exchange
 from silr.annotators.api.addresses import check_address, environment_key
+from silr.annotators.api.answer_form import FIELDS as FORM_FIELDS
+from silr.annotators.api.answer_form import AnswerForm
 from silr.annotators.api.budget import Budget
 from silr.annotators.api.cache import AnswerCache
 from silr.annotators.api.exchange import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
@@ -118,6 +120,10 @@ class ChatClient:
         self._end: InputError | None = None
         self._parameters = Parameters()
         self._tried = self._tries = False  # whether requests without some parameters were tried, or are just now
+        self._taken_forms, self._form_is_new = (
+            set[str](),
+            False,
+        )  # forms of the answers that were sent, see `AnswerForms`
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(retries + 1) | tenacity.stop_when_event_set(self._closed),
             sleep=tenacity.sleep_using_event(self._closed),
@@ -125,6 +131,19 @@ class ChatClient:
             retry=tenacity.retry_if_exception(self._may_pass),
             reraise=True,
         )
+
+    def takes(self, form: AnswerForm) -> bool:
+        """Whether the server has not refused a form of the answers."""
+        return self._parameters.take(form)
+
+    def knows(self, question: Question) -> bool:
+        """Whether the answer to a question is in the cache."""
+        return self._cache.get(question.key(self.server, self.model, self.options)) is not None
+
+    def keep(self, question: Question, reply: Reply) -> Reply:
+        """Keep an answer that is that of another question, too."""
+        self._cache.put(question.key(self.server, self.model, self.options), reply.to_json())
+        return reply
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -211,6 +230,7 @@ class ChatClient:
         trials: Iterator[Parameters] | None = None
         first: Refusal | None = None  # what the server says of the parameters, as it seems
         adapted: Parameters | None
+        self._form_is_new = question.form is not None and question.form.name not in self._taken_forms
         while True:
             options = parameters.of(question, self.options)
             try:
@@ -226,7 +246,10 @@ class ChatClient:
                 self._tries = True
             except RefusedError as error:
                 adapted = parameters.adapted(error.refusal, options) if trials is None else None
-                unclear = error.refusal.kind is Kind.UNCLEAR and not (self._tried or self._answered)
+                unclear = error.refusal.kind is Kind.UNCLEAR
+                if adapted is None and trials is None and unclear and self._form_is_new:
+                    adapted = parameters.without_form(options)
+                unclear &= not (self._tried or self._answered)
                 if adapted is None and trials is None and unclear:
                     trials, self._tried = parameters.trials(options), True
                 if trials is not None:
@@ -237,18 +260,29 @@ class ChatClient:
                     return self._refused(first, question.messages)
             parameters = adapted
         self._tries = False
-        if parameters != before and first is not None:
+        if question.form is not None:
+            self._form_is_new = False
+            if question.form.name in self._taken_forms:
+                parameters = parameters.keeping_form(before)  # what was refused was of this text
+            elif parameters.take(question.form):
+                self._taken_forms.add(question.form.name)
+        if parameters != before:
+            words = "it sent nothing of use" if first is None else self._words(first.words)
             with self._lock:
                 self._parameters = parameters
             for name in parameters.left_out(before):
-                if name != "logprobs":  # said with the first label that has no scores
-                    self.say(f"the server does not take {name}, which is left out ({self._words(first.words)})")
+                if name != "logprobs" and name not in FORM_FIELDS:  # said with the first label that has no scores
+                    self.say(f"the server does not take {name}, which is left out ({words})")
         return reply
 
     def _may_dislike_parameters(self, error: PassingError) -> bool:
-        """Whether a server that breaks, and never answered, may break over a parameter; that is tried once."""
+        """Whether a server that breaks, and never answered, may break over a parameter; that is tried once.
+
+        Over a form of the answers that is new to it, it may also say nothing.
+        """
         broken = error.refusal is not None and error.refusal.status == 500
-        return broken and not (self._tried or self._answered) and self._in_vain >= _MOST_BREAKS
+        broken |= self._form_is_new and error.unusable
+        return broken and (self._form_is_new or not (self._tried or self._answered)) and self._in_vain >= _MOST_BREAKS
 
     def _attempt(self, messages: Messages, options: dict[str, object]) -> Reply:
         self._check_end()

@@ -134,7 +134,7 @@ class Exchange:
 
         try:
             create: Any = self._client.chat.completions.with_raw_response.create
-            response = create(model=self.model, messages=messages, **options).http_response
+            response = create(model=self.model, messages=messages, extra_body=dict(options)).http_response
         except openai.APIStatusError as error:
             self.heard = True
             problem = read_refusal(error.status_code, error.response.headers, error.response.text, self.proxy)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from silr.annotators.api.answer_form import FIELDS as FORM_FIELDS
+from silr.annotators.api.answer_form import AnswerForm, is_about_form
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.request import Question, RequestOptions
 
@@ -26,6 +28,7 @@ class Parameters:
         wanted: dict[str, object] = {"temperature": question.temperature}
         if question.logprobs:
             wanted |= {"logprobs": True, "top_logprobs": self.top}
+        wanted |= {} if question.form is None else question.form.body()
         if options.max_answer_tokens is not None:
             wanted[self.limit] = options.max_answer_tokens
         return {name: value for name, value in wanted.items() if name not in self.dropped}
@@ -45,17 +48,36 @@ class Parameters:
             return replace(self, limit="max_completion_tokens")
         if "top_logprobs" in named and self.top > FEWER_LOGPROBS:
             return replace(self, top=_fewer(words, self.top))
+        if form := [name for name in FORM_FIELDS if name in options and (name in named or is_about_form(words))]:
+            return self.without(*[name for name in form if name in named] or form)
         return self.without(*named) if named else None
 
     def trials(self, options: Mapping[str, object]) -> Iterator[Parameters]:
         """Yield what to try where a refusal does not say what is wrong: without this, without that, without any."""
+        form = [name for name in FORM_FIELDS if name in options]
+        if form:
+            yield self.without(*form)
         names = [name for name in ("logprobs", "temperature") if name in options]
         for name in names:
-            yield self.without(name)
+            yield self.without(*form, name)
         if len(names) > 1:
-            yield self.without(*names)
+            yield self.without(*form, *names)
         if self.limit in options:
-            yield self.without(*names, self.limit)
+            yield self.without(*form, *names, self.limit)
+
+    def without_form(self, options: Mapping[str, object]) -> Parameters | None:
+        """Return them without the form of the answers; None if that is not sent."""
+        form = [name for name in FORM_FIELDS if name in options]
+        return self.without(*form) if form else None
+
+    def keeping_form(self, before: Parameters) -> Parameters:
+        """Return them with the form of the answers as before."""
+        form = frozenset(FORM_FIELDS)
+        return replace(self, dropped=self.dropped - form | before.dropped & form)
+
+    def take(self, form: AnswerForm) -> bool:
+        """Whether something of the form is sent."""
+        return not self.dropped.issuperset(form.body())
 
     def left_out(self, since: Parameters) -> list[str]:
         """Return the names of what has been left out since."""
