@@ -32,9 +32,9 @@ class Journal:
     """An append-only folder: `meta.json` says what is annotated, `scores` and `features` hold a record a text.
 
     Records come in the order of reading; that of `scores` begins with the text's number. A record is there once both
-    files have the whole of it; opening the folder again cuts off the rest. `said` has what was said beside the
-    labels, if anything. `cut` has the numbers of texts that the server did not take whole. Data go to the disk (fsync) every five seconds and at the end. A folder without
-    `meta.json` or records was not begun or is all used, and is emptied.
+    files have the whole of it; opening the folder again cuts off the rest. `said` has what was said beside the labels,
+    if anything. `cut` has the numbers of texts that the server did not take whole. Data go to the disk (fsync) every
+    five seconds and at the end. A folder without `meta.json` or records was not begun or is all used, and is emptied.
 
     An InputError says that the folder holds another annotation (`meta` differs), is in use, or cannot be written.
     """

@@ -27,7 +27,8 @@ def values(done: AnnotationSummary, api: ApiAnnotator | None) -> dict[str, objec
         values |= {"prompt_tokens": api.cost.prompt_tokens, "completion_tokens": api.cost.completion_tokens}
         values["notes"] = api.notes
         values["answer_form"] = api.remarks.form
-        values["said"] = done.n_said
+        if api.said:
+            values["said"] = {kind: done.n_said.get(kind, 0) for kind in api.said}
     if done.right is not None:
         values["gold_check"] = {**done.right._asdict(), "outside": done.gold_outside}
     return {**values, "seconds": round(done.seconds, 2)}

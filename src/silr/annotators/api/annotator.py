@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -224,7 +224,7 @@ class ApiAnnotator:
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
             try:
-                reply = self._client.ask(question(self._messages(text[:kept], later)))
+                reply = self._send(question(self._messages(text[:kept], later)))
             except TextTooLongError as error:
                 whole = characters(self._messages(text[:kept], later))
                 fitting = 0 if error.share is None else int(_CUT_MARGIN * error.share * whole) - (whole - kept)
@@ -235,7 +235,7 @@ class ApiAnnotator:
                 if kept < len(text):
                     self.remarks.cut.add(text)
                 return reply
-        return self._client.ask(question(self._messages(text[:kept], later)))
+        return self._send(question(self._messages(text[:kept], later)))
 
     def _read(self, text: str, later: Sequence[str], sample: int) -> Named | NoAnswerError:
         """Ask and read the answer; ask once more, more strictly, if it names no class or several."""
@@ -262,15 +262,18 @@ class ApiAnnotator:
         why = explain_cut_off(self._client.options.max_answer_tokens) if cut_off else str(missing)
         return NoAnswerError(missing, why, hits_all=cut_off)
 
+    def _send(self, question: Question) -> Reply:
+        """Ask; while the form is being found out, an answer that does not have it is kept as a free one."""
+        form = question.form
+        if form is None or self._forms.name is not None:
+            return self._client.ask(question)
+        free = replace(question, form=None)
+        return self._client.ask(question, lambda reply: question if self._forms.has(form, reply) else free)
+
     def _reply(self, text: str, later: Sequence[str], sample: int) -> Reply:
         """Ask about a text in the form that the server takes."""
         asked = self._sampling() | {"sample": sample}
-
-        def keep(reply: Reply) -> Reply:
-            kept = self._kept.get(text, len(text))
-            return self._client.keep(Question(self._messages(text[:kept], later), **asked), reply)
-
-        return self._forms.ask(lambda form: self._ask(text, later, form=form, **asked), keep)
+        return self._forms.ask(lambda form: self._ask(text, later, form=form, **asked))
 
     def _sampling(self) -> dict[str, Any]:
         """What each question about a text says of its answers."""

@@ -136,6 +136,7 @@ class AnswerForms:
         self._lock = threading.Lock()
         self.form: AnswerForm | None = None
         self._decided = mode == "free"
+        self._end: InputError | None = None
 
     @property
     def name(self) -> str | None:
@@ -158,39 +159,39 @@ class AnswerForms:
             form = forms[counts.index(max(counts))]
             self.take(FREE if form is None else form.name)
 
-    def ask(self, ask: Ask, keep: Callable[[Reply], Reply]) -> Reply:
-        """Ask in the form that is taken; who comes first finds out which, and the others wait for it.
+    def has(self, form: AnswerForm, reply: Reply) -> bool:
+        """Whether a reply has the form that was asked for, and the server did not refuse it."""
+        return self._client.takes(form) and form.fits(reply.text)
 
-        What is handed to `keep` is kept as the free answer to the same text.
-        """
+    def ask(self, ask: Ask) -> Reply:
+        """Ask in the form that is taken; who comes first finds out which, and the others wait for it."""
         if not self._decided:
             with self._lock:
+                if self._end is not None:
+                    raise self._end
                 if not self._decided:
-                    return self._find_out(ask, keep)
-        form = self.form
-        reply = ask(form)
-        if form is not None and form.name == "guided choice" and not (reply.missing or form.fits(reply.text)):
-            self.form = None  # the first answer had the form by chance
-            self._client.say(f"the server does not hold the model to the {form.name} after all; answers are free")
-        return reply
+                    return self._find_out(ask)
+        return ask(self.form)
 
-    def _find_out(self, ask: Ask, keep: Callable[[Reply], Reply]) -> Reply:
+    def _find_out(self, ask: Ask) -> Reply:
         free: Reply | None = None
         for form in self._candidates:
+            if self._mode == "auto" and free is not None and form.fits(free.text):
+                break  # it would not show whether the server reads it
             reply = ask(form)
             if reply.missing in (Missing.REFUSED, Missing.FILTERED) or (reply.missing and not reply.text.strip()):
                 return reply  # another text will tell
-            is_taken = self._client.takes(form)
-            if is_taken and form.fits(reply.text):
+            if self.has(form, reply):
                 return self._compared(form, reply, free, ask)
-            free = free or keep(reply)  # as the server would have answered without the form
-            if is_taken and self._mode == "auto":
+            free = free or reply  # as the server would have answered without the form
+            if self._client.takes(form) and self._mode == "auto":
                 break  # it does not read what it does not know, and so not the other way either
         if self._mode == "structured":
-            raise InputError(
+            self._end = InputError(
                 "the server takes no structured answers: it refuses or does not read response_format and vLLM's "
                 "structured_outputs; leave --answer structured out"
             )
+            raise self._end
         self._decided = True
         assert free is not None
         return free

@@ -140,11 +140,6 @@ class ChatClient:
         """Whether the answer to a question is in the cache."""
         return self._cache.get(question.key(self.server, self.model, self.options)) is not None
 
-    def keep(self, question: Question, reply: Reply) -> Reply:
-        """Keep an answer that is that of another question, too."""
-        self._cache.put(question.key(self.server, self.model, self.options), reply.to_json())
-        return reply
-
     @contextmanager
     def open(self) -> Iterator[None]:
         """Ask within this block; where it is left, requests that wait for another attempt give up."""
@@ -163,10 +158,10 @@ class ChatClient:
             self.notes.append(line)
         self._print(line)
 
-    def ask(self, question: Question) -> Reply:
+    def ask(self, question: Question, answers: Callable[[Reply], Question] | None = None) -> Reply:
         """Send a question and return the answer, from the cache if it is known.
 
-        A server that refuses token
+        A new answer is kept as that of the question that `answers` names. A server that refuses token
         log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
         that there is no usable answer to this text, an InputError that the server refuses all requests.
         """
@@ -176,6 +171,8 @@ class ChatClient:
             return Reply.from_json(known)
         with self._turn():
             reply = self._ask(question)
+            if answers is not None:
+                key = answers(reply).key(self.server, self.model, self.options)
             self._cache.put(key, reply.to_json())
             self._count(reply)
         return reply
@@ -247,7 +244,7 @@ class ChatClient:
             except RefusedError as error:
                 adapted = parameters.adapted(error.refusal, options) if trials is None else None
                 unclear = error.refusal.kind is Kind.UNCLEAR
-                if adapted is None and trials is None and unclear and self._form_is_new:
+                if adapted is None and trials is None and unclear:
                     adapted = parameters.without_form(options)
                 unclear &= not (self._tried or self._answered)
                 if adapted is None and trials is None and unclear:
