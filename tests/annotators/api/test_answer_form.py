@@ -22,6 +22,8 @@ from silr.annotators.self_refine import SelfRefineAnnotator
 from silr.annotators.table import annotate_file, partial_path
 from silr.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("negative", "positive")
 TEXTS = [f"a {'good' if i % 3 else 'bad'} thing, number {i}" for i in range(12)]
 TRUTH = np.array(["good" in text for text in TEXTS])
@@ -237,9 +239,9 @@ def test_an_annotation_that_was_begun_free_stays_free(cache: AnswerCache, tmp_pa
     [
         (['{"label":"', "pos", "itive", '"}'], 1, {"pos": 0.75, "neg": 0.25}),
         (['{"label":', '"pos', "itive", '"}'], 1, {'"pos': 0.75, '"neg': 0.25, '"': 0.0}),
-        (['{"label', '": "', "positive", '"}'], 2, {"positive": 0.5, "Positive": 0.1, "negative": 0.2, "P": 0.0}),
+        (['{"label', '": "', "positive", '"}'], 2, {"positive": 0.5, "Negative": 0.1, "negative": 0.5 / 3, "P": 0.0}),
         (['{"label": ', '"positive"}'], 1, {'"positive"}': 0.6, '"negative"}': 0.2, "{": 0.1}),
-        (["```json\n", '{"label": "', "p", "ositive", '"}'], 2, {"p": 0.6, "n": 0.2, "P": 0.15, "N": 0.05}),
+        (["```json\n", '{"label": "', "p", "ositive", '"}'], 2, {"p": 0.6, "n": 0.2, "P": 0.05, "N": 0.15}),
     ],
 )
 def test_tokens_inside_quotes(pieces: list[str], place: int, likeliest: dict[str, float]) -> None:
@@ -250,7 +252,7 @@ def test_tokens_inside_quotes(pieces: list[str], place: int, likeliest: dict[str
     answer = "".join(pieces)
     found = label_in_json(answer, CLASSES)
     assert found is not None and found[0] == 1
-    scores = class_log_probabilities(stream, found[1], CLASSES)
+    scores = class_log_probabilities(stream, found[1], CLASSES, exact=True)
     assert scores is not None and np.exp(scores) == pytest.approx([0.25, 0.75], abs=1e-6)
 
 
@@ -319,9 +321,8 @@ def test_confidence_and_reason_come_with_the_label(cache: AnswerCache, tmp_path:
     frame = pd.read_csv(tmp_path / "out.csv")
     assert (frame["llm_label"] == np.array(CLASSES)[TRUTH.astype(int)]).all()
     assert frame["llm_confidence"].tolist() == [round(0.6 + number / 100, 2) for number in range(12)]
-    assert all(
-        len(reason) <= 300 and "bad at all" in reason or "good at all" in reason for reason in frame["llm_reason"]
-    )
+    assert frame["llm_reason"].str.fullmatch("It is not (bad|good) at all; it says so. [So. ]+…").all()
+    assert frame["llm_reason"].str.len().max() <= 300
     assert done.n_said == {"confidence": 12, "reason": 12}
     record_ = json.loads((tmp_path / "out.annotator.json").read_text())
     assert record_["said"] == ["confidence", "reason"] and record_["answer_form"] == asking.remarks.form

@@ -319,7 +319,8 @@ class ApiAnnotator:
                 if other.label != reading.label or other.position is None:
                     return None
                 position = other.position
-        scores = class_log_probabilities(reply.tokens, start + position, words)
+        exact = self._forms.form is not None
+        scores = class_log_probabilities(reply.tokens, start + position, words, exact)
         return scores if scores is not None and scores.argmax() == reading.label else None  # else of another place
 
     def _from_votes(self, answers: Sequence[Named | NoAnswerError]) -> NDArray[np.float64]:
