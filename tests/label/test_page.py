@@ -321,3 +321,36 @@ def test_adaptive_draws_on_the_page(tmp_path, open_page):
     new = {row: draw for row, (_, draw, _) in draws_of(path).items() if row not in rows}
     assert sorted(new.values()) == [21, 22, 23, 24]
     assert gold_of(path)[int(first.split()[-1])] == "positive"
+
+
+def test_the_codebook_folds_and_stays_folded(tmp_path, open_page):
+    path = make_table(tmp_path / "t.csv", 40, texts=HOSTILE)
+    classes = [
+        {"name": "negative", "definition": HOSTILE[0], "examples": [HOSTILE[6], HOSTILE[1]]},
+        {"name": "positive", "in": ["<i>praise</i>"]},
+    ]
+    (tmp_path / "codebook.yaml").write_text(json.dumps({"question": "Is it <b>kind</b>?", "classes": classes}))
+    with Labelling(path, "--codebook", tmp_path / "codebook.yaml") as labelling:
+        page = open_page(labelling)
+        panel = page.locator("#codebook-classes")
+        sync_api.expect(panel).to_be_visible()
+        sync_api.expect(page.locator("#question")).to_have_text("Is it <b>kind</b>?")
+        assert panel.locator("h2").all_inner_texts() == ["1\nnegative", "2\npositive"]
+        assert HOSTILE[0] in panel.inner_text() and "<i>praise</i>" in panel.inner_text()
+        assert panel.locator("script, img, b, i").count() == 0
+        shot(page, "codebook")
+        assert text(page) not in (HOSTILE[6], HOSTILE[1])
+        page.keyboard.press("?")
+        sync_api.expect(panel).to_be_hidden()
+        page.reload()
+        sync_api.expect(page.locator("#codebook summary")).to_be_visible()
+        sync_api.expect(panel).to_be_hidden()
+        cookies = page.context.cookies()
+        assert [(each["name"], each["value"]) for each in cookies] == [("silr_codebook", "folded")]
+        page.get_by_text("Codebook").click()
+        sync_api.expect(panel).to_be_visible()
+        page.keyboard.press("2")
+        labelled(page, 1, 100)
+    with Labelling(path, "-n", 2) as labelling:  # no record has a codebook
+        page = open_page(labelling)
+        sync_api.expect(page.locator("#codebook")).to_be_hidden()

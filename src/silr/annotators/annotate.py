@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 
 from silr.annotators.base import Annotator
+from silr.annotators.build import make_annotator
 from silr.annotators.table import annotate_file, is_annotation
 from silr.errors import InputError
 from silr.io.annotator_columns import CONFIDENCE
 from silr.io.cells import is_missing
+from silr.io.codebook import Codebook
 from silr.io.corpus import SCORE_PREFIX, read_table, write_table
 
 
@@ -22,7 +24,10 @@ def annotate(
     model: str | Path | None = None,
     base_url: str | None = None,
     question: str | None = None,
+    codebook: Codebook | str | Path | None = None,
     annotator: Annotator | None = None,
+    embeddings: str | None = None,
+    embeddings_url: str | None = None,
     output: str | Path | None = None,
     text_column: str = "text",
     quiet: bool = True,
@@ -43,8 +48,16 @@ def annotate(
         model runs on this machine.
     question : str, default None
         Asked about every text, such as "Is this review positive or negative?".
+    codebook : Codebook, str or Path, default None
+        The question and the classes with definitions and examples, also as a YAML file. Then `classes` and `question`
+        may be left out.
     annotator : Annotator, default None
-        Anything else that scores texts, in the place of `classes`, `model`, `base_url`, `question` and `options`.
+        Anything else that scores texts, in the place of `classes`, `model`, `base_url`, `question`, `codebook` and
+        `options`.
+    embeddings : str, default None
+        A model of the server: its embeddings of the texts go beside `output`, as features of `silr.LabelRefiner`.
+    embeddings_url : str, default None
+        The server of `embeddings`. None: `base_url`.
     output : str or Path, default None
         Where the table goes as a file, with the hidden states of a local model beside it; an interrupted call goes on
         where it stopped. None: nothing is kept.
@@ -53,7 +66,11 @@ def annotate(
     quiet : bool, default True
         Show no progress.
     **options
-        Of `silr.annotators.local.LocalAnnotator` or `silr.annotators.api.annotator.ApiAnnotator`.
+        On this machine those of `silr.annotators.local.LocalAnnotator`. Behind a server those of
+        `silr.annotators.api.annotator.ApiAnnotator` (``samples``, ``concurrency``, ``examples``), of
+        `silr.annotators.api.client.ChatClient` (``api_version``, ``max_requests``, ``timeout``), of
+        `silr.annotators.api.request.RequestOptions` (``temperature``, ``reasoning_effort``, ``service_tier``,
+        ``extra_body``, ``headers``, ``max_answer_tokens``), and ``cache``, a path.
 
     Returns
     -------
@@ -65,8 +82,8 @@ def annotate(
     Raises
     ------
     InputError
-        There is no model or no class, the model or the server cannot be used, the table cannot be read, or an extra of
-        silr is missing.
+        There is no model or no class, an option is unknown, the model or the server cannot be used, the table cannot be
+        read, or an extra of silr is missing.
 
     Examples
     --------
@@ -75,6 +92,8 @@ def annotate(
     >>> texts = ["What a lovely film.", "I want my money back."]
     >>> server = "https://api.openai.com/v1"
     >>> annotate(texts, ["negative", "positive"], model="gpt-5-mini", base_url=server)  # doctest: +SKIP
+    >>> options = {"reasoning_effort": "minimal", "max_requests": 1000}
+    >>> annotate(texts, ["negative", "positive"], model="gpt-5-mini", base_url=server, **options)  # doctest: +SKIP
     >>> annotate("reviews.csv", ["negative", "positive"], model="Qwen/Qwen3-4B", output="out.csv")  # doctest: +SKIP
 
     Any object with the methods of `silr.annotators.base.Annotator` labels texts too:
@@ -97,9 +116,15 @@ def annotate(
     ['positive', 'negative']
     """
     if annotator is None:
-        if classes is None or model is None:
+        if (classes is None and codebook is None) or model is None:
             raise InputError("annotate needs classes and a model, or an annotator")
-        annotator = _annotator(classes, model, base_url, question, options)
+        if codebook is not None:
+            options["codebook"] = codebook if isinstance(codebook, Codebook) else Codebook.read(codebook)
+        annotator = make_annotator(classes, model, base_url, question, options)
+    elif options:
+        raise InputError(f"annotate: {next(iter(options))} is no option of an annotator that is made already")
+    if embeddings is not None and output is None:
+        raise InputError("embeddings go beside the table: give its output")
 
     frame = source if isinstance(source, pd.DataFrame) else None
     if frame is None and not isinstance(source, (str, Path)):
@@ -111,8 +136,23 @@ def annotate(
             write_table(frame, path)
         keep = output is not None
         annotate_file(path, target, annotator, text_column=text_column, save_features=keep, quiet=quiet)
+        if embeddings is not None:
+            same: dict[str, Any] = {
+                name: options[name] for name in ("headers", "api_version", "timeout") if name in options
+            }
+            url, wanted = (base_url, same) if embeddings_url is None else (embeddings_url, {})
+            _embed(target, embeddings, url, wanted, text_column, quiet)
         annotated = read_table(target)
     return _with_annotation(annotated if frame is None else frame, annotated)
+
+
+def _embed(table: Path, model: str, url: str | None, wanted: dict[str, Any], text_column: str, quiet: bool) -> None:
+    from silr.annotators.api.embeddings import EmbeddingsClient
+    from silr.annotators.api.vectors import VectorCache
+    from silr.annotators.embed import embed_file
+
+    client = EmbeddingsClient(model, VectorCache(), base_url=url, **wanted)
+    embed_file(table, client, text_column=text_column, quiet=quiet)
 
 
 def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFrame:
@@ -126,18 +166,3 @@ def _with_annotation(frame: pd.DataFrame, annotated: pd.DataFrame) -> pd.DataFra
             labels = [None if is_missing(value) else value or None for value in values]
             frame[name] = pd.Series(labels, index=frame.index, dtype=object)
     return frame
-
-
-def _annotator(
-    classes: Sequence[str], model: str | Path, base_url: str | None, question: str | None, options: dict[str, Any]
-) -> Annotator:
-    if base_url is None:
-        from silr.annotators.local import LocalAnnotator
-
-        return LocalAnnotator(model, classes, question=question, **options)
-    from silr.annotators.api.annotator import ApiAnnotator
-    from silr.annotators.api.cache import AnswerCache
-    from silr.annotators.api.client import ChatClient
-
-    client = ChatClient(str(model), AnswerCache(), base_url=base_url)
-    return ApiAnnotator(client, classes, question=question, **options)

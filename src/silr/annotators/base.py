@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.missing import Missing
+from silr.annotators.provenance import Provenance
 from silr.annotators.said import Said
 from silr.errors import InputError
 from silr.io.texts import distinct
@@ -43,6 +44,8 @@ class Remarks:
     said: dict[str, Said] = field(default_factory=dict)  # what the model says beside the label, where that is wanted
     form: str | None = None  # of the answers; see `api.answer_form`
     failures: dict[str, str] = field(default_factory=dict)  # what the server says of those that may hit all texts
+    provenance: dict[str, Provenance] = field(default_factory=dict)  # who answered about a text; taken out once stored
+    parameters: dict[str, object] = field(default_factory=dict)  # what is sent beside the messages
 
 
 def remarks_of(annotator: Annotator) -> Remarks:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from silr.annotators.chat_template import ChatTemplate, Thinking
 from silr.annotators.prompts import Prompt
 from silr.errors import InputError
 from silr.io.texts import common_start
@@ -30,16 +31,20 @@ class PromptEncoder:
     apart, the text's special tokens as ordinary characters, its end left out if need be.
 
     `prefix` are the tokens that prompts begin with whatever the text is, `answers` those of each class word after the
-    opening, and `ends` those that end an answer. `ends` is empty where no class word begins another one. An InputError
-    says that the template fails, or that prompt or class words do not fit the tokenizer.
+    opening, and `ends` those that end an answer. `ends` is empty where no class word begins another one. `thinking`
+    is that of `ChatTemplate`. An InputError says that the template fails, or that prompt or class words do not fit the
+    tokenizer.
     """
 
-    def __init__(self, prompt: Prompt, tokenizer: PreTrainedTokenizerBase, context: int) -> None:
-        self._tokenizer = tokenizer
+    def __init__(
+        self, prompt: Prompt, tokenizer: PreTrainedTokenizerBase, context: int, thinking: Thinking = None
+    ) -> None:
+        self._tokenizer, self._chat = tokenizer, ChatTemplate(tokenizer, thinking)
+        self.thinking = self._chat.thinking
         special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
         special.update(tokenizer.all_special_tokens)
         self._special = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"(?!)")
-        self._prompt, self._pieces = prompt, {0: _render(prompt, tokenizer)}
+        self._prompt, self._pieces = prompt, {0: _render(prompt, self._chat)}
         self._head, self._tail = self._pieces[0][0], self._pieces[0][1] + prompt.answer_opening().rstrip()
         self._start = [] if tokenizer.chat_template else tokenizer("a")["input_ids"][:1]
         if self._start != [tokenizer.bos_token_id]:  # the token that some put before a plain text
@@ -77,7 +82,7 @@ class PromptEncoder:
         `answering`, its answer is opened; `reserve` tokens are left free for what it says.
         """
         if len(turns) not in self._pieces:
-            self._pieces[len(turns)] = _render(self._prompt, self._tokenizer, len(turns))
+            self._pieces[len(turns)] = _render(self._prompt, self._chat, len(turns))
         pieces = list(self._pieces[len(turns)])
         if answering:
             pieces[-1] += self._prompt.answer_opening().rstrip()
@@ -108,7 +113,7 @@ class PromptEncoder:
         special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
         ends = {tokenizer.eos_token_id}
         with suppress(InputError):  # some templates show no answer
-            after = self._later(_render(self._prompt, tokenizer, 1)[2])
+            after = self._later(_render(self._prompt, self._chat, 1)[2])
             ends.add(next((token for token in after if token in special), None))
         for answer, word in zip(self.answers, self._prompt.words, strict=True):
             for mark in (".", "\n"):
@@ -136,26 +141,16 @@ class PromptEncoder:
         return self._ids(text, **options)
 
 
-def prompt_around_text(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> str:
+def prompt_around_text(prompt: Prompt, tokenizer: PreTrainedTokenizerBase, thinking: Thinking = None) -> str:
     """Return the whole prompt with ``{text}`` for the text, up to where the answer begins."""
-    before, after = _render(prompt, tokenizer)
+    before, after = _render(prompt, ChatTemplate(tokenizer, thinking))
     return before + "{text}" + after + prompt.answer_opening().rstrip()
 
 
-def _render(prompt: Prompt, tokenizer: PreTrainedTokenizerBase, n_turns: int = 0) -> list[str]:
+def _render(prompt: Prompt, chat: ChatTemplate, n_turns: int = 0) -> list[str]:
     """Return what stands before, between and after the text and `n_turns` later turns, up to the model's next one."""
     before, after = prompt.around_text()
-    messages = [before + _MARK + after] + n_turns * [_MARK]
-    roles = ("user", "assistant")
-    if tokenizer.chat_template:
-        talk = [{"role": roles[turn % 2], "content": content} for turn, content in enumerate(messages)]
-        try:
-            rendered = tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
-        except Exception as error:  # a template is a program that came with the model and may raise anything
-            raise InputError(f"the model's chat template fails on a user message: {error}") from error
-    else:
-        rendered = "".join(message + "\n\n" for message in messages)
-    pieces = str(rendered).split(_MARK)
+    pieces = chat.render([before + _MARK + after] + n_turns * [_MARK], _MARK).split(_MARK)
     if len(pieces) != n_turns + 2:
         shown = f"{n_turns + 1} messages {len(pieces) - 1} times"
         raise InputError(f"the model's chat template shows {shown} instead of once each")

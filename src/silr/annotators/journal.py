@@ -8,11 +8,13 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
+from io import BufferedWriter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotators.provenance import Provenance
 from silr.annotators.said import Said, SaidFile
 from silr.io.files import atomic_write, os_errors
 from silr.io.resumable import Kind, resumable
@@ -32,9 +34,10 @@ class Journal:
     """An append-only folder: `meta.json` says what is annotated, `scores` and `features` hold a record a text.
 
     Records come in the order of reading; that of `scores` begins with the text's number. A record is there once both
-    files have the whole of it; opening the folder again cuts off the rest. `said` has what was said beside the labels,
-    if anything. `cut` has the numbers of texts that the server did not take whole. Data go to the disk (fsync) every
-    five seconds and at the end. A folder without `meta.json` or records was not begun or is all used, and is emptied.
+    files have the whole of it; opening the folder again cuts off the rest. `cut` has the numbers of texts that the
+    server did not take whole, `answers` says who answered, and `said` what was said beside the labels. Data go to the
+    disk (fsync) every five seconds and at the end. A folder without `meta.json` or records was not begun or is all
+    used, and is emptied.
 
     An InputError says that the folder holds another annotation (`meta` differs), is in use, or cannot be written.
     """
@@ -52,6 +55,7 @@ class Journal:
             self._cut_torn_end()
             self._said = SaidFile(folder / "said")
             self._held = held.pop_all()
+        self._answers: BufferedWriter | None = None
 
     def __enter__(self) -> Journal:
         return self
@@ -105,6 +109,26 @@ class Journal:
         """Return the form of the answers, None if there is none yet; version 0.1 asked for free ones."""
         return self._said.form() or ("free" if self._begun() else None)
 
+    def note_provenance(self, text: int, provenance: Provenance) -> None:
+        """Remember who answered about a text; best before its record is added."""
+        line = json.dumps({"text": text, **provenance.to_json()})
+        with self._writing():
+            if self._answers is None:
+                self._answers = self._held.enter_context((self.folder / "answers").open("ab"))
+            self._answers.write(f"\n{line}".encode())  # the end of the one before may be torn
+            self._answers.flush()
+
+    def provenance(self) -> dict[int, Provenance]:
+        """Return who answered about each text, where that is known."""
+        path = self.folder / "answers"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        noted: dict[int, Provenance] = {}
+        for line in lines:
+            with suppress(ValueError, KeyError, TypeError):  # a kill has torn it
+                value = json.loads(line)
+                noted[int(value["text"])] = Provenance.from_json(value)
+        return noted
+
     def write_features(self, path: Path, records: NDArray[np.int64]) -> None:
         """Write a float16 `.npy` whose row i is the feature record `records[i]`, atomically, little at a time."""
         source = np.memmap(self.folder / "features", self._feature_type, "r")
@@ -132,7 +156,7 @@ class Journal:
         return scores.exists() and scores.stat().st_size >= self._score_type.itemsize
 
     def _clear(self) -> None:
-        for name in ("scores", "features", "cut", "said"):
+        for name in ("scores", "features", "cut", "answers", "said"):
             (self.folder / name).unlink(missing_ok=True)
 
     def _cut_torn_end(self) -> None:

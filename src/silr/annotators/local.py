@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.base import Annotation, Plan, ScoreBatch, Scored, Scores, annotate_texts
+from silr.annotators.chat_template import Thinking, recorded_thinking
 from silr.annotators.encoding import PromptEncoder
-from silr.annotators.prompts import TEMPLATE, Prompt
+from silr.annotators.prompts import TEMPLATE, Prompt, with_codebook
 from silr.errors import InputError
 from silr.extras import need_models
 from silr.hf import models
 from silr.hf.devices import best_device, best_dtype
+from silr.io.codebook import Codebook, codebook_of_record
 
 if TYPE_CHECKING:
     import torch
@@ -50,10 +52,12 @@ class LocalAnnotator:
     model : str or Path
         A model folder, a `.gguf` file (or a folder with one), or a name on the Hugging Face hub. A GGUF file is
         dequantised on first use into `$XDG_CACHE_HOME/silr/models` (`~/.cache` by default).
-    classes : sequence of str, of length K >= 2
-        Class names, in the order of the scores.
-    question, prompt, opening, class_words, examples
-        What the model is asked and how it answers, as in `Prompt`.
+    classes : sequence of str, of length K >= 2, default None
+        Class names, in the order of the scores. None: those of the codebook.
+    question, prompt, opening, class_words, examples, codebook
+        What the model is asked and how it answers, as in `Prompt`. Without a `prompt` the codebook stands first.
+    thinking : bool, default None
+        What a chat template with a switch for it is told. None: off, since the answer is scored where it begins.
     calibrate : {None, "contextual"}, default None
         "contextual" divides the class probabilities by those that the model gives to texts without content ("N/A",
         "[MASK]" and the empty text, averaged), then normalises: contextual calibration, Zhao et al., "Calibrate Before
@@ -83,21 +87,24 @@ class LocalAnnotator:
     def __init__(
         self,
         model: str | Path,
-        classes: Sequence[str],
+        classes: Sequence[str] | None = None,
         *,
         question: str | None = None,
         prompt: str = TEMPLATE,
         opening: str | None = None,
         class_words: Mapping[str, str] | None = None,
         examples: Sequence[tuple[str, str]] = (),
+        codebook: Codebook | None = None,
+        thinking: Thinking = None,
         calibrate: str | None = None,
         token_budget: int | None = None,
         device: str | None = None,
         dtype: str | None = None,
         trust_remote_code: bool = False,
     ) -> None:
-        self.prompt = Prompt(classes, question, prompt, opening, class_words, examples)
-        self.classes = tuple(self.prompt.classes)
+        template = with_codebook(prompt, codebook, TEMPLATE)
+        self.prompt = Prompt(classes, question, template, opening, class_words, examples, codebook)
+        self.classes = self.prompt.names
         if calibrate not in (None, "contextual"):
             raise InputError(f"calibrate is {calibrate!r}; it must be None or 'contextual'")
         if token_budget is not None and token_budget < 1:
@@ -120,7 +127,8 @@ class LocalAnnotator:
         if self._head is None:
             raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
         context = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
-        self._encode = PromptEncoder(self.prompt, tokenizer, int(context or 2**31))  # no positions: any length
+        length = int(context or 2**31)  # no positions: any length
+        self._encode = PromptEncoder(self.prompt, tokenizer, length, thinking)
         stops = getattr(self._network.generation_config, "eos_token_id", None)
         stops = set(stops if isinstance(stops, list) else [stops]) - {None}
         self._ends = self._encode.ends and sorted({*self._encode.ends, *stops})
@@ -143,6 +151,8 @@ class LocalAnnotator:
             raise InputError("this is not the description of a local annotator")
         options = {name: description[name] for name in names}
         options["examples"] = [tuple(example) for example in description.get("examples", ())]
+        options["codebook"] = codebook_of_record(description.get("codebook"))
+        options["thinking"] = recorded_thinking(description)
         annotator = cls(description["model"], device=device, **options)
         now = annotator.describe()
         if any(now[name] != description.get(name, now[name]) for name in ("weights", "tokenizer")):
@@ -221,6 +231,8 @@ class LocalAnnotator:
         }
         about |= {"tokenizer": self._vocabulary, **self.prompt.describe(), "opening": self.prompt.answer_opening()}
         options = {"calibrate": self._calibrate, "token_budget": self._budget, "dtype": self._dtype}
+        if self._encode.thinking is not None:
+            options["thinking"] = self._encode.thinking
         versions = {module.__name__: module.__version__ for module in (silr, torch, transformers)}
         return {**about, **options, "trust_remote_code": self._trust, "versions": versions}
 

@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from silr.annotators.base import Annotator, Plan, blank, check_any, has_scores, 
 from silr.annotators.journal import Journal
 from silr.annotators.missing import COLUMN as MISSING
 from silr.annotators.missing import Missing
+from silr.annotators.provenance import Provenance, total
 from silr.annotators.said import said_columns
 from silr.io import corpus
 from silr.io.annotator_columns import CONFIDENCE, REASON
 from silr.io.class_names import ClassNames
+from silr.io.codebook import check_gold, codebook_of_record
 from silr.io.feature_rows import write_record
 from silr.io.files import write_json
 from silr.io.progress import progress
@@ -42,6 +45,7 @@ class AnnotationSummary:
     output: Path
     annotator: Path  # the annotator's description
     features: Path | None  # the hidden states, None if they were not saved
+    provenance: Provenance = field(default_factory=Provenance)  # who answered; empty for a model on this machine
 
     @property
     def n_missing(self) -> int:
@@ -123,6 +127,7 @@ def annotate_file(
     texts = corpus.text_column(frame, text_column, source)
     unique, where = distinct(texts)
     identity = {key: value for key, value in annotator.describe().items() if key != "versions"}
+    _check_examples(identity.get("codebook"), frame, texts, source)
     meta = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
     n_features = annotator.n_features if save_features else 0
     check = GoldCheck(frame, annotator.classes, where, str(source))
@@ -159,11 +164,19 @@ def annotate_file(
             output=output,
             annotator=corpus.annotator_path(output),
             features=features if n_features else None,
+            provenance=_provenance(journal, unique, remarks.provenance),
         )
         _write_description(annotator, summary)
         corpus.write_table(_with_columns(frame, annotator.classes, scores, reasons, said), output)
         journal.remove()
     return summary
+
+
+def _check_examples(codebook: object, frame: pd.DataFrame, texts: list[str], source: str | Path) -> None:
+    """Refuse gold texts that are examples of the codebook: their labels would judge answers that the LLM was given."""
+    labels = corpus.label_column(frame, "gold", source, required=False)
+    known = [row for row, label in enumerate(labels) if label is not None]
+    check_gold(codebook_of_record(codebook), texts, known, source)
 
 
 def partial_path(output: str | Path) -> Path:
@@ -200,12 +213,21 @@ def _annotate(
             new = missing[batch]
             rows, scores = batch[new], np.where(empty[batch, None], np.float32(np.nan), scores)[new]
             journal.note_cut(np.array([row for row in rows if texts[row] in remarks.cut], np.int64))
+            for row in rows:
+                if (answered := remarks.provenance.pop(texts[row], None)) is not None:
+                    journal.note_provenance(int(row), answered)
             journal.note_said({int(row): remarks.said.pop(texts[row], None) for row in rows}, remarks.form)
             journal.append(rows, scores, features[new])
             check.add(rows, scores)
             done += len(rows)
             advance(tokens, len(rows), *state())
     return len(known)
+
+
+def _provenance(journal: Journal, texts: list[str], others: Mapping[str, Provenance]) -> Provenance:
+    """Who answered, about the texts of the journal and about others, which got no label."""
+    noted = {texts[row]: answered for row, answered in journal.provenance().items() if row < len(texts)}
+    return total({**noted, **others}.values())
 
 
 def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -253,6 +275,7 @@ def _write_description(annotator: Annotator, summary: AnnotationSummary) -> None
     if summary.reasons:
         counts["missing_reasons"] = summary.reasons
     counts |= {f"with_{kind}": n for kind, n in summary.n_said.items()}
-    form = remarks_of(annotator).form
-    about = annotator.describe() | ({} if form is None else {"answer_form": form})
-    write_json(summary.annotator, {**about, "counts": counts})
+    remarks = remarks_of(annotator)
+    about = {**annotator.describe(), **({"parameters": remarks.parameters} if remarks.parameters else {})}
+    about |= {} if remarks.form is None else {"answer_form": remarks.form}
+    write_json(summary.annotator, {**about, **summary.provenance.describe(), "counts": counts})

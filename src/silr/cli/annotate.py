@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from silr.cli import annotate_options as of
-from silr.cli.options import AsJson, Device, Quiet, Table, TextColumn, split_classes
+from silr.cli.options import AsJson, Device, Quiet, Table, TextColumn
 from silr.errors import InputError
 
 
 def annotate(
     table: Table,
     output: of.Output,
-    classes: of.Classes,
+    classes: of.Classes = None,
     annotator: of.Annotator = None,
     model: of.Model = None,
     question: of.Question = None,
+    codebook: of.CodebookFile = None,
     prompt: of.PromptText = None,
     class_word: of.ClassWord = None,
     strategy: of.Strategy = "direct",
@@ -23,16 +24,28 @@ def annotate(
     text_column: TextColumn = "text",
     opening: of.Opening = None,
     calibrate: of.Calibrate = None,
+    thinking: of.Thinking = None,
     features: of.Features = True,
     dtype: of.Dtype = None,
     device: Device = None,
     trust_remote_code: of.TrustRemoteCode = False,
     base_url: of.BaseUrl = None,
+    embeddings: of.Embeddings = None,
+    embeddings_url: of.EmbeddingsUrl = None,
+    embeddings_dimensions: of.EmbeddingsDimensions = None,
+    api_version: of.ApiVersion = None,
+    header: of.Header = None,
+    temperature: of.Temperature = None,
+    reasoning_effort: of.ReasoningEffort = None,
+    service_tier: of.ServiceTier = None,
+    extra_body: of.ExtraBody = None,
     answer: of.Answer = "auto",
     confidence: of.Confidence = None,
     explain: of.Explain = False,
     samples: of.Samples = 1,
     concurrency: of.Concurrency = 8,
+    rpm: of.Rpm = None,
+    tpm: of.Tpm = None,
     max_requests: of.MaxRequests = None,
     max_tokens_total: of.MaxTokensTotal = None,
     max_answer_tokens: of.MaxAnswerTokens = None,
@@ -57,26 +70,31 @@ def annotate(
 
 
 def _annotate(options: dict[str, Any]) -> None:
-    from silr.cli.annotate_build import api_annotator, is_behind_server, local_annotator
+    from silr.cli.annotate_build import api_annotator, is_behind_server, local_annotator, named_classes
 
     as_json, table, output = options["as_json"], options["table"], options["output"]
     quiet = options["quiet"] or as_json
     behind_server = is_behind_server(options)
-    classes = split_classes(options["classes"])
+    classes = named_classes(options)
     _check_table(table, output, options["text_column"])
     from silr.annotators.self_refine import SelfRefineAnnotator
     from silr.annotators.table import annotate_file
+    from silr.cli.annotate_embeddings import check_embeddings, fetch_embeddings
     from silr.cli.annotate_summary import lines, values
 
+    check_embeddings(options, behind_server)
     api = api_annotator(options, classes, quiet) if behind_server else None
     chosen = api or local_annotator(options, classes)
     asking = SelfRefineAnnotator(chosen) if options["strategy"] == "self-refine" else chosen
     named = {"text_column": options["text_column"], "save_features": options["features"]}
     done = annotate_file(table, output, asking, quiet=quiet, **named)
+    embedded = fetch_embeddings(options, done, api, quiet)
     if as_json:
-        print(json.dumps(values(done, api)))
+        print(json.dumps({**values(done, api), **embedded.values()}))
     elif not quiet:
-        print("\n".join(lines(done, api)))
+        print("\n".join([*lines(done, api), *embedded.lines()]))
+    if embedded.problem is not None:
+        raise InputError(embedded.problem)
 
 
 def _check_table(table: Path, output: Path, column: str) -> None:

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silr.cli.annotate_options import DEFAULT_MODEL
+from silr.cli.options import split_classes
 from silr.errors import InputError
 
 if TYPE_CHECKING:
     from silr.annotators.api.annotator import ApiAnnotator
     from silr.annotators.api.client import ChatClient
     from silr.annotators.local import LocalAnnotator
+    from silr.io.codebook import Codebook
 
+_OF_SERVER = ("api_version", "header", "temperature", "reasoning_effort", "service_tier", "extra_body", "confidence")
 Options = Mapping[str, Any]
 """Values of the command's options by their names in Python."""
 
@@ -25,13 +28,27 @@ def is_behind_server(options: Options) -> bool:
     if options["annotator"] == "local" and options["base_url"] is not None:
         raise InputError("--base-url is the address of a server: leave out --annotator local, or --base-url")
     behind_server = options["annotator"] == "api" or options["base_url"] is not None
-    if not behind_server and (options["confidence"] or options["explain"]):
-        named = "--confidence" if options["confidence"] else "--explain"
-        raise InputError(f"{named} needs a server: a model on this machine gives scores (--base-url, --annotator api)")
+    given = [name for name in _OF_SERVER if options[name] not in (None, [])] + ["explain"] * options["explain"]
+    if not behind_server and given:
+        raise InputError(f"--{given[0].replace('_', '-')} is for a server: give --base-url, or --annotator api")
+    if behind_server and options["thinking"] is not None:
+        raise InputError(
+            "--thinking and --no-thinking are for a model on this machine; a server may take "
+            '--extra-body \'{"chat_template_kwargs": {"enable_thinking": false}}\''
+        )
     return behind_server
 
 
-def api_annotator(options: Options, classes: list[str], quiet: bool) -> ApiAnnotator:
+def named_classes(options: Options) -> list[str] | None:
+    """The classes of --classes; None: those of the codebook. InputError if there is neither."""
+    if options["classes"]:
+        return split_classes(options["classes"])
+    if options["codebook"] is None:
+        raise InputError("name the classes: --classes negative positive, or --codebook FILE that has them")
+    return None
+
+
+def api_annotator(options: Options, classes: list[str] | None, quiet: bool) -> ApiAnnotator:
     """The annotator behind a server."""
     from silr.annotators.api.annotator import ApiAnnotator
 
@@ -39,11 +56,12 @@ def api_annotator(options: Options, classes: list[str], quiet: bool) -> ApiAnnot
     return ApiAnnotator(_client(options, quiet), classes, **named, **_wording(options))
 
 
-def local_annotator(options: Options, classes: list[str]) -> LocalAnnotator:
+def local_annotator(options: Options, classes: list[str] | None) -> LocalAnnotator:
     """The annotator on this machine."""
     from silr.annotators.local import LocalAnnotator
 
-    named = {name: options[name] for name in ("opening", "calibrate", "device", "dtype", "trust_remote_code")}
+    names = ("opening", "calibrate", "device", "dtype", "trust_remote_code", "thinking")
+    named = {name: options[name] for name in names}
     return LocalAnnotator(options["model"] or DEFAULT_MODEL, classes, **named, **_wording(options))
 
 
@@ -51,6 +69,7 @@ def _wording(options: Options) -> dict[str, Any]:
     """What is asked."""
     wording: dict[str, Any] = {"question": options["question"], "class_words": _pairs(options["class_word"] or [])}
     wording["examples"] = _examples(options["few_shot"], options["text_column"])
+    wording["codebook"] = _codebook(options["codebook"])
     return wording if options["prompt"] is None else wording | {"prompt": options["prompt"]}
 
 
@@ -61,10 +80,23 @@ def _client(options: Mapping[str, Any], quiet: bool) -> ChatClient:
 
     if options["model"] is None:
         raise InputError("--annotator api needs --model, the server's name for it")
-    named = {name: options[name] for name in ("base_url", "max_requests", "max_tokens_total", "timeout")}
+    names = ("base_url", "api_version", "max_requests", "max_tokens_total", "rpm", "tpm", "timeout")
+    named = {name: options[name] for name in names}
     say = None if quiet else partial(print, file=sys.stderr, flush=True)
-    wanted = RequestOptions(max_answer_tokens=options["max_answer_tokens"])
+    wanted = RequestOptions(**_request(options))
     return ChatClient(options["model"], AnswerCache(options["cache"]), options=wanted, say=say, **named)
+
+
+def _request(options: Options) -> dict[str, Any]:
+    """What is wanted of every request."""
+    from silr.annotators.api.extra_body import read_body
+    from silr.annotators.api.headers import read_headers
+
+    named = ("max_answer_tokens", "temperature", "reasoning_effort", "service_tier")
+    wanted = {name: options[name] for name in named}
+    if options["extra_body"] is not None:
+        wanted["extra_body"] = read_body(options["extra_body"])
+    return wanted | {"headers": read_headers(options["header"] or [])}
 
 
 def _examples(path: Path | None, text_column: str) -> list[tuple[str, str]]:
@@ -78,6 +110,12 @@ def _examples(path: Path | None, text_column: str) -> list[tuple[str, str]]:
     if not texts or any(label is None for label in labels):
         raise InputError(f"{path}: every example needs a text and a label")
     return list(zip(texts, map(str, labels), strict=True))
+
+
+def _codebook(path: Path | None) -> Codebook | None:
+    from silr.io.codebook import Codebook
+
+    return None if path is None else Codebook.read(path)
 
 
 def _pairs(values: list[str]) -> dict[str, str]:

@@ -18,22 +18,32 @@ _CACHE = f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/an
 _CALIBRATE = "Local: contextual divides by the scores of texts without content."
 _ANSWER = f"{_API}: whether the server holds the model to the classes. auto: where nothing is lost by it."
 _STRATEGY = "self-refine: answer, critique, answer again; several times the work."
+_CODEBOOK = "YAML file: question and classes with definitions, in, out and examples; see silr codebook init."
+_THINKING = "Local: tell a chat template that knows enable_thinking; default: no thinking."
 _DTYPE = "Local: float32, bfloat16 or float16; default: what is fast here."
+_API_VERSION = "Azure's version of its API, such as 2024-10-21; --base-url https://NAME.openai.azure.com."
+_HEADER = f"{_API}: a further header; the value env:VARIABLE is read from the environment. Never written."
+_REASONING = f"{_API}: how much the model thinks, in the server's word: none, minimal, low, ..."
+_EXTRA_BODY = f"{_API}: an object of JSON, or @FILE, whose entries go into each request."
 
 # --- the table
 Output = Annotated[Path, Option("--output", "-o", help="Where the labelled table goes.")]
-Features = Annotated[bool, Option(help="Local: also write the hidden states of the same pass.")]
+Features = Annotated[
+    bool, Option(help="Also write the hidden states of the same pass (local) or the --embeddings (api).")
+]
 
 # --- what is asked
-Classes = Annotated[list[str], Option(help="The classes: --classes negative positive, or negative,positive.")]
+Classes = Annotated[list[str] | None, Option(help="The classes: --classes negative positive, or negative,positive.")]
+CodebookFile = Annotated[Path | None, Option("--codebook", help=_CODEBOOK)]
 Question = Annotated[str | None, Option(help='Such as "Is this review positive or negative?".')]
 PromptText = Annotated[
-    str | None, Option(help="The whole prompt, with {text}, and {question}, {classes} or {examples} if wanted.")
+    str | None, Option(help="The whole prompt, with {text}, and {question}, {classes}, {examples}, {codebook}.")
 ]
 ClassWord = Annotated[list[str] | None, Option(help="What the LLM answers for a class, if not its name: CLASS=WORD.")]
 Strategy = Annotated[Literal["direct", "self-refine"], Option(help=_STRATEGY, metavar="TEXT")]
 FewShot = Annotated[Path | None, Option(help="Table with columns text and label: examples for the prompt.")]
 Opening = Annotated[str | None, Option(help="Local: how the answer begins; default: the question restated.")]
+Thinking = Annotated[bool | None, Option("--thinking/--no-thinking", help=_THINKING)]
 Calibrate = Annotated[str | None, choice(_CALIBRATE, "contextual")]
 
 # --- who is asked
@@ -42,6 +52,21 @@ Model = Annotated[str | None, Option(help=_MODEL)]
 Dtype = Annotated[str | None, choice(_DTYPE, "float32", "bfloat16", "float16")]
 TrustRemoteCode = Annotated[bool, Option(help="Local: run code that comes with the model.")]
 BaseUrl = Annotated[str | None, Option(help=f"{_API}: the server, such as http://127.0.0.1:8000/v1.")]
+ApiVersion = Annotated[str | None, Option(metavar="DATE", help=_API_VERSION)]
+Header = Annotated[list[str] | None, Option(metavar="NAME=VALUE", help=_HEADER)]
+
+# --- a request
+Temperature = Annotated[float | None, Option(help=f"{_API}: randomness of the answers (default 0; 1 with --samples).")]
+ReasoningEffort = Annotated[str | None, Option(metavar="WORD", help=_REASONING)]
+ServiceTier = Annotated[str | None, Option(metavar="WORD", help=f"{_API}: a tier of the server, such as flex.")]
+ExtraBody = Annotated[str | None, Option(metavar="JSON", help=_EXTRA_BODY)]
+
+# --- embeddings of a server
+Embeddings = Annotated[
+    str | None, Option(help=f"{_API}: also write embeddings by this model of the server, which refine takes.")
+]
+EmbeddingsUrl = Annotated[str | None, Option(help="Server of the --embeddings; default: that of the labels.")]
+EmbeddingsDimensions = Annotated[int | None, Option(min=1, help="Width of the --embeddings, if it has several.")]
 
 # --- a server
 Answer = Annotated[Literal["auto", "structured", "free"], Option(help=_ANSWER, metavar="TEXT")]
@@ -49,6 +74,8 @@ Confidence = Annotated[str | None, choice(f"{_API}: ask for a number from 0 to 1
 Explain = Annotated[bool, Option(help=f"{_API}: ask for a short reason, too; column llm_reason.")]
 Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]
 Concurrency = Annotated[int, Option(min=1, help=f"{_API}: texts asked about at a time.")]
+Rpm = Annotated[int | None, Option(min=1, help=f"{_API}: requests a minute, at most.")]
+Tpm = Annotated[int | None, Option(min=1, help=f"{_API}: tokens a minute, both ways, at most.")]
 MaxRequests = Annotated[int | None, Option(help=f"{_API}: stop after so many requests.", min=1)]
 MaxTokensTotal = Annotated[int | None, Option(min=1, help=f"{_API}: stop after so many tokens, both ways.")]
 MaxAnswerTokens = Annotated[int | None, Option(min=1, help=f"{_API}: longest answer; default: the server's.")]

@@ -25,7 +25,9 @@ def values(done: AnnotationSummary, api: ApiAnnotator | None) -> dict[str, objec
     if api is not None:
         values |= {"requests": api.cost.requests, "cached_answers": api.cost.cached, "stopped_by": api.stopped_by}
         values |= {"prompt_tokens": api.cost.prompt_tokens, "completion_tokens": api.cost.completion_tokens}
-        values["notes"] = api.notes
+        about = done.provenance.describe()
+        values |= {"snapshots": about.get("snapshots", []), "asked": about.get("requests")}
+        values |= {"parameters": api.remarks.parameters, "left_out": about.get("left_out", []), "notes": api.notes}
         values["answer_form"] = api.remarks.form
         if api.said:
             values["said"] = {kind: done.n_said.get(kind, 0) for kind in api.said}
@@ -47,6 +49,7 @@ def lines(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:
             f"cost: {cost.requests:,} requests, {cost.prompt_tokens:,} + {cost.completion_tokens:,} tokens (prompt + "
             f"answer); {cost.cached:,} answers were known already"
         )
+        yield from done.provenance.lines()
         yield from _of_answers(done, api)
     yield from _of_missing(done, api)
     if api is not None and api.stopped_by:

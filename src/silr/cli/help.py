@@ -11,19 +11,22 @@ OTHER, ALWAYS = "Other options", "Output"
 PANELS = {  # names of options, by command and title
     "annotate": {
         "Table": "output text_column features",
-        "What is asked": "classes question prompt class_word opening few_shot strategy calibrate",
-        "Who is asked": "annotator model base_url device dtype trust_remote_code",
-        "A server": "answer confidence explain samples concurrency timeout cache max_requests max_tokens_total "
-        "max_answer_tokens",
+        "What is asked": "classes question codebook prompt class_word opening few_shot strategy calibrate thinking",
+        "Who is asked": "annotator model base_url api_version header device dtype trust_remote_code",
+        "Embeddings of a server": "embeddings embeddings_url embeddings_dimensions",
+        "An answer": "answer confidence explain samples",
+        "A request": "temperature reasoning_effort service_tier extra_body",
+        "A server": "concurrency rpm tpm timeout cache max_requests max_tokens_total max_answer_tokens",
     },
     "label": {
-        "What is labelled": "number classes output imported text_column label_column",
+        "What is labelled": "number classes codebook output imported text_column label_column",
         "Which texts are drawn": "draw seed",
         "How they are shown": "terminal browser port show_llm_label",
     },
     "refine": {
         "What is refined": "output text_column label_column gold_column weight_column truth",
         "How": "method features classifier seed device",
+        "Features of a server (--features api:MODEL)": "features_url features_dimensions max_requests max_tokens_total",
         "Fine-tuning (--classifier lora, qlora or full)": "model prompt tune_top max_length batch_size learning_rate "
         "epochs",
         "Methods uu and paper": "iterations loss correction hidden_units theta class_prior oracle",

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -17,6 +17,7 @@ from silr.errors import InputError
 from silr.extras import needs
 
 if TYPE_CHECKING:
+    from silr.label.gold_table import GoldTable
     from silr.label.posterior import BackgroundPosterior
     from silr.label.session import Session
 
@@ -27,6 +28,8 @@ OUTPUT_HELP = "Where the table with gold goes; default: TABLE itself."
 IMPORT_HELP = "Also take labels from an export of Label Studio (JSON, JSON-MIN) or Argilla."
 ShowLabel = Annotated[bool, Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")]
 DRAW_HELP = "rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
+CODEBOOK_HELP = "YAML file shown beside the texts; default: the one that silr annotate had."
+CodebookFile = Annotated[Path | None, Option("--codebook", help=CODEBOOK_HELP)]
 LabelColumn = Annotated[str, Option(help="Column with the LLM's labels; without it most of llm_label_NAME.")]
 
 
@@ -35,6 +38,7 @@ def label(
     number: Annotated[int, Option("--number", "-n", min=0, help="Gold labels in all, those there included.")] = 100,
     output: Annotated[Path | None, Option("--output", "-o", help=OUTPUT_HELP)] = None,
     classes: Classes = None,
+    codebook: CodebookFile = None,
     terminal: Annotated[bool, Option("--terminal", help="Ask here, without a browser: over ssh.")] = False,
     browser: Annotated[bool, Option(help="Open the page.")] = True,
     port: Annotated[int, Option(min=0, max=65535, help="Of the page, on 127.0.0.1; 0: any free one.")] = 0,
@@ -55,13 +59,13 @@ def label(
     """
     ask = _asker(terminal, port, lambda address: _open(address, browser, quiet, as_json))
     from silr.io.corpus import features_path
-    from silr.label.gold_table import GoldTable
     from silr.label.posterior import BackgroundPosterior
     from silr.label.session import Session
 
     say = narrator(quiet or as_json)
     named = split_classes(classes) if classes else None
-    source = GoldTable(table, output, named, text_column, label_column, rounds=draw == "rounds")
+    named_columns = {"text": text_column, "label": label_column, "rounds": draw == "rounds"}
+    source = _gold_table(table, codebook, say, output=output, classes=named, **named_columns)
     posterior = BackgroundPosterior(source, features_path(table), seed) if draw == "rounds" else None
     session = Session(source, number, seed, show_llm_label, posterior)
     finished, imports = True, []
@@ -71,9 +75,11 @@ def label(
             session.save()
         for path in imported or []:
             labels = source.imported(path, session.gold)
-            session.adopt(labels.gold)
+            session.adopt({row: code for row, code in labels.gold.items() if row not in source.barred})
             imports.append(str(labels))
             say(f"{path}: {labels}")
+            if examples := len(source.barred & labels.gold.keys()):
+                say(f"{examples:,} of them left out: their texts are examples in the codebook")
         if len(session.gold) < number and session.current is not None:
             for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # a closed terminal is an interruption like Ctrl-C
                 if hasattr(signal, name):
@@ -88,6 +94,20 @@ def label(
     _report(session, posterior, imports, quiet, as_json)
     if not finished:
         raise typer.Exit(INTERRUPTED)
+
+
+def _gold_table(table: Path, file: Path | None, say: Callable[[str], None], **options: Any) -> GoldTable:
+    """The table, with the codebook of a file, else with that of the annotation's record where it fits."""
+    from silr.io.codebook import Codebook, OtherClassesError, recorded_codebook
+    from silr.label.gold_table import GoldTable
+
+    if file is not None:
+        return GoldTable(table, codebook=Codebook.read(file), **options)
+    try:
+        return GoldTable(table, codebook=recorded_codebook(table), **options)
+    except OtherClassesError as error:
+        say(f"the codebook of the annotation is not shown: {error}")
+        return GoldTable(table, **options)
 
 
 def _asker(terminal: bool, port: int, ready: Callable[[str], None]) -> Callable[[Session], bool]:

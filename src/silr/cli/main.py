@@ -13,6 +13,7 @@ from silr import __version__
 from silr.cli import warnings as cli_warnings
 from silr.cli.align import align, sample
 from silr.cli.annotate import annotate
+from silr.cli.codebook import app as codebook
 from silr.cli.export import export
 from silr.cli.help import Command
 from silr.cli.label import label
@@ -75,6 +76,7 @@ def _silr(version: Annotated[bool, Option("--version", help="Print the version."
 
 app.command(cls=Command)(annotate)
 app.command(cls=Command)(label)
+app.add_typer(codebook, name="codebook")
 app.command(cls=Command)(refine)
 
 
@@ -84,6 +86,7 @@ def predict(
     table: Table,
     output: Annotated[Path, Option("--output", "-o", help="Where the scored table goes.")],
     features: Annotated[Path | None, Option(help=".npy with one row a text, made like the run's.")] = None,
+    features_url: Annotated[str | None, Option(help="The run's embeddings server, at another address.")] = None,
     text_column: Annotated[str | None, Option(help="Column with the texts; default: the run's, or text.")] = None,
     scores: Annotated[bool, Option("--scores", help="Add refined_score_CLASS, the probability of each class.")] = False,
     device: Device = None,
@@ -100,7 +103,16 @@ def predict(
     silent = quiet or as_json
     say = narrator(silent)
     done = predict_table(
-        run, table, output, text=text_column, features=features, scores=scores, device=device, quiet=silent, say=say
+        run,
+        table,
+        output,
+        text=text_column,
+        features=features,
+        features_url=features_url,
+        scores=scores,
+        device=device,
+        quiet=silent,
+        say=say,
     )
     if done.caution and not quiet:
         _say(f"silr: warning: {done.caution}")

@@ -13,10 +13,13 @@ from silr.errors import InputError
 from silr.hf.distributed import is_main
 
 FEATURES_HELP = (
-    "annotator (the file that annotate wrote), tfidf (words and characters), a sentence-transformers folder or name, "
-    "or a .npy file; given several times, side by side. Default: annotator and tfidf, or what there is of them, and "
-    "all-MiniLM-L6-v2 if it is on this machine."
+    "annotator (the file that annotate wrote), tfidf (words and characters), api:MODEL (embeddings of a server), a "
+    "sentence-transformers folder or name, static:MODEL (model2vec, folder or name), or a .npy file; given several "
+    "times, side by side. Default: annotator and tfidf, or what there is of them, and a sentence encoder: SILR_ENCODER "
+    "of the environment, or all-MiniLM-L6-v2 if it is on this machine or, without annotator, on the hub."
 )
+URL_HELP = "Of api:MODEL: the server, such as http://127.0.0.1:8000/v1; default: OPENAI_BASE_URL, or OpenAI's own."
+DIMENSIONS_HELP = "Of api:MODEL: width to ask for, of models that have several."
 METHOD_HELP = (
     "silr: the posterior from what the LLM says, the features and the gold labels. uu: sets by label under the "
     "unbiased UU risk. paper: the recipe of Asano et al."
@@ -58,6 +61,10 @@ def refine(
     table: Table,
     output: Annotated[Path, Option("--output", "-o", help="Run directory.")],
     features: Annotated[list[str] | None, choice(FEATURES_HELP, "annotator", "tfidf")] = None,
+    features_url: Annotated[str | None, Option(help=URL_HELP)] = None,
+    features_dimensions: Annotated[int | None, Option(min=1, help=DIMENSIONS_HELP)] = None,
+    max_requests: Annotated[int | None, Option(min=1, help="Of api:MODEL: stop after so many requests.")] = None,
+    max_tokens_total: Annotated[int | None, Option(min=1, help="Of api:MODEL: stop after so many tokens.")] = None,
     method: Annotated[str, choice(METHOD_HELP, "silr", "uu", "paper")] = "silr",
     iterations: Annotated[int, Option(min=1, help=ITERATIONS_HELP)] = 5,
     classifier: Annotated[str, choice(CLASSIFIER_HELP, "frozen", "lora", "qlora", "full")] = "frozen",
@@ -97,6 +104,8 @@ def refine(
     options |= {"priors": "oracle" if oracle else "gold", "random_state": seed}
     options |= {"theta": _matrix(theta, "--theta"), "class_prior": _row(class_prior, "--class-prior")}
     options["classes"] = split_classes(classes) if classes else None
+    options["server"] = {"base_url": features_url, "dimensions": features_dimensions}
+    options["server"] |= {"max_requests": max_requests, "max_tokens_total": max_tokens_total}
     options["columns"] = (text_column, tuple(label_column or ()), gold_column, weight_column, truth)
     _refine(table, output, options, quiet, as_json)
 

@@ -36,7 +36,7 @@ PRIORS_FROM = {"gold": "Estimated from the labels by hand.", "oracle": "From all
 class Parts:
     """Description of an exported folder."""
 
-    library: str  # "transformers", "peft", "sentence-transformers" or "sklearn": in the words of the Hugging Face hub
+    library: str  # "transformers", "peft", "sentence-transformers", "model2vec" or "sklearn", as the hub says
     usage: str  # Python code that labels texts with the folder, DIR being its path
     base_model: str | None  # hub name or path of the model under it
     reads: str  # its input, as a sentence

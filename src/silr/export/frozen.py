@@ -15,10 +15,13 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
 from silr.classifiers.linear import FeatureClassifier
+from silr.errors import InputError
 from silr.export.card import Parts
+from silr.export.embeddings import Asked
 from silr.extras import needs
 from silr.features.joined import JoinedFeatures
 from silr.features.sentence import SentenceFeatures
+from silr.features.static import StaticFeatures
 from silr.features.tfidf import TfidfFeatures
 from silr.hf.models import silence_transformers
 from silr.io.files import atomic_write, write_json
@@ -26,10 +29,12 @@ from silr.io.files import atomic_write, write_json
 if TYPE_CHECKING:
     from silr.refine.label_refiner import LabelRefiner
 
-PIPELINE, WORDS, ORDER = "model.skops", "tfidf.skops", "features.json"
+PIPELINE, WORDS, ORDER, STATIC = "model.skops", "tfidf.skops", "features.json", "static"
 READ = f'from pathlib import Path\n\nfrom skops.io import load\n\nmodel = load(Path(DIR) / "{PIPELINE}")\n'
 TEXTS = '["a text", "another"]'
 ANY_LENGTH, PREDICT = "It reads plain texts of any length.", "`silr predict` reads texts"
+ENCODERS = ("sentence-transformers", "static")  # kinds that lie in the folder
+ENCODE_STATIC = f'StaticModel.from_pretrained(Path(DIR) / "{STATIC}").encode({{texts}}, max_length=None)'
 HIDDEN_STATES = "the run reads hidden states of the annotator, which no standard pipeline computes"
 
 
@@ -48,8 +53,16 @@ def write_frozen(refiner: LabelRefiner, folder: Path) -> Parts:
     if isinstance(features, SentenceFeatures):
         usage = f"{_encoder_import(features, folder)}{READ}model.predict(SentenceTransformer(DIR).encode({TEXTS}))"
         return Parts("sentence-transformers", usage, features.record["model"], _limit(features))
+    if isinstance(features, StaticFeatures):
+        write_json(folder / ORDER, [features.record["kind"]])
+        usage = f"{_static_import(features, folder)}{READ}model.predict({ENCODE_STATIC.format(texts=TEXTS)})"
+        return Parts("model2vec", usage, features.record["model"], ANY_LENGTH)
     if isinstance(features, JoinedFeatures):
         return _joined(features, folder)
+    if (asked := Asked.of(features, folder)) is not None:
+        write_json(folder / ORDER, [asked.file])
+        usage = f"{asked.imports}{READ}texts = {TEXTS}\nmodel.predict({asked.call})"
+        return Parts("sklearn", usage, None, asked.reads, [asked.note])
     width = f"shape (n, {refiner.n_features_in_})"
     note = f"the run was made from features, not from texts: {PIPELINE} reads the same features, {width}"
     if features is not None and features.record["annotator"] is not None:
@@ -62,10 +75,21 @@ def _joined(features: JoinedFeatures, folder: Path) -> Parts:
     """Write what the parts need; the head reads them side by side."""
     from skops import io
 
+    kinds = [part.record["kind"] for part in features.parts]
+    if twice := next((kind for kind in ENCODERS if kinds.count(kind) > 1), None):
+        raise InputError(f"an export holds one {twice} model, and this run has {kinds.count(twice)}; {PREDICT}")
+
     blocks, imports, library, base, notes = [], "import numpy as np\n", "sklearn", None, []
-    reads = ANY_LENGTH
+    reads, order = ANY_LENGTH, []
     for part in features.parts:
-        if isinstance(part, TfidfFeatures):
+        asked = Asked.of(part, folder)
+        order.append(part.record["kind"] if asked is None else asked.file)
+        if asked is not None:
+            imports += asked.imports
+            blocks.append(asked.call)
+            notes.append(asked.note)
+            reads = asked.reads
+        elif isinstance(part, TfidfFeatures):
             with atomic_write(folder / WORDS) as file:
                 file.write(io.dumps(sklearn_tfidf(part)))
             blocks.append(f'load(Path(DIR) / "{WORDS}").transform(texts)')
@@ -73,12 +97,16 @@ def _joined(features: JoinedFeatures, folder: Path) -> Parts:
             imports += _encoder_import(part, folder)
             blocks.append("SentenceTransformer(DIR).encode(texts)")
             library, base, reads = "sentence-transformers", part.record["model"], _limit(part)
+        elif isinstance(part, StaticFeatures):
+            imports += _static_import(part, folder)
+            blocks.append(ENCODE_STATIC.format(texts="texts"))
+            library, base = ("model2vec", part.record["model"]) if base is None else (library, base)
         else:
             blocks.append("features")
             reads = "It reads plain texts, and features of them that are made as the run's were."
             notes.append(f"{HIDDEN_STATES}: `features` are those of `silr annotate`'s .features.npy; {PREDICT}")
     usage = f"{imports}{READ}texts = {TEXTS}\nmodel.predict(np.hstack([{', '.join(blocks)}]))"
-    write_json(folder / ORDER, [part.record["kind"] for part in features.parts])
+    write_json(folder / ORDER, order)
     return Parts(library, usage, base, reads, notes)
 
 
@@ -86,6 +114,11 @@ def _encoder_import(features: SentenceFeatures, folder: Path) -> str:
     with silence_transformers():
         features.encoder.save(str(folder), create_model_card=False)
     return "from sentence_transformers import SentenceTransformer\n"
+
+
+def _static_import(features: StaticFeatures, folder: Path) -> str:
+    features.model.save_pretrained(folder / STATIC)
+    return "from model2vec import StaticModel\n"
 
 
 def _limit(features: SentenceFeatures) -> str:

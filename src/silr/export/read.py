@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
-from silr.export.frozen import ORDER, PIPELINE, WORDS
+from silr.export.frozen import ORDER, PIPELINE, STATIC, WORDS
 from silr.extras import need_models, needs
 from silr.hf.devices import best_device
 from silr.hf.fingerprint import check
@@ -17,6 +17,7 @@ from silr.hf.models import explain_load_errors, silence_transformers
 
 Score = Callable[[Sequence[str]], NDArray[np.float64]]
 BATCH = 32
+SAVED = "api-*.json"  # records of embeddings of a server
 
 
 def read_folder(folder: Path, device: str | None, role: str) -> tuple[list[str], Score]:
@@ -72,14 +73,22 @@ def _sklearn(folder: Path, role: str) -> tuple[list[str], Score]:
     if hasattr(model, "steps"):
         return classes, lambda texts: model.predict_proba(list(texts))
     kinds = json.loads((folder / ORDER).read_bytes()) if (folder / ORDER).is_file() else ["sentence-transformers"]
-    readers: dict[str, Callable[[list[str]], NDArray[np.floating]]] = {}
+    readers: dict[str, Callable[[list[str]], Any]] = {}
     if (folder / "modules.json").is_file():
         from silr.features.sentence import SentenceFeatures
 
         readers["sentence-transformers"] = SentenceFeatures(str(folder)).transform
+    if (folder / STATIC).is_dir():
+        from silr.features.static import StaticFeatures
+
+        readers["static"] = StaticFeatures(str(folder / STATIC)).transform
     if (folder / WORDS).is_file():
         with explain_load_errors(str(folder)):
             readers["tfidf"] = io.load(folder / WORDS).transform
+    for path in folder.glob(SAVED):
+        from silr.features.api import read_saved
+
+        readers[path.name] = read_saved(path).transform
     if any(kind not in readers for kind in kinds):
         raise InputError(f"{role} {folder} reads features that texts alone have not; give the run directory itself")
     return classes, lambda texts: model.predict_proba(np.hstack([readers[kind](list(texts)) for kind in kinds]))

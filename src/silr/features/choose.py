@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from silr.errors import InputError
+from silr.features.api import KIND as API
+from silr.features.api import PREFIX, ApiFeatures, load_api
 from silr.features.base import Features, Matrix
 from silr.features.file import FileFeatures
 from silr.features.joined import JoinedFeatures
 from silr.features.sentence import SentenceFeatures
+from silr.features.static import PREFIX as STATIC
+from silr.features.static import StaticFeatures
 from silr.features.tfidf import TfidfFeatures
 from silr.hf.distributed import is_main, wait_for_all
 from silr.hf.fingerprint import WEIGHTS
@@ -18,20 +22,32 @@ from silr.io.corpus import load_features
 from silr.io.feature_rows import write_record
 from silr.io.files import Json, atomic_folder, atomic_write
 
+Spec = str | Path | ApiFeatures
+"""What names a kind of features."""
 
-def make_features(spec: str | Path) -> Features:
-    """Features by name: "tfidf", a ``.npy`` file, or the folder or hub name of a sentence-transformers model."""
+
+def make_features(spec: Spec) -> Features:
+    """Features by name: "tfidf", a ``.npy`` file, ``api:MODEL``, ``static:MODEL`` or a sentence-transformers model.
+
+    Models of the last two are folders or names on the hub.
+    """
+    if isinstance(spec, ApiFeatures):
+        return spec
     spec = str(spec)
+    if spec.startswith(PREFIX):
+        return ApiFeatures(spec.removeprefix(PREFIX))
     if spec == "tfidf":
         return TfidfFeatures()
     if spec.endswith(".npy"):
         return FileFeatures.of(spec)
+    if spec.startswith(STATIC):
+        return StaticFeatures(spec.removeprefix(STATIC))
     return SentenceFeatures(spec)
 
 
-def features_of(spec: str | Path | Sequence[str | Path]) -> Features:
+def features_of(spec: Spec | Sequence[Spec]) -> Features:
     """Features by one name, or by several, which are put side by side; InputError if a name is there twice."""
-    if isinstance(spec, (str, Path)):
+    if isinstance(spec, (str, Path, ApiFeatures)):
         return make_features(spec)
     if len(set(map(str, spec))) < len(spec):
         raise InputError(f"the same features twice: {', '.join(map(str, spec))}")
@@ -50,6 +66,10 @@ def load_saved(record: Json, folder: Path) -> Features:
         from silr.hf.tokens import TokenFeatures
 
         return TokenFeatures(record["model"], record["max_length"], record.get("prompt"), record.get(WEIGHTS))
+    if record["kind"] == "static":
+        return StaticFeatures(record["model"], record.get(WEIGHTS))
+    if record["kind"] == API:
+        return load_api(record, folder)
     if record["kind"] == "file":
         return FileFeatures(None, record)
     return SentenceFeatures(record["model"], record.get(WEIGHTS))

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from silr.annotators.embed import EMBEDDINGS
 from silr.errors import InputError
+from silr.features.api import ApiFeatures
 from silr.features.base import Matrix
 from silr.io.corpus import file_hash
 from silr.io.feature_rows import features_of_texts
@@ -24,6 +26,21 @@ def annotator_of(features: Path) -> Json | None:
     except (OSError, ValueError) as error:
         raise InputError(f"{sidecar} cannot be read: {error}; annotate again or delete it") from error
     return record
+
+
+def name_of_states(path: Path) -> str:
+    """What to call a file that `silr annotate` wrote beside its table."""
+    record = annotator_of(path) if path.exists() else None
+    return (
+        f"embeddings by {record[EMBEDDINGS]['model']}" if record and EMBEDDINGS in record else "the annotator's states"
+    )
+
+
+def server_of(features: object) -> ApiFeatures | None:
+    """What asks a server for such features of texts; None of other features."""
+    if isinstance(features, FileFeatures):
+        return features.server
+    return features if isinstance(features, ApiFeatures) else None
 
 
 class FileFeatures:
@@ -52,9 +69,19 @@ class FileFeatures:
         assert self._path is not None
         return features_of_texts(self._path, texts)
 
+    @property
+    def server(self) -> ApiFeatures | None:
+        """What asks for embeddings of new texts, if the file holds those of a server."""
+        about = (self.record["annotator"] or {}).get(EMBEDDINGS)
+        if about is not None and self._annotator is None:
+            self._annotator = ApiFeatures.of_record(about, about["width"])
+        return self._annotator if about is not None else None
+
     def transform(self, texts: Sequence[str]) -> Matrix:
         """Read new texts with the annotator that made the file; it is loaded once."""
-        if self.record["annotator"] is None:
+        if self.server is not None:
+            return self.server.transform(texts)
+        if self.record["annotator"] is None or self.record["annotator"].get("kind") == "api":
             raise InputError(
                 "the features of this run came from a file, so new texts need their own: give a .npy made the same way"
             )

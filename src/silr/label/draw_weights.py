@@ -72,13 +72,15 @@ class DrawHistory:
     """History of the draws of the texts with gold labels.
 
     Labels from elsewhere, with no word on how they were drawn, judge as if they were drawn by strata until
-    `FEWEST_DRAWN` others are, and then train only. Without rounds they judge throughout.
+    `FEWEST_DRAWN` others are, and then train only. Without rounds they judge throughout. Texts that are never drawn
+    (`barred`: examples of the codebook) are outside the population.
     """
 
     adaptive: dict[int, AdaptiveDraw] = field(default_factory=dict)  # by row: labelled, skipped, or next to be asked
     unjudging: set[int] = field(default_factory=set)  # rows with weight 0 or none in the table: they only train
     undrawn: set[int] = field(default_factory=set)  # rows with a label from elsewhere
     rounds: bool = False  # whether texts are drawn in rounds
+    barred: frozenset[int] = frozenset()  # rows that are never drawn
 
     def by_strata(self, rows: Collection[int]) -> list[int]:
         """Those of the rows that were drawn by strata, in order."""
@@ -104,7 +106,7 @@ class DrawHistory:
         gold = sorted(gold)
         outside = self.only_trains(gold)
         inside = np.ones(len(strata.label), dtype=bool)
-        inside[list(outside)] = False
+        inside[list(outside | (self.barred - set(gold)))] = False
         place = np.cumsum(inside) - 1
         population = Strata(strata.label[inside], strata.part[inside], strata.n_classes)
         judging = [row for row in gold if row not in outside]

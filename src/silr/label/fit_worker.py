@@ -23,7 +23,7 @@ class Corpus:
     scores: NDArray[np.float64] | None  # (n, K)
     n_classes: int
     states: Path | None  # a ``.npy`` with one row a text; left out if it does not exist
-    encoder: str | None  # folder of a sentence encoder
+    encoder: str | None  # a sentence encoder, as `silr refine --features` names it
     seed: int
 
 
@@ -47,7 +47,7 @@ def serve_fits(connection: Connection, corpus: Corpus) -> None:
 def make_features(corpus: Corpus) -> Features:
     """Return all that is at hand of hidden states, sentence embeddings and TF-IDF, each of shape (n, d)."""
     from silr.errors import InputError
-    from silr.features.sentence import SentenceFeatures
+    from silr.features.choose import make_features as features_by_name
     from silr.features.tfidf import TfidfFeatures
     from silr.io.feature_rows import features_of_texts
 
@@ -55,7 +55,7 @@ def make_features(corpus: Corpus) -> Features:
     if corpus.states is not None and corpus.states.exists():
         parts.append(np.asarray(features_of_texts(corpus.states, corpus.texts), dtype=np.float32))
     if corpus.encoder is not None:
-        parts.append(SentenceFeatures(corpus.encoder).fit_transform(corpus.texts))
+        parts.append(features_by_name(corpus.encoder).fit_transform(corpus.texts))
     try:
         parts.append(TfidfFeatures().fit_transform(corpus.texts))
     except InputError:  # texts with nothing in common

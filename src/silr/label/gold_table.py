@@ -17,8 +17,10 @@ from silr.errors import InputError
 from silr.io import corpus
 from silr.io.annotator_columns import label_columns, read_annotators, scored_classes, scores_of
 from silr.io.class_names import ClassNames, of_table
+from silr.io.codebook import Codebook, check_gold
 from silr.io.files import os_errors
 from silr.label.adaptive_draw import AdaptiveDraw
+from silr.label.codebook import classes_of
 from silr.label.draw import make_strata
 from silr.label.draw_weights import DrawHistory
 from silr.label.imports import Imported, import_gold
@@ -36,10 +38,11 @@ class GoldTable:
 
     It is written to `output`, whose gold is read if it exists; None: into `table` itself. Without `classes` they are
     those of the score columns, else those that occur. Without a column ``llm_label`` the labels are what most of the
-    columns ``llm_label_NAME`` say. With `rounds`, `save` writes how each text was drawn.
+    columns ``llm_label_NAME`` say. With `rounds`, `save` writes how each text was drawn. Texts that are examples of the
+    `codebook` are `barred` from being drawn.
 
-    An InputError says that the table cannot be used, that `output` holds other texts, or that its gold was drawn in
-    rounds and `rounds` is False.
+    An InputError says that the table cannot be used, that `output` holds other texts, that its gold was drawn in
+    rounds and `rounds` is False, or that a text with gold is an example of the codebook.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class GoldTable:
         text: str = "text",
         label: str = "llm_label",
         rounds: bool = False,
+        codebook: Codebook | None = None,
     ) -> None:
         self.table, self.output = table, (output or table)
         self._elsewhere = self.output.resolve() != table.resolve()
@@ -63,15 +67,19 @@ class GoldTable:
         self.hash = corpus.corpus_hash(self.texts)
         if classes and len(set(classes)) < max(2, len(classes)):
             raise InputError("--classes must name at least two classes, each once")
-        self._named = bool(classes)
         columns = [label] if label in self._frame.columns or label != corpus.LABEL else label_columns(self._frame)
+        if codebook is not None:
+            classes = classes_of(codebook, self._frame, columns, table, classes)
+        self._named = bool(classes)
         if len(columns) > 1:
             self._read_several(columns, classes)
         else:
             self._read_one(columns[0], classes)
         self.strata = make_strata(self.codes, len(self.classes), self.scores)
         self.gold = self._read_gold(self._frame, table)  # class numbers by row, as they were in the file
-        self.history = DrawHistory(rounds=rounds)  # how these were drawn, as far as the file tells
+        self.barred = frozenset(codebook.example_rows(self.texts) if codebook else ())
+        self.codebook = codebook
+        self.history = DrawHistory(rounds=rounds, barred=self.barred)  # how these were drawn, as far as the file tells
         newest = self._frame
         read_draws(self._frame, table, self.gold, self.history)
         if self._elsewhere and self.output.exists():
@@ -79,6 +87,7 @@ class GoldTable:
             gold = self._read_gold(newest, self.output)
             self.gold |= gold
             read_draws(newest, self.output, gold, self.history)
+        check_gold(codebook, self.texts, self.gold, self.output)
         self.weighted = WEIGHT in newest.columns  # whether the file had weights
         self._marked = rounds or DRAW in newest.columns
         if rounds:
@@ -102,6 +111,10 @@ class GoldTable:
         self.classes, self.scores = read.classes, None
         annotators = [Annotator(codes.astype(np.int16)) for codes in read.codes]
         self.codes = majority(annotators, len(self.classes)).astype(np.int64)
+
+    def code(self, name: str) -> int:
+        """The number of the class that a name means, -1 if it is none."""
+        return ClassNames(self.classes, named=self._named).code(name)
 
     def imported(self, path: Path, taken: Collection[int]) -> Imported:
         """Read labels of the table's texts that people gave elsewhere; rows that are taken keep theirs."""

@@ -12,6 +12,8 @@ from silr.io.corpus import annotator_path
 PLACES = "1234567890qwertyiopadfghjklxcbn"
 TOOLS = {"undo": "u,<[", "skip": "s.>]", "stop": "z!}", "view": "v?{", "more": "m*&"}  # the first that is no class
 
+CODEBOOK = "?/}@~"
+
 
 def question_of(table: Path) -> str:
     """Return the question that `silr annotate` asked about the texts of a table; "" if no record of it is there.
@@ -23,7 +25,9 @@ def question_of(table: Path) -> str:
         record = json.loads(annotator_path(table).read_text(encoding="utf-8"))
         words = record.get("class_words") or {}
         template = record.get("prompt") or "{question} {text}"
-        prompt = Prompt(record["classes"], record.get("question"), template.replace("{examples}", ""), None, words)
+        for place in ("{examples}", "{codebook}"):
+            template = template.replace(place, "")
+        prompt = Prompt(record["classes"], record.get("question"), template, None, words)
         if "{question}" in template:
             asked = prompt.message("{question}")
         else:
@@ -56,6 +60,12 @@ def tool_keys(classes: Sequence[str]) -> dict[str, str]:
     """Return the keys of undo and skip, and of the terminal's stop, view and more; no class's own key is among them."""
     taken = {_own_key(name).casefold() for name in classes}
     return {name: next(key for key in keys if key not in taken) for name, keys in TOOLS.items()}
+
+
+def codebook_key(classes: Sequence[str]) -> str:
+    """Return the key that shows the codebook: the first that is neither a class's own nor a tool's."""
+    taken = {_own_key(name).casefold() for name in classes} | set(tool_keys(classes).values())
+    return next((key for key in CODEBOOK if key not in taken), "")
 
 
 def class_of(pressed: str, keys: Sequence[str]) -> int | None:

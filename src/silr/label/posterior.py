@@ -46,7 +46,7 @@ class BackgroundPosterior:
     def __init__(self, table: GoldTable, states: Path | None = None, seed: int = 0) -> None:
         self.latest: NDArray[np.floating] | None = None  # (n, K), of the last fit that succeeded; never changed
         self.fits, self.failures, self.problem = 0, 0, ""  # how many succeeded and failed, and why the last failed
-        encoder = encoders.at_hand()
+        encoder = encoders.named() or encoders.at_hand()
         self._corpus = Corpus(table.texts, table.codes, table.scores, len(table.classes), states, encoder, seed)
         self._step = 0
         self._thread: threading.Thread | None = None

@@ -21,7 +21,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from silr.errors import InputError
-from silr.label.keys import class_keys, question_of, tool_keys
+from silr.label.codebook import panel, question_for
+from silr.label.keys import class_keys, tool_keys
 from silr.label.session import Session
 
 LOOPBACK = "127.0.0.1"
@@ -77,7 +78,7 @@ class _Page:
     def __init__(self, session: Session, stop: Callable[[], None]) -> None:
         static = files("silr.label") / "static"
         self._content = {name: (static / file).read_bytes() for name, (file, _) in FILES.items()}
-        self._question = question_of(session.table.table)
+        self._question = question_for(session.table)
         self._session, self._stop = session, stop
 
     async def file(self, request: Request) -> Response:
@@ -95,6 +96,7 @@ class _Page:
             "question": self._question,
             "classes": [{"name": name, "key": key} for name, key in pairs],
             "tools": tool_keys(table.classes),
+            "codebook": panel(table),
         }
         return JSONResponse(constant | self._now())
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from silr.errors import InputError
+from silr.io.codebook import check_gold
 from silr.label.adaptive_draw import AdaptiveDraw, draw_adaptively, first_part
 from silr.label.draw import Draw
 from silr.label.gold_table import GoldTable
@@ -52,6 +53,8 @@ class Session:
         try:
             for event in self._journal.events:
                 self._apply(event)
+            check_gold(table.codebook, table.texts, self.gold, table.output)
+            self._waiting = [row for row in self._waiting if row not in table.barred]
             if posterior is None and self._history.adaptive:
                 raise InputError(f"{self._journal.path} has draws in rounds: go on without --draw strata")
         except InputError:
@@ -133,7 +136,11 @@ class Session:
     # --- the disk -----------------------------------------------------------------------------------------------------
 
     def adopt(self, gold: dict[int, int]) -> None:
-        """Take labels from elsewhere, and save at once; they cannot be undone here."""
+        """Take labels from elsewhere, and save at once; they cannot be undone here.
+
+        InputError if one is of a text that is an example of the codebook.
+        """
+        check_gold(self.table.codebook, self.table.texts, gold, self.table.output)
         self.gold |= gold
         self._history.undrawn |= gold.keys()
         self._waiting = [row for row in self._waiting if row not in gold]
@@ -219,7 +226,7 @@ class Session:
     def _next(self) -> int | None:
         """Return the row to ask about; a new adaptive draw is on the disk by then."""
         if self._posterior is None:
-            return self._draw.next(self.gold, self.skipped)
+            return self._draw.next(self.gold, self.skipped | self.table.barred)
         if self._waiting:
             return self._waiting[-1]
         history, posterior = self._history, self._posterior.latest
@@ -228,10 +235,10 @@ class Session:
         enough = len(by_strata) >= first_part(self.target - elsewhere)
         number = max((draw.number for draw in history.adaptive.values()), default=0) + 1
         if number == 1 and not (enough and posterior is not None):
-            row = self._draw.next(by_strata, self.skipped | self.gold.keys())
+            row = self._draw.next(by_strata, self.skipped | self.gold.keys() | self.table.barred)
             if row is not None:
                 return row
-        taken = np.fromiter(self.gold.keys() | self.skipped, dtype=np.int64)
+        taken = np.fromiter(self.gold.keys() | self.skipped | self.table.barred, dtype=np.int64)
         open_rows = np.setdiff1d(np.arange(len(self.table.texts)), taken)
         if not len(open_rows):
             return None

@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import Any
 
 from silr.errors import InputError
-from silr.label.keys import class_keys, class_of, question_of, tool_keys
+from silr.label.codebook import plain_text, question_for
+from silr.label.keys import class_keys, class_of, codebook_key, tool_keys
 from silr.label.session import MORE, Session
 
 CONSOLE: Any = None  # Windows' way to read keys
@@ -30,7 +31,9 @@ END = "\x04"  # Ctrl-D, or a terminal that is gone
 def ask(session: Session) -> bool:
     """Ask until the person finishes (True) or interrupts (False)."""
     keys, tools = class_keys(session.table.classes), tool_keys(session.table.classes)
-    question = _clean(question_of(session.table.table))
+    question = _clean(question_for(session.table))
+    book = plain_text(session.table)
+    help_key = codebook_key(session.table.classes) if book else None
     with _single_keys():
         while True:
             state = session.state()
@@ -48,7 +51,9 @@ def ask(session: Session) -> bool:
                 if key == END:
                     return False
                 chosen, tool = class_of(key, keys), key.lower()
-                if not done and chosen is not None:
+                if tool == help_key and chosen is None:
+                    _page_through(book)
+                elif not done and chosen is not None:
                     session.label(state["row"], chosen)
                     print(f"-> {_clean(session.table.classes[chosen])}")
                 elif tool == tools["stop"] or (done and key in ENTER):
@@ -86,7 +91,18 @@ def _show(session: Session, done: bool, head: list[str], pages: list[list[str]])
     if "llm_label" in state:
         print(f"The LLM says: {_clean(state['llm_label'])}")
     print("   ".join(f"{key} {_clean(name)}" for key, name in zip(class_keys(classes), classes, strict=True)))
-    print(f"{tools['skip']} skip   {tools['undo']} undo   {tools['stop']} save and stop", flush=True)
+    help_word = f"{codebook_key(classes)} codebook   " if session.table.codebook else ""
+    print(f"{tools['skip']} skip   {tools['undo']} undo   {help_word}{tools['stop']} save and stop", flush=True)
+
+
+def _page_through(text: str) -> None:
+    """Print a long text screen by screen; any key goes on."""
+    pages = _pages(text, 0)
+    for number, page in enumerate(pages, 1):
+        print("\n".join(["", *page]), flush=True)
+        if number < len(pages):
+            print("(any key: more)", flush=True)
+            _key()
 
 
 def _wrapped(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,8 @@ from silr.classifiers.base import Classifier
 from silr.classifiers.choose import load_classifier
 from silr.classifiers.linear import FeatureClassifier
 from silr.errors import InputError
-from silr.features.choose import features_of, features_of_run, load_saved
+from silr.features.choose import Spec, features_of, features_of_run, load_saved
+from silr.features.default import default_features
 from silr.features.joined import groups_of
 from silr.hf.distributed import wait_for_all
 from silr.hf.tokens import TokenFeatures
@@ -48,9 +50,12 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         al. `silr.UU` and `silr.Paper` have their settings, such as ``UU(loss="logistic", theta=...)``.
     classifier : "frozen" or FineTuned, default "frozen"
         A head on frozen features, or a pretrained model that is fine-tuned on the texts: `silr.FineTuned` names it.
-    features : str, Path or sequence of them, default "tfidf"
+    features : str, Path, ApiFeatures or sequence of them, default None
         How texts become features, if `fit` is given texts: "tfidf" (of words and of characters), a
-        sentence-transformers folder or name, or a ``.npy`` file with one row a text. Several are put side by side.
+        sentence-transformers folder or name, ``static:MODEL`` of model2vec, ``api:MODEL`` (or `silr.ApiFeatures`, with
+        the server's address), or a ``.npy`` file with one row a text. Several are put side by side. None: as `silr
+        refine` chooses, sentence embeddings and TF-IDF with method "silr" where an encoder is at hand, else TF-IDF,
+        with a warning that says what is lost.
     run : str or Path, default None
         Run directory that keeps every iteration. An interrupted `fit` goes on where it stopped.
     random_state : int, RandomState instance or None, default 0
@@ -113,7 +118,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         method: str | Method = "silr",
         classifier: str | FineTuned = "frozen",
         *,
-        features: str | Path | Sequence[str | Path] = "tfidf",
+        features: Spec | Sequence[Spec] | None = None,
         run: str | Path | None = None,
         random_state: int | np.random.RandomState | None = 0,
         device: str | None = None,
@@ -129,7 +134,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
     def from_options(
         cls,
         *,
-        features: str | Path | Sequence[str | Path] = "tfidf",
+        features: Spec | Sequence[Spec] | None = None,
         run: str | Path | None = None,
         random_state: int | np.random.RandomState | None = 0,
         device: str | None = None,
@@ -243,7 +248,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         method.check(problem, context)
         seed = self.random_state
         seed = seed if isinstance(seed, (int, np.integer)) else check_random_state(seed).randint(2**31 - 1)
-        texts, matrix = self._read(X, len(problem), tuning)
+        texts, matrix = self._read(X, len(problem), method, tuning)
         seen = on_iteration or (lambda iteration: None)
         problem = replace(problem, seed=int(seed), texts=texts)
         with_features = partial(self._with_features, problem, widths=widths_of(X))
@@ -332,7 +337,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         refiner.n_features_in_ = len(refiner.classifier_.moments()[0]) if frozen else None
         return refiner
 
-    def _read(self, X: Any, n: int, tuning: FineTuned | None) -> tuple[list[str] | None, Any]:
+    def _read(self, X: Any, n: int, method: Method, tuning: FineTuned | None) -> tuple[list[str] | None, Any]:
         texts, matrix = texts_or_matrix(X)
         self._check_names(X if texts is None else None, reset=True)
         length = len(matrix) if texts is None else len(texts)
@@ -343,7 +348,19 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
                 raise InputError(f"classifier {tuning.tuning!r} reads texts; give texts, not features")
             self.features_ = TokenFeatures(str(tuning.model), tuning.max_length, tuning.prompt)
         elif texts is not None:
-            self.features_ = features_of(self.features)
+            self.features_ = features_of(_default(method) if self.features is None else self.features)
         elif hasattr(self, "features_"):
             del self.features_  # of an earlier fit
         return texts, matrix
+
+
+def _default(method: Method) -> str | list[str]:
+    """The features of texts where nobody names any; a warning says what is lost by TF-IDF alone."""
+    if not method.weighs_llm:
+        return "tfidf"
+    lines: list[str] = []
+    specs = default_features([], lines.append)
+    if len(specs) > 1:
+        return specs
+    warnings.warn(lines[-1], stacklevel=5)
+    return specs[0]

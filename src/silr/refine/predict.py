@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.annotators.embed import EMBEDDINGS
 from silr.annotators.missing import Missing
 from silr.classifiers.posterior import PosteriorClassifier
 from silr.errors import InputError
+from silr.features.api import ApiFeatures
 from silr.features.base import Features
-from silr.features.file import FileFeatures, annotator_of
+from silr.features.file import FileFeatures, annotator_of, server_of
 from silr.features.joined import JoinedFeatures
 from silr.features.sentence import SentenceFeatures
 from silr.hf.tokens import TokenFeatures, Tokens
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
 
 REFINED_MISSING = "refined_missing"
 # what decides an annotator's states
-ANNOTATOR = ("kind", "weights", "tokenizer", "question", "prompt", "opening", "class_words", "examples")
+ANNOTATOR = (
+    *("kind", "weights", "tokenizer", "question", "prompt", "opening", "class_words", "examples"),
+    *("codebook", "thinking"),
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ def predict_table(
     *,
     text: str | None = None,
     features: str | Path | None = None,
+    features_url: str | None = None,
     scores: bool = False,
     device: str | None = None,
     quiet: bool = True,
@@ -73,6 +79,8 @@ def predict_table(
     features : str or Path, default None
         A ``.npy`` made like the run's, see `silr.io.feature_rows`. None: for a run on the annotator's hidden states the
         file beside the table if there is one, else the run's own way to compute them.
+    features_url : str, default None
+        Address of the server of the run's embeddings (``api:MODEL``), if it is another one now.
     scores : bool, default False
         Add ``refined_score_<class>``, the probability of each class.
     device : str, default None
@@ -102,6 +110,7 @@ def predict_table(
         say(f"{empty:,} without text: no label, as the column {REFINED_MISSING} says")
     llm = _llm_of_new(refiner, columns.labels, frame, table, filled, say)
     known = getattr(refiner, "features_", None)
+    _prepare_servers(known, features_url, None if quiet else say)
     may_be_beside = any(part is None or isinstance(part, FileFeatures) for part in _parts(known))
     if features is None and may_be_beside and beside.exists():
         say(f"features: {beside}")
@@ -168,7 +177,7 @@ class _Reading:
         return np.asarray(scores, np.float32)
 
     def _part(self, part: Any, texts: list[str]) -> NDArray[np.number]:
-        if not isinstance(part, SentenceFeatures | FileFeatures):
+        if not isinstance(part, SentenceFeatures | FileFeatures) or servers_of(part):  # those keep what they get
             return np.asarray(part.transform(texts))
         identity = f"{self._run} {json.dumps(part.record, sort_keys=True)}"
 
@@ -176,6 +185,23 @@ class _Reading:
             return lambda rows: np.asarray(part.transform([unique[at] for at in rows]))
 
         return in_chunks(texts, make, identity=identity, folder=self._folder, quiet=self._quiet)
+
+
+def _prepare_servers(known: Features | None, url: str | None, say: Callable[[str], None] | None) -> None:
+    """Let servers of embeddings be asked at another address, if there is one, and tell how far they are."""
+    servers = servers_of(known)
+    if url is not None and not servers:
+        raise InputError("this run has no features of an embeddings server: leave out --features-url")
+    for server in servers:
+        if url is not None:
+            server.at(url)
+        if say is not None:
+            server.narrate(say)
+
+
+def servers_of(features: Features | None) -> list[ApiFeatures]:
+    """The kinds of features that a server computes."""
+    return [server for part in _parts(features) if (server := server_of(part)) is not None]
 
 
 def _parts(features: Features | None) -> list[Any]:
@@ -204,12 +230,25 @@ def _check_annotator(path: Path, before: dict[str, object] | None) -> None:
     now = annotator_of(path)
     if before is None or now is None:
         return
+    if EMBEDDINGS in before or EMBEDDINGS in now:
+        _check_embeddings(path, before.get(EMBEDDINGS), now.get(EMBEDDINGS))
+        return
     older = "tokenizer" not in before or "tokenizer" not in now
     known = [name for name in ANNOTATOR if not (older and name == "tokenizer")]
     if changed := [name for name in known if before.get(name) != now.get(name)]:
         raise InputError(
             f"{path} was made by another annotator than the run's features ({', '.join(changed)}): annotate these "
             "texts as the run's were annotated"
+        )
+
+
+def _check_embeddings(path: Path, before: Any, now: Any) -> None:
+    """Refuse embeddings of another model than the run had; the same one may have another address."""
+    alike = ("model", "dimensions", "width")
+    if before is None or now is None or any(before.get(name) != now.get(name) for name in alike):
+        models = [each["model"] if each else "the annotator" for each in (before, now)]
+        raise InputError(
+            f"{path} holds features of {models[1]}, the run has those of {models[0]}: make it the same way"
         )
 
 

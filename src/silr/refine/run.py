@@ -65,6 +65,7 @@ PACKAGES = (
     "pandas",
     "safetensors",
     "sentence-transformers",
+    "model2vec",
 )
 
 

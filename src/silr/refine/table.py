@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from silr.errors import InputError
-from silr.features import encoders
-from silr.features.file import annotator_of
+from silr.features.api import PREFIX, with_server
+from silr.features.default import default_features
+from silr.features.file import annotator_of, name_of_states
+from silr.features.static import PREFIX as STATIC
 from silr.hf.distributed import is_main
-from silr.io.annotator_columns import label_columns, read_annotators
+from silr.io.annotator_columns import label_columns, read_annotators, scored_classes
 from silr.io.cells import sort_classes
-from silr.io.class_names import ClassNames, of_table
+from silr.io.class_names import ClassNames, listed, of_table
+from silr.io.codebook import codebook_of_record, gold_example, recorded_codebook
 from silr.io.corpus import (
     features_path,
     file_hash,
@@ -47,8 +51,6 @@ OUT_OF_FOLD_LABEL, OUT_OF_FOLD_SCORE = "out_of_fold_label", "out_of_fold_score"
 OF_REFINER = ("random_state", "device")  # parameters of `LabelRefiner` itself
 LABELS = "labels.csv"  # in the run's folder: the result
 MANY = 50_000  # texts, from which on TF-IDF takes a while
-STATES = "the annotator's states"
-BETTER = "sentence embeddings are better: pip install sentence-transformers, then --features MODEL --features tfidf"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def refine_table(
     on_iteration: Callable[[Iteration], None] | None = None,
     on_step: OnStep | None = None,
     say: Callable[[str], None] = lambda line: None,
+    server: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> LabelRefiner:
     """Refine the LLM's labels of a table and write ``run/labels.csv``.
@@ -84,9 +87,10 @@ def refine_table(
     columns : Columns, default None
         None: the default names.
     features : str or sequence of str, default None
-        "annotator" (the hidden states beside the table), "tfidf", a sentence-transformers folder or name, or a
-        ``.npy``; several are put side by side. None, with method "silr": all that is at hand of the annotator's states,
-        a sentence encoder and TF-IDF; else "annotator" if that file is there, or "tfidf".
+        "annotator" (the file beside the table), "tfidf", ``api:MODEL``, a sentence-transformers folder or name,
+        ``static:MODEL`` of model2vec, or a ``.npy``; several are put side by side. None, with method "silr": all that
+        is at hand of the annotator's states, a sentence encoder and TF-IDF, see `silr.features.default`; else
+        "annotator" if that file is there, or "tfidf".
     classes : sequence of str, default None
         The classes, where a person may give one that no LLM gave, or where labels differ from a class in case. None:
         those of the score columns, else those that the LLMs gave.
@@ -94,6 +98,8 @@ def refine_table(
         As `LabelRefiner.fit` calls them.
     say : callable
         Called with lines that the user should read.
+    server : mapping, default None
+        For ``api:MODEL``: parameters of `silr.ApiFeatures`, such as ``base_url``; progress is shown.
     **options
         As `LabelRefiner.from_options` takes them.
 
@@ -108,6 +114,8 @@ def refine_table(
     frame = read_table(table)
     texts = text_column(frame, names.text, table)
     say(str(text_counts(texts)))
+    if classes is None:
+        classes = _classes_of_codebook(frame, table, names, say)
     problem, labels = _problem(frame, table, names, method, classes, say)
     if tuning is None:
         specs = _features(table, features, method, say)
@@ -117,7 +125,8 @@ def refine_table(
         raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
     else:
         specs, tuning.prompt = ["texts"], _prompt(table, tuning, method, say)
-    spec = specs[0] if len(specs) == 1 else specs
+    named = with_server(specs, server, say)
+    spec = named[0] if len(named) == 1 else named
     of_refiner = {name: options[name] for name in OF_REFINER if name in options}
     refiner = LabelRefiner(method, classifier, features=spec, run=run, **of_refiner)
     for each in specs:
@@ -130,6 +139,7 @@ def refine_table(
         "columns": {**vars(names), "labels": labels},
         "classes": None if classes is None else problem.class_names,
         "features": [_from(folder, each) for each in specs],
+        **_codebook(frame, texts, names.gold, table),
     }
 
     def note(iteration: Iteration) -> None:
@@ -191,6 +201,38 @@ def _problem(
     return problem, list(llm.columns)
 
 
+def _classes_of_codebook(
+    frame: pd.DataFrame, table: str | Path, names: Columns, say: Callable[[str], None]
+) -> list[str] | None:
+    """The codebook's classes, if a person gave one of them that no LLM gave; None: those of the LLMs."""
+    codebook = recorded_codebook(table)
+    if codebook is None:
+        return None
+    columns = [name for name in label_columns(frame, names.labels) if name in frame.columns]
+    given = {label for name in columns for label in label_column(frame, name, table)} - {None}
+    scored = {name for column in columns for name in scored_classes(frame, column)}
+    gold = set(label_column(frame, names.gold, table, required=False)) - {None}
+    of_codebook = ClassNames(codebook.class_names, named=True)
+    by_llm = {of_codebook.code(str(name)) for name in given | scored}
+    by_hand = {of_codebook.code(str(name)) for name in gold}
+    if -1 in by_llm | by_hand or by_hand <= by_llm:
+        return None
+    say(f"classes: those of the codebook, {listed(codebook.class_names)}; no LLM gave some of them")
+    return codebook.class_names
+
+
+def _codebook(frame: pd.DataFrame, texts: Sequence[str], gold: str, table: str | Path) -> dict[str, object]:
+    """The codebook that the LLM read, for the run's record, with a warning if it has gold texts as examples."""
+    codebook = recorded_codebook(table)
+    if codebook is None:
+        return {}
+    labels = label_column(frame, gold, table, required=False)
+    known = [row for row, label in enumerate(labels) if label is not None]
+    if words := gold_example(codebook, texts, known, table):
+        warnings.warn(f"{words}: the LLM has read its label, so its accuracy is overestimated; clear it", stacklevel=1)
+    return {"codebook": codebook.to_dict()}
+
+
 def _features(
     table: str | Path, asked: str | Path | Sequence[str | Path] | None, method: Method, say: Callable[[str], None]
 ) -> list[str]:
@@ -198,24 +240,23 @@ def _features(
     path = features_path(table)
     if asked is None:
         states = [str(path)] if path.exists() else []
-        if not method.weighs_llm:
-            say("features: " + (STATES if states else "TF-IDF"))
-            return states or ["tfidf"]
-        encoder = encoders.at_hand()
-        named = [STATES] * len(states) + ["sentence embeddings"] * (encoder is not None)
-        say(f"features: {', '.join([*named, 'TF-IDF'])}" + ("" if named else f"; {BETTER}"))
-        return [*states, *([encoder] if encoder else []), "tfidf"]
+        if method.weighs_llm:
+            return default_features(states, say)
+        say("features: " + (name_of_states(path) if states else "TF-IDF"))
+        return states or ["tfidf"]
     specs = [str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked))
     if "annotator" in specs and not path.exists():
         raise InputError(f"{path} does not exist; `silr annotate` writes it, or take --features tfidf")
     for spec in specs:
-        if spec not in ("annotator", "tfidf") and not spec.endswith(".npy"):
+        if spec not in ("annotator", "tfidf") and not spec.endswith(".npy") and not spec.startswith((PREFIX, STATIC)):
             say(f"features: sentence embeddings by {spec}, computed once; on a CPU that can take minutes")
     return [str(path) if spec == "annotator" else spec for spec in specs]
 
 
 def _from(folder: Path, spec: str) -> str:
-    """A path as it is seen from the run's folder; other names stay."""
+    """A path as it is seen from the run's folder, also behind a prefix; other names stay."""
+    if spec.startswith(STATIC):
+        return STATIC + _from(folder, spec.removeprefix(STATIC))
     return os.path.relpath(spec, folder) if spec not in ("tfidf", "texts") and Path(spec).exists() else spec
 
 
@@ -224,6 +265,7 @@ def _prompt(table: str | Path, tuning: FineTuned, method: Method, say: Callable[
     asked = tuning.prompt == "annotator"
     if not asked and (tuning.prompt is not None or not method.takes_prompt):
         return tuning.prompt
+    from silr.annotators.chat_template import recorded_thinking
     from silr.annotators.encoding import prompt_around_text
     from silr.annotators.prompts import Prompt
     from silr.hf.models import load_tokenizer, locate
@@ -240,9 +282,10 @@ def _prompt(table: str | Path, tuning: FineTuned, method: Method, say: Callable[
         return None
     given: dict[str, Any] = {name: record.get(name) for name in ("question", "opening", "class_words")}
     examples = [tuple(example) for example in record.get("examples", ())]
+    given["codebook"] = codebook_of_record(record.get("codebook"))
     words = Prompt(record.get("classes", ()), template=record.get("prompt", ""), examples=examples, **given)
     say("the model reads each text inside the annotator's prompt (--prompt '{text}': the text alone)")
-    return prompt_around_text(words, load_tokenizer(model))
+    return prompt_around_text(words, load_tokenizer(model), thinking=recorded_thinking(record))
 
 
 def column_codes(

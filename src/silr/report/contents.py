@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from silr import __version__
+from silr.io.codebook import Codebook
 from silr.io.corpus import text_counts
-from silr.io.words import Summary, limits, percent, short
+from silr.io.words import Summary, limits, percent, short, visible
 from silr.refine.classifier_caution import estimate_in
+from silr.report.annotation import in_a_sentence
 from silr.report.calibration import calibration
 from silr.report.charts import block
 from silr.report.distribution import confusion, histograms
@@ -38,8 +40,23 @@ def contents(record: Record) -> dict[str, object]:
         "has_texts": record.corpus is not None,
         "changed_texts": changed_texts(record),
         "unsure_texts": unsure_texts(record),
+        "codebook": _codebook(record.codebook),
         "reproduce": reproduce(record),
     }
+
+
+def _codebook(codebook: Codebook | None) -> dict[str, object] | None:
+    """What the LLM and the person read about the classes."""
+    if codebook is None:
+        return None
+    classes = [
+        {
+            "name": short(each.name, 200),
+            "entries": [(title, [visible(line) for line in lines]) for title, lines in each.entries],
+        }
+        for each in codebook.classes
+    ]
+    return {"question": visible(codebook.question or ""), "classes": classes}
 
 
 def _summary(record: Record, values: Summary, warnings: list[Caution]) -> dict[str, object]:
@@ -55,6 +72,7 @@ def _summary(record: Record, values: Summary, warnings: list[Caution]) -> dict[s
     odd = text_counts(record.corpus.texts) if record.corpus else None
     return {
         "texts": f"{len(record.llm):,}",
+        "annotator": in_a_sentence(record),
         "odd": str(odd) if odd and (odd.duplicates or odd.empty) else None,
         "classes": [short(name, 40) for name in record.class_names[:12]],
         "n_classes": len(record.class_names),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from silr.errors import InputError
 from silr.io.annotator_columns import read_annotators
+from silr.io.codebook import Codebook, codebook_of_record
 from silr.io.corpus import file_hash, id_column, read_table, text_column, weight_column
 from silr.io.files import Json
 from silr.refine.refinement import Refinement
@@ -47,6 +48,11 @@ class Record(Refinement):
     table: Json | None  # what `silr refine` wrote about the table; None for a run that was made in Python
     corpus: Corpus | None  # None if the texts cannot be found
     problems: list[str] = field(default_factory=list)  # why they, or their gold labels, are not what the run had
+
+    @property
+    def codebook(self) -> Codebook | None:
+        """The codebook that the LLM read, if the run knows of one."""
+        return None if self.table is None else self.table["codebook"]
 
     @property
     def llm(self) -> NDArray[np.int16]:
@@ -95,6 +101,7 @@ def _read_table_record(folder: Path, problems: list[str]) -> Json | None:
             "features": [specs] if isinstance(specs, str) else list(map(str, specs)),
             "columns": columns,
             "iterations": int(table.get("iterations", 0)),
+            "codebook": codebook_of_record(table.get("codebook")),
         }
     except FileNotFoundError:
         return None

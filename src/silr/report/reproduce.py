@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from silr.errors import InputError
+from silr.features.api import KIND as API
+from silr.features.api import ApiFeatures
+from silr.features.static import PREFIX as STATIC
 from silr.io.class_names import in_commas
 from silr.io.corpus import features_path, file_hash
 from silr.io.files import Json
@@ -15,6 +18,7 @@ from silr.refine.label_refiner import LabelRefiner
 from silr.refine.method import derived_seed, held_out
 from silr.refine.options import from_options, to_options
 from silr.refine.table import Columns
+from silr.report.annotation import annotation
 from silr.report.record import Record
 
 LONGEST_VALUE, MOST_SEEDS = 400, 100
@@ -43,6 +47,7 @@ def reproduce(record: Record) -> Json:
         "command": command,
         "python": None if command else _python(configuration, identity["features"], wanted),
         "groups": [
+            ("The LLM", fact_rows(annotation(record))),
             ("Settings", fact_rows(flat(configuration) | {"iterations finished": last})),
             ("Seeds and split", fact_rows(drawn)),
             ("Input", fact_rows(hashes)),
@@ -58,6 +63,7 @@ def _command(record: Record, table: Json) -> str:
     words = ["silr", "refine", table["table"], "-o", "../run-again"]
     if configuration["classifier"] == "frozen":
         words += [word for spec in table["features"] for word in ("--features", _asked(spec, table["table"]))]
+        words += _server(record.run.manifest["identity"]["features"])
     for name, value in to_options(configuration).items():
         if name == "priors":
             words += ["--oracle"] if value == "oracle" else []
@@ -93,19 +99,31 @@ def _asked(spec: str, table: str) -> str:
         return spec
 
 
+def _server(features: Json) -> list[str]:
+    """The options of the server that embeddings came from."""
+    for part in features.get("parts", [features]):
+        if part["kind"] == API:
+            width = ["--features-dimensions", str(part["dimensions"])] if "dimensions" in part else []
+            return ["--features-url", part["server"], *width]
+    return []
+
+
 def _python(configuration: Json, features: Json, iterations: int) -> str:
     method, classifier = from_options({**to_options(configuration), "iterations": iterations})
     refiner = LabelRefiner(method, classifier, features=_spec(features) or "tfidf", random_state=configuration["seed"])
     return visible(f"{refiner}.fit(features_or_texts, llm_labels, gold=gold_labels)")
 
 
-def _spec(features: Json) -> str | list[str] | None:
+def _spec(features: Json) -> Any:
     """What names features in Python, from their record; None of a matrix, a file or what a model reads itself."""
     parts = [_spec(part) for part in features.get("parts", ())]
     if parts:
-        return [part if isinstance(part, str) else "FILE.npy" for part in parts]
-    kinds = {"tfidf": "tfidf", "sentence-transformers": features.get("model"), "file": "FILE.npy"}
-    return kinds.get(features["kind"])
+        return ["FILE.npy" if part is None else part for part in parts]
+    if features["kind"] == API:
+        return ApiFeatures.of_record(features)
+    kind, model = features["kind"], features.get("model")
+    kinds = {"tfidf": "tfidf", "sentence-transformers": model, "static": f"{STATIC}{model}", "file": "FILE.npy"}
+    return kinds.get(kind)
 
 
 def _today(record: Record, table: Json) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from silr.io.codebook import gold_example
 from silr.io.label_codes import FEW_GOLD
 from silr.io.words import Summary, inline, percent, short
 from silr.report.record import Record
@@ -44,7 +45,7 @@ def worst_first(cautions: Iterable[Caution]) -> list[Caution]:
 def find_warnings(record: Record, summary: Summary) -> list[Caution]:
     """All warnings about a run, the serious ones first."""
     checks = [_stopped, _unfinished, _verdict, _truth, _remarks, _signal, _gold, _sets, _classes, _missing]
-    checks += [_oracle, _table]
+    checks += [_oracle, _table, _examples]
     return worst_first(caution for check in checks for caution in check(record, summary))
 
 
@@ -210,6 +211,16 @@ def _table(record: Record, _: Summary) -> Iterator[Caution]:
     else:
         for problem in problems:
             yield Caution("note", "The gold labels have changed since", problem)
+
+
+def _examples(record: Record, _: Summary) -> Iterator[Caution]:
+    """Gold texts that the LLM has read as examples."""
+    corpus, codebook = record.corpus, record.codebook
+    if corpus is None or codebook is None:
+        return
+    if words := gold_example(codebook, corpus.texts, np.flatnonzero(corpus.gold >= 0).tolist(), short(corpus.name)):
+        ending = "The LLM has read its label, so the LLM's accuracy is overestimated. Clear its gold label."
+        yield Caution("careful", "A gold text is an example", f"{words}. {ending}")
 
 
 def _shares(labels: NDArray[np.int16], K: int) -> NDArray[np.float64]:

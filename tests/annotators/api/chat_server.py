@@ -30,6 +30,7 @@ class Record:
     answered: Counter[str] = field(default_factory=Counter)  # by text, whole answers only
     tokens: int = 0
     keys: set[str] = field(default_factory=set)
+    calls: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # path with query, headers in lower case
     running: int = 0
     most_running: int = 0
 
@@ -61,6 +62,7 @@ def chat_server(
     faults: tuple[str, ...] = FAULTS,
     refuse: tuple[str, ...] = (),
     refusal: str = "Unexpected field",
+    gate: Callable[[str, dict[str, str], dict[str, Any]], None] | None = None,
 ) -> Iterator[tuple[str, Record]]:
     """Serve on a free port.
 
@@ -74,6 +76,8 @@ def chat_server(
         Fields that get a 422.
     refusal : str
         What is said then, before the field's name.
+    gate : callable, default None
+        Called first, with the path and its query, the headers in lower case and the body; it may raise, too.
 
     Yields
     ------
@@ -96,6 +100,7 @@ def chat_server(
                 record.most_running = max(record.most_running, record.running)
                 record.bodies.append(body)
                 record.keys.add(self.headers["authorization"])
+                record.calls.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
                 fault = rng.choice(faults) if rng.random() < fault_share else ""
                 if failed[question] >= MOST_FAULTS_A_QUESTION:
                     fault = ""
@@ -117,6 +122,8 @@ def chat_server(
                     record.running -= 1
 
         def respond(self, body: dict[str, Any], fault: str) -> None:
+            if gate is not None:
+                gate(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
             refused = [name for name in refuse if name in body]
             if refused:
                 self.send(422, {"error": {"message": f"{refusal}: {refused[0]}"}})
@@ -151,8 +158,8 @@ def chat_server(
             usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS}
             usage["total_tokens"] = PROMPT_TOKENS + COMPLETION_TOKENS
             whole = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"], "usage": usage}
-            if "usage" in choice:
-                whole["usage"] = choice.pop("usage")
+            for name in {"usage", "model", "system_fingerprint", "provider"} & choice.keys():
+                whole[name] = choice.pop(name)
             return {**whole, "choices": [{"index": 0, "finish_reason": "stop", **choice}]}
 
         def send(self, status: int, value: dict[str, Any], headers: dict[str, str] | None = None) -> None:

@@ -99,6 +99,7 @@ def test_json_under_faults(commands: Commands, table: Path) -> None:
         result = commands(*arguments(table, url, "--timeout", 0.8, "--concurrency", 16, "--json"))
     assert (result.code, result.err) == (0, "")
     values = json.loads(result.out)
+    assert values.pop("asked")["first"].startswith("20")
     assert values.pop("seconds") > 0 and len(record.faults) == 6
     low, high = values["gold_check"].pop("interval")
     assert 0.8 < low < high == 1
@@ -114,6 +115,9 @@ def test_json_under_faults(commands: Commands, table: Path) -> None:
         "missing_reasons": {"no class named": 1},
         "scored": 0,
         "notes": [NO_SCORES],
+        "snapshots": [{"model": "a-model", "answers": 61}],
+        "parameters": {"temperature": 0.0, "logprobs": True, "top_logprobs": 20},
+        "left_out": [],
         "stopped_by": None,
         "cached_answers": 0,
         "requests": record.requests,

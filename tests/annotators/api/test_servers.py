@@ -16,6 +16,7 @@ from chat_server import RefusalError, SentError, by_word, chat_server, text_of
 from silr.annotators.api.annotator import ApiAnnotator
 from silr.annotators.api.cache import AnswerCache
 from silr.annotators.api.client import ChatClient
+from silr.annotators.api.pace import Pace
 from silr.annotators.api.request import RequestOptions
 from silr.annotators.base import annotate_texts
 from silr.annotators.missing import Missing
@@ -123,11 +124,12 @@ def test_a_long_wait_is_said_before_it_is_waited(cache: AnswerCache, monkeypatch
     said: list[str] = []
     asked = iter([90.0])
     monkeypatch.setattr("silr.annotators.api.refusals.asked_wait", lambda *_: next(asked, 0.0))
-    client_wait = ChatClient._wait
-    monkeypatch.setattr(ChatClient, "_wait", lambda self, state: 0.0 * client_wait(self, state))
+    waited: list[float | None] = []
+    monkeypatch.setattr(Pace, "push_back", lambda self, wait: waited.append(wait) or True)
     with chat_server(by_word, fault_share=1.0, faults=("429",)) as (url, _):
         annotate_texts(annotator(url, cache, say=said.append), TEXTS[:1])
     assert said[0].startswith("the server asks to wait 1 min 30 s (429: slow down); waiting.")
+    assert waited == [90.0, 0.0, 0.0, 0.0]
 
 
 # --- parameters -------------------------------------------------------------------------------------------------------

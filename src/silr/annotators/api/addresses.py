@@ -6,8 +6,10 @@ from urllib.request import getproxies, proxy_bypass
 
 from silr.errors import InputError
 
-_ENDPOINTS = ("/chat/completions", "/completions")
+_ENDPOINTS = ("/chat/completions", "/completions", "/embeddings")
 _KEY_VARIABLES = ("SILR_API_KEY", "OPENAI_API_KEY")
+_OPENAI = "https://api.openai.com/v1"
+_AZURE_KEY_VARIABLES = ("SILR_API_KEY", "AZURE_OPENAI_API_KEY", "OPENAI_API_KEY")
 
 
 def check_address(url: str) -> str:
@@ -23,6 +25,11 @@ def check_address(url: str) -> str:
     for endpoint in _ENDPOINTS:
         url = url.removesuffix(endpoint)
     return url
+
+
+def given_address(url: str | None) -> str:
+    """Return an address as the client wants it; None: that of OPENAI_BASE_URL, or OpenAI's own."""
+    return check_address(url or os.environ.get("OPENAI_BASE_URL") or _OPENAI)
 
 
 def server_name(url: str) -> str:
@@ -53,9 +60,12 @@ def proxy_between(url: str) -> str | None:
     return server_name(proxy if "://" in proxy else f"http://{proxy}")
 
 
-def environment_key() -> str | None:
-    """Return the key of the environment, without the line's end that a file it was read from may have left."""
-    for name in _KEY_VARIABLES:
+def environment_key(is_azure: bool = False, first: tuple[str, ...] = ()) -> str | None:
+    """Return the key of the environment, without the line's end that a file it was read from may have left.
+
+    `first` are variables that go before the usual ones.
+    """
+    for name in (*first, *(_AZURE_KEY_VARIABLES if is_azure else _KEY_VARIABLES)):
         key = os.environ.get(name, "").strip()
         if key and not (key.isascii() and key.isprintable() and " " not in key):
             raise InputError(f"{name} has characters that no API key has; set it again")

@@ -1,13 +1,11 @@
 """The API annotator: asks a chat model behind an OpenAI-compatible server."""
 
 import re
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,18 +13,23 @@ from numpy.typing import NDArray
 
 from silr.annotators.answers.read import Reading, class_log_probabilities, read_answer, safe_words, without_thoughts
 from silr.annotators.answers.said import read_said
+from silr.annotators.api.answer_form import FIELDS as FORM_FIELDS
 from silr.annotators.api.answer_form import AnswerForm, AnswerForms, Mode, label_in_json
 from silr.annotators.api.budget import BudgetSpentError
 from silr.annotators.api.client import ChatClient
 from silr.annotators.api.exchange import NoAnswerError, TextTooLongError, characters, explain_cut_off
 from silr.annotators.api.instruction import instruction, template_for, wanted_beside
+from silr.annotators.api.pace import StoppedError
 from silr.annotators.api.replies import Reply
 from silr.annotators.api.request import Messages, Question
+from silr.annotators.api.workers import Workers
 from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, Scores, has_scores, label_only
 from silr.annotators.missing import Missing
-from silr.annotators.prompts import Prompt
+from silr.annotators.prompts import Prompt, class_names, with_codebook
+from silr.annotators.provenance import Provenance
 from silr.annotators.said import Said
 from silr.errors import InputError
+from silr.io.codebook import Codebook
 
 TEMPLATE = (
     "{question} Answer with {classes}, and nothing else.\n\n{examples}"
@@ -63,10 +66,11 @@ class ApiAnnotator:
     Parameters
     ----------
     client : ChatClient
-    classes : sequence of str, of length K >= 2
-    question, prompt, class_words, examples
-        As in `Prompt`. A ``<text>`` or ``</text>`` in a text is made harmless. A class answers by default with its
-        name, or a letter where the names begin alike.
+    classes : sequence of str, of length K >= 2, default None
+        None: those of the codebook.
+    question, prompt, class_words, examples, codebook
+        As in `Prompt`. Without a `prompt` the codebook stands first. A ``<text>`` or ``</text>`` in a text is made
+        harmless. A class answers by default with its name, or a letter where the names begin alike.
     samples : int, default 1
         Above 1: so many answers at temperature 1, and votes as scores.
     concurrency : int, default 8
@@ -98,12 +102,13 @@ class ApiAnnotator:
     def __init__(
         self,
         client: ChatClient,
-        classes: Sequence[str],
+        classes: Sequence[str] | None = None,
         *,
         question: str | None = None,
         prompt: str = TEMPLATE,
         class_words: Mapping[str, str] | None = None,
         examples: Sequence[tuple[str, str]] = (),
+        codebook: Codebook | None = None,
         samples: int = 1,
         concurrency: int = 8,
         answer: Mode = "auto",
@@ -112,16 +117,19 @@ class ApiAnnotator:
     ) -> None:
         if samples < 1 or concurrency < 1:
             raise InputError("samples and concurrency must be at least 1")
-        names = tuple(map(str, classes))
+        names = class_names(classes, codebook)
         words = dict(zip(names, safe_words(names), strict=True)) | dict(class_words or {})
         self.said, self._answer = wanted_beside(confidence, explain), answer
-        self.prompt = Prompt(classes, question, template_for(prompt, self.said), "", words, examples)
-        self.classes = tuple(self.prompt.classes)
+        template = template_for(with_codebook(prompt, codebook, TEMPLATE), self.said)
+        self.prompt = Prompt(names, question, template, "", words, examples, codebook)
+        self.classes = self.prompt.names
         self._instruction = instruction(self.prompt.words, self.said)
         self._before, self._after = self.prompt.around_text()
         self._after += self._instruction
-        self._forms = AnswerForms(client, answer, self.prompt.words, self.said, self._has_scores)
+        own = set(FORM_FIELDS) & client.options.asked().keys()  # the user asks for a form of his own
+        self._forms = AnswerForms(client, "free" if own else answer, self.prompt.words, self.said, self._has_scores)
         self._client, self._samples, self._concurrency = client, samples, concurrency
+        self._temperature = client.options.temperature_for(samples)
         self.remarks, self._kept = Remarks(), dict[str, int]()
         self._labels = self._scored = 0
         self.stopped_by: str | None = None
@@ -143,35 +151,45 @@ class ApiAnnotator:
         not reach.
         """
         self._take_form([text for batch in batches for text in batch])
-        waiting, running = enumerate(batches), dict[Future[Scores], int]()
-        self.stopped_by = None
+        self.stopped_by, end = None, None
         self._client.trusted |= self.remarks.labelled
-        with ThreadPoolExecutor(self._concurrency) as pool, self._client.open():
-            while True:
-                n_free = self._concurrency - len(running) if self.stopped_by is None else 0
-                running |= {pool.submit(score, batch): number for number, batch in islice(waiting, n_free)}
-                if not running:
-                    break
-                for future in _finished(running):
-                    number = running.pop(future)
-                    (text,) = batches[number]
-                    try:
-                        scores, features = future.result()
-                    except BudgetSpentError as error:
+        workers = Workers(score, enumerate(batches), self._concurrency, self._client.stop)
+        with self._client.open(), closing(workers.groups()) as groups:
+            for group in groups:
+                self._client.keep()
+                for number, scored, error in group:
+                    if isinstance(error, BudgetSpentError):
                         self.stopped_by = str(error)
-                    except NoAnswerError as error:
-                        self.remarks.missing[text] = error.missing
-                        if error.hits_all:
-                            self.remarks.failures[text] = str(error)
-                    else:
-                        self.remarks.labelled = self._client.trusted = True
-                        self._labels += 1
-                        self._scored += bool(has_scores(scores)[0])
-                        self.remarks.form = self._forms.name
-                        if self._labels == _LABELS_BEFORE_NOTE:
-                            self._say_whether_scores_come()
-                        yield number, scores, features
+                        workers.end()
+                    elif isinstance(error, NoAnswerError):
+                        self._note_missing(batches[number], error)
+                    elif error is not None:
+                        end = end or error
+                        workers.end()
+                        self._client.stop()
+                    elif scored is not None:
+                        self._note_label(scored)
+                        yield number, *scored
+        if end is not None:
+            raise end
         if self._labels < _LABELS_BEFORE_NOTE:
+            self._say_whether_scores_come()
+        self.remarks.parameters = self._client.sent(Question([], form=self._forms.form, **self._sampling()))
+
+    def _note_missing(self, texts: Sequence[str], error: NoAnswerError) -> None:
+        (text,) = texts
+        if isinstance(error, StoppedError):  # it was not asked
+            return
+        self.remarks.missing[text] = error.missing
+        if error.hits_all:
+            self.remarks.failures[text] = str(error)
+
+    def _note_label(self, scored: Scores) -> None:
+        self.remarks.labelled = self._client.trusted = True
+        self.remarks.form = self._forms.name
+        self._labels += 1
+        self._scored += bool(has_scores(scored[0])[0])
+        if self._labels == _LABELS_BEFORE_NOTE:
             self._say_whether_scores_come()
 
     def score_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]] | None = None) -> Scores:
@@ -200,6 +218,7 @@ class ApiAnnotator:
         import silr
 
         about = {"kind": "api", "model": self._client.model, "server": self._client.server, **self.prompt.describe()}
+        about |= self._client.describe() | self._client.options.describe()
         if self._answer != "auto":
             about["answer"] = self._answer
         if self.said:
@@ -214,12 +233,13 @@ class ApiAnnotator:
         self,
         text: str,
         later: Sequence[str],
-        temperature: float = 0.0,
+        temperature: float | None = None,
         sample: int = 0,
         logprobs: bool = False,
         form: AnswerForm | None = None,
     ) -> Reply:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
+        temperature = self._client.options.temperature or 0.0 if temperature is None else temperature
         question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs, form=form)
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
@@ -234,8 +254,13 @@ class ApiAnnotator:
             else:
                 if kept < len(text):
                     self.remarks.cut.add(text)
-                return reply
-        return self._send(question(self._messages(text[:kept], later)))
+                return self._noted(text, reply)
+        return self._noted(text, self._send(question(self._messages(text[:kept], later))))
+
+    def _noted(self, text: str, reply: Reply) -> Reply:
+        """Remember who answered."""
+        self.remarks.provenance.setdefault(text, Provenance()).add(reply.snapshot, reply.asked, reply.left_out)
+        return reply
 
     def _read(self, text: str, later: Sequence[str], sample: int) -> Named | NoAnswerError:
         """Ask and read the answer; ask once more, more strictly, if it names no class or several."""
@@ -277,7 +302,7 @@ class ApiAnnotator:
 
     def _sampling(self) -> dict[str, Any]:
         """What each question about a text says of its answers."""
-        return {"temperature": 1.0 if self._samples > 1 else 0.0, "logprobs": self._samples == 1}
+        return {"temperature": self._temperature, "logprobs": self._samples == 1}
 
     def _take_form(self, texts: Sequence[str]) -> None:
         """Go on in the form in which this annotation was begun, or in which these texts were answered before."""
@@ -336,12 +361,3 @@ class ApiAnnotator:
                 "the server has given no token log-probabilities of use so far: labels without scores; --samples 5 "
                 "asks 5 times a text and gives the shares of the votes as scores"
             )
-
-
-def _finished(running: Iterable[Future[Scores]]) -> set[Future[Scores]]:
-    """Wait for one of them at least."""
-    try:
-        return wait(running, return_when=FIRST_COMPLETED).done
-    except KeyboardInterrupt:
-        print("Interrupted: waiting for the answers under way, which are paid for ...", file=sys.stderr, flush=True)
-        raise

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from silr.annotators.api import exchange
-from silr.annotators.api.addresses import check_address, environment_key
-from silr.annotators.api.answer_form import FIELDS as FORM_FIELDS
 from silr.annotators.api.answer_form import AnswerForm
 from silr.annotators.api.budget import Budget
 from silr.annotators.api.cache import AnswerCache
+from silr.annotators.api.connection import connect
 from silr.annotators.api.exchange import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
+from silr.annotators.api.pace import Pace
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.replies import Reply
@@ -32,12 +32,11 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 MOST_IN_VAIN = 10  # requests without an answer, after which a server that never gave one is given up
-_IN_VAIN_LATER = 50  # the same where this model has answered before
+_IN_VAIN_LATER, _IN_VAIN_ROUNDS = 50, 6  # the same where this model has answered before: as many rounds at least
 _LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless the server asks for more
 LONG, TOO_LONG = 60.0, 600.0  # seconds that a server asks for: what is said, and what is not waited for
 _ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
 _MOST_TIMEOUTS = 3  # of a server that has never answered
-_SHORT_KEY = 5  # characters; what stands for a key where a server wants none, such as "none", is no secret
 _MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
 
@@ -55,10 +54,14 @@ class ChatClient:
     cache : AnswerCache
     base_url : str, default None
         Such as ``http://127.0.0.1:8000/v1``; None: the openai client's default, or ``OPENAI_BASE_URL``.
+    api_version : str, default None
+        Of Azure, such as ``2024-10-21``.
     options : RequestOptions
         What is wanted of every request.
     max_requests, max_tokens_total : int, default None
         Budget of this session; see `Budget`. Requests that are under way when it is spent are finished.
+    rpm, tpm : int, default None
+        Requests and tokens a minute at most; see `Caps`.
     timeout : float, default 120
         Seconds to wait for an answer.
     retries : int, default 8
@@ -83,47 +86,48 @@ class ChatClient:
         The openai package is missing, the address is no web address, or the key cannot be one.
     """
 
+    _exchange_kind, _key_variables = exchange.Exchange, tuple[str, ...]()  # variables of a key before the usual ones
+
     def __init__(
         self,
         model: str,
         cache: AnswerCache,
         *,
         base_url: str | None = None,
+        api_version: str | None = None,
         options: RequestOptions = RequestOptions(),  # noqa: B008 - frozen
         max_requests: int | None = None,
         max_tokens_total: int | None = None,
+        rpm: int | None = None,
+        tpm: int | None = None,
         timeout: float = 120.0,
         retries: int = 8,
         say: Say | None = None,
     ) -> None:
         with needs("api", "an LLM behind an API"):
-            import openai
             import tenacity
-        base_url = base_url if base_url is not None else os.environ.get("OPENAI_BASE_URL") or None
-        self._key = environment_key()
-        if base_url is not None:
-            base_url = check_address(base_url)
-        elif self._key is None:
-            raise InputError("set the environment variable OPENAI_API_KEY, or give --base-url of a server without keys")
+        connection = connect(
+            base_url, api_version=api_version, headers=options.headers, timeout=timeout, keys=self._key_variables
+        )
+        self._secrets, self.api_version = connection.secrets, connection.api_version
         self.model, self._cache, self.options = model, cache, options
-        client = openai.OpenAI(api_key=self._key or "none", base_url=base_url, timeout=timeout, max_retries=0)
-        self._exchange = exchange.Exchange(client, model)
+        self._exchange = self._exchange_kind(connection.client, model, connection.secrets, connection.is_azure)
         self.server = self._exchange.server
         self.trusted, self.notes = False, list[str]()
         self._print, self._timeout = say or (lambda line: None), timeout
         self._lock, self._closed, self._alone = threading.RLock(), threading.Event(), threading.Lock()
-        self._budget = Budget(max_requests, max_tokens_total, self._closed)
+        self._stopped = threading.Event()
+        self._pace = Pace(rpm, tpm, self._stopped)
+        self._budget = Budget(max_requests, max_tokens_total, self._closed, self._pace)
         self.cost = self._budget.cost
         self._answered = False  # whether the server ever gave an answer
         self._in_vain = self._timeouts = self._daily = 0
         self._said_wait = -LONG
         self._end: InputError | None = None
-        self._parameters = Parameters()
+        self._parameters = Parameters(asked=frozenset(options.asked()))
+        self._left_out = set[str]()  # of answers that are in the cache
         self._tried = self._tries = False  # whether requests without some parameters were tried, or are just now
-        self._taken_forms, self._form_is_new = (
-            set[str](),
-            False,
-        )  # forms of the answers that were sent, see `AnswerForms`
+        self._taken_forms, self._form_is_new = set[str](), False  # forms of answers that were sent, see `AnswerForms`
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(retries + 1) | tenacity.stop_when_event_set(self._closed),
             sleep=tenacity.sleep_using_event(self._closed),
@@ -138,17 +142,28 @@ class ChatClient:
 
     def knows(self, question: Question) -> bool:
         """Whether the answer to a question is in the cache."""
-        return self._cache.get(question.key(self.server, self.model, self.options)) is not None
+        return self._cache.get(self._key_of(question)) is not None
 
     @contextmanager
     def open(self) -> Iterator[None]:
         """Ask within this block; where it is left, requests that wait for another attempt give up."""
         self._closed.clear()
+        self._stopped.clear()
         self._end = None
         try:
             yield
         finally:
             self._closed.set()
+            self._exchange.abort()
+
+    def stop(self) -> None:
+        """Send nothing more in this block; requests that are under way go on."""
+        self._closed.set()
+        self._stopped.set()
+
+    def keep(self) -> None:
+        """Let no failure of the machine lose an answer that came before."""
+        self._cache.sync()
 
     def say(self, line: str) -> None:
         """Tell the user, once."""
@@ -158,6 +173,10 @@ class ChatClient:
             self.notes.append(line)
         self._print(line)
 
+    def describe(self) -> dict[str, object]:
+        """What else tells its answers apart, and is set."""
+        return {} if self.api_version is None else {"api_version": self.api_version}
+
     def ask(self, question: Question, answers: Callable[[Reply], Question] | None = None) -> Reply:
         """Send a question and return the answer, from the cache if it is known.
 
@@ -165,17 +184,20 @@ class ChatClient:
         log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
         that there is no usable answer to this text, an InputError that the server refuses all requests.
         """
-        key = question.key(self.server, self.model, self.options)
+        key = self._key_of(question)
         if (known := self._cache.get(key)) is not None:
             self._budget.known()
-            return Reply.from_json(known)
+            reply = Reply.from_json(known)
+            self._left_out.update(reply.left_out)
+            return reply
         with self._turn():
             reply = self._ask(question)
-            if answers is not None:
-                key = answers(reply).key(self.server, self.model, self.options)
-            self._cache.put(key, reply.to_json())
+            self._cache.put(key if answers is None else self._key_of(answers(reply)), reply.to_json())
             self._count(reply)
         return reply
+
+    def _key_of(self, question: Question) -> dict[str, object]:
+        return question.key(self.server, self.model, self.options) | self.describe()
 
     # --- one at a time, until the server answers ----------------------------------------------------------------------
 
@@ -211,7 +233,8 @@ class ChatClient:
         """Count a request without an answer, and end the job after too many."""
         with self._lock:
             self._in_vain += 1
-            most = _IN_VAIN_LATER if self.trusted or self._answered else MOST_IN_VAIN
+            later = max(_IN_VAIN_LATER, _IN_VAIN_ROUNDS * self._pace.most_under_way)
+            most = later if self.trusted or self._answered else MOST_IN_VAIN
             if self._in_vain >= most:
                 self._stop(f"no answer to {self._in_vain} requests in a row: {words}")
 
@@ -229,7 +252,7 @@ class ChatClient:
         adapted: Parameters | None
         self._form_is_new = question.form is not None and question.form.name not in self._taken_forms
         while True:
-            options = parameters.of(question, self.options)
+            options, asked = parameters.of(question, self.options), time.time()
             try:
                 reply: Reply = self._retrying(self._attempt, question.messages, options)
                 break
@@ -243,10 +266,11 @@ class ChatClient:
                 self._tries = True
             except RefusedError as error:
                 adapted = parameters.adapted(error.refusal, options) if trials is None else None
-                unclear = error.refusal.kind is Kind.UNCLEAR
-                if adapted is None and trials is None and unclear:
+                unclear = error.refusal.kind is Kind.UNCLEAR and not (self._tried or self._answered)
+                if adapted is None and trials is None and not self._answered:
+                    self._check_asked(error.refusal, parameters.refused(error.refusal, options))
+                if adapted is None and trials is None and error.refusal.kind is Kind.UNCLEAR:
                     adapted = parameters.without_form(options)
-                unclear &= not (self._tried or self._answered)
                 if adapted is None and trials is None and unclear:
                     trials, self._tried = parameters.trials(options), True
                 if trials is not None:
@@ -257,28 +281,30 @@ class ChatClient:
                     return self._refused(first, question.messages)
             parameters = adapted
         self._tries = False
-        if question.form is not None:
-            self._form_is_new = False
-            if question.form.name in self._taken_forms:
-                parameters = parameters.keeping_form(before)  # what was refused was of this text
-            elif parameters.take(question.form):
-                self._taken_forms.add(question.form.name)
+        parameters = parameters.after(question.form, before, self._taken_forms)
         if parameters != before:
             words = "it sent nothing of use" if first is None else self._words(first.words)
             with self._lock:
                 self._parameters = parameters
             for name in parameters.left_out(before):
-                if name != "logprobs" and name not in FORM_FIELDS:  # said with the first label that has no scores
+                if name != "logprobs":  # said with the first label that has no scores
                     self.say(f"the server does not take {name}, which is left out ({words})")
-        return reply
+        return replace(reply, asked=asked, left_out=tuple(parameters.left_out(Parameters())))
+
+    def sent(self, question: Question) -> dict[str, object]:
+        """What is sent beside the messages of a question, by what the server takes and took."""
+        return self._parameters.without(*self._left_out).of(question, self.options)
+
+    def _check_asked(self, refusal: Refusal, names: list[str]) -> None:
+        """End the job where the server refuses what the user wants."""
+        if names:
+            wanted = ", ".join(self.options.asked()[name] for name in names)
+            words = self._words(refusal.words)
+            self._stop(f"the server does not take {wanted} ({refusal.status}): {words}; leave it out or change it")
 
     def _may_dislike_parameters(self, error: PassingError) -> bool:
-        """Whether a server that breaks, and never answered, may break over a parameter; that is tried once.
-
-        Over a form of the answers that is new to it, it may also say nothing.
-        """
-        broken = error.refusal is not None and error.refusal.status == 500
-        broken |= self._form_is_new and error.unusable
+        """Whether a server that breaks, and never answered, or not in this form, may break over a parameter."""
+        broken = (error.refusal is not None and error.refusal.status == 500) or (self._form_is_new and error.unusable)
         return broken and (self._form_is_new or not (self._tried or self._answered)) and self._in_vain >= _MOST_BREAKS
 
     def _attempt(self, messages: Messages, options: dict[str, object]) -> Reply:
@@ -312,6 +338,8 @@ class ChatClient:
             self._stop(self._exchange.explain(refusal, kind, words))
         line = f"the server refuses the request ({refusal.status}): {words}"
         if not (self.trusted or self._answered):
+            if asked := self.options.asked():
+                line += f"; it may not take {', '.join(asked.values())}"
             self._count_in_vain(line)
         raise NoAnswerError(Missing.SERVER, line)
 
@@ -325,11 +353,7 @@ class ChatClient:
     def _give_up(self, error: PassingError) -> NoReturn:
         words = self._words(str(error))
         if error.unreachable and not self._closed.is_set():
-            proxy, host = self._exchange.proxy, "/".join(self.server.split("/")[:3])
-            place = f"{host} (through the proxy {proxy})" if proxy else host
-            if error.redirected_to:
-                place = f"{error.redirected_to}, where {host} redirects to"
-            self._stop(f"no server answers at {place}: {words}", error)
+            self._stop(f"no server answers at {self._exchange.place(error.redirected_to)}: {words}", error)
         raise NoAnswerError(Missing.SERVER, words) from error
 
     def _may_pass(self, error: BaseException) -> bool:
@@ -349,7 +373,8 @@ class ChatClient:
             if self._timeouts >= _MOST_TIMEOUTS:
                 line = f"no answer within {self._timeout:g} seconds, {self._timeouts} times; raise --timeout"
                 self._stop(line, error)
-        self._count_in_vain(words)
+        if not error.pushes_back or self._pace.push_back(error.wait):
+            self._count_in_vain(words)
         if self._tries or self._may_dislike_parameters(error):
             return False
         if error.wait and error.wait > LONG and time.monotonic() - self._said_wait > LONG:
@@ -365,10 +390,9 @@ class ChatClient:
         if not isinstance(error, PassingError):
             return 0.0
         if error.wait is not None:
-            return error.wait
+            return 0.0 if error.pushes_back else error.wait  # all threads wait for it, this one among them
         return tenacity.wait_random_exponential(max=_SHORT_WAIT if error.unusable else _LONGEST_WAIT)(state)
 
     def _words(self, message: str) -> str:
-        """The message in one line, without the key, which some servers repeat."""
-        line = " ".join(message.split())
-        return (line.replace(self._key, "***") if self._key and len(self._key) > _SHORT_KEY else line)[:300]
+        """The message in one line, without the key and the headers, which some servers repeat."""
+        return " ".join(self._secrets.hidden(message).split())[:300]

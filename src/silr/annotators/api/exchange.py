@@ -5,31 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from silr.annotators.api.addresses import path_hint, proxy_between, server_name
+from silr.annotators.api.headers import Secrets
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal, is_error, read_refusal
 from silr.annotators.api.replies import NoReplyError, Reply, parse_body, read_reply, usage
 from silr.annotators.api.request import Messages
+from silr.annotators.api.short_way import ShortWay, UnreachableError
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 
 if TYPE_CHECKING:
     import openai
 
+_PUSH_BACK = (429, 503, 529)  # what a server answers that has too much to do
 LATER = "what was answered is kept, and the same command goes on from there"
 
 _EXPLANATIONS = {
     Kind.UNPAID: f"the server wants to be paid first ({{status}}): {{words}}; {LATER}",
-    Kind.KEY: "the server refuses the request ({status}): {words}; set OPENAI_API_KEY or SILR_API_KEY to a key of "
-    "{server}",
-    Kind.MODEL: "the server refuses the request ({status}): {words}; --model has to be the server's name for it, not "
-    "{model!r}",
+    Kind.KEY: "the server refuses the request ({status}): {words}; set {variable} or SILR_API_KEY to a key of {server}",
+    Kind.MODEL: "the server refuses the request ({status}): {words}; --model has to be {naming}, not {model!r}",
     Kind.PATH: "{server} refuses the request ({status}): {words}; {hint}",
     Kind.PAGE: "{server} answers with a web page ({words!r}), not as an API; {hint}",
     Kind.PROXY: "{proxy} refuses the request ({status}): {words}; see HTTPS_PROXY and NO_PROXY",
+}
+_USUAL = {"variable": "OPENAI_API_KEY", "naming": "the server's name for it"}
+_OF_AZURE = {
+    "variable": "AZURE_OPENAI_API_KEY",
+    "naming": "the name of the deployment",
+    "hint": "Azure's address is https://NAME.openai.azure.com with --api-version, or ends in /openai/v1",
 }
 _REFUSAL = "the server refuses the request ({status}): {words}"
 
@@ -78,6 +86,11 @@ class PassingError(Exception):
     def __str__(self) -> str:
         return self.words
 
+    @property
+    def pushes_back(self) -> bool:
+        """Whether the server has too much to do."""
+        return self.refusal is not None and self.refusal.status in _PUSH_BACK
+
 
 def explain_cut_prompt(prompt_tokens: int, characters: int) -> str:
     """Say what to do where the server seems to cut prompts."""
@@ -110,11 +123,13 @@ class Exchange:
     tells whether the server was ever there.
     """
 
-    def __init__(self, client: openai.OpenAI, model: str) -> None:
-        self._client, self.model = client, model
+    def __init__(self, client: openai.OpenAI, model: str, secrets: Secrets, is_azure: bool = False) -> None:
+        self._client, self.model, self._secrets, self._is_azure = client, model, secrets, is_azure
         self.url = str(client.base_url)
         self.server, self.proxy = server_name(self.url), proxy_between(self.url)
         self.heard = False
+        self._timeout = client.timeout if isinstance(client.timeout, (int, float)) else None
+        self._short_way: ShortWay | None = None
 
     def send(
         self,
@@ -130,21 +145,14 @@ class Exchange:
         page for people may pass. A failure is a PassingError or a RefusedError, or an InputError where a proxy lets
         nothing through.
         """
-        import openai
-
-        try:
-            create: Any = self._client.chat.completions.with_raw_response.create
-            response = create(model=self.model, messages=messages, extra_body=dict(options)).http_response
-        except openai.APIStatusError as error:
-            self.heard = True
-            problem = read_refusal(error.status_code, error.response.headers, error.response.text, self.proxy)
-            raise self._problem(problem, False, options, parameters, patient) from error
-        except openai.APIConnectionError as error:  # time-outs included
-            self._no_connection(error)
+        response = self._post(messages, options)
         self.heard = True
-        refusal = partial(read_refusal, response.status_code, response.headers, response.text, self.proxy)
+        text = self._hidden(response.text, messages)
+        refusal = partial(read_refusal, response.status_code, response.headers, text, self.proxy)
+        if response.status_code >= 300:
+            raise self._problem(refusal(), False, options, parameters, patient)
         try:
-            value = parse_body(response.text)
+            value = parse_body(text)
             if any(counts := usage(value)):
                 paid(*counts)
             if is_error(value):
@@ -155,10 +163,52 @@ class Exchange:
                 raise self._problem(refusal(), True, options, parameters, patient) from error
             raise PassingError(str(error), unusable=True) from error
 
+    def abort(self) -> None:
+        """Give up the requests that are under way."""
+        if self._short_way is not None:
+            self._short_way.abort()
+
+    def _post(self, messages: Messages, options: Mapping[str, object]) -> Any:
+        """Return the response to a request: status, headers and text. The first one comes by the openai client.
+
+        Later ones go the short way, unless a proxy lies between or the server redirects: the client knows how.
+        """
+        import openai
+
+        if (short_way := self._short_way) is not None and not short_way.closed:
+            try:
+                return short_way.post({"messages": messages, "model": self.model, **options})
+            except UnreachableError:
+                pass  # the openai client finds the words
+            except (OSError, HTTPException) as error:
+                self._no_connection(error)
+        try:
+            create: Any = self._client.chat.completions.with_raw_response.create
+            response = create(model=self.model, messages=messages, extra_body=dict(options)).http_response
+        except openai.APIStatusError as error:
+            return error.response
+        except openai.APIConnectionError as error:  # time-outs included
+            self._no_connection(error)
+        if self._short_way is None and self.proxy is None and not response.history:
+            self._short_way = ShortWay(response, self._timeout)
+        return response
+
     def explain(self, refusal: Refusal, kind: Kind, words: str) -> str:
         """Say in one line what hits every request, and what mends it."""
         names = {"status": refusal.status, "server": self.server, "model": self.model, "proxy": self._named_proxy()}
-        return _EXPLANATIONS.get(kind, _REFUSAL).format(words=words, hint=path_hint(self.url), **names)
+        names |= _OF_AZURE if self._is_azure else {**_USUAL, "hint": path_hint(self.url)}
+        return _EXPLANATIONS.get(kind, _REFUSAL).format(words=words, **names)
+
+    def _hidden(self, body: str, messages: Messages) -> str:
+        """A response without the key and the headers, which some servers repeat; what the prompt holds is no secret."""
+        return self._secrets.hidden(body, but="\n".join(message["content"] for message in messages))
+
+    def place(self, redirected_to: str = "") -> str:
+        """Where no server answers, in words."""
+        host = "/".join(self.server.split("/")[:3])
+        if redirected_to:
+            return f"{redirected_to}, where {host} redirects to"
+        return f"{host} (through the proxy {self.proxy})" if self.proxy else host
 
     def _named_proxy(self) -> str:
         return f"the proxy {self.proxy or ''}".rstrip()
@@ -170,7 +220,7 @@ class Exchange:
         kind = refusal.kind
         if kind is Kind.PAGE and patient:
             kind = Kind.PASSING
-        passing = kind is Kind.PASSING and not (refusal.status == 500 and parameters.adapted(refusal, options))
+        passing = kind is Kind.PASSING and not (refusal.status == 500 and parameters.concerned(refusal, options))
         if not passing and kind is not Kind.DAILY:
             return RefusedError(refusal)
         words = f"an answer that is none: {refusal.words!r}" if is_ok else f"{refusal.status}: {refusal.words}"

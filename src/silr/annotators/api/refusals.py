@@ -125,6 +125,8 @@ class Refusal:
                 return Kind.REFUSED
         if status in (400, 403, 404, 410, 422) and _MODEL.search(words):
             return Kind.MODEL
+        if status == 404 and "requested parameters" in words:  # OpenRouter, of what no provider takes
+            return Kind.UNCLEAR
         if status in (404, 405, 410) or 300 <= status < 400:
             return Kind.PATH
         if status in (408, 409, 425) or (status >= 500 and status not in (501, 505)):

@@ -11,11 +11,12 @@ from typing import Any
 
 from silr.annotators.answers.reading import Token
 from silr.annotators.missing import Missing
+from silr.annotators.provenance import UNKNOWN, Snapshot
 
 Object = dict[str, Any]
 """An object of JSON."""
 
-
+_LONGEST_NAME = 200
 _HIDDEN = ("thinking", "reasoning", "thought", "redacted_thinking", "reasoning_content", "summary")
 _FILTERED = (
     *("content_filter", "content_filtered", "safety", "recitation", "blocklist", "prohibited_content", "spii"),
@@ -36,13 +37,17 @@ class Reply:
     thought: bool = False  # the model thought, apart from the answer
     prompt_tokens: int = 0  # as the server counts them, 0 if it does not
     completion_tokens: int = 0
+    snapshot: Snapshot = UNKNOWN
+    asked: float = 0.0  # seconds since 1970; 0 where an older cache does not say
+    left_out: tuple[str, ...] = ()  # parameters that the server did not take
 
     @classmethod
     def from_json(cls, fields: Object) -> Reply:
         """Return what `to_json` gave."""
         tokens = tuple(Token(token, tuple(map(tuple, likeliest))) for token, likeliest in fields["tokens"])
         missing = Missing(fields["missing"]) if fields.get("missing") else None
-        return cls(**{**fields, "tokens": tokens, "missing": missing})
+        snapshot, left_out = Snapshot(*fields.get("snapshot", ())), tuple(fields.get("left_out", ()))
+        return cls(**{**fields, "tokens": tokens, "missing": missing, "snapshot": snapshot, "left_out": left_out})
 
     def to_json(self) -> Object:
         """Return the reply ready for JSON."""
@@ -68,8 +73,10 @@ def parse_body(body: str) -> object:
 def _joined(chunks: list[Object]) -> Object:
     """Put the pieces of a stream together."""
     text, finish, usage = "", None, None
+    about: Object = {}
     for chunk in chunks:
         usage = chunk.get("usage") or usage
+        about |= {name: chunk[name] for name in ("model", "system_fingerprint", "provider") if chunk.get(name)}
         for choice in chunk.get("choices") or []:
             text += (choice.get("delta") or {}).get("content") or ""
             finish = choice.get("finish_reason") or finish
@@ -77,7 +84,7 @@ def _joined(chunks: list[Object]) -> Object:
         raise ValueError
     if "error" in chunks[-1]:
         return chunks[-1]
-    return {"choices": [{"message": {"content": text}, "finish_reason": finish}], "usage": usage}
+    return {**about, "choices": [{"message": {"content": text}, "finish_reason": finish}], "usage": usage}
 
 
 def read_reply(value: object) -> Reply:
@@ -85,7 +92,7 @@ def read_reply(value: object) -> Reply:
     choice = _choice(value)
     if choice is None:
         if _blocked(value):
-            return Reply("", missing=Missing.FILTERED)
+            return Reply("", missing=Missing.FILTERED, snapshot=_snapshot(value))
         raise NoReplyError(f"no answer but {json.dumps(value, ensure_ascii=False)[:200]}")
     message = choice.get("message") or choice.get("delta") or {}
     message = {"content": message} if isinstance(message, str) else message
@@ -99,7 +106,14 @@ def read_reply(value: object) -> Reply:
     if not text.strip() and missing is None and not thought:
         raise NoReplyError("an empty answer")
     tokens = _tokens(choice.get("logprobs") or message.get("logprobs"), text)
-    return Reply(text, tokens, missing, thought, *usage(value))
+    return Reply(text, tokens, missing, thought, *usage(value), _snapshot(value))
+
+
+def _snapshot(value: object) -> Snapshot:
+    """What the response says of the model."""
+    named = value if isinstance(value, dict) else {}
+    said = [named.get(name) for name in ("model", "system_fingerprint", "provider")]
+    return Snapshot(*(word[:_LONGEST_NAME] if isinstance(word, str) else "" for word in said))
 
 
 def _why_missing(choice: Object, message: Object, text: str) -> Missing | None:

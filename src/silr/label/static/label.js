@@ -156,6 +156,51 @@ function makeButtons() {
   $("classes").classList.toggle("many", classes.length > 6);
 }
 
+function element(kind, content, parent) {
+  const made = document.createElement(kind);
+  made.dir = "auto";
+  made.textContent = content;
+  parent.append(made);
+  return made;
+}
+
+function makeCodebook({ key, classes: entries }) {
+  const panel = $("codebook");
+  panel.hidden = !entries.length;
+  if (panel.hidden) return;
+  tools.codebook = key;
+  $("codebook-key").textContent = key;
+  for (const each of entries) {
+    const box = document.createElement("section");
+    const title = element("h2", "", box);
+    if (each.key) element("kbd", each.key, title);
+    element("span", each.name, title);
+    for (const [name, lines] of each.entries) {
+      if (lines.length === 1) {
+        const line = element("p", "", box);
+        element("strong", `${name}: `, line);
+        element("span", lines[0], line);
+      } else {
+        element("p", "", box).append(element("strong", `${name}:`, box));
+        const list = document.createElement("ul");
+        lines.forEach((line) => element("li", line, list));
+        box.append(list);
+      }
+    }
+    $("codebook-classes").append(box);
+  }
+  // a cookie, since the next session has another port, and storage of the page would be another one
+  const chosen = document.cookie.split("; ").find((each) => each.startsWith("silr_codebook="));
+  panel.open = chosen ? chosen.endsWith("=open") : window.innerHeight > 600 && window.innerWidth > 550;
+  let before = panel.open;
+  panel.addEventListener("toggle", () => {
+    if (panel.open === before) return; // how it began is no choice
+    before = panel.open;
+    const choice = panel.open ? "open" : "folded";
+    document.cookie = `silr_codebook=${choice}; path=/; max-age=31536000; samesite=strict`;
+  });
+}
+
 function choose(number) {
   if (busy || over || !state || state.row === null || state.done >= state.target) return;
   const button = $("classes").children[number];
@@ -172,6 +217,7 @@ function press(event) {
   if (number >= 0) choose(number);
   else if (key === tools.undo && !$("undo").disabled) act("undo");
   else if (key === tools.skip && !$("skip").hidden) act("skip");
+  else if (tools.codebook && key === tools.codebook) $("codebook").open = !$("codebook").open;
   else return;
   event.preventDefault();
 }
@@ -198,6 +244,7 @@ async function begin() {
     $("table").textContent = values.table;
     document.title = `Gold labels: ${values.table}`;
     makeButtons();
+    makeCodebook(values.codebook);
     show("");
   } catch {
     complain("silr label does not answer. Start it again and open the address that it prints.");

@@ -1,0 +1,112 @@
+"""The short way to a server: requests like one that the openai client sent, at a tenth of its work."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from importlib import import_module
+from select import select
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+_OWN_HEADERS = ("content-length", "accept-encoding", "transfer-encoding", "connection")
+
+
+class UnreachableError(Exception):
+    """No connection came about, so nothing was sent."""
+
+
+class Response(NamedTuple):
+    """What a server sent."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    text: str
+
+
+class ShortWay:
+    """Sends requests over connections of its own, one a thread, which stay open. Threads may share it.
+
+    Address and headers are those of a request that the openai client sent, so all that it knows of keys, versions and
+    headers holds here.
+
+    Parameters
+    ----------
+    response : httpx.Response
+        The response to that request. It needed no proxy and no redirection.
+    timeout : float or None
+        Seconds to wait for a connection, or for more of a response.
+
+    Attributes
+    ----------
+    closed : bool
+        The server redirects now, so this is no way any more.
+    """
+
+    def __init__(self, response: Any, timeout: float | None) -> None:
+        url, headers = urlsplit(str(response.request.url)), response.request.headers
+        self._address, self._timeout = (url.hostname or "", url.port), timeout
+        # openai has changed its HTTP library; both know which certificates to trust.
+        library = import_module(type(response).__module__.partition(".")[0])
+        self._context = library.create_ssl_context() if url.scheme == "https" else None
+        target = url.path + (f"?{url.query}" if url.query else "")
+        kept = [f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() not in _OWN_HEADERS]
+        self._head = f"POST {target} HTTP/1.1\r\n{''.join(kept)}accept-encoding: identity\r\ncontent-length: ".encode()
+        self._own, self._lock, self._connections = threading.local(), threading.Lock(), set[HTTPConnection]()
+        self.closed = False
+
+    def post(self, body: Mapping[str, object]) -> Response:
+        """Send JSON. An OSError or an HTTPException says that no whole response came."""
+        data = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        connection = self._connection()
+        try:
+            connection.sock.sendall(b"%b%d\r\n\r\n%b" % (self._head, len(data), data))
+            with HTTPResponse(connection.sock, method="POST") as response:
+                response.begin()
+                received = response.read()
+        except (OSError, HTTPException):
+            connection.close()
+            raise
+        if response.will_close:
+            connection.close()
+        self.closed |= 300 <= response.status < 400
+        return Response(response.status, dict(response.headers), _text(response, received))
+
+    def abort(self) -> None:
+        """Cut all connections: whoever waits for a response gets an error."""
+        with self._lock:
+            for connection in self._connections:
+                with suppress(OSError, AttributeError):  # closed, meanwhile or before
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _connection(self) -> HTTPConnection:
+        """Return this thread's connection; one that the server has closed is opened again."""
+        connection: HTTPConnection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            host, port = self._address
+            if self._context is None:
+                connection = HTTPConnection(host, port, timeout=self._timeout)
+            else:
+                connection = HTTPSConnection(host, port, timeout=self._timeout, context=self._context)
+            self._own.connection = connection
+            with self._lock:
+                self._connections.add(connection)
+        if connection.sock is not None and select([connection.sock], [], [], 0)[0]:
+            connection.close()
+        if connection.sock is None:
+            try:
+                connection.connect()
+            except OSError as error:
+                connection.close()
+                raise UnreachableError(str(error)) from error
+        return connection
+
+
+def _text(response: HTTPResponse, received: bytes) -> str:
+    with suppress(LookupError):
+        return received.decode(response.headers.get_content_charset("utf-8"), "replace")
+    return received.decode("utf-8", "replace")

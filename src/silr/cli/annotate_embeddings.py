@@ -1,0 +1,111 @@
+"""Embeddings in the same go as the labels: `silr annotate --embeddings`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from silr.errors import InputError
+
+if TYPE_CHECKING:
+    from silr.annotators.api.annotator import ApiAnnotator
+    from silr.annotators.api.budget import Cost
+    from silr.annotators.embed import EmbeddingSummary
+    from silr.annotators.table import AnnotationSummary
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What came of it, what it cost, and why it did not come; all None if no embeddings were wanted."""
+
+    done: EmbeddingSummary | None = None
+    cost: Cost | None = None
+    problem: str | None = None
+
+    def values(self) -> dict[str, object]:
+        """The summary for --json."""
+        if self.cost is None:
+            return {}
+        about: dict[str, object] = {"requests": self.cost.requests, "tokens": self.cost.tokens}
+        about |= {"cached": self.cost.cached, "problem": self.problem}
+        if self.done is None:
+            return {"embeddings": about}
+        about |= {"model": self.done.model, "width": self.done.width}
+        about |= {"cut": self.done.n_cut, "missing": self.done.n_lacking}
+        return {"features": str(self.done.path), "embeddings": about}
+
+    def lines(self) -> Iterator[str]:
+        """The summary in words."""
+        if self.cost is not None:
+            spent = f"{self.cost.requests:,} requests, {self.cost.tokens:,} tokens"
+            yield f"embeddings: {spent}; {self.cost.cached:,} were known already"
+        if self.done is not None:
+            if self.done.n_cut:
+                yield f"{self.done.n_cut:,} texts are longer than {self.done.model} reads and were cut"
+            if self.done.n_lacking:
+                yield f"{self.done.n_lacking:,} texts got no embedding and count as zeros"
+            yield f"written: {self.done.path}, {self.done.width:,} numbers a text by {self.done.model}"
+
+
+def check_embeddings(options: Mapping[str, Any], behind_server: bool) -> None:
+    """Refuse options that contradict each other, before anything is asked."""
+    named = [name for name in ("embeddings_url", "embeddings_dimensions") if options[name] is not None]
+    if options["embeddings"] is None and named:
+        raise InputError(f"--{named[0].replace('_', '-')} goes with --embeddings MODEL")
+    if options["embeddings"] is not None and not behind_server:
+        raise InputError(
+            "--embeddings is for --annotator api; a local model writes its hidden states itself, and `silr refine "
+            "--features api:MODEL` asks a server for embeddings of any table"
+        )
+
+
+def fetch_embeddings(
+    options: Mapping[str, Any], labels: AnnotationSummary, api: ApiAnnotator | None, quiet: bool
+) -> Fetched:
+    """Ask for embeddings of the annotated table: the labels are on the disk, whatever happens here."""
+    if options["embeddings"] is None or not options["features"] or api is None:
+        return Fetched()
+    from silr.annotators.api.embeddings import EmbeddingsClient, OptionNames
+    from silr.annotators.api.vectors import VectorCache
+    from silr.annotators.embed import embed_file
+
+    names = OptionNames("--embeddings", "--embeddings-url", "--embeddings-dimensions")
+    client: EmbeddingsClient | None = None
+    try:
+        client = EmbeddingsClient(
+            options["embeddings"],
+            VectorCache(options["cache"]),
+            base_url=options["embeddings_url"] or options["base_url"],
+            dimensions=options["embeddings_dimensions"],
+            max_requests=_rest(options["max_requests"], api.cost.requests),
+            max_tokens_total=_rest(options["max_tokens_total"], api.cost.tokens),
+            concurrency=options["concurrency"],
+            timeout=options["timeout"],
+            say=None if quiet else partial(print, file=sys.stderr, flush=True),
+            names=names,
+            **_of_the_same_server(options),
+        )
+        done = embed_file(labels.output, client, text_column=options["text_column"], quiet=quiet)
+    except InputError as error:
+        from silr.annotators.api.budget import Cost
+
+        problem = f"the labels are written, the embeddings are not: {error}"
+        return Fetched(None, Cost() if client is None else client.cost, problem)
+    return Fetched(done, client.cost)
+
+
+def _of_the_same_server(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the server of the labels wants of a request; another one gets none of it."""
+    if options["embeddings_url"] is not None:
+        return {}
+    from silr.annotators.api.headers import read_headers
+
+    return {"api_version": options["api_version"], "headers": read_headers(options["header"] or [])}
+
+
+def _rest(most: int | None, spent: int) -> int | None:
+    """What the labels have left of a budget."""
+    return None if most is None else max(0, most - spent)
