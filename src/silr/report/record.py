@@ -18,6 +18,7 @@ from silr.io.files import Json
 from silr.refine.refinement import Refinement
 from silr.refine.run import TABLE, Run
 from silr.refine.table import LABELS, Columns, column_codes
+from silr.report.said import said_lines
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_weights import post_stratified
 
@@ -36,6 +37,7 @@ class Corpus:
     ids: list[str | None] | None  # the column ``id``, if there is one
     gold: Codes  # shape (n,), -1 where there is no gold label
     weight: NDArray[np.float64]  # shape (n,), how many texts each gold label speaks for, as the run's estimates have it
+    said: list[str] | None = None  # what the only LLM said beside its labels, if the table has it
     truth: Codes | None = None  # shape (n,)
     truth_column: str | None = None
 
@@ -149,4 +151,5 @@ def _corpus(frame: pd.DataFrame, name: str, columns: Json, llm: Codes, classes: 
     if weight is None:  # as in `priors_from_gold`: each gold label speaks for its share of the LLM's set
         weight = post_stratified(llm, gold >= 0)
     ids = id_column(frame, name) if "id" in frame.columns else None
-    return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight)
+    said = said_lines(frame, columns["labels"])
+    return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight, said)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from chat_server import RefusalError, SentError, by_word, chat_server, text_of
 
+from command_line import Commands
 from silr import annotate
 from silr.annotators.answers.read import class_log_probabilities
 from silr.annotators.answers.reading import Token
@@ -399,3 +400,25 @@ def test_what_was_said_survives_an_interruption(cache: AnswerCache, tmp_path: Pa
     frame = pd.read_csv(tmp_path / "out.csv")
     assert done.n_resumed == n_kept and frame["llm_confidence"].tolist() == [round(0.6 + i / 100, 2) for i in range(12)]
     assert frame["llm_reason"].notna().all()
+
+
+def test_the_command_says_what_it_found_out(
+    commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    pd.DataFrame({"text": TEXTS}).to_csv(tmp_path / "in.csv", index=False)
+    command = ["annotate", "in.csv", "-o", "out.csv", "--classes", *CLASSES, "--cache", "answers.sqlite"]
+    said = ["--confidence", "said", "--explain"]
+    with chat_server(saying) as (url, _):
+        api = ["--base-url", url, "--model", "m"]
+        done = commands(*command, *api, *said, cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert "answers: the server holds the model to the classes (json schema)" in done.out
+        assert "12 of 12 labels have a confidence (column llm_confidence)" in done.out
+        values = json.loads(commands(*command, *api, *said, "--json", cwd=tmp_path).out)
+        assert values["answer_form"] == JSON and values["said"] == {"confidence": 12, "reason": 12}
+        assert values["requests"] == 0 and "response_format" in values["parameters"]
+        wrong = commands(*command, *api, "--confidence", "high", cwd=tmp_path)
+        assert wrong.code == 2 and "--confidence" in wrong.err
+    local = commands(*command, *said, cwd=tmp_path)
+    assert local.code == 2 and "--confidence is for a server" in local.err
