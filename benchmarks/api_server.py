@@ -23,7 +23,7 @@ from urllib.request import urlopen
 
 PROMPT_TOKENS, COMPLETION_TOKENS = 60, 1
 FAULTS = ("429", "429 with a wait", "503", "500", "error body", "no choices", "cut JSON", "cut body", "closed")
-BURST = 40  # requests in a burst of faults, on average
+BURST = 1.0  # seconds of a burst of faults, on average
 ERROR = {"error": {"message": "it broke", "type": "server_error"}}
 
 
@@ -33,16 +33,16 @@ class Record:
     def __init__(self, milliseconds: float, share: float, seed: int) -> None:
         self.seconds, self.share, self.random = milliseconds / 1000, share, random.Random(seed)
         self.requests, self.answered, self.faults = 0, Counter[str](), Counter[str]()
-        self.burst = False
+        self.burst, self.changes = False, 0.0
 
     def fault(self) -> str:
-        """The kind of fault of the next request, or an empty text: half of the faults come in bursts."""
+        """The kind of fault of the next request, or an empty text: one by one, and in bursts beside."""
         if not self.share:
             return ""
-        if self.random.random() < 1 / BURST:  # of all requests, share / 2 are in bursts
-            self.burst = self.random.random() < self.share / 2
-        alone = (self.share / 2) / (1 - self.share / 2)
-        failed = self.burst or self.random.random() < alone
+        if (now := time.monotonic()) > self.changes:  # all fails in a fifth of the time
+            self.burst = self.changes > 0 and not self.burst
+            self.changes = now + self.random.expovariate(1 / BURST) * (1 if self.burst else 4)
+        failed = self.burst or self.random.random() < self.share
         return self.random.choice(FAULTS) if failed else ""
 
     def values(self) -> dict[str, Any]:

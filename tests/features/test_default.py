@@ -120,7 +120,7 @@ def test_the_line_about_tfidf_alone(library: bool, monkeypatch: pytest.MonkeyPat
     (line,) = said
     assert "points of accuracy" in line and "--features static:MODEL --features tfidf" in line
     assert ("pip install 'silr[sentence-transformers]'" in line) is not library
-    assert ("export SILR_ENCODER=MODEL" in line) is library
+    assert ("export SILR_ENCODER=FOLDER" in line) is library
 
 
 def test_states_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,8 @@ def test_states_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
         ("/no/such/folder", "model folder /no/such/folder does not exist"),
         ("EMPTY", "has no model: neither modules.json nor config.json is in it"),
         ("static:/no/such/folder", "the model2vec folder /no/such/folder does not exist"),
-        ("nobody/has-this", "cannot load the sentence-transformers model 'nobody/has-this'"),
+        ("static:nobody/has-this", "cannot load the model2vec model 'nobody/has-this'"),
+        ("api:", "needs the server's name of an embeddings model"),
         ("tfidf", "names a sentence encoder, not tfidf"),
     ],
 )
@@ -170,7 +171,7 @@ def test_the_encoder_of_the_environment(
 def test_in_python(static_model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = make_corpus(100, seed=1)
     given = (corpus.texts, corpus.llm_labels, corpus.gold)
-    with pytest.warns(UserWarning, match="TF-IDF alone; sentence embeddings add"):
+    with pytest.warns(UserWarning, match=r"TF-IDF alone. Sentence embeddings add .*features=\[\"static:MODEL"):
         assert LabelRefiner().fit(*given).features_.record["kind"] == "tfidf"
     monkeypatch.setenv("SILR_ENCODER", f"static:{static_model}")
     parts = LabelRefiner().fit(*given).features_.record["parts"]

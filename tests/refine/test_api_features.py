@@ -60,6 +60,7 @@ def test_a_run_and_all_that_reads_it(
     done = commands("refine", table, "-o", run, *options)
     assert done.code == 0, done
     assert f"features: embeddings by a-model at {url}" in done.out
+    assert f"embeddings by a-model: {record.requests} requests, " in done.out
     assert sum(record.answered.values()) == len(record.answered) == distinct
     assert record.keys == {"Basic c29tZWJvZHk6c2VjcmV0"}  # the password in the address goes before the key
     (part, _) = json.loads((run / "run.json").read_bytes())["identity"]["features"]["parts"]

@@ -90,3 +90,20 @@ def test_the_python_lines_make_the_same_labels(case: str, little: Corpus, tmp_pa
     again.set_params(device="cpu").fit(*given, by_hand, **more)
     np.testing.assert_array_equal(first.labels_, again.labels_)
     np.testing.assert_allclose(first.scores_, again.scores_, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_static_embeddings_are_named(little: Corpus, static_model: str, tmp_path: Path, commands: Commands) -> None:
+    """By the command with a path as it is seen from the run, by the Python lines with the whole one."""
+    run, specs = tmp_path / "run", [f"static:{static_model}", "tfidf"]
+    refine_table(write_table(little, tmp_path, "default"), run, features=specs)
+    page = Page(write_report(run))
+    command = html.unescape(page.source.partition('<pre tabindex="0"><code>')[2].partition("</code>")[0])
+    assert "--features static:../" in command
+    done = commands(*shlex.split(command.replace("\\\n", " "))[1:], cwd=run)
+    assert done.code == 0, done.err
+    before, after = (pd.read_csv(folder / "labels.csv") for folder in (run, tmp_path / "run-again"))
+    pd.testing.assert_frame_equal(before, after)
+    LabelRefiner(features=specs, run=tmp_path / "python").fit(little.texts, little.llm_labels, little.gold)
+    lines = " ".join(Page(write_report(tmp_path / "python")).by_id["again"].split())
+    assert repr(specs[0]) in lines

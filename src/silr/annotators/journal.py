@@ -26,7 +26,7 @@ KIND = Kind(
     other="holds an unfinished annotation of other texts, or by another model or prompt (or server); repeat that "
     "command to finish it, delete the folder, or choose another output",
 )
-_SYNC_SECONDS = 5.0
+_SYNC_SECONDS, _FLUSH_SECONDS = 5.0, 0.05
 _CHUNK = 8192  # rows of features put in order at a time
 
 
@@ -35,9 +35,9 @@ class Journal:
 
     Records come in the order of reading; that of `scores` begins with the text's number. A record is there once both
     files have the whole of it; opening the folder again cuts off the rest. `cut` has the numbers of texts that the
-    server did not take whole, `answers` says who answered, and `said` what was said beside the labels. Data go to the
-    disk (fsync) every five seconds and at the end. A folder without `meta.json` or records was not begun or is all
-    used, and is emptied.
+    server did not take whole, `answers` says who answered, and `said` what was said beside the labels. Records are
+    written within a twentieth of a second where many come, and go to the disk (fsync) every five seconds and at the
+    end. A folder without `meta.json` or records was not begun or is all used, and is emptied.
 
     An InputError says that the folder holds another annotation (`meta` differs), is in use, or cannot be written.
     """
@@ -46,7 +46,7 @@ class Journal:
         self.folder = folder
         self._score_type = np.dtype([("text", "<i8"), ("scores", "<f4", (n_classes,))])
         self._feature_type = np.dtype(("<f2", (n_features,)))
-        self._synced = time.monotonic()
+        self._synced, self._flushed = time.monotonic(), 0.0
         with os_errors(f"cannot write {folder}"), ExitStack() as held:
             folder.mkdir(exist_ok=True)
             held.enter_context(resumable(folder, KIND, meta, stored=self._meta, begun=self._begun, clear=self._clear))
@@ -73,14 +73,16 @@ class Journal:
         with self._writing():
             for file, data in ((self._scores, records), (self._features, features.astype("<f2"))):
                 file.write(data.tobytes())
-                file.flush()
-            if time.monotonic() - self._synced > _SYNC_SECONDS:
+            if (now := time.monotonic()) - self._flushed > _FLUSH_SECONDS:
+                self._flush()
+                self._flushed = now
+            if now - self._synced > _SYNC_SECONDS:
                 self._sync()
 
     def read(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the texts' numbers (n,) and scores (n, K), record by record."""
         with self._writing():
-            self._scores.flush()
+            self._flush()
             records = np.fromfile(self.folder / "scores", self._score_type)
         return records["text"], records["scores"]
 
@@ -165,9 +167,13 @@ class Journal:
         for file, kind in files:
             file.truncate(records * kind.itemsize)
 
+    def _flush(self) -> None:
+        self._scores.flush()
+        self._features.flush()
+
     def _sync(self) -> None:
+        self._flush()
         for file in (self._scores, self._features):
-            file.flush()
             os.fsync(file.fileno())
         self._synced = time.monotonic()
 

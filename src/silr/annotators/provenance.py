@@ -82,14 +82,16 @@ class Provenance:
 
     def lines(self) -> Iterator[str]:
         """Yield who answered, in words; several snapshots are worth a line of their own."""
-        names = [f"{snapshot} {count:,}" for snapshot, count in self.answers.most_common()]
+        known = [(snapshot, count) for snapshot, count in self.answers.most_common() if any(snapshot)]
         dates = f", {_date(self.first)} to {_date(self.last)}" if self.last else ""
-        if len(names) > 1:
-            shown = ", ".join(names[:_MOST_NAMED])
-            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-            yield f"answers came from {len(names)} snapshots, which may judge differently: {shown}{more}{dates}"
-        elif any(map(any, self.answers)):
-            yield f"answered by {next(iter(self.answers))}{dates}"
+        unknown = self.answers[UNKNOWN]
+        dates += f"; who gave {unknown:,} other answers is not known" if unknown else ""
+        if len(known) > 1:
+            shown = ", ".join(f"{snapshot} {count:,}" for snapshot, count in known[:_MOST_NAMED])
+            more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
+            yield f"answers came from {len(known)} snapshots, which may judge differently: {shown}{more}{dates}"
+        elif known:
+            yield f"answered by {known[0][0]}{dates}"
 
 
 def total(parts: Iterable[Provenance]) -> Provenance:

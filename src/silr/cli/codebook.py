@@ -86,8 +86,8 @@ def _check_table(codebook: object, table: Path, classes: list[str] | None, text:
     """Refuse a codebook with other classes than a table, or with a gold text as an example."""
     from silr.io.annotator_columns import label_columns
     from silr.io.codebook import Codebook, check_gold
+    from silr.io.codebook_table import classes_of
     from silr.io.corpus import LABEL, label_column, read_table, text_column
-    from silr.label.codebook import classes_of
 
     assert isinstance(codebook, Codebook)
     frame = read_table(table)

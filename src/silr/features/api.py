@@ -121,6 +121,10 @@ class ApiFeatures:
             self._client = self._connect()
         matrix, self.n_cut, self.n_lacking = self._client.embed(texts, quiet=self._say is None)
         self.width = matrix.shape[1]
+        if self._say is not None:
+            cost = self._client.cost  # of this session
+            spent = f"{cost.requests:,} requests, {cost.tokens:,} tokens"
+            self._say(f"embeddings by {self.model}: {spent}; {cost.cached:,} were known already")
         if self._say is not None and self.n_cut:
             self._say(f"{self.n_cut:,} texts are longer than {self.model} reads and were cut")
         if self._say is not None and self.n_lacking:

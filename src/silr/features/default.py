@@ -9,11 +9,7 @@ from silr.features.file import name_of_states
 
 # Points of accuracy that all-MiniLM-L6-v2 and multilingual-e5-small add to TF-IDF: benchmarks/api_features.py,
 # docs/design/benchmarks.md.
-GAINS = "2 to 3"
-OTHERS = (
-    "or name others beside it: --features static:MODEL --features tfidf (pip install 'silr[static]'), "
-    "--features api:MODEL --features-url URL --features tfidf (a server's embeddings)"
-)
+GAINS = "1 to 2"
 
 
 def default_features(states: Sequence[str], say: Callable[[str], None]) -> list[str]:
@@ -31,24 +27,31 @@ def default_features(states: Sequence[str], say: Callable[[str], None]) -> list[
     InputError
         The environment names an encoder that cannot be one.
     """
-    encoder = encoders.named() or encoders.at_hand()
+    named = encoders.named()
+    encoder = named or encoders.at_hand()
     if encoder is None and not states:
         encoder = encoders.from_hub(say)
     if encoder is None and not states:
-        say(f"features: TF-IDF alone; {what_is_lost()}")
+        say(f"features: TF-IDF alone. {what_is_lost()}")
         return ["tfidf"]
-    by = f" by {encoder}" if encoder and encoder == encoders.named() else ""
-    named = [name_of_states(Path(path)) for path in states] + [f"sentence embeddings{by}"] * (encoder is not None)
-    say(f"features: {', '.join([*named, 'TF-IDF'])}")
+    words = [name_of_states(Path(path)) for path in states]
+    if encoder is not None:
+        words.append("sentence embeddings" + (f" by {named}" if named else ""))
+    say(f"features: {', '.join([*words, 'TF-IDF'])}")
     return [*states, *([encoder] if encoder else []), "tfidf"]
 
 
-def what_is_lost() -> str:
-    """Return what sentence embeddings would gain, and the commands that bring them."""
-    mend = "pip install 'silr[sentence-transformers]' and run this again, with a network the first time"
+def what_is_lost(command: bool = True) -> str:
+    """Return what sentence embeddings would gain, and what brings them, in words of the command or of Python."""
+
+    def named(kind: str, more: str = "") -> str:
+        return f"--features {kind}{more} --features tfidf" if command else f'features=["{kind}", "tfidf"]'
+
+    mend = "pip install 'silr[sentence-transformers]'"  # with a network, it brings the rest
     if find_spec("sentence_transformers") is not None:
         mend = (
-            "run this again with a network, or with --features MODEL --features tfidf (a sentence-transformers folder; "
-            f"for good: export {encoders.VARIABLE}=MODEL)"
+            f"connect to a network once, or name a model's folder, {named('FOLDER')} "
+            f"(for good: export {encoders.VARIABLE}=FOLDER)"
         )
-    return f"sentence embeddings add {GAINS} points of accuracy on average: {mend}; {OTHERS}"
+    others = f"or {named('static:MODEL')} (pip install 'silr[static]'); or {named('api:MODEL', ' --features-url URL')}"
+    return f"Sentence embeddings add {GAINS} points of accuracy on average. In a new run: {mend}; {others}"

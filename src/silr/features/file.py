@@ -62,7 +62,10 @@ class FileFeatures:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"the feature file {path} does not exist")
-        return cls(path, {"kind": "file", "sha256": file_hash(path), "annotator": annotator_of(path)})
+        about = annotator_of(path)
+        if about is not None and EMBEDDINGS in about:  # who gave the labels has no part in them
+            about = {EMBEDDINGS: about[EMBEDDINGS]}
+        return cls(path, {"kind": "file", "sha256": file_hash(path), "annotator": about})
 
     def fit_transform(self, texts: Sequence[str]) -> Matrix:
         """Open the file, memory-mapped if its rows are in the texts' order."""

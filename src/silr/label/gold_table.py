@@ -18,9 +18,9 @@ from silr.io import corpus
 from silr.io.annotator_columns import label_columns, read_annotators, scored_classes, scores_of
 from silr.io.class_names import ClassNames, of_table
 from silr.io.codebook import Codebook, check_gold
+from silr.io.codebook_table import classes_of
 from silr.io.files import os_errors
 from silr.label.adaptive_draw import AdaptiveDraw
-from silr.label.codebook import classes_of
 from silr.label.draw import make_strata
 from silr.label.draw_weights import DrawHistory
 from silr.label.imports import Imported, import_gold

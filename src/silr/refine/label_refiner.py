@@ -19,7 +19,7 @@ from silr.classifiers.choose import load_classifier
 from silr.classifiers.linear import FeatureClassifier
 from silr.errors import InputError
 from silr.features.choose import Spec, features_of, features_of_run, load_saved
-from silr.features.default import default_features
+from silr.features.default import default_features, what_is_lost
 from silr.features.joined import groups_of
 from silr.hf.distributed import wait_for_all
 from silr.hf.tokens import TokenFeatures
@@ -358,9 +358,8 @@ def _default(method: Method) -> str | list[str]:
     """The features of texts where nobody names any; a warning says what is lost by TF-IDF alone."""
     if not method.weighs_llm:
         return "tfidf"
-    lines: list[str] = []
-    specs = default_features([], lines.append)
+    specs = default_features([], lambda line: None)
     if len(specs) > 1:
         return specs
-    warnings.warn(lines[-1], stacklevel=5)
+    warnings.warn(f"features: TF-IDF alone. {what_is_lost(command=False)}", stacklevel=5)
     return specs[0]

@@ -23,7 +23,7 @@ _SHOWN = {  # names in the record, and on the page
     "left_out": "not taken by the server",
     "headers": "further headers",
 }
-_MOST_NAMED = 5
+_MOST_NAMED, _UNKNOWN = 5, "unknown"
 
 
 def annotation(record: Record) -> Json:
@@ -44,7 +44,7 @@ def in_a_sentence(record: Record) -> str | None:
     about = _read(record)
     if not isinstance(about.get("model"), str):
         return None
-    names = [name for name, _ in _snapshots(about)]
+    names = [name for name, _ in _snapshots(about) if name != _UNKNOWN]
     words = f"The LLM's labels are those of {short(about['model'])}"
     if len(names) > 1:
         words += f", of which {len(names)} snapshots answered"
@@ -82,7 +82,7 @@ def _snapshots(about: Json) -> list[tuple[str, int]]:
 
 def _name(snapshot: dict[str, Any]) -> str:
     more = ", ".join(str(snapshot[name]) for name in ("system_fingerprint", "provider") if snapshot.get(name))
-    return (str(snapshot.get("model") or "unknown")) + (f" ({more})" if more else "")
+    return (str(snapshot.get("model") or _UNKNOWN)) + (f" ({more})" if more else "")
 
 
 def _dates(about: Json) -> list[str]:

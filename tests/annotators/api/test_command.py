@@ -6,6 +6,7 @@ import json
 import math
 import signal
 import sqlite3
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def test_json_under_faults(commands: Commands, table: Path) -> None:
         "scored": 0,
         "notes": [NO_SCORES],
         "snapshots": [{"model": "a-model", "answers": 61}],
-            "answer_form": "free",
+        "answer_form": "free",
         "parameters": {"temperature": 0.0, "logprobs": True, "top_logprobs": 20},
         "left_out": [],
         "stopped_by": None,
@@ -319,6 +320,50 @@ def test_kill_and_ctrl_c_pay_for_nothing_twice(commands: Commands, table: Path, 
         assert result.code == 0
         assert record.requests == 60 + killed - kept
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "undisturbed.csv").read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_within_two_seconds_and_loses_no_answer_that_came(
+    commands: Commands, table: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    hanging, released = set(TEXTS[10:14]), threading.Event()
+
+    def answer(body: dict[str, Any]) -> str:
+        if text_of(body) in hanging:
+            released.wait(60)
+        elif text_of(body) in TEXTS[14:]:
+            time.sleep(0.4)
+        return by_word(body)
+
+    with chat_server(answer) as (url, record):
+        command = arguments(table, url, "--concurrency", 8, "--timeout", 100)
+        process = commands.start(*command)
+        deadline = time.monotonic() + 60
+        while record.running < 8 or len(record.answered) < 14:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        began = time.monotonic()
+        process.send_signal(number)
+        said = process.communicate()[1]
+        assert process.returncode == 130 and time.monotonic() - began < 2
+        assert said.splitlines()[-1] == "silr: interrupted; the same command goes on where it stopped"
+        assert "Traceback" not in said and not (tmp_path / "out.csv").exists()
+        came = len(record.answered)
+        assert answers_kept(tmp_path) == came == record.requests - 4  # those that were under way came in time
+        assert (tmp_path / "out.csv.partial" / "scores").stat().st_size == came * (8 + 2 * 4)
+        released.set()
+        assert commands(*command).code == 0
+        assert record.requests == 60 + 4
+    assert labels(tmp_path) == TRUTH
+
+
+def test_caps_of_requests_and_tokens_slow_it_down(commands: Commands, table: Path) -> None:
+    with chat_server(by_word) as (url, record):
+        refused(commands(*arguments(table, url, "--rpm", 0)), "--rpm")
+        began = time.monotonic()
+        result = commands(*arguments(table, url, "--rpm", 1200, "--tpm", 1_000_000))
+        assert result.code == 0 and record.requests == 60
+        assert time.monotonic() - began > (60 - 20 - 1) * 60 / 1200  # a second's worth may be made up for
 
 
 # --- on to refine -----------------------------------------------------------------------------------------------------

@@ -254,7 +254,7 @@ def test_no_value_of_a_header_is_written_or_said(
         done = annotate_file(tmp_path / "in.csv", tmp_path / "out.csv", asking, quiet=True)
         assert record.calls[0][1]["x-team"] == SECRET and record.calls[0][1]["x-plain"] == "positive"
         assert done.labels == {"negative": 3, "positive": 7}
-        assert next(iter(asking.remarks.failures.values())).endswith("no, ***")
+        assert asking.remarks.failures[TEXTS[3]].endswith("no, ***")
     described = json.loads((tmp_path / "out.annotator.json").read_text())
     assert described["headers"] == ["X-Plain", "X-Team"]
     assert {each["model"] for each in described["snapshots"]} == {"m-***"}
@@ -326,6 +326,8 @@ def test_an_interrupted_annotation_keeps_its_snapshots_and_old_answers_have_none
             other._connection.execute("UPDATE answers SET answer = ? WHERE key = ?", (json.dumps(old), key))
         again = annotate_file(tmp_path / "in.csv", tmp_path / "again.csv", annotator(url, other), quiet=True)
     described = json.loads(again.annotator.read_text())["snapshots"]
+    (line,) = again.provenance.lines()
+    assert line.startswith("answered by m-2, 20") and "; who gave " in line and line.endswith("answers is not known")
     assert {each["model"] for each in described} >= {None, "m-2"} and not again.n_missing
 
 

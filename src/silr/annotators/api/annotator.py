@@ -42,7 +42,7 @@ _NO_ANSWER = "(no answer)"
 _LABELS_BEFORE_NOTE = 10  # labels after which it is said that no scores come
 _CONTINUATION = re.compile(r"[.!?](\W|$)|\n|\w+\W+\w")
 _SHORT_ANSWER = 200  # characters; a longer answer that was cut off was no answer yet
-_LOOKED_UP = 300  # texts of which it is looked up whether their answers are known, and in which form
+_LOOKED_UP = 256  # texts at a time, for which the cache is asked at once
 _CUT_MARGIN, _MOST_CUTS = 0.95, 3
 
 
@@ -153,10 +153,10 @@ class ApiAnnotator:
         self._take_form([text for batch in batches for text in batch])
         self.stopped_by, end = None, None
         self._client.trusted |= self.remarks.labelled
-        workers = Workers(score, enumerate(batches), self._concurrency, self._client.stop)
-        with self._client.open(), closing(workers.groups()) as groups:
+        workers = Workers(score, self._looked_up(batches), self._concurrency, self._client.stop)
+        with self._client.open(), self._client.group_answers() as keep, closing(workers.groups()) as groups:
             for group in groups:
-                self._client.keep()
+                keep()
                 for number, scored, error in group:
                     if isinstance(error, BudgetSpentError):
                         self.stopped_by = str(error)
@@ -175,6 +175,17 @@ class ApiAnnotator:
         if self._labels < _LABELS_BEFORE_NOTE:
             self._say_whether_scores_come()
         self.remarks.parameters = self._client.sent(Question([], form=self._forms.form, **self._sampling()))
+
+    def _looked_up(self, batches: Sequence[Sequence[str]]) -> Iterator[tuple[int, Sequence[str]]]:
+        """Number the batches; the answers to their first questions are looked up together, many at a time."""
+        for number, batch in enumerate(batches):
+            if number % _LOOKED_UP == 0:
+                self._client.look_up(
+                    Question(self._messages(text, ()), sample=sample, form=self._forms.form, **self._sampling())
+                    for (text,) in batches[number : number + _LOOKED_UP]
+                    for sample in range(self._samples)
+                )
+            yield number, batch
 
     def _note_missing(self, texts: Sequence[str], error: NoAnswerError) -> None:
         (text,) = texts

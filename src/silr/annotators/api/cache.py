@@ -2,18 +2,20 @@
 
 import hashlib
 import json
-import os
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from silr.annotators.api.replies import Object
 from silr.errors import InputError
 from silr.io.cache import cache_folder
-from silr.io.files import make_folder, os_errors, sync
+from silr.io.files import make_folder
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
+_ROWS = 400  # of one statement: SQLite takes some 999 values
 _KEPT = "; the answers in it are kept, and the same command goes on from there"
 _LOG_PAGES = 4000  # of the write-ahead log, after which its content moves to the file, which takes a moment
 
@@ -21,8 +23,8 @@ _LOG_PAGES = 4000  # of the write-ahead log, after which its content moves to th
 class AnswerCache:
     """Answers by the hash of what was asked. Threads may share it.
 
-    A killed process loses no answer after its `put`, a machine without power none after `sync`: that takes as long for
-    many answers as for one.
+    Each is on the disk before `put` returns, except in a block of `grouped`: there before `sync` returns, which takes
+    as long for many answers as for one.
 
     An InputError says that the file is no such cache, or cannot be written.
     """
@@ -30,14 +32,14 @@ class AnswerCache:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path = path or cache_folder() / "answers.sqlite"
         make_folder(path.parent)
-        self._lock = threading.Lock()
+        self._lock, self._group_lock = threading.Lock(), threading.Lock()
+        self._group: dict[str, str] | None = None  # answers that are not written yet, by hash; None: written at once
+        self._written = dict[str, str]()  # just being written
+        self._recent, self._older = dict[str, str | None](), dict[str, str | None]()  # looked up; None: not known
         try:
             self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
-            # another process may annotate with the same file
-            mode = self._connection.execute("PRAGMA journal_mode=WAL").fetchone()
-            self._log = Path(f"{path}-wal") if mode == ("wal",) and os.name != "nt" else None
-            self._connection.execute(f"PRAGMA synchronous={'FULL' if self._log is None else 'NORMAL'}")
-            self._connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
+            self._connection.execute("PRAGMA journal_mode=WAL")  # another process may annotate with the same file
+            self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.execute(_SCHEMA)
         except sqlite3.Error as error:
             reason = f"cannot use {path} as the cache of answers: {error}; delete it or name another"
@@ -45,21 +47,65 @@ class AnswerCache:
 
     def get(self, question: Mapping[str, object]) -> Object | None:
         """Return the answer to a question, None if it is not known."""
-        with self._lock:
-            row = self._execute("SELECT answer FROM answers WHERE key = ?", (_key(question),)).fetchone()
-        answer: Object | None = None if row is None else json.loads(row[0])
+        key = _key(question)
+        with self._group_lock:
+            row = (self._group or {}).get(key) or self._written.get(key)
+            looked_up = self._recent if key in self._recent else self._older if key in self._older else None
+            if row is None and looked_up is not None and (row := looked_up.pop(key)) is None:
+                return None
+        if row is None:
+            with self._lock:
+                row = next(self._execute("SELECT answer FROM answers WHERE key = ?", (key,)), (None,))[0]
+        answer: Object | None = None if row is None else json.loads(row)
         return answer
 
     def put(self, question: Mapping[str, object], answer: Mapping[str, object]) -> None:
         """Keep an answer; InputError if it cannot be written, as on a full disk."""
-        with self._lock:
-            self._execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (_key(question), json.dumps(answer)))
+        key, text = _key(question), json.dumps(answer)
+        with self._group_lock:
+            if self._group is not None:
+                self._group[key] = text
+                return
+        self._write([(key, text)])
+
+    def look_up(self, questions: Iterable[Mapping[str, object]]) -> None:
+        """Read the answers to questions that are soon asked for, at once; one by one it takes several times as long."""
+        keys = list(map(_key, questions))
+        found = dict[str, str | None].fromkeys(keys)
+        for start in range(0, len(keys), _ROWS):
+            part = tuple(keys[start : start + _ROWS])
+            places = ",".join("?" * len(part))
+            with self._lock:
+                rows = self._execute(f"SELECT key, answer FROM answers WHERE key IN ({places})", part).fetchall()
+            found.update(rows)
+        with self._group_lock:
+            self._recent, self._older = found, self._recent
+
+    @contextmanager
+    def grouped(self) -> Iterator[None]:
+        """Within this block, answers are written by `sync`, and at its end."""
+        self._group = {}
+        try:
+            yield
+        finally:
+            self.sync()
+            self._group = None
 
     def sync(self) -> None:
-        """Wait until all answers are on the disk."""
-        if self._log is not None:
-            with os_errors(f"cannot use the cache of answers {self.path}", _KEPT):
-                sync(self._log)
+        """Write the answers that came since the last time."""
+        with self._group_lock:
+            if not self._group:
+                return
+            self._written, self._group = self._group, {}
+        self._write(list(self._written.items()))
+        self._written = {}
+
+    def _write(self, rows: list[tuple[str, str]]) -> None:
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            places = ", ".join(["(?, ?)"] * len(part))
+            with self._lock:
+                self._execute(f"INSERT OR REPLACE INTO answers VALUES {places}", tuple(chain.from_iterable(part)))
 
     def close(self) -> None:
         """Close the file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
@@ -35,7 +35,6 @@ MOST_IN_VAIN = 10  # requests without an answer, after which a server that never
 _IN_VAIN_LATER, _IN_VAIN_ROUNDS = 50, 6  # the same where this model has answered before: as many rounds at least
 _LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless the server asks for more
 LONG, TOO_LONG = 60.0, 600.0  # seconds that a server asks for: what is said, and what is not waited for
-_ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
 _MOST_TIMEOUTS = 3  # of a server that has never answered
 _MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
@@ -121,8 +120,8 @@ class ChatClient:
         self._budget = Budget(max_requests, max_tokens_total, self._closed, self._pace)
         self.cost = self._budget.cost
         self._answered = False  # whether the server ever gave an answer
-        self._in_vain = self._timeouts = self._daily = 0
         self._said_wait = -LONG
+        self._in_vain = self._timeouts = self._daily = 0
         self._end: InputError | None = None
         self._parameters = Parameters(asked=frozenset(options.asked()))
         self._left_out = set[str]()  # of answers that are in the cache
@@ -141,8 +140,8 @@ class ChatClient:
         return self._parameters.take(form)
 
     def knows(self, question: Question) -> bool:
-        """Whether the answer to a question is in the cache."""
-        return self._cache.get(self._key_of(question)) is not None
+        """Whether the answer is in the cache."""
+        return self._cache.get(self._key(question)) is not None
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -161,9 +160,15 @@ class ChatClient:
         self._closed.set()
         self._stopped.set()
 
-    def keep(self) -> None:
-        """Let no failure of the machine lose an answer that came before."""
-        self._cache.sync()
+    @contextmanager
+    def group_answers(self) -> Iterator[Callable[[], None]]:
+        """Within this block answers are on the disk after a call of what it yields, many at a time."""
+        with self._cache.grouped():
+            yield self._cache.sync
+
+    def look_up(self, questions: Iterable[Question]) -> None:
+        """Read the answers to questions that are soon asked, if they are known."""
+        self._cache.look_up(self._key(question) for question in questions)
 
     def say(self, line: str) -> None:
         """Tell the user, once."""
@@ -180,11 +185,10 @@ class ChatClient:
     def ask(self, question: Question, answers: Callable[[Reply], Question] | None = None) -> Reply:
         """Send a question and return the answer, from the cache if it is known.
 
-        A new answer is kept as that of the question that `answers` names. A server that refuses token
-        log-probabilities is not asked for them again. A BudgetSpentError says that nothing was sent, a NoAnswerError
-        that there is no usable answer to this text, an InputError that the server refuses all requests.
+        A new answer is kept as that of the question that `answers` names. A BudgetSpentError says that nothing was
+        sent, a NoAnswerError that no answer to this text is usable, an InputError that the server refuses all requests.
         """
-        key = self._key_of(question)
+        key = self._key(question)
         if (known := self._cache.get(key)) is not None:
             self._budget.known()
             reply = Reply.from_json(known)
@@ -192,11 +196,11 @@ class ChatClient:
             return reply
         with self._turn():
             reply = self._ask(question)
-            self._cache.put(key if answers is None else self._key_of(answers(reply)), reply.to_json())
+            self._cache.put(key if answers is None else self._key(answers(reply)), reply.to_json())
             self._count(reply)
         return reply
 
-    def _key_of(self, question: Question) -> dict[str, object]:
+    def _key(self, question: Question) -> dict[str, object]:
         return question.key(self.server, self.model, self.options) | self.describe()
 
     # --- one at a time, until the server answers ----------------------------------------------------------------------
@@ -283,7 +287,7 @@ class ChatClient:
         self._tries = False
         parameters = parameters.after(question.form, before, self._taken_forms)
         if parameters != before:
-            words = "it sent nothing of use" if first is None else self._words(first.words)
+            words = self._words(first.words) if first else "it sent nothing of use"
             with self._lock:
                 self._parameters = parameters
             for name in parameters.left_out(before):
@@ -299,8 +303,8 @@ class ChatClient:
         """End the job where the server refuses what the user wants."""
         if names:
             wanted = ", ".join(self.options.asked()[name] for name in names)
-            words = self._words(refusal.words)
-            self._stop(f"the server does not take {wanted} ({refusal.status}): {words}; leave it out or change it")
+            why = f"({refusal.status}): {self._words(refusal.words)}"
+            self._stop(f"the server does not take {wanted} {why}; leave it out or change it")
 
     def _may_dislike_parameters(self, error: PassingError) -> bool:
         """Whether a server that breaks, and never answered, or not in this form, may break over a parameter."""
@@ -331,9 +335,9 @@ class ChatClient:
                 raise NoAnswerError(missing, words)
             return Reply("", missing=missing)
         if kind is Kind.TOO_LONG:
-            raise TextTooLongError(words, self._fitting(refusal, messages))
-        if kind is Kind.MODEL and self._answered:
-            kind = Kind.UNCLEAR
+            share = refusal.share_of(exchange.characters(messages), self._budget.characters_a_token())
+            raise TextTooLongError(words, share)
+        kind = Kind.UNCLEAR if kind is Kind.MODEL and self._answered else kind
         if kind not in (Kind.UNCLEAR, Kind.PASSING):
             self._stop(self._exchange.explain(refusal, kind, words))
         line = f"the server refuses the request ({refusal.status}): {words}"
@@ -342,13 +346,6 @@ class ChatClient:
                 line += f"; it may not take {', '.join(asked.values())}"
             self._count_in_vain(line)
         raise NoAnswerError(Missing.SERVER, line)
-
-    def _fitting(self, refusal: Refusal, messages: Messages) -> float | None:
-        """Share of the messages that the server would take, None if it does not say."""
-        share, limit = refusal.fits(), refusal.limit()
-        if share is None and limit is not None:
-            share = limit * self._budget.characters_a_token() / exchange.characters(messages)
-        return None if share is None or share > _ANOTHER_LIMIT else min(share, 0.9)
 
     def _give_up(self, error: PassingError) -> NoReturn:
         words = self._words(str(error))
@@ -391,7 +388,8 @@ class ChatClient:
             return 0.0
         if error.wait is not None:
             return 0.0 if error.pushes_back else error.wait  # all threads wait for it, this one among them
-        return tenacity.wait_random_exponential(max=_SHORT_WAIT if error.unusable else _LONGEST_WAIT)(state)
+        longest = _SHORT_WAIT if error.unusable else min(_LONGEST_WAIT, _SHORT_WAIT * (1 + self._in_vain))
+        return tenacity.wait_random_exponential(max=longest)(state)  # others may be answered meanwhile
 
     def _words(self, message: str) -> str:
         """The message in one line, without the key and the headers, which some servers repeat."""

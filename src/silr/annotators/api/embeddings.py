@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -16,9 +16,11 @@ from silr.annotators.api.client import ChatClient
 from silr.annotators.api.embedding_exchange import EmbeddingsExchange
 from silr.annotators.api.exchange import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
+from silr.annotators.api.pace import StoppedError
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.request import RequestOptions
 from silr.annotators.api.vectors import Half, Vector, VectorCache
+from silr.annotators.api.workers import Workers
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 from silr.io.progress import progress
@@ -154,33 +156,22 @@ class EmbeddingsClient(ChatClient):
         """Ask for embeddings, several requests at a time; the longest texts first."""
         if not left:
             return
-        before = sum(map(len, job.vectors))
-        waiting, running = _batches(left), dict[Future[None], list[str]]()
-        state = "{:,} of {:,} texts"
-        shown = progress(
-            "Embedding",
-            before + sum(map(len, left)),
-            "texts",
-            done=before,
-            state=state.format(len(job.vectors), job.n),
-            quiet=quiet,
-        )
-        with shown as advance, ThreadPoolExecutor(self._concurrency) as pool, self.open():
-            try:
-                while True:
-                    while len(running) < self._concurrency and (batch := next(waiting, None)) is not None:
-                        running[pool.submit(self._first_alone, job, batch)] = batch
-                    if not running:
-                        break
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        batch = running.pop(future)
-                        future.result()
-                        advance(sum(map(len, batch)), len(batch), state.format(len(job.vectors), job.n))
-            except KeyboardInterrupt:
-                print("Interrupted: waiting for the embeddings under way ...", file=sys.stderr, flush=True)
-                raise
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        batches, before = list(_batches(left)), sum(map(len, job.vectors))
+        total, end = before + sum(map(len, left)), None
+        workers = Workers(partial(self._first_alone, job), enumerate(batches), self._concurrency, self.stop)
+        shown = progress("Embedding", total, "texts", done=before, state=str(job), quiet=quiet)
+        with shown as advance, self.open(), closing(workers.groups()) as groups:
+            for group in groups:
+                for number, _, error in group:
+                    if error is None:
+                        advance(sum(map(len, batches[number])), len(batches[number]), str(job))
+                        continue
+                    workers.end()
+                    if not isinstance(error, BudgetSpentError):  # else what is under way is finished
+                        self.stop()
+                    end = end if isinstance(error, StoppedError) else end or error
+        if end is not None:
+            raise end
 
     def _first_alone(self, job: _Job, texts: list[str]) -> None:
         """Embed texts; until a server has answered, these alone."""
@@ -199,6 +190,8 @@ class EmbeddingsClient(ChatClient):
         """Ask about texts at once, in halves where the server does not take them so, and cut one that is too long."""
         try:
             vectors = self._ask_for(texts)
+        except StoppedError:
+            raise
         except _DividedError:
             half = (len(texts) + 1) // 2
             taken = [self._embed(job, part) for part in (texts[:half], texts[half:])]
@@ -225,6 +218,8 @@ class EmbeddingsClient(ChatClient):
                 break
             try:
                 vectors = self._ask_for([text[:kept]])
+            except StoppedError:
+                raise
             except TextTooLongError as again:
                 error = again
             except NoAnswerError as failure:
@@ -356,6 +351,9 @@ class _Job:
     n: int  # texts that are not empty
     vectors: dict[str, Vector]
     failures: dict[str, NoAnswerError] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{len(self.vectors):,} of {self.n:,} texts"
 
 
 class _DividedError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 _OWN_HEADERS = ("content-length", "accept-encoding", "transfer-encoding", "connection")
+_FRESH = 0.5  # seconds in which no server closes a connection that it has kept open before
 
 
 class UnreachableError(Exception):
@@ -57,7 +59,7 @@ class ShortWay:
         kept = [f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() not in _OWN_HEADERS]
         self._head = f"POST {target} HTTP/1.1\r\n{''.join(kept)}accept-encoding: identity\r\ncontent-length: ".encode()
         self._own, self._lock, self._connections = threading.local(), threading.Lock(), set[HTTPConnection]()
-        self.closed = False
+        self.closed = False  # set by any thread, read by all
 
     def post(self, body: Mapping[str, object]) -> Response:
         """Send JSON. An OSError or an HTTPException says that no whole response came."""
@@ -74,6 +76,7 @@ class ShortWay:
         if response.will_close:
             connection.close()
         self.closed |= 300 <= response.status < 400
+        self._own.fresh_until = time.monotonic() + _FRESH
         return Response(response.status, dict(response.headers), _text(response, received))
 
     def abort(self) -> None:
@@ -95,15 +98,23 @@ class ShortWay:
             self._own.connection = connection
             with self._lock:
                 self._connections.add(connection)
-        if connection.sock is not None and select([connection.sock], [], [], 0)[0]:
+        elif connection.sock is not None and not self._is_open(connection):
             connection.close()
         if connection.sock is None:
+            self._own.reused = False
             try:
                 connection.connect()
             except OSError as error:
                 connection.close()
                 raise UnreachableError(str(error)) from error
         return connection
+
+    def _is_open(self, connection: HTTPConnection) -> bool:
+        """Whether the server has not closed the connection; to look costs time, so it is left out where all is well."""
+        is_proven, self._own.reused = self._own.reused, True
+        if is_proven and time.monotonic() < self._own.fresh_until:
+            return True
+        return not select([connection.sock], [], [], 0)[0]
 
 
 def _text(response: HTTPResponse, received: bytes) -> str:

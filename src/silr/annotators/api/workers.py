@@ -12,9 +12,9 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
 PATIENCE = 1.25  # seconds that an interrupted session waits for the answers under way; it ends within two
-_GATHER = 0.01  # seconds in which the results of a group come
+_GATHER = 0.02  # seconds in which the results of a group come
 _POLL = 0.5  # seconds after which signals are looked for, where one wakes no thread
-_PLAIN_HANDLERS = ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
+PLAIN_HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 _WAITING = "Interrupted: waiting a second for the answers under way ..."
 
 Item = TypeVar("Item")
@@ -63,9 +63,9 @@ class Workers(Generic[Item, Value]):
         A KeyboardInterrupt comes after those of the work that was under way when Ctrl-C or SIGTERM came, or after a
         second or so. Where the consumer gives up, what is under way is waited for.
         """
-        for thread in self._threads:
-            thread.start()
         with _signals(self._wake) as interrupted:
+            for thread in self._threads:
+                thread.start()
             try:
                 yield from self._groups(interrupted)
             except GeneratorExit:
@@ -134,7 +134,7 @@ def _signals(wake: Callable[[], None]) -> Iterator[threading.Event]:
 
     replaced = list[tuple[signal.Signals, Any]]()
     if threading.current_thread() is threading.main_thread():
-        for number, plain in _PLAIN_HANDLERS:
+        for number, plain in PLAIN_HANDLERS.items():
             if signal.getsignal(number) is plain:  # a handler of the caller's own stays
                 replaced.append((number, signal.signal(number, note)))
     try:
