@@ -168,18 +168,20 @@ def with_features(part: Split, case: Case, kind: str, folder: Path) -> Split:
     return replace(part, features=(dense, dense[:0]), has_dense=True)
 
 
-def report(cells: Cells, kinds: Sequence[str]) -> Iterator[str]:
-    """The means over all cases, then each case."""
+def report(cells: Cells, kinds: Sequence[str], total: int) -> Iterator[str]:
+    """The means over the cases that are computed, of a `total`, then each case."""
     whole = {case: found for case, found in cells.items() if all(kind in found for kind in (ALONE, LLM, *kinds))}
     if not whole:
         return
     draws = sorted({len(found[kind]) for found in whole.values() for kind in kinds})
-    yield f"{len(whole)} cases, {' or '.join(map(str, draws))} draws of gold labels. Means over the cases:"
+    yield f"{len(whole)} of {total} cases, {' or '.join(map(str, draws))} draws of gold labels. Means over the cases:"
     yield ""
     yield "| features | accuracy | above TF-IDF alone, in points | cases above | cases more than a point below |"
     yield "| --- |" + " --- |" * 4
     for kind in (LLM, ALONE, *kinds):
         level = f"{np.mean([mean(found[kind]) for found in whole.values()]):.3f}"
+        if any(found[kind].keys() != found[ALONE].keys() for found in whole.values()):
+            level = "-"  # of other draws
         name = f"{kind} and TF-IDF" if kind in kinds else "(the LLM's labels)" if kind == LLM else kind
         if kind == ALONE:
             yield f"| {name} | {level} | | | |"
@@ -237,17 +239,19 @@ def missing(
                 yield work, draw
 
 
+def each_llm(table: Path) -> list[Case]:
+    """One case for each LLM of a table; a kind of features is no part of it."""
+    cases = [case for case in strong_cases(table) if case.features == "tfidf"]
+    return [replace(case, name=case.name.removesuffix(".tfidf")) for case in cases]
+
+
 def main() -> None:
     options = parse()
     cells: Cells = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     paths = sorted(options.folder.glob("*.csv.gz"), key=lambda path: path.stat().st_size)
-    tables = [path for path in paths if options.tables is None or table_stem(path) in options.tables]
-    cases = [
-        replace(case, name=case.name.removesuffix(".tfidf"))
-        for table in tables
-        for case in strong_cases(table)
-        if case.features == "tfidf"
-    ]
+    every = {path: each_llm(path) for path in paths}
+    total = sum(map(len, every.values()))
+    cases = [case for path in paths if not options.tables or table_stem(path) in options.tables for case in every[path]]
     for case in cases:
         known = cells.setdefault(case.name, {})
         for kind, runs in compared(case.name).items():
@@ -267,7 +271,7 @@ def main() -> None:
             write_json(RESULTS, {case: cells[case] for case in sorted(cells)})
             left = (time.monotonic() - began) / done * (len(work) - done)
             print(f"\r{done:,}/{len(work):,}, {left:.0f} s left ", end="", flush=True)
-    lines = list(report({case: cells[case] for case in sorted(cells)}, options.kinds))
+    lines = list(report({case: cells[case] for case in sorted(cells)}, options.kinds, total))
     print("\n" + "\n".join(lines))
     put_into_document(MARK, lines)
 

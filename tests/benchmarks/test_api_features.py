@@ -23,12 +23,13 @@ def test_gains_are_paired_by_draw() -> None:
         "b.y": {LLM: llm, ALONE: alone, "static": {"0": 0.48, "1": 0.68}},
         "c.z": {LLM: llm, ALONE: alone},
     }
-    lines = list(report(cells, ["static"]))
+    lines = list(report(cells, ["static"], 3))
+    assert lines[0].startswith("2 of 3 cases, 2 or 3 draws")
     assert "| (the LLM's labels) | 0.500 | -10.0 ± 0.0 | 0 | 2 |" in lines
     assert "| TF-IDF alone | 0.600 | | | |" in lines
     assert "| a x | 0.500 | 0.600 | +3.0 ± 1.0 |" in lines and "| b y | 0.500 | 0.600 | -2.0 ± 0.0 |" in lines
     assert next(line for line in lines if line.startswith("| static and TF-IDF")).endswith("| +0.5 ± 0.5 | 1 | 1 |")
-    assert list(report({"c.z": cells["c.z"]}, ["static"])) == []
+    assert list(report({"c.z": cells["c.z"]}, ["static"], 3)) == []
 
 
 @pytest.mark.slow
@@ -50,7 +51,7 @@ def test_end_to_end(tmp_path: Path, static_model: str, monkeypatch: pytest.Monke
     found = json.loads((tmp_path / "results.json").read_text())
     assert found.keys() == {f"talk.{name}" for name in RIGHT}
     assert found["talk.good"][ALONE] == {"0": 0.125} and found["talk.good"]["static"]["0"] > 0.6
-    assert said[0] == "2 cases, 1 draws of gold labels. Means over the cases:"
+    assert said[0] == "2 of 2 cases, 1 draws of gold labels. Means over the cases:"
     monkeypatch.setattr(api_features, "one_draw", None)  # nothing is left to compute
     api_features.main()
 

@@ -6,8 +6,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from io import BufferedWriter
 from pathlib import Path
 
@@ -118,18 +118,20 @@ class Journal:
             if self._answers is None:
                 self._answers = self._held.enter_context((self.folder / "answers").open("ab"))
             self._answers.write(f"\n{line}".encode())  # the end of the one before may be torn
-            self._answers.flush()
 
-    def provenance(self) -> dict[int, Provenance]:
-        """Return who answered about each text, where that is known."""
-        path = self.folder / "answers"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        noted: dict[int, Provenance] = {}
-        for line in lines:
-            with suppress(ValueError, KeyError, TypeError):  # a kill has torn it
-                value = json.loads(line)
-                noted[int(value["text"])] = Provenance.from_json(value)
-        return noted
+    def provenance(self) -> Iterator[tuple[int, Provenance]]:
+        """Yield texts and who answered about each, where that is known; one by one, as they may be many."""
+        with self._writing():
+            self._flush()
+        path, noted = self.folder / "answers", dict[int, bytes]()
+        with path.open("rb") if path.exists() else nullcontext(()) as lines:
+            for line in lines:
+                with suppress(ValueError, KeyError, TypeError):  # a kill has torn it
+                    value = json.loads(line)
+                    Provenance.from_json(value)
+                    noted[int(value["text"])] = line
+        for text, line in noted.items():
+            yield text, Provenance.from_json(json.loads(line))
 
     def write_features(self, path: Path, records: NDArray[np.int64]) -> None:
         """Write a float16 `.npy` whose row i is the feature record `records[i]`, atomically, little at a time."""
@@ -168,6 +170,8 @@ class Journal:
             file.truncate(records * kind.itemsize)
 
     def _flush(self) -> None:
+        if self._answers is not None:
+            self._answers.flush()
         self._scores.flush()
         self._features.flush()
 

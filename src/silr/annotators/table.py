@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -226,8 +227,8 @@ def _annotate(
 
 def _provenance(journal: Journal, texts: list[str], others: Mapping[str, Provenance]) -> Provenance:
     """Who answered, about the texts of the journal and about others, which got no label."""
-    noted = {texts[row]: answered for row, answered in journal.provenance().items() if row < len(texts)}
-    return total({**noted, **others}.values())
+    noted = (answered for row, answered in journal.provenance() if row < len(texts) and texts[row] not in others)
+    return total(chain(noted, others.values()))
 
 
 def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

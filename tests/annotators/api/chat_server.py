@@ -133,6 +133,14 @@ def chat_server(
                 self.send(429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}})
             elif fault == "500":
                 self.send(500, {"error": {"message": "it broke"}})
+            elif fault == "503":
+                self.send(503, {"error": {"message": "too busy"}})
+            elif fault == "closed":
+                self.close_connection = True
+            elif fault == "error body":
+                self.send(200, {"error": {"message": "it broke", "type": "server_error"}})
+            elif fault == "no choices":
+                self.send(200, {**self.completion(body), "choices": []})
             elif fault == "malformed":
                 self.send_bytes(200, b'{"choices": [{"mess')
             elif fault == "cut":

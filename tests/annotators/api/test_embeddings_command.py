@@ -17,6 +17,7 @@ from embeddings_server import RefusalError, embeddings_server
 
 from command_line import Commands
 from silr import annotate
+from silr.errors import InputError
 from silr.io.feature_rows import has_record
 from silr.refine.predict import predict_table
 from silr.refine.table import refine_table
@@ -79,6 +80,11 @@ def test_labels_and_embeddings_in_one_go(table: Path, tmp_path: Path, commands: 
         with embeddings_server() as (other, moved):
             predict_table(run, tmp_path / "new.csv", tmp_path / "s.csv", features_url=other)
             assert moved.requests == 1
+        with (
+            embeddings_server(width=20) as (other, _),
+            pytest.raises(InputError, match="20 numbers a text for emb, where texts before have 16"),
+        ):
+            predict_table(run, tmp_path / "new.csv", tmp_path / "s.csv", features_url=other)
         before = record.requests
         predict_table(run, out, tmp_path / "s.csv")  # the file beside the table has them
         assert record.requests == before

@@ -120,6 +120,18 @@ def test_the_same_failures_end_no_job_that_had_answers(cache: AnswerCache) -> No
         assert asking.remarks.missing == dict.fromkeys(bad, Missing.SERVER)
 
 
+@pytest.mark.parametrize("concurrency", [1, 8, 64])
+def test_no_fault_gives_a_wrong_label_or_a_second_answer(cache: AnswerCache, concurrency: int) -> None:
+    texts = [f"a {'good' if i % 3 else 'bad'} thing, number {i}" for i in range(60)]
+    faults = ("503", "500", "cut", "malformed", "closed", "error body", "no choices")
+    with chat_server(by_word, fault_share=0.45, faults=faults) as (url, record):
+        asking = annotator(url, cache, concurrency=concurrency)
+        found = annotate_texts(asking, texts)
+        assert (found.scores.argmax(axis=1) == ["good" in text for text in texts]).all()
+        assert record.answered == dict.fromkeys(texts, 1) and asking.remarks.missing == {}
+        assert len(record.faults) == 7 and record.requests == 60 + record.faults.total() == asking.cost.requests
+
+
 def test_a_long_wait_is_said_before_it_is_waited(cache: AnswerCache, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     asked = iter([90.0])

@@ -7,40 +7,29 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from silr.annotators.api import exchange
 from silr.annotators.api.answer_form import AnswerForm
 from silr.annotators.api.budget import Budget
 from silr.annotators.api.cache import AnswerCache
 from silr.annotators.api.connection import connect
-from silr.annotators.api.exchange import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
+from silr.annotators.api.exchange import NoAnswerError, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
-from silr.annotators.api.pace import Pace
 from silr.annotators.api.parameters import Parameters
+from silr.annotators.api.patience import Patience
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.replies import Reply
 from silr.annotators.api.request import Messages, Question, RequestOptions
 from silr.annotators.missing import Missing
 from silr.errors import InputError
-from silr.extras import needs
-from silr.io.progress import duration
-
-if TYPE_CHECKING:
-    import tenacity
 
 Say = Callable[[str], None]
 
-MOST_IN_VAIN = 10  # requests without an answer, after which a server that never gave one is given up
-_IN_VAIN_LATER, _IN_VAIN_ROUNDS = 50, 6  # the same where this model has answered before: as many rounds at least
-_LONGEST_WAIT, _SHORT_WAIT = 60.0, 2.0  # seconds before another attempt, unless the server asks for more
-LONG, TOO_LONG = 60.0, 600.0  # seconds that a server asks for: what is said, and what is not waited for
-_MOST_TIMEOUTS = 3  # of a server that has never answered
 _MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
-_MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
 
 
-class ChatClient:
+class ChatClient(Patience):
     """Asks a chat model over HTTP. Threads may share it.
 
     Until the server has answered once, one request is sent at a time: what hits every request ends the job after a
@@ -103,8 +92,7 @@ class ChatClient:
         retries: int = 8,
         say: Say | None = None,
     ) -> None:
-        with needs("api", "an LLM behind an API"):
-            import tenacity
+        super().__init__(rpm, tpm, timeout, retries)
         connection = connect(
             base_url, api_version=api_version, headers=options.headers, timeout=timeout, keys=self._key_variables
         )
@@ -112,28 +100,14 @@ class ChatClient:
         self.model, self._cache, self.options = model, cache, options
         self._exchange = self._exchange_kind(connection.client, model, connection.secrets, connection.is_azure)
         self.server = self._exchange.server
-        self.trusted, self.notes = False, list[str]()
-        self._print, self._timeout = say or (lambda line: None), timeout
-        self._lock, self._closed, self._alone = threading.RLock(), threading.Event(), threading.Lock()
-        self._stopped = threading.Event()
-        self._pace = Pace(rpm, tpm, self._stopped)
+        self.notes = list[str]()
+        self._print, self._alone = say or (lambda line: None), threading.Lock()
         self._budget = Budget(max_requests, max_tokens_total, self._closed, self._pace)
         self.cost = self._budget.cost
-        self._answered = False  # whether the server ever gave an answer
-        self._said_wait = -LONG
-        self._in_vain = self._timeouts = self._daily = 0
-        self._end: InputError | None = None
         self._parameters = Parameters(asked=frozenset(options.asked()))
         self._left_out = set[str]()  # of answers that are in the cache
         self._tried = self._tries = False  # whether requests without some parameters were tried, or are just now
         self._taken_forms, self._form_is_new = set[str](), False  # forms of answers that were sent, see `AnswerForms`
-        self._retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(retries + 1) | tenacity.stop_when_event_set(self._closed),
-            sleep=tenacity.sleep_using_event(self._closed),
-            wait=self._wait,
-            retry=tenacity.retry_if_exception(self._may_pass),
-            reraise=True,
-        )
 
     def takes(self, form: AnswerForm) -> bool:
         """Whether the server has not refused a form of the answers."""
@@ -221,10 +195,6 @@ class ChatClient:
                         raise NoAnswerError(Missing.SERVER, "stopped before it was asked")
             yield
 
-    def _check_end(self) -> None:
-        if self._end is not None:
-            raise self._end
-
     def _count(self, reply: Reply) -> None:
         """Count an answer; one that ended while the model still thought is none."""
         if reply.missing is Missing.CUT_OFF and not reply.text.strip():
@@ -232,19 +202,6 @@ class ChatClient:
         else:
             with self._lock:
                 self._answered, self._in_vain = True, 0
-
-    def _count_in_vain(self, words: str) -> None:
-        """Count a request without an answer, and end the job after too many."""
-        with self._lock:
-            self._in_vain += 1
-            later = max(_IN_VAIN_LATER, _IN_VAIN_ROUNDS * self._pace.most_under_way)
-            most = later if self.trusted or self._answered else MOST_IN_VAIN
-            if self._in_vain >= most:
-                self._stop(f"no answer to {self._in_vain} requests in a row: {words}")
-
-    def _stop(self, line: str, error: BaseException | None = None) -> NoReturn:
-        self._end = InputError(line)
-        raise self._end from error
 
     # --- one question, until it is answered or refused ----------------------------------------------------------------
 
@@ -306,6 +263,9 @@ class ChatClient:
             why = f"({refusal.status}): {self._words(refusal.words)}"
             self._stop(f"the server does not take {wanted} {why}; leave it out or change it")
 
+    def _may_be_about_parameters(self, error: PassingError) -> bool:
+        return self._tries or self._may_dislike_parameters(error)
+
     def _may_dislike_parameters(self, error: PassingError) -> bool:
         """Whether a server that breaks, and never answered, or not in this form, may break over a parameter."""
         broken = (error.refusal is not None and error.refusal.status == 500) or (self._form_is_new and error.unusable)
@@ -352,44 +312,6 @@ class ChatClient:
         if error.unreachable and not self._closed.is_set():
             self._stop(f"no server answers at {self._exchange.place(error.redirected_to)}: {words}", error)
         raise NoAnswerError(Missing.SERVER, words) from error
-
-    def _may_pass(self, error: BaseException) -> bool:
-        """Whether another attempt may help; one at a server that never was there hardly does."""
-        if not isinstance(error, PassingError) or self._closed.is_set():
-            return False
-        words = self._words(str(error))
-        if error.unreachable:
-            return self._exchange.heard
-        self._daily += error.daily
-        used_up = error.daily and (error.wait is None or error.wait > LONG or self._daily >= _MOST_DAILY)
-        if used_up or (error.wait or 0.0) > TOO_LONG:
-            asked = f" to wait {duration(error.wait)}" if error.wait else " to wait until its quota is renewed"
-            self._stop(f"the server asks{asked} ({words}); {LATER}", error)
-        if error.timeout and not self._answered:
-            self._timeouts += 1
-            if self._timeouts >= _MOST_TIMEOUTS:
-                line = f"no answer within {self._timeout:g} seconds, {self._timeouts} times; raise --timeout"
-                self._stop(line, error)
-        if not error.pushes_back or self._pace.push_back(error.wait):
-            self._count_in_vain(words)
-        if self._tries or self._may_dislike_parameters(error):
-            return False
-        if error.wait and error.wait > LONG and time.monotonic() - self._said_wait > LONG:
-            self._said_wait = time.monotonic()
-            self.say(f"the server asks to wait {duration(error.wait)} ({words}); waiting. Ctrl-C stops, and {LATER}")
-        return True
-
-    def _wait(self, state: tenacity.RetryCallState) -> float:
-        """Seconds until the next attempt."""
-        import tenacity
-
-        error = state.outcome.exception() if state.outcome else None
-        if not isinstance(error, PassingError):
-            return 0.0
-        if error.wait is not None:
-            return 0.0 if error.pushes_back else error.wait  # all threads wait for it, this one among them
-        longest = _SHORT_WAIT if error.unusable else min(_LONGEST_WAIT, _SHORT_WAIT * (1 + self._in_vain))
-        return tenacity.wait_random_exponential(max=longest)(state)  # others may be answered meanwhile
 
     def _words(self, message: str) -> str:
         """The message in one line, without the key and the headers, which some servers repeat."""

@@ -22,7 +22,6 @@ from silr.errors import InputError
 if TYPE_CHECKING:
     import openai
 
-_PUSH_BACK = (429, 503, 529)  # what a server answers that has too much to do
 LATER = "what was answered is kept, and the same command goes on from there"
 
 _EXPLANATIONS = {
@@ -85,11 +84,6 @@ class PassingError(Exception):
 
     def __str__(self) -> str:
         return self.words
-
-    @property
-    def pushes_back(self) -> bool:
-        """Whether the server has too much to do."""
-        return self.refusal is not None and self.refusal.status in _PUSH_BACK
 
 
 def explain_cut_prompt(prompt_tokens: int, characters: int) -> str:

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
 PATIENCE = 1.25  # seconds that an interrupted session waits for the answers under way; it ends within two
-_GATHER = 0.02  # seconds in which the results of a group come
+_GATHER, _FEW = 0.02, 4  # seconds in which the results of a group come, where the last one had more than a few
 _POLL = 0.5  # seconds after which signals are looked for, where one wakes no thread
 PLAIN_HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 _WAITING = "Interrupted: waiting a second for the answers under way ..."
@@ -49,7 +49,7 @@ class Workers(Generic[Item, Value]):
         self, work: Callable[[Item], Value], items: Iterable[tuple[int, Item]], n: int, stop: Callable[[], None]
     ) -> None:
         self._work, self._items, self._stop = work, iter(items), stop
-        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._lock, self._ended, self._is_busy = threading.Lock(), threading.Event(), False
         self._results = SimpleQueue[Result[Value] | None]()  # None: a thread has ended, or there was a signal
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(n)]
 
@@ -95,12 +95,14 @@ class Workers(Generic[Item, Value]):
         group = list[Result[Value]]()
         try:
             first = self._results.get(timeout=max(seconds, 0.0))
-            time.sleep(_GATHER)
+            if self._is_busy:
+                time.sleep(_GATHER)
             while True:
                 if first is not None:
                     group.append(first)
                 first = self._results.get_nowait()
         except Empty:
+            self._is_busy = len(group) > _FEW
             return group
 
     def _run(self) -> None:
