@@ -84,7 +84,8 @@ def annotate(
     -------
     DataFrame
         The table, row for row, its other columns as they were: with ``llm_label``, ``llm_score_<class>`` where the LLM
-        gives scores, and ``llm_missing`` where a text has no label.
+        gives scores, ``llm_confidence`` and ``llm_reason`` where they are asked for, and ``llm_missing`` where a text
+        has no label.
 
     Raises
     ------

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from silr.annotators.cost import Cost
 from silr.annotators.missing import Missing
 from silr.annotators.provenance import Provenance
+from silr.annotators.said import Said
 from silr.errors import InputError
 from silr.io.texts import distinct
 
@@ -43,6 +44,8 @@ class Remarks:
     missing: dict[str, Missing] = field(default_factory=dict)  # why a text has no label
     cut: set[str] = field(default_factory=set)  # texts of which the server did not take the end
     labelled: bool = False  # this model has given a label, in this session or before
+    said: dict[str, Said] = field(default_factory=dict)  # what the model says beside the label, where that is wanted
+    form: str | None = None  # of the answers; see `api.answer_form`
     failures: dict[str, str] = field(default_factory=dict)  # what the server says of those that may hit all texts
     provenance: dict[str, Provenance] = field(default_factory=dict)  # who answered about a text; taken out once stored
     parameters: dict[str, object] = field(default_factory=dict)  # what is sent beside the messages

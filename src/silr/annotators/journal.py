@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from silr.annotators.cost import WIDTH, Cost
 from silr.annotators.provenance import Provenance
+from silr.annotators.said import Said, SaidFile
 from silr.io.files import atomic_write, os_errors
 from silr.io.resumable import Kind, resumable
 
@@ -36,9 +37,9 @@ class Journal:
 
     Records come in the order of reading; that of `scores` begins with the text's number. A record is there once both
     files have the whole of it; opening the folder again cuts off the rest. `cut` has the numbers of texts that the
-    server did not take whole, `answers` says who answered. Records are written within a twentieth of a second where
-    many come, and go to the disk (fsync) every five seconds and at the end. A folder without `meta.json` or records was
-    not begun or is all used, and is emptied.
+    server did not take whole, `answers` says who answered, and `said` what was said beside the labels. Records are
+    written within a twentieth of a second where many come, and go to the disk (fsync) every five seconds and at the
+    end. A folder without `meta.json` or records was not begun or is all used, and is emptied.
 
     An InputError says that the folder holds another annotation (`meta` differs), is in use, or cannot be written.
     """
@@ -55,6 +56,7 @@ class Journal:
             self._scores = held.enter_context((folder / "scores").open("a+b"))
             self._features = held.enter_context((folder / "features").open("a+b"))
             self._cut_torn_end()
+            self._said = SaidFile(folder / "said")
             self._held = held.pop_all()
         self._answers: BufferedWriter | None = None
 
@@ -125,6 +127,19 @@ class Journal:
                 file.truncate(file.tell() // _COST_BYTES * _COST_BYTES)  # of a kill in the middle
                 file.write(numbers.tobytes())
 
+    def note_said(self, said: Mapping[int, Said | None], form: str | None) -> None:
+        """Remember what was said beside the labels of texts, and the form of the answers; best before the records."""
+        with self._writing():
+            self._said.add(said, form)
+
+    def said(self) -> dict[int, Said]:
+        """Return what was said of texts by their numbers."""
+        return self._said.read()
+
+    def form(self) -> str | None:
+        """Return the form of the answers, None if there is none yet; version 0.1 asked for free ones."""
+        return self._said.form() or ("free" if self._begun() else None)
+
     def note_provenance(self, text: int, provenance: Provenance) -> None:
         """Remember who answered about a text; best before its record is added."""
         line = json.dumps({"text": text, **provenance.to_json()})
@@ -174,7 +189,7 @@ class Journal:
         return scores.exists() and scores.stat().st_size >= self._score_type.itemsize
 
     def _clear(self) -> None:
-        for name in ("scores", "features", "cut", "answers", "costs"):
+        for name in ("scores", "features", "cut", "answers", "said", "costs"):
             (self.folder / name).unlink(missing_ok=True)
 
     def _cut_torn_end(self) -> None:

@@ -78,6 +78,10 @@ class SelfRefineAnnotator:
         scores, _ = ask.score_batch(texts, longer)
         return scores, features
 
+    def take_form(self, texts: Sequence[str]) -> None:
+        """Let the annotator go on in the form in which these texts were answered before."""
+        getattr(self._annotator, "take_form", lambda texts: None)(texts)
+
     def describe(self) -> dict[str, object]:
         """Return the annotator's description and the two requests that follow, ready for JSON."""
         strategy = {"name": "self-refine", "critique": self._critique, "revise": self._revise}

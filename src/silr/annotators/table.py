@@ -6,22 +6,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from silr.annotators.base import Annotator, Plan, blank, check_any, cost_of, has_scores, plan_for, prepared, remarks_of
+from silr.annotators.base import (
+    Annotator,
+    Plan,
+    Remarks,
+    blank,
+    check_any,
+    cost_of,
+    has_scores,
+    plan_for,
+    prepared,
+    remarks_of,
+)
 from silr.annotators.columns import check_name, column, score_column
 from silr.annotators.cost import added_up
 from silr.annotators.journal import Journal
 from silr.annotators.missing import Missing
 from silr.annotators.provenance import Provenance, total
+from silr.annotators.said import said_columns
 from silr.annotators.side_by_side import Table
+from silr.errors import InputError
 from silr.io import corpus
 from silr.io.annotator_records import named_features_path, write_records
 from silr.io.class_names import ClassNames
-from silr.io.codebook import check_gold, codebook_of_record
+from silr.io.codebook import check_gold, codebook_of_record, text_key
 from silr.io.feature_rows import write_record
 from silr.io.files import Json
 from silr.io.progress import progress
@@ -39,6 +53,7 @@ class AnnotationSummary:
     labels: dict[str, int]  # rows a class
     reasons: dict[str, int]  # rows without label by reason, the most frequent first; see `missing.Missing`
     n_scored: int  # rows with scores of the annotator's own
+    n_said: dict[str, int]  # rows with a "confidence" and a "reason" in the LLM's words
     right: Right | None  # share of right labels by the table's gold labels; None if it has none
     gold_outside: dict[str, int]  # gold labels that are none of the classes; the LLM's labels count as wrong there
     seconds: float  # of this session, the model's loading not counted
@@ -138,7 +153,7 @@ def annotate_file(
     texts = table.texts
     unique, where = distinct(texts)
     identity = identity_of(annotator)
-    _check_examples(identity.get("codebook"), table.frame, texts, source)
+    _check_examples(identity, table.frame, texts, source)
     meta = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
     n_features = annotator.n_features if save_features else 0
     check = GoldCheck(table.frame, annotator.classes, where, str(source))
@@ -156,17 +171,17 @@ def annotate_file(
         if n_features:
             journal.write_features(features, record)
             write_record(features, texts)
-        best = np.where(labelled, scores.argmax(axis=1), -1)
         cut = _cut(plan, journal, [text in remarks.cut for text in unique])
-        causes = [remarks.missing.get(text, Missing.NOT_ASKED) if text.strip() else Missing.EMPTY for text in texts]
-        reasons = [None if known else cause for cause, known in zip(causes, labelled, strict=True)]
+        said = said_columns(journal.said(), where, labelled)
+        reasons = _reasons(texts, labelled, remarks)
         summary = AnnotationSummary(
             texts=corpus.text_counts(texts),
             n_cut=int(cut[where].sum()),
             n_resumed=n_resumed,
-            labels={name: int((best == column).sum()) for column, name in enumerate(annotator.classes)},
+            labels=_counts(scores[labelled], annotator.classes),
             reasons={str(reason): n for reason, n in Counter(filter(None, reasons)).most_common()},
             n_scored=int(has_scores(scores).sum()),
+            n_said={kind: int(pd.notna(values).sum()) for kind, values in said.items()},
             right=check.right(),
             gold_outside=check.outside,
             seconds=time.monotonic() - began,
@@ -179,7 +194,7 @@ def annotate_file(
         )
         summary.record.update(_description(annotator, summary, table, journal))
         write_records(output, {**table.others(), name: summary.record})
-        corpus.write_table(_with_columns(table, annotator.classes, scores, reasons), output)
+        corpus.write_table(_with_columns(table, annotator.classes, scores, reasons, said), output)
         journal.remove()
     return summary
 
@@ -189,11 +204,29 @@ def identity_of(annotator: Annotator) -> Json:
     return {key: value for key, value in annotator.describe().items() if key != "versions"}
 
 
-def _check_examples(codebook: object, frame: pd.DataFrame, texts: list[str], source: str | Path) -> None:
-    """Refuse gold texts that are examples of the codebook: their labels would judge answers that the LLM was given."""
+def _counts(scores: NDArray[np.float32], classes: tuple[str, ...]) -> dict[str, int]:
+    """How many rows of scores have each class as the best."""
+    counts = np.bincount(scores.argmax(axis=1), minlength=len(classes))
+    return dict(zip(classes, counts.tolist(), strict=True))
+
+
+def _reasons(texts: list[str], labelled: NDArray[np.bool_], remarks: Remarks) -> list[Missing | None]:
+    """Why each text has no label; None where it has one."""
+    causes = [remarks.missing.get(text, Missing.NOT_ASKED) if text.strip() else Missing.EMPTY for text in texts]
+    return [None if known else cause for cause, known in zip(causes, labelled, strict=True)]
+
+
+def _check_examples(identity: Json, frame: pd.DataFrame, texts: list[str], source: str | Path) -> None:
+    """Refuse gold texts that are examples in the prompt: their labels would judge answers that the LLM was given."""
     labels = corpus.label_column(frame, "gold", source, required=False)
     known = [row for row, label in enumerate(labels) if label is not None]
-    check_gold(codebook_of_record(codebook), texts, known, source)
+    check_gold(codebook_of_record(identity.get("codebook")), texts, known, source)
+    shown = {text_key(str(text)) for text, _ in identity.get("examples") or ()}
+    if rows := [row for row in known if shown and text_key(texts[row]) in shown]:
+        raise InputError(
+            f"{source}, row {rows[0] + 1:,}: this text has a gold label and is an example in the prompt (--few-shot); "
+            "take another example, or clear its gold label"
+        )
 
 
 def partial_path(output: str | Path, name: str = "") -> Path:
@@ -222,6 +255,7 @@ def _annotate(
 
     remarks, cost = remarks_of(annotator), cost_of(annotator)
     remarks.labelled |= bool(len(known))
+    remarks.form = remarks.form or journal.form()
     done_tokens = total - sum(tokens for _, tokens in left)
     with (
         journal.session(cost),
@@ -235,6 +269,7 @@ def _annotate(
             for row in rows:
                 if (answered := remarks.provenance.pop(texts[row], None)) is not None:
                     journal.note_provenance(int(row), answered)
+            journal.note_said({int(row): remarks.said.pop(texts[row], None) for row in rows}, remarks.form)
             journal.append(rows, scores, features[new])
             check.add(rows, scores)
             done += len(rows)
@@ -265,9 +300,13 @@ def _in_order(journal: Journal, where: NDArray[np.int64]) -> tuple[NDArray[np.in
 
 
 def _with_columns(
-    table: Table, classes: tuple[str, ...], scores: NDArray[np.float32], reasons: list[Missing | None]
+    table: Table,
+    classes: tuple[str, ...],
+    scores: NDArray[np.float32],
+    reasons: list[Missing | None],
+    said: dict[str, NDArray[Any]],
 ) -> pd.DataFrame:
-    """Return the table with labels, scores and reasons, without those of an earlier annotation."""
+    """Return the table with the annotation's columns, without those of an earlier annotation."""
     frame, name = table.without_own(), table.name
     labelled, scored = ~np.isnan(scores[:, 0]), has_scores(scores)
     labels = np.array(classes, dtype=object)[scores.argmax(axis=1)]
@@ -277,6 +316,8 @@ def _with_columns(
         for place, class_name in enumerate(classes):
             values = scores[:, place].astype(str).astype(np.float64)  # float32's digits, no more
             frame[score_column(class_name, name)] = np.where(scored, values, np.nan)
+    for kind, values in said.items():
+        frame[column(kind, name)] = values
     if any(reasons):
         frame[column("missing", name)] = [str(reason) if reason else "" for reason in reasons]
     return frame
@@ -289,8 +330,10 @@ def _description(annotator: Annotator, summary: AnnotationSummary, table: Table,
     counts |= {"labels": summary.labels, "missing": summary.n_missing}
     if summary.reasons:
         counts["missing_reasons"] = summary.reasons
+    counts |= {f"with_{kind}": n for kind, n in summary.n_said.items()}
     remarks = remarks_of(annotator)
     about = {**annotator.describe(), **({"parameters": remarks.parameters} if remarks.parameters else {})}
+    about |= {} if remarks.form is None else {"answer_form": remarks.form}
     record: Json = {**about, **summary.provenance.describe(), "counts": counts}
     if (cost := cost_of(annotator)) is not None:
         before, identity = table.own(), identity_of(annotator)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from silr.annotators.prompts import Prompt
     from silr.io.codebook import Codebook
 
-_OF_SERVER = ("api_version", "header", "temperature", "reasoning_effort", "service_tier", "extra_body")
+_OF_SERVER = ("api_version", "header", "temperature", "reasoning_effort", "service_tier", "extra_body", "confidence")
 Options = Mapping[str, Any]
 """Values of the command's options by their names in Python."""
 
@@ -34,7 +34,8 @@ def is_behind_server(options: Options) -> bool:
     if options["annotator"] == "local" and in_batches:
         raise InputError("batches are for a server: leave out --annotator local")
     behind_server = options["annotator"] == "api" or options["base_url"] is not None or in_batches
-    if not behind_server and (given := [name for name in _OF_SERVER if options[name] not in (None, [])]):
+    given = [name for name in _OF_SERVER if options[name] not in (None, [])] + ["explain"] * options["explain"]
+    if not behind_server and given:
         raise InputError(f"--{given[0].replace('_', '-')} is for a server: give --base-url, or --annotator api")
     if behind_server and options["thinking"] is not None:
         raise InputError(
@@ -57,7 +58,7 @@ def api_annotator(options: Options, classes: list[str] | None, quiet: bool) -> A
     """The annotator behind a server."""
     from silr.annotators.api.annotator import ApiAnnotator
 
-    named = {name: options[name] for name in ("samples", "concurrency")}
+    named = {name: options[name] for name in ("samples", "concurrency", "answer", "confidence", "explain")}
     return ApiAnnotator(_client(options, quiet), classes, **named, **_wording(options))
 
 

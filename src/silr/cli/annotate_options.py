@@ -17,6 +17,7 @@ _ANNOTATOR = (
 _CACHE = f"{_API}: SQLite file of the answers paid for (default ~/.cache/silr/answers.sqlite)."
 _PRICES = f'{_API}: JSON file of prices, {{"MODEL": {{"in": 0.15, "out": 0.6}}}}; default: the table of silr.'
 _CALIBRATE = "Local: contextual divides by the scores of texts without content."
+_ANSWER = f"{_API}: whether the server holds the model to the classes. auto: where nothing is lost by it."
 _STRATEGY = "self-refine: answer, critique, answer again; several times the work."
 _CODEBOOK = "YAML file: question and classes with definitions, in, out and examples; see silr codebook init."
 _THINKING = "Local: tell a chat template that knows enable_thinking; default: no thinking."
@@ -76,6 +77,9 @@ BatchFile = Annotated[Path | None, Option(help="Send nothing: write the requests
 BatchResults = Annotated[Path | None, Option(help="Send nothing: read the results of such files in a folder.")]
 
 # --- a server
+Answer = Annotated[Literal["auto", "structured", "free"], Option(help=_ANSWER, metavar="TEXT")]
+Confidence = Annotated[str | None, choice(f"{_API}: ask for a number from 0 to 100, too; llm_confidence.", "said")]
+Explain = Annotated[bool, Option(help=f"{_API}: ask for a short reason, too; column llm_reason.")]
 Samples = Annotated[int, Option(min=1, help=f"{_API}: answers a text; above 1, the share of votes is the score.")]
 Concurrency = Annotated[int, Option(min=1, help=f"{_API}: texts asked about at a time.")]
 Rpm = Annotated[int | None, Option(min=1, help=f"{_API}: requests a minute, at most.")]

@@ -31,6 +31,9 @@ def values(done: AnnotationSummary, api: ApiAnnotator | None) -> dict[str, objec
         values |= {"snapshots": about.get("snapshots", []), "asked": about.get("requests")}
         values |= {"parameters": api.remarks.parameters, "left_out": about.get("left_out", []), "notes": api.notes}
         values |= _dollars(done, api)
+        values["answer_form"] = api.remarks.form
+        if api.said:
+            values["said"] = {kind: done.n_said.get(kind, 0) for kind in api.said}
     if done.right is not None:
         values["gold_check"] = {**done.right._asdict(), "outside": done.gold_outside}
     return {**values, "seconds": round(done.seconds, 2)}
@@ -51,6 +54,7 @@ def lines(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:
         )
         yield from _of_dollars(done, api)
         yield from done.provenance.lines()
+        yield from _of_answers(done, api)
     yield from _of_missing(done, api)
     if api is not None and api.stopped_by:
         yield f"stopped at the budget of {api.stopped_by}; run again with a higher one to go on"
@@ -97,6 +101,18 @@ def _of_dollars(done: AnnotationSummary, api: ApiAnnotator) -> Iterator[str]:
             f"with all {whole['sessions']} sessions: {whole['requests']:,} requests, {whole['prompt_tokens']:,} + "
             f"{whole['completion_tokens']:,} tokens, {in_words(whole['dollars'])}"
         )
+
+
+def _of_answers(done: AnnotationSummary, api: ApiAnnotator) -> Iterator[str]:
+    """Lines about the form of the answers, and what was said beside the labels."""
+    if api.remarks.form is not None:
+        constrained = f"the server holds the model to the classes ({api.remarks.form})"
+        yield f"answers: {'free' if api.remarks.form == 'free' else constrained}"
+    labels = sum(done.labels.values())
+    for kind in api.said:
+        n = done.n_said.get(kind, 0)
+        where = f"column llm_{kind}" if n else f"none could be read, so there is no column llm_{kind}"
+        yield f"{n:,} of {labels:,} labels have a {kind} ({where})"
 
 
 def _of_missing(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:

@@ -15,8 +15,9 @@ PANELS = {  # names of options, by command and title
         "Who is asked": "annotator model base_url api_version header device dtype trust_remote_code",
         "Batches": "batch batch_file batch_results",
         "Embeddings of a server": "embeddings embeddings_url embeddings_dimensions",
+        "An answer": "answer confidence explain samples",
         "A request": "temperature reasoning_effort service_tier extra_body",
-        "A server": "samples concurrency rpm tpm timeout cache max_requests max_tokens_total max_answer_tokens",
+        "A server": "concurrency rpm tpm timeout cache max_requests max_tokens_total max_answer_tokens",
         "The bill": "dry_run tokenizer price_in price_out prices max_dollars",
     },
     "label": {

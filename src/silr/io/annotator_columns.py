@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONFIDENCE = "llm_confidence"
+REASON = "llm_reason"  # why, in the LLM's words; nothing is computed from it
 SURE = 0.999  # a confidence of 1 counts as this, and 0 as its opposite: nobody is certain
 
 

@@ -12,7 +12,7 @@ OPTIONS = {"text": "--text-column", "llm_label": "--label-column"}
 ROWS_READ = 200
 FEWEST_CHARACTERS = 8  # of a text in the mean
 MOST_CLASSES = 50
-NO_LABELS = ("llm_score", "llm_confidence", "gold", "refined_", "id")
+NO_LABELS = ("llm_score", "llm_confidence", "llm_reason", "gold", "refined_", "id")
 
 
 def likely_column(frame: pd.DataFrame, name: str, *, texts: bool = False) -> str:

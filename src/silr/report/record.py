@@ -18,6 +18,7 @@ from silr.io.files import Json
 from silr.refine.refinement import Refinement
 from silr.refine.run import TABLE, Run
 from silr.refine.table import LABELS, Columns, column_codes
+from silr.report.said import said_lines
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_weights import post_stratified
 
@@ -37,6 +38,7 @@ class Corpus:
     gold: Codes  # shape (n,), -1 where there is no gold label
     weight: NDArray[np.float64]  # shape (n,), how many texts each gold label speaks for, as the run's estimates have it
     llms: dict[str, Codes]  # labels of each LLM by column, shape (n,), -1 where it gave none
+    said: list[str] | None = None  # what the only LLM said beside its labels, if the table has it
     truth: Codes | None = None  # shape (n,)
     truth_column: str | None = None
 
@@ -153,4 +155,5 @@ def _corpus(
     if weight is None:  # as in `priors_from_gold`: each gold label speaks for its share of the LLM's set
         weight = post_stratified(llm, gold >= 0)
     ids = id_column(frame, name) if "id" in frame.columns else None
-    return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight, llms)
+    said = said_lines(frame, columns["labels"])
+    return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight, llms, said)

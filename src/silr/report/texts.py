@@ -57,6 +57,7 @@ def _rows(record: Record, order: Iterable[int], most: int) -> list[dict[str, obj
             "row": row + 1,
             "id": short(corpus.ids[row]) if corpus.ids and corpus.ids[row] is not None else None,
             "text": cut(text),
+            "said": corpus.said[row] if corpus.said else "",
             "llm": name(record.llm, row),
             "refined": name(labels, row),
             "score": f"{scores[row, labels[row]]:.3f}",

@@ -123,6 +123,7 @@ def test_json_under_faults(commands: Commands, table: Path) -> None:
         "scored": 0,
         "notes": [NO_SCORES],
         "snapshots": [{"model": "a-model", "answers": 61}],
+        "answer_form": "free",
         "parameters": {"temperature": 0.0, "logprobs": True, "top_logprobs": 20},
         "left_out": [],
         "stopped_by": None,

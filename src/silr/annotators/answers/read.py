@@ -101,12 +101,16 @@ def safe_words(classes: Sequence[str]) -> tuple[str, ...]:
     return letters(classes)
 
 
-def class_log_probabilities(tokens: Sequence[Token], position: int, words: Sequence[str]) -> NDArray[np.float64] | None:
+def class_log_probabilities(
+    tokens: Sequence[Token], position: int, words: Sequence[str], exact: bool = False
+) -> NDArray[np.float64] | None:
     """Log-probabilities of the classes, shape (K,), at the token that holds the character `position` of the answer.
 
     A listed token counts for the class whose word it begins, or is but for marks around it, if there is one such class
-    only. A class that is not listed gets the most that it can have: the probability of the least likely listed token,
-    or what the listed ones leave. None: the tokens do not make up the answer, or list no class or nothing beside it.
+    only. Case does not count, unless the words are `exact`: of a model that is held to them, some servers list the
+    probabilities before other tokens are ruled out, and some those after. A class that is not listed gets the most that
+    it can have: the probability of the least likely listed token, or what the listed ones leave. None: the tokens do
+    not make up the answer, or list no class or nothing beside it.
     """
     ends = accumulate(len(token.text) for token in tokens)
     token, end = next((pair for pair in zip(tokens, ends, strict=True) if pair[1] > position), (None, 0))
@@ -119,7 +123,7 @@ def class_log_probabilities(tokens: Sequence[Token], position: int, words: Seque
             listed[text] = max(listed.get(text, 0.0), math.exp(min(log_probability, 0.0)))
     mass = np.zeros(len(words))
     for text, probability in listed.items():
-        owners = [k for k, word in enumerate(words) if _begins(text.removeprefix(before), word)]
+        owners = [k for k, word in enumerate(words) if _begins(text.removeprefix(before), word, exact)]
         if len(owners) == 1:
             mass[owners[0]] += probability
     if not mass.any() or len(listed) < 2:
@@ -129,10 +133,10 @@ def class_log_probabilities(tokens: Sequence[Token], position: int, words: Seque
     return np.asarray(np.log(mass / mass.sum()))
 
 
-def _begins(token: str, word: str) -> bool:
+def _begins(token: str, word: str, exact: bool) -> bool:
     """Whether a token begins a word, or holds all of it: "pos", " Positive.", "**Pos"."""
     text, whole = fold(token).cased.strip(" \t\r\nĠ▁Ċ"), fold(word).cased
-    if not re.fullmatch("[A-Z]{1,2}", whole):  # a letter: "a" is none
+    if not (exact or re.fullmatch("[A-Z]{1,2}", whole)):  # a letter: "a" is none
         text, whole = lower(text), lower(whole)
     if text == whole:
         return True

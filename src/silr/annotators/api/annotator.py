@@ -4,16 +4,21 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.answers.read import Reading, class_log_probabilities, read_answer, safe_words, without_thoughts
+from silr.annotators.answers.said import read_said
+from silr.annotators.api.answer_form import FIELDS as FORM_FIELDS
+from silr.annotators.api.answer_form import AnswerForm, AnswerForms, Mode, label_in_json
 from silr.annotators.api.budget import BudgetSpentError
 from silr.annotators.api.client import ChatClient
 from silr.annotators.api.exchange import NoAnswerError, TextTooLongError, characters, explain_cut_off
+from silr.annotators.api.instruction import instruction, template_for, wanted_beside
 from silr.annotators.api.pace import StoppedError
 from silr.annotators.api.pending import each_sample
 from silr.annotators.api.replies import Reply
@@ -23,6 +28,7 @@ from silr.annotators.base import Plan, Remarks, ScoreBatch, Scored, Scores, has_
 from silr.annotators.missing import Missing
 from silr.annotators.prompts import Prompt, class_names, with_codebook
 from silr.annotators.provenance import Provenance
+from silr.annotators.said import Said
 from silr.errors import InputError
 from silr.io.codebook import Codebook
 
@@ -43,10 +49,11 @@ _CUT_MARGIN, _MOST_CUTS = 0.95, 3
 
 @dataclass(frozen=True)
 class Named:
-    """The class that an answer names, and the log-probabilities (K,) of all, if there are any."""
+    """The class that an answer names, the log-probabilities (K,) of all, if there are any, and what else is said."""
 
     label: int
     scores: NDArray[np.float64] | None
+    said: Said
 
 
 class ApiAnnotator:
@@ -69,11 +76,17 @@ class ApiAnnotator:
         Above 1: so many answers at temperature 1, and votes as scores.
     concurrency : int, default 8
         Texts asked about at a time.
+    answer : {"auto", "structured", "free"}, default "auto"
+        Whether the server holds the model to the classes; see `AnswerForms`.
+    confidence : "said", default None
+        Ask for a number from 0 to 100 with each answer.
+    explain : bool, default False
+        Ask for a short reason with each answer.
 
     Attributes
     ----------
     remarks : Remarks
-        Why texts have no label, and which were cut.
+        Why texts have no label, which were cut, what was said beside the labels, and the form of the answers.
     stopped_by : str or None
         The budget that was spent.
     cost, notes
@@ -99,15 +112,23 @@ class ApiAnnotator:
         codebook: Codebook | None = None,
         samples: int = 1,
         concurrency: int = 8,
+        answer: Mode = "auto",
+        confidence: str | None = None,
+        explain: bool = False,
     ) -> None:
         if samples < 1 or concurrency < 1:
             raise InputError("samples and concurrency must be at least 1")
         names = class_names(classes, codebook)
         words = dict(zip(names, safe_words(names), strict=True)) | dict(class_words or {})
-        template = with_codebook(prompt, codebook, TEMPLATE)
+        self.said, self._answer = wanted_beside(confidence, explain), answer
+        template = template_for(with_codebook(prompt, codebook, TEMPLATE), self.said)
         self.prompt = Prompt(names, question, template, "", words, examples, codebook)
         self.classes = self.prompt.names
+        self._instruction = instruction(self.prompt.words, self.said)
         self._before, self._after = self.prompt.around_text()
+        self._after += self._instruction
+        own = set(FORM_FIELDS) & client.options.asked().keys()  # the user asks for a form of his own
+        self._forms = AnswerForms(client, "free" if own else answer, self.prompt.words, self.said, self._has_scores)
         self._client, self._samples, self._concurrency = client, samples, concurrency
         self._temperature = client.options.temperature_for(samples)
         self.remarks, self._kept = Remarks(), dict[str, int]()
@@ -135,6 +156,7 @@ class ApiAnnotator:
         Texts without a label are left out (`remarks.missing` has their reasons), and so are those that the budget does
         not reach.
         """
+        self.take_form([text for batch in batches for text in batch])
         self.stopped_by, end = None, None
         self._client.trusted |= self.remarks.labelled
         workers = Workers(score, self._looked_up(batches), self._concurrency, self._client.stop)
@@ -162,14 +184,14 @@ class ApiAnnotator:
             raise end
         if self._labels < _LABELS_BEFORE_NOTE:
             self._say_whether_scores_come()
-        self.remarks.parameters = self._client.sent(Question([], self._temperature, logprobs=self._samples == 1))
+        self.remarks.parameters = self._client.sent(Question([], form=self._forms.form, **self._sampling()))
 
     def _looked_up(self, batches: Sequence[Sequence[str]]) -> Iterator[tuple[int, Sequence[str]]]:
         """Number the batches; the answers to their first questions are looked up together, many at a time."""
         for number, batch in enumerate(batches):
             if number % _LOOKED_UP == 0:
                 self._client.look_up(
-                    Question(self._messages(text, ()), self._temperature, sample, self._samples == 1)
+                    Question(self._messages(text, ()), sample=sample, form=self._forms.form, **self._sampling())
                     for (text,) in batches[number : number + _LOOKED_UP]
                     for sample in range(self._samples)
                 )
@@ -201,6 +223,9 @@ class ApiAnnotator:
             scores = self._from_votes([first, *others])
         else:
             scores = label_only(first.label, len(self.classes)) if first.scores is None else first.scores
+        if self.said:
+            named = [answer for answer in (first, *others) if isinstance(answer, Named)]
+            self.remarks.said[text] = Said.of([answer.said for answer in named if answer.label == scores.argmax()])
         return scores.astype(np.float32)[None], np.empty((1, 0), np.float16)
 
     def reply_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]]) -> list[str]:
@@ -214,6 +239,10 @@ class ApiAnnotator:
 
         about = {"kind": "api", "model": self._client.model, "server": self._client.server, **self.prompt.describe()}
         about |= self._client.describe() | self._client.options.describe()
+        if self._answer != "auto":
+            about["answer"] = self._answer
+        if self.said:
+            about["said"] = list(self.said)
         return {**about, "samples": self._samples, "versions": {"silr": silr.__version__}}
 
     def _messages(self, text: str, later: Sequence[str]) -> Messages:
@@ -221,15 +250,21 @@ class ApiAnnotator:
         return [{"role": "assistant" if turn % 2 else "user", "content": text} for turn, text in enumerate(contents)]
 
     def _ask(
-        self, text: str, later: Sequence[str], temperature: float | None = None, sample: int = 0, logprobs: bool = False
+        self,
+        text: str,
+        later: Sequence[str],
+        temperature: float | None = None,
+        sample: int = 0,
+        logprobs: bool = False,
+        form: AnswerForm | None = None,
     ) -> Reply:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
         temperature = self._client.options.temperature or 0.0 if temperature is None else temperature
-        question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs)
+        question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs, form=form)
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
             try:
-                reply = self._client.ask(question(self._messages(text[:kept], later)))
+                reply = self._send(question(self._messages(text[:kept], later)))
             except TextTooLongError as error:
                 whole = characters(self._messages(text[:kept], later))
                 fitting = 0 if error.share is None else int(_CUT_MARGIN * error.share * whole) - (whole - kept)
@@ -240,7 +275,7 @@ class ApiAnnotator:
                 if kept < len(text):
                     self.remarks.cut.add(text)
                 return self._noted(text, reply)
-        return self._noted(text, self._client.ask(question(self._messages(text[:kept], later))))
+        return self._noted(text, self._send(question(self._messages(text[:kept], later))))
 
     def _noted(self, text: str, reply: Reply) -> Reply:
         """Remember who answered."""
@@ -250,9 +285,11 @@ class ApiAnnotator:
     def _read(self, text: str, later: Sequence[str], sample: int) -> Named | NoAnswerError:
         """Ask and read the answer; ask once more, more strictly, if it names no class or several."""
         words = self.prompt.words
+        if later and self.said:
+            later = [*later[:-1], later[-1] + self._instruction]
         for attempt in range(2):
-            reply = self._ask(text, later, temperature=self._temperature, sample=sample, logprobs=self._samples == 1)
-            reading = read_answer(reply.text, words, self.classes)
+            reply = self._reply(text, later, sample)
+            reading = self._reading(reply.text)
             cut_off = reply.missing is Missing.CUT_OFF
             content = without_thoughts(reply.text).strip()
             end = None if reading.position is None or reading.word is None else reading.position + len(reading.word)
@@ -260,14 +297,59 @@ class ApiAnnotator:
             is_clear = reading.is_outright or goes_on
             is_over = not cut_off or (is_clear and len(content) <= _SHORT_ANSWER)
             if reading.label is not None and is_over and reply.missing not in (Missing.REFUSED, Missing.FILTERED):
-                return Named(reading.label, self._scores(reply, reading))
+                said = read_said(reply.text) if self.said else Said()
+                return Named(reading.label, self._scores(reply, reading), said)
             missing = reply.missing or reading.missing or Missing.NO_CLASS
             if attempt or missing in (Missing.REFUSED, Missing.FILTERED):
                 break
             stricter = STRICTER.format(words=", ".join(words))
-            later = [*later, content[:_SHORT_ANSWER] or _NO_ANSWER, stricter]
+            later = [*later, content[:_SHORT_ANSWER] or _NO_ANSWER, stricter + self._instruction]
         why = explain_cut_off(self._client.options.max_answer_tokens) if cut_off else str(missing)
         return NoAnswerError(missing, why, hits_all=cut_off)
+
+    def _send(self, question: Question) -> Reply:
+        """Ask; while the form is being found out, an answer that does not have it is kept as a free one."""
+        form = question.form
+        if form is None or self._forms.name is not None:
+            return self._client.ask(question)
+        free = replace(question, form=None)
+        return self._client.ask(question, lambda reply: question if self._forms.has(form, reply) else free)
+
+    def _reply(self, text: str, later: Sequence[str], sample: int) -> Reply:
+        """Ask about a text in the form that the server takes."""
+        asked = self._sampling() | {"sample": sample}
+        reply = self._forms.ask(lambda form: self._ask(text, later, form=form, **asked))
+        self.remarks.form = self._forms.name
+        return reply
+
+    def _sampling(self) -> dict[str, Any]:
+        """What each question about a text says of its answers."""
+        return {"temperature": self._temperature, "logprobs": self._samples == 1}
+
+    def take_form(self, texts: Sequence[str]) -> None:
+        """Go on in the form in which this annotation was begun, or in which these texts were answered before."""
+        self._forms.take(self.remarks.form)
+        some = texts[:: max(1, len(texts) // _LOOKED_UP)]
+
+        def count(form: AnswerForm | None) -> int:
+            questions = (Question(self._messages(text, ()), form=form, **self._sampling()) for text in some)
+            return sum(map(self._client.knows, questions))
+
+        self._forms.look_up(count)
+        if not self._client.asks:
+            self._forms.settle()
+        self.remarks.form = self._forms.name
+
+    def _reading(self, answer: str) -> Reading:
+        """The class that an answer gives, first as the form has it."""
+        words = self.prompt.words
+        if (self.said or self._forms.form is not None) and (found := label_in_json(answer, words)):
+            return Reading(found[0], None, found[1], words[found[0]], is_outright=True)
+        return read_answer(answer, words, self.classes)
+
+    def _has_scores(self, reply: Reply) -> bool:
+        reading = self._reading(reply.text)
+        return reading.label is not None and self._scores(reply, reading) is not None
 
     def _scores(self, reply: Reply, reading: Reading) -> NDArray[np.float64] | None:
         """Log-probabilities of the classes where the answer names one; None if the server gives none of use."""
@@ -287,7 +369,8 @@ class ApiAnnotator:
                 if other.label != reading.label or other.position is None:
                     return None
                 position = other.position
-        scores = class_log_probabilities(reply.tokens, start + position, words)
+        exact = self._forms.form is not None
+        scores = class_log_probabilities(reply.tokens, start + position, words, exact)
         return scores if scores is not None and scores.argmax() == reading.label else None  # else of another place
 
     def _from_votes(self, answers: Sequence[Named | NoAnswerError]) -> NDArray[np.float64]:

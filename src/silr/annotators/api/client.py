@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from silr.annotators.api import exchange
+from silr.annotators.api.answer_form import AnswerForm
 from silr.annotators.api.budget import Budget
 from silr.annotators.api.cache import AnswerCache
 from silr.annotators.api.connection import connect
@@ -27,7 +28,6 @@ from silr.errors import InputError
 Say = Callable[[str], None]
 
 _FEW_THREADS = 16  # that put each answer on the disk before they go on; more would wait for each other
-_ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
 _MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
 
 
@@ -109,6 +109,15 @@ class ChatClient(Patience):
         self._parameters = Parameters(asked=frozenset(options.asked()))
         self._left_out = set[str]()  # of answers that are in the cache
         self._tried = self._tries = False  # whether requests without some parameters were tried, or are just now
+        self._taken_forms, self._form_is_new = set[str](), False  # forms of answers that were sent, see `AnswerForms`
+
+    def takes(self, form: AnswerForm) -> bool:
+        """Whether the server has not refused a form of the answers."""
+        return self._parameters.take(form)
+
+    def knows(self, question: Question) -> bool:
+        """Whether the answer is in the cache."""
+        return self._cache.get(self._key(question)) is not None
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -149,11 +158,13 @@ class ChatClient(Patience):
         """What else tells its answers apart, and is set."""
         return {} if self.api_version is None else {"api_version": self.api_version}
 
-    def ask(self, question: Question) -> Reply:
+    asks: bool = True  # whether it sends anything
+
+    def ask(self, question: Question, answers: Callable[[Reply], Question] | None = None) -> Reply:
         """Send a question and return the answer, from the cache if it is known.
 
-        A BudgetSpentError says that nothing was sent, a NoAnswerError that there is no usable answer to this text, an
-        InputError that the server refuses all requests.
+        A new answer is kept as that of the question that `answers` names. A BudgetSpentError says that nothing was
+        sent, a NoAnswerError that no answer to this text is usable, an InputError that the server refuses all requests.
         """
         key = self._key(question)
         if (known := self._cache.get(key)) is not None:
@@ -163,7 +174,7 @@ class ChatClient(Patience):
             return reply
         with self._turn():
             reply = self._ask(question)
-            self._cache.put(key, reply.to_json())
+            self._cache.put(key if answers is None else self._key(answers(reply)), reply.to_json())
             self._count(reply)
         return reply
 
@@ -204,6 +215,7 @@ class ChatClient(Patience):
         trials: Iterator[Parameters] | None = None
         first: Refusal | None = None  # what the server says of the parameters, as it seems
         adapted: Parameters | None
+        self._form_is_new = question.form is not None and question.form.name not in self._taken_forms
         while True:
             options, asked = parameters.of(question, self.options), time.time()
             try:
@@ -222,6 +234,8 @@ class ChatClient(Patience):
                 unclear = error.refusal.kind is Kind.UNCLEAR and not (self._tried or self._answered)
                 if adapted is None and trials is None and not self._answered:
                     self._check_asked(error.refusal, parameters.refused(error.refusal, options))
+                if adapted is None and trials is None and error.refusal.kind is Kind.UNCLEAR:
+                    adapted = parameters.without_form(options)
                 if adapted is None and trials is None and unclear:
                     trials, self._tried = parameters.trials(options), True
                 if trials is not None:
@@ -232,12 +246,14 @@ class ChatClient(Patience):
                     return self._refused(first, question.messages)
             parameters = adapted
         self._tries = False
-        if parameters != before and first is not None:
+        parameters = parameters.after(question.form, before, self._taken_forms)
+        if parameters != before:
+            words = self._words(first.words) if first else "it sent nothing of use"
             with self._lock:
                 self._parameters = parameters
             for name in parameters.left_out(before):
                 if name != "logprobs":  # said with the first label that has no scores
-                    self.say(f"the server does not take {name}, which is left out ({self._words(first.words)})")
+                    self.say(f"the server does not take {name}, which is left out ({words})")
         return replace(reply, asked=asked, left_out=tuple(parameters.left_out(Parameters())))
 
     def sent(self, question: Question) -> dict[str, object]:
@@ -248,16 +264,16 @@ class ChatClient(Patience):
         """End the job where the server refuses what the user wants."""
         if names:
             wanted = ", ".join(self.options.asked()[name] for name in names)
-            words = self._words(refusal.words)
-            self._stop(f"the server does not take {wanted} ({refusal.status}): {words}; leave it out or change it")
+            why = f"({refusal.status}): {self._words(refusal.words)}"
+            self._stop(f"the server does not take {wanted} {why}; leave it out or change it")
 
     def _may_be_about_parameters(self, error: PassingError) -> bool:
         return self._tries or self._may_dislike_parameters(error)
 
     def _may_dislike_parameters(self, error: PassingError) -> bool:
-        """Whether a server that breaks, and never answered, may break over a parameter; that is tried once."""
-        broken = error.refusal is not None and error.refusal.status == 500
-        return broken and not (self._tried or self._answered) and self._in_vain >= _MOST_BREAKS
+        """Whether a server that breaks, and never answered, or not in this form, may break over a parameter."""
+        broken = (error.refusal is not None and error.refusal.status == 500) or (self._form_is_new and error.unusable)
+        return broken and (self._form_is_new or not (self._tried or self._answered)) and self._in_vain >= _MOST_BREAKS
 
     def _attempt(self, messages: Messages, options: dict[str, object]) -> Reply:
         self._check_end()
@@ -283,9 +299,9 @@ class ChatClient(Patience):
                 raise NoAnswerError(missing, words)
             return Reply("", missing=missing)
         if kind is Kind.TOO_LONG:
-            raise TextTooLongError(words, self._fitting(refusal, messages))
-        if kind is Kind.MODEL and self._answered:
-            kind = Kind.UNCLEAR
+            share = refusal.share_of(exchange.characters(messages), self._budget.characters_a_token())
+            raise TextTooLongError(words, share)
+        kind = Kind.UNCLEAR if kind is Kind.MODEL and self._answered else kind
         if kind not in (Kind.UNCLEAR, Kind.PASSING):
             self._stop(self._exchange.explain(refusal, kind, words))
         line = f"the server refuses the request ({refusal.status}): {words}"
@@ -295,21 +311,10 @@ class ChatClient(Patience):
             self._count_in_vain(line)
         raise NoAnswerError(Missing.SERVER, line)
 
-    def _fitting(self, refusal: Refusal, messages: Messages) -> float | None:
-        """Share of the messages that the server would take, None if it does not say."""
-        share, limit = refusal.fits(), refusal.limit()
-        if share is None and limit is not None:
-            share = limit * self._budget.characters_a_token() / exchange.characters(messages)
-        return None if share is None or share > _ANOTHER_LIMIT else min(share, 0.9)
-
     def _give_up(self, error: PassingError) -> NoReturn:
         words = self._words(str(error))
         if error.unreachable and not self._closed.is_set():
-            proxy, host = self._exchange.proxy, "/".join(self.server.split("/")[:3])
-            place = f"{host} (through the proxy {proxy})" if proxy else host
-            if error.redirected_to:
-                place = f"{error.redirected_to}, where {host} redirects to"
-            self._stop(f"no server answers at {place}: {words}", error)
+            self._stop(f"no server answers at {self._exchange.place(error.redirected_to)}: {words}", error)
         raise NoAnswerError(Missing.SERVER, words) from error
 
     def _words(self, message: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from urllib.parse import quote
 
 from silr.annotators.api.cache import AnswerCache
@@ -45,8 +46,9 @@ class DryClient(ChatClient):
 
     word = ""
     first: Question | None = None
+    asks = False
 
-    def ask(self, question: Question) -> Reply:
+    def ask(self, question: Question, answers: Callable[[Reply], Question] | None = None) -> Reply:
         """Return the answer from the cache, or keep the question and make one up."""
         with self._lock:
             self.first = self.first or question

@@ -206,6 +206,13 @@ class Exchange:
         """A response without the key and the headers, which some servers repeat; what the prompt holds is no secret."""
         return self._secrets.hidden(body, but="\n".join(message["content"] for message in messages))
 
+    def place(self, redirected_to: str = "") -> str:
+        """Where no server answers, in words."""
+        host = "/".join(self.server.split("/")[:3])
+        if redirected_to:
+            return f"{redirected_to}, where {host} redirects to"
+        return f"{host} (through the proxy {self.proxy})" if self.proxy else host
+
     def _named_proxy(self) -> str:
         return f"the proxy {self.proxy or ''}".rstrip()
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from silr.annotators.api.answer_form import FIELDS as FORM_FIELDS
+from silr.annotators.api.answer_form import AnswerForm, is_about_form
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.request import Question, RequestOptions
 
@@ -31,6 +33,7 @@ class Parameters:
         wanted: dict[str, object] = {"temperature": question.temperature}
         if question.logprobs:
             wanted |= {"logprobs": True, "top_logprobs": self.top}
+        wanted |= {} if question.form is None else question.form.body()
         if options.max_answer_tokens is not None:
             wanted[self.limit] = options.max_answer_tokens
         body, asked = {name: value for name, value in wanted.items() if name not in self.dropped}, options.body()
@@ -55,17 +58,42 @@ class Parameters:
             return replace(self, limit="max_completion_tokens")
         if "top_logprobs" in named and self.top > FEWER_LOGPROBS:
             return replace(self, top=_fewer(words, self.top))
+        if form := [name for name in FORM_FIELDS if name in options.keys() - self.asked]:
+            if named_form := [name for name in form if name in named]:
+                return self.without(*named_form)
+            if is_about_form(words):
+                return self.without(*form)
         return self.without(*named) if named else None
 
     def trials(self, options: Mapping[str, object]) -> Iterator[Parameters]:
         """Yield what to try where a refusal does not say what is wrong: without this, without that, without any."""
+        form = [name for name in FORM_FIELDS if name in options.keys() - self.asked]
+        if form:
+            yield self.without(*form)
         names = [name for name in ("logprobs", "temperature") if name in options.keys() - self.asked]
         for name in names:
-            yield self.without(name)
+            yield self.without(*form, name)
         if len(names) > 1:
-            yield self.without(*names)
+            yield self.without(*form, *names)
         if self.limit in options.keys() - self.asked:
-            yield self.without(*names, self.limit)
+            yield self.without(*form, *names, self.limit)
+
+    def without_form(self, options: Mapping[str, object]) -> Parameters | None:
+        """Return them without the form of the answers; None if that is not sent."""
+        form = [name for name in FORM_FIELDS if name in options.keys() - self.asked]
+        return self.without(*form) if form else None
+
+    def after(self, form: AnswerForm | None, before: Parameters, taken: set[str]) -> Parameters:
+        """Return what to go on with after an answer: a form that was `taken` before is not given up for one text."""
+        if form is not None and form.name in taken:
+            return replace(self, dropped=self.dropped - set(FORM_FIELDS) | before.dropped & set(FORM_FIELDS))
+        if form is not None and self.take(form):
+            taken.add(form.name)
+        return self
+
+    def take(self, form: AnswerForm) -> bool:
+        """Whether something of the form is sent, and nothing that the user wants in its place."""
+        return not self.dropped.issuperset(form.body()) and self.asked.isdisjoint(FORM_FIELDS)
 
     def refused(self, refusal: Refusal, options: Mapping[str, object]) -> list[str]:
         """Return what the user wants and the refusal is about, as it seems."""
@@ -85,7 +113,7 @@ class Parameters:
 
     def left_out(self, since: Parameters) -> list[str]:
         """Return the names of what has been left out since."""
-        new = self.dropped - since.dropped
+        new = self.dropped - since.dropped - set(FORM_FIELDS)  # the form of the answers is said by its name
         return sorted(new - {"top_logprobs"} if "logprobs" in new else new)
 
 

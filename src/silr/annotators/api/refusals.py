@@ -11,6 +11,7 @@ from enum import Enum, auto
 
 from silr.annotators.api.length_limit import length_limit, share_that_fits
 
+_ANOTHER_LIMIT = 3.0  # times the prompt: a limit so far above it is of something else
 _LONGEST = 300  # characters of the server's words that are repeated
 
 
@@ -144,6 +145,13 @@ class Refusal:
     def limit(self) -> int | None:
         """How many tokens or characters the server takes at most, if it says so."""
         return length_limit(self.words, self.everything)
+
+    def share_of(self, characters: int, characters_a_token: float) -> float | None:
+        """Share of so many characters that the server would take, None if it does not say."""
+        share, limit = self.fits(), self.limit()
+        if share is None and limit is not None:
+            share = limit * characters_a_token / characters
+        return None if share is None or share > _ANOTHER_LIMIT else min(share, 0.9)
 
     def fits(self) -> float | None:
         """Share of what was sent that the server would take, by the numbers that it names; None if it names none."""

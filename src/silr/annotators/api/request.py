@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from silr.annotators.api.extra_body import check_body
 from silr.annotators.api.headers import check_headers
 from silr.errors import InputError
+
+if TYPE_CHECKING:
+    from silr.annotators.api.answer_form import AnswerForm
 
 Messages = list[dict[str, str]]
 
@@ -104,16 +108,19 @@ class Question:
     """A conversation that the model goes on with.
 
     `sample` tells apart answers to the same question at a `temperature` above 0. With `logprobs` the log-probabilities
-    of the answer's tokens are wanted.
+    of the answer's tokens are wanted, with a `form` the server shall hold the model to it.
     """
 
     messages: Messages
     temperature: float = 0.0
     sample: int = 0
     logprobs: bool = False
+    form: AnswerForm | None = None
 
     def key(self, server: str, model: str, options: RequestOptions) -> dict[str, object]:
         """The key of the answer in the cache."""
         about: dict[str, object] = {"server": server, "model": model, "messages": self.messages}
         about |= {"temperature": self.temperature, "sample": self.sample, "logprobs": self.logprobs}
+        if self.form is not None:
+            about["form"] = self.form.identity()
         return about | options.identity()

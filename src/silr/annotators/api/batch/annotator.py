@@ -21,6 +21,9 @@ class Scoring(Annotator, Protocol):
     def score_batch(self, texts: Sequence[str]) -> Scores:
         """Score one text; a NoAnswerError says why there is no label."""
 
+    def take_form(self, texts: Sequence[str]) -> None:
+        """Go on in the form in which these texts were answered before."""
+
 
 class Wrapped:
     """An annotator around another one."""
@@ -94,11 +97,14 @@ class BatchAnnotator(Wrapped):
         client.failures = batches.failures(MOST_ATTEMPTS)
         for part in batches.open:
             client.budget.take_up(part.characters, part.requests)
+        self.remarks.form = batches.form
+        self._annotator.take_form(texts)
         sending = Sending(client, batches, quiet=self._quiet)
         with client.open():
             while True:
                 sending.finish()
                 learn_parameters(score, texts, client)
+                batches.form = self.remarks.form
                 if client.spent is not None:
                     break
                 if not batches.add(requests(score, texts, client), self._limits, client.left_out()):

@@ -10,7 +10,7 @@ from silr.annotators.api.batch.results import Failure
 from silr.annotators.api.budget import Budget
 from silr.annotators.api.cache import AnswerCache, key_hash
 from silr.annotators.api.client import ChatClient
-from silr.annotators.api.exchange import NoAnswerError, TextTooLongError
+from silr.annotators.api.exchange import NoAnswerError, TextTooLongError, characters
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.pending import PendingError
 from silr.annotators.api.refusals import Refusal
@@ -86,13 +86,14 @@ class BatchClient(ChatClient):
         finally:
             self._online = False
 
-    def ask(self, question: Question) -> Reply:
+    def ask(self, question: Question, answers: Callable[[Reply], Question] | None = None) -> Reply:
         """Return the answer if it is known; a NoAnswerError says why there is none, or none yet."""
         key = self.hash(question)
         self.asked.add(key)
         if self._online:
-            self.fetched.add(key)
-            return super().ask(question)
+            reply = super().ask(question, answers)
+            self.fetched.update({key, key if answers is None else self.hash(answers(reply))})
+            return reply
         if (known := self._cache.get(key)) is not None:
             if self._collect is None and key not in self.fetched:
                 self._budget.known(known.get("prompt_tokens", 0), known.get("completion_tokens", 0))
@@ -134,12 +135,15 @@ class BatchClient(ChatClient):
     def _no_answer(self, failure: Failure, question: Question) -> NoAnswerError:
         words = self._words(failure.refusal.words)
         if failure.missing is Missing.TOO_LONG:
-            return TextTooLongError(words, self._fitting(failure.refusal, question.messages))
+            rate = self._budget.characters_a_token()
+            return TextTooLongError(words, failure.refusal.share_of(characters(question.messages), rate))
         return NoAnswerError(failure.missing, words)
 
 
 class OfflineClient(BatchClient):
     """The same without a server: `base_url`, where it is given, only tells answers apart."""
+
+    asks = False
 
     def __init__(self, model: str, cache: AnswerCache, *, base_url: str | None = None, **options: Any) -> None:
         super().__init__(model, cache, base_url=base_url or "http://localhost/v1", **options)

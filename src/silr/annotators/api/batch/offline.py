@@ -65,6 +65,7 @@ class OfflineAnnotator(Wrapped):
         del identity, output
         with self._client.open():
             keys = set() if self._results is None else self._read(self._results)
+            self._annotator.take_form(texts)
             self.n_open = sum(1 for _ in questions(self._annotator.score_batch, _filled(texts), self._client))
         others = keys - self._client.asked
         if self._results is not None and not keys:
@@ -99,6 +100,7 @@ class OfflineAnnotator(Wrapped):
             sent = self._client.cost.requests
             answered = max(_numbers(folder, "results"), default=0)
             names = (folder / f"requests-{number}.jsonl" for number in count(answered + 1))
+            self._annotator.take_form(unique)
             still_open = requests(self._annotator.score_batch, _filled(unique), self._client)
             files = list(write_requests(still_open, names, limits))
             self._client.cost.requests = sent  # nothing was

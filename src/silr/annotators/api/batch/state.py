@@ -47,9 +47,11 @@ class Batches:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.parts = folder, list[Part]()
+        self.form: str | None = None  # of the answers
         self._path = folder / "state.json"
         if self._path.exists():
-            self.parts = [Part(**part) for part in read_json(self._path)["parts"]]
+            state = read_json(self._path)
+            self.parts, self.form = [Part(**part) for part in state["parts"]], state.get("form")
         if not self.open:  # the answers are in the cache; what failed is asked again by a new session
             self.parts = []
 
@@ -60,7 +62,7 @@ class Batches:
 
     def save(self) -> None:
         """Write what changed."""
-        write_json(self._path, {"parts": [asdict(part) for part in self.parts]})
+        write_json(self._path, {"parts": [asdict(part) for part in self.parts], "form": self.form})
 
     def add(self, requests: Iterable[Request], limits: Limits, left_out: list[str]) -> int:
         """Write requests into new parts; all of them are there, or none. Return how many requests there are."""
