@@ -169,8 +169,7 @@ def annotate_file(
         check_any(remarks, labelled)
         table.refresh()
         if n_features:
-            journal.write_features(features, record)
-            write_record(features, texts)
+            _write_features(journal, record, features, texts)
         cut = _cut(plan, journal, [text in remarks.cut for text in unique])
         said = said_columns(journal.said(), where, labelled)
         reasons = _reasons(texts, labelled, remarks)
@@ -202,6 +201,11 @@ def annotate_file(
 def identity_of(annotator: Annotator) -> Json:
     """What decides the labels: the annotator's description without the versions of software."""
     return {key: value for key, value in annotator.describe().items() if key != "versions"}
+
+
+def _write_features(journal: Journal, record: NDArray[np.int64], path: Path, texts: list[str]) -> None:
+    journal.write_features(path, record)
+    write_record(path, texts)
 
 
 def _counts(scores: NDArray[np.float32], classes: tuple[str, ...]) -> dict[str, int]:
