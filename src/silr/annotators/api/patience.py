@@ -30,6 +30,8 @@ class Patience(ABC):
 
     Parameters
     ----------
+    exchange : Exchange
+        What sends requests.
     rpm, tpm : int or None
         As of `Pace`.
     timeout : float
@@ -43,12 +45,11 @@ class Patience(ABC):
         Whether this model has given a label before.
     """
 
-    _exchange: Exchange
-
-    def __init__(self, rpm: int | None, tpm: int | None, timeout: float, retries: int) -> None:
+    def __init__(self, exchange: Exchange, rpm: int | None, tpm: int | None, timeout: float, retries: int) -> None:
         with needs("api", "an LLM behind an API"):
             import tenacity
-        self.trusted, self._timeout = False, timeout
+        self._exchange, self._timeout = exchange, timeout
+        self.trusted = False
         self._lock, self._closed, self._stopped = threading.RLock(), threading.Event(), threading.Event()
         self._pace = Pace(rpm, tpm, self._stopped)
         self._answered = False  # whether the server ever gave an answer
