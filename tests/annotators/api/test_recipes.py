@@ -18,7 +18,7 @@ from command_line import Commands
 
 pytestmark = pytest.mark.slow
 
-DOCS = Path(__file__).parents[3] / "docs" / "annotate.md"
+DOCS = Path(__file__).parents[3] / "docs" / "servers.md"
 KEY = "a-key-of-the-vendor"
 TEXTS = ["a good thing", "a bad thing", "another good thing"]
 Body = dict[str, Any]
@@ -33,7 +33,7 @@ class Recipe(NamedTuple):
 
 def recipes() -> list[Recipe]:
     """The rows of the table."""
-    section = DOCS.read_text(encoding="utf-8").partition("### Recipes\n")[2].partition("\n### ")[0]
+    section = DOCS.read_text(encoding="utf-8").partition("## Recipes\n")[2].partition("\n## ")[0]
     rows = [
         [cell.strip() for cell in line.strip("| ").split(" | ")] for line in section.splitlines() if "silr ann" in line
     ]
