@@ -177,6 +177,8 @@ class ChatClient(ServerClient):
                     self._check_asked(error.refusal, parameters.refused(error.refusal, options))
                 if adapted is None and trials is None and error.refusal.kind is Kind.UNCLEAR:
                     adapted = parameters.without_form(options)
+                    if adapted is not None:
+                        self._count_refusal(error.refusal)
                 if adapted is None and trials is None and unclear:
                     trials, self._tried = parameters.trials(options), True
                 if trials is not None:

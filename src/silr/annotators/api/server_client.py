@@ -131,12 +131,16 @@ class ServerClient(Patience):
         kind = Kind.UNCLEAR if kind is Kind.MODEL and self._answered else kind
         if kind not in (Kind.UNCLEAR, Kind.PASSING):
             self._stop(self._exchange.explain(refusal, kind, words))
-        line = f"the server refuses the request ({refusal.status}): {words}"
+        raise NoAnswerError(Missing.SERVER, self._count_refusal(refusal))
+
+    def _count_refusal(self, refusal: Refusal) -> str:
+        """Return the refusal in words; of a model that never answered it counts as in vain."""
+        line = f"the server refuses the request ({refusal.status}): {self._words(refusal.words)}"
         if not (self.trusted or self._answered):
             if asked := self.options.asked():
                 line += f"; it may not take {', '.join(asked.values())}"
             self._count_in_vain(line)
-        raise NoAnswerError(Missing.SERVER, line)
+        return line
 
     def _give_up(self, error: PassingError) -> NoReturn:
         words = self._words(str(error))
