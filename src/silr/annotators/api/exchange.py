@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from silr.annotators.api.addresses import path_hint, proxy_between, server_name
 from silr.annotators.api.connection import Connection
+from silr.annotators.api.keep_alive import KeepAlive, UnreachableError
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal, is_error, read_refusal
 from silr.annotators.api.replies import NoReplyError, Reply, cached_prompt_tokens, parse_body, read_reply, usage
 from silr.annotators.api.request import Messages
-from silr.annotators.api.short_way import ShortWay, UnreachableError
 from silr.annotators.cost import Paid
 from silr.annotators.missing import Missing
 from silr.errors import InputError
@@ -209,7 +209,7 @@ class ChatExchange(Exchange):
         super().__init__(connection, model)
         timeout = connection.client.timeout
         self._timeout = timeout if isinstance(timeout, (int, float)) else None
-        self._short_way: ShortWay | None = None
+        self._keep_alive: KeepAlive | None = None
 
     def send(
         self,
@@ -244,19 +244,19 @@ class ChatExchange(Exchange):
 
     def abort(self) -> None:
         """Give up the requests that are under way."""
-        if self._short_way is not None:
-            self._short_way.abort()
+        if self._keep_alive is not None:
+            self._keep_alive.abort()
 
     def _post(self, messages: Messages, options: Mapping[str, object]) -> Any:
         """Return the response to a request: status, headers and text. The first one comes by the openai client.
 
-        Later ones go the short way, unless a proxy lies between or the server redirects: the client knows how.
+        Later ones go over connections that stay open, unless a proxy lies between or the server redirects.
         """
         import openai
 
-        if (short_way := self._short_way) is not None and not short_way.closed:
+        if (keep_alive := self._keep_alive) is not None and not keep_alive.closed:
             try:
-                return short_way.post({"messages": messages, "model": self.model, **options})
+                return keep_alive.post({"messages": messages, "model": self.model, **options})
             except UnreachableError:
                 pass  # the openai client finds the words
             except (OSError, HTTPException) as error:
@@ -268,8 +268,8 @@ class ChatExchange(Exchange):
             return error.response
         except openai.APIConnectionError as error:  # time-outs included
             self._no_connection(error)
-        if self._short_way is None and self.proxy is None and not response.history:
-            self._short_way = ShortWay(response, self._timeout)
+        if self._keep_alive is None and self.proxy is None and not response.history:
+            self._keep_alive = KeepAlive(response, self._timeout)
         return response
 
 

@@ -1,4 +1,4 @@
-"""What clients of a server have in common: the connection, the budget, patience, and words without the key."""
+"""What clients of a server have in common: the connection, the budget, retries, and words without the key."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import NoReturn
 
 from silr.annotators.api.budget import Budget
 from silr.annotators.api.exchange import Exchange, NoAnswerError, PassingError, TextTooLongError
-from silr.annotators.api.patience import Patience
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.request import RequestOptions
+from silr.annotators.api.retries import Retries
 from silr.annotators.cost import Price
 from silr.annotators.missing import Missing
 
@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 MOST_BREAKS = 3  # of a server that has never answered, before it is asked without some parameters
 
 
-class ServerClient(Patience):
+class ServerClient(Retries):
     """Sends requests to a server, and gives up with words for the user. Threads may share it.
 
     Until the server has answered once, one request is sent at a time: what hits every request ends the job after a

@@ -25,7 +25,7 @@ _MOST_TIMEOUTS = 3  # of a server that has never answered
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
 
 
-class Patience(ABC):
+class Retries(ABC):
     """What a client does about failures that may pass. Threads may share it.
 
     Parameters
