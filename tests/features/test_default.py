@@ -144,6 +144,7 @@ def test_an_encoder_of_the_environment_that_is_none(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_encoder_of_the_environment(
     static_model: str, tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +161,7 @@ def test_the_encoder_of_the_environment(
     assert done.code == 0, done
 
 
+@pytest.mark.slow
 def test_in_python(static_model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = make_corpus(100, seed=1)
     given = (corpus.texts, corpus.llm_labels, corpus.gold)

@@ -120,7 +120,9 @@ def anthropic(path: str, headers: dict[str, str], body: Body) -> None:
 def gemini(path: str, headers: dict[str, str], body: Body) -> None:
     wants(path == "/v1beta/openai/chat/completions", 404, "Not Found")
     wants(headers.get("authorization") == f"Bearer {KEY}", 400, "API key not valid. Please pass a valid API key.")
-    for name in body.keys() - {"model", "messages", "temperature", "max_tokens", "reasoning_effort", "extra_body"}:
+    for name in sorted(
+        body.keys() - {"model", "messages", "temperature", "max_tokens", "reasoning_effort", "extra_body"}
+    ):
         words = f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.'
         raise SentError(400, [{"error": {"code": 400, "message": words, "status": "INVALID_ARGUMENT"}}])
     wants(body.get("reasoning_effort") in ("none", "low", "medium", "high"), 400, "Invalid value at 'reasoning_effort'")
