@@ -66,10 +66,13 @@ class Cost:
     cached_prompt_tokens: int = 0  # those of the prompts that the server charges less for
     known_prompt_tokens: int = 0  # of answers that were known already, as they were counted when they were paid for
     known_completion_tokens: int = 0
+    known_batched_prompt_tokens: int = 0  # the part of these that was paid for in batches
+    known_batched_completion_tokens: int = 0
     batched_requests: int = 0  # the part of all this that was sent in batches
     batched_prompt_tokens: int = 0
     batched_completion_tokens: int = 0
     uncounted: int = 0  # answers whose tokens the server did not count
+    under_way: int = field(default=0, compare=False)  # requests of batches; the session that ends them counts them
     price: Price | None = field(default=None, compare=False)
 
     @property
@@ -78,13 +81,19 @@ class Cost:
         return self.prompt_tokens + self.completion_tokens
 
     @property
+    def undiscounted_dollars(self) -> float:
+        """What the tokens that the server counted would cost in single requests; 0 without a price."""
+        if self.price is None:
+            return 0.0
+        return self.price.dollars(self.prompt_tokens, self.completion_tokens, self.cached_prompt_tokens)
+
+    @property
     def counted_dollars(self) -> float:
         """What the tokens cost that the server counted, batches at half the price; 0 without a price."""
         if self.price is None:
             return 0.0
-        whole = self.price.dollars(self.prompt_tokens, self.completion_tokens, self.cached_prompt_tokens)
         batched = self.price.dollars(self.batched_prompt_tokens, self.batched_completion_tokens)
-        return whole - (1 - BATCH_SHARE) * batched
+        return self.undiscounted_dollars - (1 - BATCH_SHARE) * batched
 
     @property
     def dollars(self) -> float | None:
@@ -97,16 +106,18 @@ class Cost:
         if self.price is None or self.uncounted or (self.cached and not self.known_prompt_tokens):
             return None
         known = self.price.dollars(self.known_prompt_tokens, self.known_completion_tokens)
-        return known + self.counted_dollars
+        batched = self.price.dollars(self.known_batched_prompt_tokens, self.known_batched_completion_tokens)
+        return known - (1 - BATCH_SHARE) * batched + self.counted_dollars
 
     def numbers(self) -> list[float]:
         """The counts, and the dollars (NaN if unknown), for `added_up`."""
-        dollars = self.dollars
-        return [*(float(getattr(self, name)) for name in COUNTS), math.nan if dollars is None else dollars]
+        dollars, ended = self.dollars, replace(self, requests=self.requests - self.under_way)
+        return [*(float(getattr(ended, name)) for name in COUNTS), math.nan if dollars is None else dollars]
 
 
-COUNTS = tuple(each.name for each in fields(Cost) if each.name != "price")
+COUNTS = tuple(each.name for each in fields(Cost) if each.name not in ("price", "under_way"))
 WIDTH = len(COUNTS) + 1
+_BATCHED = ("batched_prompt_tokens", "batched_completion_tokens")
 
 
 def said(dollars: float | None) -> float | str:
@@ -133,12 +144,14 @@ def added_up(sessions: list[list[float]], cost: Cost, before: Mapping[str, objec
     for row in sessions:
         paid = _of(row, cost.price).dollars if math.isnan(row[-1]) else row[-1]
         dollars = None if dollars is None or paid is None else dollars + paid
-    names = ("requests", "prompt_tokens", "cached_prompt_tokens", "completion_tokens")
+    names = ("requests", "prompt_tokens", "cached_prompt_tokens", "completion_tokens", *_BATCHED)
     counted = {name: getattr(whole, name) for name in names}
     number, earlier = len(sessions), before.get("cost") if before else None
     if isinstance(earlier, dict):
         number += int(earlier.get("sessions", 1))
         counted = {name: value + int(earlier.get(name, 0)) for name, value in counted.items()}
+    counted = {name: value for name, value in counted.items() if value or name not in _BATCHED}
+    if isinstance(earlier, dict):
         dollars = None if (once := _once(earlier, cost.price)) is None or dollars is None else dollars + once
         whole.uncounted += int(earlier.get("uncounted", 0))
     if whole.uncounted:
@@ -163,7 +176,10 @@ def _once(earlier: Mapping[str, object], price: Price | None) -> float | None:
     if isinstance(once, (int, float)):
         return float(once)
     tokens = [count for name in names if isinstance(count := earlier.get(name, 0), (int, float))]
-    return None if price is None or earlier.get("uncounted") or len(tokens) < len(names) else price.dollars(*tokens)
+    if price is None or earlier.get("uncounted") or len(tokens) < len(names):
+        return None
+    batched = [count for name in _BATCHED if isinstance(count := earlier.get(name, 0), (int, float))]
+    return price.dollars(*tokens) - (1 - BATCH_SHARE) * price.dollars(*batched)
 
 
 def price_of_thousand(record: Mapping[str, object]) -> float | None:

@@ -78,7 +78,7 @@ class Journal:
                 file.write(data.tobytes())
             if (now := time.monotonic()) - self._flushed > _FLUSH_SECONDS:
                 self._flush()
-                self._note_cost()
+                self.note_cost()
                 self._flushed = now
             if now - self._synced > _SYNC_SECONDS:
                 self._sync()
@@ -110,7 +110,7 @@ class Journal:
         try:
             yield
         finally:
-            self._note_cost()
+            self.note_cost()
             self._cost = None
 
     def costs(self) -> list[list[float]]:
@@ -120,7 +120,8 @@ class Journal:
         rows = np.frombuffer(data[: len(data) // _COST_BYTES * _COST_BYTES], "<f8").reshape(-1, WIDTH + 1)
         return [values for _, *values in {row[0]: row for row in rows.tolist()}.values()]
 
-    def _note_cost(self) -> None:
+    def note_cost(self) -> None:
+        """Keep what this session has cost so far."""
         if self._cost is not None and (self._cost.requests or self._cost.cached):
             numbers = np.array([self._session, *self._cost.numbers()], "<f8")
             with self._writing(), (self.folder / "costs").open("ab") as file:
@@ -175,6 +176,7 @@ class Journal:
         """Remove the folder, `meta.json` first: what is left without it is no annotation."""
         with self._writing():
             (self.folder / "meta.json").unlink()
+        self._cost = None  # nothing is kept any more
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _meta(self) -> object:
