@@ -133,13 +133,20 @@ def in_words(dollars: float | str | None) -> str:
     return f"${dollars:,.{min(digits, 6)}f}"
 
 
-def added_up(sessions: list[list[float]], cost: Cost, before: Mapping[str, object] | None, texts: int) -> Json:
+def added_up(
+    sessions: list[list[float]],
+    cost: Cost,
+    before: Mapping[str, object] | None,
+    texts: int,
+    recorded: list[list[float]] | None = None,
+) -> Json:
     """What an annotation's record says of its costs, over all `sessions` of it (rows as of `Cost.numbers`).
 
+    Those that are `recorded` brought its answers, new ones or from the cache. None: all did.
     `before` is the record of an earlier annotation by the same LLM, whose costs are added: what it left out was asked
     for since. A session whose price was not known then counts at that of now. `texts` were asked about.
     """
-    whole = _of([sum(row[place] for row in sessions) for place in range(len(COUNTS))], cost.price)
+    whole, used = _total(sessions, cost.price), _total(sessions if recorded is None else recorded, cost.price)
     dollars: float | None = 0.0
     for row in sessions:
         paid = _of(row, cost.price).dollars if math.isnan(row[-1]) else row[-1]
@@ -156,10 +163,15 @@ def added_up(sessions: list[list[float]], cost: Cost, before: Mapping[str, objec
         whole.uncounted += int(earlier.get("uncounted", 0))
     if whole.uncounted:
         counted["uncounted"] = whole.uncounted
-    answers: Json = {"texts": texts, "from_cache": whole.cached, "dollars": said(whole.answers_dollars)}
-    answers["prompt_tokens"] = whole.prompt_tokens + whole.known_prompt_tokens
-    answers["completion_tokens"] = whole.completion_tokens + whole.known_completion_tokens
+    answers: Json = {"texts": texts, "from_cache": used.cached, "dollars": said(used.answers_dollars)}
+    answers["prompt_tokens"] = used.prompt_tokens + used.known_prompt_tokens
+    answers["completion_tokens"] = used.completion_tokens + used.known_completion_tokens
     return {"cost": {"sessions": number, **counted, "dollars": said(dollars)}, "answers": answers}
+
+
+def _total(sessions: list[list[float]], price: Price | None) -> Cost:
+    """The costs of sessions together, at a price."""
+    return _of([sum(row[place] for row in sessions) for place in range(len(COUNTS))], price)
 
 
 def _of(numbers: Sequence[float], price: Price | None) -> Cost:

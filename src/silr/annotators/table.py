@@ -345,5 +345,5 @@ def _description(annotator: Annotator, summary: AnnotationSummary, table: Table,
         before, identity = table.own(), identity_of(annotator)
         same = before is not None and all(before.get(key) == value for key, value in identity.items())
         asked = rows - duplicates - empty - summary.reasons.get(str(Missing.NOT_ASKED), 0)
-        record |= added_up(journal.costs(), cost, before if same else None, asked)
+        record |= added_up(journal.costs(), cost, before if same else None, asked, journal.costs(recorded=True))
     return record

@@ -68,11 +68,11 @@ def test_each_is_one_line_and_costs_nothing(
         asked = record.requests
 
         # an embeddings server of another width than the run, and than was asked for
-        predict = ("predict", "run", "new.csv", "-o", "s.csv", "--features-url")
+        predict = ("predict", "run", "new.csv", "-o", "s.csv", "--quiet", "--features-url")
         work.refused("20 numbers a text for emb, where texts before have 16", *predict, wider)
         # a codebook with a class that the table, or the command, lacks
         other = "the codebook has the class 'mixed', which"
-        work.refused(f"{other} --classes lacks", *work.annotate("--codebook", "book.yaml"))
+        work.refused(f"{other} the list of classes (--classes) lacks", *work.annotate("--codebook", "book.yaml"))
         for command in (("label", "out.csv", "--codebook", "book.yaml"), ("codebook", "check", "book.yaml", "out.csv")):
             work.refused(f"{other} out.csv lacks", *command)
         # a price file that is not one

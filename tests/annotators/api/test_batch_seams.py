@@ -164,8 +164,16 @@ def test_all_sessions_are_in_the_record(tmp_path: Path, cache: AnswerCache) -> N
     behaviour = Behaviour(by_word, files_gone=True)
     with batch_server(behaviour) as (url, _):
         job = Job(tmp_path, cache, url)
+        noted = list[int]()
+
+        def end(batch: Json) -> str:
+            noted.append((tmp_path / "out.csv.partial" / "costs").stat().st_size)
+            return "completed"
+
+        behaviour.end = end
         with pytest.raises(InputError, match="does not have the file"):
             job(price=None)
+        assert noted[0] > 0  # before the batch came, as it may be killed
         behaviour.files_gone = False
         done, client = job()
         assert client.cost.dollars == pytest.approx(11 / 2 * ONE)

@@ -251,6 +251,9 @@ def test_a_dry_run_has_all_options_of_the_run(
 
     with chat_server(structured) as (url, record):
         plain = dry("--base-url", url)
+        batch = dry("--base-url", url, "--batch")
+        assert batch["dollars"] == pytest.approx(plain["dollars"] / 2) and batch["price"]["factor"] == 0.5
+        assert batch["notes"][-1] == "batches cost half the price; one text is asked about at the full one"
         for more in (["--answer", "structured"], ["--answer", "structured", "--confidence", "said", "--explain"]):
             there = len(record.bodies)
             values = dry("--base-url", url, *more)
@@ -260,9 +263,6 @@ def test_a_dry_run_has_all_options_of_the_run(
             assert values["asked"] == values["requests"] == len(record.bodies) - there == 20
             assert values["answer_tokens"] >= 2 * plain["answer_tokens"]  # an object, and a reason
             assert dry("--base-url", url, *more)["asked"] == 0  # what is known by the form
-        batch = dry("--base-url", url, "--batch")
-        assert batch["dollars"] == pytest.approx(plain["dollars"] / 2) and batch["price"]["factor"] == 0.5
-        assert batch["notes"][-1] == "batches cost half the price; one text is asked about at the full one"
         asked = len(record.bodies)
         for more in ([], ["--dry-run"], ["--batch"], ["--batch-file", "b"]):
             shown = [*common, *([] if "b" in more else ["--base-url", url]), "--few-shot", "shown.csv", *more]

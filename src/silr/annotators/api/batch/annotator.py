@@ -118,6 +118,7 @@ class BatchAnnotator(Wrapped):
             while True:
                 sending.finish()
                 learn_parameters(score, texts, client, lambda: client.answered and self.remarks.form is not None)
+                sending.note_cost()
                 batches.form = self.remarks.form
                 if client.spent is not None:
                     break

@@ -47,7 +47,7 @@ class Sending:
         quiet: bool = False,
         note_cost: Callable[[], None] = lambda: None,
     ) -> None:
-        self._client, self._batches, self._quiet, self._note_cost = client, batches, quiet, note_cost
+        self._client, self._batches, self._quiet, self.note_cost = client, batches, quiet, note_cost
         self._seconds = _seconds()
         self._server = BatchServer(client.connection, client.server, client.explain, self._seconds, client.say)
         self._first = min(_FIRST, self._seconds)
@@ -257,7 +257,7 @@ class Sending:
         self._batches.save()
         self._client.failures = self._batches.failures(MOST_ATTEMPTS)
         self._client.take_in(answered, part.requests, part.characters, tokens)
-        self._note_cost()
+        self.note_cost()
         self._batches.path(part).unlink(missing_ok=True)
         if is_stop:
             raise InputError(self._client.explain(stops[0].refusal))
