@@ -62,13 +62,21 @@ def cost_of(annotator: Annotator) -> Cost | None:
 
 
 def prepared(
-    annotator: Annotator, texts: Sequence[str], identity: Mapping[str, object], output: Path
+    annotator: Annotator,
+    texts: Sequence[str],
+    identity: Mapping[str, object],
+    output: Path,
+    name: str,
+    note_cost: Callable[[], None],
 ) -> AbstractContextManager[object]:
     """Let an annotator that has to see all texts at once do so, before they are scored; it is done where this ends.
 
-    Only one that sends the texts in batches has a method `prepare`. `identity` tells annotations apart.
+    Only one that sends the texts in batches has a method `prepare`. `identity` tells annotations apart, and `name` LLMs
+    that label one table. `note_cost` is called where something was paid.
     """
-    return annotator.prepare(texts, identity, output) if isinstance(annotator, Preparing) else nullcontext()
+    if not isinstance(annotator, Preparing):
+        return nullcontext()
+    return annotator.prepare(texts, identity, output, name, note_cost)
 
 
 def check_any(remarks: Remarks, labelled: NDArray[np.bool_]) -> None:

@@ -18,7 +18,7 @@ from silr.annotators.base import Annotator, blank
 from silr.annotators.columns import check_name
 from silr.annotators.cost import Price, in_words, said
 from silr.annotators.side_by_side import Table
-from silr.annotators.table import identity_of, partial_path
+from silr.annotators.table import check_examples, identity_of, partial_path
 from silr.io import corpus
 from silr.io.files import Json
 from silr.io.texts import distinct
@@ -121,8 +121,9 @@ def dry_run(
     """
     from silr.annotators.api.prices import explain_unknown
 
-    table, done = _begin(source, output, asking, text_column, name)
-    texts, finished = _texts_left(table, asking, identity_of(asking), done, name)
+    identity = identity_of(asking)
+    table, done = _begin(source, output, asking, identity, text_column, name)
+    texts, finished = _texts_left(table, asking, identity, done, name)
     word = max(words, key=tokens.estimate)
     first = next(text for text in table.texts if text.strip())
     client.begin(word)
@@ -180,8 +181,8 @@ def local_dry_run(
     tokenizer = load_tokenizer(place)
     encode = PromptEncoder(prompt, tokenizer, int(tokenizer.model_max_length), thinking)
     about: Any = _Described(prompt.names)
-    table, done = _begin(source, output, about, text_column, name)
     identity = {"kind": "local", "model": place, **prompt.describe(), "opening": prompt.answer_opening()}
+    table, done = _begin(source, output, about, identity, text_column, name)
     texts, done.finished = _texts_left(table, about, identity, done, name)
     first = next(text for text in table.texts if text.strip())
     done.prompt = prompt_around_text(prompt, tokenizer, thinking).replace("{text}", first, 1)
@@ -202,11 +203,17 @@ class _Described:
 
 
 def _begin(
-    source: str | Path, output: str | Path, annotator: Annotator, text_column: str, name: str
+    source: str | Path,
+    output: str | Path,
+    annotator: Annotator,
+    identity: Mapping[str, object],
+    text_column: str,
+    name: str,
 ) -> tuple[Table, DryRun]:
     corpus.features_path(output)  # refuses an unknown suffix
     table = Table(Path(source), Path(output), text_column, name)
     check_name(name, annotator.classes, table.frame.columns)
+    check_examples(identity, table.frame, table.texts, source)
     return table, DryRun(corpus.text_counts(table.texts))
 
 

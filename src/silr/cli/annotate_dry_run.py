@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from silr.annotators.cost import BATCH_SHARE
 from silr.cli.annotate_build import dry_annotator, is_behind_server, local_prompt, price
 from silr.cli.annotate_options import DEFAULT_MODEL
 from silr.errors import InputError
@@ -19,10 +20,20 @@ def print_dry_run(options: Mapping[str, Any], classes: list[str] | None) -> None
     refines = options["strategy"] == "self-refine"
     named = {name: options[name] for name in ("text_column", "name")}
     if is_behind_server(options):
+        from silr.annotators.api.instruction import assumed_answers
+
         annotator, client = dry_annotator(options, classes)
         asking = SelfRefineAnnotator(annotator) if refines else annotator
-        named |= {"words": annotator.prompt.words, "tokenizer": options["tokenizer"], "price": price(options)}
+        words = assumed_answers(annotator.prompt.words, annotator.said, options["answer"] == "structured")
+        single, batched = price(options), any(options[name] for name in ("batch", "batch_file", "batch_results"))
+        cost = single.times(BATCH_SHARE) if single is not None and batched else single
+        named |= {"words": words, "tokenizer": options["tokenizer"], "price": cost}
         done = dry_run(options["table"], options["output"], asking, client, **named)
+        if options["answer"] == "auto" and done.asked and not done.known:
+            done.notes.append("one request more may show whether the server holds the model to the classes")
+        if cost is not single:
+            more = "; one text is asked about at the full one" if options["batch"] else ""
+            done.notes.append(f"batches cost half the price{more}")
     else:
         if options["tokenizer"] is not None:
             raise InputError("--tokenizer is for a model behind a server: one on this machine has its own")

@@ -56,6 +56,7 @@ class Behaviour:
     lag: float = 0.0  # seconds between the creation of a batch or file and the response
     lost: int = 0  # creations of which no response comes
     faults: int = 0  # 500s before any call is answered
+    usage: bool = True  # whether tokens are counted
     no_batches: bool = False
     files_gone: bool = False
 
@@ -138,7 +139,7 @@ class Api:
                 errors.append({**about, "response": None, "error": error})
                 continue
             try:
-                body, status_code = completion(row["body"], self.behaviour.answer), 200
+                body, status_code = completion(row["body"], self.behaviour.answer, self.behaviour.usage), 200
             except RefusalError as refused:
                 status_code, body = refused.args[0], {"error": {"message": refused.args[1]}}
             response = {"status_code": status_code, "request_id": "r", "body": body}
@@ -151,11 +152,12 @@ class Api:
         batch["status"] = status
 
 
-def completion(body: dict[str, Any], answer: Answer) -> dict[str, Any]:
+def completion(body: dict[str, Any], answer: Answer, says_usage: bool = True) -> dict[str, Any]:
     said = answer(body)
     choice = said if isinstance(said, dict) else {"message": {"role": "assistant", "content": said}}
     usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS}
-    whole = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"], "usage": usage}
+    whole = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"]}
+    whole |= {"usage": usage} if says_usage else {}
     return {**whole, "choices": [{"index": 0, "finish_reason": "stop", **choice}]}
 
 
@@ -199,7 +201,7 @@ def batch_server(behaviour: Behaviour) -> Iterator[tuple[str, Record]]:
             match (self.command, parts):
                 case ("POST", ["chat", "completions"]):
                     body = json.loads(data)
-                    value = completion(body, behaviour.answer)
+                    value = completion(body, behaviour.answer, behaviour.usage)
                     record.online[text_of(body)] += 1
                     return value
                 case ("POST", ["files"]):

@@ -72,7 +72,7 @@ def test_one_batch_answers_all_but_the_first_text(annotate: Any, tmp_path: Path)
         cost = client.cost
         assert (cost.requests, cost.cached) == (12, 0)
         assert (cost.prompt_tokens, cost.completion_tokens) == (12 * PROMPT_TOKENS, 12 * COMPLETION_TOKENS)
-        assert cost.batched and (cost.batched.requests, cost.batched.prompt_tokens) == (11, 11 * PROMPT_TOKENS)
+        assert (cost.batched_requests, cost.batched_prompt_tokens) == (11, 11 * PROMPT_TOKENS)
         _, again = annotate(url)  # all is known
         assert (again.cost.requests, again.cost.cached) == (0, 12) and len(record.batches) == 1
 

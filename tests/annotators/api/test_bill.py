@@ -76,8 +76,8 @@ def test_a_dry_run_asks_nothing_and_counts_what_the_run_asks(tmp_path: Path, sam
         job.run()
         assert dry.requests == record.requests == 20 * ({False: samples, True: 2 * samples + 1}[refines])
         assert dry.prompt == record.bodies[0]["messages"]
-        sent = {name: value for name, value in record.bodies[0].items() if name != "messages"}
-        assert dry.parameters == sent
+        usual = [body for body in record.bodies if len(body["messages"]) == 1][-1]  # the first one tries a form
+        assert dry.parameters == {name: value for name, value in usual.items() if name != "messages"}
         again = job.reckon()
         assert (again.asked, again.requests, again.known, again.prompt_tokens) == (0, 0, 20, 0)
         assert again.prompt == dry.prompt and again.dollars == 0
@@ -226,3 +226,45 @@ def test_commands(commands: Commands, tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(compared["labels"]) == ["llm_label", "llm_label_b"] and compared["gold"] == 20
     assert compared["labels"]["llm_label"]["dollars_a_thousand"] == "unknown"
     assert compared["labels"]["llm_label_b"]["dollars_a_thousand"] == pytest.approx(0.023)
+
+
+@pytest.mark.slow
+def test_a_dry_run_has_all_options_of_the_run(
+    commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    gold = ["positive" if "good" in text else "negative" for text in TEXTS]
+    pd.DataFrame({"text": TEXTS, "gold": gold}).to_csv(tmp_path / "in.csv", index=False)
+    pd.DataFrame({"text": [TEXTS[4].upper()], "label": ["positive"]}).to_csv(tmp_path / "shown.csv", index=False)
+    common = ["annotate", "in.csv", "-o", "out.csv", "--model", "m", "--classes", "negative,positive"]
+    common += ["--cache", "answers.sqlite", "--price-in", 1, "--price-out", 2]
+
+    def dry(*more: object) -> dict[str, Any]:
+        done = commands(*common, *more, "--dry-run", "--json", cwd=tmp_path)
+        assert done.code == 0, done
+        values: dict[str, Any] = json.loads(done.out)
+        return values
+
+    def structured(body: dict[str, Any]) -> str:
+        return json.dumps({"label": by_word(body), "confidence": 90, "reason": "It says so."})
+
+    with chat_server(structured) as (url, record):
+        plain = dry("--base-url", url)
+        batch = dry("--base-url", url, "--batch")
+        assert batch["dollars"] == pytest.approx(plain["dollars"] / 2) and batch["price"]["factor"] == 0.5
+        assert batch["notes"][-1] == "batches cost half the price; one text is asked about at the full one"
+        for more in (["--answer", "structured"], ["--answer", "structured", "--confidence", "said", "--explain"]):
+            there = len(record.bodies)
+            values = dry("--base-url", url, *more)
+            done = commands(*common, "--base-url", url, *more, cwd=tmp_path)
+            first = record.bodies[there]
+            assert done.code == 0 and {"messages": values["prompt"], **values["parameters"]} == first, done
+            assert values["asked"] == values["requests"] == len(record.bodies) - there == 20
+            assert values["answer_tokens"] >= 2 * plain["answer_tokens"]  # an object, and a reason
+            assert dry("--base-url", url, *more)["asked"] == 0  # what is known by the form
+        asked = len(record.bodies)
+        for more in ([], ["--dry-run"], ["--batch"], ["--batch-file", "b"]):
+            shown = [*common, *([] if "b" in more else ["--base-url", url]), "--few-shot", "shown.csv", *more]
+            refused(commands(*shown, cwd=tmp_path), "row 5: this text has a gold label and is an example in the prompt")
+        assert len(record.bodies) == asked and not (tmp_path / "b").exists()

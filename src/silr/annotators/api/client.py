@@ -129,7 +129,7 @@ class ChatClient(ServerClient):
         key = self._key(question)
         if (known := self._cache.get(key)) is not None:
             reply = Reply.from_json(known)
-            self._budget.known(reply.prompt_tokens, reply.completion_tokens)
+            self._budget.known(reply.prompt_tokens, reply.completion_tokens, reply.batched)
             self._left_out.update(reply.left_out)
             return reply
         with self._turn():

@@ -155,8 +155,8 @@ class EmbeddingsClient(ServerClient):
         return Embedded(matrix[where], int(cut.sum()), int(none.sum()))
 
     def describe(self) -> dict[str, object]:
-        """Return server, model and dimensions, ready for JSON. Keys and passwords are left out."""
-        return {"kind": "api", **self._about}
+        """Return server, model, dimensions and Azure's version, ready for JSON. Keys and passwords are left out."""
+        return {"kind": "api", **self._about, **super().describe()}
 
     # --- many texts -----------------------------------------------------------------------------------------------
 
