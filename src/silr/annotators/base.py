@@ -74,9 +74,9 @@ def prepared(
     Only one that sends the texts in batches has a method `prepare`. `identity` tells annotations apart, and `name` LLMs
     that label one table. `note_cost` is called where something was paid.
     """
-    if not isinstance(annotator, Preparing):
-        return nullcontext()
-    return annotator.prepare(texts, identity, output, name, note_cost)
+    if isinstance(annotator, Preparing):
+        return annotator.prepare(texts, identity, output, name, note_cost)
+    return nullcontext()
 
 
 def check_any(remarks: Remarks, labelled: NDArray[np.bool_]) -> None:
