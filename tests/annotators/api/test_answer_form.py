@@ -224,6 +224,26 @@ def test_the_form_is_taken_only_where_nothing_is_lost(cache: AnswerCache, lost: 
         assert is_right(again) and record.requests == len(TEXTS) + 1 and again.remarks.form == asking.remarks.form
 
 
+def test_raw_probabilities_under_a_grammar_are_no_loss(cache: AnswerCache) -> None:
+    """As llama.cpp answers: a fence that the content lacks, and probabilities from before words were ruled out."""
+
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        label = by_word(body)
+        other = CLASSES[label == "negative"]
+        if "response_format" not in body:
+            return tokens(["The answer is", f" {label}", "."], 1, **{f" {label}": 0.4, f" {other}": 0.2, " mixed": 0.1})
+        pieces = ["```", "json", "\n", "{", "\n ", ' "', "label", '":', ' "', label, '"', "\n", "}", "\n", "```"]
+        raw = {other.capitalize(): 0.19, label: 0.17, other: 0.1, label.capitalize(): 0.05, "The": 0.02}
+        return tokens(pieces, 9, **raw) | {"message": {"content": f'{{\n  "label": "{label}"\n}}'}}
+
+    with chat_server(answer) as (url, _):
+        asking = annotator(url, cache)
+        found = annotate_texts(asking, TEXTS)
+        assert asking.remarks.form == JSON and not any("come without" in note for note in asking.notes)
+        assert np.exp(found.scores[0]) == pytest.approx(np.array([0.17, 0.1]) / 0.27)  # the first text is a bad thing
+        assert (found.scores.argmax(axis=1) == TRUTH).all()
+
+
 def test_an_annotation_that_was_begun_free_stays_free(cache: AnswerCache, tmp_path: Path) -> None:
     with chat_server(structured) as (url, record):
         assert is_right(annotator(url, cache, answer="free"), TRUTH[:6], TEXTS[:6])

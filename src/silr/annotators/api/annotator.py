@@ -289,7 +289,7 @@ class ApiAnnotator:
             later = [*later[:-1], later[-1] + self._instruction]
         for attempt in range(2):
             reply = self._reply(text, later, sample)
-            reading = self._reading(reply.text)
+            reading = self._reading(reply.text, self._forms.form)
             cut_off = reply.missing is Missing.CUT_OFF
             content = without_thoughts(reply.text).strip()
             end = None if reading.position is None or reading.word is None else reading.position + len(reading.word)
@@ -298,7 +298,7 @@ class ApiAnnotator:
             is_over = not cut_off or (is_clear and len(content) <= _SHORT_ANSWER)
             if reading.label is not None and is_over and reply.missing not in (Missing.REFUSED, Missing.FILTERED):
                 said = read_said(reply.text) if self.said else Said()
-                return Named(reading.label, self._scores(reply, reading), said)
+                return Named(reading.label, self._scores(reply, reading, self._forms.form), said)
             missing = reply.missing or reading.missing or Missing.NO_CLASS
             if attempt or missing in (Missing.REFUSED, Missing.FILTERED):
                 break
@@ -340,18 +340,18 @@ class ApiAnnotator:
             self._forms.settle()
         self.remarks.form = self._forms.name
 
-    def _reading(self, answer: str) -> Reading:
+    def _reading(self, answer: str, form: AnswerForm | None) -> Reading:
         """The class that an answer gives, first as the form has it."""
         words = self.prompt.words
-        if (self.said or self._forms.form is not None) and (found := label_in_json(answer, words)):
+        if (self.said or form is not None) and (found := label_in_json(answer, words)):
             return Reading(found[0], None, found[1], words[found[0]], is_outright=True)
         return read_answer(answer, words, self.classes)
 
-    def _has_scores(self, reply: Reply) -> bool:
-        reading = self._reading(reply.text)
-        return reading.label is not None and self._scores(reply, reading) is not None
+    def _has_scores(self, reply: Reply, form: AnswerForm | None) -> bool:
+        reading = self._reading(reply.text, form)
+        return reading.label is not None and self._scores(reply, reading, form) is not None
 
-    def _scores(self, reply: Reply, reading: Reading) -> NDArray[np.float64] | None:
+    def _scores(self, reply: Reply, reading: Reading, form: AnswerForm | None) -> NDArray[np.float64] | None:
         """Log-probabilities of the classes where the answer names one; None if the server gives none of use."""
         if not reply.tokens or reading.position is None:
             return None
@@ -369,8 +369,7 @@ class ApiAnnotator:
                 if other.label != reading.label or other.position is None:
                     return None
                 position = other.position
-        exact = self._forms.form is not None
-        scores = class_log_probabilities(reply.tokens, start + position, words, exact)
+        scores = class_log_probabilities(reply.tokens, start + position, words, exact=form is not None)
         return scores if scores is not None and scores.argmax() == reading.label else None  # else of another place
 
     def _from_votes(self, answers: Sequence[Named | NoAnswerError]) -> NDArray[np.float64]:

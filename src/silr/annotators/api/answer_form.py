@@ -21,6 +21,7 @@ Mode = Literal["auto", "structured", "free"]
 MODES: tuple[Mode, ...] = ("auto", "structured", "free")
 FREE = "free"
 Ask = Callable[["AnswerForm | None"], Reply]
+Scored = Callable[[Reply, "AnswerForm | None"], bool]
 FIELDS = ("response_format", "structured_outputs", "guided_choice", "guided_json")  # of a request
 _SCHEMAS = {"confidence": {"type": "integer"}, "reason": {"type": "string"}}  # no bounds: some servers refuse them
 _POINTER = re.compile(
@@ -118,7 +119,7 @@ class AnswerForms:
     said : sequence of {"confidence", "reason"}
         What is asked for beside the label.
     scored : callable
-        Whether a reply gives scores of the classes.
+        Whether a reply to a question in this form (None: free) gives scores of the classes.
 
     Attributes
     ----------
@@ -127,7 +128,7 @@ class AnswerForms:
     """
 
     def __init__(
-        self, client: Client, mode: Mode, words: Sequence[str], said: Sequence[str], scored: Callable[[Reply], bool]
+        self, client: Client, mode: Mode, words: Sequence[str], said: Sequence[str], scored: Scored
     ) -> None:
         if mode not in MODES:
             raise InputError(f"--answer is one of {', '.join(MODES)}, not {mode!r}")
@@ -205,7 +206,7 @@ class AnswerForms:
         """Take the form, unless the free answer to the same text has more: log-probabilities or a thought."""
         if self._mode == "auto":
             free = free or ask(None)
-            lost = "log-probabilities" if self._scored(free) and not self._scored(reply) else ""
+            lost = "log-probabilities" if self._scored(free, None) and not self._scored(reply, form) else ""
             lost = lost or ("the model's thoughts" if _has_thought(free) and not _has_thought(reply) else "")
             if lost:
                 line = f"answers are free: structured ones come without {lost} (--answer structured takes them)"
