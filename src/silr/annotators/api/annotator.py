@@ -369,7 +369,7 @@ class ApiAnnotator:
                 if other.label != reading.label or other.position is None:
                     return None
                 position = other.position
-        scores = class_log_probabilities(reply.tokens, start + position, words, exact=form is not None)
+        scores = class_log_probabilities(reply.tokens, start + position, words, form is not None, reading.label)
         return scores if scores is not None and scores.argmax() == reading.label else None  # else of another place
 
     def _from_votes(self, answers: Sequence[Named | NoAnswerError]) -> NDArray[np.float64]:
