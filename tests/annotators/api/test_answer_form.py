@@ -301,9 +301,13 @@ def test_the_label_of_an_object_is_read_as_it_stands() -> None:
         '["positive"]',
         "positive",
         '{"label": "posi',
+        '{"label": "positive"',
+        '{"label": "positive", "other": {"label": "negative"}',
         "{}",
     ):
         assert label_in_json(other, CLASSES) is None
+    torn = '```json\n{"label": "positive", "reason": "and so on and'
+    assert label_in_json(torn, CLASSES) == (1, torn.index("positive"))
     assert AnswerForm(JSON, CLASSES).fits('<think>hm</think>{"label": "positive"}')
     assert not is_about_form("The model is overloaded") and not is_about_form("context length exceeded")
 
@@ -321,6 +325,40 @@ def saying(body: dict[str, Any]) -> str:
     if '"reason"' in prompt:
         fields["reason"] = f"It is not {'bad' if number % 3 else 'good'}\x07 at\nall; it says so. " + "So. " * 200
     return json.dumps(fields)
+
+
+def test_a_reason_without_end_is_cut_and_its_label_counts(cache: AnswerCache, tmp_path: Path) -> None:
+    """As vLLM and llama.cpp answer with a small model: held to an object, it repeats itself until its context is full."""
+
+    def answer(body: dict[str, Any]) -> dict[str, Any] | str:
+        if text_of(body) != TEXTS[5] or "response_format" not in body:
+            return saying(body)
+        assert body["max_tokens"] == 1000
+        torn = '{"label": "positive", "confidence": 80, "reason": "it says so' + " and so on" * 490
+        return {"message": {"content": torn}, "finish_reason": "length"}
+
+    with chat_server(answer) as (url, record):
+        asking = annotator(url, cache, confidence="said", explain=True)
+        pd.DataFrame({"text": TEXTS}).to_csv(tmp_path / "texts.csv", index=False)
+        annotate_file(tmp_path / "texts.csv", tmp_path / "out.csv", asking)
+        assert record.requests == len(TEXTS) + 1 and "max_tokens" not in record.bodies[0]
+        table = pd.read_csv(tmp_path / "out.csv")
+        assert table["llm_label"][5] == "positive" and table["llm_confidence"][5] == 0.8
+        assert table["llm_reason"][5].startswith("it says so and so on")
+        again = annotator(url, cache, confidence="said", explain=True)
+        annotate_texts(again, TEXTS)
+        assert record.requests == len(TEXTS) + 1
+
+
+def test_a_thought_that_meets_the_limit_is_asked_for_without(cache: AnswerCache) -> None:
+    def answer(body: dict[str, Any]) -> dict[str, Any] | str:
+        if text_of(body) == TEXTS[5] and "max_tokens" in body:
+            return {"message": {"content": "", "reasoning_content": "Let me see. " * 300}, "finish_reason": "length"}
+        return structured(body)
+
+    with chat_server(answer) as (url, record):
+        assert is_right(annotator(url, cache, answer="structured"))
+        assert record.requests == len(TEXTS) + 1
 
 
 @pytest.mark.parametrize("takes", [True, False])

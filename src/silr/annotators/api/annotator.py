@@ -15,6 +15,7 @@ from silr.annotators.answers.read import Reading, class_log_probabilities, read_
 from silr.annotators.answers.said import read_said
 from silr.annotators.api.answer_form import FIELDS as FORM_FIELDS
 from silr.annotators.api.answer_form import AnswerForm, AnswerForms, Mode, label_in_json
+from silr.annotators.api.answer_length import AnswerLength
 from silr.annotators.api.budget import BudgetSpentError
 from silr.annotators.api.client import ChatClient
 from silr.annotators.api.exchange import NoAnswerError, TextTooLongError, characters, explain_cut_off
@@ -129,6 +130,7 @@ class ApiAnnotator:
         self._after += self._instruction
         own = set(FORM_FIELDS) & client.options.asked().keys()  # the user asks for a form of his own
         self._forms = AnswerForms(client, "free" if own else answer, self.prompt.words, self.said, self._has_scores)
+        self._length = AnswerLength()
         self._client, self._samples, self._concurrency = client, samples, concurrency
         self._temperature = client.options.temperature_for(samples)
         self.remarks, self._kept = Remarks(), dict[str, int]()
@@ -260,7 +262,8 @@ class ApiAnnotator:
     ) -> Reply:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
         temperature = self._client.options.temperature or 0.0 if temperature is None else temperature
-        question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs, form=form)
+        limit = None if later else self._length.limit(form)  # what had no label then is asked about without
+        question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs, form=form, limit=limit)
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
             try:
@@ -278,7 +281,8 @@ class ApiAnnotator:
         return self._noted(text, self._send(question(self._messages(text[:kept], later))))
 
     def _noted(self, text: str, reply: Reply) -> Reply:
-        """Remember who answered."""
+        """Remember who answered, and how long the answer is."""
+        self._length.note(reply)
         self.remarks.provenance.setdefault(text, Provenance()).add(reply.snapshot, reply.asked, reply.left_out)
         return reply
 
@@ -295,7 +299,8 @@ class ApiAnnotator:
             end = None if reading.position is None or reading.word is None else reading.position + len(reading.word)
             goes_on = end is not None and _CONTINUATION.search(reply.text, end)  # perhaps "... only if"
             is_clear = reading.is_outright or goes_on
-            is_over = not cut_off or (is_clear and len(content) <= _SHORT_ANSWER)
+            is_short = len(content) <= _SHORT_ANSWER or (self.said and label_in_json(content, words))
+            is_over = not cut_off or (is_clear and is_short)
             if reading.label is not None and is_over and reply.missing not in (Missing.REFUSED, Missing.FILTERED):
                 said = read_said(reply.text) if self.said else Said()
                 return Named(reading.label, self._scores(reply, reading, self._forms.form), said)

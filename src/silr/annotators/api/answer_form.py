@@ -30,6 +30,7 @@ _POINTER = re.compile(
     r"|requested parameters|word '?\"?json",
     re.IGNORECASE,
 )
+_TORN = re.compile(r'\s*(?:```(?:json)?\s*)?\{\s*"label"\s*:\s*"((?:[^"\\]|\\.)*)"\s*,[^{}]*\Z')  # without an end
 
 
 def is_about_form(words: str) -> bool:
@@ -81,8 +82,15 @@ class AnswerForm:
 
 
 def label_in_json(answer: str, words: Sequence[str]) -> tuple[int, int] | None:
-    """Which word is the `label` of an answer that is one object of JSON, and where it begins; None if none is."""
+    """Which word is the `label` of an answer that is one object of JSON, and where it begins; None if none is.
+
+    The object may be cut off after the label, if that comes first.
+    """
     start = answer.find("{")
+    if torn := _TORN.match(answer):
+        for word in words:
+            if torn[1] == json.dumps(word, ensure_ascii=False)[1:-1]:
+                return words.index(word), torn.start(1)
     with suppress(ValueError, AttributeError, RecursionError):
         value = json.loads(answer[start:].strip().removesuffix("```"))
         label = value.get("label")
@@ -127,9 +135,7 @@ class AnswerForms:
         The one that is taken, None while it is not known or where answers are free.
     """
 
-    def __init__(
-        self, client: Client, mode: Mode, words: Sequence[str], said: Sequence[str], scored: Scored
-    ) -> None:
+    def __init__(self, client: Client, mode: Mode, words: Sequence[str], said: Sequence[str], scored: Scored) -> None:
         if mode not in MODES:
             raise InputError(f"--answer is one of {', '.join(MODES)}, not {mode!r}")
         self._client, self._mode, self._scored = client, mode, scored
