@@ -328,7 +328,7 @@ def saying(body: dict[str, Any]) -> str:
 
 
 def test_a_reason_without_end_is_cut_and_its_label_counts(cache: AnswerCache, tmp_path: Path) -> None:
-    """As vLLM and llama.cpp answer with a small model: held to an object, it repeats itself until its context is full."""
+    """As vLLM and llama.cpp answer with a small model, which repeats itself until its context is full."""
 
     def answer(body: dict[str, Any]) -> dict[str, Any] | str:
         if text_of(body) != TEXTS[5] or "response_format" not in body:
