@@ -263,12 +263,15 @@ class ApiAnnotator:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
         temperature = self._client.options.temperature or 0.0 if temperature is None else temperature
         limit = None if later else self._length.limit(form)  # what had no label then is asked about without
-        question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs, form=form, limit=limit)
+        question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs, form=form)
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
             try:
-                reply = self._send(question(self._messages(text[:kept], later)))
+                reply = self._send(question(self._messages(text[:kept], later), limit=limit))
             except TextTooLongError as error:
+                if limit is not None:  # the answer's room may be what is too much
+                    limit = None
+                    continue
                 whole = characters(self._messages(text[:kept], later))
                 fitting = 0 if error.share is None else int(_CUT_MARGIN * error.share * whole) - (whole - kept)
                 if fitting < 1:

@@ -12,9 +12,9 @@ _LEAST, _TIMES = 1000, 8  # tokens; and of the longest answer so far
 class AnswerLength:
     """Learns from the answers how long the next may get. Threads may share it.
 
-    A model that is held to an object cannot stop before it is whole. A small one may repeat itself in its reason, or
-    write spaces, until its context is full. Tokens of hidden thoughts count, so a model that thinks is given as much
-    room as its thoughts take.
+    A model that is held to an object cannot stop before it is whole. A small one may repeat itself in its reason until
+    its context is full. Tokens of hidden thoughts count, so a model that thinks is given the room that its thoughts
+    have taken.
     """
 
     def __init__(self) -> None:
@@ -26,5 +26,5 @@ class AnswerLength:
             self._longest = max(self._longest, reply.completion_tokens)
 
     def limit(self, form: AnswerForm | None) -> int | None:
-        """The most tokens of an answer in a form; None where it is free, or nothing is known yet."""
-        return None if form is None or not self._longest else max(_LEAST, _TIMES * self._longest)
+        """The most tokens of an answer in a form that has a reason; None of others."""
+        return None if form is None or "reason" not in form.said else max(_LEAST, _TIMES * self._longest)
