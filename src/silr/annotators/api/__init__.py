@@ -1,6 +1,7 @@
 """A chat model behind an OpenAI-compatible server as an annotator.
 
-- Labels: `annotator` asks about texts and reads the answers. `instruction` and `answer_form` say what these look like.
+- Labels: `annotator` asks about texts and reads the answers. `instruction`, `answer_form` and `answer_length` say what
+  these look like.
 - Clients: `client` for chats, `embeddings`, `dry_client`, and that of `batch`. All go on from `server_client`, which
   tries again as `retries` says.
 - Requests: `request` is what is asked, with `extra_body` and `headers`. `parameters` are what the server takes,

@@ -90,7 +90,7 @@ class ChatClient(ServerClient):
         budget: dict[str, Any] = {"max_requests": max_requests, "max_tokens_total": max_tokens_total}
         budget |= {"max_dollars": max_dollars, "price": price, "rpm": rpm, "tpm": tpm}
         super().__init__(ChatExchange(connection, model), options, timeout=timeout, retries=retries, say=say, **budget)
-        self._cache, self.api_version = cache, connection.api_version
+        self._cache = cache
         self._parameters = Parameters(asked=frozenset(options.asked()))
         self._left_out = set[str]()  # of answers that are in the cache
         self._tries = False  # whether requests without some parameters are tried just now
@@ -113,10 +113,6 @@ class ChatClient(ServerClient):
     def look_up(self, questions: Iterable[Question]) -> None:
         """Read the answers to questions that are soon asked, if they are known."""
         self._cache.look_up(self._key(question) for question in questions)
-
-    def describe(self) -> dict[str, object]:
-        """What else tells its answers apart, and is set."""
-        return {} if self.api_version is None else {"api_version": self.api_version}
 
     asks: bool = True  # whether it sends anything
 

@@ -123,6 +123,7 @@ class Exchange:
     def __init__(self, connection: Connection, model: str) -> None:
         self._client, self.model, self._is_azure = connection.client, model, connection.is_azure
         self.secrets, self.url = connection.secrets, str(connection.client.base_url)
+        self.api_version = connection.api_version
         self.server, self.proxy = server_name(self.url), proxy_between(self.url)
         self.heard = False
 

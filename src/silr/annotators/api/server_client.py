@@ -60,6 +60,7 @@ class ServerClient(Retries):
     ) -> None:
         super().__init__(exchange, rpm, tpm, timeout, retries)
         self.model, self.server, self.options = exchange.model, exchange.server, options
+        self.api_version = exchange.api_version
         self.notes = list[str]()
         self._print, self._alone = say or (lambda line: None), threading.Lock()
         self._budget = Budget(max_requests, max_tokens_total, self._closed, self._pace, max_dollars, price)
@@ -90,6 +91,10 @@ class ServerClient(Retries):
                 return
             self.notes.append(line)
         self._print(line)
+
+    def describe(self) -> dict[str, object]:
+        """What else tells its answers apart, and is set."""
+        return {} if self.api_version is None else {"api_version": self.api_version}
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
