@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from chat_server import COMPLETION_TOKENS, PROMPT_TOKENS, RefusalError, text_of
+
+from http_server import JsonHandler, serving
 
 Answer = Callable[[dict[str, Any]], "str | dict[str, Any]"]
 ENDED = ("completed", "failed", "expired", "cancelled")
@@ -166,12 +167,7 @@ def batch_server(behaviour: Behaviour) -> Iterator[tuple[str, Record]]:
     record = Record()
     api = Api(record, behaviour)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
+    class Handler(JsonHandler):
         def do_POST(self) -> None:
             self.answer(self.rfile.read(int(self.headers["content-length"])))
 
@@ -224,29 +220,8 @@ def batch_server(behaviour: Behaviour) -> Iterator[tuple[str, Record]]:
                     return api.look(name)
             raise RefusalError(404, "Not Found")
 
-        def send(self, status: int, value: Any) -> None:
-            data = value if isinstance(value, bytes) else json.dumps(value).encode()
-            try:
-                self.send_response(status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # the client was killed
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            pass  # a client that was killed
-
-    server = Server(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1", record
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as address:
+        yield f"{address}/v1", record
 
 
 def uploaded(data: bytes) -> tuple[str, bytes]:
