@@ -21,6 +21,7 @@ Mode = Literal["auto", "structured", "free"]
 MODES: tuple[Mode, ...] = ("auto", "structured", "free")
 FREE = "free"
 Ask = Callable[["AnswerForm | None"], Reply]
+Scored = Callable[[Reply, "AnswerForm | None"], bool]
 FIELDS = ("response_format", "structured_outputs", "guided_choice", "guided_json")  # of a request
 _SCHEMAS = {"confidence": {"type": "integer"}, "reason": {"type": "string"}}  # no bounds: some servers refuse them
 _POINTER = re.compile(
@@ -29,6 +30,7 @@ _POINTER = re.compile(
     r"|requested parameters|word '?\"?json",
     re.IGNORECASE,
 )
+_TORN = re.compile(r'\s*(?:```(?:json)?\s*)?\{\s*"label"\s*:\s*"((?:[^"\\]|\\.)*)"\s*,[^{}]*\Z')  # without an end
 
 
 def is_about_form(words: str) -> bool:
@@ -80,8 +82,15 @@ class AnswerForm:
 
 
 def label_in_json(answer: str, words: Sequence[str]) -> tuple[int, int] | None:
-    """Which word is the `label` of an answer that is one object of JSON, and where it begins; None if none is."""
+    """Which word is the `label` of an answer that is one object of JSON, and where it begins; None if none is.
+
+    The object may be cut off after the label, if that comes first.
+    """
     start = answer.find("{")
+    if torn := _TORN.match(answer):
+        for word in words:
+            if torn[1] == json.dumps(word, ensure_ascii=False)[1:-1]:
+                return words.index(word), torn.start(1)
     with suppress(ValueError, AttributeError, RecursionError):
         value = json.loads(answer[start:].strip().removesuffix("```"))
         label = value.get("label")
@@ -118,7 +127,7 @@ class AnswerForms:
     said : sequence of {"confidence", "reason"}
         What is asked for beside the label.
     scored : callable
-        Whether a reply gives scores of the classes.
+        Whether a reply to a question in this form (None: free) gives scores of the classes.
 
     Attributes
     ----------
@@ -126,9 +135,7 @@ class AnswerForms:
         The one that is taken, None while it is not known or where answers are free.
     """
 
-    def __init__(
-        self, client: Client, mode: Mode, words: Sequence[str], said: Sequence[str], scored: Callable[[Reply], bool]
-    ) -> None:
+    def __init__(self, client: Client, mode: Mode, words: Sequence[str], said: Sequence[str], scored: Scored) -> None:
         if mode not in MODES:
             raise InputError(f"--answer is one of {', '.join(MODES)}, not {mode!r}")
         self._client, self._mode, self._scored = client, mode, scored
@@ -205,7 +212,7 @@ class AnswerForms:
         """Take the form, unless the free answer to the same text has more: log-probabilities or a thought."""
         if self._mode == "auto":
             free = free or ask(None)
-            lost = "log-probabilities" if self._scored(free) and not self._scored(reply) else ""
+            lost = "log-probabilities" if self._scored(free, None) and not self._scored(reply, form) else ""
             lost = lost or ("the model's thoughts" if _has_thought(free) and not _has_thought(reply) else "")
             if lost:
                 line = f"answers are free: structured ones come without {lost} (--answer structured takes them)"
