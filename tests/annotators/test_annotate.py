@@ -14,6 +14,7 @@ from embeddings_server import embeddings_server
 
 import silr
 from silr.errors import InputError
+from silr.features.api import ApiFeatures
 from silr.io.annotator_records import read_records
 from silr.io.codebook import Codebook
 
@@ -66,3 +67,10 @@ def test_embeddings_of_nobody_or_over_hidden_states(tmp_path: Path) -> None:
         silr.annotate(TEXTS, ["a", "b"], model="m", base_url="http://127.0.0.1:9/v1", embeddings="emb")
     with pytest.raises(InputError, match="embeddings go with base_url"):
         silr.annotate(TEXTS, ["a", "b"], model="m", embeddings="emb", output=tmp_path / "out.csv")
+
+
+def test_new_texts_are_asked_about_with_azures_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "k")
+    server = {"server": "https://name.openai.azure.com", "model": "emb", "api_version": "2024-10-21"}
+    about = ApiFeatures.of_record({"kind": "api", **server}, 16)._connect().describe()
+    assert about["api_version"] == "2024-10-21" and str(about["server"]).startswith(server["server"])

@@ -150,8 +150,7 @@ def annotate_file(
     features = named_features_path(corpus.features_path(output), name)  # refuses an unknown suffix before any work
     table = Table(source, output, text_column, name)
     check_name(name, annotator.classes, table.frame.columns)
-    texts = table.texts
-    unique, where = distinct(texts)
+    texts, (unique, where) = table.texts, distinct(table.texts)
     identity = identity_of(annotator)
     check_examples(identity, table.frame, texts, source)
     meta = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
