@@ -24,11 +24,15 @@ from silr.io.files import Json
 from silr.io.texts import distinct
 
 if TYPE_CHECKING:
+    from silr.annotators.api.answer_form import AnswerForm
     from silr.annotators.api.dry_client import DryClient
     from silr.annotators.prompts import Prompt
 
 _CHUNK = 1000  # texts whose questions are held at a time
 _CRITIQUE = 80
+_REASON = (
+    "The writer says outright that the product did not work, and names no merit of it that would make up for that."
+)
 
 
 @dataclass
@@ -107,6 +111,7 @@ def dry_run(
     client: DryClient,
     *,
     words: Sequence[str],
+    said_beside: Sequence[str] = (),
     text_column: str = "text",
     name: str = "",
     tokenizer: str | None = None,
@@ -115,6 +120,7 @@ def dry_run(
     """Go through an annotation by an LLM behind a server without sending anything.
 
     `asking` is an annotator whose client is the `client`, with or without self-refinement, and `words` are its answers.
+    The answers also have what is `said_beside` the label, such as "confidence".
     The `tokenizer` is a folder or name, see `silr.annotators.tokens.counter_for`.
 
     Raises InputError as `silr.annotators.table.annotate_file` before it begins, or if the tokenizer cannot be used.
@@ -125,9 +131,11 @@ def dry_run(
     texts, finished = _texts_left(table, asking, identity_of(asking), done, name)
     word = max(words, key=tokens.estimate)
     first = next(text for text in table.texts if text.strip())
+    getattr(asking, "take_form", lambda texts: None)([text for text in distinct(table.texts)[0] if text.strip()])
     client.begin(word)
     _ask(asking, [first])
     assert client.first is not None
+    shape = client.first.form
     done.prompt, done.parameters = client.first.messages, client.parameters_of(client.first)
     count = tokens.counter_for(client.model, tokenizer)
     requests = critiques = asked = prompt_tokens = 0
@@ -143,7 +151,7 @@ def dry_run(
         prompt_tokens += count([question.messages for question in client.asked])
     done.asked, done.known, done.finished = asked, len(texts) - asked, finished
     done.requests, done.prompt_tokens, done.exact, done.counted = requests, prompt_tokens, count.exact, count.words
-    each = tokens.estimate(word) + 1
+    each = tokens.estimate(_answer(word, shape, said_beside)) + 1
     done.assumed = f"assumed: {each} an answer; a model that thinks first writes many more"
     if known_tokens:
         each = float(np.mean(known_tokens))  # type: ignore[assignment]
@@ -240,6 +248,14 @@ def _finished(
             done.notes.append(f"{folder} holds an unfinished annotation of something else: finish or delete it first")
         return set()
     return set(np.fromfile(folder / "scores", kind, count=begun)["text"].tolist())
+
+
+def _answer(word: str, form: AnswerForm | None, said_beside: Sequence[str]) -> str:
+    """An answer as the model would write it."""
+    if not said_beside and (form is None or form.name == "guided choice"):
+        return word
+    beside = {"confidence": 85, "reason": _REASON}
+    return json.dumps({"label": word} | {name: beside[name] for name in said_beside}, ensure_ascii=False)
 
 
 def _ask(asking: Annotator, texts: Sequence[str]) -> None:

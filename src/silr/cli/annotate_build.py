@@ -30,10 +30,9 @@ def is_behind_server(options: Options) -> bool:
     """Whether a server is asked; InputError if the options contradict each other."""
     if options["annotator"] == "local" and options["base_url"] is not None:
         raise InputError("--base-url is the address of a server: leave out --annotator local, or --base-url")
-    in_batches = options["batch"] or options["batch_file"] is not None or options["batch_results"] is not None
-    if options["annotator"] == "local" and in_batches:
+    if options["annotator"] == "local" and is_in_batches(options):
         raise InputError("batches are for a server: leave out --annotator local")
-    behind_server = options["annotator"] == "api" or options["base_url"] is not None or in_batches
+    behind_server = options["annotator"] == "api" or options["base_url"] is not None or is_in_batches(options)
     given = [name for name in _OF_SERVER if options[name] not in (None, [])] + ["explain"] * options["explain"]
     if not behind_server and given:
         raise InputError(f"--{given[0].replace('_', '-')} is for a server: give --base-url, or --annotator api")
@@ -43,6 +42,11 @@ def is_behind_server(options: Options) -> bool:
             '--extra-body \'{"chat_template_kwargs": {"enable_thinking": false}}\''
         )
     return behind_server
+
+
+def is_in_batches(options: Options) -> bool:
+    """Whether the questions go into batches, at a server or in files."""
+    return bool(options["batch"] or options["batch_file"] or options["batch_results"])
 
 
 def named_classes(options: Options) -> list[str] | None:
@@ -58,19 +62,24 @@ def api_annotator(options: Options, classes: list[str] | None, quiet: bool) -> A
     """The annotator behind a server."""
     from silr.annotators.api.annotator import ApiAnnotator
 
-    named = {name: options[name] for name in ("samples", "concurrency", "answer", "confidence", "explain")}
-    return ApiAnnotator(_client(options, quiet), classes, **named, **_wording(options))
+    return ApiAnnotator(_client(options, quiet), classes, **_asking(options), **_wording(options))
 
 
 def dry_annotator(options: Options, classes: list[str] | None) -> tuple[ApiAnnotator, DryClient]:
     """The annotator behind a server that is not asked, and the client that keeps what it would be."""
     from silr.annotators.api.addresses import chosen_server
     from silr.annotators.api.annotator import ApiAnnotator
+    from silr.annotators.api.answer_form import FREE
+    from silr.annotators.api.batch.client import OFFLINE, OfflineClient
     from silr.annotators.api.dry_client import DryClient, ReadOnlyCache
+    from silr.cli.annotate_batch import client_kind
 
     chosen = {**options, "base_url": chosen_server(options["base_url"])}
     client = DryClient(options["model"], ReadOnlyCache(options["cache"]), **_of_client(chosen))
-    return ApiAnnotator(client, classes, samples=options["samples"], **_wording(options)), client
+    if client_kind(options) is OfflineClient:  # its answers have a key of their own, and are free
+        client.settles_on = FREE
+        client.server = client.server if options["base_url"] else OFFLINE
+    return ApiAnnotator(client, classes, **_asking(options), **_wording(options)), client
 
 
 def local_prompt(options: Options, classes: list[str] | None) -> Prompt:
@@ -89,6 +98,11 @@ def local_annotator(options: Options, classes: list[str] | None) -> LocalAnnotat
     names = ("opening", "calibrate", "device", "dtype", "trust_remote_code", "thinking")
     named = {name: options[name] for name in names}
     return LocalAnnotator(options["model"] or DEFAULT_MODEL, classes, **named, **_wording(options))
+
+
+def _asking(options: Options) -> dict[str, Any]:
+    """How it is asked, and what the answers have."""
+    return {name: options[name] for name in ("samples", "concurrency", "answer", "confidence", "explain")}
 
 
 def _wording(options: Options) -> dict[str, Any]:

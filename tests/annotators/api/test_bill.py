@@ -34,12 +34,13 @@ class Job:
     def __init__(self, folder: Path, url: str, samples: int = 1, refines: bool = False, **client: Any) -> None:
         self.folder, self.url, self.samples, self.refines = folder, url, samples, refines
         self.client = {"price": PRICE, **client}
+        self.beside: dict[str, Any] = {}
         self.source, self.output, self.cache = folder / "in.csv", folder / "out.csv", folder / "answers.sqlite"
         if not self.source.exists():
             pd.DataFrame({"text": [*TEXTS, "", TEXTS[0]]}).to_csv(self.source, index=False)
 
     def annotator(self, client: ChatClient) -> ApiAnnotator:
-        return ApiAnnotator(client, CLASSES, samples=self.samples, concurrency=1)
+        return ApiAnnotator(client, CLASSES, samples=self.samples, concurrency=1, **self.beside)
 
     def run(self, name: str = "") -> tuple[AnnotationSummary, ChatClient]:
         cache = AnswerCache(self.cache)
@@ -54,7 +55,16 @@ class Job:
     def reckon(self, name: str = "") -> DryRun:
         client = DryClient("a-model", ReadOnlyCache(self.cache), base_url=self.url, **self.client)
         asking = SelfRefineAnnotator(self.annotator(client)) if self.refines else self.annotator(client)
-        return dry_run(self.source, self.output, asking, client, words=CLASSES, name=name, price=client.cost.price)
+        return dry_run(
+            self.source,
+            self.output,
+            asking,
+            client,
+            words=CLASSES,
+            said_beside=("confidence", "reason") if self.beside else (),
+            name=name,
+            price=client.cost.price,
+        )
 
 
 def files(folder: Path) -> dict[str, tuple[int, int]]:
@@ -106,6 +116,28 @@ def test_what_is_known_and_what_is_finished_is_not_asked_again(tmp_path: Path) -
         other = Job(tmp_path, url, samples=2).reckon("b")
         assert other.finished == 0 and "unfinished annotation of something else" in other.notes[0]
         assert files(tmp_path) == before
+
+
+def structured(body: dict[str, Any]) -> str:
+    """Answers of a server that holds the model to what it is asked for, whatever that is."""
+    if "response_format" not in body and "object of JSON" not in body["messages"][0]["content"]:
+        return by_word(body)
+    return json.dumps({"label": by_word(body), "confidence": 80, "reason": "so"})
+
+
+def test_a_dry_run_asks_in_the_form_and_for_what_the_run_asks_for(tmp_path: Path) -> None:
+    with chat_server(structured) as (url, record):
+        plain, more = Job(tmp_path, url), Job(tmp_path, url)
+        more.beside = {"confidence": "said", "explain": True}
+        for job in (plain, more):
+            record.bodies.clear()
+            dry = job.reckon()
+            job.output.unlink(missing_ok=True)
+            job.run()
+            assert dry.prompt == record.bodies[0]["messages"] and "response_format" in dry.parameters
+            again = job.reckon()  # the first text has a free answer too, and the form is known by the others
+            assert (again.asked, again.known, again.requests) == (0, 20, 0)
+        assert dry.answer_tokens > 20 * 20
 
 
 def test_lines_and_values(tmp_path: Path) -> None:

@@ -141,6 +141,11 @@ class ApiAnnotator:
         """Who asks the server."""
         return self._client
 
+    @property
+    def form_is_assumed(self) -> bool:
+        """Whether nobody was asked which form of the answers the server takes."""
+        return self._forms.is_assumed
+
     def plan(self, texts: Sequence[str]) -> Plan:
         """One text a batch: the server, not silr, puts them together."""
         lengths = [len(text) for text in texts]
@@ -337,7 +342,7 @@ class ApiAnnotator:
 
         self._forms.look_up(count)
         if not self._client.asks:
-            self._forms.settle()
+            self._forms.settle(self._client.settles_on)
         self.remarks.form = self._forms.name
 
     def _reading(self, answer: str) -> Reading:

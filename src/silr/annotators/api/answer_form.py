@@ -124,7 +124,11 @@ class AnswerForms:
     ----------
     form : AnswerForm or None
         The one that is taken, None while it is not known or where answers are free.
+    is_assumed : bool
+        Whether it was settled without asking.
     """
+
+    is_assumed = False
 
     def __init__(
         self, client: Client, mode: Mode, words: Sequence[str], said: Sequence[str], scored: Callable[[Reply], bool]
@@ -159,10 +163,11 @@ class AnswerForms:
             form = forms[counts.index(max(counts))]
             self.take(FREE if form is None else form.name)
 
-    def settle(self) -> None:
-        """Decide where nobody can be asked: free, unless only structured answers are wanted."""
+    def settle(self, name: str) -> None:
+        """Decide where nobody can be asked: by a name, unless only structured answers are wanted."""
         if not self._decided:
-            self.take(FREE if self._mode == "auto" else self._candidates[0].name)
+            self.take(name if self._mode == "auto" else self._candidates[0].name)
+            self.is_assumed = True
 
     def has(self, form: AnswerForm, reply: Reply) -> bool:
         """Whether a reply has the form that was asked for, and the server did not refuse it."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from silr.annotators.api import exchange
-from silr.annotators.api.answer_form import AnswerForm
+from silr.annotators.api.answer_form import FREE, AnswerForm
 from silr.annotators.api.budget import Budget
 from silr.annotators.api.cache import AnswerCache
 from silr.annotators.api.connection import connect
@@ -159,6 +159,7 @@ class ChatClient(Patience):
         return {} if self.api_version is None else {"api_version": self.api_version}
 
     asks: bool = True  # whether it sends anything
+    settles_on: str = FREE  # the form of the answers, where nobody is asked and none is known
 
     def ask(self, question: Question, answers: Callable[[Reply], Question] | None = None) -> Reply:
         """Send a question and return the answer, from the cache if it is known.

@@ -46,7 +46,7 @@ class DryClient(ChatClient):
 
     word = ""
     first: Question | None = None
-    asks = False
+    asks, settles_on = False, "json schema"  # what a run tries first
 
     def ask(self, question: Question, answers: Callable[[Reply], Question] | None = None) -> Reply:
         """Return the answer from the cache, or keep the question and make one up."""

@@ -12,7 +12,8 @@ from silr.annotators.api.batch.client import MOST_ATTEMPTS, BatchClient
 from silr.annotators.api.batch.lines import Limits
 from silr.annotators.api.batch.questions import learn_parameters, requests
 from silr.annotators.api.batch.sending import Sending
-from silr.annotators.base import Annotator, Plan, Remarks, Scored, Scores, remarks_of
+from silr.annotators.base import Annotator, Plan, Remarks, Scored, Scores, cost_of, remarks_of
+from silr.annotators.cost import Cost
 
 
 class Scoring(Annotator, Protocol):
@@ -38,6 +39,11 @@ class Wrapped:
     def remarks(self) -> Remarks:
         """Those of the annotator."""
         return remarks_of(self._annotator)
+
+    @property
+    def cost(self) -> Cost | None:
+        """That of the annotator."""
+        return cost_of(self._annotator)
 
     def plan(self, texts: Sequence[str]) -> Plan:
         """Split the texts as the annotator does."""
