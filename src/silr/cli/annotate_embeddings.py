@@ -56,6 +56,8 @@ def check_embeddings(options: Mapping[str, Any], behind_server: bool) -> None:
     named = [name for name in ("embeddings_url", "embeddings_dimensions") if options[name] is not None]
     if options["embeddings"] is None and named:
         raise InputError(f"--{named[0].replace('_', '-')} goes with --embeddings MODEL")
+    if options["embeddings"] is not None and not options["embeddings"].strip():
+        raise InputError("--embeddings needs the server's name of an embedding model")
     if options["embeddings"] is not None and not behind_server:
         raise InputError(
             "--embeddings is for --annotator api; a local model writes its hidden states itself, and `silr refine "

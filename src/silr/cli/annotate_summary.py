@@ -105,23 +105,27 @@ def _of_dollars(done: AnnotationSummary, api: ApiAnnotator) -> Iterator[str]:
 
 def _of_answers(done: AnnotationSummary, api: ApiAnnotator) -> Iterator[str]:
     """Lines about the form of the answers, and what was said beside the labels."""
+    from silr.annotators.columns import column
+
     if api.remarks.form is not None:
         constrained = f"the server holds the model to the classes ({api.remarks.form})"
         yield f"answers: {'free' if api.remarks.form == 'free' else constrained}"
     labels = sum(done.labels.values())
-    for kind in api.said:
+    for kind in api.said if labels else ():
         n = done.n_said.get(kind, 0)
-        where = f"column llm_{kind}" if n else f"none could be read, so there is no column llm_{kind}"
+        where = column(kind, done.name)
+        where = f"column {where}" if n else f"none could be read, so there is no column {where}"
         yield f"{n:,} of {labels:,} labels have a {kind} ({where})"
 
 
 def _of_missing(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:
     """Lines about texts without label, and about labels without scores."""
+    from silr.annotators.columns import column
     from silr.annotators.missing import Missing
 
     if done.reasons:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in done.reasons.items())
-        yield f"{done.n_missing:,} texts have no label: {reasons} (column llm_missing)"
+        yield f"{done.n_missing:,} texts have no label: {reasons} (column {column('missing', done.name)})"
     if api is None:
         return
     if failures := list(api.remarks.failures.values()):

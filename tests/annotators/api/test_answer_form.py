@@ -418,6 +418,10 @@ def test_the_command_says_what_it_found_out(
         values = json.loads(commands(*command, *api, *said, "--json", cwd=tmp_path).out)
         assert values["answer_form"] == JSON and values["said"] == {"confidence": 12, "reason": 12}
         assert values["requests"] == 0 and "response_format" in values["parameters"]
+        named = commands(*command, *api, *said, "--name", "b", cwd=tmp_path)
+        assert "12 of 12 labels have a confidence (column llm_confidence_b)" in named.out, named
+        spent = commands(*command, *api, *said, "--name", "c", "--samples", "2", "--max-requests", "1", cwd=tmp_path)
+        assert "12 not asked (column llm_missing_c)" in spent.out and "have a confidence" not in spent.out, spent
         wrong = commands(*command, *api, "--confidence", "high", cwd=tmp_path)
         assert wrong.code == 2 and "--confidence" in wrong.err
     local = commands(*command, *said, cwd=tmp_path)

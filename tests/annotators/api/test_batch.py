@@ -63,6 +63,7 @@ def test_one_batch_answers_all_but_the_first_text(annotate: Any, tmp_path: Path)
         done, client = annotate(url)
         assert labels(tmp_path) == TRUTH and done.n_missing == 0
         assert record.statuses() == ["completed"] and record.online == {TEXTS[0]: 1}
+        assert (done.record["cost"]["requests"], done.record["answers"]["texts"]) == (12, 12)
         assert len(record.submitted) == 11 and set(record.submitted.values()) == {1}
         (batch,) = record.batches.values()
         bodies = [row["body"] for row in record.rows(batch)]
@@ -72,7 +73,7 @@ def test_one_batch_answers_all_but_the_first_text(annotate: Any, tmp_path: Path)
         cost = client.cost
         assert (cost.requests, cost.cached) == (12, 0)
         assert (cost.prompt_tokens, cost.completion_tokens) == (12 * PROMPT_TOKENS, 12 * COMPLETION_TOKENS)
-        assert cost.batched and (cost.batched.requests, cost.batched.prompt_tokens) == (11, 11 * PROMPT_TOKENS)
+        assert (cost.batched_requests, cost.batched_prompt_tokens) == (11, 11 * PROMPT_TOKENS)
         _, again = annotate(url)  # all is known
         assert (again.cost.requests, again.cost.cached) == (0, 12) and len(record.batches) == 1
 
