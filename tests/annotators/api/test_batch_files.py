@@ -101,6 +101,11 @@ def test_a_dry_run_knows_the_results_and_takes_half_the_price(silr: Silr) -> Non
     assert (after["asked"], after["known"], after["requests"]) == (0, 6, 0)
 
 
+@pytest.mark.parametrize("option", ["--batch-file", "--batch-results"])
+def test_no_server_gets_the_texts_unless_it_is_named(silr: Silr, option: str) -> None:
+    refused(silr(option, silr.folder, "--embeddings", "e"), "--embeddings needs --embeddings-url")
+
+
 def test_what_is_open_goes_into_the_next_file(silr: Silr) -> None:
     def answer(body: dict[str, Any]) -> Any:
         text = text_of(body)
