@@ -61,8 +61,8 @@ def check_embeddings(options: Mapping[str, Any], behind_server: bool) -> None:
     has_files = options["batch_file"] is not None or options["batch_results"] is not None
     if options["embeddings"] is not None and has_files and not (options["embeddings_url"] or options["base_url"]):
         raise InputError(
-            "--embeddings needs --embeddings-url beside --batch-file and --batch-results: no server is asked for labels, "
-            "and none gets the texts unless you name it"
+            "--embeddings needs --embeddings-url beside --batch-file and --batch-results: no server is asked for "
+            "labels, and none gets the texts unless you name it"
         )
     if options["embeddings"] is not None and not behind_server:
         raise InputError(
