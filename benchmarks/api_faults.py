@@ -78,7 +78,7 @@ def kill(concurrency: int, n: int, seed: int, kills: int) -> dict[str, Any]:
         subprocess.run(command(Path(name), url, concurrency), stdout=subprocess.DEVNULL, check=True)
         record, (wrong, reasons) = record_of(url), check(Path(name), texts)
         lost = record["requests"] - n
-    assert not wrong and not reasons and lost <= kills * 2 * concurrency, (wrong, reasons, lost)  # see annotate.md
+    assert not wrong and not reasons and lost <= kills * 2 * concurrency, (wrong, reasons, lost)  # see docs/servers.md
     values = {"concurrency": concurrency, "texts": n, "seed": seed, "kills": kills}
     values |= {"asked_again": lost, "under_way_at_most": kills * concurrency}
     print(json.dumps(values), flush=True)

@@ -37,3 +37,13 @@ def test_no_function_is_long() -> None:
         if isinstance(node, Function)
     }
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FUNCTION} == {}
+
+
+def test_the_rooms_behind_a_server_are_all_in_its_list() -> None:
+    room = HOME / "annotators" / "api"
+    text = (room / "__init__.py").read_text()
+    names = {path.stem for path in room.iterdir() if path.suffix == ".py" or path.is_dir()} - {
+        "__init__",
+        "__pycache__",
+    }
+    assert {name for name in names if f"`{name}`" not in text} == set()

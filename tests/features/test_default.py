@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from command_line import Commands
+from http_server import JsonHandler, serving
 from silr import LabelRefiner
 from silr.errors import InputError
 from silr.features import encoders
@@ -31,7 +30,7 @@ def hub(known: bool = True) -> Iterator[tuple[str, list[str]]]:
     """Address of a hub with one model, and the paths that it was asked for."""
     asked: list[str] = []
 
-    class Hub(BaseHTTPRequestHandler):
+    class Hub(JsonHandler):
         def do_HEAD(self) -> None:
             self.do_GET()
 
@@ -52,15 +51,8 @@ def hub(known: bool = True) -> Iterator[tuple[str, list[str]]]:
             if self.command == "GET":
                 self.wfile.write(body or b"")
 
-        def log_message(self, *arguments: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Hub) as address:
+        yield address, asked
 
 
 def test_the_model_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,6 +144,7 @@ def test_an_encoder_of_the_environment_that_is_none(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_encoder_of_the_environment(
     static_model: str, tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +161,7 @@ def test_the_encoder_of_the_environment(
     assert done.code == 0, done
 
 
+@pytest.mark.slow
 def test_in_python(static_model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = make_corpus(100, seed=1)
     given = (corpus.texts, corpus.llm_labels, corpus.gold)

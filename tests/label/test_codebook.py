@@ -12,7 +12,7 @@ import pytest
 from labelling import Fixed, Labelling, gold_of, label_commands, make_table, weights_of
 
 from silr.errors import InputError
-from silr.io.codebook import Codebook, OtherClassesError
+from silr.io.codebook import Codebook, OtherClassesError, recorded_classes, recorded_codebook
 from silr.io.corpus import read_table, write_table
 from silr.label.codebook import panel, plain_text, question_for
 from silr.label.gold_table import GoldTable
@@ -141,3 +141,19 @@ def test_the_terminal_shows_it_on_a_key(path: Path) -> None:
         os.write(person.mine, b"z")
         person.until("written:")
     assert list(gold_of(path).values()) == ["none of these"]
+
+
+def test_of_several_llms_the_first_that_read_a_codebook(path: Path) -> None:
+    """The record of embeddings comes first where the only LLM has a name."""
+    beside = path.with_name("t.annotator.json")
+    record = {**json.loads(beside.read_bytes()), "examples": []}
+    beside.write_text(json.dumps({"embeddings": {"kind": "api", "model": "emb"}, "annotators": {"gpt": record}}))
+    found = recorded_codebook(path)
+    assert found is not None and found.class_names == BOOK.class_names == recorded_classes(path)
+
+
+def test_examples_of_the_prompt_are_never_drawn(path: Path) -> None:
+    """Those of `silr annotate --few-shot`, of any LLM of the table."""
+    shown = {"examples": [["TEXT  number 3", "positive"], ["another text", "negative"]], "classes": ["a", "b"]}
+    path.with_name("t.annotator.json").write_text(json.dumps({"classes": ["a", "b"], "annotators": {"gpt": shown}}))
+    assert GoldTable(path).barred == {3}

@@ -125,6 +125,7 @@ def test_an_export_names_the_server_and_asks_it(
     assert list(known["labelled"]) == whole.predict(texts).tolist()
 
 
+@pytest.mark.slow
 def test_another_address_and_another_width(little: Corpus, server: tuple[str, Record], tmp_path: Path) -> None:
     url, record = server
     table, run = little.write(tmp_path), tmp_path / "run"

@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from silr.annotators.base import Annotator
+from silr.annotators.base import Annotator, cost_of
 from silr.annotators.build import make_annotator
 from silr.annotators.columns import column, own_columns
+from silr.annotators.cost import Cost
+from silr.annotators.embed import check_states
 from silr.annotators.table import annotate_file
 from silr.errors import InputError
 from silr.io.cells import is_missing
@@ -28,6 +30,7 @@ def annotate(
     annotator: Annotator | None = None,
     embeddings: str | None = None,
     embeddings_url: str | None = None,
+    embeddings_dimensions: int | None = None,
     output: str | Path | None = None,
     text_column: str = "text",
     batch: bool = False,
@@ -60,6 +63,8 @@ def annotate(
         A model of the server: its embeddings of the texts go beside `output`, as features of `silr.LabelRefiner`.
     embeddings_url : str, default None
         The server of `embeddings`. None: `base_url`.
+    embeddings_dimensions : int, default None
+        The width of `embeddings`, of models that have several. None: the model's own.
     output : str or Path, default None
         Where the table goes as a file, with the hidden states of a local model beside it; an interrupted call goes on
         where it stopped. None: nothing is kept.
@@ -123,6 +128,8 @@ def annotate(
     >>> annotate(texts, annotator=Keyword())["llm_label"].tolist()
     ['positive', 'negative']
     """
+    if embeddings is not None:
+        _check_embeddings(annotator is None and base_url is None, output, name)
     if annotator is None:
         if (classes is None and codebook is None) or model is None:
             raise InputError("annotate needs classes and a model, or an annotator")
@@ -133,8 +140,6 @@ def annotate(
         annotator = make_annotator(classes, model, base_url, question, options, batch=batch)
     elif options:
         raise InputError(f"annotate: {next(iter(options))} is no option of an annotator that is made already")
-    if embeddings is not None and output is None:
-        raise InputError("embeddings go beside the table: give its output")
 
     frame = source if isinstance(source, pd.DataFrame) else None
     if frame is None and not isinstance(source, (str, Path)):
@@ -147,21 +152,44 @@ def annotate(
         keep = output is not None
         annotate_file(path, target, annotator, text_column=text_column, save_features=keep, quiet=quiet, name=name)
         if embeddings is not None:
-            same: dict[str, Any] = {
-                option: options[option] for option in ("headers", "api_version", "timeout") if option in options
-            }
-            url, wanted = (base_url, same) if embeddings_url is None else (embeddings_url, {})
+            url = base_url if embeddings_url is None else embeddings_url
+            wanted = _of_embeddings(options, annotator, embeddings_dimensions, embeddings_url is None)
             _embed(target, embeddings, url, wanted, text_column, quiet)
         annotated = read_table(target)
     return _with_annotation(annotated if frame is None else frame, annotated, name)
 
 
+def _check_embeddings(is_local: bool, output: str | Path | None, name: str) -> None:
+    if output is None:
+        raise InputError("embeddings go beside the table: give its output")
+    if is_local:
+        raise InputError("embeddings go with base_url; a model on this machine gives its hidden states itself")
+    if name:
+        check_states(output)
+
+
+def _of_embeddings(
+    options: dict[str, Any], annotator: Annotator, dimensions: int | None, is_same_server: bool
+) -> dict[str, Any]:
+    """The options of the labels that hold for their embeddings, too, and what the labels left of the budget."""
+    names = ("cache", "timeout", "concurrency", *(("headers", "api_version") if is_same_server else ()))
+    wanted = {name: options[name] for name in names if name in options} | {"dimensions": dimensions}
+    cost = cost_of(annotator) or Cost()
+    for name, spent in (("max_requests", cost.requests), ("max_tokens_total", cost.tokens)):
+        if options.get(name) is not None:
+            wanted[name] = max(0, options[name] - spent)
+    return wanted
+
+
 def _embed(table: Path, model: str, url: str | None, wanted: dict[str, Any], text_column: str, quiet: bool) -> None:
+    from silr.annotators.api.cache import AnswerCache
     from silr.annotators.api.embeddings import EmbeddingsClient
     from silr.annotators.api.vectors import VectorCache
     from silr.annotators.embed import embed_file
 
-    client = EmbeddingsClient(model, VectorCache(), base_url=url, **wanted)
+    path = wanted.pop("cache", None)
+    path = path.path if isinstance(path, AnswerCache) else path
+    client = EmbeddingsClient(model, VectorCache(None if path is None else Path(path)), base_url=url, **wanted)
     embed_file(table, client, text_column=text_column, quiet=quiet)
 
 

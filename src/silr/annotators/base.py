@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,25 +53,30 @@ class Remarks:
 
 def remarks_of(annotator: Annotator) -> Remarks:
     """Return the annotator's remarks; one on this machine has none."""
-    remarks = getattr(annotator, "remarks", None)
-    return remarks if isinstance(remarks, Remarks) else Remarks()
+    return annotator.remarks if isinstance(annotator, Served) else Remarks()
 
 
 def cost_of(annotator: Annotator) -> Cost | None:
     """Return what an annotator behind a server was paid in this session; one on this machine costs nothing."""
-    cost = getattr(annotator, "cost", None)
-    return cost if isinstance(cost, Cost) else None
+    return annotator.cost if isinstance(annotator, Served) else None
 
 
 def prepared(
-    annotator: Annotator, texts: Sequence[str], identity: Mapping[str, object], output: Path
+    annotator: Annotator,
+    texts: Sequence[str],
+    identity: Mapping[str, object],
+    output: Path,
+    name: str,
+    note_cost: Callable[[], None],
 ) -> AbstractContextManager[object]:
     """Let an annotator that has to see all texts at once do so, before they are scored; it is done where this ends.
 
-    Only one that sends the texts in batches has a method `prepare`. `identity` tells annotations apart.
+    Only one that sends the texts in batches has a method `prepare`. `identity` tells annotations apart, and `name` LLMs
+    that label one table. `note_cost` is called where something was paid.
     """
-    prepare: Callable[..., AbstractContextManager[object]] = getattr(annotator, "prepare", lambda *_: nullcontext())
-    return prepare(texts, identity, output)
+    if isinstance(annotator, Preparing):
+        return annotator.prepare(texts, identity, output, name, note_cost)
+    return nullcontext()
 
 
 def check_any(remarks: Remarks, labelled: NDArray[np.bool_]) -> None:
@@ -131,6 +136,28 @@ class Annotator(Protocol):
 
     def describe(self) -> dict[str, object]:
         """Return all that is needed to build the same annotator again, ready for JSON."""
+
+
+@runtime_checkable
+class Served(Protocol):
+    """What an annotator behind a server has besides."""
+
+    @property
+    def remarks(self) -> Remarks:
+        """What there is to say of single texts."""
+
+    @property
+    def cost(self) -> Cost | None:
+        """What was paid in this session; None if the annotator that it wraps is on this machine."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """What an annotator has besides that has to see all texts before they are scored; see `prepared`."""
+
+    @property
+    def prepare(self) -> Callable[..., AbstractContextManager[object]]:
+        """Make ready for the texts; within the block they can be scored."""
 
 
 def blank(texts: Sequence[str]) -> NDArray[np.bool_]:

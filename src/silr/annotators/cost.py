@@ -66,10 +66,13 @@ class Cost:
     cached_prompt_tokens: int = 0  # those of the prompts that the server charges less for
     known_prompt_tokens: int = 0  # of answers that were known already, as they were counted when they were paid for
     known_completion_tokens: int = 0
+    known_batched_prompt_tokens: int = 0  # the part of these that was paid for in batches
+    known_batched_completion_tokens: int = 0
     batched_requests: int = 0  # the part of all this that was sent in batches
     batched_prompt_tokens: int = 0
     batched_completion_tokens: int = 0
     uncounted: int = 0  # answers whose tokens the server did not count
+    under_way: int = field(default=0, compare=False)  # requests of batches; the session that ends them counts them
     price: Price | None = field(default=None, compare=False)
 
     @property
@@ -78,13 +81,19 @@ class Cost:
         return self.prompt_tokens + self.completion_tokens
 
     @property
+    def undiscounted_dollars(self) -> float:
+        """What the tokens that the server counted would cost in single requests; 0 without a price."""
+        if self.price is None:
+            return 0.0
+        return self.price.dollars(self.prompt_tokens, self.completion_tokens, self.cached_prompt_tokens)
+
+    @property
     def counted_dollars(self) -> float:
         """What the tokens cost that the server counted, batches at half the price; 0 without a price."""
         if self.price is None:
             return 0.0
-        whole = self.price.dollars(self.prompt_tokens, self.completion_tokens, self.cached_prompt_tokens)
         batched = self.price.dollars(self.batched_prompt_tokens, self.batched_completion_tokens)
-        return whole - (1 - BATCH_SHARE) * batched
+        return self.undiscounted_dollars - (1 - BATCH_SHARE) * batched
 
     @property
     def dollars(self) -> float | None:
@@ -97,16 +106,18 @@ class Cost:
         if self.price is None or self.uncounted or (self.cached and not self.known_prompt_tokens):
             return None
         known = self.price.dollars(self.known_prompt_tokens, self.known_completion_tokens)
-        return known + self.counted_dollars
+        batched = self.price.dollars(self.known_batched_prompt_tokens, self.known_batched_completion_tokens)
+        return known - (1 - BATCH_SHARE) * batched + self.counted_dollars
 
     def numbers(self) -> list[float]:
         """The counts, and the dollars (NaN if unknown), for `added_up`."""
-        dollars = self.dollars
-        return [*(float(getattr(self, name)) for name in COUNTS), math.nan if dollars is None else dollars]
+        dollars, ended = self.dollars, replace(self, requests=self.requests - self.under_way)
+        return [*(float(getattr(ended, name)) for name in COUNTS), math.nan if dollars is None else dollars]
 
 
-COUNTS = tuple(each.name for each in fields(Cost) if each.name != "price")
+COUNTS = tuple(each.name for each in fields(Cost) if each.name not in ("price", "under_way"))
 WIDTH = len(COUNTS) + 1
+_BATCHED = ("batched_prompt_tokens", "batched_completion_tokens")
 
 
 def said(dollars: float | None) -> float | str:
@@ -122,31 +133,45 @@ def in_words(dollars: float | str | None) -> str:
     return f"${dollars:,.{min(digits, 6)}f}"
 
 
-def added_up(sessions: list[list[float]], cost: Cost, before: Mapping[str, object] | None, texts: int) -> Json:
+def added_up(
+    sessions: list[list[float]],
+    cost: Cost,
+    before: Mapping[str, object] | None,
+    texts: int,
+    recorded: list[list[float]] | None = None,
+) -> Json:
     """What an annotation's record says of its costs, over all `sessions` of it (rows as of `Cost.numbers`).
 
+    Those that are `recorded` brought its answers, new ones or from the cache. None: all did.
     `before` is the record of an earlier annotation by the same LLM, whose costs are added: what it left out was asked
     for since. A session whose price was not known then counts at that of now. `texts` were asked about.
     """
-    whole = _of([sum(row[place] for row in sessions) for place in range(len(COUNTS))], cost.price)
+    whole, used = _total(sessions, cost.price), _total(sessions if recorded is None else recorded, cost.price)
     dollars: float | None = 0.0
     for row in sessions:
         paid = _of(row, cost.price).dollars if math.isnan(row[-1]) else row[-1]
         dollars = None if dollars is None or paid is None else dollars + paid
-    names = ("requests", "prompt_tokens", "cached_prompt_tokens", "completion_tokens")
+    names = ("requests", "prompt_tokens", "cached_prompt_tokens", "completion_tokens", *_BATCHED)
     counted = {name: getattr(whole, name) for name in names}
     number, earlier = len(sessions), before.get("cost") if before else None
     if isinstance(earlier, dict):
         number += int(earlier.get("sessions", 1))
         counted = {name: value + int(earlier.get(name, 0)) for name, value in counted.items()}
+    counted = {name: value for name, value in counted.items() if value or name not in _BATCHED}
+    if isinstance(earlier, dict):
         dollars = None if (once := _once(earlier, cost.price)) is None or dollars is None else dollars + once
         whole.uncounted += int(earlier.get("uncounted", 0))
     if whole.uncounted:
         counted["uncounted"] = whole.uncounted
-    answers: Json = {"texts": texts, "from_cache": whole.cached, "dollars": said(whole.answers_dollars)}
-    answers["prompt_tokens"] = whole.prompt_tokens + whole.known_prompt_tokens
-    answers["completion_tokens"] = whole.completion_tokens + whole.known_completion_tokens
+    answers: Json = {"texts": texts, "from_cache": used.cached, "dollars": said(used.answers_dollars)}
+    answers["prompt_tokens"] = used.prompt_tokens + used.known_prompt_tokens
+    answers["completion_tokens"] = used.completion_tokens + used.known_completion_tokens
     return {"cost": {"sessions": number, **counted, "dollars": said(dollars)}, "answers": answers}
+
+
+def _total(sessions: list[list[float]], price: Price | None) -> Cost:
+    """The costs of sessions together, at a price."""
+    return _of([sum(row[place] for row in sessions) for place in range(len(COUNTS))], price)
 
 
 def _of(numbers: Sequence[float], price: Price | None) -> Cost:
@@ -163,7 +188,10 @@ def _once(earlier: Mapping[str, object], price: Price | None) -> float | None:
     if isinstance(once, (int, float)):
         return float(once)
     tokens = [count for name in names if isinstance(count := earlier.get(name, 0), (int, float))]
-    return None if price is None or earlier.get("uncounted") or len(tokens) < len(names) else price.dollars(*tokens)
+    if price is None or earlier.get("uncounted") or len(tokens) < len(names):
+        return None
+    batched = [count for name in _BATCHED if isinstance(count := earlier.get(name, 0), (int, float))]
+    return price.dollars(*tokens) - (1 - BATCH_SHARE) * price.dollars(*batched)
 
 
 def price_of_thousand(record: Mapping[str, object]) -> float | None:

@@ -18,21 +18,17 @@ from silr.annotators.base import Annotator, blank
 from silr.annotators.columns import check_name
 from silr.annotators.cost import Price, in_words, said
 from silr.annotators.side_by_side import Table
-from silr.annotators.table import identity_of, partial_path
+from silr.annotators.table import check_examples, identity_of, partial_path
 from silr.io import corpus
 from silr.io.files import Json
 from silr.io.texts import distinct
 
 if TYPE_CHECKING:
-    from silr.annotators.api.answer_form import AnswerForm
     from silr.annotators.api.dry_client import DryClient
     from silr.annotators.prompts import Prompt
 
 _CHUNK = 1000  # texts whose questions are held at a time
 _CRITIQUE = 80
-_REASON = (
-    "The writer says outright that the product did not work, and names no merit of it that would make up for that."
-)
 
 
 @dataclass
@@ -111,7 +107,6 @@ def dry_run(
     client: DryClient,
     *,
     words: Sequence[str],
-    said_beside: Sequence[str] = (),
     text_column: str = "text",
     name: str = "",
     tokenizer: str | None = None,
@@ -120,22 +115,21 @@ def dry_run(
     """Go through an annotation by an LLM behind a server without sending anything.
 
     `asking` is an annotator whose client is the `client`, with or without self-refinement, and `words` are its answers.
-    The answers also have what is `said_beside` the label, such as "confidence".
     The `tokenizer` is a folder or name, see `silr.annotators.tokens.counter_for`.
 
     Raises InputError as `silr.annotators.table.annotate_file` before it begins, or if the tokenizer cannot be used.
     """
     from silr.annotators.api.prices import explain_unknown
 
-    table, done = _begin(source, output, asking, text_column, name)
-    texts, finished = _texts_left(table, asking, identity_of(asking), done, name)
+    identity = identity_of(asking)
+    table, done = _begin(source, output, asking, identity, text_column, name)
+    texts, finished = _texts_left(table, asking, identity, done, name)
     word = max(words, key=tokens.estimate)
     first = next(text for text in table.texts if text.strip())
-    getattr(asking, "take_form", lambda texts: None)([text for text in distinct(table.texts)[0] if text.strip()])
     client.begin(word)
+    getattr(asking, "take_form", lambda texts: None)([text for text in distinct(table.texts)[0] if text.strip()])
     _ask(asking, [first])
     assert client.first is not None
-    shape = client.first.form
     done.prompt, done.parameters = client.first.messages, client.parameters_of(client.first)
     count = tokens.counter_for(client.model, tokenizer)
     requests = critiques = asked = prompt_tokens = 0
@@ -151,7 +145,7 @@ def dry_run(
         prompt_tokens += count([question.messages for question in client.asked])
     done.asked, done.known, done.finished = asked, len(texts) - asked, finished
     done.requests, done.prompt_tokens, done.exact, done.counted = requests, prompt_tokens, count.exact, count.words
-    each = tokens.estimate(_answer(word, shape, said_beside)) + 1
+    each = tokens.estimate(word) + 1
     done.assumed = f"assumed: {each} an answer; a model that thinks first writes many more"
     if known_tokens:
         each = float(np.mean(known_tokens))  # type: ignore[assignment]
@@ -188,8 +182,8 @@ def local_dry_run(
     tokenizer = load_tokenizer(place)
     encode = PromptEncoder(prompt, tokenizer, int(tokenizer.model_max_length), thinking)
     about: Any = _Described(prompt.names)
-    table, done = _begin(source, output, about, text_column, name)
     identity = {"kind": "local", "model": place, **prompt.describe(), "opening": prompt.answer_opening()}
+    table, done = _begin(source, output, about, identity, text_column, name)
     texts, done.finished = _texts_left(table, about, identity, done, name)
     first = next(text for text in table.texts if text.strip())
     done.prompt = prompt_around_text(prompt, tokenizer, thinking).replace("{text}", first, 1)
@@ -210,11 +204,17 @@ class _Described:
 
 
 def _begin(
-    source: str | Path, output: str | Path, annotator: Annotator, text_column: str, name: str
+    source: str | Path,
+    output: str | Path,
+    annotator: Annotator,
+    identity: Mapping[str, object],
+    text_column: str,
+    name: str,
 ) -> tuple[Table, DryRun]:
     corpus.features_path(output)  # refuses an unknown suffix
     table = Table(Path(source), Path(output), text_column, name)
     check_name(name, annotator.classes, table.frame.columns)
+    check_examples(identity, table.frame, table.texts, source)
     return table, DryRun(corpus.text_counts(table.texts))
 
 
@@ -248,14 +248,6 @@ def _finished(
             done.notes.append(f"{folder} holds an unfinished annotation of something else: finish or delete it first")
         return set()
     return set(np.fromfile(folder / "scores", kind, count=begun)["text"].tolist())
-
-
-def _answer(word: str, form: AnswerForm | None, said_beside: Sequence[str]) -> str:
-    """An answer as the model would write it."""
-    if not said_beside and (form is None or form.name == "guided choice"):
-        return word
-    beside = {"confidence": 85, "reason": _REASON}
-    return json.dumps({"label": word} | {name: beside[name] for name in said_beside}, ensure_ascii=False)
 
 
 def _ask(asking: Annotator, texts: Sequence[str]) -> None:

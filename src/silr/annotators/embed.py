@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from silr.errors import InputError
 from silr.io import corpus
-from silr.io.feature_rows import record_path, write_record
+from silr.io.annotator_records import record_of_features
+from silr.io.feature_rows import has_record, match, record_path, write_record
 from silr.io.files import atomic_write, read_json, write_json
 
 if TYPE_CHECKING:
@@ -29,13 +32,24 @@ class EmbeddingSummary:
     n_lacking: int  # rows without embedding, which are zero
 
 
+def check_states(output: str | Path) -> None:
+    """Refuse to write embeddings over the hidden states of another LLM."""
+    path = corpus.features_path(output)
+    record = record_of_features(path) if path.exists() else None
+    if record is not None and record.get("kind") == "local" and EMBEDDINGS not in record:
+        raise InputError(
+            f"{path} holds the hidden states of another LLM: leave out --embeddings, and refine with --features "
+            "annotator --features api:MODEL"
+        )
+
+
 def embed_file(
     table: str | Path, client: EmbeddingsClient, *, text_column: str = "text", quiet: bool = True
 ) -> EmbeddingSummary:
     """Write the embeddings of an annotated table's texts to ``<stem>.features.npy``, as `silr annotate` does.
 
-    The annotator's description says who made them, so that `silr predict` can ask for those of new texts. The file of
-    an earlier annotation goes first.
+    The annotator's description says who made them, so that `silr predict` can ask for those of new texts. Embeddings of
+    the same texts by another model stay until these are there; any other file of an earlier annotation goes first.
 
     Raises
     ------
@@ -44,8 +58,9 @@ def embed_file(
     """
     path, about = corpus.features_path(table), corpus.annotator_path(table)
     texts = corpus.text_column(corpus.read_table(table), text_column, table)
-    for earlier in (path, record_path(path)):  # of another annotation, perhaps
-        earlier.unlink(missing_ok=True)
+    if not _are_embeddings(path, about, texts):
+        for earlier in (path, record_path(path)):  # of another annotation, perhaps
+            earlier.unlink(missing_ok=True)
     done = client.embed(texts, quiet)
     width = int(done.matrix.shape[1])
     write_json(about, {**read_json(about), EMBEDDINGS: {**client.describe(), "width": width}})
@@ -53,3 +68,10 @@ def embed_file(
         np.save(file, done.matrix, allow_pickle=False)
     write_record(path, texts)
     return EmbeddingSummary(path, client.model, width, done.n_cut, done.n_lacking)
+
+
+def _are_embeddings(path: Path, about: Path, texts: list[str]) -> bool:
+    """Whether the file holds embeddings of these texts, row for row."""
+    with suppress(InputError):
+        return EMBEDDINGS in read_json(about) and has_record(path) and match(path, texts) == (None, len(texts), "")
+    return False

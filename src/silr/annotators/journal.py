@@ -28,7 +28,7 @@ KIND = Kind(
     "command to finish it, delete the folder, or choose another output",
 )
 _SYNC_SECONDS, _FLUSH_SECONDS = 5.0, 0.05
-_COST_BYTES = 8 * (WIDTH + 1)
+_COST_BYTES = 8 * (WIDTH + 2)
 _CHUNK = 8192  # rows of features put in order at a time
 
 
@@ -50,6 +50,7 @@ class Journal:
         self._feature_type = np.dtype(("<f2", (n_features,)))
         self._synced, self._flushed, self._session = time.monotonic(), 0.0, 0.0
         self._cost: Cost | None = None
+        self._added = 0  # records of this session
         with os_errors(f"cannot write {folder}"), ExitStack() as held:
             folder.mkdir(exist_ok=True)
             held.enter_context(resumable(folder, KIND, meta, stored=self._meta, begun=self._begun, clear=self._clear))
@@ -76,9 +77,10 @@ class Journal:
         with self._writing():
             for file, data in ((self._scores, records), (self._features, features.astype("<f2"))):
                 file.write(data.tobytes())
+            self._added += len(texts)
             if (now := time.monotonic()) - self._flushed > _FLUSH_SECONDS:
                 self._flush()
-                self._note_cost()
+                self.note_cost()
                 self._flushed = now
             if now - self._synced > _SYNC_SECONDS:
                 self._sync()
@@ -110,19 +112,24 @@ class Journal:
         try:
             yield
         finally:
-            self._note_cost()
+            self.note_cost()
             self._cost = None
 
-    def costs(self) -> list[list[float]]:
-        """Return what each session has cost, as `Cost.numbers`."""
+    def costs(self, recorded: bool = False) -> list[list[float]]:
+        """Return what each session cost, as `Cost.numbers`; with `recorded` this one and those that added records.
+
+        The answers of others, as of one that waited for batches, are read from the cache by a later one.
+        """
         path = self.folder / "costs"
         data = path.read_bytes() if path.exists() else b""
-        rows = np.frombuffer(data[: len(data) // _COST_BYTES * _COST_BYTES], "<f8").reshape(-1, WIDTH + 1)
-        return [values for _, *values in {row[0]: row for row in rows.tolist()}.values()]
+        rows = np.frombuffer(data[: len(data) // _COST_BYTES * _COST_BYTES], "<f8").reshape(-1, WIDTH + 2)
+        last = {row[0]: row for row in rows.tolist()}
+        return [values for number, added, *values in last.values() if added or number == self._session or not recorded]
 
-    def _note_cost(self) -> None:
+    def note_cost(self) -> None:
+        """Keep what this session has cost so far."""
         if self._cost is not None and (self._cost.requests or self._cost.cached):
-            numbers = np.array([self._session, *self._cost.numbers()], "<f8")
+            numbers = np.array([self._session, self._added, *self._cost.numbers()], "<f8")
             with self._writing(), (self.folder / "costs").open("ab") as file:
                 file.truncate(file.tell() // _COST_BYTES * _COST_BYTES)  # of a kill in the middle
                 file.write(numbers.tobytes())
@@ -175,6 +182,7 @@ class Journal:
         """Remove the folder, `meta.json` first: what is left without it is no annotation."""
         with self._writing():
             (self.folder / "meta.json").unlink()
+        self._cost = None  # nothing is kept any more
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _meta(self) -> object:

@@ -198,6 +198,9 @@ class LocalAnnotator:
             scores[rows], features[rows] = self._read([prompts[row] for row in rows], 0.0)
         return scores, features
 
+    def take_form(self, texts: Sequence[str]) -> None:
+        """Do nothing: a model on this machine answers in one form."""
+
     def reply_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]]) -> list[str]:
         """Return what the model says next in conversations about texts, 64 tokens at most; see `score_batch`."""
         import torch

@@ -35,6 +35,9 @@ class Talking(Annotator, Protocol):
     def reply_batch(self, texts: Sequence[str], turns: Sequence[Sequence[str]]) -> list[str]:
         """Return the model's next message in conversations about the texts of one batch."""
 
+    def take_form(self, texts: Sequence[str]) -> None:
+        """Go on in the form in which these texts were answered before."""
+
 
 class SelfRefineAnnotator:
     """Scores texts with a local or API annotator in three steps: answer, critique, revise.
@@ -80,7 +83,7 @@ class SelfRefineAnnotator:
 
     def take_form(self, texts: Sequence[str]) -> None:
         """Let the annotator go on in the form in which these texts were answered before."""
-        getattr(self._annotator, "take_form", lambda texts: None)(texts)
+        self._annotator.take_form(texts)
 
     def describe(self) -> dict[str, object]:
         """Return the annotator's description and the two requests that follow, ready for JSON."""

@@ -26,6 +26,7 @@ from silr.annotators.base import (
 )
 from silr.annotators.columns import check_name, column, score_column
 from silr.annotators.cost import added_up
+from silr.annotators.embed import EMBEDDINGS
 from silr.annotators.journal import Journal
 from silr.annotators.missing import Missing
 from silr.annotators.provenance import Provenance, total
@@ -153,13 +154,14 @@ def annotate_file(
     texts = table.texts
     unique, where = distinct(texts)
     identity = identity_of(annotator)
-    _check_examples(identity, table.frame, texts, source)
+    check_examples(identity, table.frame, texts, source)
     meta = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
     n_features = annotator.n_features if save_features else 0
     check = GoldCheck(table.frame, annotator.classes, where, str(source))
     began = time.monotonic()
     journal = Journal(partial_path(output, name), meta, len(annotator.classes), n_features)
-    with journal, prepared(annotator, unique, meta, output):
+    session = journal.session(cost_of(annotator))
+    with journal, session, prepared(annotator, unique, meta, output, name, journal.note_cost):
         plan = plan_for(annotator, unique, n_features > 0)
         n_resumed = _annotate(annotator, unique, plan, journal, check, quiet)
         record, scores = _in_order(journal, where)
@@ -220,7 +222,7 @@ def _reasons(texts: list[str], labelled: NDArray[np.bool_], remarks: Remarks) ->
     return [None if known else cause for cause, known in zip(causes, labelled, strict=True)]
 
 
-def _check_examples(identity: Json, frame: pd.DataFrame, texts: list[str], source: str | Path) -> None:
+def check_examples(identity: Mapping[str, Any], frame: pd.DataFrame, texts: list[str], source: str | Path) -> None:
     """Refuse gold texts that are examples in the prompt: their labels would judge answers that the LLM was given."""
     labels = corpus.label_column(frame, "gold", source, required=False)
     known = [row for row, label in enumerate(labels) if label is not None]
@@ -257,14 +259,11 @@ def _annotate(
         right = check.right()
         return f"{done:,} of {wanted:,} texts", str(right) if right else ""
 
-    remarks, cost = remarks_of(annotator), cost_of(annotator)
+    remarks = remarks_of(annotator)
     remarks.labelled |= bool(len(known))
     remarks.form = remarks.form or journal.form()
     done_tokens = total - sum(tokens for _, tokens in left)
-    with (
-        journal.session(cost),
-        progress("Annotating", total, "texts", done=done_tokens, state=state()[0], quiet=quiet) as advance,
-    ):
+    with progress("Annotating", total, "texts", done=done_tokens, state=state()[0], quiet=quiet) as advance:
         for number, scores, features in annotator.score_batches([[texts[row] for row in batch] for batch, _ in left]):
             batch, tokens = left[number]
             new = missing[batch]
@@ -278,6 +277,7 @@ def _annotate(
             check.add(rows, scores)
             done += len(rows)
             advance(tokens, len(rows), *state())
+    journal.note_cost()
     return len(known)
 
 
@@ -339,9 +339,11 @@ def _description(annotator: Annotator, summary: AnnotationSummary, table: Table,
     about = {**annotator.describe(), **({"parameters": remarks.parameters} if remarks.parameters else {})}
     about |= {} if remarks.form is None else {"answer_form": remarks.form}
     record: Json = {**about, **summary.provenance.describe(), "counts": counts}
+    if not table.name and summary.features is None and corpus.features_path(summary.output).exists():
+        record |= {key: value for key, value in (table.own() or {}).items() if key == EMBEDDINGS}  # made earlier
     if (cost := cost_of(annotator)) is not None:
         before, identity = table.own(), identity_of(annotator)
         same = before is not None and all(before.get(key) == value for key, value in identity.items())
         asked = rows - duplicates - empty - summary.reasons.get(str(Missing.NOT_ASKED), 0)
-        record |= added_up(journal.costs(), cost, before if same else None, asked)
+        record |= added_up(journal.costs(), cost, before if same else None, asked, journal.costs(recorded=True))
     return record

@@ -10,6 +10,7 @@ from silr.errors import InputError
 
 if TYPE_CHECKING:
     from silr.annotators.api.annotator import ApiAnnotator
+    from silr.annotators.api.batch.client import BatchClient
     from silr.annotators.api.batch.offline import Files, OfflineAnnotator
     from silr.annotators.api.client import ChatClient
 
@@ -41,15 +42,18 @@ class Batches:
 
     def __init__(self, options: Options, annotator: Any, api: ApiAnnotator | None, quiet: bool) -> None:
         self._options, self._api, self.annotator = options, api, annotator
+        self._client: BatchClient | None = None
         self._offline: OfflineAnnotator | None = None
         self._files: Files | None = None
         if api is None or not (options["batch"] or options["batch_file"] or options["batch_results"]):
             return
         from silr.annotators.api.batch.annotator import BatchAnnotator
-        from silr.annotators.api.batch.client import OfflineClient
+        from silr.annotators.api.batch.client import BatchClient, OfflineClient
         from silr.annotators.api.batch.offline import OfflineAnnotator
 
-        client: Any = api.client
+        client = api.client
+        assert isinstance(client, BatchClient)  # see `client_kind`
+        self._client = client
         if isinstance(client, OfflineClient):
             self.annotator = self._offline = OfflineAnnotator(annotator, client, options["batch_results"])
         else:
@@ -62,9 +66,8 @@ class Batches:
 
     def finish(self) -> None:
         """After the table is written: the requests that are still open, and the budget that was spent."""
-        spent = getattr(self._api and self._api.client, "spent", None)
         if self._api is not None and self._options["batch"]:
-            self._api.stopped_by = spent
+            self._api.stopped_by = self._spent
         if self._options["batch_file"] is not None:
             self._write()
 
@@ -98,9 +101,8 @@ class Batches:
             yield f"{self._offline.n_open:,} requests are still open: --batch-file FOLDER writes them"
 
     def _of_files(self, files: Files) -> Iterator[str]:
-        spent = getattr(self._api and self._api.client, "spent", None)
-        if spent and self.has_only_files:
-            yield f"stopped at the budget of {spent}; run again with a higher one to go on"
+        if self._spent and self.has_only_files:
+            yield f"stopped at the budget of {self._spent}; run again with a higher one to go on"
         if not files.requests:
             yield "no request is open: all answers are known"
             return
@@ -109,6 +111,11 @@ class Batches:
         for command in files.commands(self._options["model"]):
             yield f"  {command}"
         yield f"then run the same command with --batch-results {folder} instead of --batch-file {folder}"
+
+    @property
+    def _spent(self) -> str | None:
+        """The budget that ended the collection of requests."""
+        return None if self._client is None else self._client.spent
 
     def _write(self) -> None:
         assert self._offline is not None

@@ -71,24 +71,26 @@ def api_annotator(options: Options, classes: list[str] | None, quiet: bool) -> A
     """The annotator behind a server."""
     from silr.annotators.api.annotator import ApiAnnotator
 
-    return ApiAnnotator(_client(options, quiet), classes, **_asking(options), **_wording(options))
+    return ApiAnnotator(_client(options, quiet), classes, **_of_answers(options), **_wording(options))
 
 
 def dry_annotator(options: Options, classes: list[str] | None) -> tuple[ApiAnnotator, DryClient]:
     """The annotator behind a server that is not asked, and the client that keeps what it would be."""
     from silr.annotators.api.addresses import chosen_server
     from silr.annotators.api.annotator import ApiAnnotator
-    from silr.annotators.api.answer_form import FREE
     from silr.annotators.api.batch.client import OFFLINE, OfflineClient
     from silr.annotators.api.dry_client import DryClient, ReadOnlyCache
     from silr.cli.annotate_batch import client_kind
 
     chosen = {**options, "base_url": chosen_server(options["base_url"])}
     client = DryClient(options["model"], ReadOnlyCache(options["cache"]), **_of_client(chosen))
-    if client_kind(options) is OfflineClient:  # its answers have a key of their own, and are free
-        client.settles_on = FREE
-        client.server = client.server if options["base_url"] else OFFLINE
-    return ApiAnnotator(client, classes, **_asking(options), **_wording(options)), client
+    if options["base_url"] is None and client_kind(options) is OfflineClient:
+        client.server = OFFLINE
+    return ApiAnnotator(client, classes, **_of_answers(options), **_wording(options)), client
+
+
+def _of_answers(options: Options) -> dict[str, Any]:
+    return {name: options[name] for name in ("samples", "concurrency", "answer", "confidence", "explain")}
 
 
 def local_prompt(options: Options, classes: list[str] | None) -> Prompt:
@@ -107,11 +109,6 @@ def local_annotator(options: Options, classes: list[str] | None) -> LocalAnnotat
     names = ("opening", "calibrate", "device", "dtype", "trust_remote_code", "thinking")
     named = {name: options[name] for name in names}
     return LocalAnnotator(options["model"] or DEFAULT_MODEL, classes, **named, **_wording(options))
-
-
-def _asking(options: Options) -> dict[str, Any]:
-    """How it is asked, and what the answers have."""
-    return {name: options[name] for name in ("samples", "concurrency", "answer", "confidence", "explain")}
 
 
 def _wording(options: Options) -> dict[str, Any]:

@@ -6,31 +6,34 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from silr.cli.annotate_build import dry_annotator, is_behind_server, is_in_batches, local_prompt, price
+from silr.annotators.cost import BATCH_SHARE
+from silr.cli.annotate_build import dry_annotator, is_behind_server, local_prompt, price
 from silr.cli.annotate_options import DEFAULT_MODEL
 from silr.errors import InputError
-
-_FORM = "whether the server holds the model to the classes, one or two further requests find out with the first text"
 
 
 def print_dry_run(options: Mapping[str, Any], classes: list[str] | None) -> None:
     """Print what the command would ask and cost."""
-    from silr.annotators.cost import BATCH_SHARE
     from silr.annotators.dry_run import dry_run, local_dry_run
     from silr.annotators.self_refine import SelfRefineAnnotator
 
     refines = options["strategy"] == "self-refine"
     named = {name: options[name] for name in ("text_column", "name")}
     if is_behind_server(options):
+        from silr.annotators.api.instruction import assumed_answers
+
         annotator, client = dry_annotator(options, classes)
         asking = SelfRefineAnnotator(annotator) if refines else annotator
-        named |= {"words": annotator.prompt.words, "tokenizer": options["tokenizer"], "price": price(options)}
-        named |= {"said_beside": annotator.said}
-        if is_in_batches(options) and named["price"] is not None:
-            named["price"] = named["price"].times(BATCH_SHARE)
+        words = assumed_answers(annotator.prompt.words, annotator.said, options["answer"] == "structured")
+        single, batched = price(options), any(options[name] for name in ("batch", "batch_file", "batch_results"))
+        cost = single.times(BATCH_SHARE) if single is not None and batched else single
+        named |= {"words": words, "tokenizer": options["tokenizer"], "price": cost}
         done = dry_run(options["table"], options["output"], asking, client, **named)
-        if annotator.form_is_assumed and annotator.remarks.form != "free":
-            done.notes.append(_FORM)
+        if options["answer"] == "auto" and done.asked and not done.known:
+            done.notes.append("one request more may show whether the server holds the model to the classes")
+        if cost is not single:
+            more = "; one text is asked about at the full one" if options["batch"] else ""
+            done.notes.append(f"batches cost half the price{more}")
     else:
         if options["tokenizer"] is not None:
             raise InputError("--tokenizer is for a model behind a server: one on this machine has its own")

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silr.errors import InputError
@@ -70,22 +69,9 @@ def check_embeddings(options: Mapping[str, Any], behind_server: bool) -> None:
             "--features api:MODEL` asks a server for embeddings of any table"
         )
     if options["embeddings"] is not None and options["name"]:
-        _check_states(options["output"])
+        from silr.annotators.embed import check_states
 
-
-def _check_states(output: Path) -> None:
-    """Refuse to write embeddings over the hidden states of another LLM."""
-    from silr.annotators.embed import EMBEDDINGS
-    from silr.io.annotator_records import record_of_features
-    from silr.io.corpus import features_path
-
-    path = features_path(output)
-    record = record_of_features(path) if path.exists() else None
-    if record is not None and record.get("kind") == "local" and EMBEDDINGS not in record:
-        raise InputError(
-            f"{path} holds the hidden states of another LLM: leave out --embeddings, and refine with --features "
-            "annotator --features api:MODEL"
-        )
+        check_states(options["output"])
 
 
 def fetch_embeddings(

@@ -113,8 +113,8 @@ def _of_answers(done: AnnotationSummary, api: ApiAnnotator) -> Iterator[str]:
     labels = sum(done.labels.values())
     for kind in api.said if labels else ():
         n = done.n_said.get(kind, 0)
-        where = column(kind, done.name)
-        where = f"column {where}" if n else f"none could be read, so there is no column {where}"
+        named = column(kind, done.name)
+        where = f"column {named}" if n else f"none could be read, so there is no column {named}"
         yield f"{n:,} of {labels:,} labels have a {kind} ({where})"
 
 

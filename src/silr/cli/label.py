@@ -79,7 +79,7 @@ def label(
             imports.append(str(labels))
             say(f"{path}: {labels}")
             if examples := len(source.barred & labels.gold.keys()):
-                say(f"{examples:,} of them left out: their texts are examples in the codebook")
+                say(f"{examples:,} of them left out: their texts are examples that the LLM was shown")
         if len(session.gold) < number and session.current is not None:
             for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # a closed terminal is an interruption like Ctrl-C
                 if hasattr(signal, name):

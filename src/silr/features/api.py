@@ -98,7 +98,9 @@ class ApiFeatures:
     @classmethod
     def of_record(cls, record: Json, width: int | None = None) -> ApiFeatures:
         """The same features again, from their record; `width` is the one that they had."""
-        features = cls(record["model"], base_url=record["server"], dimensions=record.get("dimensions"))
+        version = record.get("api_version")  # Azure's
+        address = record["server"] if version is None else f"{record['server']}?api-version={version}"
+        features = cls(record["model"], base_url=address, dimensions=record.get("dimensions"))
         features._server, features.width = record["server"], width
         return features
 

@@ -264,13 +264,21 @@ def gold_example(codebook: Codebook, texts: Sequence[str], known: Collection[int
 
 def recorded_codebook(table: str | Path) -> Codebook | None:
     """The codebook that the annotation of a table was made with; None without one, or if its record is damaged."""
-    return codebook_of_record(_record(table).get("codebook"))
+    found = (codebook_of_record(record.get("codebook")) for record in _records(table))
+    return next((codebook for codebook in found if codebook is not None), None)  # of several LLMs the first
 
 
 def recorded_classes(table: str | Path) -> list[str]:
     """The classes that the annotation of a table had to choose from; none without a record."""
-    classes = _record(table).get("classes")
-    return list(map(str, classes)) if isinstance(classes, list) else []
+    found = (record.get("classes") for record in _records(table))
+    return next((list(map(str, classes)) for classes in found if isinstance(classes, list)), [])
+
+
+def shown_rows(table: str | Path, texts: Sequence[str]) -> set[int]:
+    """The rows of texts that an LLM of the table was shown as labelled examples (few-shot)."""
+    examples = [each for record in _records(table) for each in record.get("examples") or ()]
+    shown = {text_key(str(each[0])) for each in examples if isinstance(each, list) and each}
+    return {row for row, text in enumerate(texts) if text_key(text) in shown} if shown else set()
 
 
 def codebook_of_record(values: Any) -> Codebook | None:
@@ -286,11 +294,11 @@ def text_key(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _record(table: str | Path) -> dict[str, Any]:
+def _records(table: str | Path) -> list[dict[str, Any]]:
     try:
-        return next(iter(read_records(table).values()), {})  # of several LLMs the first
+        return list(read_records(table).values())
     except (OSError, ValueError, InputError):
-        return {}
+        return []
 
 
 def _class(values: Any, number: int) -> CodebookClass:

@@ -17,7 +17,7 @@ from silr.errors import InputError
 from silr.io import corpus
 from silr.io.annotator_columns import label_columns, read_annotators, scored_classes, scores_of
 from silr.io.class_names import ClassNames, of_table
-from silr.io.codebook import Codebook, check_gold
+from silr.io.codebook import Codebook, check_gold, shown_rows
 from silr.io.codebook_table import classes_of
 from silr.io.files import os_errors
 from silr.label.adaptive_draw import AdaptiveDraw
@@ -39,7 +39,7 @@ class GoldTable:
     It is written to `output`, whose gold is read if it exists; None: into `table` itself. Without `classes` they are
     those of the score columns, else those that occur. Without a column ``llm_label`` the labels are what most of the
     columns ``llm_label_NAME`` say. With `rounds`, `save` writes how each text was drawn. Texts that are examples of the
-    `codebook` are `barred` from being drawn.
+    `codebook`, or were examples in an LLM's prompt, are `barred` from being drawn.
 
     An InputError says that the table cannot be used, that `output` holds other texts, that its gold was drawn in
     rounds and `rounds` is False, or that a text with gold is an example of the codebook.
@@ -77,7 +77,8 @@ class GoldTable:
             self._read_one(columns[0], classes)
         self.strata = make_strata(self.codes, len(self.classes), self.scores)
         self.gold = self._read_gold(self._frame, table)  # class numbers by row, as they were in the file
-        self.barred = frozenset(codebook.example_rows(self.texts) if codebook else ())
+        examples = codebook.example_rows(self.texts) if codebook else []
+        self.barred = frozenset({*examples, *shown_rows(table, self.texts)})
         self.codebook = codebook
         self.history = DrawHistory(rounds=rounds, barred=self.barred)  # how these were drawn, as far as the file tells
         newest = self._frame

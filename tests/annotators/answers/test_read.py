@@ -292,6 +292,18 @@ def test_log_probabilities_at_the_place_of_the_class_word() -> None:
     assert class_log_probabilities(tokens, 0, WORDS) is None
 
 
+def test_a_class_that_was_answered_by_the_likeliest_token_has_the_highest_score() -> None:
+    """As vLLM lists them where two whole words are as likely, and their first letters count too."""
+    tied = token("positive", positive=0.488, negative=0.488, n=0.0167, p=0.0048, neg=0.001, pos=0.001)
+    found = class_log_probabilities([tied], 0, WORDS, exact=True, answered=1)
+    assert np.exp(found) == pytest.approx([0.5, 0.5], abs=1e-4) and found.astype(np.float32).argmax() == 1
+    parts = token("positive", positive=0.4, negative=0.38, neg=0.05)
+    assert np.exp(class_log_probabilities([parts], 0, WORDS, answered=1)) == pytest.approx([38 / 78, 40 / 78], abs=1e-4)
+    assert class_log_probabilities([parts], 0, WORDS, answered=0).argmax() == 0
+    drawn = token("positive", positive=0.3, negative=0.6)  # the likeliest was not taken: no place to compare at
+    assert class_log_probabilities([drawn], 0, WORDS, answered=1).argmax() == 0
+
+
 def test_a_class_that_is_not_listed_gets_the_most_that_it_can_have() -> None:
     found = class_log_probabilities([token("positive", positive=0.9, the=0.06)], 0, WORDS)
     assert np.exp(found) == pytest.approx([0.04 / 0.94, 0.9 / 0.94])  # what the listed tokens leave

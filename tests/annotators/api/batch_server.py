@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from chat_server import COMPLETION_TOKENS, PROMPT_TOKENS, RefusalError, text_of
+
+from http_server import JsonHandler, serving
 
 Answer = Callable[[dict[str, Any]], "str | dict[str, Any]"]
 ENDED = ("completed", "failed", "expired", "cancelled")
@@ -55,6 +56,7 @@ class Behaviour:
     lag: float = 0.0  # seconds between the creation of a batch or file and the response
     lost: int = 0  # creations of which no response comes
     faults: int = 0  # 500s before any call is answered
+    usage: bool = True  # whether tokens are counted
     no_batches: bool = False
     files_gone: bool = False
 
@@ -137,7 +139,7 @@ class Api:
                 errors.append({**about, "response": None, "error": error})
                 continue
             try:
-                body, status_code = completion(row["body"], self.behaviour.answer), 200
+                body, status_code = completion(row["body"], self.behaviour.answer, self.behaviour.usage), 200
             except RefusalError as refused:
                 status_code, body = refused.args[0], {"error": {"message": refused.args[1]}}
             response = {"status_code": status_code, "request_id": "r", "body": body}
@@ -150,11 +152,12 @@ class Api:
         batch["status"] = status
 
 
-def completion(body: dict[str, Any], answer: Answer) -> dict[str, Any]:
+def completion(body: dict[str, Any], answer: Answer, says_usage: bool = True) -> dict[str, Any]:
     said = answer(body)
     choice = said if isinstance(said, dict) else {"message": {"role": "assistant", "content": said}}
     usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS}
-    whole = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"], "usage": usage}
+    whole = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"]}
+    whole |= {"usage": usage} if says_usage else {}
     return {**whole, "choices": [{"index": 0, "finish_reason": "stop", **choice}]}
 
 
@@ -164,12 +167,7 @@ def batch_server(behaviour: Behaviour) -> Iterator[tuple[str, Record]]:
     record = Record()
     api = Api(record, behaviour)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
+    class Handler(JsonHandler):
         def do_POST(self) -> None:
             self.answer(self.rfile.read(int(self.headers["content-length"])))
 
@@ -203,7 +201,7 @@ def batch_server(behaviour: Behaviour) -> Iterator[tuple[str, Record]]:
             match (self.command, parts):
                 case ("POST", ["chat", "completions"]):
                     body = json.loads(data)
-                    value = completion(body, behaviour.answer)
+                    value = completion(body, behaviour.answer, behaviour.usage)
                     record.online[text_of(body)] += 1
                     return value
                 case ("POST", ["files"]):
@@ -222,29 +220,8 @@ def batch_server(behaviour: Behaviour) -> Iterator[tuple[str, Record]]:
                     return api.look(name)
             raise RefusalError(404, "Not Found")
 
-        def send(self, status: int, value: Any) -> None:
-            data = value if isinstance(value, bytes) else json.dumps(value).encode()
-            try:
-                self.send_response(status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # the client was killed
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            pass  # a client that was killed
-
-    server = Server(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1", record
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as address:
+        yield f"{address}/v1", record
 
 
 def uploaded(data: bytes) -> tuple[str, bytes]:

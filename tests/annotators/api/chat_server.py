@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from http_server import JsonHandler, serving
 
 FAULTS = ("429", "500", "slow", "cut", "empty", "malformed")
 SLOW_SECONDS = 1.5
@@ -85,12 +86,7 @@ def chat_server(
     """
     record, lock, rng, failed = Record(), threading.Lock(), random.Random(0), Counter[str]()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
+    class Handler(JsonHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             question = json.dumps(body, sort_keys=True)
@@ -114,7 +110,7 @@ def chat_server(
             except SentError as sent:
                 status, value, *headers = sent.args
                 data = value if isinstance(value, str) else json.dumps(value)
-                self.send_bytes(status, data.encode(), headers[0] if headers else None)
+                self.send(status, data.encode(), headers[0] if headers else None)
             except (BrokenPipeError, ConnectionResetError):
                 pass  # the client waits no longer
             finally:
@@ -142,9 +138,9 @@ def chat_server(
             elif fault == "no choices":
                 self.send(200, {**self.completion(body), "choices": []})
             elif fault == "malformed":
-                self.send_bytes(200, b'{"choices": [{"mess')
+                self.send(200, b'{"choices": [{"mess')
             elif fault == "cut":
-                self.send_bytes(200, json.dumps(self.completion(body)).encode()[:40], missing=200)
+                self.send(200, json.dumps(self.completion(body)).encode()[:40], missing=200)
                 self.close_connection = True
             elif fault == "empty":
                 with lock:
@@ -170,25 +166,5 @@ def chat_server(
                 whole[name] = choice.pop(name)
             return {**whole, "choices": [{"index": 0, "finish_reason": "stop", **choice}]}
 
-        def send(self, status: int, value: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-            self.send_bytes(status, json.dumps(value).encode(), headers)
-
-        def send_bytes(self, status: int, data: bytes, headers: dict[str, str] | None = None, missing: int = 0) -> None:
-            self.send_response(status)
-            for name, value in {"content-type": "application/json", **(headers or {})}.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(data) + missing))
-            self.end_headers()
-            self.wfile.write(data)
-
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 128  # else a connection may wait so long for its turn that the client gives up
-
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1", record
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as address:
+        yield f"{address}/v1", record

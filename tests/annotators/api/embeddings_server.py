@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from http_server import JsonHandler, serving
 
 FAULTS = ("429", "500", "cut", "malformed", "few", "nan", "ragged", "index", "empty", "error in 200")
 MOST_FAULTS = 3  # of a request
@@ -75,12 +76,7 @@ def embeddings_server(
     record, lock, rng, failed = Record(), threading.Lock(), random.Random(0), Counter[str]()
     running = 0
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
+    class Handler(JsonHandler):
         def do_POST(self) -> None:
             nonlocal running
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -123,7 +119,7 @@ def embeddings_server(
                 self.send(200, answer, missing=100)
                 self.close_connection = True
             elif fault == "malformed":
-                self.send_bytes(200, json.dumps(answer).encode()[:50])
+                self.send(200, json.dumps(answer).encode()[:50])
             elif fault == "few":
                 self.send(200, {**answer, "data": data[1:]})
             elif fault == "nan":
@@ -164,24 +160,5 @@ def embeddings_server(
             usage = {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11}
             self.send(200, {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage})
 
-        def send(self, status: int, value: object, headers: dict[str, str] | None = None, missing: int = 0) -> None:
-            self.send_bytes(status, json.dumps(value).encode(), headers, missing)
-
-        def send_bytes(self, status: int, data: bytes, headers: dict[str, str] | None = None, missing: int = 0) -> None:
-            self.send_response(status)
-            for name, value in {"content-type": "application/json", **(headers or {})}.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(data) + missing))
-            self.end_headers()
-            self.wfile.write(data)
-
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 128
-
-    server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1", record
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as address:
+        yield f"{address}/v1", record

@@ -224,6 +224,26 @@ def test_the_form_is_taken_only_where_nothing_is_lost(cache: AnswerCache, lost: 
         assert is_right(again) and record.requests == len(TEXTS) + 1 and again.remarks.form == asking.remarks.form
 
 
+def test_raw_probabilities_under_a_grammar_are_no_loss(cache: AnswerCache) -> None:
+    """As llama.cpp answers: a fence that the content lacks, and probabilities from before words were ruled out."""
+
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        label = by_word(body)
+        other = CLASSES[label == "negative"]
+        if "response_format" not in body:
+            return tokens(["The answer is", f" {label}", "."], 1, **{f" {label}": 0.4, f" {other}": 0.2, " mixed": 0.1})
+        pieces = ["```", "json", "\n", "{", "\n ", ' "', "label", '":', ' "', label, '"', "\n", "}", "\n", "```"]
+        raw = {other.capitalize(): 0.19, label: 0.17, other: 0.1, label.capitalize(): 0.05, "The": 0.02}
+        return tokens(pieces, 9, **raw) | {"message": {"content": f'{{\n  "label": "{label}"\n}}'}}
+
+    with chat_server(answer) as (url, _):
+        asking = annotator(url, cache)
+        found = annotate_texts(asking, TEXTS)
+        assert asking.remarks.form == JSON and not any("come without" in note for note in asking.notes)
+        assert np.exp(found.scores[0]) == pytest.approx(np.array([0.17, 0.1]) / 0.27)  # the first text is a bad thing
+        assert (found.scores.argmax(axis=1) == TRUTH).all()
+
+
 def test_an_annotation_that_was_begun_free_stays_free(cache: AnswerCache, tmp_path: Path) -> None:
     with chat_server(structured) as (url, record):
         assert is_right(annotator(url, cache, answer="free"), TRUTH[:6], TEXTS[:6])
@@ -281,9 +301,13 @@ def test_the_label_of_an_object_is_read_as_it_stands() -> None:
         '["positive"]',
         "positive",
         '{"label": "posi',
+        '{"label": "positive"',
+        '{"label": "positive", "other": {"label": "negative"}',
         "{}",
     ):
         assert label_in_json(other, CLASSES) is None
+    torn = '```json\n{"label": "positive", "reason": "and so on and'
+    assert label_in_json(torn, CLASSES) == (1, torn.index("positive"))
     assert AnswerForm(JSON, CLASSES).fits('<think>hm</think>{"label": "positive"}')
     assert not is_about_form("The model is overloaded") and not is_about_form("context length exceeded")
 
@@ -301,6 +325,47 @@ def saying(body: dict[str, Any]) -> str:
     if '"reason"' in prompt:
         fields["reason"] = f"It is not {'bad' if number % 3 else 'good'}\x07 at\nall; it says so. " + "So. " * 200
     return json.dumps(fields)
+
+
+def test_a_reason_without_end_is_cut_and_its_label_counts(cache: AnswerCache, tmp_path: Path) -> None:
+    """As vLLM and llama.cpp answer with a small model, which repeats itself until its context is full."""
+
+    def answer(body: dict[str, Any]) -> dict[str, Any] | str:
+        if text_of(body) != TEXTS[5] or "response_format" not in body:
+            return saying(body)
+        assert body["max_tokens"] == 1000
+        torn = '{"label": "positive", "confidence": 80, "reason": "it says so' + " and so on" * 490
+        return {"message": {"content": torn}, "finish_reason": "length"}
+
+    with chat_server(answer) as (url, record):
+        asking = annotator(url, cache, confidence="said", explain=True)
+        pd.DataFrame({"text": TEXTS}).to_csv(tmp_path / "texts.csv", index=False)
+        annotate_file(tmp_path / "texts.csv", tmp_path / "out.csv", asking)
+        assert record.requests == len(TEXTS) + 1
+        table = pd.read_csv(tmp_path / "out.csv")
+        assert table["llm_label"][5] == "positive" and table["llm_confidence"][5] == 0.8
+        assert table["llm_reason"][5].startswith("it says so and so on")
+        again = annotator(url, cache, confidence="said", explain=True)
+        annotate_texts(again, TEXTS)
+        assert record.requests == len(TEXTS) + 1
+
+
+@pytest.mark.parametrize("short", ["thought", "room"])
+def test_a_limit_that_is_too_low_is_left_out(cache: AnswerCache, short: str) -> None:
+    """A thought that takes more, and a context that has not so much (in the words of vLLM 0.32)."""
+
+    def answer(body: dict[str, Any]) -> dict[str, Any] | str:
+        if text_of(body) in (TEXTS[0], TEXTS[5]) and "max_tokens" in body:
+            if short == "room":
+                said = "max_tokens=1000 cannot be greater than max_model_len=512. Please request fewer output tokens."
+                raise RefusalError(400, said)
+            return {"message": {"content": "", "reasoning_content": "Let me see. " * 300}, "finish_reason": "length"}
+        return saying(body)
+
+    with chat_server(answer) as (url, record):
+        asking = annotator(url, cache, explain=True)
+        assert is_right(asking) and asking.remarks.form == JSON and not asking.remarks.cut
+        assert record.requests == len(TEXTS) + 3
 
 
 @pytest.mark.parametrize("takes", [True, False])
@@ -418,10 +483,6 @@ def test_the_command_says_what_it_found_out(
         values = json.loads(commands(*command, *api, *said, "--json", cwd=tmp_path).out)
         assert values["answer_form"] == JSON and values["said"] == {"confidence": 12, "reason": 12}
         assert values["requests"] == 0 and "response_format" in values["parameters"]
-        named = commands(*command, *api, *said, "--name", "b", cwd=tmp_path)
-        assert "12 of 12 labels have a confidence (column llm_confidence_b)" in named.out, named
-        spent = commands(*command, *api, *said, "--name", "c", "--samples", "2", "--max-requests", "1", cwd=tmp_path)
-        assert "12 not asked (column llm_missing_c)" in spent.out and "have a confidence" not in spent.out, spent
         wrong = commands(*command, *api, "--confidence", "high", cwd=tmp_path)
         assert wrong.code == 2 and "--confidence" in wrong.err
     local = commands(*command, *said, cwd=tmp_path)

@@ -86,21 +86,6 @@ def test_there_and_back(silr: Silr) -> None:
     assert again.out == "no request is open: all answers are known\n"
 
 
-def test_a_dry_run_knows_the_results_and_takes_half_the_price(silr: Silr) -> None:
-    folder = silr.folder / "b"
-    priced = ("--price-in", 1000, "--price-out", 1000, "--dry-run", "--json")
-    whole = json.loads(silr("--base-url", "http://127.0.0.1:9/v1", "--answer", "free", *priced).out)
-    before = json.loads(silr("--batch-file", folder, *priced).out)
-    assert before["requests"] == 6 and before["dollars"] == pytest.approx(whole["dollars"] / 2)
-    assert "response_format" not in before["parameters"]
-    assert silr("--batch-file", folder).code == 0
-    run_batch(folder / "requests-1.jsonl", by_word)
-    done = silr("--batch-results", folder)
-    assert done.code == 0 and "the price of a-model is not known" in done.out, done
-    after = json.loads(silr("--batch-file", folder, *priced).out)
-    assert (after["asked"], after["known"], after["requests"]) == (0, 6, 0)
-
-
 @pytest.mark.parametrize("option", ["--batch-file", "--batch-results"])
 def test_no_server_gets_the_texts_unless_it_is_named(silr: Silr, option: str) -> None:
     refused(silr(option, silr.folder, "--embeddings", "e"), "--embeddings needs --embeddings-url")

@@ -34,13 +34,12 @@ class Job:
     def __init__(self, folder: Path, url: str, samples: int = 1, refines: bool = False, **client: Any) -> None:
         self.folder, self.url, self.samples, self.refines = folder, url, samples, refines
         self.client = {"price": PRICE, **client}
-        self.beside: dict[str, Any] = {}
         self.source, self.output, self.cache = folder / "in.csv", folder / "out.csv", folder / "answers.sqlite"
         if not self.source.exists():
             pd.DataFrame({"text": [*TEXTS, "", TEXTS[0]]}).to_csv(self.source, index=False)
 
     def annotator(self, client: ChatClient) -> ApiAnnotator:
-        return ApiAnnotator(client, CLASSES, samples=self.samples, concurrency=1, **self.beside)
+        return ApiAnnotator(client, CLASSES, samples=self.samples, concurrency=1)
 
     def run(self, name: str = "") -> tuple[AnnotationSummary, ChatClient]:
         cache = AnswerCache(self.cache)
@@ -55,16 +54,7 @@ class Job:
     def reckon(self, name: str = "") -> DryRun:
         client = DryClient("a-model", ReadOnlyCache(self.cache), base_url=self.url, **self.client)
         asking = SelfRefineAnnotator(self.annotator(client)) if self.refines else self.annotator(client)
-        return dry_run(
-            self.source,
-            self.output,
-            asking,
-            client,
-            words=CLASSES,
-            said_beside=("confidence", "reason") if self.beside else (),
-            name=name,
-            price=client.cost.price,
-        )
+        return dry_run(self.source, self.output, asking, client, words=CLASSES, name=name, price=client.cost.price)
 
 
 def files(folder: Path) -> dict[str, tuple[int, int]]:
@@ -86,8 +76,8 @@ def test_a_dry_run_asks_nothing_and_counts_what_the_run_asks(tmp_path: Path, sam
         job.run()
         assert dry.requests == record.requests == 20 * ({False: samples, True: 2 * samples + 1}[refines])
         assert dry.prompt == record.bodies[0]["messages"]
-        sent = {name: value for name, value in record.bodies[0].items() if name != "messages"}
-        assert dry.parameters == sent
+        usual = [body for body in record.bodies if len(body["messages"]) == 1][-1]  # the first one tries a form
+        assert dry.parameters == {name: value for name, value in usual.items() if name != "messages"}
         again = job.reckon()
         assert (again.asked, again.requests, again.known, again.prompt_tokens) == (0, 0, 20, 0)
         assert again.prompt == dry.prompt and again.dollars == 0
@@ -118,26 +108,16 @@ def test_what_is_known_and_what_is_finished_is_not_asked_again(tmp_path: Path) -
         assert files(tmp_path) == before
 
 
-def structured(body: dict[str, Any]) -> str:
-    """Answers of a server that holds the model to what it is asked for, whatever that is."""
-    if "response_format" not in body and "object of JSON" not in body["messages"][0]["content"]:
-        return by_word(body)
-    return json.dumps({"label": by_word(body), "confidence": 80, "reason": "so"})
+def test_a_dry_run_finds_the_answers_in_the_form_that_the_run_took(tmp_path: Path) -> None:
+    def held(body: dict[str, Any]) -> str:
+        return json.dumps({"label": by_word(body)}) if "response_format" in body else by_word(body)
 
-
-def test_a_dry_run_asks_in_the_form_and_for_what_the_run_asks_for(tmp_path: Path) -> None:
-    with chat_server(structured) as (url, record):
-        plain, more = Job(tmp_path, url), Job(tmp_path, url)
-        more.beside = {"confidence": "said", "explain": True}
-        for job in (plain, more):
-            record.bodies.clear()
-            dry = job.reckon()
-            job.output.unlink(missing_ok=True)
-            job.run()
-            assert dry.prompt == record.bodies[0]["messages"] and "response_format" in dry.parameters
-            again = job.reckon()  # the first text has a free answer too, and the form is known by the others
-            assert (again.asked, again.known, again.requests) == (0, 20, 0)
-        assert dry.answer_tokens > 20 * 20
+    with chat_server(held) as (url, record):
+        job = Job(tmp_path, url)
+        job.run()
+        assert record.requests == 21  # the first text has a free answer, too
+        again = job.reckon()
+        assert (again.asked, again.known, again.requests) == (0, 20, 0) and "response_format" in again.parameters
 
 
 def test_lines_and_values(tmp_path: Path) -> None:
@@ -258,3 +238,45 @@ def test_commands(commands: Commands, tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(compared["labels"]) == ["llm_label", "llm_label_b"] and compared["gold"] == 20
     assert compared["labels"]["llm_label"]["dollars_a_thousand"] == "unknown"
     assert compared["labels"]["llm_label_b"]["dollars_a_thousand"] == pytest.approx(0.023)
+
+
+@pytest.mark.slow
+def test_a_dry_run_has_all_options_of_the_run(
+    commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    gold = ["positive" if "good" in text else "negative" for text in TEXTS]
+    pd.DataFrame({"text": TEXTS, "gold": gold}).to_csv(tmp_path / "in.csv", index=False)
+    pd.DataFrame({"text": [TEXTS[4].upper()], "label": ["positive"]}).to_csv(tmp_path / "shown.csv", index=False)
+    common = ["annotate", "in.csv", "-o", "out.csv", "--model", "m", "--classes", "negative,positive"]
+    common += ["--cache", "answers.sqlite", "--price-in", 1, "--price-out", 2]
+
+    def dry(*more: object) -> dict[str, Any]:
+        done = commands(*common, *more, "--dry-run", "--json", cwd=tmp_path)
+        assert done.code == 0, done
+        values: dict[str, Any] = json.loads(done.out)
+        return values
+
+    def structured(body: dict[str, Any]) -> str:
+        return json.dumps({"label": by_word(body), "confidence": 90, "reason": "It says so."})
+
+    with chat_server(structured) as (url, record):
+        plain = dry("--base-url", url)
+        batch = dry("--base-url", url, "--batch")
+        assert batch["dollars"] == pytest.approx(plain["dollars"] / 2) and batch["price"]["factor"] == 0.5
+        assert batch["notes"][-1] == "batches cost half the price; one text is asked about at the full one"
+        for more in (["--answer", "structured"], ["--answer", "structured", "--confidence", "said", "--explain"]):
+            there = len(record.bodies)
+            values = dry("--base-url", url, *more)
+            done = commands(*common, "--base-url", url, *more, cwd=tmp_path)
+            first = record.bodies[there]
+            assert done.code == 0 and {"messages": values["prompt"], **values["parameters"]} == first, done
+            assert values["asked"] == values["requests"] == len(record.bodies) - there == 20
+            assert values["answer_tokens"] >= 2 * plain["answer_tokens"]  # an object, and a reason
+            assert dry("--base-url", url, *more)["asked"] == 0  # what is known by the form
+        asked = len(record.bodies)
+        for more in ([], ["--dry-run"], ["--batch"], ["--batch-file", "b"]):
+            shown = [*common, *([] if "b" in more else ["--base-url", url]), "--few-shot", "shown.csv", *more]
+            refused(commands(*shown, cwd=tmp_path), "row 5: this text has a gold label and is an example in the prompt")
+        assert len(record.bodies) == asked and not (tmp_path / "b").exists()

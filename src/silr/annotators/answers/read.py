@@ -26,6 +26,8 @@ from silr.annotators.missing import Missing
 
 __all__ = ["Reading", "Token", "class_log_probabilities", "read_answer", "safe_words", "without_thoughts"]
 
+_TIE = 1.0001  # what the class that was answered has more than one of equal probability; float32 keeps it
+
 
 def read_answer(answer: str, words: Sequence[str], classes: Sequence[str]) -> Reading:
     """Read the one class that an answer, as it came, names.
@@ -102,15 +104,16 @@ def safe_words(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def class_log_probabilities(
-    tokens: Sequence[Token], position: int, words: Sequence[str], exact: bool = False
+    tokens: Sequence[Token], position: int, words: Sequence[str], exact: bool = False, answered: int | None = None
 ) -> NDArray[np.float64] | None:
     """Log-probabilities of the classes, shape (K,), at the token that holds the character `position` of the answer.
 
     A listed token counts for the class whose word it begins, or is but for marks around it, if there is one such class
     only. Case does not count, unless the words are `exact`: of a model that is held to them, some servers list the
     probabilities before other tokens are ruled out, and some those after. A class that is not listed gets the most that
-    it can have: the probability of the least likely listed token, or what the listed ones leave. None: the tokens do
-    not make up the answer, or list no class or nothing beside it.
+    it can have: the probability of the least likely listed token, or what the listed ones leave. Of a class that was
+    `answered` by its likeliest token, though another has more in all ("neg" beside "negative"), the likeliest tokens
+    count; a tie is its own. None: the tokens do not make up the answer, or list no class or nothing beside it.
     """
     ends = accumulate(len(token.text) for token in tokens)
     token, end = next((pair for pair in zip(tokens, ends, strict=True) if pair[1] > position), (None, 0))
@@ -121,11 +124,15 @@ def class_log_probabilities(
     for text, log_probability in token.likeliest:
         if not math.isnan(log_probability):
             listed[text] = max(listed.get(text, 0.0), math.exp(min(log_probability, 0.0)))
-    mass = np.zeros(len(words))
+    mass, likeliest = np.zeros(len(words)), np.zeros(len(words))
     for text, probability in listed.items():
         owners = [k for k, word in enumerate(words) if _begins(text.removeprefix(before), word, exact)]
         if len(owners) == 1:
             mass[owners[0]] += probability
+            likeliest[owners[0]] = max(likeliest[owners[0]], probability)
+    if answered is not None and mass.argmax() != answered and likeliest[answered] == likeliest.max():
+        mass = likeliest
+        mass[answered] *= _TIE
     if not mass.any() or len(listed) < 2:
         return None
     most = min(min(listed.values()), max(1.0 - sum(listed.values()), 1e-6))

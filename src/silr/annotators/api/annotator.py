@@ -15,6 +15,7 @@ from silr.annotators.answers.read import Reading, class_log_probabilities, read_
 from silr.annotators.answers.said import read_said
 from silr.annotators.api.answer_form import FIELDS as FORM_FIELDS
 from silr.annotators.api.answer_form import AnswerForm, AnswerForms, Mode, label_in_json
+from silr.annotators.api.answer_length import AnswerLength
 from silr.annotators.api.budget import BudgetSpentError
 from silr.annotators.api.client import ChatClient
 from silr.annotators.api.exchange import NoAnswerError, TextTooLongError, characters, explain_cut_off
@@ -129,6 +130,7 @@ class ApiAnnotator:
         self._after += self._instruction
         own = set(FORM_FIELDS) & client.options.asked().keys()  # the user asks for a form of his own
         self._forms = AnswerForms(client, "free" if own else answer, self.prompt.words, self.said, self._has_scores)
+        self._length = AnswerLength()
         self._client, self._samples, self._concurrency = client, samples, concurrency
         self._temperature = client.options.temperature_for(samples)
         self.remarks, self._kept = Remarks(), dict[str, int]()
@@ -140,11 +142,6 @@ class ApiAnnotator:
     def client(self) -> ChatClient:
         """Who asks the server."""
         return self._client
-
-    @property
-    def form_is_assumed(self) -> bool:
-        """Whether nobody was asked which form of the answers the server takes."""
-        return self._forms.is_assumed
 
     def plan(self, texts: Sequence[str]) -> Plan:
         """One text a batch: the server, not silr, puts them together."""
@@ -265,12 +262,16 @@ class ApiAnnotator:
     ) -> Reply:
         """Ask about a text; one that is too long for the server is cut to what it takes."""
         temperature = self._client.options.temperature or 0.0 if temperature is None else temperature
+        limit = None if later else self._length.limit(form)  # what had no label then is asked about without
         question = partial(Question, temperature=temperature, sample=sample, logprobs=logprobs, form=form)
         kept = self._kept.get(text, len(text))
         for _ in range(_MOST_CUTS):
             try:
-                reply = self._send(question(self._messages(text[:kept], later)))
+                reply = self._send(question(self._messages(text[:kept], later), limit=limit))
             except TextTooLongError as error:
+                if limit is not None:  # the answer's room may be what is too much
+                    limit = None
+                    continue
                 whole = characters(self._messages(text[:kept], later))
                 fitting = 0 if error.share is None else int(_CUT_MARGIN * error.share * whole) - (whole - kept)
                 if fitting < 1:
@@ -283,7 +284,8 @@ class ApiAnnotator:
         return self._noted(text, self._send(question(self._messages(text[:kept], later))))
 
     def _noted(self, text: str, reply: Reply) -> Reply:
-        """Remember who answered."""
+        """Remember who answered, and how long the answer is."""
+        self._length.note(reply)
         self.remarks.provenance.setdefault(text, Provenance()).add(reply.snapshot, reply.asked, reply.left_out)
         return reply
 
@@ -294,16 +296,17 @@ class ApiAnnotator:
             later = [*later[:-1], later[-1] + self._instruction]
         for attempt in range(2):
             reply = self._reply(text, later, sample)
-            reading = self._reading(reply.text)
+            reading = self._reading(reply.text, self._forms.form)
             cut_off = reply.missing is Missing.CUT_OFF
             content = without_thoughts(reply.text).strip()
             end = None if reading.position is None or reading.word is None else reading.position + len(reading.word)
             goes_on = end is not None and _CONTINUATION.search(reply.text, end)  # perhaps "... only if"
             is_clear = reading.is_outright or goes_on
-            is_over = not cut_off or (is_clear and len(content) <= _SHORT_ANSWER)
+            is_short = len(content) <= _SHORT_ANSWER or (self.said and label_in_json(content, words))
+            is_over = not cut_off or (is_clear and is_short)
             if reading.label is not None and is_over and reply.missing not in (Missing.REFUSED, Missing.FILTERED):
                 said = read_said(reply.text) if self.said else Said()
-                return Named(reading.label, self._scores(reply, reading), said)
+                return Named(reading.label, self._scores(reply, reading, self._forms.form), said)
             missing = reply.missing or reading.missing or Missing.NO_CLASS
             if attempt or missing in (Missing.REFUSED, Missing.FILTERED):
                 break
@@ -342,21 +345,21 @@ class ApiAnnotator:
 
         self._forms.look_up(count)
         if not self._client.asks:
-            self._forms.settle(self._client.settles_on)
+            self._forms.settle()
         self.remarks.form = self._forms.name
 
-    def _reading(self, answer: str) -> Reading:
+    def _reading(self, answer: str, form: AnswerForm | None) -> Reading:
         """The class that an answer gives, first as the form has it."""
         words = self.prompt.words
-        if (self.said or self._forms.form is not None) and (found := label_in_json(answer, words)):
+        if (self.said or form is not None) and (found := label_in_json(answer, words)):
             return Reading(found[0], None, found[1], words[found[0]], is_outright=True)
         return read_answer(answer, words, self.classes)
 
-    def _has_scores(self, reply: Reply) -> bool:
-        reading = self._reading(reply.text)
-        return reading.label is not None and self._scores(reply, reading) is not None
+    def _has_scores(self, reply: Reply, form: AnswerForm | None) -> bool:
+        reading = self._reading(reply.text, form)
+        return reading.label is not None and self._scores(reply, reading, form) is not None
 
-    def _scores(self, reply: Reply, reading: Reading) -> NDArray[np.float64] | None:
+    def _scores(self, reply: Reply, reading: Reading, form: AnswerForm | None) -> NDArray[np.float64] | None:
         """Log-probabilities of the classes where the answer names one; None if the server gives none of use."""
         if not reply.tokens or reading.position is None:
             return None
@@ -374,8 +377,7 @@ class ApiAnnotator:
                 if other.label != reading.label or other.position is None:
                     return None
                 position = other.position
-        exact = self._forms.form is not None
-        scores = class_log_probabilities(reply.tokens, start + position, words, exact)
+        scores = class_log_probabilities(reply.tokens, start + position, words, form is not None, reading.label)
         return scores if scores is not None and scores.argmax() == reading.label else None  # else of another place
 
     def _from_votes(self, answers: Sequence[Named | NoAnswerError]) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ Mode = Literal["auto", "structured", "free"]
 MODES: tuple[Mode, ...] = ("auto", "structured", "free")
 FREE = "free"
 Ask = Callable[["AnswerForm | None"], Reply]
+Scored = Callable[[Reply, "AnswerForm | None"], bool]
 FIELDS = ("response_format", "structured_outputs", "guided_choice", "guided_json")  # of a request
 _SCHEMAS = {"confidence": {"type": "integer"}, "reason": {"type": "string"}}  # no bounds: some servers refuse them
 _POINTER = re.compile(
@@ -29,6 +30,7 @@ _POINTER = re.compile(
     r"|requested parameters|word '?\"?json",
     re.IGNORECASE,
 )
+_TORN = re.compile(r'\s*(?:```(?:json)?\s*)?\{\s*"label"\s*:\s*"((?:[^"\\]|\\.)*)"\s*,[^{}]*\Z')  # without an end
 
 
 def is_about_form(words: str) -> bool:
@@ -80,8 +82,15 @@ class AnswerForm:
 
 
 def label_in_json(answer: str, words: Sequence[str]) -> tuple[int, int] | None:
-    """Which word is the `label` of an answer that is one object of JSON, and where it begins; None if none is."""
+    """Which word is the `label` of an answer that is one object of JSON, and where it begins; None if none is.
+
+    The object may be cut off after the label, if that comes first.
+    """
     start = answer.find("{")
+    if torn := _TORN.match(answer):
+        for word in words:
+            if torn[1] == json.dumps(word, ensure_ascii=False)[1:-1]:
+                return words.index(word), torn.start(1)
     with suppress(ValueError, AttributeError, RecursionError):
         value = json.loads(answer[start:].strip().removesuffix("```"))
         label = value.get("label")
@@ -118,21 +127,15 @@ class AnswerForms:
     said : sequence of {"confidence", "reason"}
         What is asked for beside the label.
     scored : callable
-        Whether a reply gives scores of the classes.
+        Whether a reply to a question in this form (None: free) gives scores of the classes.
 
     Attributes
     ----------
     form : AnswerForm or None
         The one that is taken, None while it is not known or where answers are free.
-    is_assumed : bool
-        Whether it was settled without asking.
     """
 
-    is_assumed = False
-
-    def __init__(
-        self, client: Client, mode: Mode, words: Sequence[str], said: Sequence[str], scored: Callable[[Reply], bool]
-    ) -> None:
+    def __init__(self, client: Client, mode: Mode, words: Sequence[str], said: Sequence[str], scored: Scored) -> None:
         if mode not in MODES:
             raise InputError(f"--answer is one of {', '.join(MODES)}, not {mode!r}")
         self._client, self._mode, self._scored = client, mode, scored
@@ -163,11 +166,10 @@ class AnswerForms:
             form = forms[counts.index(max(counts))]
             self.take(FREE if form is None else form.name)
 
-    def settle(self, name: str) -> None:
-        """Decide where nobody can be asked: by a name, unless only structured answers are wanted."""
+    def settle(self) -> None:
+        """Decide where nobody can be asked: free, unless only structured answers are wanted."""
         if not self._decided:
-            self.take(name if self._mode == "auto" else self._candidates[0].name)
-            self.is_assumed = True
+            self.take(FREE if self._mode == "auto" else self._candidates[0].name)
 
     def has(self, form: AnswerForm, reply: Reply) -> bool:
         """Whether a reply has the form that was asked for, and the server did not refuse it."""
@@ -210,7 +212,7 @@ class AnswerForms:
         """Take the form, unless the free answer to the same text has more: log-probabilities or a thought."""
         if self._mode == "auto":
             free = free or ask(None)
-            lost = "log-probabilities" if self._scored(free) and not self._scored(reply) else ""
+            lost = "log-probabilities" if self._scored(free, None) and not self._scored(reply, form) else ""
             lost = lost or ("the model's thoughts" if _has_thought(free) and not _has_thought(reply) else "")
             if lost:
                 line = f"answers are free: structured ones come without {lost} (--answer structured takes them)"

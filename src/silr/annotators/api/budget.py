@@ -93,11 +93,17 @@ class Budget:
         """Count requests that an earlier session sent and whose answers come now."""
         with self._changed:
             self.cost.requests += n_requests
+            self.cost.under_way += n_requests
             self._under_way += characters
 
-    def settle(self, characters: int, n_requests: int, prompt_tokens: int, completion_tokens: int) -> None:
-        """Count the answers to requests of a batch."""
+    def settle(
+        self, characters: int, n_requests: int, prompt_tokens: int, completion_tokens: int, uncounted: int = 0
+    ) -> None:
+        """Count the answers to requests of a batch; the server did not count the tokens of some."""
         with self._changed:
+            if uncounted:
+                self._estimate(characters * uncounted // max(1, n_requests), uncounted, BATCH_SHARE)
+            self.cost.under_way -= n_requests
             self.cost.batched_requests += n_requests
             self.cost.batched_prompt_tokens += prompt_tokens
             self.cost.batched_completion_tokens += completion_tokens
@@ -106,9 +112,12 @@ class Budget:
             self._under_way -= characters
             self._answered += characters if prompt_tokens else 0
 
-    def known(self, prompt_tokens: int = 0, completion_tokens: int = 0) -> None:
+    def known(self, prompt_tokens: int = 0, completion_tokens: int = 0, batched: bool = False) -> None:
         """Count an answer that cost nothing now, and the tokens that it cost once."""
         with self._changed:
+            if batched:
+                self.cost.known_batched_prompt_tokens += prompt_tokens
+                self.cost.known_batched_completion_tokens += completion_tokens
             self.cost.cached += 1
             self.cost.known_prompt_tokens += prompt_tokens
             self.cost.known_completion_tokens += completion_tokens
@@ -131,9 +140,9 @@ class Budget:
         return self.cost.tokens / self._answered if self._answered else _TOKENS_A_CHARACTER
 
     def _dollar_rate(self) -> float:
-        """Dollars a character sent."""
+        """Dollars a character sent by itself."""
         if self._answered:
-            return self._dollars() / self._answered
+            return (self._uncounted + self.cost.undiscounted_dollars) / self._answered
         return self.cost.price.dollars(_TOKENS_A_CHARACTER, 0) if self.cost.price else 0.0
 
     def _may_spend(self, limit: float | None, spent: float, rate: float) -> bool:
@@ -144,10 +153,11 @@ class Budget:
         """What was spent, with an estimate for what the server did not count."""
         return self._uncounted + self.cost.counted_dollars
 
-    def _estimate(self, characters: int) -> None:
-        self.cost.uncounted += 1
-        if self.cost.price is not None:
-            self._uncounted += self.cost.price.dollars(_TOKENS_A_CHARACTER * characters, _UNCOUNTED_ANSWER)
+    def _estimate(self, characters: int, n_answers: int = 1, share: float = 1.0) -> None:
+        self.cost.uncounted += n_answers
+        if (price := self.cost.price) is not None:
+            dollars = price.dollars(_TOKENS_A_CHARACTER * characters, _UNCOUNTED_ANSWER * n_answers)
+            self._uncounted += share * dollars
 
     def _check(self, n_requests: int = 1, characters: int = 0) -> None:
         """Raise a BudgetSpentError if it is spent, or if a batch with so many `characters` may spend it."""

@@ -47,7 +47,7 @@ class DryClient(ChatClient):
 
     word = ""
     first: Question | None = None
-    asks, settles_on = False, "json schema"  # what a run tries first
+    asks = False
 
     def ask(self, question: Question, answers: Callable[[Reply], Question] | None = None) -> Reply:
         """Return the answer from the cache, or keep the question and make one up."""

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.api.embedding_replies import read_vectors, tokens_of
-from silr.annotators.api.exchange import Exchange, PassingError
+from silr.annotators.api.exchange import Exchange
 from silr.annotators.api.parameters import Parameters
-from silr.annotators.api.refusals import is_error, read_refusal
-from silr.annotators.api.replies import NoReplyError, parse_body
 
 
 class EmbeddingsExchange(Exchange):
@@ -28,28 +26,19 @@ class EmbeddingsExchange(Exchange):
         """
         import openai
 
-        parameters = Parameters()
         sent = [text.encode("utf-8", "replace").decode() for text in texts]  # half a character is none in JSON
         try:
             create: Any = self._client.embeddings.with_raw_response.create
             response = create(model=self.model, input=sent, **options).http_response
         except openai.APIStatusError as error:
-            self.heard = True
-            text = self._secrets.hidden(error.response.text)
-            problem = read_refusal(error.status_code, error.response.headers, text, self.proxy)
-            raise self._problem(problem, False, options, parameters, patient) from error
+            response = error.response
         except openai.APIConnectionError as error:  # time-outs included
             self._no_connection(error)
-        self.heard = True
-        refusal = partial(read_refusal, response.status_code, response.headers, response.text, self.proxy)
-        try:
-            value = parse_body(response.text)
+
+        def count(value: object) -> None:
             if tokens := tokens_of(value):
                 paid(tokens, 0)
-            if is_error(value):
-                raise self._problem(refusal(), True, options, parameters, patient)
-            return read_vectors(value, len(texts))
-        except NoReplyError as error:
-            if refusal().page:
-                raise self._problem(refusal(), True, options, parameters, patient) from error
-            raise PassingError(str(error), unusable=True) from error
+
+        text = response.text if response.is_success else self.secrets.hidden(response.text)
+        concerns = partial(Parameters().concerned, options=options)
+        return self._read(response, text, count, partial(read_vectors, n=len(texts)), concerns, patient)

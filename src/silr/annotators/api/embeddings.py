@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.api.budget import BudgetSpentError
-from silr.annotators.api.client import ChatClient
+from silr.annotators.api.connection import connect
 from silr.annotators.api.embedding_exchange import EmbeddingsExchange
 from silr.annotators.api.exchange import LATER, NoAnswerError, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
 from silr.annotators.api.pace import StoppedError
 from silr.annotators.api.refusals import Kind, Refusal
 from silr.annotators.api.request import RequestOptions
+from silr.annotators.api.server_client import ServerClient
 from silr.annotators.api.vectors import Half, Vector, VectorCache
 from silr.annotators.api.workers import Workers
 from silr.annotators.missing import Missing
@@ -33,6 +34,7 @@ MOST_LACKING, FEW_LACKING = 0.05, 20  # share of the texts that may get none; it
 _LABELS_KEY = re.compile(r"set (\w+) or SILR_API_KEY")
 _CUT_MARGIN, _GUIDED_CUTS, _MOST_CUTS = 0.95, 3, 20
 _MOST_BROKEN = 2  # unusable answers to several texts, before they are asked about in halves
+KEYS = ("SILR_EMBEDDINGS_API_KEY",)  # variables of a key before the usual ones
 BASE64, FLOAT = {"encoding_format": "base64"}, {"encoding_format": "float"}
 
 
@@ -52,8 +54,8 @@ class OptionNames(NamedTuple):
     dimensions: str = "--features-dimensions"
 
 
-class EmbeddingsClient(ChatClient):
-    """Asks a server for embeddings. It waits, tries again, counts and gives up as for chats; see `ChatClient`.
+class EmbeddingsClient(ServerClient):
+    """Asks a server for embeddings. It waits, tries again, counts and gives up as for chats; see `ServerClient`.
 
     A text that is too long is cut to what the server says, or halved. What a server refuses of several texts together
     it gets in halves: one bad text costs no other its embedding.
@@ -80,7 +82,6 @@ class EmbeddingsClient(ChatClient):
         How errors name the options.
     """
 
-    _exchange_kind, _key_variables = EmbeddingsExchange, ("SILR_EMBEDDINGS_API_KEY",)
     _exchange: EmbeddingsExchange
 
     def __init__(
@@ -102,14 +103,21 @@ class EmbeddingsClient(ChatClient):
         names: OptionNames = OptionNames(),  # noqa: B008 - immutable
     ) -> None:
         self._names = names
-        of_chat: dict[str, Any] = {"max_requests": max_requests, "max_tokens_total": max_tokens_total}
-        of_chat |= {"base_url": base_url, "api_version": api_version, "options": RequestOptions(headers=headers)}
         try:
-            super().__init__(model, cache, timeout=timeout, retries=retries, say=say, **of_chat)
+            connection = connect(base_url, api_version=api_version, headers=headers, timeout=timeout, keys=KEYS)
         except InputError as error:
             raise InputError(self._reworded(str(error))) from error
+        super().__init__(
+            EmbeddingsExchange(connection, model),
+            RequestOptions(headers=headers),
+            max_requests=max_requests,
+            max_tokens_total=max_tokens_total,
+            timeout=timeout,
+            retries=retries,
+            say=say,
+        )
         self._vectors, self._dimensions, self.width = cache, dimensions, width
-        self._may_begin_anew = width is None
+        self._may_begin_anew, self._api_version = width is None, connection.api_version
         self._about: dict[str, object] = {"server": self.server, "model": model}
         self._about |= {} if dimensions is None else {"dimensions": dimensions}
         self._concurrency, self._encoding = concurrency, BASE64
@@ -149,8 +157,9 @@ class EmbeddingsClient(ChatClient):
         return Embedded(matrix[where], int(cut.sum()), int(none.sum()))
 
     def describe(self) -> dict[str, object]:
-        """Return server, model and dimensions, ready for JSON. Keys and passwords are left out."""
-        return {"kind": "api", **self._about}
+        """Return server, model, dimensions and Azure's version, ready for JSON. Keys and passwords are left out."""
+        version = {} if self._api_version is None else {"api_version": self._api_version}
+        return {"kind": "api", **self._about, **version}
 
     # --- many texts -----------------------------------------------------------------------------------------------
 
@@ -281,15 +290,14 @@ class EmbeddingsClient(ChatClient):
                 vectors: NDArray[np.float16] = self._retrying(attempt)
                 break
             except PassingError as error:
-                if encoding == FLOAT or not self._may_dislike_parameters(error):
+                if encoding == FLOAT or not self._may_be_about_parameters(error):
                     self._give_up(error)
                 self._encoding, self._tried = FLOAT, True
             except RefusedError as error:
                 if not self._may_be_encoding(error.refusal, encoding):
                     self._raise(error.refusal, texts)
                 self._encoding = FLOAT
-        with self._lock:
-            self._answered, self._in_vain = True, 0
+        self._note_answer()
         return vectors
 
     def _attempt_at(self, texts: list[str]) -> NDArray[np.float16]:
@@ -319,7 +327,7 @@ class EmbeddingsClient(ChatClient):
             option = f"leave out {self._names.dimensions}, or give a width that {self.model} has"
             self._stop(f"the server refuses {self._dimensions:,} dimensions: {self._words(refusal.words)}; {option}")
         try:
-            self._refused(refusal, [{"role": "user", "content": "".join(texts)}])
+            self._refused(refusal, sum(map(len, texts)))
         except NoAnswerError as error:
             if len(texts) > 1:
                 raise _DividedError(str(error)) from error

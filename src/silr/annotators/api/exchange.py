@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from silr.annotators.api.addresses import path_hint, proxy_between, server_name
-from silr.annotators.api.headers import Secrets
+from silr.annotators.api.connection import Connection
+from silr.annotators.api.keep_alive import KeepAlive, UnreachableError
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.refusals import Kind, Refusal, is_error, read_refusal
 from silr.annotators.api.replies import NoReplyError, Reply, cached_prompt_tokens, parse_body, read_reply, usage
 from silr.annotators.api.request import Messages
-from silr.annotators.api.short_way import ShortWay, UnreachableError
 from silr.annotators.cost import Paid
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 
 if TYPE_CHECKING:
     import openai
+
+T = TypeVar("T")
 
 LATER = "what was answered is kept, and the same command goes on from there"
 
@@ -112,54 +114,17 @@ def characters(messages: Sequence[dict[str, str]]) -> int:
 
 
 class Exchange:
-    """Sends requests. Threads may share it.
+    """What requests to a server have in common, whatever they ask for. Threads may share it.
 
     `url` is the address, `server` the same without credentials, and `proxy` what the environment puts between. `heard`
-    tells whether the server was ever there.
+    tells whether the server was ever there, and `secrets` are never said.
     """
 
-    def __init__(self, client: openai.OpenAI, model: str, secrets: Secrets, is_azure: bool = False) -> None:
-        self._client, self.model, self._secrets, self._is_azure = client, model, secrets, is_azure
-        self.url = str(client.base_url)
+    def __init__(self, connection: Connection, model: str) -> None:
+        self._client, self.model, self._is_azure = connection.client, model, connection.is_azure
+        self.secrets, self.url = connection.secrets, str(connection.client.base_url)
         self.server, self.proxy = server_name(self.url), proxy_between(self.url)
         self.heard = False
-        self._timeout = client.timeout if isinstance(client.timeout, (int, float)) else None
-        self._short_way: ShortWay | None = None
-
-    def send(
-        self,
-        messages: Messages,
-        options: Mapping[str, object],
-        paid: Paid,
-        parameters: Parameters,
-        patient: bool,
-    ) -> Reply:
-        """Send one request, and call `paid` with its tokens.
-
-        `parameters` tell whether a refusal is about one of them. Where the server has answered before, be `patient`: a
-        page for people may pass. A failure is a PassingError or a RefusedError, or an InputError where a proxy lets
-        nothing through.
-        """
-        response = self._post(messages, options)
-        self.heard = True
-        text = self._hidden(response.text, messages)
-        refusal = partial(read_refusal, response.status_code, response.headers, text, self.proxy)
-        if response.status_code >= 300:
-            raise self._problem(refusal(), False, options, parameters, patient)
-        try:
-            value = parse_body(text)
-            if any(counts := usage(value)):
-                paid(*counts, cached_prompt_tokens(value))
-            if is_error(value):
-                raise self._problem(refusal(), True, options, parameters, patient)
-            reply = read_reply(value)
-            if not any(counts):
-                paid(0, 0)
-            return reply
-        except NoReplyError as error:
-            if refusal().page:
-                raise self._problem(refusal(), True, options, parameters, patient) from error
-            raise PassingError(str(error), unusable=True) from error
 
     @property
     def client(self) -> openai.OpenAI:
@@ -168,43 +133,12 @@ class Exchange:
 
     def abort(self) -> None:
         """Give up the requests that are under way."""
-        if self._short_way is not None:
-            self._short_way.abort()
-
-    def _post(self, messages: Messages, options: Mapping[str, object]) -> Any:
-        """Return the response to a request: status, headers and text. The first one comes by the openai client.
-
-        Later ones go the short way, unless a proxy lies between or the server redirects: the client knows how.
-        """
-        import openai
-
-        if (short_way := self._short_way) is not None and not short_way.closed:
-            try:
-                return short_way.post({"messages": messages, "model": self.model, **options})
-            except UnreachableError:
-                pass  # the openai client finds the words
-            except (OSError, HTTPException) as error:
-                self._no_connection(error)
-        try:
-            create: Any = self._client.chat.completions.with_raw_response.create
-            response = create(model=self.model, messages=messages, extra_body=dict(options)).http_response
-        except openai.APIStatusError as error:
-            return error.response
-        except openai.APIConnectionError as error:  # time-outs included
-            self._no_connection(error)
-        if self._short_way is None and self.proxy is None and not response.history:
-            self._short_way = ShortWay(response, self._timeout)
-        return response
 
     def explain(self, refusal: Refusal, kind: Kind, words: str) -> str:
         """Say in one line what hits every request, and what mends it."""
         names = {"status": refusal.status, "server": self.server, "model": self.model, "proxy": self._named_proxy()}
         names |= _OF_AZURE if self._is_azure else {**_USUAL, "hint": path_hint(self.url)}
         return _EXPLANATIONS.get(kind, _REFUSAL).format(words=words, **names)
-
-    def _hidden(self, body: str, messages: Messages) -> str:
-        """A response without the key and the headers, which some servers repeat; what the prompt holds is no secret."""
-        return self._secrets.hidden(body, but="\n".join(message["content"] for message in messages))
 
     def place(self, redirected_to: str = "") -> str:
         """Where no server answers, in words."""
@@ -216,18 +150,34 @@ class Exchange:
     def _named_proxy(self) -> str:
         return f"the proxy {self.proxy or ''}".rstrip()
 
-    def _problem(
-        self, refusal: Refusal, is_ok: bool, options: Mapping[str, object], parameters: Parameters, patient: bool
-    ) -> Exception:
-        """Return what a response that is no answer leads to."""
-        kind = refusal.kind
-        if kind is Kind.PAGE and patient:
-            kind = Kind.PASSING
-        passing = kind is Kind.PASSING and not (refusal.status == 500 and parameters.concerned(refusal, options))
-        if not passing and kind is not Kind.DAILY:
-            return RefusedError(refusal)
-        words = f"an answer that is none: {refusal.words!r}" if is_ok else f"{refusal.status}: {refusal.words}"
-        return PassingError(words, wait=refusal.wait, unusable=is_ok, daily=kind is Kind.DAILY, refusal=refusal)
+    def _read(
+        self,
+        response: Any,
+        text: str,
+        count: Callable[[object], None],
+        read: Callable[[object], T],
+        concerns: Callable[[Refusal], bool],
+        patient: bool,
+    ) -> T:
+        """Return what `read` makes of a response's `text`, after `count` has seen it, whatever it is.
+
+        A failure is a PassingError or a RefusedError. `concerns` tells whether a refusal is about a parameter. Where
+        the server has answered before, be `patient`: a page for people may pass.
+        """
+        self.heard = True
+        refusal = partial(read_refusal, response.status_code, response.headers, text, self.proxy)
+        if response.status_code >= 300:
+            raise _problem(refusal(), False, concerns, patient)
+        try:
+            value = parse_body(text)
+            count(value)
+            if is_error(value):
+                raise _problem(refusal(), True, concerns, patient)
+            return read(value)
+        except NoReplyError as error:
+            if refusal().page:
+                raise _problem(refusal(), True, concerns, patient) from error
+            raise PassingError(str(error), unusable=True) from error
 
     def _no_connection(self, error: Exception) -> NoReturn:
         """Say what stands in the way: a proxy, a wrong address, or something that may pass."""
@@ -250,3 +200,84 @@ class Exchange:
         except (AttributeError, RuntimeError):
             return ""
         return server_name(url) if urlsplit(url).netloc != urlsplit(self.url).netloc.rpartition("@")[2] else ""
+
+
+class ChatExchange(Exchange):
+    """Sends messages and returns the model's reply."""
+
+    def __init__(self, connection: Connection, model: str) -> None:
+        super().__init__(connection, model)
+        timeout = connection.client.timeout
+        self._timeout = timeout if isinstance(timeout, (int, float)) else None
+        self._keep_alive: KeepAlive | None = None
+
+    def send(
+        self,
+        messages: Messages,
+        options: Mapping[str, object],
+        paid: Paid,
+        parameters: Parameters,
+        patient: bool,
+    ) -> Reply:
+        """Send one request, and call `paid` with its tokens.
+
+        `parameters` tell whether a refusal is about one of them. Where the server has answered before, be `patient`: a
+        page for people may pass. A failure is a PassingError or a RefusedError, or an InputError where a proxy lets
+        nothing through.
+        """
+        response = self._post(messages, options)
+        shown = "\n".join(message["content"] for message in messages)  # what the prompt holds is no secret
+        text = self.secrets.hidden(response.text, but=shown)
+        is_counted = False
+
+        def count(value: object) -> None:
+            nonlocal is_counted
+            if any(counts := usage(value)):
+                paid(*counts, cached_prompt_tokens(value))
+                is_counted = True
+
+        concerns = partial(parameters.concerned, options=options)
+        reply = self._read(response, text, count, read_reply, concerns, patient)
+        if not is_counted:
+            paid(0, 0)
+        return reply
+
+    def abort(self) -> None:
+        """Give up the requests that are under way."""
+        if self._keep_alive is not None:
+            self._keep_alive.abort()
+
+    def _post(self, messages: Messages, options: Mapping[str, object]) -> Any:
+        """Return the response to a request: status, headers and text. The first one comes by the openai client.
+
+        Later ones go over connections that stay open, unless a proxy lies between or the server redirects.
+        """
+        import openai
+
+        if (keep_alive := self._keep_alive) is not None and not keep_alive.closed:
+            try:
+                return keep_alive.post({"messages": messages, "model": self.model, **options})
+            except UnreachableError:
+                pass  # the openai client finds the words
+            except (OSError, HTTPException) as error:
+                self._no_connection(error)
+        try:
+            create: Any = self._client.chat.completions.with_raw_response.create
+            response = create(model=self.model, messages=messages, extra_body=dict(options)).http_response
+        except openai.APIStatusError as error:
+            return error.response
+        except openai.APIConnectionError as error:  # time-outs included
+            self._no_connection(error)
+        if self._keep_alive is None and self.proxy is None and not response.history:
+            self._keep_alive = KeepAlive(response, self._timeout)
+        return response
+
+
+def _problem(refusal: Refusal, is_ok: bool, concerns: Callable[[Refusal], bool], patient: bool) -> Exception:
+    """Return what a response that is no answer leads to."""
+    kind = Kind.PASSING if refusal.kind is Kind.PAGE and patient else refusal.kind
+    passing = kind is Kind.PASSING and not (refusal.status == 500 and concerns(refusal))
+    if not passing and kind is not Kind.DAILY:
+        return RefusedError(refusal)
+    words = f"an answer that is none: {refusal.words!r}" if is_ok else f"{refusal.status}: {refusal.words}"
+    return PassingError(words, wait=refusal.wait, unusable=is_ok, daily=kind is Kind.DAILY, refusal=refusal)

@@ -9,6 +9,7 @@ from silr.errors import InputError
 
 CONFIDENCES = ("said",)
 _ONLY = "Answer with {classes}, and nothing else."
+_ASSUMED = {"confidence": 90, "reason": "The text says so in plain words, and nothing in it speaks against that label."}
 _EXPLAINED = {
     "confidence": "The confidence is a number from 0 to 100: how sure you are that the label is right.",
     "reason": "The reason is one short sentence, two at most: what in the text decides.",
@@ -38,3 +39,11 @@ def instruction(words: Sequence[str], said: Sequence[str]) -> str:
     labels = " or ".join(json.dumps(word, ensure_ascii=False) for word in words)
     lines = [f"Answer with one object of JSON, and nothing else: {{{fields}}}", f"The label is {labels}."]
     return "\n\n" + "\n".join(lines + [_EXPLAINED[name] for name in said])
+
+
+def assumed_answers(words: Sequence[str], said: Sequence[str], is_structured: bool) -> list[str]:
+    """Answers as long as those that are to be expected, one for each word."""
+    if not (said or is_structured):
+        return list(words)
+    beside = {name: _ASSUMED[name] for name in said}
+    return [json.dumps({"label": word, **beside}, ensure_ascii=False) for word in words]

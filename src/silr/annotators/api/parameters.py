@@ -34,8 +34,9 @@ class Parameters:
         if question.logprobs:
             wanted |= {"logprobs": True, "top_logprobs": self.top}
         wanted |= {} if question.form is None else question.form.body()
-        if options.max_answer_tokens is not None:
-            wanted[self.limit] = options.max_answer_tokens
+        length = question.limit if options.max_answer_tokens is None else options.max_answer_tokens
+        if length is not None:
+            wanted[self.limit] = length
         body, asked = {name: value for name, value in wanted.items() if name not in self.dropped}, options.body()
         if not asked.keys().isdisjoint(_LENGTHS):
             body = {name: value for name, value in body.items() if name not in _LENGTHS}

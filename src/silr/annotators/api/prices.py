@@ -82,6 +82,8 @@ def explain_unknown(model: str, server: str) -> str:
     why = f"the price of {model}{f' at {host}' if host else ''} is not known"
     if is_on_this_machine(server):
         why = "a server on this machine has no price list"
+    elif not urlsplit(server).hostname:
+        why = "files have no price list"
     return f"dollars unknown: {why}; --price-in and --price-out, or --prices FILE, set the price"
 
 

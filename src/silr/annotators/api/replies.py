@@ -40,6 +40,7 @@ class Reply:
     snapshot: Snapshot = UNKNOWN
     asked: float = 0.0  # seconds since 1970; 0 where an older cache does not say
     left_out: tuple[str, ...] = ()  # parameters that the server did not take
+    batched: bool = False  # it came with a batch, at the price of batches
 
     @classmethod
     def from_json(cls, fields: Object) -> Reply:

@@ -108,7 +108,8 @@ class Question:
     """A conversation that the model goes on with.
 
     `sample` tells apart answers to the same question at a `temperature` above 0. With `logprobs` the log-probabilities
-    of the answer's tokens are wanted, with a `form` the server shall hold the model to it.
+    of the answer's tokens are wanted, with a `form` the server shall hold the model to it. The answer may have `limit`
+    tokens where the user set no limit; the key does not have it.
     """
 
     messages: Messages
@@ -116,6 +117,7 @@ class Question:
     sample: int = 0
     logprobs: bool = False
     form: AnswerForm | None = None
+    limit: int | None = None
 
     def key(self, server: str, model: str, options: RequestOptions) -> dict[str, object]:
         """The key of the answer in the cache."""

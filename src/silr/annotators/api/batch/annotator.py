@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -87,29 +87,38 @@ class BatchAnnotator(Wrapped):
         self._limits, self._quiet = limits, quiet
 
     @contextmanager
-    def prepare(self, texts: Sequence[str], identity: Mapping[str, object], output: Path) -> Iterator[None]:
+    def prepare(
+        self,
+        texts: Sequence[str],
+        identity: Mapping[str, object],
+        output: Path,
+        name: str = "",
+        note_cost: Callable[[], None] = lambda: None,
+    ) -> Iterator[None]:
         """Have all questions about texts answered; what is on its way is in a folder beside the output meanwhile.
 
         The same call goes on after a kill. InputError if the folder has batches of another annotation, or the server
         refuses all requests.
         """
-        with state.opened(state.batches_path(output), identity) as batches:
-            self._fill([text for text in texts if text.strip()], batches)
+        with state.opened(state.batches_path(output, name), identity) as batches:
+            sending = Sending(self._client, batches, quiet=self._quiet, note_cost=note_cost)
+            self._fill([text for text in texts if text.strip()], batches, sending)
+            self.remarks.provenance.clear()  # who answered is counted where the texts are scored
             yield
             state.remove(batches)
 
-    def _fill(self, texts: Sequence[str], batches: state.Batches) -> None:
+    def _fill(self, texts: Sequence[str], batches: state.Batches, sending: Sending) -> None:
         client, score = self._client, self._annotator.score_batch
         client.failures = batches.failures(MOST_ATTEMPTS)
         for part in batches.open:
             client.budget.take_up(part.characters, part.requests)
         self.remarks.form = batches.form
         self._annotator.take_form(texts)
-        sending = Sending(client, batches, quiet=self._quiet)
         with client.open():
             while True:
                 sending.finish()
-                learn_parameters(score, texts, client)
+                learn_parameters(score, texts, client, lambda: client.answered and self.remarks.form is not None)
+                sending.note_cost()
                 batches.form = self.remarks.form
                 if client.spent is not None:
                     break

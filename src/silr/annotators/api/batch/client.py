@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from silr.annotators.api.batch.results import Failure
+from silr.annotators.api.batch.results import Failure, Tokens
 from silr.annotators.api.budget import Budget
 from silr.annotators.api.cache import AnswerCache, key_hash
 from silr.annotators.api.client import ChatClient
@@ -95,9 +95,9 @@ class BatchClient(ChatClient):
             self.fetched.update({key, key if answers is None else self.hash(answers(reply))})
             return reply
         if (known := self._cache.get(key)) is not None:
-            if self._collect is None and key not in self.fetched:
-                self._budget.known(known.get("prompt_tokens", 0), known.get("completion_tokens", 0))
             reply = Reply.from_json(known)
+            if self._collect is None and key not in self.fetched:
+                self._budget.known(reply.prompt_tokens, reply.completion_tokens, reply.batched)
             self._left_out.update(reply.left_out)
             return reply
         failure = self.failures.get(key)
@@ -119,9 +119,9 @@ class BatchClient(ChatClient):
         """The parameters that the server does not take."""
         return self._parameters.left_out(Parameters())
 
-    def take_in(self, answered: Iterable[str], n_requests: int, characters: int, tokens: tuple[int, int]) -> None:
+    def take_in(self, answered: Iterable[str], n_requests: int, characters: int, tokens: Tokens) -> None:
         """Count the requests of a batch, and those that it answered."""
-        self._budget.settle(characters, n_requests, *tokens)
+        self._budget.settle(characters, n_requests, tokens.prompt, tokens.completion, tokens.uncounted)
         self.fetched.update(answered)
 
     def explain(self, refusal: Refusal) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -13,8 +13,9 @@ from silr.annotators.api.batch.annotator import Scoring, Wrapped
 from silr.annotators.api.batch.client import OfflineClient
 from silr.annotators.api.batch.lines import Limits, write_requests
 from silr.annotators.api.batch.questions import questions, requests
-from silr.annotators.api.batch.results import Failure, batched, read_rows
+from silr.annotators.api.batch.results import Failure, Tokens, batched, read_rows
 from silr.annotators.api.replies import Reply
+from silr.annotators.table import check_examples
 from silr.errors import InputError
 from silr.io import corpus
 from silr.io.files import os_errors
@@ -60,13 +61,21 @@ class OfflineAnnotator(Wrapped):
         self._results, self.n_open = results, 0
 
     @contextmanager
-    def prepare(self, texts: Sequence[str], identity: Mapping[str, object], output: Path) -> Iterator[None]:
+    def prepare(
+        self,
+        texts: Sequence[str],
+        identity: Mapping[str, object],
+        output: Path,
+        name: str = "",
+        note_cost: Callable[[], None] = lambda: None,
+    ) -> Iterator[None]:
         """Read the results into the cache; InputError if they are of other texts, or of another model or prompt."""
-        del identity, output
+        del identity, output, name, note_cost
         with self._client.open():
             keys = set() if self._results is None else self._read(self._results)
             self._annotator.take_form(texts)
             self.n_open = sum(1 for _ in questions(self._annotator.score_batch, _filled(texts), self._client))
+            self.remarks.provenance.clear()  # who answered is counted where the texts are scored
         others = keys - self._client.asked
         if self._results is not None and not keys:
             raise InputError(f"{self._results} has no results of a batch: no .jsonl file has rows with a response")
@@ -89,21 +98,25 @@ class OfflineAnnotator(Wrapped):
         """Write requests for the questions about a table that are open, in the place of earlier ones without results.
 
         Results in the folder are read first. InputError if it has requests about other texts, or for another model or
-        prompt.
+        prompt, or if gold texts are examples in the prompt.
         """
-        unique, _ = distinct(corpus.text_column(corpus.read_table(source), text_column, source))
+        frame = corpus.read_table(source)
+        texts = corpus.text_column(frame, text_column, source)
+        unique, _ = distinct(texts)
         annotator = {name: value for name, value in self.describe().items() if name != "versions"}
+        check_examples(annotator, frame, texts, source)
         identity = {"texts": corpus.corpus_hash(unique), "annotator": annotator}
         with resumable(folder, KIND, identity), self._client.open(), os_errors(f"cannot write into {folder}"):
             if folder != self._results:
                 self._read(folder)
-            sent = self._client.cost.requests
+            cost = self._client.cost
+            counts = cost.requests, cost.under_way
             answered = max(_numbers(folder, "results"), default=0)
             names = (folder / f"requests-{number}.jsonl" for number in count(answered + 1))
             self._annotator.take_form(unique)
             still_open = requests(self._annotator.score_batch, _filled(unique), self._client)
             files = list(write_requests(still_open, names, limits))
-            self._client.cost.requests = sent  # nothing was
+            cost.requests, cost.under_way = counts  # nothing was sent
             for number in _numbers(folder, "requests"):
                 if number > answered + len(files):
                     (folder / f"requests-{number}.jsonl").unlink()
@@ -120,9 +133,8 @@ class OfflineAnnotator(Wrapped):
                     answers = {row.key: row.result for row in new.values() if isinstance(row.result, Reply)}
                     client.cache.put_all((key, reply.to_json()) for key, reply in answers.items())
                     client.failures |= {key: row.result for key, row in new.items() if isinstance(row.result, Failure)}
-                    counts = [row.tokens for row in new.values()]
                     client.budget.take_up(0, len(new))
-                    client.take_in(answers, len(new), 0, (sum(p for p, _ in counts), sum(c for _, c in counts)))
+                    client.take_in(answers, len(new), 0, Tokens.of(new.values()))
         client.failures = {key: failure for key, failure in client.failures.items() if client.cache.get(key) is None}
         return keys
 

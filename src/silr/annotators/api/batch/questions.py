@@ -29,19 +29,28 @@ def questions(score: Score, texts: Sequence[str], client: BatchClient) -> Iterat
                 yield key, question
 
 
-def learn_parameters(score: Score, texts: Sequence[str], client: BatchClient) -> None:
-    """Ask about the first text by single requests: a batch fails as a whole over a parameter that a server refuses."""
+def learn_parameters(score: Score, texts: Sequence[str], client: BatchClient, is_known: Callable[[], bool]) -> None:
+    """Ask about the first text by single requests: a batch fails as a whole over a parameter that a server refuses.
+
+    `is_known` says whether enough was learned. A budget that is spent ends it; see `BatchClient.spent`.
+    """
     tried = 0
     for text in texts:
-        if client.answered:
+        if is_known():
             return
         if _next(score, text, client):
+            if tried >= _MOST_ONLINE and client.answered:
+                return
             if tried >= _MOST_ONLINE:
                 raise InputError("the first requests got no answer, so that no batch is sent")
             tried += 1
-            with suppress(NoAnswerError, BudgetSpentError), client.online():
-                score([text])
-                client.say(_ONLINE)
+            try:
+                with suppress(NoAnswerError), client.online():
+                    score([text])
+                    client.say(_ONLINE)
+            except BudgetSpentError as error:
+                client.spent = str(error)
+                return
 
 
 def requests(score: Score, texts: Sequence[str], client: BatchClient) -> Iterator[Request]:

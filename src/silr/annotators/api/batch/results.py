@@ -57,6 +57,31 @@ class Row(NamedTuple):
     tokens: tuple[int, int]  # of prompt and answer
 
 
+@dataclass
+class Tokens:
+    """Those of a batch's rows, as the server counts them, and how many answers it did not count."""
+
+    prompt: int = 0
+    completion: int = 0
+    uncounted: int = 0
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Tokens:
+        """Add up those of rows."""
+        total = cls()
+        for row in rows:
+            total.prompt += row.tokens[0]
+            total.completion += row.tokens[1]
+            total.uncounted += isinstance(row.result, Reply) and not any(row.tokens)
+        return total
+
+    def add(self, other: Tokens) -> None:
+        """Take in others."""
+        self.prompt += other.prompt
+        self.completion += other.completion
+        self.uncounted += other.uncounted
+
+
 def read_rows(lines: Iterable[bytes]) -> Iterator[Row]:
     """Read lines of an output or error file; those that are none, or torn, are left out."""
     for line in lines:
@@ -87,11 +112,11 @@ def _read(row: Object) -> Row:
         try:
             created = body.get("created") if isinstance(body, dict) else None
             asked = float(created) if isinstance(created, (int, float)) else 0.0
-            return Row(row["custom_id"], replace(read_reply(body), asked=asked), tokens)
+            return Row(row["custom_id"], replace(read_reply(body), asked=asked, batched=True), tokens)
         except NoReplyError as failed:
             return Row(row["custom_id"], Failure(500, str(failed)), tokens)
     said = json.dumps(error if body is None or (error and not is_error(body)) else body, ensure_ascii=False)
     failure = Failure(status, said[:_LONGEST])
     if (declined := _DECLINED.get(failure.refusal.kind)) is not None:
-        return Row(row["custom_id"], Reply("", missing=declined), tokens)
+        return Row(row["custom_id"], Reply("", missing=declined, batched=True), tokens)
     return Row(row["custom_id"], failure, tokens)

@@ -6,13 +6,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil
 
 from silr.annotators.api.batch.client import MOST_ATTEMPTS, BatchClient
 from silr.annotators.api.batch.lines import read_requests
-from silr.annotators.api.batch.results import Failure, batched, read_rows
+from silr.annotators.api.batch.results import Failure, Tokens, batched, read_rows
 from silr.annotators.api.batch.server import BatchServer, GoneError, LostError, Object, TooMuchError, too_much
 from silr.annotators.api.batch.state import Batches, Part
 from silr.annotators.api.exchange import LATER
@@ -39,8 +39,15 @@ class Sending:
     sent twice.
     """
 
-    def __init__(self, client: BatchClient, batches: Batches, *, quiet: bool = False) -> None:
-        self._client, self._batches, self._quiet = client, batches, quiet
+    def __init__(
+        self,
+        client: BatchClient,
+        batches: Batches,
+        *,
+        quiet: bool = False,
+        note_cost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._client, self._batches, self._quiet, self.note_cost = client, batches, quiet, note_cost
         self._seconds = _seconds()
         self._server = BatchServer(client.connection, client.server, client.explain, self._seconds, client.say)
         self._first = min(_FIRST, self._seconds)
@@ -219,7 +226,7 @@ class Sending:
     def _take_in(self, part: Part, files: Sequence[str]) -> None:
         """Put a batch's answers into the cache and close its part; InputError if something hit all its requests."""
         asked = {request.key for request in read_requests(self._batches.path(part))}
-        failed, answered, tokens = dict[str, Failure](), set[str](), [0, 0]
+        failed, answered, tokens = dict[str, Failure](), set[str](), Tokens()
         for file in files:
             path = self._batches.folder / f"{part.file}.results"
             try:
@@ -232,8 +239,7 @@ class Sending:
             with path.open("rb") as lines:
                 rows = (row for row in read_rows(lines) if row.key in asked)
                 for chunk in batched(rows, _CHUNK):
-                    for place in (0, 1):
-                        tokens[place] += sum(row.tokens[place] for row in chunk)
+                    tokens.add(Tokens.of(chunk))
                     failed |= {row.key: row.result for row in chunk if isinstance(row.result, Failure)}
                     replies = {row.key: row.result for row in chunk if isinstance(row.result, Reply)}
                     left_out = tuple(part.left_out)
@@ -250,7 +256,8 @@ class Sending:
         part.done = True
         self._batches.save()
         self._client.failures = self._batches.failures(MOST_ATTEMPTS)
-        self._client.take_in(answered, part.requests, part.characters, (tokens[0], tokens[1]))
+        self._client.take_in(answered, part.requests, part.characters, tokens)
+        self.note_cost()
         self._batches.path(part).unlink(missing_ok=True)
         if is_stop:
             raise InputError(self._client.explain(stops[0].refusal))

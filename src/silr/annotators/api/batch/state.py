@@ -110,10 +110,10 @@ class Batches:
             yield self.folder / f"{number:04}.jsonl"
 
 
-def batches_path(output: str | Path) -> Path:
-    """Return the folder: "labelled.csv.batch" for "labelled.csv"."""
+def batches_path(output: str | Path, name: str = "") -> Path:
+    """Return the folder: "labelled.csv.batch", or "labelled.csv.gpt5.batch" of the LLM called gpt5 among several."""
     output = Path(output)
-    return output.with_name(f"{output.name}.batch")
+    return output.with_name(f"{output.name}{f'.{name}' if name else ''}.batch")
 
 
 @contextmanager

@@ -25,11 +25,13 @@ _MOST_TIMEOUTS = 3  # of a server that has never answered
 _MOST_DAILY = 3  # times that a quota of the day is said to be renewed in a minute
 
 
-class Patience(ABC):
+class Retries(ABC):
     """What a client does about failures that may pass. Threads may share it.
 
     Parameters
     ----------
+    exchange : Exchange
+        What sends requests.
     rpm, tpm : int or None
         As of `Pace`.
     timeout : float
@@ -43,12 +45,11 @@ class Patience(ABC):
         Whether this model has given a label before.
     """
 
-    _exchange: Exchange
-
-    def __init__(self, rpm: int | None, tpm: int | None, timeout: float, retries: int) -> None:
+    def __init__(self, exchange: Exchange, rpm: int | None, tpm: int | None, timeout: float, retries: int) -> None:
         with needs("api", "an LLM behind an API"):
             import tenacity
-        self.trusted, self._timeout = False, timeout
+        self._exchange, self._timeout = exchange, timeout
+        self.trusted = False
         self._lock, self._closed, self._stopped = threading.RLock(), threading.Event(), threading.Event()
         self._pace = Pace(rpm, tpm, self._stopped)
         self._answered = False  # whether the server ever gave an answer

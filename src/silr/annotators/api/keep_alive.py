@@ -1,4 +1,4 @@
-"""The short way to a server: requests like one that the openai client sent, at a tenth of its work."""
+"""Requests over connections that stay open, like one that the openai client sent, at a tenth of its work."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Response(NamedTuple):
     text: str
 
 
-class ShortWay:
+class KeepAlive:
     """Sends requests over connections of its own, one a thread, which stay open. Threads may share it.
 
     Address and headers are those of a request that the openai client sent, so all that it knows of keys, versions and
@@ -46,7 +46,7 @@ class ShortWay:
     Attributes
     ----------
     closed : bool
-        The server redirects now, so this is no way any more.
+        The server redirects now, so these connections are of no use any more.
     """
 
     def __init__(self, response: Any, timeout: float | None) -> None:
