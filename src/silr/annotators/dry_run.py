@@ -17,8 +17,9 @@ from silr.annotators import tokens
 from silr.annotators.base import Annotator, blank
 from silr.annotators.columns import check_name
 from silr.annotators.cost import Price, in_words, said
+from silr.annotators.gold_examples import check_examples
 from silr.annotators.side_by_side import Table
-from silr.annotators.table import check_examples, identity_of, partial_path
+from silr.annotators.table import identity_of, partial_path
 from silr.io import corpus
 from silr.io.files import Json
 from silr.io.texts import distinct

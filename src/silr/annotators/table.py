@@ -27,16 +27,15 @@ from silr.annotators.base import (
 from silr.annotators.columns import check_name, column, score_column
 from silr.annotators.cost import added_up
 from silr.annotators.embed import EMBEDDINGS
+from silr.annotators.gold_examples import check_examples
 from silr.annotators.journal import Journal
 from silr.annotators.missing import Missing
 from silr.annotators.provenance import Provenance, total
 from silr.annotators.said import said_columns
 from silr.annotators.side_by_side import Table
-from silr.errors import InputError
 from silr.io import corpus
 from silr.io.annotator_records import named_features_path, write_records
 from silr.io.class_names import ClassNames
-from silr.io.codebook import check_gold, codebook_of_record, text_key
 from silr.io.feature_rows import write_record
 from silr.io.files import Json
 from silr.io.progress import progress
@@ -220,19 +219,6 @@ def _reasons(texts: list[str], labelled: NDArray[np.bool_], remarks: Remarks) ->
     """Why each text has no label; None where it has one."""
     causes = [remarks.missing.get(text, Missing.NOT_ASKED) if text.strip() else Missing.EMPTY for text in texts]
     return [None if known else cause for cause, known in zip(causes, labelled, strict=True)]
-
-
-def check_examples(identity: Mapping[str, Any], frame: pd.DataFrame, texts: list[str], source: str | Path) -> None:
-    """Refuse gold texts that are examples in the prompt: their labels would judge answers that the LLM was given."""
-    labels = corpus.label_column(frame, "gold", source, required=False)
-    known = [row for row, label in enumerate(labels) if label is not None]
-    check_gold(codebook_of_record(identity.get("codebook")), texts, known, source)
-    shown = {text_key(str(text)) for text, _ in identity.get("examples") or ()}
-    if rows := [row for row in known if shown and text_key(texts[row]) in shown]:
-        raise InputError(
-            f"{source}, row {rows[0] + 1:,}: this text has a gold label and is an example in the prompt (--few-shot); "
-            "take another example, or clear its gold label"
-        )
 
 
 def partial_path(output: str | Path, name: str = "") -> Path:

@@ -15,7 +15,7 @@ from silr.annotators.api.batch.lines import Limits, write_requests
 from silr.annotators.api.batch.questions import questions, requests
 from silr.annotators.api.batch.results import Failure, Tokens, batched, read_rows
 from silr.annotators.api.replies import Reply
-from silr.annotators.table import check_examples
+from silr.annotators.gold_examples import check_examples
 from silr.errors import InputError
 from silr.io import corpus
 from silr.io.files import os_errors
