@@ -128,6 +128,7 @@ def dry_run(
     word = max(words, key=tokens.estimate)
     first = next(text for text in table.texts if text.strip())
     client.begin(word)
+    getattr(asking, "take_form", lambda texts: None)([text for text in distinct(table.texts)[0] if text.strip()])
     _ask(asking, [first])
     assert client.first is not None
     done.prompt, done.parameters = client.first.messages, client.parameters_of(client.first)

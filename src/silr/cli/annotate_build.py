@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from silr.annotators.prompts import Prompt
     from silr.io.codebook import Codebook
 
-_OF_SERVER = ("api_version", "header", "temperature", "reasoning_effort", "service_tier", "extra_body", "confidence")
+_OF_SERVER = {  # options that only a server heeds, and their defaults
+    **dict.fromkeys(("api_version", "header", "temperature", "reasoning_effort", "service_tier", "extra_body")),
+    **{"confidence": None, "explain": False, "answer": "auto", "samples": 1},
+    **dict.fromkeys(("rpm", "tpm", "max_requests", "max_tokens_total", "max_answer_tokens", "max_dollars")),
+    **dict.fromkeys(("price_in", "price_out", "prices")),
+}
+_OF_THIS_MACHINE = {"opening": None, "calibrate": None, "dtype": None, "device": None, "trust_remote_code": False}
 Options = Mapping[str, Any]
 """Values of the command's options by their names in Python."""
 
@@ -30,19 +36,26 @@ def is_behind_server(options: Options) -> bool:
     """Whether a server is asked; InputError if the options contradict each other."""
     if options["annotator"] == "local" and options["base_url"] is not None:
         raise InputError("--base-url is the address of a server: leave out --annotator local, or --base-url")
-    in_batches = options["batch"] or options["batch_file"] is not None or options["batch_results"] is not None
-    if options["annotator"] == "local" and in_batches:
+    if options["annotator"] == "local" and is_in_batches(options):
         raise InputError("batches are for a server: leave out --annotator local")
-    behind_server = options["annotator"] == "api" or options["base_url"] is not None or in_batches
-    given = [name for name in _OF_SERVER if options[name] not in (None, [])] + ["explain"] * options["explain"]
-    if not behind_server and given:
-        raise InputError(f"--{given[0].replace('_', '-')} is for a server: give --base-url, or --annotator api")
+    behind_server = options["annotator"] == "api" or options["base_url"] is not None or is_in_batches(options)
+    others = _OF_THIS_MACHINE if behind_server else _OF_SERVER
+    given = [name for name, usual in others.items() if options[name] != usual and options[name] != []]
+    if given:
+        remedy = "leave it out" if behind_server else "give --base-url, or --annotator api"
+        place = "a model on this machine" if behind_server else "a server"
+        raise InputError(f"--{given[0].replace('_', '-')} is for {place}: {remedy}")
     if behind_server and options["thinking"] is not None:
         raise InputError(
             "--thinking and --no-thinking are for a model on this machine; a server may take "
             '--extra-body \'{"chat_template_kwargs": {"enable_thinking": false}}\''
         )
     return behind_server
+
+
+def is_in_batches(options: Options) -> bool:
+    """Whether the questions go into batches, at a server or in files."""
+    return bool(options["batch"] or options["batch_file"] or options["batch_results"])
 
 
 def named_classes(options: Options) -> list[str] | None:

@@ -55,6 +55,14 @@ def check_embeddings(options: Mapping[str, Any], behind_server: bool) -> None:
     named = [name for name in ("embeddings_url", "embeddings_dimensions") if options[name] is not None]
     if options["embeddings"] is None and named:
         raise InputError(f"--{named[0].replace('_', '-')} goes with --embeddings MODEL")
+    if options["embeddings"] is not None and not options["embeddings"].strip():
+        raise InputError("--embeddings needs the server's name of an embedding model")
+    has_files = options["batch_file"] is not None or options["batch_results"] is not None
+    if options["embeddings"] is not None and has_files and not (options["embeddings_url"] or options["base_url"]):
+        raise InputError(
+            "--embeddings needs --embeddings-url beside --batch-file and --batch-results: no server is asked for "
+            "labels, and none gets the texts unless you name it"
+        )
     if options["embeddings"] is not None and not behind_server:
         raise InputError(
             "--embeddings is for --annotator api; a local model writes its hidden states itself, and `silr refine "

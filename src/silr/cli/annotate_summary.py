@@ -111,7 +111,7 @@ def _of_answers(done: AnnotationSummary, api: ApiAnnotator) -> Iterator[str]:
         constrained = f"the server holds the model to the classes ({api.remarks.form})"
         yield f"answers: {'free' if api.remarks.form == 'free' else constrained}"
     labels = sum(done.labels.values())
-    for kind in api.said:
+    for kind in api.said if labels else ():
         n = done.n_said.get(kind, 0)
         named = column(kind, done.name)
         where = f"column {named}" if n else f"none could be read, so there is no column {named}"

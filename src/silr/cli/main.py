@@ -51,7 +51,7 @@ def main() -> None:
         if not error.format_message():  # `silr` alone has printed the help
             sys.exit(2)
         command = error.ctx.command_path if error.ctx else "silr"
-        _fail(f"{error.format_message()} (see {command} --help)", 2)
+        _fail(f"{error.format_message().replace(': Value error, ', ': ')} (see {command} --help)", 2)
     except InputError as error:
         _fail(str(error), 2)
     except BrokenPipeError:

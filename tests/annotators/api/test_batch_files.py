@@ -86,6 +86,11 @@ def test_there_and_back(silr: Silr) -> None:
     assert again.out == "no request is open: all answers are known\n"
 
 
+@pytest.mark.parametrize("option", ["--batch-file", "--batch-results"])
+def test_no_server_gets_the_texts_unless_it_is_named(silr: Silr, option: str) -> None:
+    refused(silr(option, silr.folder, "--embeddings", "e"), "--embeddings needs --embeddings-url")
+
+
 def test_what_is_open_goes_into_the_next_file(silr: Silr) -> None:
     def answer(body: dict[str, Any]) -> Any:
         text = text_of(body)

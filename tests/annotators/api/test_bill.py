@@ -108,6 +108,18 @@ def test_what_is_known_and_what_is_finished_is_not_asked_again(tmp_path: Path) -
         assert files(tmp_path) == before
 
 
+def test_a_dry_run_finds_the_answers_in_the_form_that_the_run_took(tmp_path: Path) -> None:
+    def held(body: dict[str, Any]) -> str:
+        return json.dumps({"label": by_word(body)}) if "response_format" in body else by_word(body)
+
+    with chat_server(held) as (url, record):
+        job = Job(tmp_path, url)
+        job.run()
+        assert record.requests == 21  # the first text has a free answer, too
+        again = job.reckon()
+        assert (again.asked, again.known, again.requests) == (0, 20, 0) and "response_format" in again.parameters
+
+
 def test_lines_and_values(tmp_path: Path) -> None:
     job = Job(tmp_path, "http://127.0.0.1:9/v1")
     dry = job.reckon()

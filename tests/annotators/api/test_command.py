@@ -243,6 +243,11 @@ def test_a_hostile_text_changes_no_other_row(commands: Commands, table: Path) ->
         (("--cache", "no/such/folder/a.sqlite"), "no/such/folder"),
         (("--samples", "0"), "--samples"),
         (("--max-requests", "0"), "--max-requests"),
+        (("--answer", "json"), "'--answer': 'json' is not one of"),
+        (("--confidence", "high"), "--confidence takes the word said, not 'high'"),
+        (("--calibrate", "contextual"), "--calibrate is for a model on this machine"),
+        (("--dtype", "float32"), "--dtype is for a model on this machine"),
+        (("--embeddings", ""), "--embeddings needs the server's name"),
     ],
 )
 def test_refused_before_anything_is_sent(commands: Commands, table: Path, options: tuple[str, ...], said: str) -> None:
@@ -253,6 +258,18 @@ def test_refused_before_anything_is_sent(commands: Commands, table: Path, option
         refused(commands(*arguments(table, url, *options), cwd=table.parent), said)
         assert record.requests == 0
     assert not [path for path in table.parent.iterdir() if path.name.startswith("out")]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--samples", "5"), ("--answer", "free"), ("--max-requests", "9"), ("--max-dollars", "1")],
+    ids=lambda o: o[0],
+)
+def test_a_model_on_this_machine_heeds_no_option_of_a_server(
+    commands: Commands, table: Path, option: tuple[str, str]
+) -> None:
+    command = ("annotate", table, "-o", table.parent / "out.csv", "--classes", "negative", "positive", *option)
+    refused(commands(*command), f"{option[0]} is for a server: give --base-url")
 
 
 def test_no_model_no_key_no_server_no_money(commands: Commands, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -200,9 +200,13 @@ def test_a_slow_server_gets_fewer_texts_at_a_time(new_client: NewClient) -> None
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (401, "Incorrect API key provided", "set OPENAI_API_KEY or SILR_API_KEY"),
+        (401, "Incorrect API key provided", "set SILR_EMBEDDINGS_API_KEY or OPENAI_API_KEY to a key of http"),
         (404, "The model `a-model` does not exist", "--features api:MODEL has to be the server's name for it"),
-        (404, "unknown route", "check the path of --features-url: it ends where /embeddings begins"),
+        (
+            404,
+            "unknown route",
+            "check the path of --features-url: it ends where /embeddings begins, mostly in /v1, if the server has",
+        ),
         (402, "payment required", "wants to be paid first"),
         (400, "something is wrong", "no answer to 10 requests in a row: .*something is wrong"),
         (429, "You exceeded your daily limit", "the server asks to wait until its quota is renewed"),

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from urllib.parse import quote
 
+from silr.annotators.api.annotator import STRICTER
 from silr.annotators.api.cache import AnswerCache
 from silr.annotators.api.client import ChatClient
 from silr.annotators.api.replies import Reply
@@ -82,4 +83,5 @@ class DryClient(ChatClient):
 
 def is_critique(question: Question) -> bool:
     """Whether a question asks for the critique of an answer, see `silr.annotators.self_refine`."""
-    return len(question.messages) == 3 and not question.logprobs and not question.sample
+    is_third = len(question.messages) == 3 and not question.logprobs and not question.sample
+    return is_third and not question.messages[-1]["content"].startswith(STRICTER.partition("{")[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from silr.io.texts import distinct
 TEXTS, CHARACTERS = 64, 32_000  # of a request, at most; a longer text is asked about alone
 CONCURRENCY = 4
 MOST_LACKING, FEW_LACKING = 0.05, 20  # share of the texts that may get none; it stops before the end beyond so many
+_LABELS_KEY = re.compile(r"set (\w+) or SILR_API_KEY")
 _CUT_MARGIN, _GUIDED_CUTS, _MOST_CUTS = 0.95, 3, 20
 _MOST_BROKEN = 2  # unusable answers to several texts, before they are asked about in halves
 KEYS = ("SILR_EMBEDDINGS_API_KEY",)  # variables of a key before the usual ones
@@ -345,7 +347,8 @@ class EmbeddingsClient(ServerClient):
         named |= {"/chat/completions": "/embeddings", "; raise --timeout": "; it may be busy"}
         for old, new in named.items():
             line = line.replace(old, new)
-        return line
+        line = line.replace("begins, mostly in /v1", "begins, mostly in /v1, if the server has embeddings at all")
+        return _LABELS_KEY.sub(r"set SILR_EMBEDDINGS_API_KEY or \1", line)
 
     def _lacking(self, job: _Job, n_lacking: int) -> str:
         if not job.n:

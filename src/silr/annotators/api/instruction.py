@@ -19,7 +19,7 @@ _EXPLAINED = {
 def wanted_beside(confidence: str | None, explain: bool) -> tuple[str, ...]:
     """Names of what is asked for beside the label."""
     if confidence is not None and confidence not in CONFIDENCES:
-        raise InputError(f"--confidence is {' or '.join(CONFIDENCES)}, not {confidence!r}")
+        raise InputError(f"--confidence takes the word {' or '.join(CONFIDENCES)}, not {confidence!r}")
     return ("confidence",) * (confidence is not None) + ("reason",) * explain
 
 

@@ -78,8 +78,8 @@ def price_of(
 
 def explain_unknown(model: str, server: str) -> str:
     """Say why there is no price, and how to give one."""
-    host = urlsplit(server).hostname or server
-    why = f"the price of {model} at {host} is not known"
+    host = urlsplit(server).hostname
+    why = f"the price of {model}{f' at {host}' if host else ''} is not known"
     if is_on_this_machine(server):
         why = "a server on this machine has no price list"
     elif not urlsplit(server).hostname:
