@@ -54,6 +54,7 @@ def open_page(browser):
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(8000)
+        page.set_default_navigation_timeout(30_000)  # a browser that starts beside other work
         page.on("dialog", lambda dialog: (wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
         page.on("pageerror", lambda error: wrong.append(f"error {error}"))
         page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)

@@ -405,7 +405,7 @@ def test_a_table_with_texts_that_get_no_label(tmp_path: Path, cache: AnswerCache
     ("content", "finish", "missing", "requests"),
     [
         ("positive", "length", None, 1),
-        ('{"label": "positive", "reason": "It', "length", None, 1),
+        ('{"label": "positive", "reason": "It', "length", None, 2),  # the form fits; a free answer is compared
         ("Positive\n\nThe text says", "length", None, 1),
         ('{"label": "positive', "length", Missing.CUT_OFF, 2),
         ("It is positive", "length", Missing.CUT_OFF, 2),

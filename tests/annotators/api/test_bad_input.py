@@ -47,7 +47,9 @@ class Work:
         assert self.files() == before, arguments
 
     def files(self) -> dict[str, bytes]:
+        """All but caches, and what an annotation that was begun keeps of its costs."""
         kept = (path for path in self.folder.rglob("*") if path.is_file() and "cache" not in path.parts)
+        kept = (path for path in kept if path.parent.suffix != ".partial")
         return {str(path): path.read_bytes() for path in kept if "sqlite" not in path.name}
 
 
@@ -63,7 +65,7 @@ def test_each_is_one_line_and_costs_nothing(
         work = Work(commands, tmp_path, url)
         work(*work.annotate("--embeddings", "emb"))
         work("refine", "out.csv", "-o", "run")
-        work("annotate", "in.csv", "-o", "b.csv", *CLASSES, "--model", "m", "--batch-file", "batch", "--cache", "b.db")
+        work("annotate", "in.csv", "-o", "b.csv", *CLASSES, "--model", "m", "--batch-file", "batch", "--cache", "b.sqlite")
         run_batch(tmp_path / "batch" / "requests-1.jsonl", by_word, "m")
         asked = record.requests
 
@@ -87,7 +89,7 @@ def test_each_is_one_line_and_costs_nothing(
                 work.refused(said, *work.annotate("--prices", file, *more))
         # a batch of another corpus
         pd.DataFrame({"text": ["another", "and another"]}).to_csv(tmp_path / "others.csv", index=False)
-        others = ("annotate", "others.csv", "-o", "o.csv", *CLASSES, "--model", "m", "--cache", "o.db")
+        others = ("annotate", "others.csv", "-o", "o.csv", *CLASSES, "--model", "m", "--cache", "o.sqlite")
         work.refused("batch has no results of these texts", *others, "--batch-results", "batch")
         work.refused("batch holds requests about other texts", *others, "--batch-file", "batch")
         # an extra body that is no object, and a header without a value

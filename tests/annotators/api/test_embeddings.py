@@ -46,7 +46,7 @@ def right(matrix: Any, texts: list[str], width: int = 16) -> None:
 
 def test_each_row_is_of_its_text_and_asked_for_once(new_client: NewClient) -> None:
     texts = [*CORPUS, "", CORPUS[0], "  \n"]
-    with embeddings_server() as (url, record):
+    with embeddings_server(lambda body: time.sleep(0.02)) as (url, record):  # long enough to overlap
         client = new_client(url)
         done = client.embed(texts)
         assert (done.n_cut, done.n_lacking, client.width) == (0, 0, 16)
