@@ -65,7 +65,19 @@ def test_each_is_one_line_and_costs_nothing(
         work = Work(commands, tmp_path, url)
         work(*work.annotate("--embeddings", "emb"))
         work("refine", "out.csv", "-o", "run")
-        work("annotate", "in.csv", "-o", "b.csv", *CLASSES, "--model", "m", "--batch-file", "batch", "--cache", "b.sqlite")
+        work(
+            "annotate",
+            "in.csv",
+            "-o",
+            "b.csv",
+            *CLASSES,
+            "--model",
+            "m",
+            "--batch-file",
+            "batch",
+            "--cache",
+            "b.sqlite",
+        )
         run_batch(tmp_path / "batch" / "requests-1.jsonl", by_word, "m")
         asked = record.requests
 
