@@ -160,6 +160,26 @@ class Preparing(Protocol):
         """Make ready for the texts; within the block they can be scored."""
 
 
+class AroundAnnotator:
+    """What an annotator around another one takes from it."""
+
+    _annotator: Annotator
+
+    @property
+    def remarks(self) -> Remarks:
+        """Those of the annotator."""
+        return remarks_of(self._annotator)
+
+    @property
+    def cost(self) -> Cost | None:
+        """That of the annotator."""
+        return cost_of(self._annotator)
+
+    def plan(self, texts: Sequence[str]) -> Plan:
+        """Split the texts as the annotator does."""
+        return self._annotator.plan(texts)
+
+
 def blank(texts: Sequence[str]) -> NDArray[np.bool_]:
     """Which texts say nothing, shape (n,): they get no label, and no server is asked about them."""
     return np.array([not text.strip() for text in texts], dtype=np.bool_)

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from silr.annotators.base import Annotator, Plan, Remarks, ScoreBatch, Scored, Scores, cost_of, remarks_of
-from silr.annotators.cost import Cost
+from silr.annotators.base import Annotator, AroundAnnotator, ScoreBatch, Scored, Scores
 from silr.annotators.prompts import Prompt
 
 CRITIQUE = (
@@ -39,7 +38,7 @@ class Talking(Annotator, Protocol):
         """Go on in the form in which these texts were answered before."""
 
 
-class SelfRefineAnnotator:
+class SelfRefineAnnotator(AroundAnnotator):
     """Scores texts with a local or API annotator in three steps: answer, critique, revise.
 
     The LLM writes a critique of its answer, and answers again with both before it; the scores are those of the last
@@ -47,24 +46,12 @@ class SelfRefineAnnotator:
     answer. Where an answer is missing, so is the label.
     """
 
+    _annotator: Talking
+
     def __init__(self, annotator: Talking) -> None:
         self._annotator = annotator
         self.classes, self.n_features = annotator.classes, annotator.n_features
         self._critique, self._revise = annotator.prompt.message(CRITIQUE), annotator.prompt.message(REVISE)
-
-    @property
-    def remarks(self) -> Remarks:
-        """Those of the annotator."""
-        return remarks_of(self._annotator)
-
-    @property
-    def cost(self) -> Cost | None:
-        """That of the annotator."""
-        return cost_of(self._annotator)
-
-    def plan(self, texts: Sequence[str]) -> Plan:
-        """Split the texts as the annotator does."""
-        return self._annotator.plan(texts)
 
     def score_batches(self, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
         """Score batches of a plan; each goes through the three steps before its result comes."""

@@ -117,7 +117,7 @@ class EmbeddingsClient(ServerClient):
             say=say,
         )
         self._vectors, self._dimensions, self.width = cache, dimensions, width
-        self._may_begin_anew, self._api_version = width is None, connection.api_version
+        self._may_begin_anew = width is None
         self._about: dict[str, object] = {"server": self.server, "model": model}
         self._about |= {} if dimensions is None else {"dimensions": dimensions}
         self._concurrency, self._encoding = concurrency, BASE64
@@ -158,8 +158,7 @@ class EmbeddingsClient(ServerClient):
 
     def describe(self) -> dict[str, object]:
         """Return server, model, dimensions and Azure's version, ready for JSON. Keys and passwords are left out."""
-        version = {} if self._api_version is None else {"api_version": self._api_version}
-        return {"kind": "api", **self._about, **version}
+        return {"kind": "api", **self._about, **super().describe()}
 
     # --- many texts -----------------------------------------------------------------------------------------------
 

@@ -12,8 +12,7 @@ from silr.annotators.api.batch.client import MOST_ATTEMPTS, BatchClient
 from silr.annotators.api.batch.lines import Limits
 from silr.annotators.api.batch.questions import learn_parameters, requests
 from silr.annotators.api.batch.sending import Sending
-from silr.annotators.base import Annotator, Plan, Remarks, Scored, Scores, cost_of, remarks_of
-from silr.annotators.cost import Cost
+from silr.annotators.base import Annotator, AroundAnnotator, Scored, Scores
 
 
 class Scoring(Annotator, Protocol):
@@ -26,28 +25,15 @@ class Scoring(Annotator, Protocol):
         """Go on in the form in which these texts were answered before."""
 
 
-class Wrapped:
-    """An annotator around another one."""
+class Wrapped(AroundAnnotator):
+    """An annotator around one behind a server."""
 
     n_features = 0
+    _annotator: Scoring
 
     def __init__(self, annotator: Scoring, client: BatchClient) -> None:
         self._annotator, self._client = annotator, client
         self.classes = annotator.classes
-
-    @property
-    def remarks(self) -> Remarks:
-        """Those of the annotator."""
-        return remarks_of(self._annotator)
-
-    @property
-    def cost(self) -> Cost | None:
-        """That of the annotator."""
-        return cost_of(self._annotator)
-
-    def plan(self, texts: Sequence[str]) -> Plan:
-        """Split the texts as the annotator does."""
-        return self._annotator.plan(texts)
 
     def score_batches(self, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
         """Score the texts by the answers that are known."""
