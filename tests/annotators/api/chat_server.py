@@ -87,11 +87,14 @@ def chat_server(
     record, lock, rng, failed = Record(), threading.Lock(), random.Random(0), Counter[str]()
 
     class Handler(JsonHandler):
+        within = 0  # 1 while this thread's request is unanswered
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             question = json.dumps(body, sort_keys=True)
             with lock:
                 record.requests += 1
+                self.within = 1
                 record.running += 1
                 record.most_running = max(record.most_running, record.running)
                 record.bodies.append(body)
@@ -114,8 +117,17 @@ def chat_server(
             except (BrokenPipeError, ConnectionResetError):
                 pass  # the client waits no longer
             finally:
-                with lock:
-                    record.running -= 1
+                self.leave()
+
+        def leave(self) -> None:
+            """Count the request as answered, before its answer goes out: the client may be faster than this thread."""
+            with lock:
+                record.running -= self.within
+                self.within = 0
+
+        def send(self, *what: Any, **options: Any) -> None:
+            self.leave()
+            super().send(*what, **options)
 
         def respond(self, body: dict[str, Any], fault: str) -> None:
             if gate is not None:

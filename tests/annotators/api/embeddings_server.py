@@ -77,6 +77,8 @@ def embeddings_server(
     running = 0
 
     class Handler(JsonHandler):
+        within = 0  # 1 while this thread's request is unanswered
+
         def do_POST(self) -> None:
             nonlocal running
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -89,6 +91,7 @@ def embeddings_server(
             with lock:
                 record.requests += 1
                 record.bodies.append(body)
+                self.within = 1
                 running += 1
                 record.most_running = max(record.most_running, running)
                 fault = ""
@@ -105,8 +108,18 @@ def embeddings_server(
             except (BrokenPipeError, ConnectionResetError):
                 pass  # the client waits no longer
             finally:
-                with lock:
-                    running -= 1
+                self.leave()
+
+        def leave(self) -> None:
+            """Count the request as answered, before its answer goes out: the client may be faster than this thread."""
+            nonlocal running
+            with lock:
+                running -= self.within
+                self.within = 0
+
+        def send(self, *what: Any, **options: Any) -> None:
+            self.leave()
+            super().send(*what, **options)
 
         def respond(self, body: dict[str, Any], fault: str) -> None:
             answer = self.answer(body)
