@@ -16,6 +16,10 @@ def estimate(
     source: Annotated[Path, Argument(help="Run directory of refine; or a table with LLM labels and gold labels.")],
     by: By = None,
     gold_column: Annotated[str, Option(help="Column with labels by hand, of a table; a run knows its own.")] = "gold",
+    label_column: Annotated[
+        list[str] | None,
+        Option(help="Column with an LLM's labels, of a table; again for several. Default: llm_label, llm_label_NAME."),
+    ] = None,
     csv: Annotated[
         Path | None, Option("--csv", metavar="FOLDER", help="Write each table as a CSV file, too, with all rows.")
     ] = None,
@@ -36,7 +40,7 @@ def estimate(
     from silr.estimate.latex import latex
     from silr.estimate.show import print_estimates
 
-    result = estimate_source(source, by or (), gold_column=gold_column)
+    result = estimate_source(source, by or (), gold_column=gold_column, label_columns=label_column or ())
     paths = [] if csv is None else write_csv(result, csv)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))

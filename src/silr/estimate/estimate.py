@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 def estimate(
-    source: str | Path | pd.DataFrame, by: str | Sequence[str] = (), *, gold_column: str = "gold"
+    source: str | Path | pd.DataFrame,
+    by: str | Sequence[str] = (),
+    *,
+    gold_column: str = "gold",
+    label_columns: Sequence[str] = (),
 ) -> Estimates:
     """Estimate the shares of the classes and the quality of the labels, each with a 95 % interval.
 
@@ -32,6 +36,8 @@ def estimate(
         Columns of the table; the shares are also estimated for each group of texts that have the same values in them.
     gold_column : str, default "gold"
         Of a table; a run knows its own.
+    label_columns : sequence of str, default ()
+        Columns with the LLMs' labels, of a table; none: ``llm_label`` and every ``llm_label_NAME``.
 
     Returns
     -------
@@ -46,7 +52,9 @@ def estimate(
     ----------
     Angelopoulos, Duchi, Zrnic, "PPI++: efficient prediction-powered inference", 2023 (arXiv 2311.01453).
     """
-    return estimate_evidence(read_evidence(source, gold_column), [by] if isinstance(by, str) else list(by))
+    return estimate_evidence(
+        read_evidence(source, gold_column, label_columns), [by] if isinstance(by, str) else list(by)
+    )
 
 
 def estimate_evidence(evidence: Evidence, by: Sequence[str] = ()) -> Estimates:

@@ -83,7 +83,9 @@ class Evidence:
         return p
 
 
-def read_evidence(source: str | Path | pd.DataFrame, gold_column: str = Columns.gold) -> Evidence:
+def read_evidence(
+    source: str | Path | pd.DataFrame, gold_column: str = Columns.gold, columns: Sequence[str] = ()
+) -> Evidence:
     """Read a run, or a table with LLM labels and gold labels.
 
     Parameters
@@ -93,6 +95,8 @@ def read_evidence(source: str | Path | pd.DataFrame, gold_column: str = Columns.
         how often its labels (``out_of_fold_label`` or else the LLMs') were right.
     gold_column : str, default "gold"
         Of a table.
+    columns : sequence of str, default ()
+        Label columns of a table; none: ``llm_label`` and every ``llm_label_NAME``.
 
     Raises
     ------
@@ -103,7 +107,7 @@ def read_evidence(source: str | Path | pd.DataFrame, gold_column: str = Columns.
         return of_record(read_record(source))
     frame = source if not isinstance(source, (str, Path)) else read_table(source)
     name = "the table" if not isinstance(source, (str, Path)) else str(source)
-    return _of_table(frame, name, gold_column)
+    return _of_table(frame, name, gold_column, columns)
 
 
 def of_record(record: Record, name: str | None = None) -> Evidence:
@@ -160,9 +164,9 @@ def _check_gold(name: str, count: int, n_texts: int) -> None:
         raise InputError(f"{name} has {has}; estimates need at least {FEWEST_GOLD}, and 50 to 100 are better: {advice}")
 
 
-def _of_table(frame: pd.DataFrame, name: str, gold_column: str) -> Evidence:
-    columns = label_columns(frame)
-    by_hand = label_column(frame, gold_column, name)
+def _of_table(frame: pd.DataFrame, name: str, gold_column: str, asked: Sequence[str]) -> Evidence:
+    columns = label_columns(frame, asked)
+    by_hand = label_column(frame, gold_column, name, required=gold_column != Columns.gold)
     llm = read_annotators(frame, name, columns, by_hand)
     gold = column_codes(frame, gold_column, llm.classes, name, required=gold_column != Columns.gold)
     if gold is None:

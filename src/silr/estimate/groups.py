@@ -30,7 +30,8 @@ def group_codes(columns: Sequence[pd.Series[Any]], rows: NDArray[np.integer], fe
     than `fewest` gold labels in the mean of them.
     """
     codes, names = _column_codes(columns[0])
-    groups, values = codes, [(name,) for name in names]
+    values: list[tuple[str, ...]] = [(name,) for name in names]
+    groups = codes
     for column in columns[1:]:
         codes, names = _column_codes(column)
         both = np.where((groups < 0) | (codes < 0), -1, groups * len(names) + codes)

@@ -29,7 +29,7 @@ def counted_labels(evidence: Evidence) -> tuple[str, Codes]:
 def with_naive(evidence: Evidence, rows: Sequence[Row], by: Sequence[str] = ()) -> list[Row]:
     """Shares and differences of shares with what counting says; of a group whose texts have no label, nothing."""
     _, codes = counted_labels(evidence)
-    shares = {None: _shares(codes, evidence)}
+    shares: dict[str | None, NDArray[np.float64]] = {None: _shares(codes, evidence)}
     if by:
         groups, values = groups_of(evidence, by)
         inside = (groups >= 0) & (codes >= 0)
@@ -37,7 +37,7 @@ def with_naive(evidence: Evidence, rows: Sequence[Row], by: Sequence[str] = ()) 
         counts = np.bincount(groups[inside] * K + codes[inside], minlength=K * len(values)).reshape(-1, K)
         totals = counts.sum(axis=1, keepdims=True)
         of_groups = np.where(totals > 0, counts / np.maximum(totals, 1), np.nan)
-        shares |= dict(zip(group_names(by, values), of_groups, strict=True))
+        shares.update(zip(group_names(by, values), of_groups, strict=True))
     place = {name: k for k, name in enumerate(evidence.class_names)}
 
     def naive(row: Row) -> float | None:

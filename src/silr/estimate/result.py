@@ -101,8 +101,8 @@ class Estimates:
 
     def to_dict(self) -> Json:
         """For JSON."""
-        about = ("name", "classes", "texts", "gold", "as_they_are", "predictor", "power", "counted")
-        about += ("assumptions", "remarks", "by")
+        about = ["name", "classes", "texts", "gold", "as_they_are", "predictor", "power", "counted"]
+        about += ["assumptions", "remarks", "by"]
         values = {name: getattr(self, name) for name in about}
         return {**values, **{name: [row.to_dict() for row in rows] for name, rows in self.tables.items()}}
 

@@ -69,8 +69,8 @@ def headline(result: Estimates, unit: str = PERCENT) -> list[str]:
         lines.append(f"Counting {result.counted} says {', '.join(counts)}.")
     if worth(first):
         lines.append(
-            f"For the share of {named(first)}, {result.gold:,} gold labels are worth {worth(first)}: so many texts, drawn "
-            "at random and labelled by hand, would tell as much without a model."
+            f"For the share of {named(first)}, {result.gold:,} gold labels are worth {worth(first)}: so many texts, "
+            "drawn at random and labelled by hand, would tell as much without a model."
         )
     return lines
 

@@ -40,7 +40,8 @@ def write_report(
     Raises
     ------
     InputError
-        `run` is no run or has no finished iteration, the truth or a column of groups cannot be used, or the file cannot be written.
+        `run` is no run or has no finished iteration, the truth or a column of groups cannot be used, or the file cannot
+        be written.
     """
     path = Path(run) / REPORT if output is None else Path(output)
     save_page(path, "report/template.html", contents(read_record(run, truth), by))
