@@ -16,7 +16,7 @@ def print_estimates(result: Estimates) -> None:
     """Print a summary in words, the tables and the assumptions."""
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=False)
+    console = Console()
     width = min(console.width, 120) if console.is_terminal else WIDTH
     print(f"{result.name}: {result.texts:,} texts, {result.gold:,} gold labels that judge\n")
     for line in headline(result):
@@ -102,7 +102,6 @@ def _beginning(name: str, width: int) -> str:
 
 def _say(line: str, width: int) -> None:
     """A sentence, broken at blanks."""
-    from textwrap import wrap
+    from rich.console import Console
 
-    for part in wrap(line, width, break_long_words=False, break_on_hyphens=False):
-        print(part)
+    Console(width=width, highlight=False, emoji=False, markup=False).print(line)
