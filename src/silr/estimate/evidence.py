@@ -126,12 +126,12 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
     assumptions = [] if corpus.weighted else [ASSUMED]
     labels = dict(corpus.llms)
     refined = np.where(best.labels < 0, last.labels, best.labels).astype(np.int64)
-    classifier = last.labels if last.classifier_labels is None else last.classifier_labels
+    classifier = last.labels if not result.is_posterior else last.classifier_labels  # runs of 0.1 do not have these
     if result.best_iteration > 0:
         labels[REFINED_LABEL] = refined
     if last.notes.kind == "tuned":
         assumptions.append(NOT_JUDGED)
-    else:
+    elif classifier is not None:
         labels[CLASSIFIER] = classifier.astype(np.int64)
     scores: Probabilities | None = best.scores if result.is_posterior else None
     predictor = OF_RUN
