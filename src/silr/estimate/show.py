@@ -103,5 +103,7 @@ def _beginning(name: str, width: int) -> str:
 def _say(line: str, width: int) -> None:
     """A sentence, broken at blanks."""
     from rich.console import Console
+    from rich.text import Text
 
-    Console(width=width, highlight=False, emoji=False, markup=False).print(line)
+    for part in Text(line).wrap(Console(width=width), width):
+        print(part.plain.rstrip())

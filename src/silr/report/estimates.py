@@ -17,8 +17,8 @@ from silr.report.annotation import in_a_sentence
 from silr.report.charts import Interval, forest, marker
 
 UNIT = "%"  # as elsewhere on the page
-MOST_ROWS, MOST_FORESTS = 60, 8
-LONGEST = 40  # characters of a name in a table
+MOST_ROWS, MOST_FORESTS = 100, 8
+LONGEST = 24  # characters of a name in a table
 
 
 def estimates(record: Record, by: Sequence[str] = ()) -> dict[str, object]:
