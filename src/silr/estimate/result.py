@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from silr.estimate.coefficients import Regression
 from silr.io.files import Json
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Estimates:
         A sentence each.
     by : list of str
         Columns that make the groups.
+    regression : Regression, default None
+        If a formula was given.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Estimates:
     predictor: str
     assumptions: list[str] = field(default_factory=list)
     by: list[str] = field(default_factory=list)
+    regression: Regression | None = None
 
     @property
     def rows(self) -> list[Row]:
@@ -86,7 +90,8 @@ class Estimates:
         about = ("name", "classes", "texts", "gold", "predictor", "assumptions", "by")
         values = {name: getattr(self, name) for name in about}
         tables = {name: [row.to_dict() for row in getattr(self, name)] for name in ("shares", "differences", "quality")}
-        return {**values, **tables}
+        regression = {} if self.regression is None else {"regression": self.regression.to_dict()}
+        return {**values, **tables, **regression}
 
     def to_frame(self) -> pd.DataFrame:
         """One row a number, with the columns of `Row`."""

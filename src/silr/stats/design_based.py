@@ -38,6 +38,7 @@ from silr.stats.prediction_powered import MODEL_LABELS
 
 MOST_STEPS = 100  # of Newton's method
 LARGEST_LOGIT = 30.0  # beyond it a logistic regression has no finite estimate
+LARGEST_LEVERAGE = 0.7  # of a gold text; the only one that tells a coefficient would have 1
 LINEAR, LOGISTIC = "linear", "logistic"
 
 
@@ -100,6 +101,8 @@ class DesignBased:
     known : ndarray of bool, shape (n,)
         Texts whose probabilities count as they are.
     family : {"linear", "logistic"}
+    back : ndarray of shape (p, p), default None
+        Takes the coefficients of the columns of `design` to those that are reported. None: they are the same.
     """
 
     def __init__(
@@ -110,8 +113,10 @@ class DesignBased:
         weights: Numbers,
         known: NDArray[np.bool_],
         family: str = LINEAR,
+        back: Numbers | None = None,
     ) -> None:
         self.design, self.p, self.known, self.logistic = design, probabilities, known, family == LOGISTIC
+        self.back = np.eye(design.fixed.shape[1]) if back is None else back
         self.rows = np.flatnonzero(weights > 0)
         self.size = int((~known).sum())
         self.gold = gold[self.rows]
@@ -240,19 +245,19 @@ class DesignBased:
         of the gold texts are counted like events, each of its own size. Our choice.
         """
         n, p, m = len(self.known), self.n_coefficients, len(self.rows)
-        bread = np.linalg.inv(self._equation(value, power)[1])
+        bread = self.back @ np.linalg.inv(self._equation(value, power)[1])
         expected, by_class = self._scores(value)
-        draws = self._draws(expected, by_class, power) @ bread
+        draws = self._draws(expected, by_class, power) @ bread.T
         covariance = np.einsum("mrp,mrq->pq", draws, draws)
         of_text = (draws**2).sum(axis=1)  # what each gold text adds to the design variance of each coefficient
         degrees = np.minimum(2 * _ratio(of_text.sum(axis=0) ** 2, (of_text**2).sum(axis=0)), max(m - 1, 1))
         spent = _ratio(np.diag(covariance) ** 2, degrees)
         if population:
-            texts = bread @ self._population_variance(expected, by_class, power) @ bread * (n / max(n - p, 1))
+            texts = bread @ self._population_variance(expected, by_class, power) @ bread.T * (n / max(n - p, 1))
             covariance = covariance + texts
             spent = spent + np.diag(texts) ** 2 / max(n - p, 1)
         degrees = np.maximum(_ratio(np.diag(covariance) ** 2, spent), 1.0)
-        return Coefficients(value, covariance, degrees, power)
+        return Coefficients(self.back @ value, covariance, degrees, power)
 
     def _errors(self, expected: Numbers, by_class: Numbers, power: float) -> Numbers:
         """Score less what was expected of it, of each gold text, less the mean; shape (m, p)."""
@@ -263,16 +268,23 @@ class DesignBased:
         """Rows, shape (m, K + 2, p), whose squares add up to what the draw of each gold text adds to the variance.
 
         What the model expects of the e_i^2 counts as `MODEL_LABELS` further gold labels, as in
-        `silr.stats.prediction_powered`: few gold labels may happen to have no error at all.
+        `silr.stats.prediction_powered`: few gold labels may happen to have no error at all. The errors that were seen
+        are divided by 1 less the leverage of their text (MacKinnon, White, Journal of Econometrics 29, 1985: HC3).
         """
         m, at_gold = len(self.rows), expected[self.rows]
-        free = max(m - 1 - (1 - power) * (self.n_coefficients - 1), 1.0)
         factor = self.w * np.maximum(self.w - 1, 0) / (m + MODEL_LABELS)
-        seen = np.sqrt(factor * m * m / free)[:, None] * self._errors(expected, by_class, power)
+        seen = (np.sqrt(factor * m) / (1 - self._leverage()))[:, None] * self._errors(expected, by_class, power)
         roots = np.sqrt(factor[:, None] * MODEL_LABELS * self.p[self.rows])
         model = roots[:, :, None] * (by_class - at_gold).transpose(1, 0, 2)
         rest = (1 - power) * np.sqrt(factor * MODEL_LABELS)[:, None] * self._centred(at_gold)
         return np.concatenate([seen[:, None], model, rest[:, None]], axis=1)
+
+    def _leverage(self) -> Numbers:
+        """Of each gold text in the weighted regression on the gold texts alone, shape (m,)."""
+        X = self.X[self.gold, np.arange(len(self.rows))]
+        gram = np.linalg.pinv(X.T @ (self.w[:, None] * X))
+        leverage = self.w * np.einsum("mp,pq,mq->m", X, gram, X, optimize=True)
+        return np.asarray(np.minimum(leverage, LARGEST_LEVERAGE))
 
     def _population_variance(self, expected: Numbers, by_class: Numbers, power: float) -> Numbers:
         """``sum psi psi'`` of all texts, where gold texts stand for those without gold; shape (p, p)."""
