@@ -1,9 +1,10 @@
 """How often the 95 % intervals of a regression on labels hold the truth, by simulation.
 
 Each draw makes a new corpus of 1,000 texts with three classes. The LLM is wrong more often in one party, and its errors
-hang on a second regressor too. The model's probabilities copy its errors and are too sure of themselves. Gold labels are
-drawn at random, or as `silr label` draws them. Five regressions have a label as the outcome or as regressors. The truth
-is the same regression on the true labels: of 400,000 texts (target "population"), or of the corpus (target "corpus").
+hang on a second regressor too. The model's probabilities copy its errors and are too sure of themselves. Gold labels
+are drawn at random, or as `silr label` draws them. Five regressions have a label as the outcome or as regressors. The
+truth is the same regression on the true labels: of 400,000 texts (target "population"), or of the corpus (target
+"corpus").
 
 Beside `silr` with its tuned power: design-based supervised learning as published (power 1), the weighted regression on
 the gold labels alone, and the naive regression on the LLM's labels.
@@ -56,13 +57,19 @@ def models(party, mood, likes, shared):
     single = np.column_stack([one, 0 * one, party, mood])
     terms = ["Intercept", "hostile", "party", "mood"]
     for name, y, family in (("likes", likes, LINEAR), ("shared", shared, LOGISTIC)):
-        yield f"{name} ~ hostile + party + mood", ClassDesign(
-            single, np.array([1]), is_class[:, :, [HOSTILE]], np.broadcast_to(y, (3, n))
-        ), family, terms
+        yield (
+            f"{name} ~ hostile + party + mood",
+            ClassDesign(single, np.array([1]), is_class[:, :, [HOSTILE]], np.broadcast_to(y, (3, n))),
+            family,
+            terms,
+        )
     double = np.column_stack([one, 0 * one, 0 * one, party, mood])
-    yield "likes ~ hostile + mild + party + mood", ClassDesign(
-        double, np.array([1, 2]), is_class[:, :, [HOSTILE, MILD]], np.broadcast_to(likes, (3, n))
-    ), LINEAR, ["Intercept", "hostile", "mild", "party", "mood"]
+    yield (
+        "likes ~ hostile + mild + party + mood",
+        ClassDesign(double, np.array([1, 2]), is_class[:, :, [HOSTILE, MILD]], np.broadcast_to(likes, (3, n))),
+        LINEAR,
+        ["Intercept", "hostile", "mild", "party", "mood"],
+    )
 
 
 def as_true(design, codes, family):

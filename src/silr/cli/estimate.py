@@ -53,9 +53,7 @@ def estimate(
     if dsl or output is not None:
         write_dsl(source, output if dsl else None, print)
         return
-    result = estimate_source(
-        source, by or (), formula=formula, family=family, target=target, drop_missing=drop_missing
-    )
+    result = estimate_source(source, by or (), formula=formula, family=family, target=target, drop_missing=drop_missing)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
         return

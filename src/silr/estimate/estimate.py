@@ -59,8 +59,8 @@ def estimate(
     Raises
     ------
     InputError
-        The source cannot be read, it has fewer than 10 gold labels that judge, a column is missing, or the formula cannot
-        be read or fitted.
+        The source cannot be read, it has fewer than 10 gold labels that judge, a column is missing, or the formula
+        cannot be read or fitted.
 
     References
     ----------

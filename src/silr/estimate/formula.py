@@ -97,7 +97,8 @@ def _check_names(text: str, evidence: Evidence, classes: Sequence[str], columns:
         if name not in frame.columns:
             known = [str(each) for each in frame.columns if each != evidence.texts_column]
             near = get_close_matches(name, [*evidence.class_names, *known], 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
+            words = [_quoted(each) if each in evidence.class_names else repr(each) for each in near]
+            meant = f"; did you mean {words[0]}?" if words else ""
             shown = ", ".join(known[:SHOWN]) + (", ..." if len(known) > SHOWN else "")
             raise InputError(
                 f"the formula {text!r} has {name!r}, which is neither a class "
@@ -161,7 +162,8 @@ def terms_of(formula: Formula, values: Mapping[str, NDArray[Any]], classes: Sequ
         return {**values, **of_class}
 
     try:
-        left, right = dmatrices(formula.description, data(codes), EvalEnvironment([FUNCTIONS]), nothing)
+        with np.errstate(all="ignore"):  # what is no finite number is refused below
+            left, right = dmatrices(formula.description, data(codes), EvalEnvironment([FUNCTIONS]), nothing)
         left_info, right_info = left.design_info, right.design_info
         varying = _varying(right_info, formula.classes)
         in_outcome = bool(len(_varying(left_info, formula.classes)))
@@ -179,7 +181,9 @@ def terms_of(formula: Formula, values: Mapping[str, NDArray[Any]], classes: Sequ
     fixed = np.array(right, dtype=np.float64)
     if not fixed.shape[1]:
         raise InputError(f"the formula {formula.text!r} has no regressor; '{formula.outcome} ~ 1' estimates a share")
-    wrong = ~(np.isfinite(fixed).all(axis=1) & np.isfinite(outcomes).all(axis=0) & np.isfinite(of_class).all(axis=(0, 2)))
+    wrong = ~(
+        np.isfinite(fixed).all(axis=1) & np.isfinite(outcomes).all(axis=0) & np.isfinite(of_class).all(axis=(0, 2))
+    )
     if wrong.any():
         raise InputError(f"the formula {formula.text!r} gives {int(wrong.sum()):,} texts no finite number")
     names = [re.sub(r"np\.\w+\(([^()]*)\)", r"\1", name) for name in right_info.column_names]  # a level's own repr
@@ -204,8 +208,8 @@ def _outcome(matrix: NDArray[np.float64], formula: Formula, info: Any) -> NDArra
         return matrix[:, 1]
     if matrix.shape[1] != 1:
         raise InputError(
-            f"the outcome {formula.outcome!r} must be one number a text; of a column of words write a condition, as in "
-            f"'I({formula.outcome} == \"WORD\") ~ ...'"
+            f"the outcome {formula.outcome!r} must be one number a text: a class, a column of numbers, or a "
+            "condition on a column of words, as in 'I(party == \"left\") ~ ...'"
         )
     return matrix[:, 0]
 

@@ -83,11 +83,17 @@ def _texts(evidence: Evidence, formula: Formula, drop_missing: bool) -> tuple[_T
     dropped = int(missing.sum())
     if dropped and not drop_missing:
         raise InputError(
-            f"{dropped:,} of {len(evidence):,} texts have no value in {', '.join(columns)}: fill them in, or leave these "
-            "texts out with --drop-missing (drop_missing=True)"
+            f"{dropped:,} of {len(evidence):,} texts have no value in {', '.join(columns)}: fill them in, or leave "
+            "these texts out with --drop-missing (drop_missing=True)"
         )
     if dropped == len(evidence):
         raise InputError(f"no text has a value in all of {', '.join(formula.columns)}")
+    for name, column in values.items():
+        if column.dtype == object and (count := len(set(column[~missing]))) > len(evidence.rows):
+            raise InputError(
+                f"column {name!r} has {count:,} different words, and each would be a regressor of its own: that is "
+                f"more than the {len(evidence.rows):,} gold labels that judge; group them first"
+            )
     rows = np.flatnonzero(~missing)
     p = evidence.expected[rows]
     values = {name: column[rows] for name, column in values.items()}
@@ -125,7 +131,9 @@ def _check(formula: Formula, texts: _Texts, scaled: _Scaled, family: str) -> Non
     design, p, n = scaled.design, texts.p, len(texts.gold)
     count = len(scaled.names)
     if family == LOGISTIC and not np.isin(design.outcome, (0.0, 1.0)).all():
-        raise InputError(f"a logistic regression needs an outcome of 0 and 1, and {formula.outcome!r} has other numbers")
+        raise InputError(
+            f"a logistic regression needs an outcome of 0 and 1, and {formula.outcome!r} has other numbers"
+        )
     gold = np.flatnonzero(texts.weights > 0)
     if len(gold) <= count:
         raise InputError(
@@ -146,7 +154,7 @@ def _check(formula: Formula, texts: _Texts, scaled: _Scaled, family: str) -> Non
         )
 
 
-def _true(design: ClassDesign, gold: NDArray[np.int64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+def _true(design: ClassDesign, gold: NDArray[np.integer], rows: NDArray[np.intp]) -> NDArray[np.float64]:
     """Regressors of texts whose class is known."""
     X = design.fixed[rows].copy()
     X[:, design.varying] = design.of_class[gold, rows]
@@ -161,7 +169,7 @@ def _notes(texts: _Texts, scaled: _Scaled, based: DesignBased) -> list[str]:
         counts = np.unique(column, return_counts=True)[1]
         others = len(column) - counts.max()
         if len(counts) > 1 and others < FEW_GOLD:
-            notes.append(f"{name} hangs on {others} gold label{'s' * (others > 1)}: label more texts that differ in it")
+            notes.append(f"{name} hangs on {others} gold label{'s' if others > 1 else ''}: label more texts that differ in it")
     return notes
 
 
@@ -177,7 +185,8 @@ def _naive(scaled: _Scaled, texts: _Texts, codes: NDArray[np.int64], family: str
     none = np.array([], dtype=np.intp)
     design = ClassDesign(X, none, np.zeros((K, len(rows), 0)), np.broadcast_to(y, (K, len(rows))))
     everything = np.ones(len(rows), dtype=bool)
-    based = DesignBased(design, np.eye(K)[codes[rows]], codes[rows], np.zeros(len(rows)), everything, family, scaled.back)
+    p, no_gold = np.eye(K)[codes[rows]], np.zeros(len(rows))
+    based = DesignBased(design, p, codes[rows], no_gold, everything, family, scaled.back)
     fitted = based.fit(1.0)
     return [] if fitted is None else _rows(scaled.names, fitted)
 

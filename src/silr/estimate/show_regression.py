@@ -47,8 +47,8 @@ def lines(result: Regression) -> list[str]:
     said = [f"{result.texts:,} texts, {result.gold:,} gold labels that judge.{left_out}"]
     if result.has_label:
         said.append(
-            f"Design-based supervised learning with power {result.power:.2f} (1: all of the predictions, 0: gold labels "
-            "alone)."
+            f"Design-based supervised learning with power {result.power:.2f} (1: all of the predictions, 0: gold "
+            "labels alone)."
         )
     said.append(f"Robust standard errors, Student's distribution. {TARGETS[result.target]}")
     if any(result.naive.values()) and result.has_label:

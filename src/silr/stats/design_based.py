@@ -128,7 +128,7 @@ class DesignBased:
     @property
     def n_coefficients(self) -> int:
         """The number p."""
-        return self.design.fixed.shape[1]
+        return int(self.design.fixed.shape[1])
 
     def fit(self, power: float | None = None, *, population: bool = True) -> Coefficients | None:
         """Estimate the coefficients; None if there is no finite estimate.
