@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from silr.annotators.annotate import annotate
     from silr.classifiers.uu_classifier import UUClassifier
+    from silr.estimate.dsl import dsl_outcomes
     from silr.estimate.estimate import estimate
     from silr.export.load import load
     from silr.features.api import ApiFeatures
@@ -31,6 +32,7 @@ __all__ = [
     "__version__",
     "annotate",
     "draw",
+    "dsl_outcomes",
     "estimate",
     "load",
 ]
@@ -46,6 +48,7 @@ _HOMES = {
     "UUClassifier": "silr.classifiers.uu_classifier",
     "annotate": "silr.annotators.annotate",
     "draw": "silr.label.draw",
+    "dsl_outcomes": "silr.estimate.dsl",
     "estimate": "silr.estimate.estimate",
     "load": "silr.export.load",
 }

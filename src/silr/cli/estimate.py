@@ -8,7 +8,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from silr.cli.options import AsJson, By
+from silr.cli.options import AsJson, By, choice
 from silr.errors import InputError
 
 
@@ -26,6 +26,27 @@ def estimate(
     as_latex: Annotated[
         bool, Option("--latex", help="Print the tables as LaTeX (booktabs), and the methods paragraph as a comment.")
     ] = False,
+    formula: Annotated[
+        str | None,
+        Option(metavar="FORMULA", help="Regression on all texts, as 'hostile ~ party + year'; a class name is 0 or 1."),
+    ] = None,
+    family: Annotated[str, choice("Of the regression: linear or logistic.", "linear", "logistic")] = "linear",
+    target: Annotated[
+        str,
+        choice(
+            "Of its standard errors: population (the texts are a sample) or corpus (they are all there is).",
+            "population",
+            "corpus",
+        ),
+    ] = "population",
+    drop_missing: Annotated[
+        bool, Option("--drop-missing", help="Leave texts without a value in the formula's columns out.")
+    ] = False,
+    dsl: Annotated[
+        bool,
+        Option("--dsl", help="Write columns dsl_CLASS, outcomes for a regression elsewhere, into RUN/labels.csv."),
+    ] = False,
+    output: Annotated[Path | None, Option("--output", "-o", help="With --dsl: write this table instead.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Estimate the shares of the classes and the quality of the labels, each with a 95 % interval.
@@ -35,18 +56,36 @@ def estimate(
     """
     if as_json and as_latex:
         raise InputError("--json or --latex, not both")
+    from silr.estimate.dsl import write_dsl
     from silr.estimate.estimate import estimate as estimate_source
     from silr.estimate.files import write_csv
     from silr.estimate.latex import latex
     from silr.estimate.show import print_estimates
+    from silr.estimate.show_regression import print_regression
 
-    result = estimate_source(source, by or (), gold_column=gold_column, label_columns=label_column or ())
+    if dsl or output is not None:
+        write_dsl(source, output if dsl else None, print)
+        return
+    result = estimate_source(
+        source,
+        by or (),
+        gold_column=gold_column,
+        label_columns=label_column or (),
+        formula=formula,
+        family=family,
+        target=target,
+        drop_missing=drop_missing,
+    )
     paths = [] if csv is None else write_csv(result, csv)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
-    elif as_latex:
+        return
+    if as_latex:
         print(latex(result))
-    else:
+        return
+    if result.regression is None or by:
         print_estimates(result)
-        for path in paths:
-            print(f"written: {path}")
+    if result.regression is not None:
+        print_regression(result.regression)
+    for path in paths:
+        print(f"written: {path}")

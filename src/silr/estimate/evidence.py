@@ -157,11 +157,13 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
 def _check_gold(name: str, count: int, n_texts: int) -> None:
     """InputError if there are too few gold labels for any estimate."""
     if count < FEWEST_GOLD:
-        has = f"{count:,} gold labels that judge" if count else "no gold labels that judge"
         advice = "`silr label` draws texts, asks for their labels, and keeps how likely each was to be drawn"
         if n_texts < FEWEST_GOLD:
             advice = f"of {n_texts:,} texts label all, and count"
-        raise InputError(f"{name} has {has}; estimates need at least {FEWEST_GOLD}, and 50 to 100 are better: {advice}")
+        raise InputError(
+            f"{name} has {count:,} gold labels that judge; estimates need at least {FEWEST_GOLD}, and 50 to 100 are "
+            f"better: {advice}"
+        )
 
 
 def _of_table(frame: pd.DataFrame, name: str, gold_column: str, asked: Sequence[str]) -> Evidence:

@@ -6,7 +6,7 @@ from silr.estimate.result import Estimates
 from silr.estimate.tables import MOST_CLASSES, Table, tables_of
 from silr.estimate.words import headline
 
-WIDTH = 80  # where the terminal does not say
+WIDTH, WIDEST = 80, 120  # where the terminal does not say, and of any
 MOST_LINES = 60  # of a table
 SHORTEST = 6  # characters that are left of a name
 BETWEEN = 2  # blanks between columns
@@ -14,22 +14,27 @@ BETWEEN = 2  # blanks between columns
 
 def print_estimates(result: Estimates) -> None:
     """Print a summary in words, the tables and the assumptions."""
-    from rich.console import Console
-
-    console = Console()
-    width = min(console.width, 120) if console.is_terminal else WIDTH
+    width = terminal_width()
     print(f"{result.name}: {result.texts:,} texts, {result.gold:,} gold labels that judge\n")
     for line in headline(result):
-        _say(line, width)
+        say(line, width)
     for table in tables_of(result, compact=True):
         print()
         for line in table_lines(table, width):
             print(line)
         for note in table.notes:
-            _say(note, width)
+            say(note, width)
     print()
     for line in about(result):
-        _say(line, width)
+        say(line, width)
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; `WIDTH` where the output goes elsewhere."""
+    from rich.console import Console
+
+    console = Console()
+    return min(console.width, WIDEST) if console.is_terminal else WIDTH
 
 
 def about(result: Estimates) -> list[str]:
@@ -100,7 +105,7 @@ def _beginning(name: str, width: int) -> str:
     return name[:size]
 
 
-def _say(line: str, width: int) -> None:
+def say(line: str, width: int) -> None:
     """A sentence, broken at blanks."""
     from rich.console import Console
     from rich.text import Text
