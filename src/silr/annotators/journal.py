@@ -159,13 +159,11 @@ class Journal:
         """Yield texts and who answered about each, where that is known; one by one, as they may be many."""
         with self._writing():
             self._flush()
-        path, noted = self.folder / "answers", dict[int, bytes]()
-        with path.open("rb") if path.exists() else nullcontext(()) as lines:
+        path, noted = self.folder / "answers", dict[int, str]()
+        with path.open(encoding="ascii", errors="replace") if path.exists() else nullcontext(()) as lines:
             for line in lines:
                 with suppress(ValueError, KeyError, TypeError):  # a kill has torn it
-                    value = json.loads(line)
-                    Provenance.from_json(value)
-                    noted[int(value["text"])] = line
+                    noted[int(json.loads(line)["text"])] = line
         for text, line in noted.items():
             yield text, Provenance.from_json(json.loads(line))
 

@@ -286,7 +286,7 @@ class EmbeddingsClient(ServerClient):
         while True:
             encoding = self._encoding
             try:
-                vectors: NDArray[np.float16] = self._retrying(attempt)
+                vectors = self._with_retries(attempt)
                 break
             except PassingError as error:
                 if encoding == FLOAT or not self._may_be_about_parameters(error):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -52,7 +52,7 @@ class Reply:
 
     def to_json(self) -> Object:
         """Return the reply ready for JSON."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 class NoReplyError(Exception):
@@ -198,6 +198,8 @@ def _tokens(logprobs: object, text: str) -> tuple[Token, ...]:
     Ids in the place of texts, or anything else that cannot be read, give no tokens: the label counts without them.
     """
     tokens: tuple[Token, ...] = ()
+    if not logprobs:
+        return tokens
     with suppress(AttributeError, IndexError, KeyError, TypeError, ValueError):
         entries = [(place, _likeliest(place.get("top_logprobs"))) for place in _entries(logprobs)]
         words = "".join(str(token.get("token")) for token, _ in entries)
