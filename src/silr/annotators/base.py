@@ -187,10 +187,9 @@ def blank(texts: Sequence[str]) -> NDArray[np.bool_]:
 
 def plan_for(annotator: Annotator, texts: Sequence[str], with_features: bool) -> Plan:
     """The annotator's plan; blank texts are in it only where their hidden states are wanted."""
-    plan = annotator.plan(texts)
-    if with_features:
+    plan, empty = annotator.plan(texts), blank(texts)
+    if with_features or not empty.any():
         return plan
-    empty = blank(texts)
     kept = [(rows[~empty[rows]], tokens) for rows, tokens in zip(plan.batches, plan.tokens, strict=True)]
     kept = [(rows, tokens) for rows, tokens in kept if len(rows)]
     return Plan([rows for rows, _ in kept], [tokens for _, tokens in kept], plan.cut)

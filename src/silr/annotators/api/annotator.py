@@ -146,7 +146,7 @@ class ApiAnnotator:
     def plan(self, texts: Sequence[str]) -> Plan:
         """One text a batch: the server, not silr, puts them together."""
         lengths = [len(text) for text in texts]
-        return Plan([np.array([row]) for row in range(len(texts))], lengths, np.zeros(len(texts), np.bool_))
+        return Plan(list(np.arange(len(texts))[:, None]), lengths, np.zeros(len(texts), np.bool_))
 
     def score_batches(self, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
         """Ask about each batch's text, several at a time, and yield them as the answers come; see `work`."""
