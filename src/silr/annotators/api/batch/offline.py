@@ -71,6 +71,8 @@ class OfflineAnnotator(Wrapped):
     ) -> Iterator[None]:
         """Read the results into the cache; InputError if they are of other texts, or of another model or prompt."""
         del identity, output, name, note_cost
+        cost = self._client.cost
+        before = vars(cost).copy()
         with self._client.open():
             keys = set() if self._results is None else self._read(self._results)
             self._annotator.take_form(texts)
@@ -80,6 +82,7 @@ class OfflineAnnotator(Wrapped):
         if self._results is not None and not keys:
             raise InputError(f"{self._results} has no results of a batch: no .jsonl file has rows with a response")
         if keys and others == keys:
+            vars(cost).update(before)  # they are no costs of this annotation
             raise InputError(
                 f"{self._results} has no results of these texts: other texts were asked about, or with another model, "
                 "server, prompt or option"
