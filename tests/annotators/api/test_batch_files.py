@@ -111,7 +111,7 @@ def test_what_is_open_goes_into_the_next_file(silr: Silr) -> None:
     with (silr.folder / "b" / "results-1.jsonl").open("a") as file:
         file.write('{"custom_id": "torn')
     result = silr("--batch-results", "b", texts=texts)
-    reasons = ["not asked", "server error", "not asked", "", "", "", "not asked"]
+    reasons = ["not asked", "server error", "still open", "", "", "", "still open"]
     assert result.code == 0 and silr.column("llm_missing") == reasons
     assert "4 requests are still open: --batch-file FOLDER writes them" in result.out
     both = silr("--batch-results", "b", "--batch-file", "b", texts=texts)
