@@ -21,12 +21,16 @@ def print_dry_run(options: Mapping[str, Any], classes: list[str] | None) -> None
     named = {name: options[name] for name in ("text_column", "name")}
     if is_behind_server(options):
         from silr.annotators.api.instruction import assumed_answers
+        from silr.annotators.api.prices import share_of_files
 
         annotator, client = dry_annotator(options, classes)
         asking = SelfRefineAnnotator(annotator) if refines else annotator
         words = assumed_answers(annotator.prompt.words, annotator.said, options["answer"] == "structured")
-        single, batched = price(options), any(options[name] for name in ("batch", "batch_file", "batch_results"))
-        cost = single.times(BATCH_SHARE) if single is not None and batched else single
+        single = price(options)
+        share = BATCH_SHARE if options["batch"] else 1.0
+        if options["batch_file"] or options["batch_results"]:
+            share = share_of_files(options["model"], options["base_url"], single, options["service_tier"])
+        cost = single.times(share) if single is not None and share != 1 else single
         named |= {"words": words, "tokenizer": options["tokenizer"], "price": cost}
         done = dry_run(options["table"], options["output"], asking, client, **named)
         if options["answer"] == "auto" and done.asked and not done.known:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from silr.annotators.api.prices import _table, explain_unknown, price_of
+from silr.annotators.api.prices import _table, explain_unknown, price_of, share_of_files
+from silr.annotators.cost import Price
 from silr.errors import InputError
 
 OPENAI = "https://api.openai.com/v1"
@@ -23,6 +24,12 @@ def test_the_table_holds_at_the_vendor_alone() -> None:
     assert price_of("gpt-4o-mini-transcribe", OPENAI) is price_of("gpt-9", OPENAI) is None
     dated = price_of("claude-haiku-4-5-20251001", "https://api.anthropic.com/v1")
     assert dated is not None and dated.prompt == 1.0
+
+
+def test_batches_in_files_cost_half_at_openai_alone() -> None:
+    own, listed = Price(1.0, 2.0), price_of("gpt-5-mini", OPENAI)
+    assert [share_of_files("m", url, own) for url in (OPENAI, "http://127.0.0.1:8000/v1", None)] == [0.5, 1.0, 1.0]
+    assert [share_of_files("gpt-5-mini", None, price) for price in (listed, own, None)] == [0.5, 1.0, 1.0]
 
 
 def test_service_tiers() -> None:

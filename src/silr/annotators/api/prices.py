@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from silr.annotators.cost import Price
+from silr.annotators.api.addresses import OPENAI
+from silr.annotators.cost import BATCH_SHARE, Price
 from silr.errors import InputError
 from silr.io.class_names import listed
 from silr.io.files import Json
@@ -74,6 +75,16 @@ def price_of(
     if fields is None or factor is None:
         return None
     return _price(fields, f"by silr's table of {table['date']}; prices change").times(factor)
+
+
+def share_of_files(model: str, base_url: str | None, price: Price | None, tier: str | None = None) -> float:
+    """What share of a price batches cost that somebody has answered from files: OpenAI's alone are cheaper.
+
+    Where no `base_url` names the server, they count as OpenAI's if the `price` is that of OpenAI's model.
+    """
+    if base_url is not None:
+        return BATCH_SHARE if urlsplit(base_url).hostname == urlsplit(OPENAI).hostname else 1.0
+    return BATCH_SHARE if price is not None and price == price_of(model, OPENAI, tier=tier) else 1.0
 
 
 def explain_unknown(model: str, server: str) -> str:

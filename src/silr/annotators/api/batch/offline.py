@@ -130,7 +130,7 @@ class OfflineAnnotator(Wrapped):
         client, keys = self._client, set[str]()
         for path in sorted(folder.glob("*.jsonl")):
             with os_errors(f"cannot read {path}"), path.open("rb") as lines:
-                for rows in batched(read_rows(lines), _CHUNK):
+                for rows in batched(read_rows(lines, discounted=client.is_discounted), _CHUNK):
                     keys.update(row.key for row in rows)
                     new = {row.key: row for row in rows if client.cache.get(row.key) is None}
                     answers = {row.key: row.result for row in new.values() if isinstance(row.result, Reply)}
