@@ -78,7 +78,7 @@ def fetch_embeddings(
     options: Mapping[str, Any], labels: AnnotationSummary, api: ApiAnnotator | None, quiet: bool
 ) -> Fetched:
     """Ask for embeddings of the annotated table: the labels are on the disk, whatever happens here."""
-    if options["embeddings"] is None or not options["features"] or api is None:
+    if options["embeddings"] is None or not options["features"] or api is None or labels.unwritten is not None:
         return Fetched()
     from silr.annotators.api.embeddings import EmbeddingsClient, OptionNames
     from silr.annotators.api.vectors import VectorCache

@@ -69,6 +69,11 @@ class BatchClient(ChatClient):
         """Whether the server answered a single request, so that its parameters are known."""
         return self._answered
 
+    @property
+    def is_discounted(self) -> bool:
+        """Whether its batches cost less than single requests."""
+        return self._budget.batch_share < 1
+
     @contextmanager
     def collecting(self, collect: Collect) -> Iterator[None]:
         """Call `collect` with the hash of each question that is to be sent."""
@@ -151,8 +156,3 @@ class OfflineClient(BatchClient):
         self.server = self.server if base_url else OFFLINE
         tier = self.options.service_tier
         self._budget.batch_share = share_of_files(model, base_url, self.cost.price, tier)
-
-    @property
-    def is_discounted(self) -> bool:
-        """Whether its batches cost less than single requests."""
-        return self._budget.batch_share < 1
