@@ -178,7 +178,7 @@ def _of_embeddings(
     options: dict[str, Any], annotator: Annotator, dimensions: int | None, is_same_server: bool
 ) -> dict[str, Any]:
     """The options of the labels that hold for their embeddings, too, and what the labels left of the budget."""
-    names = ("cache", "timeout", "concurrency", *(("headers", "api_version") if is_same_server else ()))
+    names = ("cache", "timeout", "concurrency", "rpm", "tpm", *(("headers", "api_version") if is_same_server else ()))
     wanted = {name: options[name] for name in names if name in options} | {"dimensions": dimensions}
     cost = cost_of(annotator) or Cost()
     for name, spent in (("max_requests", cost.requests), ("max_tokens_total", cost.tokens)):

@@ -73,7 +73,8 @@ class EmbeddingsClient(ServerClient):
         Width that is asked for. None: the model's own.
     width : int, default None
         Width that the embeddings must have, where others have it already.
-    max_requests, max_tokens_total : int, default None
+    max_requests, max_tokens_total, rpm, tpm : int, default None
+        As of `ChatClient`.
     concurrency : int, default 4
         Requests at a time.
     timeout, retries, say
@@ -96,6 +97,8 @@ class EmbeddingsClient(ServerClient):
         width: int | None = None,
         max_requests: int | None = None,
         max_tokens_total: int | None = None,
+        rpm: int | None = None,
+        tpm: int | None = None,
         concurrency: int = CONCURRENCY,
         timeout: float = 120.0,
         retries: int = 8,
@@ -112,6 +115,8 @@ class EmbeddingsClient(ServerClient):
             RequestOptions(headers=headers),
             max_requests=max_requests,
             max_tokens_total=max_tokens_total,
+            rpm=rpm,
+            tpm=tpm,
             timeout=timeout,
             retries=retries,
             say=say,
