@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from silr.annotators.cost import BATCH_SHARE
 from silr.cli.annotate_build import dry_annotator, is_behind_server, local_prompt, price
 from silr.cli.annotate_options import DEFAULT_MODEL
 from silr.errors import InputError
+
+if TYPE_CHECKING:
+    from silr.annotators.api.embedding_bill import EmbeddingBill
 
 
 def print_dry_run(options: Mapping[str, Any], classes: list[str] | None) -> None:
@@ -53,8 +56,23 @@ def print_dry_run(options: Mapping[str, Any], classes: list[str] | None) -> None
             **named,
         )
     if options["embeddings"] is not None:
-        done.notes.append(f"the embeddings by {options['embeddings']} are not in this bill")
+        done.embeddings = _of_embeddings(options)
     if options["as_json"]:
         print(json.dumps(done.values(), ensure_ascii=False))
     elif not options["quiet"]:
         print("\n".join(done.lines()))
+
+
+def _of_embeddings(options: Mapping[str, Any]) -> EmbeddingBill:
+    from silr.annotators.api.embedding_bill import embedding_bill
+    from silr.io import corpus
+
+    table = options["table"]
+    return embedding_bill(
+        corpus.text_column(corpus.read_table(table), options["text_column"], table),
+        options["embeddings"],
+        base_url=options["embeddings_url"] or options["base_url"],
+        dimensions=options["embeddings_dimensions"],
+        cache=options["cache"],
+        prices=options["prices"],
+    )
