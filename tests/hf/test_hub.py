@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from http_server import JsonHandler, serving
+from silr.annotators import LocalAnnotator
 from silr.errors import InputError
 from silr.hf import hub, models
 
@@ -22,8 +23,9 @@ def at_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_connection_a_name_is_refused() -> None:
     with pytest.raises(InputError, match=r"nothing: it is neither a folder here .* at http://127.0.0.1:9 does not ans"):
         models.load("nobody/nothing", "cpu", "float32")
-    with pytest.raises(InputError, match="does not answer; without a connection give a model folder"):
-        models.load_tokenizer("nonexist")
+    for load in (models.load_tokenizer, lambda name: LocalAnnotator(name, ["no", "yes"])):
+        with pytest.raises(InputError, match="does not answer; without a connection give a model folder"):
+            load("nonexist")
 
 
 def test_what_the_cache_has_needs_no_hub(tmp_path: Path) -> None:

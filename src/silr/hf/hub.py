@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import urllib.request
+from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 from silr.errors import InputError
@@ -13,7 +14,9 @@ PATIENCE = 5.0  # seconds for the hub to answer; its own client tries for half a
 
 
 def check_hub(name: str) -> None:
-    """Raise InputError for a model that is not in the hub's cache while the hub does not answer."""
+    """Raise InputError for a model that is neither here nor in the hub's cache while the hub does not answer."""
+    if Path(name).exists():
+        return
     from huggingface_hub import constants, try_to_load_from_cache
 
     if constants.HF_HUB_OFFLINE:

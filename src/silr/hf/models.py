@@ -113,8 +113,7 @@ def folder_of(model: str, dtype: str) -> str | Path:
     """
     if model.endswith((".gguf", ".GGUF")):
         return _converted(Path(model), dtype)
-    if not Path(model).exists():
-        check_hub(model)
+    check_hub(model)
     return model
 
 
