@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from silr.annotators.cost import COUNTS, Cost
 from silr.annotators.journal import Journal
 from silr.annotators.provenance import Provenance, Snapshot
 from silr.errors import InputError
@@ -104,6 +105,22 @@ def test_a_folder_without_records_stands_in_nobodys_way(folder):
         journal.append(*batch(0, 1, width=0))
     with pytest.raises(InputError, match="unfinished annotation"):
         Journal(folder, META, 2, 0)
+
+
+def test_an_error_leaves_no_folder_without_records_unless_something_was_paid(folder):
+    with pytest.raises(KeyError), Journal(folder, META, 2, 0) as journal:
+        raise KeyError
+    assert not folder.exists()
+    cost = Cost()
+    with pytest.raises(KeyError), Journal(folder, META, 2, 0) as journal, journal.session(cost):
+        cost.requests = 1  # refused
+        raise KeyError
+    assert not folder.exists()
+    with pytest.raises(KeyError), Journal(folder, META, 2, 0) as journal, journal.session(cost):
+        cost.prompt_tokens = 17
+        raise KeyError
+    with Journal(folder, META, 2, 0) as journal:
+        assert journal.costs()[0][COUNTS.index("prompt_tokens")] == 17
 
 
 def test_two_processes_do_not_mix(folder):

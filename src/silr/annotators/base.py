@@ -196,7 +196,7 @@ def plan_for(annotator: Annotator, texts: Sequence[str], with_features: bool) ->
 
 
 def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
-    """Annotate texts in memory; equal texts are read once; no server is asked about blank ones.
+    """Annotate texts in memory; equal texts are read once; blank ones get no label, and no server is asked about them.
 
     Parameters
     ----------
@@ -219,5 +219,6 @@ def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
     batches = [[unique[row] for row in rows] for rows in plan.batches]
     for number, batch_scores, batch_features in annotator.score_batches(batches):
         scores[plan.batches[number]], features[plan.batches[number]] = batch_scores, batch_features
+    scores[blank(unique)] = np.nan
     check_any(remarks_of(annotator), ~np.isnan(scores[:, 0]))
     return Annotation(scores[where], features[where], int(plan.cut[where].sum()))

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.cost import WIDTH, Cost
+from silr.annotators.cost import COUNTS, WIDTH, Cost
 from silr.annotators.provenance import Provenance
 from silr.annotators.said import Said, SaidFile
+from silr.errors import InputError
 from silr.io.files import atomic_write, os_errors
 from silr.io.resumable import Kind, resumable
 
@@ -39,7 +40,8 @@ class Journal:
     files have the whole of it; opening the folder again cuts off the rest. `cut` has the numbers of texts that the
     server did not take whole, `answers` says who answered, and `said` what was said beside the labels. Records are
     written within a twentieth of a second where many come, and go to the disk (fsync) every five seconds and at the
-    end. A folder without `meta.json` or records was not begun or is all used, and is emptied.
+    end. A folder without `meta.json` or records was not begun or is all used, and is emptied. One that an error leaves
+    without records goes, unless something was paid for.
 
     An InputError says that the folder holds another annotation (`meta` differs), is in use, or cannot be written.
     """
@@ -64,9 +66,11 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with suppress(OSError, InputError):
             self._sync()
+            if kind is not None and self.is_empty():
+                self.remove()
         with suppress(OSError):
             self._held.close()
 
@@ -176,10 +180,16 @@ class Journal:
             for start in range(0, len(records), _CHUNK):
                 file.write(source[records[start : start + _CHUNK]].tobytes())
 
+    def is_empty(self) -> bool:
+        """Whether there is no record, and no session has paid for anything."""
+        self._flush()
+        paid = COUNTS.index("prompt_tokens"), COUNTS.index("completion_tokens"), COUNTS.index("uncounted")
+        return not self._begun() and not any(session[count] for session in self.costs() for count in paid)
+
     def remove(self) -> None:
         """Remove the folder, `meta.json` first: what is left without it is no annotation."""
         with self._writing():
-            (self.folder / "meta.json").unlink()
+            (self.folder / "meta.json").unlink(missing_ok=True)
         self._cost = None  # nothing is kept any more
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -19,6 +19,7 @@ from silr.errors import InputError
 from silr.extras import need_models
 from silr.hf import models
 from silr.hf.devices import best_device, best_dtype
+from silr.hf.hub import check_hub
 from silr.io.codebook import Codebook, codebook_of_record
 
 if TYPE_CHECKING:
@@ -110,10 +111,11 @@ class LocalAnnotator:
         if token_budget is not None and token_budget < 1:
             raise InputError(f"token_budget is {token_budget}; it must be at least 1")
         need_models("an LLM on this machine")
+        self._model = models.locate(model)
+        check_hub(self._model)  # before PyTorch is imported, which takes longer
         import torch
 
         self._calibrate = calibrate
-        self._model = models.locate(model)
         self._trust = trust_remote_code
         device = device or best_device()
         self._budget = token_budget or (2048 if device == "cpu" else 16384)

@@ -63,9 +63,10 @@ def _read(names: Names, content: str) -> Reading:
     if fields:
         content = without(content, [(begin, end) for begin, end, _ in fields])
         text = names.fold(content)
-    explicit += from_boxes(names, text)
+    boxed, box_lines = from_boxes(names, text)
+    explicit += boxed
     outright = agreed(explicit)
-    cleaned = Cleaned.of(names.remove_markup(text.cased))
+    cleaned = Cleaned.of(names.remove_markup(without(text.cased, box_lines)))
     final, plain, concluding = cues(frozenset(names.by_key))
     cued = Cued(names, cleaned, text)
     finals = cued.after(final)

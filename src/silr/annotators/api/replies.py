@@ -172,10 +172,14 @@ def _blocked(value: object) -> bool:
 
 
 def usage(value: object) -> tuple[int, int]:
-    """Return the tokens of prompt and answer as a response's JSON counts them, 0 where it does not."""
+    """Return the tokens of prompt and answer as a response's JSON counts them, 0 where it does not.
+
+    Gemini and others have thoughts in `total_tokens` alone, and charge them as parts of the answer.
+    """
     counted = value.get("usage") if isinstance(value, dict) else None
     counted = counted if isinstance(counted, dict) else {}
-    return _count(counted.get("prompt_tokens")), _count(counted.get("completion_tokens"))
+    prompt, completion, total = (_count(counted.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
+    return prompt, max(completion, total - prompt) if prompt else completion
 
 
 def cached_prompt_tokens(value: object) -> int:
