@@ -63,7 +63,7 @@ def test_the_columns_of_blocks() -> None:
 
 @pytest.mark.parametrize("names", [(), "last", ("last", "first"), ("mean", "mean")])
 def test_other_blocks_are_refused(names: Any) -> None:
-    with pytest.raises(InputError, match="feature_blocks is .*; it must hold 'last' or 'mean', or both"):
+    with pytest.raises(InputError, match=r"feature_blocks is .*; it must hold 'last' or 'mean', or both"):
         LocalAnnotator("nowhere", CLASSES, feature_blocks=names)
 
 

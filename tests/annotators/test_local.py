@@ -61,6 +61,8 @@ def assert_as_reference(annotator, texts=TEXTS, tolerance=2e-4):
 
 def test_smollm_as_reference(smollm):
     assert smollm.n_prefix > 30
+    for prompt, text in zip(smollm._encode(TEXTS[:2])[0], TEXTS[:2], strict=True):
+        assert smollm._encode.decode(prompt[len(smollm._prefix) :]).startswith(text)  # what the mean begins with
     assert_as_reference(smollm, TEXTS[:-2])
 
 
