@@ -107,7 +107,7 @@ class Annotation:
         Log-probabilities of the classes; each row's exponentials sum to one. NaN where a text got no label; 0 and -inf
         where the label is all that the annotator gives.
     features : float16 array of shape (n, n_features)
-        Hidden states at the answering position; no columns where the annotator has none.
+        Hidden states, see `silr.annotators.local.LocalAnnotator`; no columns where the annotator has none.
     n_cut : int
         Texts whose end was left out because they are too long, repeated ones counted too.
     """
@@ -126,7 +126,7 @@ class Annotator(Protocol):
 
     @property
     def n_features(self) -> int:
-        """Width of the hidden states, 0 if there are none."""
+        """Width of the features, 0 if there are none."""
 
     def plan(self, texts: Sequence[str]) -> Plan:
         """Split the texts into batches."""

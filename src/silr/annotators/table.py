@@ -28,7 +28,8 @@ from silr.annotators.columns import check_name, column, score_column
 from silr.annotators.cost import added_up
 from silr.annotators.embed import EMBEDDINGS
 from silr.annotators.examples import check_examples
-from silr.annotators.journal import Journal
+from silr.annotators.feature_blocks import as_begun
+from silr.annotators.journal import Journal, begun_in
 from silr.annotators.missing import Missing
 from silr.annotators.provenance import Provenance, total
 from silr.annotators.said import said_columns
@@ -166,7 +167,8 @@ def annotate_file(
     texts, (unique, where) = table.texts, distinct(table.texts)
     identity = identity_of(annotator)
     check_examples(identity, table.frame, texts, source)
-    meta = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
+    meta: Json = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
+    meta = as_begun(annotator, meta, begun_in(partial_path(output, name)))
     n_features = annotator.n_features if save_features else 0
     check = GoldCheck(table.frame, annotator.classes, where, str(source))
     began = time.monotonic()
