@@ -56,11 +56,7 @@ def test_the_page_says_what_the_command_says(run: Path) -> None:
     assert rows[1][1] == f"{whole.value:.1%} ({100 * whole.low:.1f} to {100 * whole.high:.1f})"
     assert rows[1][2:] == [f"{whole.naive:.1%}", "100", f"{whole.worth:,.0f}"]
     assert len(page.table("Differences of the share of \u201cpositive\u201d")) == 2
-    assert [row[0] for row in page.table("Quality of labels by 100 gold labels")[1:]] == [
-        "LLM",
-        "refined",
-        "classifier",
-    ]
+    assert [row[0] for row in page.table("Quality of labels by 100 gold labels")[1:]] == ["LLM", "refined"]
     assert page.by_id["forest-0-t"] == "Share of positive by party"
     assert "100 texts have no value in 'party'" in said
     assert f"The power-tuning weight of the predictions is {result.power:.2f}" in said and "arXiv 2311.01453" in said
