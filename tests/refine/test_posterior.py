@@ -62,7 +62,7 @@ def refine(X: Any, annotators: list[Annotator], gold: GoldLabels, groups: Any = 
 
 
 def test_cross_fitted_probabilities_are_the_mean_of_fits_without_a_fold() -> None:
-    """What they say of a class, they say of gold texts and of others alike; the fit to all gold labels says it louder."""
+    """They know fewer gold labels than the fit to all, so they are less sure."""
     rng, truth, X = made(400, 2, 0)
     gold = gold_of(truth, 60, 2)
     found = refine(X, [Annotator(biased(rng, truth, 2))], gold)
