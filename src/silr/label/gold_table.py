@@ -60,7 +60,7 @@ class GoldTable:
     ) -> None:
         self.table, self.output = table, (output or table)
         self._elsewhere = self.output.resolve() != table.resolve()
-        self._text = text
+        self.text_name = text
         corpus.table_stem(self.output)  # refuses an unknown suffix before any work
         if not self.output.parent.is_dir():
             raise InputError(f"the folder {self.output.parent} does not exist")
@@ -73,7 +73,7 @@ class GoldTable:
         columns = [label] if label in self._frame.columns or label != corpus.LABEL else label_columns(self._frame)
         if codebook is not None:
             classes = classes_of(codebook, self._frame, columns, table, classes)
-        self._named = bool(classes)
+        self.named = bool(classes)
         if len(columns) > 1:
             self._read_several(columns, classes)
         else:
@@ -105,7 +105,7 @@ class GoldTable:
         """Codes (n,) of the LLM's labels, -1 where missing, and its scores (n, K) or None."""
         scored = scored_classes(self._frame, column)
         labels = corpus.label_column(self._frame, column, self.table)
-        encode = partial(corpus.encode_labels, wording=of_table(self.table), one_class=True, named=self._named)
+        encode = partial(corpus.encode_labels, wording=of_table(self.table), one_class=True, named=self.named)
         self.codes, self.classes = encode(labels, classes or scored or None, column)
         self.scores = None
         if not scored or set(scored) == set(self.classes):  # else --classes names more than the LLM scored
@@ -118,14 +118,22 @@ class GoldTable:
         annotators = [Annotator(codes.astype(np.int16)) for codes in read.codes]
         self.codes = majority(annotators, len(self.classes)).astype(np.int64)
 
+    @property
+    def columns(self) -> set[str]:
+        """Names of the columns."""
+        return set(map(str, self._frame.columns))
+
+    def ids(self) -> list[str | None]:
+        """The column ``id``, None for each text without one."""
+        return corpus.id_column(self._frame, self.table)
+
     def code(self, name: str) -> int:
         """The number of the class that a name means, -1 if it is none."""
-        return ClassNames(self.classes, named=self._named).code(name)
+        return ClassNames(self.classes, named=self.named).code(name)
 
     def imported(self, path: Path, taken: Collection[int]) -> Imported:
         """Read labels of the table's texts that people gave elsewhere; rows that are taken keep theirs."""
-        ids, columns = corpus.id_column(self._frame, self.table), set(map(str, self._frame.columns))
-        return import_gold(path, self.texts, ids, self.classes, taken, self._text, columns)
+        return import_gold(path, self.texts, self.ids(), self.classes, taken, self.text_name, self.columns)
 
     def accuracy(
         self, gold: Mapping[int, int], skipped: Collection[int] = (), probabilities: NDArray[np.floating] | None = None
@@ -153,6 +161,15 @@ class GoldTable:
         """Refuse to go on from votes that another process has written over since they were read."""
         if _signature(self.table) != self._read_as:
             raise InputError(f"{self.table} has changed while it was read: run the command again")
+
+    def refresh(self) -> None:
+        """Read what was adjudicated meanwhile, in another session: it stands above all votes."""
+        if _signature(self.table) != self._read_as:
+            self._frame = self._same_texts(self.table)
+            self._read_as = _signature(self.table)
+            self.people.adjudicated = self._read_people(self._frame, self.table).adjudicated
+        if self._elsewhere and self.output.exists():
+            self.people.adjudicated |= self._read_people(self._same_texts(self.output), self.output).adjudicated
 
     def save(self, gold: Mapping[int, int], skipped: Collection[int] = ()) -> None:
         """Write the table with its columns of gold labels, atomically; InputError if its texts are others by now.
@@ -186,11 +203,11 @@ class GoldTable:
 
     def _read_gold(self, frame: pd.DataFrame, path: Path) -> dict[int, int]:
         labels = corpus.label_column(frame, GOLD, path, required=False)
-        codes = ClassNames(self.classes, named=self._named).codes(labels, GOLD, of_table(path))
+        codes = ClassNames(self.classes, named=self.named).codes(labels, GOLD, of_table(path))
         return {row: int(codes[row]) for row in np.flatnonzero(codes >= 0).tolist()}
 
     def _read_people(self, frame: pd.DataFrame, path: Path) -> People:
-        return People.read(frame, self.classes, path, self._named)
+        return People.read(frame, self.classes, path, self.named)
 
     def _check_strata(self, frame: pd.DataFrame) -> None:
         """Take weights that are no draw by strata for labels from elsewhere: nothing tells how to go on with them."""
@@ -205,7 +222,7 @@ class GoldTable:
 
     def _same_texts(self, path: Path) -> pd.DataFrame:
         frame = corpus.read_table(path)
-        if corpus.corpus_hash(corpus.text_column(frame, self._text, path)) != self.hash:
+        if corpus.corpus_hash(corpus.text_column(frame, self.text_name, path)) != self.hash:
             raise InputError(f"{path} holds other texts than {self.table} held; give another -o")
         return frame
 

@@ -99,37 +99,46 @@ class People:
         return np.array(columns, dtype=np.int16).reshape(len(columns), len(rows)).T
 
     def columns(self, classes: Sequence[str], frame: pd.DataFrame) -> dict[str, dict[int, str]]:
-        """Columns of votes as a table has them; a person without a vote has one only where there is one already."""
+        """Columns of votes and decisions as a table has them; an empty one only where there is one already."""
+        columns = {vote_column(person): labels for person, labels in self.votes.items()}
+        if self.votes:
+            columns[ADJUDICATED] = self.adjudicated
         return {
-            vote_column(person): {row: classes[code] for row, code in labels.items()}
-            for person, labels in self.votes.items()
-            if labels or vote_column(person) in frame.columns
+            name: {row: classes[code] for row, code in labels.items()}
+            for name, labels in columns.items()
+            if labels or name in frame.columns
         }
 
-    def merge(self, votes: Mapping[str, Labels], classes: Sequence[str], source: object) -> int:
-        """Add the votes of a file, and return how many are new; InputError if a person said something else before.
+    def merge(self, other: People, classes: Sequence[str], source: Path) -> int:
+        """Add the votes and decisions of a file; return how many votes are new.
 
-        Nothing is added after an error.
+        InputError if a person said something else before; nothing is added then.
         """
-        names = {person: self.enter(person) for person in votes}
-        for person, labels in votes.items():
-            mine = self.votes[names[person]]
-            if conflicts := sorted(row for row, code in labels.items() if mine.get(row, code) != code):
-                row = conflicts[0]
-                more = f" (so {len(conflicts):,} texts)" if len(conflicts) > 1 else ""
-                raise InputError(
-                    f"{source}: {person} says {classes[labels[row]]!r} of the text in row {row + 1:,}, and "
-                    f"{classes[mine[row]]!r} in the table{more}: clear the wrong one of the two, or take another name"
-                )
+        names = {person: self.enter(person) for person in other.votes}
+        for person, labels in other.votes.items():
+            _check_same(self.votes[names[person]], labels, person, classes, source)
+        _check_same(self.adjudicated, other.adjudicated, ADJUDICATED, classes, source)
         added = 0
-        for person, labels in votes.items():
+        for person, labels in other.votes.items():
             added += len(labels.keys() - self.votes[names[person]].keys())
             self.votes[names[person]] |= labels
+        self.adjudicated |= other.adjudicated
         return added
 
     def listed(self) -> str:
         """Names and numbers of votes, for a message."""
         return ", ".join(f"{person} {len(labels):,}" for person, labels in self.votes.items() if labels)
+
+
+def _check_same(before: Labels, now: Labels, who: str, classes: Sequence[str], source: Path) -> None:
+    conflicts = sorted(row for row, code in now.items() if before.get(row, code) != code)
+    if conflicts:
+        row = conflicts[0]
+        more = f" (so {len(conflicts):,} texts)" if len(conflicts) > 1 else ""
+        raise InputError(
+            f"{source}: {who} says {classes[now[row]]!r} of the text in row {row + 1:,} of the table, and "
+            f"{classes[before[row]]!r} there{more}: clear the wrong one, or give the file another name of a person"
+        )
 
 
 def _labels(codes: NDArray[np.integer]) -> Labels:

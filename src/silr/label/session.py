@@ -2,10 +2,9 @@
 
 import statistics
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,9 @@ from silr.errors import InputError
 from silr.io.codebook import check_gold
 from silr.label.adaptive_draw import AdaptiveDraw, draw_adaptively, first_part
 from silr.label.draw import Draw
-from silr.label.draw_weights import DrawHistory
 from silr.label.drawn_order import drawn_order
 from silr.label.gold_table import GoldTable
+from silr.label.import_votes import ImportedVotes
 from silr.label.journal import Event, LabelJournal, journal_path
 from silr.label.people import UNNAMED, Labels, Rule
 from silr.label.posterior import Posterior
@@ -202,20 +201,19 @@ class Session:
             self._history.adaptive.pop(row, None)
         self._adopted(gold)
 
-    def adopt_votes(self, votes: Mapping[str, Labels], draws: DrawHistory, source: Path) -> int:
+    def adopt_votes(self, imported: ImportedVotes) -> int:
         """Take votes from elsewhere, and save at once; return how many are new.
 
-        `draws` tells how their texts were drawn, as far as it is known there. Texts that have a label here keep what is
-        known of them. InputError if a person said something else of a text before, or one is an example of the
-        codebook.
+        Texts that have a label here keep what is known of their draw. InputError if a person said something else of a
+        text before, or one is an example of the codebook.
         """
-        check_gold(self.table.codebook, self.table.texts, {row for labels in votes.values() for row in labels}, source)
+        check_gold(self.table.codebook, self.table.texts, imported.people.rows(), imported.path)
+        self.table.refresh()
         before = self.answered
-        added = self.people.merge(votes, self.table.classes, source)
+        added = self.people.merge(imported.people, self.table.classes, imported.path)
         self._name_gold()
-        new = self.answered - before
-        self._history.take(draws, new)
-        self._adopted(new)
+        self._history.take(imported.history, self.answered - before)
+        self._adopted(self.answered - before)
         return added
 
     def _adopted(self, rows: Collection[int]) -> None:
@@ -230,6 +228,7 @@ class Session:
         if not self._unsaved:
             return
         if self.people:
+            self.table.refresh()
             self.gold = self.people.gold(len(self.table.classes), self._rule)
         self.table.save(self.gold, self._left_out())
         self._unsaved = False
