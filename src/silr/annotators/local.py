@@ -139,8 +139,9 @@ class LocalAnnotator:
             raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
         self._width = int(self._head.weight.shape[1])
         context = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
-        length = int(context or 2**31)  # no positions: any length
-        self._encode = PromptEncoder(self.prompt, tokenizer, length, thinking)
+        self._encode = PromptEncoder(
+            self.prompt, tokenizer, int(context or 2**31), thinking
+        )  # no positions: any length
         stops = getattr(self._network.generation_config, "eos_token_id", None)
         stops = set(stops if isinstance(stops, list) else [stops]) - {None}
         self._ends = self._encode.ends and sorted({*self._encode.ends, *stops})

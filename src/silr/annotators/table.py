@@ -185,9 +185,9 @@ def annotate_file(
         table.refresh()
         reasons = _reasons(texts, labelled, remarks)
         n_there = table.count_labels() if {Missing.NOT_ASKED, Missing.OPEN} & {*reasons} else 0
-        is_written = bool(labelled.sum() >= n_there)
         said = said_columns(journal.said(), where, labelled)
         frame = _with_columns(table, annotator.classes, scores, reasons, said)
+        unwritten = None if labelled.sum() >= n_there else frame
         summary = AnnotationSummary(
             texts=corpus.text_counts(texts),
             n_cut=int(_cut(plan, journal, [text in remarks.cut for text in unique])[where].sum()),
@@ -201,12 +201,12 @@ def annotate_file(
             seconds=time.monotonic() - began,
             output=output,
             annotator=corpus.annotator_path(output),
-            features=features if n_features and is_written else None,
+            features=features if n_features and unwritten is None else None,
             provenance=_provenance(journal, unique, remarks.provenance),
             name=name,
             kept=table.kept,
             n_there=n_there,
-            unwritten=None if is_written else frame,
+            unwritten=unwritten,
         )
         summary.record.update(_description(annotator, summary, table, journal))
         _store(summary, table, frame, journal, record)
