@@ -179,8 +179,7 @@ def annotate_file(
         n_resumed = _annotate(annotator, unique, plan, journal, check, quiet)
         record, scores = _in_order(journal, where)
         scores[blank(texts)] = np.nan
-        labelled = ~np.isnan(scores[:, 0])
-        remarks = remarks_of(annotator)
+        labelled, remarks = ~np.isnan(scores[:, 0]), remarks_of(annotator)
         check_any(remarks, labelled)
         table.refresh()
         reasons = _reasons(texts, labelled, remarks)
