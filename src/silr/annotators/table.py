@@ -20,6 +20,7 @@ from silr.annotators.base import (
     check_any,
     cost_of,
     has_scores,
+    identity_of,
     plan_for,
     prepared,
     remarks_of,
@@ -195,11 +196,6 @@ def annotate_file(
         corpus.write_table(_with_columns(table, annotator.classes, scores, reasons, said), output)
         journal.remove()
     return summary
-
-
-def identity_of(annotator: Annotator) -> Json:
-    """What decides the labels: the annotator's description without the versions of software."""
-    return {key: value for key, value in annotator.describe().items() if key != "versions"}
 
 
 def _write_features(journal: Journal, record: NDArray[np.int64], path: Path, texts: list[str]) -> None:
