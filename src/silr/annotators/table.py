@@ -27,7 +27,7 @@ from silr.annotators.base import (
 )
 from silr.annotators.columns import check_name, column, score_column
 from silr.annotators.cost import added_up
-from silr.annotators.embed import EMBEDDINGS
+from silr.annotators.earlier_features import kept_maker
 from silr.annotators.examples import check_examples
 from silr.annotators.journal import Journal
 from silr.annotators.missing import Missing
@@ -319,8 +319,9 @@ def _description(annotator: Annotator, summary: AnnotationSummary, table: Table,
     about = {**annotator.describe(), **({"parameters": remarks.parameters} if remarks.parameters else {})}
     about |= {} if remarks.form is None else {"answer_form": remarks.form}
     record: Json = {**about, **summary.provenance.describe(), "counts": counts}
-    if not table.name and summary.features is None and corpus.features_path(summary.output).exists():
-        record |= {key: value for key, value in (table.own() or {}).items() if key == EMBEDDINGS}  # made earlier
+    if summary.features is None:
+        path = named_features_path(corpus.features_path(summary.output), table.name)
+        record |= kept_maker(path, table.own(), identity_of(annotator))
     if (cost := cost_of(annotator)) is not None:
         before, identity = table.own(), identity_of(annotator)
         same = before is not None and all(before.get(key) == value for key, value in identity.items())

@@ -10,7 +10,7 @@ from silr.annotators.embed import EMBEDDINGS
 from silr.errors import InputError
 from silr.features.api import ApiFeatures
 from silr.features.base import Matrix
-from silr.io.annotator_records import record_of_features
+from silr.io.annotator_records import STATES, maker_of_features, record_of_features
 from silr.io.corpus import file_hash
 from silr.io.feature_rows import features_of_texts
 from silr.io.files import Json
@@ -18,15 +18,17 @@ from silr.io.files import Json
 
 def annotator_of(features: Path) -> Json | None:
     """The description of the annotator that made a ``<stem>.features.npy``, from the file that lies beside it."""
-    return record_of_features(features)
+    return maker_of_features(features)
 
 
 def name_of_states(path: Path) -> str:
     """What to call a file that `silr annotate` wrote beside its table."""
-    record = annotator_of(path) if path.exists() else None
-    return (
-        f"embeddings by {record[EMBEDDINGS]['model']}" if record and EMBEDDINGS in record else "the annotator's states"
-    )
+    record = (record_of_features(path) if path.exists() else None) or {}
+    if EMBEDDINGS in record:
+        return f"embeddings by {record[EMBEDDINGS]['model']}"
+    if STATES in record:
+        return f"the states of an earlier annotation, by {record[STATES]['model']}"
+    return path.name if record.get("kind") == "api" else "the annotator's states"
 
 
 def server_of(features: object) -> ApiFeatures | None:

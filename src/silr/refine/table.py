@@ -14,11 +14,11 @@ import numpy as np
 from silr.errors import InputError
 from silr.features.api import PREFIX, check_server, with_server
 from silr.features.default import check_default, default_features
-from silr.features.file import annotator_of, name_of_states
+from silr.features.file import name_of_states
 from silr.features.static import PREFIX as STATIC
 from silr.hf.distributed import is_main
 from silr.io.annotator_columns import label_columns, read_annotators, scored_classes
-from silr.io.annotator_records import states_of
+from silr.io.annotator_records import record_of_features, states_of
 from silr.io.cells import sort_classes
 from silr.io.class_names import ClassNames, listed, of_table
 from silr.io.codebook import codebook_of_record, gold_example, recorded_codebook
@@ -284,7 +284,7 @@ def _prompt(table: str | Path, tuning: FineTuned, method: Method, say: Callable[
     from silr.annotators.prompts import Prompt
     from silr.hf.models import load_tokenizer, locate
 
-    record, model = annotator_of(features_path(table)), locate(str(tuning.model))
+    record, model = record_of_features(features_path(table)), locate(str(tuning.model))
     if record is None or record.get("kind") != "local":
         if asked:
             raise InputError(
