@@ -1,4 +1,4 @@
-"""Features beside a table that another annotation of it leaves in place: they belong to the texts, and to their maker."""
+"""Features beside a table that another annotation leaves in place: they belong to the texts, and to their maker."""
 
 from __future__ import annotations
 
