@@ -105,10 +105,10 @@ def form_of(labelled: Path) -> str:
 
 
 def costs(labelled: Path, count: int) -> dict[str, float]:
-    """Requests, tokens and CPU seconds of the server, all of them a text."""
-    cost = record_of(labelled)["cost"]
-    names = ("requests", "prompt_tokens", "completion_tokens")
-    return {name: cost[name] / count for name in names} | {"seconds": seconds_of(labelled) / count}
+    """Tokens and CPU seconds of the server, all of them a text; tokens count once where a run was resumed."""
+    answers = record_of(labelled)["answers"]
+    names = ("prompt_tokens", "completion_tokens")
+    return {name: answers[name] / count for name in names} | {"seconds": seconds_of(labelled) / count}
 
 
 def standard_error(values: NDArray[np.floating]) -> float:
@@ -131,9 +131,9 @@ def measured(truth: Any, label: Any, scores: Any, classes: list[str]) -> dict[st
 
 def markdown(found: dict[str, Any]) -> str:
     lines = [
-        "| table | second class, its share | form | accuracy | AUC | second class said | no label | requests, tokens "
-        "of the answer and CPU seconds a text |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| table | second class, its share | form | accuracy | AUC | second class said | no label | tokens of "
+        "the answer | CPU seconds a text |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, row in found.items():
         for form in FORMS:
@@ -141,8 +141,8 @@ def markdown(found: dict[str, Any]) -> str:
             cells = [f"{name} ({row['texts']} texts)", f"{row['classes'][1]}, {row['share']:.0%}", form]
             cells += [f"{each['accuracy']:.3f} ± {each['accuracy_error']:.3f}"]
             cells += ["" if each["auc"] is None else f"{each['auc']:.3f}", f"{each['said']:.0%}"]
-            cells += [f"{each['missing']:.1%}"]
-            cells += [f"{each['requests']:.2f}, {each['completion_tokens']:.0f}, {each['seconds']:.2f}"]
+            cells += [f"{each['missing']:.1%}", f"{each['completion_tokens']:.0f}"]
+            cells += [f"{each['seconds']:.2f}" if each["seconds"] else ""]
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| table | structured minus free, same texts | `auto` takes | `auto` without log-probabilities |"]
     lines.append("| --- | --- | --- | --- |")

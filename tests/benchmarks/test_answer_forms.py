@@ -23,15 +23,10 @@ def test_accuracy_counts_missing_labels_as_wrong() -> None:
 
 
 def test_costs_of_a_text(tmp_path: Path) -> None:
-    cost = {"requests": 6, "prompt_tokens": 40, "completion_tokens": 8}
-    (tmp_path / "t.annotator.json").write_text(json.dumps({"cost": cost}))
+    answers = {"texts": 4, "prompt_tokens": 40, "completion_tokens": 8}
+    (tmp_path / "t.annotator.json").write_text(json.dumps({"answers": answers}))
     (tmp_path / "t.seconds").write_text("2.0")
-    assert costs(tmp_path / "t.csv", 4) == {
-        "requests": 1.5,
-        "prompt_tokens": 10,
-        "completion_tokens": 2,
-        "seconds": 0.5,
-    }
+    assert costs(tmp_path / "t.csv", 4) == {"prompt_tokens": 10, "completion_tokens": 2, "seconds": 0.5}
 
 
 def test_the_time_of_a_process() -> None:
@@ -41,9 +36,9 @@ def test_the_time_of_a_process() -> None:
 def test_the_table_has_a_row_for_each_form() -> None:
     right = np.array([1.0, 0.0, 1.0])
     form = {"accuracy": 2 / 3, "accuracy_error": standard_error(right), "missing": 0.0, "auc": None, "said": 0.5}
-    form |= {"requests": 1.0, "completion_tokens": 9.0, "seconds": 0.25}
+    form |= {"completion_tokens": 9.0, "seconds": 0.25}
     row = {"free": form, "structured": form, "gain": 0.1, "gain_error": 0.02, "texts": 3, "classes": ["a", "b"]}
     row |= {"share": 0.5, "auto": "json schema", "auto_without_logprobs": "free"}
     lines = markdown({"t": row}).splitlines()
-    assert lines[2] == "| t (3 texts) | b, 50% | free | 0.667 ± 0.333 |  | 50% | 0.0% | 1.00, 9, 0.25 |"
+    assert lines[2] == "| t (3 texts) | b, 50% | free | 0.667 ± 0.333 |  | 50% | 0.0% | 9 | 0.25 |"
     assert lines[-1] == "| t | +0.100 ± 0.020 | json schema | free |"

@@ -76,7 +76,7 @@ def draft_codebook(
     lines = [HEAD.format(file=file, table=table).rstrip(), ""]
     if question is None:
         question = f"Is this text {', '.join(classes[:-1])} or {classes[-1]}?"
-        lines.append("# Nothing says what the LLM was asked. Put the question in your own words.")
+        lines.append("# No question is recorded. This is what silr annotate then asks; put it in your own words.")
     lines.append(f"question: {_quoted(question)}")
     lines.append("classes:")
     for name, chosen in zip(classes, examples, strict=True):
