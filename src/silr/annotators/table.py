@@ -20,13 +20,14 @@ from silr.annotators.base import (
     check_any,
     cost_of,
     has_scores,
+    identity_of,
     plan_for,
     prepared,
     remarks_of,
 )
 from silr.annotators.columns import check_name, column, score_column
 from silr.annotators.cost import added_up
-from silr.annotators.embed import EMBEDDINGS
+from silr.annotators.earlier_features import kept_maker
 from silr.annotators.examples import check_examples
 from silr.annotators.feature_blocks import as_begun
 from silr.annotators.journal import Journal, begun_in
@@ -212,11 +213,6 @@ def annotate_file(
     return summary
 
 
-def identity_of(annotator: Annotator) -> Json:
-    """What decides the labels: the annotator's description without the versions of software."""
-    return {key: value for key, value in annotator.describe().items() if key != "versions"}
-
-
 def _store(
     summary: AnnotationSummary, table: Table, frame: pd.DataFrame, journal: Journal, record: NDArray[np.int64]
 ) -> None:
@@ -347,8 +343,9 @@ def _description(annotator: Annotator, summary: AnnotationSummary, table: Table,
     about = {**annotator.describe(), **({"parameters": remarks.parameters} if remarks.parameters else {})}
     about |= {} if remarks.form is None else {"answer_form": remarks.form}
     record: Json = {**about, **summary.provenance.describe(), "counts": counts}
-    if not table.name and summary.features is None and corpus.features_path(summary.output).exists():
-        record |= {key: value for key, value in (table.own() or {}).items() if key == EMBEDDINGS}  # made earlier
+    if summary.features is None:
+        path = named_features_path(corpus.features_path(summary.output), table.name)
+        record |= kept_maker(path, table.own(), identity_of(annotator))
     if (cost := cost_of(annotator)) is not None:
         before, identity = table.own(), identity_of(annotator)
         same = before is not None and all(before.get(key) == value for key, value in identity.items())
