@@ -169,6 +169,7 @@ class Review:
             "output": str(self.table.output),
             "mode": self.mode,
             "decided": len(self.gold),
+            "kept": sum(label == present[row] for row, label in self.gold.items()),
             "changed": sum(label != present[row] for row, label in self.gold.items() if present[row] is not None),
             "new": sum(label is None for label in present.values()),
             "target": self.target,

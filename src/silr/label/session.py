@@ -41,6 +41,7 @@ class Session:
         posterior: Posterior | None = None,
     ) -> None:
         self.table, self.target, self.show_llm_label = table, target, show_llm_label
+        self.mode = "label"
         self.gold = dict(table.gold)  # class numbers by row
         self.skipped: set[int] = set()  # rows
         self.current: int | None  # the row to label; None if none is left

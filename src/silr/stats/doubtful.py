@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from silr.errors import InputError
+from silr.stats.votes import vote_counts
 
 ERROR_RATE = 0.05  # e, of one person
 THRESHOLD = 0.2  # of the doubt; benchmarks/doubtful_gold.py has precision and recall by threshold
@@ -111,7 +112,7 @@ def doubtful_gold(
 
 def _likelihood(label: NDArray[np.int64], votes: NDArray[np.int64], K: int, error_rate: float) -> NDArray[np.float64]:
     """Of what persons said of m texts, by true class: shape (m, K)."""
-    counts = (votes[:, :, None] == np.arange(K)).sum(axis=1)
+    counts = vote_counts(votes, K)
     place = np.arange(len(label))
     of_label = counts[place, label]
     others = counts.copy()
@@ -121,3 +122,16 @@ def _likelihood(label: NDArray[np.int64], votes: NDArray[np.int64], K: int, erro
     right, wrong = np.log1p(-error_rate), np.log(error_rate / max(K - 1, 1))
     logs = counts * right + (said - counts) * wrong
     return np.asarray(np.exp(logs - logs.max(axis=1, keepdims=True)))
+
+
+def disagreement(votes: NDArray[np.integer], n_classes: int) -> NDArray[np.float64]:
+    """Share of the pairs of persons that disagree about each text, shape (n,); 0 where fewer than two gave a vote.
+
+    `votes` (n, R) are class codes, -1 where a person gave none. It is the observed disagreement of Krippendorff's alpha
+    for labels without order, text by text (Krippendorff, "Content analysis", 4th edition, 2018, chapter 12).
+    """
+    counts = vote_counts(votes, n_classes)
+    given = counts.sum(axis=1)
+    pairs = given * (given - 1)
+    same = (counts * (counts - 1)).sum(axis=1)
+    return np.where(pairs > 0, (pairs - same) / np.maximum(pairs, 1), 0.0)
