@@ -91,7 +91,7 @@ def doubtful_texts(table: GoldTable, columns: ReviewColumns, run: Path) -> list[
         if llm[row] >= 0 and to_table[llm[row]] >= 0:
             said.setdefault(int(to_table[llm[row]]), []).append("the LLM")
         for place in [*np.argsort(-scores[row])[:2].tolist(), int(gold[row])]:
-            says = f"all else: {scores[row, place]:.0%}"
+            says = f"the model: {scores[row, place]:.0%}"
             if to_table[place] >= 0 and says not in (known := said.setdefault(int(to_table[place]), [])):
                 known.append(says)
         doubts.append(Doubt(row, said, table.gold[row]))

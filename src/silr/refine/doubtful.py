@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from silr.errors import InputError
 from silr.io.corpus import read_table, text_column
 from silr.io.reviews import read_decisions, reviews_path
+from silr.io.votes import read_votes
 from silr.refine.run import TABLE, Run
 from silr.refine.table import LABELS
 from silr.stats.doubtful import DoubtfulGold, doubtful_gold
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from silr.refine.refinement import Refinement
 
 
@@ -53,7 +56,8 @@ def doubtful_of(
     settled = np.zeros(len(gold), dtype=bool)
     for row, name in (decided or {}).items():
         settled[row] = gold[row] >= 0 and result.class_names[int(gold[row])] == name
-    return doubtful_gold(gold, scores, votes, settled=settled)
+    llm = None if result.is_posterior else result.iterations[0].labels
+    return doubtful_gold(gold, scores, votes, llm=llm, settled=settled)
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,15 @@ def decided_of(run: Path, texts: Sequence[str] | Callable[[], Sequence[str]]) ->
     return read_decisions(tables, texts() if callable(texts) else texts)
 
 
+def vote_codes(frame: pd.DataFrame, classes: Sequence[str], path: Path | str) -> NDArray[np.int16] | None:
+    """The persons' votes (n, R) as codes of the run's classes; None if there are none, or of other classes."""
+    try:
+        votes = read_votes(frame, classes, path, named=True)
+    except InputError:
+        return None
+    return None if votes is None else votes.codes
+
+
 def doubtful_line(run: Path) -> str | None:
     """The line about gold labels to look at again that ends a refinement; None if there are none.
 
@@ -92,15 +105,20 @@ def doubtful_line(run: Path) -> str | None:
     """
     try:
         opened, table = Run(run), table_of(run)
-        gold = opened.gold()
-        if table is None or gold is None or not (gold >= 0).any():
+        gold, result, labels = opened.gold(), opened.result(), run / LABELS
+        if table is None or gold is None or not _any(doubtful_of(result, gold)):
             return None
-        decided = decided_of(run, lambda: text_column(read_table(table.path), table.text, table.path))
-        found = doubtful_of(opened.result(), gold, None, decided)
+        frame = read_table(labels)
+        votes = vote_codes(frame, result.class_names, labels)
+        found = doubtful_of(result, gold, votes, decided_of(run, lambda: text_column(frame, table.text, labels)))
     except (InputError, OSError):
         return None
-    if found is None or not len(found.rows):
+    if not _any(found):
         return None
-    labels = "1 gold label" if len(found.rows) == 1 else f"{len(found.rows):,} gold labels"
+    what = "1 gold label" if len(found.rows) == 1 else f"{len(found.rows):,} gold labels"
     command = f"silr label {shlex.quote(str(table.path))} --again {shlex.quote(str(run))}"
-    return f"All else speaks against {labels}. Look again: {command}"
+    return f"All else speaks against {what}. Look again: {command}"
+
+
+def _any(found: DoubtfulGold | None) -> TypeGuard[DoubtfulGold]:
+    return found is not None and len(found.rows) > 0

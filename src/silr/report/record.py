@@ -15,6 +15,7 @@ from silr.io.annotator_columns import read_annotators
 from silr.io.codebook import Codebook, codebook_of_record
 from silr.io.corpus import file_hash, id_column, read_table, text_column, weight_column
 from silr.io.files import Json
+from silr.refine.doubtful import vote_codes
 from silr.refine.refinement import Refinement
 from silr.refine.run import TABLE, Run
 from silr.refine.table import LABELS, Columns, column_codes
@@ -41,6 +42,7 @@ class Corpus:
     said: list[str] | None = None  # what the only LLM said beside its labels, if the table has it
     truth: Codes | None = None  # shape (n,)
     truth_column: str | None = None
+    votes: NDArray[np.int16] | None = None  # shape (n, R), of R persons, -1 where one gave none
 
 
 @dataclass(frozen=True)
@@ -155,5 +157,5 @@ def _corpus(
     if weight is None:  # as in `priors_from_gold`: each gold label speaks for its share of the LLM's set
         weight = post_stratified(llm, gold >= 0)
     ids = id_column(frame, name) if "id" in frame.columns else None
-    said = said_lines(frame, columns["labels"])
-    return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight, llms, said)
+    said, votes = said_lines(frame, columns["labels"]), vote_codes(frame, classes, name)
+    return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight, llms, said, votes=votes)

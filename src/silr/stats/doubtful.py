@@ -17,7 +17,7 @@ from silr.errors import InputError
 from silr.stats.votes import vote_counts
 
 ERROR_RATE = 0.05  # e, of one person
-THRESHOLD = 0.2  # of the doubt; benchmarks/doubtful_gold.py has precision and recall by threshold
+THRESHOLD = 0.15  # of the doubt; benchmarks/doubtful_gold.py has precision and recall by threshold
 LARGEST_SHARE = 0.1  # of the gold labels that are listed
 SMALLEST = 1e-12  # probability, so that none is impossible
 
@@ -38,6 +38,7 @@ def doubtful_gold(
     probabilities: ArrayLike,
     votes: ArrayLike | None = None,
     *,
+    llm: ArrayLike | None = None,
     settled: ArrayLike | None = None,
     threshold: float = THRESHOLD,
     largest_share: float = LARGEST_SHARE,
@@ -51,13 +52,16 @@ def doubtful_gold(
         Class codes, 0 to K - 1; -1 where there is no gold label.
     probabilities : array-like of shape (n, K)
         Class probabilities. Those of a text with gold must come from a fit that never saw its gold label, such as
-        `LabelRefiner.out_of_fold_scores_`. They hold what the LLMs say already. A row that is not finite is left out.
+        `LabelRefiner.out_of_fold_scores_`. A row that is not finite is left out.
     votes : array-like of shape (n, R), default None
         Class codes that R persons gave, -1 where one gave none. Where the gold label is what most of them say, the
         votes are the observations; else the gold label is one more.
+    llm : array-like of shape (n,), default None
+        The LLM's labels, -1 where it gave none, if the probabilities do not weigh what it says of each text: those of
+        method "silr" do, those of a classifier do not. A gold label that the LLM gives, too, is not listed.
     settled : boolean array-like of shape (n,), default None
         Labels that a person has looked at again; they are not listed.
-    threshold : float, default 0.2
+    threshold : float, default 0.15
         The least doubt that is listed.
     largest_share : float, default 0.1
         At most this share of the gold labels is listed, rounded up.
@@ -101,6 +105,8 @@ def doubtful_gold(
     rest[place, label] = -1
     other = rest.argmax(axis=1)
     listed = doubt >= threshold
+    if llm is not None:
+        listed &= np.asarray(llm)[known] != label
     if settled is not None:
         listed &= ~np.asarray(settled, dtype=bool)[known]
     order = np.argsort(-doubt, kind="stable")
