@@ -8,8 +8,8 @@ among those listed, recall the share of listed ones among those replaced; both o
 own labels have errors too, which count as right here, so that precision is a lower bound. Drawn at random, 5 % of a
 list would be replaced labels.
 
-The threshold was chosen on the tables with a weak LLM: the lowest of which a third of the list is replaced labels. Writes
-benchmarks/results/doubtful_gold.json and a table into docs/design/benchmarks.md.
+The threshold was chosen on the tables with a weak LLM: the lowest of which a third of the list is replaced labels.
+Writes benchmarks/results/doubtful_gold.json and a table into docs/design/benchmarks.md.
 """
 
 from __future__ import annotations

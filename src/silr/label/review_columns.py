@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from silr.errors import InputError
 from silr.io import corpus
-from silr.io.votes import ADJUDICATED
-from silr.label.gold_table import GOLD, WEIGHT, read_draws
+from silr.io.votes import ADJUDICATED, read_votes
+from silr.label.gold_table import GOLD, WEIGHT
 
 if TYPE_CHECKING:
     from silr.label.gold_table import GoldTable
@@ -60,13 +61,23 @@ class ReviewColumns:
                 frame[name] = pd.Series(values, index=frame.index, dtype="object")
         gold = {row for row, label in enumerate(columns[GOLD]) if label is not None}
         if gold != before and WEIGHT in frame.columns:
-            read_draws(frame, self.path, gold & before, self._table.history)
-            weights = self._table.history.weights(self._table.strata, gold)
-            frame[WEIGHT] = pd.Series([weights.get(row) for row in range(len(frame))], index=frame.index, dtype="float")
+            self._weigh(frame, gold, before)
         corpus.write_table(frame, self._table.output.resolve())
         self.path = self._table.output
         for row, cells in changes.items():
             self._cells[row] = cells
+
+    def _weigh(self, frame: pd.DataFrame, gold: set[int], before: set[int]) -> None:
+        """New weights of the gold labels; texts on which the persons still tie count as drawn and skipped."""
+        votes = read_votes(frame, self._table.classes, self.path, named=True)
+        voted = set() if votes is None else set(np.flatnonzero((votes.codes >= 0).any(axis=1)).tolist())
+        weights = self._table.history.weights(self._table.strata, gold, sorted(voted - gold))
+        cells = frame[WEIGHT].tolist()
+        for row in before - gold:
+            cells[row] = None
+        for row, weight in weights.items():
+            cells[row] = weight
+        frame[WEIGHT] = pd.Series(pd.to_numeric(pd.Series(cells)).to_numpy(), index=frame.index, dtype="float")
 
     def _read(self) -> pd.DataFrame:
         frame = corpus.read_table(self.path)
