@@ -23,6 +23,7 @@ PANELS = {  # names of options, by command and title
     "label": {
         "What is labelled": "number classes codebook output imported text_column label_column",
         "Which texts are drawn": "draw seed",
+        "Texts in doubt": "adjudicate again",
         "How they are shown": "terminal browser port show_llm_label",
     },
     "refine": {
