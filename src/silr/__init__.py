@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from silr.annotators.annotate import annotate
     from silr.classifiers.uu_classifier import UUClassifier
+    from silr.estimate.estimate import estimate
     from silr.export.load import load
     from silr.features.api import ApiFeatures
     from silr.io.codebook import Codebook
@@ -30,6 +31,7 @@ __all__ = [
     "__version__",
     "annotate",
     "draw",
+    "estimate",
     "load",
 ]
 
@@ -44,6 +46,7 @@ _HOMES = {
     "UUClassifier": "silr.classifiers.uu_classifier",
     "annotate": "silr.annotators.annotate",
     "draw": "silr.label.draw",
+    "estimate": "silr.estimate.estimate",
     "load": "silr.export.load",
 }
 

@@ -17,9 +17,9 @@ from silr.errors import InputError
 from silr.features import encoders
 from silr.features.joined import groups_of
 from silr.label.gold_table import GoldTable
+from silr.refine.record import read_record
 from silr.refine.table import Columns, refine_table
 from silr.report.evaluate import evaluate_file
-from silr.report.record import read_record
 from silr.report.reproduce import reproduce
 from silr.report.summary import summary
 from synthetic import Corpus, make_corpus

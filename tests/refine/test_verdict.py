@@ -15,9 +15,9 @@ from silr import LabelRefiner
 from silr.refine.comparison import compare
 from silr.refine.iteration import Iteration, Notes
 from silr.refine.predict import predict_table
+from silr.refine.record import read_record
 from silr.refine.table import refine_table
 from silr.refine.verdict import Verdict, result_of, verdict_of
-from silr.report.record import read_record
 from silr.report.summary import summary
 from silr.report.write import write_report
 from silr.stats.gold_labels import GoldLabels

@@ -12,7 +12,7 @@ from reporting import Page, make_run
 
 from silr import LabelRefiner
 from silr.errors import InputError
-from silr.report.record import read_record
+from silr.refine.record import read_record
 from silr.report.write import write_report
 from synthetic import Corpus
 

@@ -14,6 +14,7 @@ from silr.cli import warnings as cli_warnings
 from silr.cli.align import align, sample
 from silr.cli.annotate import annotate
 from silr.cli.codebook import app as codebook
+from silr.cli.estimate import estimate
 from silr.cli.export import export
 from silr.cli.help import Command
 from silr.cli.label import label
@@ -146,6 +147,7 @@ def evaluate(
     print_evaluation(evaluate_file(table, truth, gold_column=gold_column, classes=named), as_json=as_json)
 
 
+app.command(cls=Command)(estimate)
 app.command(cls=Command)(report)
 app.command(cls=Command)(export)
 app.command(cls=Command)(sample)

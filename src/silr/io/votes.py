@@ -68,7 +68,10 @@ def read_votes(
     for column in map(str, frame.columns):
         if not column.startswith(VOTE):
             continue
-        labels = label_column(frame, column, path)
+        try:
+            labels = label_column(frame, column, path)
+        except InputError:  # a list or the like
+            continue
         if all(loose.code(label) < 0 for label in set(labels) if label is not None):
             continue
         try:

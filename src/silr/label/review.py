@@ -91,6 +91,11 @@ class Review:
         """The row to decide about; None if none is left."""
         return next((each.row for each in self._doubts if each.row not in self.gold.keys() | self.skipped), None)
 
+    @property
+    def done(self) -> int:
+        """How many texts this session decided about."""
+        return len(self.gold)
+
     def label(self, row: int, label: int) -> None:
         """Decide about the current text; InputError if `row` is another, without such a class, or on a full disk."""
         self._check(row)

@@ -124,7 +124,7 @@ class _Page:
                 output = session.table.output
                 next_step = f"silr refine {shlex.quote(str(output))} -o run/"
                 return JSONResponse({"result": {**session.result(), "name": output.name, "next": next_step}})
-            if session.turn and len(session.gold) == session.target:
+            if session.turn and session.done == session.target:
                 session.save()
         except InputError as error:
             return JSONResponse({"error": str(error)} | self._now(), 422)

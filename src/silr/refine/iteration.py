@@ -78,6 +78,9 @@ class Iteration:
     scores: NDArray[np.float32] | None
     priors: Priors | None  # of these labels. None if nothing is known about them.
     notes: Notes
+    # shape (n,), labels of the classifier of features alone, where they are not the labels above; those of gold texts
+    # come from fits that did not know their gold label
+    classifier_labels: NDArray[np.int16] | None = None
 
     @property
     def whose(self) -> str:

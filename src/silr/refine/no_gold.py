@@ -95,4 +95,5 @@ def refine_votes(X: StandardisedMatrix, annotators: Sequence[Annotator], n_class
     tables = np.tile(contrasts(np.eye(n_classes)) / len(annotators), (len(annotators), 1, 1))
     model = Head(WEIGHT * student.weight, WEIGHT * student.intercept, tables, slopes)
     alone = Head(weight, intercept, nothing, slopes)
-    return Refined(refined, np.empty((0, n_classes), np.float32), np.ones(1), [model], alone)
+    labels = refined.argmax(axis=1).astype(np.int16)
+    return Refined(refined, np.empty((0, n_classes), np.float32), labels, np.ones(1), [model], alone)

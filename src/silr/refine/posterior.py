@@ -63,6 +63,7 @@ class Refined:
     # shape (m, K), probabilities that the classifier of features alone gives to the gold texts, by fits without their
     # fold
     classifier_gold: Float32
+    classifier_labels: NDArray[np.int16]  # shape (n,), of that classifier; those of gold texts by the same fits
     model_weights: Numbers  # shape (M,), how the evidence weighs the models
     heads: list[Head]  # the models as functions of features and LLM
     alone: Head  # the classifier of features alone; with gold labels it is the last of the models
@@ -166,6 +167,7 @@ class _Procedure:
         weights = _weights(models)
         parts = [_contrasts(each, self.X.scores(each.weight, each.shift), terms, self.annotators) for each in models]
         result = _mixed(weights, parts).astype(np.float32)
+        classifier_labels = probabilities(parts[-1]).argmax(axis=1).astype(np.int16)
         classifier_gold = np.empty((len(rows), K), np.float32)
         for fold, held in enumerate(self.cuts.folds):
             values, learned = at_gold[(fold,)], self.cuts.learn((fold,))
@@ -175,8 +177,9 @@ class _Procedure:
             parts = [_contrasts(fit, features @ fit.weight.T + fit.shift, terms, annotators) for fit in fits]
             result[rows[held]] = _mixed(weights if self.is_large else _weights(fits), parts)
             classifier_gold[held] = probabilities(parts[-1])
+        classifier_labels[rows] = classifier_gold.argmax(axis=1)
         heads = [_head(model, students, self.annotators, K) for model in models]
-        return Refined(result, classifier_gold, weights, heads, heads[-1])
+        return Refined(result, classifier_gold, classifier_labels, weights, heads, heads[-1])
 
     def _model_priors(self, students: Iterable[str]) -> list[Prior]:
         """Of models A, B, C and D."""

@@ -41,7 +41,8 @@ def posterior_step(problem: Problem) -> tuple[Iteration, PosteriorClassifier]:
             wider = OUT_OF_FOLD * np.sqrt(1 + right.labels / others)
             interval = _widened(right.interval, right.share, wider).tolist()
             notes = replace(notes, classifier_accuracy=right.share, classifier_accuracy_interval=interval)
-    iteration = Iteration(1, labels, refined.probabilities, priors, notes)
+    of_classifier = None if gold is None else refined.classifier_labels
+    iteration = Iteration(1, labels, refined.probabilities, priors, notes, of_classifier)
     return iteration, _classifier(refined, matrix, problem)
 
 

@@ -165,6 +165,8 @@ class Run:
         tensors: dict[str, NDArray[np.generic]] = {"labels": iteration.labels.astype(np.int16)}
         if iteration.scores is not None:
             tensors["scores"] = iteration.scores
+        if iteration.classifier_labels is not None:
+            tensors["classifier_labels"] = iteration.classifier_labels
         priors = iteration.priors and iteration.priors.to_dict()
         with os_errors(f"cannot write {final}"), atomic_folder(final) as draft:
             with atomic_write(draft / "labels.safetensors") as file:
@@ -198,7 +200,8 @@ def _read_iteration(folder: Path, number: int) -> Iteration:
         tensors = load_file(folder / "labels.safetensors")
         labels = tensors["labels"]
         priors = None if values["priors"] is None else Priors.from_dict(values["priors"])
-        return Iteration(number, labels, tensors.get("scores"), priors, Notes.from_dict(values["metrics"], number))
+        notes = Notes.from_dict(values["metrics"], number)
+        return Iteration(number, labels, tensors.get("scores"), priors, notes, tensors.get("classifier_labels"))
     except Exception as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{folder} is damaged: {reason}; delete it and all later ones, and run again") from error

@@ -10,7 +10,7 @@ from silr.io.annotator_records import read_records
 from silr.io.corpus import LABEL
 from silr.io.files import Json
 from silr.io.words import short
-from silr.report.record import Record
+from silr.refine.record import Record
 
 _SHOWN = {  # names in the record, and on the page
     "model": "model",

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.io.words import limits, percent
+from silr.refine.record import Record
 from silr.report.charts import Series, legend_of, line_chart
-from silr.report.record import Record
 from silr.stats.intervals import Right, right_share
 
 FEWEST, IN_A_BIN = 20, 8

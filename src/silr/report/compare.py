@@ -19,10 +19,10 @@ from silr.io.annotator_records import read_records
 from silr.io.corpus import LABEL, label_column, read_table, weight_column
 from silr.io.files import Json
 from silr.io.words import limits, percent, short
+from silr.refine.record import Record
 from silr.refine.run import TABLE
 from silr.refine.table import LABELS, OUT_OF_FOLD_LABEL
 from silr.report.evaluate import GOLD, REFINED, one_naming, table_of
-from silr.report.record import Record
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_weights import post_stratified
 from silr.stats.intervals import paired_difference, right_share

@@ -9,6 +9,7 @@ from silr.io.codebook import Codebook
 from silr.io.corpus import text_counts
 from silr.io.words import Summary, limits, percent, short, visible
 from silr.refine.classifier_caution import estimate_in
+from silr.refine.record import Record
 from silr.report.annotation import in_a_sentence
 from silr.report.calibration import calibration
 from silr.report.charts import block
@@ -16,7 +17,6 @@ from silr.report.compare import comparison
 from silr.report.distribution import confusion, histograms
 from silr.report.doubtful import doubtful_texts
 from silr.report.progress import progress
-from silr.report.record import Record
 from silr.report.reproduce import reproduce
 from silr.report.summary import summary
 from silr.report.texts import changed_texts, unsure_texts

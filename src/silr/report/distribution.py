@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.io.words import inline, percent, short
+from silr.refine.record import Record
 from silr.report.charts import histogram
-from silr.report.record import Record
 
 WIDEST_TABLE, MOST_MOVES, MOST_PANELS, BINS, SHADES = 12, 40, 8, 25, 10
 

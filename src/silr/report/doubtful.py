@@ -6,8 +6,8 @@ import shlex
 
 from silr.errors import InputError
 from silr.io.words import percent, short
-from silr.refine.doubtful import decided_of, doubtful_of, table_of
-from silr.report.record import Record
+from silr.refine.doubtful import decided_of, doubtful_of, table_of, vote_codes
+from silr.refine.record import Record
 from silr.report.texts import cut
 
 
@@ -16,7 +16,8 @@ def doubtful_texts(record: Record) -> dict[str, object] | None:
     corpus = record.corpus
     if corpus is None or not (corpus.gold >= 0).any():
         return None
-    folder, votes = record.run.folder, corpus.votes
+    folder = record.run.folder
+    votes = None if corpus.frame is None else vote_codes(corpus.frame, record.class_names, corpus.name)
     try:
         decided = decided_of(folder, corpus.texts)
     except InputError:

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from silr.io.words import Summary, inline, limits, percent, short
 from silr.refine.classifier_caution import estimate_in
+from silr.refine.record import Record
 from silr.report.charts import Series, heat_map, legend_of, line_chart
-from silr.report.record import Record
 from silr.report.warnings import weakest_signal
 from silr.stats.priors import Priors
 

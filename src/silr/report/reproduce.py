@@ -17,9 +17,9 @@ from silr.io.words import short, visible
 from silr.refine.label_refiner import LabelRefiner
 from silr.refine.method import derived_seed, held_out
 from silr.refine.options import from_options, to_options
+from silr.refine.record import Record
 from silr.refine.table import Columns
 from silr.report.annotation import annotation
-from silr.report.record import Record
 
 LONGEST_VALUE, MOST_SEEDS = 400, 100
 NOT_AN_OPTION = ("leak",)  # of the Python interface only

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.io.words import short, visible
-from silr.report.record import Record
+from silr.refine.record import Record
 
 MOST_CHANGED, MOST_UNSURE = 200, 100
 HEAD, LONGEST = 240, 800  # characters that are shown at once, and in all: the page stays below 2 MB

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from silr.io.codebook import gold_example
 from silr.io.label_codes import FEW_GOLD
 from silr.io.words import Summary, inline, percent, short
-from silr.report.record import Record
+from silr.refine.record import Record
 from silr.report.summary import remarks
 from silr.stats.priors import Priors
 

@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from silr.io.files import atomic_write
+from silr.refine.record import read_record
 from silr.report.contents import contents
-from silr.report.record import read_record
 
 REPORT = "report.html"
 

@@ -1,4 +1,4 @@
-"""All that a report knows: the run's iterations, and the texts that belong to them where they can be found."""
+"""A run that was read back: its iterations, and the texts that belong to them where they can be found."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from silr.io.annotator_columns import read_annotators
 from silr.io.codebook import Codebook, codebook_of_record
 from silr.io.corpus import file_hash, id_column, read_table, text_column, weight_column
 from silr.io.files import Json
-from silr.refine.doubtful import vote_codes
+from silr.io.said import said_lines
 from silr.refine.refinement import Refinement
 from silr.refine.run import TABLE, Run
 from silr.refine.table import LABELS, Columns, column_codes
-from silr.report.said import said_lines
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_weights import post_stratified
 
@@ -40,9 +39,10 @@ class Corpus:
     weight: NDArray[np.float64]  # shape (n,), how many texts each gold label speaks for, as the run's estimates have it
     llms: dict[str, Codes]  # labels of each LLM by column, shape (n,), -1 where it gave none
     said: list[str] | None = None  # what the only LLM said beside its labels, if the table has it
+    frame: pd.DataFrame | None = None  # the table itself
+    weighted: bool = True  # whether the table says how likely each gold label was to be drawn
     truth: Codes | None = None  # shape (n,)
     truth_column: str | None = None
-    votes: NDArray[np.int16] | None = None  # shape (n, R), of R persons, -1 where one gave none
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,9 @@ def _corpus(
     if gold is None:
         gold = np.full(len(frame), -1)
     weight = weight_column(frame, columns["weight"], name, gold >= 0)
+    weighted = weight is not None
     if weight is None:  # as in `priors_from_gold`: each gold label speaks for its share of the LLM's set
         weight = post_stratified(llm, gold >= 0)
     ids = id_column(frame, name) if "id" in frame.columns else None
-    said, votes = said_lines(frame, columns["labels"]), vote_codes(frame, classes, name)
-    return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight, llms, said, votes=votes)
+    said = said_lines(frame, columns["labels"])
+    return Corpus(name, text_column(frame, columns["text"], name), ids, gold, weight, llms, said, frame, weighted)

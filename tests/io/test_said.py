@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from command_line import Commands
-from silr.report.said import said_lines
+from silr.io.said import said_lines
 from synthetic import make_corpus
 
 

@@ -1,0 +1,201 @@
+"""What estimates are made from: gold labels with their weights, and what a model expects of every text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.errors import InputError
+from silr.io.annotator_columns import label_columns, read_annotators
+from silr.io.class_names import ClassNames, of_table
+from silr.io.corpus import label_column, read_table, weight_column
+from silr.refine.record import Record, read_record
+from silr.refine.table import OUT_OF_FOLD_LABEL, REFINED_LABEL, Columns, column_codes
+from silr.stats.annotator_evidence import Annotator, majority
+from silr.stats.gold_weights import given_weights, post_stratified
+from silr.stats.label_table import expected_by_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Codes = NDArray[np.int64]
+Probabilities = NDArray[np.float32] | NDArray[np.float64]
+CLASSIFIER = "classifier"  # its labels, among those that are judged
+FEWEST_GOLD = 10  # gold labels that judge; with fewer there is no estimate
+OF_RUN = "the run's out-of-fold probabilities"
+OF_LABELS = "how often each label was right among the other gold labels"
+ASSUMED = (
+    "nothing says how the gold labels were drawn; they are taken as drawn at random among the texts of each LLM label"
+)
+
+NOT_JUDGED = "the fine-tuned classifier has learned from the gold labels, so they do not judge it here"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A corpus of n texts with gold labels for some.
+
+    A gold label of weight 0 is known and judges nothing.
+    """
+
+    name: str  # of the table
+    frame: pd.DataFrame  # its rows are the texts
+    class_names: list[str]  # K
+    gold: Codes  # shape (n,), -1 where there is no gold label
+    weights: NDArray[np.float64]  # shape (n,), for how many texts a gold label speaks; only rows with gold count
+    # shape (n, K), the classes' probabilities; those of a gold text from a fit that did not know its gold label
+    probabilities: Probabilities
+    labels: dict[str, Codes]  # what is judged, by column, shape (n,), -1 where there is no label
+    predictor: str = OF_RUN  # where the probabilities come from
+    assumptions: list[str] = field(default_factory=list)  # a sentence each
+    texts_column: str = "text"
+
+    def __post_init__(self) -> None:
+        if len(self.rows) < FEWEST_GOLD:
+            raise InputError(
+                f"{self.name} has {len(self.rows):,} gold labels that judge; estimates need at least {FEWEST_GOLD}, "
+                "and 50 to 100 are better: `silr label` draws texts and asks for their labels"
+            )
+
+    def __len__(self) -> int:
+        return len(self.gold)
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows whose gold label judges."""
+        return np.flatnonzero((self.gold >= 0) & (self.weights > 0))
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Texts, shape (n,), whose gold label counts as it is, since nobody knows how likely it was to be drawn."""
+        return np.asarray((self.gold >= 0) & ~(self.weights > 0))
+
+    @cached_property
+    def expected(self) -> NDArray[np.float64]:
+        """Probabilities, shape (n, K), where the texts of `known` have their gold label."""
+        p = np.asarray(self.probabilities, dtype=np.float64).copy()
+        p[self.known] = np.eye(len(self.class_names))[self.gold[self.known]]
+        return p
+
+
+def read_evidence(source: str | Path | pd.DataFrame, gold_column: str = Columns.gold) -> Evidence:
+    """Read a run, or a table with LLM labels and gold labels.
+
+    Parameters
+    ----------
+    source : str, Path or DataFrame
+        A run's folder: its out-of-fold probabilities are what is expected of each text. A table: what is expected is
+        how often its labels (``out_of_fold_label`` or else the LLMs') were right.
+    gold_column : str, default "gold"
+        Of a table.
+
+    Raises
+    ------
+    InputError
+        The source cannot be read, its texts are no longer there, or it has fewer than 10 gold labels that judge.
+    """
+    if isinstance(source, (str, Path)) and Path(source).is_dir():
+        return of_record(read_record(source))
+    frame = source if not isinstance(source, (str, Path)) else read_table(source)
+    name = "the table" if not isinstance(source, (str, Path)) else str(source)
+    return _of_table(frame, name, gold_column)
+
+
+def of_record(record: Record) -> Evidence:
+    """Evidence of a run that was read."""
+    corpus, result = record.corpus, record
+    if corpus is None or corpus.frame is None:
+        raise InputError(f"{record.run.folder}: its texts cannot be found ({'; '.join(record.problems) or 'no table'})")
+    best, last = result.best, result.iterations[result.classifier_iteration]
+    assumptions = [] if corpus.weighted else [ASSUMED]
+    labels = dict(corpus.llms)
+    refined = np.where(best.labels < 0, last.labels, best.labels).astype(np.int64)
+    classifier = last.labels if last.classifier_labels is None else last.classifier_labels
+    if result.best_iteration > 0:
+        labels[REFINED_LABEL] = refined
+    if last.notes.kind == "tuned":
+        assumptions.append(NOT_JUDGED)
+    else:
+        labels[CLASSIFIER] = classifier.astype(np.int64)
+    scores: Probabilities | None = best.scores if result.is_posterior else None
+    weights = np.where(corpus.gold >= 0, np.nan_to_num(corpus.weight), 0.0)
+    predictor = OF_RUN
+    if scores is None or result.best_iteration == 0:  # the LLM's labels are the result
+        rows = np.flatnonzero((corpus.gold >= 0) & (weights > 0))
+        scores = expected_by_label(refined, corpus.gold, weights, rows, len(result.class_names))
+        predictor = OF_LABELS
+    return Evidence(
+        str(record.run.folder / corpus.name),
+        corpus.frame,
+        result.class_names,
+        corpus.gold.astype(np.int64),
+        weights,
+        scores,
+        labels,
+        predictor,
+        assumptions,
+        record.table["columns"]["text"] if record.table else "text",
+    )
+
+
+def _of_table(frame: pd.DataFrame, name: str, gold_column: str) -> Evidence:
+    columns = label_columns(frame)
+    by_hand = label_column(frame, gold_column, name)
+    llm = read_annotators(frame, name, columns, by_hand)
+    gold = column_codes(frame, gold_column, llm.classes, name, required=True)
+    drawn = gold >= 0
+    weights = weight_column(frame, Columns.weight, name, drawn)
+    majority_of = majority([Annotator(codes.astype(np.int16)) for codes in llm.codes], len(llm.classes))
+    assumptions = []
+    if weights is None:
+        weights, assumptions = post_stratified(majority_of, drawn), [ASSUMED]
+    else:
+        rows = np.flatnonzero(drawn)
+        filled = np.zeros(len(frame))
+        filled[rows] = given_weights(weights, rows, len(frame))
+        weights = filled
+    labels = dict(zip(llm.columns, llm.codes, strict=True))
+    predicted = majority_of.astype(np.int64)
+    if OUT_OF_FOLD_LABEL in frame.columns:
+        refined = label_column(frame, OUT_OF_FOLD_LABEL, name)
+        predicted = ClassNames(llm.classes, named=True).codes(refined, OUT_OF_FOLD_LABEL, of_table(name))
+        labels[REFINED_LABEL] = predicted
+    weights = np.where(drawn, weights, 0.0)
+    rows = np.flatnonzero(drawn & (weights > 0))
+    expected = expected_by_label(predicted, gold, weights, rows, len(llm.classes))
+    return Evidence(
+        name, frame, list(llm.classes), gold.astype(np.int64), weights, expected, labels, OF_LABELS, assumptions
+    )
+
+
+def column_of(evidence: Evidence, name: str) -> pd.Series[Any]:
+    """A column of the table that somebody named; InputError if there is none, with those that there are."""
+    frame = evidence.frame
+    if name not in frame.columns:
+        shown = ", ".join(map(str, [each for each in frame.columns if each != evidence.texts_column][:12]))
+        raise InputError(f"{evidence.name} has no column {name!r}; its columns are {shown}")
+    return frame[name]
+
+
+def groups_of(evidence: Evidence, by: Sequence[str]) -> tuple[NDArray[np.int64], list[tuple[str, ...]]]:
+    """The group of each text, shape (n,), -1 where a column is empty, and what each group has in the columns."""
+    import pandas as pd
+
+    columns = [column_of(evidence, name).astype("string").str.strip() for name in by]
+    missing = np.zeros(len(evidence), dtype=bool)
+    for column in columns:
+        missing |= (column.isna() | (column == "")).to_numpy(dtype=bool)
+    keys = pd.MultiIndex.from_arrays(columns) if len(columns) > 1 else pd.Index(columns[0])
+    numbers, values = pd.factorize(keys, sort=True)
+    codes = np.where(missing, -1, numbers).astype(np.int64)
+    kept = np.unique(codes[codes >= 0])
+    names = [tuple(map(str, value if len(columns) > 1 else (value,))) for value in (values[code] for code in kept)]
+    place = np.full(len(values) + 1, -1)
+    place[kept] = np.arange(len(kept))
+    return place[codes], names

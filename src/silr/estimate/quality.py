@@ -1,0 +1,89 @@
+"""How good labels are: accuracy, precision, recall, F1, kappa and alpha, by the gold labels and what is expected."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.estimate.evidence import Evidence
+from silr.estimate.result import Row
+from silr.stats import confusion
+from silr.stats.confusion import Measure
+from silr.stats.contrasts import Numbers
+from silr.stats.prediction_powered import (
+    Parts,
+    best_power,
+    effective_labels,
+    parts_of,
+    prediction_powered_means,
+    share_limits,
+    wald_limits,
+)
+
+
+def quality(evidence: Evidence, column: str) -> list[Row]:
+    """Measures of one column of labels.
+
+    The confusion matrix is estimated cell by cell, and the variance of a measure is that of its linear approximation
+    (delta method).
+    """
+    K, n = len(evidence.class_names), len(evidence)
+    codes = np.where(evidence.labels[column] < 0, K, evidence.labels[column])
+    sums = np.stack([np.bincount(codes, weights=p, minlength=K + 1) for p in evidence.expected.T], axis=1)
+    by_hand = np.zeros((K + 1, K))
+    np.add.at(by_hand, (codes[evidence.known], evidence.gold[evidence.known]), 1.0)
+    open_size = n - by_hand.sum()
+    rows = evidence.rows
+    labels, gold, weights = codes[rows], evidence.gold[rows], evidence.weights[rows]
+    p = evidence.expected[rows]
+    cells = _cells(labels, gold, p, weights, K)
+    power = best_power(cells)
+    means = prediction_powered_means(cells, ((sums - by_hand) / open_size).ravel(), open_size, power)
+    T = np.maximum((open_size * means.value.reshape(K + 1, K) + by_hand) / n, 0.0)
+    T /= T.sum()
+    measures: list[tuple[str, str | None, Measure]] = [("accuracy", None, confusion.accuracy(T))]
+    for k, name in enumerate(evidence.class_names):
+        measures += [
+            ("precision", name, confusion.precision(T, k)),
+            ("recall", name, confusion.recall(T, k)),
+            ("f1", name, confusion.f1(T, k)),
+        ]
+    measures += [
+        ("macro_f1", None, confusion.macro_f1(T)),
+        ("kappa", None, confusion.cohen_kappa(T)),
+        ("alpha", None, confusion.krippendorff_alpha(T)),
+    ]
+    slopes = np.stack([measure.slope for _, _, measure in measures], axis=-1)  # (K + 1, K, Q)
+    linear = prediction_powered_means(
+        parts_of(slopes[labels], gold, p, weights), np.zeros(len(measures)), open_size, power
+    )
+    variances = linear.variance * (open_size / n) ** 2
+    return [
+        _row(name, class_name, measure.value, float(variance), len(rows), n, column)
+        for (name, class_name, measure), variance in zip(measures, variances, strict=True)
+    ]
+
+
+def _cells(
+    labels: NDArray[np.integer], gold: NDArray[np.integer], p: Numbers, weights: Numbers, n_classes: int
+) -> Parts:
+    """What the gold texts tell of each cell of the confusion matrix, in its order."""
+    K, m = n_classes, len(labels)
+    at_label = np.eye(K + 1)[labels]
+    truth = (at_label[:, :, None] * np.eye(K)[gold][:, None, :]).reshape(m, -1)
+    expected = (at_label[:, :, None] * p[:, None, :]).reshape(m, -1)
+    return Parts(truth, expected, expected * (1 - expected), weights)
+
+
+def _row(
+    measure: str, class_name: str | None, value: float, variance: float, n_gold: int, size: int, column: str
+) -> Row:
+    if not np.isfinite(value):
+        note = "it cannot be told: neither labels nor gold labels have this class"
+        return Row(measure, value, np.nan, np.nan, n_gold, column, class_name, note=note)
+    if measure in ("kappa", "alpha"):
+        low, high = wald_limits(np.array(value), np.array(variance), n_gold)
+        return Row(measure, value, max(float(low), -1.0), min(float(high), 1.0), n_gold, column, class_name)
+    low, high = share_limits(np.array(value), np.array(variance), n_gold)
+    worth = effective_labels(value, variance, size) if measure == "accuracy" else None
+    return Row(measure, value, float(low), float(high), n_gold, column, class_name, worth=worth)

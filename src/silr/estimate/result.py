@@ -1,0 +1,95 @@
+"""Estimates as rows of a table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from silr.io.files import Json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number with its 95 % interval."""
+
+    measure: str  # share, difference, accuracy, precision, recall, f1, macro_f1, kappa, alpha
+    value: float  # NaN where it cannot be told
+    low: float
+    high: float
+    gold: int  # gold labels that judge it
+    labels: str | None = None  # the column that is judged
+    class_name: str | None = None
+    group: str | None = None  # as "party=left, year=2020"; of a difference the first group
+    less: str | None = None  # of a difference, the group that is taken away
+    worth: float | None = None  # simple random gold labels that would know as much
+    note: str | None = None  # what to know before it is used
+
+    @property
+    def width(self) -> float:
+        """Of the interval."""
+        return self.high - self.low
+
+    def to_dict(self) -> Json:
+        """For JSON, without what is unknown."""
+        values = {name: _known(value) for name, value in asdict(self).items()}
+        return {name: value for name, value in values.items() if value is not None or name in ("value", "low", "high")}
+
+
+def _known(value: object) -> object:
+    """None for what JSON has no number for."""
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What `silr.estimate` returns.
+
+    Attributes
+    ----------
+    name : str
+        The table or run.
+    classes : list of str
+    texts, gold : int
+        Texts of the corpus, and gold labels that judge.
+    shares, differences, quality : list of Row
+        Shares of the classes in all texts and by group; differences of groups; and how good labels are.
+    predictor : str
+        Where the predictions come from.
+    assumptions : list of str
+        A sentence each.
+    by : list of str
+        Columns that make the groups.
+    """
+
+    name: str
+    classes: list[str]
+    texts: int
+    gold: int
+    shares: list[Row]
+    differences: list[Row]
+    quality: list[Row]
+    predictor: str
+    assumptions: list[str] = field(default_factory=list)
+    by: list[str] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[Row]:
+        """All of them."""
+        return [*self.shares, *self.differences, *self.quality]
+
+    def to_dict(self) -> Json:
+        """For JSON."""
+        about = ("name", "classes", "texts", "gold", "predictor", "assumptions", "by")
+        values = {name: getattr(self, name) for name in about}
+        tables = {name: [row.to_dict() for row in getattr(self, name)] for name in ("shares", "differences", "quality")}
+        return {**values, **tables}
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a number, with the columns of `Row`."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.rows])

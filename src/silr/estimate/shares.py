@@ -1,0 +1,126 @@
+"""Shares of the classes, in all texts and by group, and differences between groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silr.estimate.evidence import Evidence, groups_of
+from silr.estimate.result import Row
+from silr.stats.prediction_powered import (
+    Parts,
+    best_power,
+    effective_labels,
+    parts_of,
+    prediction_powered_means,
+    share_limits,
+)
+
+FEWEST_OF_GROUP = 5  # gold labels; a group with fewer borrows the correction of all texts
+MOST_GROUPS_COMPARED = 6  # with more groups each is compared with the first alone
+
+
+class Shares:
+    """Estimates of shares; the power is tuned once, on all gold labels."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        rows = evidence.rows
+        self.parts = parts_of(
+            np.eye(len(evidence.class_names)), evidence.gold[rows], evidence.expected[rows], evidence.weights[rows]
+        )
+        self.power = best_power(self.parts)
+
+    def overall(self) -> list[Row]:
+        """Share of each class in all texts."""
+        sums = self.evidence.expected.sum(axis=0)
+        judged = np.ones(len(self.evidence.rows), dtype=bool)
+        return self._rows(None, sums, len(self.evidence), self.evidence.known, judged)
+
+    def by_group(self, by: Sequence[str]) -> tuple[list[Row], list[Row]]:
+        """Share of each class by group, and differences between groups."""
+        evidence = self.evidence
+        codes, values = groups_of(evidence, by)
+        count = len(values)
+        sizes = np.bincount(codes[codes >= 0], minlength=count)
+        inside = codes >= 0
+        columns = evidence.expected[inside].T
+        sums = np.stack([np.bincount(codes[inside], weights=column, minlength=count) for column in columns], axis=1)
+        of_gold = codes[evidence.rows]
+        names = [", ".join(f"{column}={value}" for column, value in zip(by, each, strict=True)) for each in values]
+        shares = []
+        for place, name in enumerate(names):
+            known = evidence.known & (codes == place) if evidence.known.any() else evidence.known
+            shares.append(self._rows(name, sums[place], int(sizes[place]), known, of_gold == place))
+        every = count <= MOST_GROUPS_COMPARED
+        pairs = list(combinations(range(count), 2)) if every else [(0, place) for place in range(1, count)]
+        differences = [
+            difference(second, first) for i, j in pairs for first, second in zip(shares[i], shares[j], strict=True)
+        ]
+        return [row for rows in shares for row in rows], differences
+
+    def _rows(
+        self,
+        group: str | None,
+        sums: NDArray[np.float64],
+        size: int,
+        known: NDArray[np.bool_],
+        judged: NDArray[np.bool_],
+    ) -> list[Row]:
+        """One row a class of a group of `size` texts, whose expected numbers by class are `sums`."""
+        evidence, K = self.evidence, len(self.evidence.class_names)
+        by_hand = np.bincount(evidence.gold[known], minlength=K) if known.any() else np.zeros(K)
+        open_size, n_own = size - by_hand.sum(), int(judged.sum())
+        note, parts = None, Parts(*(each[judged] for each in self.parts))
+        if n_own < FEWEST_OF_GROUP and group is not None:
+            parts = self.parts
+            note = (
+                f"only {n_own} gold labels in this group: it borrows the correction of all texts; label "
+                f"{FEWEST_OF_GROUP - n_own} or more of its texts"
+            )
+        n_gold = len(parts.weights)
+        if open_size <= 0:
+            value = low = high = by_hand / max(size, 1)
+            worth = [float("nan")] * K
+        else:
+            expected = (sums - by_hand) / open_size
+            # a borrowed correction is that of another corpus: its weights keep their own total
+            total = open_size if note is None else parts.weights.sum()
+            means = prediction_powered_means(parts, expected, total, self.power if note is None else 1.0)
+            share = open_size / size
+            value = np.clip(share * means.value + by_hand / size, 0, 1)
+            variance = share**2 * means.variance
+            low, high = share_limits(value, variance, n_gold)
+            worth = [effective_labels(float(v), float(var), size) for v, var in zip(value, variance, strict=True)]
+        return [
+            Row("share", float(value[k]), float(low[k]), float(high[k]), n_own, None, name, group, None, worth[k], note)
+            for k, name in enumerate(evidence.class_names)
+        ]
+
+
+def difference(first: Row, second: Row) -> Row:
+    """One share less another of texts that are not the same; by Newcombe's hybrid of their intervals.
+
+    Newcombe, "Interval estimation for the difference between independent proportions", Statistics in Medicine 17, 1998.
+    """
+    value = first.value - second.value
+    low = value - np.hypot(first.value - first.low, second.high - second.value)
+    high = value + np.hypot(first.high - first.value, second.value - second.low)
+    notes = [f"{row.group}: {row.note}" for row in (first, second) if row.note]
+    gold = first.gold + second.gold
+    return Row(
+        "difference",
+        value,
+        float(max(low, -1.0)),
+        float(min(high, 1.0)),
+        gold,
+        None,
+        first.class_name,
+        first.group,
+        second.group,
+        None,
+        "; ".join(notes) or None,
+    )
