@@ -42,7 +42,7 @@ def test_disputed_texts_in_the_terminal(path):
     ("options", "said"),
     [
         (["--adjudicate", "--again", "run"], "--adjudicate and --again are two reviews: give one of them"),
-        (["--adjudicate", "-n", "5"], "--adjudicate draws no texts: leave out --number"),
+        (["--adjudicate", "-n", "5"], "--adjudicate draws no texts and takes none: leave out --number"),
         (["--again", "run", "--show-llm-label"], "--again shows what the LLM said in any case"),
         (["--again", "run"], "is not a run: it has no run.json"),
         (["--adjudicate", "--label-column", "none"], "none"),

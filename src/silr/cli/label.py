@@ -116,8 +116,8 @@ def _review(options: dict[str, Any]) -> None:
         options["table"], options["codebook"], say, output=options["output"], classes=classes, **columns
     )
     _interrupt_on_signals()
-    shown = {"show_llm_label": options["show_llm_label"], "as_json": options["as_json"]}
-    review(table, options["text_column"], options["again"], ask, say, **shown)
+    named = {name: options[name] for name in ("person", "show_llm_label", "as_json")}
+    review(table, options["text_column"], options["again"], ask, say, **named)
 
 
 def _interrupt_on_signals() -> None:

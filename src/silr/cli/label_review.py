@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from silr.label.review import Review
 
 INTERRUPTED = 130
-DRAWS = {"number": 100, "imported": None, "draw": "rounds", "seed": 0}  # options of draws, with their defaults
+DRAWS = {"number": 100, "imported": None, "gold_from": "majority", "draw": "rounds", "seed": 0}  # with their defaults
 
 
 def is_review(options: Mapping[str, Any]) -> bool:
@@ -31,8 +31,9 @@ def is_review(options: Mapping[str, Any]) -> bool:
     if adjudicate and again is not None:
         raise InputError("--adjudicate and --again are two reviews: give one of them")
     for name, default in DRAWS.items():
-        if options[name] not in (default, []):
-            raise InputError(f"{option} draws no texts: leave out --{name.removesuffix('ed')}")
+        if options.get(name, default) not in (default, []):
+            named = {"imported": "import", "gold_from": "gold-from"}.get(name, name)
+            raise InputError(f"{option} draws no texts and takes none: leave out --{named}")
     if again is not None and options["show_llm_label"]:
         raise InputError(f"{option} shows what the LLM said in any case: leave out --show-llm-label")
     return True
@@ -62,10 +63,12 @@ def review(
 
     `report` is called with lines that the user should read, and `ask` with what there is to decide, unless nothing is.
     """
+    from silr.io.votes import person_name
     from silr.label.doubts import disputed_texts, doubtful_texts, votes_of
     from silr.label.review import Review
     from silr.label.review_columns import ReviewColumns
 
+    person = None if person is None else person_name(person)
     columns = ReviewColumns(table, text, adjudicated=True)
     if again is None:
         doubts, mode = disputed_texts(table, columns, show_llm_label), "adjudicate"
