@@ -169,8 +169,8 @@ def verdict(name: str, test: AlternativeAnnotator) -> str:
     won = sum(contest.won for contest in test.contests)
     answer = "yes" if test.passed else "no, or not shown yet by so few texts"
     return (
-        f"may {name} stand in for a person? {answer}: it does as well as {won} of {len(test.contests)} persons (winning "
-        f"rate {test.winning_rate:.0%}, half are needed; advantage probability {test.advantage:.2f}, "
+        f"may {name} stand in for a person? {answer}: it does as well as {won} of {len(test.contests)} persons "
+        f"(winning rate {test.winning_rate:.0%}, half are needed; advantage probability {test.advantage:.2f}, "
         f"epsilon {test.epsilon:g})"
     )
 

@@ -78,6 +78,7 @@ class GoldTable:
             self._read_several(columns, classes)
         else:
             self._read_one(columns[0], classes)
+            self.llm_codes = {columns[0]: self.codes}
         self.strata = make_strata(self.codes, len(self.classes), self.scores)
         self.gold = self._read_gold(self._frame, table)  # class numbers by row, as they were in the file
         examples = codebook.example_rows(self.texts) if codebook else []
@@ -115,6 +116,7 @@ class GoldTable:
         """The strata are what most of the LLMs say."""
         read = read_annotators(self._frame, self.table, columns, classes=classes or None)
         self.classes, self.scores = read.classes, None
+        self.llm_codes = dict(zip(columns, read.codes, strict=True))
         annotators = [Annotator(codes.astype(np.int16)) for codes in read.codes]
         self.codes = majority(annotators, len(self.classes)).astype(np.int64)
 

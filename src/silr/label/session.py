@@ -101,6 +101,11 @@ class Session:
         """How many labels count towards the target."""
         return len(self.mine)
 
+    def wants(self, number: int) -> bool:
+        """Whether somebody is to be asked, up to so many labels: not nobody in particular where people have names."""
+        nobody = self.person is None and bool(self.people)
+        return self.done < number and self.current is not None and not nobody
+
     @property
     def answered(self) -> set[int]:
         """Texts with a label of anybody, with or without a gold label."""
@@ -212,7 +217,7 @@ class Session:
         self.table.refresh()
         before = self.answered
         added = self.people.merge(imported.people, self.table.classes, imported.path)
-        self._name_gold()
+        self.renamed += self._name_gold()
         self._history.take(imported.history, self.answered - before)
         self._adopted(self.answered - before)
         return added
