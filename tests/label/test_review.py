@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from labelling import gold_of, make_table, weights_of
+from labelling import Fixed, gold_of, make_table, weights_of
 
 from silr.errors import InputError
 from silr.io.corpus import read_table, write_table
@@ -15,6 +15,7 @@ from silr.label.doubts import disputed_texts, votes_of
 from silr.label.gold_table import GoldTable
 from silr.label.review import Doubt, Review
 from silr.label.review_columns import ReviewColumns
+from silr.label.session import Session
 
 N = 40
 VOTES = {  # rows 0 to 5: agreement, 2 to 1, a tie, three classes apart would need three; one vote; none
@@ -194,3 +195,28 @@ def test_llm_label_is_shown_on_demand(path):
     table = GoldTable(path, rounds=True)
     doubts = disputed_texts(table, ReviewColumns(table, "text", True), llm=True)
     assert "the LLM" in np.concatenate([who for doubt in doubts for who in doubt.said.values()])
+
+
+def test_a_tie_that_is_decided_gets_the_weight_of_its_draw(tmp_path):
+    """Two persons label 24 texts, the last ones drawn in rounds, and disagree on two; others are weighted anew."""
+    path = make_table(tmp_path / "t.csv", 120)
+    for person, turned in (("ann", ()), ("ben", (2, 22))):
+        posterior = Fixed(np.random.default_rng(1).dirichlet([0.5, 0.5], 120))
+        session = Session(GoldTable(path, rounds=True), 24, posterior=posterior, person=person)
+        for number in range(24):
+            said = int(session.table.codes[session.current])
+            session.label(session.current, 1 - said if number in turned else said)
+        session.close()
+    before = read_table(path)
+    assert sorted(start(path)._by_row) == [row for row in range(120) if before.gold_draw[row] and not before.gold[row]]
+    review = start(path)
+    for _ in range(2):
+        review.label(review.current, 1)
+    review.close()
+    table = GoldTable(path, rounds=True)
+    frame = read_table(path)
+    assert len(table.gold) == 24 and len(adjudicated(path)) == 2
+    assert list(frame.gold_draw) == list(before.gold_draw)
+    expected = table.history.weights(table.strata, table.gold)
+    assert {row: float(frame.gold_weight[row]) for row in expected} == pytest.approx(expected)
+    assert sum(expected.values()) == pytest.approx(120, rel=0.5)

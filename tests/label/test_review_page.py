@@ -108,6 +108,10 @@ def test_look_at_these_again(made_run, open_page):
     with Labelling(table, "--again", run) as labelling:
         page = open_page(labelling)
         n = labelling.state()["target"]
+        assert labelling.get(Origin="http://evil.example").status_code == 403
+        for headers in ({"Origin": "http://evil.example"}, {"Content-Type": "text/plain"}, {"Host": "evil.example"}):
+            assert labelling.post("label", {"turn": 0, "row": 0, "label": 0}, headers).status_code == 403
+        assert "default-src 'none'" in labelling.get("review.js").headers["content-security-policy"]
         decided(page, 0, n)
         fits(page)
         shot(page, "again-desktop")

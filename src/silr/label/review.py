@@ -164,7 +164,8 @@ class Review:
             "half_width": None,
             "half_width_at_target": None,
             "said": [] if doubt is None else [{"name": names[k], "who": who} for k, who in sorted(doubt.said.items())],
-            "present": None if doubt is None or doubt.present is None else doubt.present,
+            "present": None if doubt is None else doubt.present,
+            **({} if self._person is None else {"person": self._person}),
         }
 
     def result(self) -> dict[str, Any]:
