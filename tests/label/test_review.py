@@ -43,7 +43,7 @@ def start(path, person=None, output=None):
 
 def abandon(review):
     """As a killed process leaves it: nothing written, no lock held."""
-    review._journal._held.close()
+    review._held.close()
 
 
 def events(path):
@@ -220,3 +220,18 @@ def test_a_tie_that_is_decided_gets_the_weight_of_its_draw(tmp_path):
     expected = table.history.weights(table.strata, table.gold)
     assert {row: float(frame.gold_weight[row]) for row in expected} == pytest.approx(expected)
     assert sum(expected.values()) == pytest.approx(120, rel=0.5)
+
+
+def test_labels_come_before_reviews(path):
+    """Both write the gold labels: one at a time, and none that waits in the other's journal is passed over."""
+    session = Session(GoldTable(path, rounds=True), 20, person="eve")
+    with pytest.raises(InputError, match="is at work"):
+        start(path)
+    session.label(session.current, 0)
+    session._journal._held.close()  # killed
+    with pytest.raises(InputError, match="not in the table yet: `silr label"):
+        start(path)
+    Session(GoldTable(path, rounds=True), 0, person="eve").close()
+    review = start(path)
+    assert review.target == 2
+    review.close()

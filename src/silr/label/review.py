@@ -5,14 +5,16 @@ It stands in the place of a `silr.label.session.Session` for the page and the te
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from silr.errors import InputError
 from silr.io.reviews import Places, reviews_path, text_key
 from silr.label.gold_table import GoldTable
-from silr.label.journal import Event, LabelJournal
+from silr.label.journal import Event, LabelJournal, journal_path
 from silr.label.review_columns import Cells, ReviewColumns
 
 Mode = Literal["adjudicate", "again"]
@@ -50,12 +52,12 @@ class Review:
         self.turn = 0
         self._past: list[tuple[int, Cells | None]] = []  # rows with their cells before; None: skipped
         self._unsaved: dict[int, Cells] = {}
-        self._journal = LabelJournal(reviews_path(table.output.resolve()), ANY_TABLE)
-        try:
+        with ExitStack() as held:
+            held.callback(_hold_labels(table).close)
+            self._journal = LabelJournal(reviews_path(table.output.resolve()), ANY_TABLE)
+            held.callback(self._journal.close)
             self.recovered = self._take_up()
-        except InputError:
-            self._journal.close()
-            raise
+            self._held = held.pop_all()
         taken_up = set(self._unsaved)
         self._doubts = [doubt for doubt in doubts if doubt.row not in taken_up]
         self._by_row = {doubt.row: doubt for doubt in self._doubts}
@@ -195,7 +197,18 @@ class Review:
 
     def close(self) -> None:
         """Save, and end the session."""
-        try:
+        with self._held:
             self.save()
-        finally:
-            self._journal.close()
+
+
+def _hold_labels(table: GoldTable) -> LabelJournal:
+    """Keep `silr label` away from the table: both would write its gold labels.
+
+    InputError if it is at work, or left labels that are not in the table yet.
+    """
+    journal = LabelJournal(journal_path(table.output.resolve()), table.hash)
+    if any(event.get("do") in ("label", "undo") and "kept" not in event for event in journal.events):
+        journal.close()
+        command = f"silr label {shlex.quote(str(table.table))} -n 0"
+        raise InputError(f"{journal.path} has labels that are not in the table yet: `{command}` takes them up")
+    return journal
