@@ -79,7 +79,7 @@ def test_report_page_and_line_tell_the_same(
     listed = page.tables["doubtful-texts"]
     assert [int(row[0]) - 1 for row in listed[1:]] == rows
     assert listed[1][1] == corpus.texts[rows[0]] and listed[1][2] == corpus.gold[rows[0]] != listed[1][5]
-    assert "silr label table.csv --again run" in page.by_id["doubtful"]
+    assert "silr label ../table.csv --again ." in page.by_id["doubtful"]
     line = doubtful_line(run)
     assert line is not None and f"--again {run}" in line and ("1 gold label." in line or f" {len(rows)} " in line)
     if options is None:

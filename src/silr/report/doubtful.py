@@ -6,7 +6,7 @@ import shlex
 
 from silr.errors import InputError
 from silr.io.words import percent, short
-from silr.refine.doubtful import decided_of, doubtful_of, table_of, vote_codes
+from silr.refine.doubtful import decided_of, doubtful_of, vote_codes
 from silr.refine.record import Record
 from silr.report.texts import cut
 
@@ -40,6 +40,6 @@ def doubtful_texts(record: Record) -> dict[str, object] | None:
                 "other_probability": percent(float(found.other_probability[place])),
             }
         )
-    table = table_of(folder)
-    command = None if table is None else f"silr label {shlex.quote(table.path.name)} --again {shlex.quote(folder.name)}"
+    table = record.table and shlex.quote(str(record.table["table"]))
+    command = f"silr label {table} --again ." if table else None  # inside the run's folder
     return {"rows": rows, "gold": f"{int((corpus.gold >= 0).sum()):,}", "command": command}
