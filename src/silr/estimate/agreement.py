@@ -71,7 +71,7 @@ class PeopleAgreement:
         shares = [f"{name} {_percent(value)}" for name, value in self.classes.items() if value is not None]
         lines.append(f"where one person gives a class, another does: {'; '.join(shares)}")
         lines += [verdict(name, test) for name, test in self.llms.items()]
-        lines += [f"may an LLM stand in for a person? {self.untested}"] * bool(self.untested)
+        lines += [f"may an LLM stand in for a person? Not tested yet: {self.untested}"] * bool(self.untested)
         return "\n".join(lines)
 
 

@@ -102,8 +102,7 @@ def votes_of_table(path: Path, person: str | None, table: GoldTable) -> Imported
     places = _places(frame, path, rows, table)
     history = DrawHistory(rounds=table.history.rounds)
     labels = corpus.label_column(frame, GOLD, path, required=False)
-    gold = {row for row in people.rows() if labels[row] is not None}
-    read_draws(frame, path, gold, history, people.rows())
+    read_draws(frame, path, {row for row in rows if labels[row] is not None}, history, rows)
     moved = People(
         {name: _moved(labels, places) for name, labels in people.votes.items()}, _moved(people.adjudicated, places)
     )

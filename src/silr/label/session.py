@@ -178,7 +178,7 @@ class Session:
 
     def result(self) -> dict[str, Any]:
         """Return what came out, for JSON: how many labels, and the estimated accuracy of the LLM's."""
-        accuracy = self._accuracy()
+        accuracy = self._accuracy(self.gold, self._left_out())
         return {
             "output": str(self.table.output),
             "gold": len(self.gold),
@@ -214,6 +214,8 @@ class Session:
         text before, or one is an example of the codebook.
         """
         check_gold(self.table.codebook, self.table.texts, imported.people.rows(), imported.path)
+        if self._posterior is None and imported.history.adaptive:
+            raise InputError(f"the texts of {imported.path} were drawn in rounds: go on without --draw strata")
         self.table.refresh()
         before = self.answered
         added = self.people.merge(imported.people, self.table.classes, imported.path)
@@ -327,7 +329,7 @@ class Session:
     def _look_up(self) -> None:
         self.current = self._next()
         self._shown = time.monotonic()
-        accuracy = self._accuracy()
+        accuracy = self._accuracy(self.mine, self.skipped)  # by nobody else's: else it would tell of their votes
         self._half_width = None if accuracy is None else (accuracy.interval[1] - accuracy.interval[0]) / 2
         if self._posterior is not None and first_part(self.target) < self.target:
             self._posterior.update(self.gold)
@@ -383,12 +385,12 @@ class Session:
         """Texts that were drawn and have no gold label: skipped, or disputed."""
         return (self._skips() | self.people.rows()) - self.gold.keys()
 
-    def _accuracy(self) -> Accuracy | None:
+    def _accuracy(self, gold: Labels, skipped: set[int]) -> Accuracy | None:
         """How often the LLM's labels are right, if enough gold labels judge."""
-        if len(self.gold) - len(self._history.only_trains(self.gold)) < FEWEST:
+        if len(gold) - len(self._history.only_trains(gold)) < FEWEST:
             return None
         probabilities = None if self._posterior is None else self._posterior.latest
-        return self.table.accuracy(self.gold, self._left_out(), probabilities)
+        return self.table.accuracy(gold, skipped, probabilities)
 
     def _seconds_left(self) -> float | None:
         pace = [seconds for seconds in self._seconds[-20:] if seconds < PAUSE]

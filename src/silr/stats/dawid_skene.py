@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.extras import needs
 
 ITERATIONS = 100
+TOLERANCE = 1e-4  # gain of the log-likelihood of a text below which EM ends; a smaller one changes hardly a label
 TIE = 1e-6  # difference of two probabilities that says nothing
 
 
@@ -33,7 +36,9 @@ def dawid_skene(codes: NDArray[np.integer], n_classes: int) -> NDArray[np.int16]
     labels = np.full(len(codes), -1, dtype=np.int16)
     if len(rows):
         votes = pd.DataFrame({"task": rows, "worker": persons, "label": codes[rows, persons].astype(int)})
-        probabilities = DawidSkene(n_iter=ITERATIONS).fit_predict_proba(votes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its own, about pandas of the future
+            probabilities = DawidSkene(n_iter=ITERATIONS, tol=TOLERANCE).fit_predict_proba(votes)
         probabilities = probabilities.reindex(columns=range(n_classes), fill_value=0.0)
         p = np.sort(probabilities.to_numpy(), axis=1)
         best = probabilities.to_numpy().argmax(axis=1)
