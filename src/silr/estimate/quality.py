@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.estimate.evidence import Evidence
+from silr.estimate.evidence import Codes, Evidence
 from silr.estimate.result import Row
 from silr.stats import confusion
 from silr.stats.confusion import Measure
@@ -19,6 +19,8 @@ from silr.stats.prediction_powered import (
     share_limits,
     wald_limits,
 )
+
+FEWEST_OF_A_KIND = 2  # right and wrong labels, with which the delta method is trusted
 
 
 def quality(evidence: Evidence, column: str) -> list[Row]:
@@ -58,10 +60,35 @@ def quality(evidence: Evidence, column: str) -> list[Row]:
         parts_of(slopes[labels], gold, p, weights), np.zeros(len(measures)), open_size, power
     )
     variances = linear.variance * (open_size / n) ** 2
+    most = _Most(evidence.class_names, labels, gold, weights)
     return [
-        _row(name, class_name, measure.value, float(variance), len(rows), n, column)
+        _row(name, class_name, measure.value, float(variance), len(rows), n, column, most(name, class_name))
         for (name, class_name, measure), variance in zip(measures, variances, strict=True)
     ]
+
+
+class _Most:
+    """How many labels an interval may count on: as many as gold texts bear on it, where these hardly differ.
+
+    Few gold texts of a class may all be right, so that nothing varies, and the delta method would be certain.
+    """
+
+    def __init__(self, names: list[str], labels: Codes, gold: Codes, weights: Numbers) -> None:
+        self._names, self._labels, self._gold, self._weights = names, labels, gold, weights
+
+    def __call__(self, measure: str, class_name: str | None) -> float:
+        if class_name is None:
+            bearing, is_right = self._gold >= 0, self._labels == self._gold
+        else:
+            k = self._names.index(class_name)
+            labelled, of_class = self._labels == k, self._gold == k
+            bearing = {"precision": labelled, "recall": of_class}.get(measure, labelled | of_class)
+            is_right = labelled & of_class
+        right = int(is_right.sum())
+        if min(right, int(bearing.sum()) - right) >= FEWEST_OF_A_KIND:
+            return np.inf
+        w = self._weights[bearing]
+        return float(w.sum() ** 2 / (w @ w)) if len(w) else 0.0
 
 
 def _cells(
@@ -76,7 +103,14 @@ def _cells(
 
 
 def _row(
-    measure: str, class_name: str | None, value: float, variance: float, n_gold: int, size: int, column: str
+    measure: str,
+    class_name: str | None,
+    value: float,
+    variance: float,
+    n_gold: int,
+    size: int,
+    column: str,
+    most: float,
 ) -> Row:
     if not np.isfinite(value):
         note = "it cannot be told: neither labels nor gold labels have this class"
@@ -84,6 +118,6 @@ def _row(
     if measure in ("kappa", "alpha"):
         low, high = wald_limits(np.array(value), np.array(variance), n_gold)
         return Row(measure, value, max(float(low), -1.0), min(float(high), 1.0), n_gold, column, class_name)
-    low, high = share_limits(np.array(value), np.array(variance), n_gold)
+    low, high = share_limits(np.array(value), np.array(variance), n_gold, most)
     worth = effective_labels(value, variance, size) if measure == "accuracy" else None
     return Row(measure, value, float(low), float(high), n_gold, column, class_name, worth=worth)

@@ -42,15 +42,18 @@ class Shares:
 
     def by_group(self, by: Sequence[str]) -> tuple[list[Row], list[Row]]:
         """Share of each class by group, and differences between groups."""
-        evidence = self.evidence
-        codes, values = groups_of(evidence, by)
-        count = len(values)
+        codes, values = groups_of(self.evidence, by)
+        names = [", ".join(f"{column}={value}" for column, value in zip(by, each, strict=True)) for each in values]
+        return self.of_groups(codes, names)
+
+    def of_groups(self, codes: NDArray[np.int64], names: Sequence[str]) -> tuple[list[Row], list[Row]]:
+        """The same of groups that are numbered, shape (n,), -1 for texts outside of all."""
+        evidence, count = self.evidence, len(names)
         sizes = np.bincount(codes[codes >= 0], minlength=count)
         inside = codes >= 0
         columns = evidence.expected[inside].T
         sums = np.stack([np.bincount(codes[inside], weights=column, minlength=count) for column in columns], axis=1)
         of_gold = codes[evidence.rows]
-        names = [", ".join(f"{column}={value}" for column, value in zip(by, each, strict=True)) for each in values]
         shares = []
         for place, name in enumerate(names):
             known = evidence.known & (codes == place) if evidence.known.any() else evidence.known

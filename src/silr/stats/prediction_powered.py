@@ -28,7 +28,7 @@ from scipy.special import stdtrit
 from silr.stats.contrasts import Numbers
 from silr.stats.intervals import LEVEL, share_interval
 
-MODEL_LABELS = 5.0  # gold labels that the model's own word on its errors is worth, in a variance
+MODEL_LABELS = 2.0  # gold labels that the model's own word on its errors is worth, in a variance
 
 
 class Parts(NamedTuple):
@@ -99,18 +99,20 @@ def _centred(values: Numbers, weights: Numbers) -> Numbers:
     return np.asarray(values - weights @ values / weights.sum())
 
 
-def share_limits(share: Numbers, variance: Numbers, n_gold: int) -> tuple[Numbers, Numbers]:
+def share_limits(
+    share: Numbers, variance: Numbers, n_gold: int, most: Numbers | float = np.inf
+) -> tuple[Numbers, Numbers]:
     """95 % interval of estimates between 0 and 1: Jeffreys', for the simple random labels that would know as much.
 
     The number of labels is made smaller by the square of the ratio of the quantiles of Student's and the normal
-    distribution, since the variance is estimated. Korn, Graubard, "Confidence intervals for proportions with small
-    expected number of positive counts estimated from survey data", Survey Methodology 24, 1998.
+    distribution, since the variance is estimated. It is at most `most`. Korn, Graubard, "Confidence intervals for
+    proportions with small expected number of positive counts estimated from survey data", Survey Methodology 24, 1998.
     """
     value = np.clip(share, 0.0, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         n = np.where(variance > 0, value * (1 - value) / variance, np.inf)
     n = np.where((variance > 0) & (n <= 0), n_gold, n)  # all or none, as far as is known
-    return share_interval(value, n / _student(n_gold) ** 2, LEVEL)
+    return share_interval(value, np.minimum(n, most) / _student(n_gold) ** 2, LEVEL)
 
 
 def wald_limits(value: Numbers, variance: Numbers, n_gold: int) -> tuple[Numbers, Numbers]:

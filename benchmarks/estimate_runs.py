@@ -1,0 +1,114 @@
+"""Whether the intervals of `silr estimate` of a run hold: the whole procedure, with a refinement for each draw.
+
+    python benchmarks/estimate_runs.py FOLDER [--draws 100] [--sizes 100] [--only NAME] [--work ...]
+    python benchmarks/estimate_runs.py --report
+
+As estimate_coverage.py, whose corpora and quantities these are; gold labels are drawn by strata. Each draw is refined
+by the default method on TF-IDF and the LLM's labels. `run` is what `silr estimate RUN` gives; `gold` and `silr` are the
+gold labels alone and the estimate without a refinement, from the same draws. Records lie in --work, a line a case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from estimate_coverage import MOST_OF_CORPUS, Case, cases, gold_alone, of_evidence, report, silr, summary
+from silr.estimate.evidence import Evidence
+from silr.features.tfidf import TfidfFeatures
+from silr.io.corpus import read_table
+from silr.io.files import write_json
+from silr.refine.posterior import refine_posterior
+from silr.stats.annotator_evidence import Annotator
+from silr.stats.gold_labels import GoldLabels
+from silr.stats.ridge import StandardisedMatrix
+
+RESULTS = Path(__file__).parent / "results" / "estimate_runs.json"
+DESIGN = "strata"
+
+
+def run_case(path: Path, column: str, draws: int, sizes: list[int]) -> dict[str, Any]:
+    warnings.simplefilter("ignore")
+    case = Case(path, column)
+    texts = read_table(path)["text"].iloc[case.rows].tolist()
+    matrix = np.asarray(TfidfFeatures().fit_transform(texts))
+    X, groups = StandardisedMatrix(matrix), [[slice(0, matrix.shape[1])]]
+    cells: dict[str, Any] = defaultdict(lambda: [0, 0, 0.0])
+    for seed in range(draws):
+        order = case.order(seed)
+        for n in sizes:
+            if n > MOST_OF_CORPUS * len(case):
+                continue
+            rows, weights = case.sample(DESIGN, n, seed, order)
+            limits = {
+                "gold": gold_alone(case, rows, weights),
+                "silr": silr(case, rows, weights),
+                "run": of_run(case, X, groups, rows, weights, seed),
+            }
+            for name, found in limits.items():
+                for cell, truth in case.cells.items():
+                    if cell in found and np.isfinite(found[cell][0]):
+                        low, high = found[cell]
+                        counts = cells[f"{name}|{DESIGN}|{n}|{cell}"]
+                        counts[0] += 1
+                        counts[1] += int(low - 1e-12 <= truth <= high + 1e-12)
+                        counts[2] += high - low
+    return {"case": case.name, "texts": len(case), "draws": draws, "cells": dict(cells)}
+
+
+def of_run(
+    case: Case, X: StandardisedMatrix, groups: Any, rows: np.ndarray, weights: np.ndarray, seed: int
+) -> dict[str, tuple[float, float]]:
+    """Limits by a refinement with these gold labels; its accuracy is that of the refined labels, of other texts too."""
+    K, n = len(case.classes), len(case)
+    gold, weight = np.full(n, -1), np.zeros(n)
+    gold[rows], weight[rows] = case.truth[rows], weights
+    labels = GoldLabels.of(gold, weight, K)
+    refined = refine_posterior(X, groups, [Annotator(case.llm.astype(np.int16))], labels, seed)
+    p = refined.probabilities
+    names = list(map(str, range(K)))
+    evidence = Evidence("", pd.DataFrame(), names, gold, weight, p, {"llm": case.llm, "refined": p.argmax(axis=1)})
+    limits = of_evidence(case, evidence, "llm")
+    of_refined = of_evidence(case, evidence, "refined")
+    case.cells["refined accuracy"] = float((p.argmax(axis=1) == case.truth).mean())  # this draw's
+    return {**limits, "refined accuracy": of_refined["accuracy"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--draws", type=int, default=100)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100])
+    parser.add_argument("--only", default="")
+    parser.add_argument("--work", type=Path, default=Path("build/estimate_runs.jsonl"))
+    parser.add_argument("--report", action="store_true")
+    args = parser.parse_args()
+    if args.report:
+        report(json.loads(RESULTS.read_text())["summary"])
+        return
+    args.work.parent.mkdir(parents=True, exist_ok=True)
+    done = [json.loads(line) for line in args.work.read_text().splitlines()] if args.work.exists() else []
+    names = {record["case"] for record in done}
+    with args.work.open("a") as out:
+        for path, column in cases(args.folder):
+            if args.only not in path.name or Case(path, column).name in names:
+                continue
+            done.append(run_case(path, column, args.draws, args.sizes))
+            out.write(json.dumps(done[-1]) + "\n")
+            out.flush()
+            print(done[-1]["case"], flush=True)
+    if not args.only:
+        named = [record["case"] for record in done]
+        write_json(RESULTS, {"draws": args.draws, "cases": named, "summary": summary(done)})
+    report(summary(done))
+
+
+if __name__ == "__main__":
+    main()
