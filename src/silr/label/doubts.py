@@ -83,13 +83,13 @@ def doubtful_texts(table: GoldTable, columns: ReviewColumns, run: Path) -> list[
     recode = np.array([*(of_table.get(code, -1) for code in range(len(table.classes))), -1])
     settled = decided_of(run, table.texts) | read_decisions([table.table, table.output], table.texts)
     found = doubtful_of(result, gold, None if votes is None else recode[votes.codes], settled)
-    llm, doubts = result.iterations[0].labels, []
+    llm, whose, doubts = result.iterations[0].labels, result.iterations[0].whose, []
     for row in [] if found is None else found.rows.tolist():
         said: dict[int, list[str]] = {table.gold[row]: ["the gold label"]}
         for code, who in ({} if votes is None else _voters(votes, row)).items():
             said.setdefault(code, []).extend(who)
         if llm[row] >= 0 and to_table[llm[row]] >= 0:
-            said.setdefault(int(to_table[llm[row]]), []).append("the LLM")
+            said.setdefault(int(to_table[llm[row]]), []).append(whose)
         for place in [*np.argsort(-scores[row])[:2].tolist(), int(gold[row])]:
             says = f"the model: {scores[row, place]:.0%}"
             if to_table[place] >= 0 and says not in (known := said.setdefault(int(to_table[place]), [])):

@@ -91,13 +91,14 @@ def doubtful_gold(
     >>> found.rows.tolist(), found.other.tolist(), round(float(found.doubt[0]), 2)
     ([0], [1], 0.72)
     """
-    codes, p = np.asarray(gold, dtype=np.int64), np.asarray(probabilities, dtype=np.float64)
+    codes, p = np.asarray(gold, dtype=np.int64), np.asarray(probabilities)
     n = len(codes)
     given = np.empty((n, 0), dtype=np.int64) if votes is None else np.asarray(votes, dtype=np.int64)
     if codes.ndim != 1 or p.ndim != 2 or len(p) != n or codes.max(initial=-1) >= p.shape[1] or len(given) != n:
         raise InputError(f"gold labels {codes.shape}, probabilities {p.shape} and votes must have one row a text")
-    known = np.flatnonzero((codes >= 0) & np.isfinite(p).all(axis=1))
-    label, prior, K = codes[known], np.maximum(p[known], SMALLEST), p.shape[1]
+    known = np.flatnonzero(codes >= 0)
+    known = known[np.isfinite(p[known]).all(axis=1)]
+    label, prior, K = codes[known], np.maximum(p[known].astype(np.float64), SMALLEST), p.shape[1]
     place = np.arange(len(known))
     posterior = prior * _likelihood(label, given[known], K, error_rate)
     doubt = 1 - posterior[place, label] / posterior.sum(axis=1)
