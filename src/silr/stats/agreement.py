@@ -70,8 +70,8 @@ def cohen_kappa(first: Codes, second: Codes, n_classes: int) -> Agreement | None
     """Cohen's kappa of two persons, (n,) class codes each, on the texts that both labelled.
 
     ``(p_o - p_e) / (1 - p_e)`` with the share p_o of equal labels, and p_e that of two independent persons who give the
-    classes as often as these two. None if there is no such text, or one of the two gave a single class throughout: kappa
-    is then 0, or not defined, whatever the other says.
+    classes as often as these two. None if there is no such text, or one of the two gave a single class throughout:
+    kappa is then 0, or not defined, whatever the other says.
 
     Cohen, "A coefficient of agreement for nominal scales", Educational and Psychological Measurement 20, 1960.
     """
