@@ -28,7 +28,7 @@ Codes = NDArray[np.int64]
 Probabilities = NDArray[np.float32] | NDArray[np.float64]
 CLASSIFIER = "classifier"  # its labels, among those that are judged
 FEWEST_GOLD = 10  # gold labels that judge; with fewer there is no estimate
-OF_RUN = "the run's out-of-fold probabilities"
+OF_RUN = "the run's cross-fitted probabilities"
 OF_LABELS = "how often each label was right among the other gold labels"
 ASSUMED = (
     "nothing says how the gold labels were drawn; they are taken as drawn at random among the texts of each LLM label"
@@ -55,6 +55,7 @@ class Evidence:
     predictor: str = OF_RUN  # where the probabilities come from
     assumptions: list[str] = field(default_factory=list)  # a sentence each
     texts_column: str = "text"
+    learned: tuple[str, ...] = ()  # columns whose labels come from the gold labels, those of gold texts out-of-fold
 
     def __post_init__(self) -> None:
         if len(self.rows) < FEWEST_GOLD:
@@ -123,7 +124,9 @@ def of_record(record: Record) -> Evidence:
         assumptions.append(NOT_JUDGED)
     else:
         labels[CLASSIFIER] = classifier.astype(np.int64)
-    scores: Probabilities | None = best.scores if result.is_posterior else None
+    scores: Probabilities | None = None
+    if result.is_posterior:
+        scores = best.cross_fitted if best.cross_fitted is not None else best.scores
     weights = np.where(corpus.gold >= 0, np.nan_to_num(corpus.weight), 0.0)
     predictor = OF_RUN
     if scores is None or result.best_iteration == 0:  # the LLM's labels are the result
@@ -141,6 +144,7 @@ def of_record(record: Record) -> Evidence:
         predictor,
         assumptions,
         record.table["columns"]["text"] if record.table else "text",
+        learned=(REFINED_LABEL, CLASSIFIER) if result.is_posterior else (),
     )
 
 
