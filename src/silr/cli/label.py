@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from silr.cli.label_people import (
     say_who,
     take_imports,
 )
+from silr.cli.label_review import classes_of_run, is_review, review
 from silr.cli.options import AsJson, Classes, Quiet, Seed, Table, TextColumn, narrator, split_classes
 from silr.errors import InputError
 from silr.extras import needs
@@ -30,6 +32,7 @@ from silr.extras import needs
 if TYPE_CHECKING:
     from silr.label.gold_table import GoldTable
     from silr.label.posterior import BackgroundPosterior
+    from silr.label.review import Review
     from silr.label.session import Session
 
 INTERRUPTED = 130
@@ -40,6 +43,10 @@ ShowLabel = Annotated[bool, Option("--show-llm-label", help="Show what the LLM s
 DRAW_HELP = "rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
 CODEBOOK_HELP = "YAML file shown beside the texts; default: the one that silr annotate had."
 CodebookFile = Annotated[Path | None, Option("--codebook", help=CODEBOOK_HELP)]
+ADJUDICATE_HELP = "Decide about the texts on which several people disagree (columns vote_NAME)."
+AGAIN_HELP = "Look again at the gold labels that all else in this run of refine contradicts."
+Adjudicate = Annotated[bool, Option("--adjudicate", help=ADJUDICATE_HELP)]
+Again = Annotated[Path | None, Option("--again", metavar="RUN", help=AGAIN_HELP)]
 LabelColumn = Annotated[str, Option(help="Column with the LLM's labels; without it most of llm_label_NAME.")]
 
 
@@ -56,6 +63,8 @@ def label(
     imported: Imports = None,
     gold_from: GoldFrom = "majority",
     show_llm_label: ShowLabel = False,
+    adjudicate: Adjudicate = False,
+    again: Again = None,
     draw: Annotated[Literal["rounds", "strata"], Option(help=DRAW_HELP)] = "rounds",
     text_column: TextColumn = "text",
     label_column: LabelColumn = "llm_label",
@@ -69,6 +78,8 @@ def label(
     weights that make them speak for all. Adds columns gold and gold_weight. Every label is on the disk at once: stop
     when you like, the same command goes on.
     """
+    if is_review(options := locals()):
+        return _review(options)
     ask = _asker(terminal, port, lambda address: _open(address, browser, quiet, as_json))
     from silr.io.corpus import features_path
     from silr.label.posterior import BackgroundPosterior
@@ -89,9 +100,7 @@ def label(
         imports = take_imports(session, imported or [], say)
         say_who(session, say)
         if session.wants(number):
-            for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # a closed terminal is an interruption like Ctrl-C
-                if hasattr(signal, name):
-                    signal.signal(getattr(signal, name), signal.default_int_handler)
+            _interrupt_on_signals()
             finished = ask(session)
     except KeyboardInterrupt:
         finished = False
@@ -102,6 +111,28 @@ def label(
     _report(session, posterior, imports, quiet, as_json)
     if not finished:
         raise typer.Exit(INTERRUPTED)
+
+
+def _review(options: dict[str, Any]) -> None:
+    """Decide about gold labels that are in doubt, by the options of `label`."""
+    ready = partial(_open, browser=options["browser"], quiet=options["quiet"], as_json=options["as_json"])
+    ask = _asker(options["terminal"], options["port"], ready)
+    say = narrator(options["quiet"] or options["as_json"])
+    classes = split_classes(options["classes"]) if options["classes"] else classes_of_run(options["again"])
+    columns = {"text": options["text_column"], "label": options["label_column"], "rounds": True}
+    table = _gold_table(
+        options["table"], options["codebook"], say, output=options["output"], classes=classes, **columns
+    )
+    _interrupt_on_signals()
+    named = {name: options[name] for name in ("person", "show_llm_label", "as_json")}
+    review(table, options["text_column"], options["again"], ask, say, **named)
+
+
+def _interrupt_on_signals() -> None:
+    """A closed terminal is an interruption like Ctrl-C."""
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def _gold_table(table: Path, file: Path | None, say: Callable[[str], None], **options: Any) -> GoldTable:
@@ -118,7 +149,7 @@ def _gold_table(table: Path, file: Path | None, say: Callable[[str], None], **op
         return GoldTable(table, **options)
 
 
-def _asker(terminal: bool, port: int, ready: Callable[[str], None]) -> Callable[[Session], bool]:
+def _asker(terminal: bool, port: int, ready: Callable[[str], None]) -> Callable[[Session | Review], bool]:
     """The function that asks, refused before any work where it cannot."""
     if not terminal:
         with needs("label", "the page", "or take --terminal"):

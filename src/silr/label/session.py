@@ -52,6 +52,7 @@ class Session:
         rule: Rule = "majority",
     ) -> None:
         self.table, self.target, self.show_llm_label = table, target, show_llm_label
+        self.mode = "label"
         self.people, self._rule = table.people, rule
         self.person = None if person is None else self.people.enter(person)
         self.gold: Labels = dict(table.gold)  # class numbers by row
