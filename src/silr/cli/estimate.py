@@ -9,6 +9,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from silr.cli.options import AsJson, choice
+from silr.errors import InputError
 
 
 def estimate(
@@ -50,8 +51,12 @@ def estimate(
     from silr.estimate.show import print_estimates
     from silr.estimate.show_regression import print_regression
 
-    if dsl or output is not None:
-        write_dsl(source, output if dsl else None, print)
+    if output is not None and not dsl:
+        raise InputError("-o is the table that --dsl writes: add --dsl")
+    if dsl and formula is not None:
+        raise InputError("--dsl writes columns for a regression elsewhere, --formula fits one here: give one of them")
+    if dsl:
+        write_dsl(source, output, print)
         return
     result = estimate_source(source, by or (), formula=formula, family=family, target=target, drop_missing=drop_missing)
     if as_json:
@@ -60,4 +65,4 @@ def estimate(
     if result.regression is None or by:
         print_estimates(result)
     if result.regression is not None:
-        print_regression(result.regression)
+        print_regression(result.regression, result.assumptions)

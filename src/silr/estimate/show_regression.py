@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from silr.estimate.coefficients import Coefficient, Regression
 
 TARGETS = {
@@ -10,7 +12,7 @@ TARGETS = {
 }
 
 
-def print_regression(result: Regression) -> None:
+def print_regression(result: Regression, assumptions: Sequence[str] = ()) -> None:
     """Print the table, what stands beside it, and what it assumes."""
     from rich.console import Console
     from rich.table import Table
@@ -18,13 +20,20 @@ def print_regression(result: Regression) -> None:
     console = Console(highlight=False)
     kind = "Logistic regression (log-odds)" if result.family == "logistic" else "Linear regression"
     table = Table(title=f"{kind}: {result.formula}", title_justify="left")
-    for place, title in enumerate(["term", "coefficient", "std. error", "t", "p", "95 %", *_beside(result)]):
-        table.add_column(title, justify="right" if place else "left")
-    for place, row in enumerate(result.coefficients):
-        others = [rows[place].value for rows in _beside(result).values()]
-        table.add_row(*cells(row), *map(number, others))
+    for place, title in enumerate(["term", "coefficient", "std. error", "t", "p", "95 %"]):
+        table.add_column(title, justify="right" if place else "left", no_wrap=bool(place), overflow="fold")
+    for row in result.coefficients:
+        table.add_row(*cells(row))
     console.print(table, markup=False)
-    for line in lines(result):
+    if beside := _beside(result):
+        table = Table(title="The same coefficients", title_justify="left")
+        table.add_column("term", overflow="fold")
+        for title in ("corrected", *beside):
+            table.add_column(title, justify="right")
+        for rows in zip(result.coefficients, *beside.values(), strict=True):
+            table.add_row(rows[0].term, *(number(row.value) for row in rows))
+        console.print(table, markup=False)
+    for line in [*lines(result), *(f"Assumed: {each}." for each in assumptions)]:
         console.print(line, markup=False, soft_wrap=True)
 
 
