@@ -5,7 +5,9 @@ import sys
 import numpy as np
 import pytest
 
+from silr.annotators.cost import COUNTS, Cost
 from silr.annotators.journal import Journal
+from silr.annotators.provenance import Provenance, Snapshot
 from silr.errors import InputError
 
 META = {"texts": "hash", "annotator": {"classes": ["a", "b"]}}
@@ -81,6 +83,21 @@ def test_texts_that_were_cut_are_remembered(folder):
         assert journal.cut().tolist() == [5, 2]
 
 
+def test_who_answered_is_remembered_also_after_torn_lines(folder):
+    noted = [(5, "m-1", 10.0), (2, "m-1", 11.0), (5, "m-2", 12.0)]  # 5 was asked again
+    for text, model, asked in noted:
+        with Journal(folder, META, 2, 0) as journal:
+            provenance = Provenance()
+            provenance.add(Snapshot(model), asked, ["seed"])
+            journal.note_provenance(text, provenance)
+            journal.append(np.array([text]), np.zeros((1, 2), np.float32), np.empty((1, 0), np.float16))
+        with (folder / "answers").open("ab") as file:
+            file.write(b'\n{"text": 2, "answers": [["m-3\xc3')
+    with Journal(folder, META, 2, 0) as journal:
+        values = {text: (list(each.answers), each.first, each.left_out) for text, each in journal.provenance()}
+    assert values == {5: ([Snapshot("m-2")], 12.0, {"seed"}), 2: ([Snapshot("m-1")], 11.0, {"seed"})}
+
+
 def test_a_folder_without_records_stands_in_nobodys_way(folder):
     with Journal(folder, META, 2, 0):
         pass
@@ -88,6 +105,22 @@ def test_a_folder_without_records_stands_in_nobodys_way(folder):
         journal.append(*batch(0, 1, width=0))
     with pytest.raises(InputError, match="unfinished annotation"):
         Journal(folder, META, 2, 0)
+
+
+def test_an_error_leaves_no_folder_without_records_unless_something_was_paid(folder):
+    with pytest.raises(KeyError), Journal(folder, META, 2, 0) as journal:
+        raise KeyError
+    assert not folder.exists()
+    cost = Cost()
+    with pytest.raises(KeyError), Journal(folder, META, 2, 0) as journal, journal.session(cost):
+        cost.requests = 1  # refused
+        raise KeyError
+    assert not folder.exists()
+    with pytest.raises(KeyError), Journal(folder, META, 2, 0) as journal, journal.session(cost):
+        cost.prompt_tokens = 17
+        raise KeyError
+    with Journal(folder, META, 2, 0) as journal:
+        assert journal.costs()[0][COUNTS.index("prompt_tokens")] == 17
 
 
 def test_two_processes_do_not_mix(folder):

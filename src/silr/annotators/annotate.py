@@ -1,5 +1,6 @@
 """The function `silr.annotate`: an LLM on this machine or behind a server labels texts."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -150,7 +151,12 @@ def annotate(
         if frame is not None:
             write_table(frame, path)
         keep = output is not None
-        annotate_file(path, target, annotator, text_column=text_column, save_features=keep, quiet=quiet, name=name)
+        done = annotate_file(
+            path, target, annotator, text_column=text_column, save_features=keep, quiet=quiet, name=name
+        )
+        if done.unwritten is not None:
+            warnings.warn(done.kept_table(), stacklevel=2)
+            return _with_annotation(done.unwritten if frame is None else frame, done.unwritten, name)
         if embeddings is not None:
             url = base_url if embeddings_url is None else embeddings_url
             wanted = _of_embeddings(options, annotator, embeddings_dimensions, embeddings_url is None)
@@ -172,7 +178,7 @@ def _of_embeddings(
     options: dict[str, Any], annotator: Annotator, dimensions: int | None, is_same_server: bool
 ) -> dict[str, Any]:
     """The options of the labels that hold for their embeddings, too, and what the labels left of the budget."""
-    names = ("cache", "timeout", "concurrency", *(("headers", "api_version") if is_same_server else ()))
+    names = ("cache", "timeout", "concurrency", "rpm", "tpm", *(("headers", "api_version") if is_same_server else ()))
     wanted = {name: options[name] for name in names if name in options} | {"dimensions": dimensions}
     cost = cost_of(annotator) or Cost()
     for name, spent in (("max_requests", cost.requests), ("max_tokens_total", cost.tokens)):

@@ -107,7 +107,7 @@ class Annotation:
         Log-probabilities of the classes; each row's exponentials sum to one. NaN where a text got no label; 0 and -inf
         where the label is all that the annotator gives.
     features : float16 array of shape (n, n_features)
-        Hidden states at the answering position; no columns where the annotator has none.
+        Hidden states, see `silr.annotators.local.LocalAnnotator`; no columns where the annotator has none.
     n_cut : int
         Texts whose end was left out because they are too long, repeated ones counted too.
     """
@@ -126,7 +126,7 @@ class Annotator(Protocol):
 
     @property
     def n_features(self) -> int:
-        """Width of the hidden states, 0 if there are none."""
+        """Width of the features, 0 if there are none."""
 
     def plan(self, texts: Sequence[str]) -> Plan:
         """Split the texts into batches."""
@@ -187,17 +187,16 @@ def blank(texts: Sequence[str]) -> NDArray[np.bool_]:
 
 def plan_for(annotator: Annotator, texts: Sequence[str], with_features: bool) -> Plan:
     """The annotator's plan; blank texts are in it only where their hidden states are wanted."""
-    plan = annotator.plan(texts)
-    if with_features:
+    plan, empty = annotator.plan(texts), blank(texts)
+    if with_features or not empty.any():
         return plan
-    empty = blank(texts)
     kept = [(rows[~empty[rows]], tokens) for rows, tokens in zip(plan.batches, plan.tokens, strict=True)]
     kept = [(rows, tokens) for rows, tokens in kept if len(rows)]
     return Plan([rows for rows, _ in kept], [tokens for _, tokens in kept], plan.cut)
 
 
 def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
-    """Annotate texts in memory; equal texts are read once; no server is asked about blank ones.
+    """Annotate texts in memory; equal texts are read once; blank ones get no label, and no server is asked about them.
 
     Parameters
     ----------
@@ -220,5 +219,6 @@ def annotate_texts(annotator: Annotator, texts: Sequence[str]) -> Annotation:
     batches = [[unique[row] for row in rows] for rows in plan.batches]
     for number, batch_scores, batch_features in annotator.score_batches(batches):
         scores[plan.batches[number]], features[plan.batches[number]] = batch_scores, batch_features
+    scores[blank(unique)] = np.nan
     check_any(remarks_of(annotator), ~np.isnan(scores[:, 0]))
     return Annotation(scores[where], features[where], int(plan.cut[where].sum()))

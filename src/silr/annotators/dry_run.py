@@ -26,6 +26,7 @@ from silr.io.texts import distinct
 
 if TYPE_CHECKING:
     from silr.annotators.api.dry_client import DryClient
+    from silr.annotators.api.embedding_bill import EmbeddingBill
     from silr.annotators.prompts import Prompt
 
 _CHUNK = 1000  # texts whose questions are held at a time
@@ -52,6 +53,7 @@ class DryRun:
     price: Price | None = None
     unknown: str = ""  # why there is no price
     notes: list[str] = field(default_factory=list)
+    embeddings: EmbeddingBill | None = None  # beside the labels, where they are wanted
 
     @property
     def dollars(self) -> float | None:
@@ -63,6 +65,7 @@ class DryRun:
         values: Json = {"dry_run": True, **self.texts._asdict(), "prompt": self.prompt}
         values |= {"asked": self.asked, "finished": self.finished, "prompt_tokens": self.prompt_tokens}
         values |= {"exact": self.exact, "counted": self.counted, "notes": self.notes}
+        values |= {} if self.embeddings is None else {"embeddings": self.embeddings.values()}
         if self.requests is None:
             return values | {"cut": self.cut}
         values |= {"known": self.known, "requests": self.requests, "parameters": self.parameters}
@@ -90,13 +93,16 @@ class DryRun:
         if self.cut:
             yield f"{self.cut:,} of them are longer than the model reads and would be cut"
         about = "" if self.exact else "about "
+        of_embeddings = [] if self.embeddings is None else self.embeddings.lines()
         if not self.asked:
+            yield from of_embeddings
             yield "nothing was sent, nothing was written"
             return
         yield f"tokens of the prompts: {about}{self.prompt_tokens:,} ({self.counted})"
         if self.requests is not None:
             yield f"tokens of the answers: about {self.answer_tokens:,} ({self.assumed})"
             yield self.unknown if self.price is None else f"cost: about {in_words(self.dollars)} ({self.price})"
+        yield from of_embeddings
         yield from self.notes
         yield "nothing was sent, nothing was written"
 

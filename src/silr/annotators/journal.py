@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.annotators.cost import WIDTH, Cost
+from silr.annotators.cost import COUNTS, WIDTH, Cost
 from silr.annotators.provenance import Provenance
 from silr.annotators.said import Said, SaidFile
+from silr.errors import InputError
 from silr.io.files import atomic_write, os_errors
 from silr.io.resumable import Kind, resumable
 
@@ -32,6 +33,15 @@ _COST_BYTES = 8 * (WIDTH + 2)
 _CHUNK = 8192  # rows of features put in order at a time
 
 
+def begun_in(folder: Path) -> object:
+    """What the annotation in a folder is of, if it has records; None if there is none, or if that cannot be read."""
+    scores = folder / "scores"
+    try:
+        return json.loads((folder / "meta.json").read_bytes()) if scores.stat().st_size else None
+    except (OSError, ValueError):
+        return None
+
+
 class Journal:
     """An append-only folder: `meta.json` says what is annotated, `scores` and `features` hold a record a text.
 
@@ -39,7 +49,8 @@ class Journal:
     files have the whole of it; opening the folder again cuts off the rest. `cut` has the numbers of texts that the
     server did not take whole, `answers` says who answered, and `said` what was said beside the labels. Records are
     written within a twentieth of a second where many come, and go to the disk (fsync) every five seconds and at the
-    end. A folder without `meta.json` or records was not begun or is all used, and is emptied.
+    end. A folder without `meta.json` or records was not begun or is all used, and is emptied. One that an error leaves
+    without records goes, unless something was paid for.
 
     An InputError says that the folder holds another annotation (`meta` differs), is in use, or cannot be written.
     """
@@ -64,9 +75,11 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with suppress(OSError, InputError):
             self._sync()
+            if kind is not None and self.is_empty():
+                self.remove()
         with suppress(OSError):
             self._held.close()
 
@@ -159,13 +172,11 @@ class Journal:
         """Yield texts and who answered about each, where that is known; one by one, as they may be many."""
         with self._writing():
             self._flush()
-        path, noted = self.folder / "answers", dict[int, bytes]()
-        with path.open("rb") if path.exists() else nullcontext(()) as lines:
+        path, noted = self.folder / "answers", dict[int, str]()
+        with path.open(encoding="ascii", errors="replace") if path.exists() else nullcontext(()) as lines:
             for line in lines:
                 with suppress(ValueError, KeyError, TypeError):  # a kill has torn it
-                    value = json.loads(line)
-                    Provenance.from_json(value)
-                    noted[int(value["text"])] = line
+                    noted[int(json.loads(line)["text"])] = line
         for text, line in noted.items():
             yield text, Provenance.from_json(json.loads(line))
 
@@ -178,10 +189,16 @@ class Journal:
             for start in range(0, len(records), _CHUNK):
                 file.write(source[records[start : start + _CHUNK]].tobytes())
 
+    def is_empty(self) -> bool:
+        """Whether there is no record, and no session has paid for anything."""
+        self._flush()
+        paid = COUNTS.index("prompt_tokens"), COUNTS.index("completion_tokens"), COUNTS.index("uncounted")
+        return not self._begun() and not any(session[count] for session in self.costs() for count in paid)
+
     def remove(self) -> None:
         """Remove the folder, `meta.json` first: what is left without it is no annotation."""
         with self._writing():
-            (self.folder / "meta.json").unlink()
+            (self.folder / "meta.json").unlink(missing_ok=True)
         self._cost = None  # nothing is kept any more
         shutil.rmtree(self.folder, ignore_errors=True)
 

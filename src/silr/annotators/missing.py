@@ -16,4 +16,5 @@ class Missing(StrEnum):
     SEVERAL = "several named"
     SERVER = "server error"
     EMPTY = "empty text"  # there was nothing to ask about
-    NOT_ASKED = "not asked"  # the budget was spent before
+    NOT_ASKED = "not asked"  # the budget was spent before, or a batch has no answer yet
+    OPEN = "still open"  # it was asked about, but a further question, such as a stricter one, has no answer yet

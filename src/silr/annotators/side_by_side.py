@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from silr.annotators.columns import names_in, own_columns
+from silr.annotators.columns import column, names_in, own_columns
 from silr.annotators.embed import EMBEDDINGS
 from silr.errors import InputError
 from silr.io import corpus
 from silr.io.annotator_records import read_records
+from silr.io.cells import label_name
 from silr.io.files import Json
 
 if TYPE_CHECKING:
@@ -69,6 +71,14 @@ class Table:
     def own(self) -> Json | None:
         """The record of the last annotation of this name."""
         return self._records.get(self.name)
+
+    def count_labels(self) -> int:
+        """How many labels of this name the output has."""
+        label = column("label", self.name)
+        with suppress(InputError):  # no table, which is written over
+            frame = corpus.read_table(self.output)
+            return sum(label_name(value) is not None for value in frame[label]) if label in frame else 0
+        return 0
 
     def without_own(self) -> pd.DataFrame:
         """The table without the columns of an earlier annotation of this name."""

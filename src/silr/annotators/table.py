@@ -28,7 +28,8 @@ from silr.annotators.columns import check_name, column, score_column
 from silr.annotators.cost import added_up
 from silr.annotators.embed import EMBEDDINGS
 from silr.annotators.examples import check_examples
-from silr.annotators.journal import Journal
+from silr.annotators.feature_blocks import as_begun
+from silr.annotators.journal import Journal, begun_in
 from silr.annotators.missing import Missing
 from silr.annotators.provenance import Provenance, total
 from silr.annotators.said import said_columns
@@ -64,11 +65,21 @@ class AnnotationSummary:
     name: str = ""  # of the LLM among several, "" for none
     kept: list[str] = field(default_factory=list)  # columns that the output had and the source has not
     record: Json = field(default_factory=dict)  # what the annotator's description says of this LLM
+    n_there: int = 0  # labels of the table that the output had, where this annotation stopped before its end
+    unwritten: pd.DataFrame | None = field(default=None, repr=False, compare=False)  # see `annotate_file`
 
     @property
     def n_missing(self) -> int:
         """Rows without label."""
         return sum(self.reasons.values())
+
+    def kept_table(self) -> str:
+        """Say that the table at the output stays."""
+        n_labels = sum(self.labels.values())
+        return (
+            f"kept as it is: {self.output} has {self.n_there:,} labels, and this annotation stopped at {n_labels:,}; "
+            "run again to go on"
+        )
 
 
 class GoldCheck:
@@ -121,6 +132,9 @@ def annotate_file(
     annotation are replaced. Results are kept in `labelled.csv.partial/` as they come: if the process ends early, the
     same call goes on from there and annotates no text twice.
 
+    An annotation that stopped before its end, as its budget was spent, is not written over a table with more labels of
+    this `name`. It is the summary's `unwritten` then, and the same call goes on.
+
     With a `name` the columns are ``llm_label_NAME``, ``llm_score_NAME_CLASS`` and so on, beside those of other LLMs.
     Hidden states go to `labelled.NAME.features.npy`. Columns that `output` has already, and `source` has not, stay; see
     `silr.annotators.side_by_side.Table`.
@@ -153,7 +167,8 @@ def annotate_file(
     texts, (unique, where) = table.texts, distinct(table.texts)
     identity = identity_of(annotator)
     check_examples(identity, table.frame, texts, source)
-    meta = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
+    meta: Json = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
+    meta = as_begun(annotator, meta, begun_in(partial_path(output, name)))
     n_features = annotator.n_features if save_features else 0
     check = GoldCheck(table.frame, annotator.classes, where, str(source))
     began = time.monotonic()
@@ -168,10 +183,11 @@ def annotate_file(
         remarks = remarks_of(annotator)
         check_any(remarks, labelled)
         table.refresh()
-        if n_features:
-            _write_features(journal, record, features, texts)
-        said = said_columns(journal.said(), where, labelled)
         reasons = _reasons(texts, labelled, remarks)
+        n_there = table.count_labels() if {Missing.NOT_ASKED, Missing.OPEN} & {*reasons} else 0
+        is_written = bool(labelled.sum() >= n_there)
+        said = said_columns(journal.said(), where, labelled)
+        frame = _with_columns(table, annotator.classes, scores, reasons, said)
         summary = AnnotationSummary(
             texts=corpus.text_counts(texts),
             n_cut=int(_cut(plan, journal, [text in remarks.cut for text in unique])[where].sum()),
@@ -185,15 +201,15 @@ def annotate_file(
             seconds=time.monotonic() - began,
             output=output,
             annotator=corpus.annotator_path(output),
-            features=features if n_features else None,
+            features=features if n_features and is_written else None,
             provenance=_provenance(journal, unique, remarks.provenance),
             name=name,
             kept=table.kept,
+            n_there=n_there,
+            unwritten=None if is_written else frame,
         )
         summary.record.update(_description(annotator, summary, table, journal))
-        write_records(output, {**table.others(), name: summary.record})
-        corpus.write_table(_with_columns(table, annotator.classes, scores, reasons, said), output)
-        journal.remove()
+        _store(summary, table, frame, journal, record)
     return summary
 
 
@@ -202,9 +218,18 @@ def identity_of(annotator: Annotator) -> Json:
     return {key: value for key, value in annotator.describe().items() if key != "versions"}
 
 
-def _write_features(journal: Journal, record: NDArray[np.int64], path: Path, texts: list[str]) -> None:
-    journal.write_features(path, record)
-    write_record(path, texts)
+def _store(
+    summary: AnnotationSummary, table: Table, frame: pd.DataFrame, journal: Journal, record: NDArray[np.int64]
+) -> None:
+    """Write the annotated table and what stands beside it, unless the table there stays; end the journal."""
+    if summary.unwritten is None:
+        if summary.features is not None:
+            journal.write_features(summary.features, record)
+            write_record(summary.features, table.texts)
+        write_records(summary.output, {**table.others(), summary.name: summary.record})
+        corpus.write_table(frame, summary.output)
+    if summary.unwritten is None or journal.is_empty():
+        journal.remove()
 
 
 def _counts(scores: NDArray[np.float32], classes: tuple[str, ...]) -> dict[str, int]:

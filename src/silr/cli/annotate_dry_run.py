@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from silr.annotators.cost import BATCH_SHARE
 from silr.cli.annotate_build import dry_annotator, is_behind_server, local_prompt, price
 from silr.cli.annotate_options import DEFAULT_MODEL
 from silr.errors import InputError
+
+if TYPE_CHECKING:
+    from silr.annotators.api.embedding_bill import EmbeddingBill
 
 
 def print_dry_run(options: Mapping[str, Any], classes: list[str] | None) -> None:
@@ -21,12 +24,16 @@ def print_dry_run(options: Mapping[str, Any], classes: list[str] | None) -> None
     named = {name: options[name] for name in ("text_column", "name")}
     if is_behind_server(options):
         from silr.annotators.api.instruction import assumed_answers
+        from silr.annotators.api.prices import share_of_files
 
         annotator, client = dry_annotator(options, classes)
         asking = SelfRefineAnnotator(annotator) if refines else annotator
         words = assumed_answers(annotator.prompt.words, annotator.said, options["answer"] == "structured")
-        single, batched = price(options), any(options[name] for name in ("batch", "batch_file", "batch_results"))
-        cost = single.times(BATCH_SHARE) if single is not None and batched else single
+        single = price(options)
+        share = BATCH_SHARE if options["batch"] else 1.0
+        if options["batch_file"] or options["batch_results"]:
+            share = share_of_files(options["model"], options["base_url"], single, options["service_tier"])
+        cost = single.times(share) if single is not None and share != 1 else single
         named |= {"words": words, "tokenizer": options["tokenizer"], "price": cost}
         done = dry_run(options["table"], options["output"], asking, client, **named)
         if options["answer"] == "auto" and done.asked and not done.known:
@@ -49,8 +56,23 @@ def print_dry_run(options: Mapping[str, Any], classes: list[str] | None) -> None
             **named,
         )
     if options["embeddings"] is not None:
-        done.notes.append(f"the embeddings by {options['embeddings']} are not in this bill")
+        done.embeddings = _of_embeddings(options)
     if options["as_json"]:
         print(json.dumps(done.values(), ensure_ascii=False))
     elif not options["quiet"]:
         print("\n".join(done.lines()))
+
+
+def _of_embeddings(options: Mapping[str, Any]) -> EmbeddingBill:
+    from silr.annotators.api.embedding_bill import embedding_bill
+    from silr.io import corpus
+
+    table = options["table"]
+    return embedding_bill(
+        corpus.text_column(corpus.read_table(table), options["text_column"], table),
+        options["embeddings"],
+        base_url=options["embeddings_url"] or options["base_url"],
+        dimensions=options["embeddings_dimensions"],
+        cache=options["cache"],
+        prices=options["prices"],
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from silr.annotators.cost import in_words, said
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,13 +25,21 @@ class Fetched:
     done: EmbeddingSummary | None = None
     cost: Cost | None = None
     problem: str | None = None
+    unknown: str = "dollars unknown"  # why, where nobody knows what was spent
+
+    @property
+    def dollars(self) -> float | None:
+        """What was spent; 0 where nothing was asked for, None where that is unknown."""
+        if self.cost is None or not self.cost.requests:
+            return 0.0
+        return self.cost.dollars
 
     def values(self) -> dict[str, object]:
         """The summary for --json."""
         if self.cost is None:
             return {}
         about: dict[str, object] = {"requests": self.cost.requests, "tokens": self.cost.tokens}
-        about |= {"cached": self.cost.cached, "problem": self.problem}
+        about |= {"cached": self.cost.cached, "problem": self.problem, "dollars": said(self.dollars)}
         if self.done is None:
             return {"embeddings": about}
         about |= {"model": self.done.model, "width": self.done.width}
@@ -41,7 +50,8 @@ class Fetched:
         """The summary in words."""
         if self.cost is not None:
             spent = f"{self.cost.requests:,} requests, {self.cost.tokens:,} tokens"
-            yield f"embeddings: {spent}; {self.cost.cached:,} were known already"
+            dollars = self.unknown if self.dollars is None else f"spent: {in_words(self.dollars)}"
+            yield f"embeddings: {spent}; {self.cost.cached:,} were known already; {dollars}"
         if self.done is not None:
             if self.done.n_cut:
                 yield f"{self.done.n_cut:,} texts are longer than {self.done.model} reads and were cut"
@@ -78,24 +88,30 @@ def fetch_embeddings(
     options: Mapping[str, Any], labels: AnnotationSummary, api: ApiAnnotator | None, quiet: bool
 ) -> Fetched:
     """Ask for embeddings of the annotated table: the labels are on the disk, whatever happens here."""
-    if options["embeddings"] is None or not options["features"] or api is None:
+    if options["embeddings"] is None or not options["features"] or api is None or labels.unwritten is not None:
         return Fetched()
+    from silr.annotators.api.addresses import chosen_server
     from silr.annotators.api.embeddings import EmbeddingsClient, OptionNames
+    from silr.annotators.api.prices import embeddings_price, explain_unknown_embeddings
     from silr.annotators.api.vectors import VectorCache
     from silr.annotators.embed import embed_file
 
+    url = options["embeddings_url"] or options["base_url"]
+    price = embeddings_price(options["embeddings"], chosen_server(url), prices=options["prices"])
+    unknown = explain_unknown_embeddings(options["embeddings"], chosen_server(url))
     names = OptionNames("--embeddings", "--embeddings-url", "--embeddings-dimensions")
     client: EmbeddingsClient | None = None
     try:
         client = EmbeddingsClient(
             options["embeddings"],
             VectorCache(options["cache"]),
-            base_url=options["embeddings_url"] or options["base_url"],
+            base_url=url,
+            price=price,
+            max_dollars=None if price is None else _rest(options["max_dollars"], api.cost.counted_dollars),
             dimensions=options["embeddings_dimensions"],
             max_requests=_rest(options["max_requests"], api.cost.requests),
             max_tokens_total=_rest(options["max_tokens_total"], api.cost.tokens),
-            concurrency=options["concurrency"],
-            timeout=options["timeout"],
+            **{name: options[name] for name in ("rpm", "tpm", "concurrency", "timeout")},
             say=None if quiet else partial(print, file=sys.stderr, flush=True),
             names=names,
             **_of_the_same_server(options),
@@ -105,8 +121,8 @@ def fetch_embeddings(
         from silr.annotators.cost import Cost
 
         problem = f"the labels are written, the embeddings are not: {error}"
-        return Fetched(None, Cost() if client is None else client.cost, problem)
-    return Fetched(done, client.cost)
+        return Fetched(None, Cost() if client is None else client.cost, problem, unknown)
+    return Fetched(done, client.cost, unknown=unknown)
 
 
 def _of_the_same_server(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,6 +134,6 @@ def _of_the_same_server(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"api_version": options["api_version"], "headers": read_headers(options["header"] or [])}
 
 
-def _rest(most: int | None, spent: int) -> int | None:
+def _rest(most: float | None, spent: float) -> Any:
     """What the labels have left of a budget."""
     return None if most is None else max(0, most - spent)

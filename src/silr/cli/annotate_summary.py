@@ -14,6 +14,7 @@ def values(done: AnnotationSummary, api: ApiAnnotator | None) -> dict[str, objec
     """The summary for --json."""
     values: dict[str, object] = {
         "output": str(done.output),
+        "written": done.unwritten is None,
         "features": done.features and str(done.features),
         "name": done.name,
         "kept_columns": done.kept,
@@ -66,6 +67,9 @@ def lines(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:
     if done.gold_outside:
         outside = listed(list(done.gold_outside), 5)
         yield f"{sum(done.gold_outside.values()):,} gold labels are none of --classes and count as wrong: {outside}"
+    if done.unwritten is not None:
+        yield done.kept_table()
+        return
     if done.kept:
         yield f"kept beside them, from the table that was there: {listed(done.kept, 8)}"
     if done.features and done.name:

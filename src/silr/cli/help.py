@@ -28,7 +28,8 @@ PANELS = {  # names of options, by command and title
     "refine": {
         "What is refined": "output text_column label_column gold_column weight_column truth",
         "How": "method features classifier seed device",
-        "Features of a server (--features api:MODEL)": "features_url features_dimensions max_requests max_tokens_total",
+        "Features of a server (--features api:MODEL)": "features_url features_dimensions max_requests max_tokens_total "
+        "rpm tpm",
         "Fine-tuning (--classifier lora, qlora or full)": "model prompt tune_top max_length batch_size learning_rate "
         "epochs",
         "Methods uu and paper": "iterations loss correction hidden_units theta class_prior oracle",

@@ -65,6 +65,8 @@ def refine(
     features_dimensions: Annotated[int | None, Option(min=1, help=DIMENSIONS_HELP)] = None,
     max_requests: Annotated[int | None, Option(min=1, help="Of api:MODEL: stop after so many requests.")] = None,
     max_tokens_total: Annotated[int | None, Option(min=1, help="Of api:MODEL: stop after so many tokens.")] = None,
+    rpm: Annotated[int | None, Option(min=1, help="Of api:MODEL: requests a minute, at most.")] = None,
+    tpm: Annotated[int | None, Option(min=1, help="Of api:MODEL: tokens a minute, at most.")] = None,
     method: Annotated[str, choice(METHOD_HELP, "silr", "uu", "paper")] = "silr",
     iterations: Annotated[int, Option(min=1, help=ITERATIONS_HELP)] = 5,
     classifier: Annotated[str, choice(CLASSIFIER_HELP, "frozen", "lora", "qlora", "full")] = "frozen",
@@ -105,7 +107,7 @@ def refine(
     options |= {"theta": _matrix(theta, "--theta"), "class_prior": _row(class_prior, "--class-prior")}
     options["classes"] = split_classes(classes) if classes else None
     options["server"] = {"base_url": features_url, "dimensions": features_dimensions}
-    options["server"] |= {"max_requests": max_requests, "max_tokens_total": max_tokens_total}
+    options["server"] |= {"max_requests": max_requests, "max_tokens_total": max_tokens_total, "rpm": rpm, "tpm": tpm}
     options["columns"] = (text_column, tuple(label_column or ()), gold_column, weight_column, truth)
     _refine(table, output, options, quiet, as_json)
 

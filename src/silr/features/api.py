@@ -35,6 +35,8 @@ class ApiFeatures:
         Width that is asked for, of models that have several. None: the model's own.
     max_requests, max_tokens_total : int, default None
         Budget of this session; where it is spent, the same call goes on later.
+    rpm, tpm : int, default None
+        Requests and tokens a minute, at most.
     concurrency : int, default 4
         Requests at a time.
     timeout : float, default 120
@@ -64,6 +66,8 @@ class ApiFeatures:
         dimensions: int | None = None,
         max_requests: int | None = None,
         max_tokens_total: int | None = None,
+        rpm: int | None = None,
+        tpm: int | None = None,
         concurrency: int = 4,
         timeout: float = 120.0,
         cache: str | Path | None = None,
@@ -72,6 +76,7 @@ class ApiFeatures:
             raise InputError("--features api:MODEL needs the server's name of an embeddings model")
         self.model, self.base_url, self.dimensions = model, base_url, dimensions
         self.max_requests, self.max_tokens_total = max_requests, max_tokens_total
+        self.rpm, self.tpm = rpm, tpm
         self.concurrency, self.timeout, self.cache = concurrency, timeout, cache
         self.width: int | None = None
         self.n_cut = self.n_lacking = 0
@@ -137,7 +142,7 @@ class ApiFeatures:
         from silr.annotators.api.embeddings import EmbeddingsClient
         from silr.annotators.api.vectors import VectorCache
 
-        names = ("dimensions", "width", "max_requests", "max_tokens_total", "concurrency", "timeout")
+        names = ("dimensions", "width", "max_requests", "max_tokens_total", "rpm", "tpm", "concurrency", "timeout")
         options: dict[str, Any] = {name: getattr(self, name) for name in names}
         cache = VectorCache(None if self.cache is None else Path(self.cache))
         return EmbeddingsClient(self.model, cache, base_url=self.base_url, say=self._say, **options)

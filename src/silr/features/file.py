@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from silr.annotators.embed import EMBEDDINGS
+from silr.annotators.feature_blocks import width_of, without_blocks
 from silr.errors import InputError
 from silr.features.api import ApiFeatures
 from silr.features.base import Matrix
@@ -18,7 +21,18 @@ from silr.io.files import Json
 
 def annotator_of(features: Path) -> Json | None:
     """The description of the annotator that made a ``<stem>.features.npy``, from the file that lies beside it."""
-    return record_of_features(features)
+    record = record_of_features(features)
+    width = None if record is None else width_of(record)
+    if record is None or width is None or _width_of_file(features) in (width, None):
+        return record
+    return without_blocks(record)  # the file is older: its table was annotated again without features
+
+
+def _width_of_file(path: Path) -> int | None:
+    try:
+        return int(np.load(path, mmap_mode="r", allow_pickle=False).shape[1])
+    except (OSError, ValueError, EOFError, SyntaxError, AttributeError, IndexError):  # others say what is wrong
+        return None
 
 
 def name_of_states(path: Path) -> str:

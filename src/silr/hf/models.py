@@ -17,6 +17,7 @@ from silr.errors import InputError
 from silr.hf.devices import best_device, best_dtype
 from silr.hf.gguf_config import GgufFile, config_of, read_gguf
 from silr.hf.gguf_tokenizer import write_tokenizer
+from silr.hf.hub import check_hub
 from silr.hf.model_kinds import check_folder, check_kind, check_weights
 from silr.io.cache import cache_folder, made_once
 
@@ -106,8 +107,14 @@ def load_tokenizer(model: str) -> Any:
 
 
 def folder_of(model: str, dtype: str) -> str | Path:
-    """Return what transformers can load: a folder or hub name as it is, a GGUF file converted to a folder."""
-    return _converted(Path(model), dtype) if model.endswith((".gguf", ".GGUF")) else model
+    """Return what transformers can load: a folder or hub name as it is, a GGUF file converted to a folder.
+
+    InputError for a name where the hub does not answer, and has not been asked for the model before.
+    """
+    if model.endswith((".gguf", ".GGUF")):
+        return _converted(Path(model), dtype)
+    check_hub(model)
+    return model
 
 
 def network_fingerprint(network: torch.nn.Module) -> str:

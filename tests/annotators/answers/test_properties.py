@@ -153,6 +153,8 @@ def test_a_class_that_is_denied_is_not_given(case: tuple[str, tuple[str, ...], t
     assert reading.label != denied, (answer, words, classes)
     if reading.label is None:
         assert reading.missing is not None
+    elif answer.endswith("? No."):  # of two classes it is the other
+        assert reading.label == 1 - denied and len(classes) == 2, (answer, words, classes)
     else:  # "not toxic" and "no" are classes themselves
         assert classes[reading.label].casefold().startswith(("no", "不", "neither")), (answer, words, classes)
 

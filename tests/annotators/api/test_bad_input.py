@@ -46,11 +46,10 @@ class Work:
         assert done.err.startswith("silr: ") and said in done.err, (said, done.err)
         assert self.files() == before, arguments
 
-    def files(self) -> dict[str, bytes]:
-        """All but caches, and what an annotation that was begun keeps of its costs."""
-        kept = (path for path in self.folder.rglob("*") if path.is_file() and "cache" not in path.parts)
-        kept = (path for path in kept if path.parent.suffix != ".partial")
-        return {str(path): path.read_bytes() for path in kept if "sqlite" not in path.name}
+    def files(self) -> dict[str, bytes | None]:
+        """All files and folders but caches."""
+        kept = (path for path in self.folder.rglob("*") if "cache" not in path.parts and "sqlite" not in path.name)
+        return {str(path): path.read_bytes() if path.is_file() else None for path in kept}
 
 
 @pytest.mark.slow

@@ -229,11 +229,22 @@ def test_a_batch_whose_creation_got_no_response_is_found(annotate: Any, tmp_path
         assert labels(tmp_path) == TRUTH and len(record.batches) == 1 and len(record.files) == 2
 
 
-def test_a_server_without_batches(annotate: Any) -> None:
+def test_a_server_without_batches(annotate: Any, tmp_path: Path) -> None:
     with batch_server(Behaviour(by_word, no_batches=True)) as (url, record):
         with pytest.raises(InputError, match=r"has no Batch API .* --batch-file"):
             annotate(url)
         assert record.online.total() == 1
+        assert [path.name for path in tmp_path.glob("out.csv.*")] == ["out.csv.partial"]  # with what was paid
+
+
+def test_a_server_that_refuses_the_first_request_leaves_no_folder(annotate: Any, tmp_path: Path) -> None:
+    def refuse(_: object) -> str:
+        raise RefusalError(401, "wrong key")
+
+    with batch_server(Behaviour(refuse)) as (url, _):
+        with pytest.raises(InputError, match="wrong key"):
+            annotate(url)
+        assert not list(tmp_path.glob("out.csv.*"))
 
 
 def test_batches_of_another_corpus(annotate: Any, tmp_path: Path) -> None:

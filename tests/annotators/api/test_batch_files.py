@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from batch_server import completion
-from chat_server import RefusalError, by_word, text_of
+from chat_server import COMPLETION_TOKENS, PROMPT_TOKENS, RefusalError, by_word, text_of
 
 from command_line import Commands, Result
 
@@ -86,6 +86,20 @@ def test_there_and_back(silr: Silr) -> None:
     assert again.out == "no request is open: all answers are known\n"
 
 
+@pytest.mark.parametrize(("server", "share"), [([], 1.0), (["--base-url", "https://api.openai.com/v1"], 0.5)])
+def test_half_the_price_is_of_openais_batches_alone(silr: Silr, server: list[str], share: float) -> None:
+    priced = [*server, "--price-in", 1000, "--price-out", 2000]
+    single = 6 * (PROMPT_TOKENS * 1000 + COMPLETION_TOKENS * 2000) / 1e6
+    reckoned = json.loads(silr("--batch-file", "b", *priced, "--dry-run", "--json").out)
+    assert reckoned["price"].get("factor", 1.0) == share
+    silr("--batch-file", "b", *priced)
+    run_batch(silr.folder / "b" / "requests-1.jsonl", by_word)
+    values = json.loads(silr("--batch-results", "b", *priced, "--json").out)
+    assert values["dollars"] == values["cost"]["dollars"] == pytest.approx(share * single)
+    again = json.loads(silr("--batch-results", "b", *priced, "--json").out)  # by the cache
+    assert again["answers"]["dollars"] == pytest.approx(share * single)
+
+
 @pytest.mark.parametrize("option", ["--batch-file", "--batch-results"])
 def test_no_server_gets_the_texts_unless_it_is_named(silr: Silr, option: str) -> None:
     refused(silr(option, silr.folder, "--embeddings", "e"), "--embeddings needs --embeddings-url")
@@ -111,7 +125,7 @@ def test_what_is_open_goes_into_the_next_file(silr: Silr) -> None:
     with (silr.folder / "b" / "results-1.jsonl").open("a") as file:
         file.write('{"custom_id": "torn')
     result = silr("--batch-results", "b", texts=texts)
-    reasons = ["not asked", "server error", "not asked", "", "", "", "not asked"]
+    reasons = ["not asked", "server error", "still open", "", "", "", "still open"]
     assert result.code == 0 and silr.column("llm_missing") == reasons
     assert "4 requests are still open: --batch-file FOLDER writes them" in result.out
     both = silr("--batch-results", "b", "--batch-file", "b", texts=texts)

@@ -11,10 +11,12 @@ import pytest
 from chat_server import COMPLETION_TOKENS, PROMPT_TOKENS, SentError, by_word, chat_server
 
 from command_line import Commands, Result
+from silr.annotators.annotate import annotate
 from silr.annotators.api.annotator import ApiAnnotator
 from silr.annotators.api.cache import AnswerCache
 from silr.annotators.api.client import ChatClient
 from silr.annotators.api.dry_client import DryClient, ReadOnlyCache
+from silr.annotators.api.request import RequestOptions
 from silr.annotators.cost import Price
 from silr.annotators.dry_run import DryRun, dry_run
 from silr.annotators.self_refine import SelfRefineAnnotator
@@ -156,6 +158,28 @@ def test_the_budget_of_dollars(tmp_path: Path) -> None:
         assert (answers["texts"], answers["from_cache"]) == (20, 7)
         again, _ = Job(tmp_path, url).run("copy")  # all from the cache: nothing now, but it cost that once
         assert (again.record["cost"]["dollars"], again.record["answers"]["dollars"]) == (0, answers["dollars"])
+
+
+def test_a_stopped_annotation_is_not_written_over_a_table_with_more_labels(tmp_path: Path) -> None:
+    with chat_server(by_word) as (url, record):
+        Job(tmp_path, url, max_requests=8).run()
+        before = files(tmp_path)
+        del before[str(tmp_path / "answers.sqlite")]
+        for budget, n_labels in (({"max_dollars": 0.0}, 0), ({"max_requests": 3}, 4)):  # the first text is there twice
+            job = Job(tmp_path, url, options=RequestOptions(temperature=0.5), **budget)
+            done, _ = job.run()
+            said = f"out.csv has 9 labels, and this annotation stopped at {n_labels}; run again to go on"
+            assert done.unwritten is not None and done.kept_table().endswith(said)
+            assert before.items() <= files(tmp_path).items()
+            assert (tmp_path / "out.csv.partial").exists() == (n_labels > 0)
+        options = {"temperature": 0.5, "max_requests": 4, "price_in": 1, "price_out": 1, "cache": job.cache}
+        with pytest.warns(UserWarning, match="kept as it is: .* has 9 labels, and this annotation stopped at 8"):
+            frame = annotate(job.source, CLASSES, model="a-model", base_url=url, output=job.output, **options)
+        assert frame["llm_label"].notna().sum() == 8 and before.items() <= files(tmp_path).items()
+        job.client["max_requests"] = 100  # it goes on, and what was paid is in the record
+        done, _ = job.run()
+        assert done.unwritten is None and done.record["cost"]["requests"] == 20
+        assert pd.read_csv(job.output)["llm_label"].notna().sum() == 21 and record.requests == 28
 
 
 def test_a_resumed_annotation_adds_up(tmp_path: Path) -> None:

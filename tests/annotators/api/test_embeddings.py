@@ -16,6 +16,7 @@ from silr.annotators.api.embeddings import CHARACTERS, TEXTS, EmbeddingsClient
 from silr.annotators.api.replies import NoReplyError
 from silr.annotators.api.vectors import VectorCache
 from silr.errors import InputError
+from silr.features.api import ApiFeatures
 
 WORDS = [f"word{number}" for number in range(40)]
 CORPUS = [f"{WORDS[i % 40]} {WORDS[i * 7 % 40]} text {i}" for i in range(300)]
@@ -65,6 +66,19 @@ def test_each_row_is_of_its_text_and_asked_for_once(new_client: NewClient) -> No
     with embeddings_server() as (url, record):  # another server
         new_client(url).embed(texts)
         assert len(record.answered) == len(CORPUS)
+
+
+def test_requests_a_minute(new_client: NewClient, tmp_path: Path) -> None:
+    texts = [f"{text} {'m' * 15_000}" for text in CORPUS[:14]]  # two a request
+    features = ApiFeatures("b-model", base_url="", rpm=300, cache=tmp_path / "answers.sqlite")
+    with embeddings_server() as (url, record):
+        for embed in (new_client(url, rpm=300).embed, features.fit_transform):
+            features.base_url, began = url, time.monotonic()
+            embed(texts)
+            assert time.monotonic() - began > 0.35  # five at once, after a lull, then one each fifth of a second
+        assert record.requests == 14
+    with pytest.raises(InputError, match="rpm and tpm must be at least 1"):
+        new_client(url, tpm=0)
 
 
 def test_faulty_answers_are_asked_for_again(new_client: NewClient) -> None:

@@ -97,6 +97,26 @@ def test_labels_and_embeddings_in_one_go(table: Path, tmp_path: Path, commands: 
         assert not (tmp_path / "plain.features.npy").exists()
 
 
+def test_embeddings_are_in_the_bill(table: Path, tmp_path: Path, commands: Commands) -> None:
+    (tmp_path / "prices.json").write_text('{"emb": {"in": 1000, "out": 0}, "a-chat": {"in": 1, "out": 1}}')
+    out, cache = tmp_path / "out.csv", tmp_path / "cache"
+    with embeddings_server() as (url, record):
+        asked = ["annotate", table, "-o", out, "--base-url", url, "--model", *LABELS, "--embeddings", "emb"]
+        assert "dollars of the embeddings by emb unknown: a server on this" in commands(*asked, "--dry-run").out
+        asked += ["--prices", tmp_path / "prices.json"]
+        bill = json.loads(commands(*asked, "--dry-run", "--json").out)["embeddings"]
+        assert (bill["asked"], bill["known"], record.requests) == (120, 0, 0) and not cache.exists()
+        assert bill["dollars"] == pytest.approx(bill["tokens"] / 1000)
+        stopped = commands(*asked, "--max-dollars", "0.1")  # enough for the labels
+        assert stopped.code == 2 and "with embeddings of 64 of 120 texts" in stopped.err, stopped
+        bill = json.loads(commands(*asked, "--dry-run", "--json").out)["embeddings"]
+        assert (bill["asked"], bill["known"]) == (56, 64)
+        done = json.loads(commands(*asked, "--json").out)["embeddings"]
+        assert done["dollars"] == pytest.approx(done["tokens"] / 1000) and done["tokens"] > 0
+        again = commands(*asked)
+        assert "embeddings: 0 requests, 0 tokens; 120 were known already; spent: $0" in again.out, again
+
+
 def test_a_failing_embeddings_server_costs_no_label(table: Path, tmp_path: Path, commands: Commands) -> None:
     def check(_: object) -> None:
         raise RefusalError(404, "The model `emb` does not exist")

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from silr.annotators.api.prices import _table, explain_unknown, price_of
+from silr.annotators.api.prices import (
+    _table,
+    embeddings_price,
+    explain_unknown,
+    explain_unknown_embeddings,
+    price_of,
+    share_of_files,
+)
+from silr.annotators.cost import Price
 from silr.errors import InputError
 
 OPENAI = "https://api.openai.com/v1"
@@ -23,6 +31,26 @@ def test_the_table_holds_at_the_vendor_alone() -> None:
     assert price_of("gpt-4o-mini-transcribe", OPENAI) is price_of("gpt-9", OPENAI) is None
     dated = price_of("claude-haiku-4-5-20251001", "https://api.anthropic.com/v1")
     assert dated is not None and dated.prompt == 1.0
+
+
+def test_batches_in_files_cost_half_at_openai_alone() -> None:
+    own, listed = Price(1.0, 2.0), price_of("gpt-5-mini", OPENAI)
+    assert [share_of_files("m", url, own) for url in (OPENAI, "http://127.0.0.1:8000/v1", None)] == [0.5, 1.0, 1.0]
+    assert [share_of_files("gpt-5-mini", None, price) for price in (listed, own, None)] == [0.5, 1.0, 1.0]
+
+
+def test_prices_of_embeddings(tmp_path: Path) -> None:
+    price = embeddings_price("text-embedding-3-small", OPENAI)
+    assert price is not None and price.dollars(1_000_000, 0) == 0.02
+    assert embeddings_price("text-embedding-3-small", "http://127.0.0.1:8/v1") is None
+    assert embeddings_price("gpt-5-mini", OPENAI) is None
+    for models in _table()["embeddings"].values():
+        assert all(fields.keys() == {"in"} and fields["in"] > 0 for fields in models.values())
+    (tmp_path / "prices.json").write_text('{"emb": {"in": 3, "out": 0}}')
+    own = embeddings_price("emb", OPENAI, prices=tmp_path / "prices.json")
+    assert own is not None and (own.prompt, own.completion) == (3, 0)
+    assert "a server on this machine has no price list" in explain_unknown_embeddings("m", "http://localhost/v1")
+    assert "at api.openai.com nobody knows it; --prices FILE" in explain_unknown_embeddings("m", OPENAI)
 
 
 def test_service_tiers() -> None:

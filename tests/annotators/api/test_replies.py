@@ -162,3 +162,18 @@ def test_a_reply_keeps_its_content_in_the_cache() -> None:
 )
 def test_whether_a_prompt_was_cut_without_a_word(content: str, tokens: int, cut: bool) -> None:
     assert seems_cut([content], tokens) is cut
+
+
+@pytest.mark.parametrize(
+    ("counted", "tokens"),
+    [
+        ({"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 623}, (20, 603)),  # thoughts in the sum alone
+        ({"prompt_tokens": 20, "total_tokens": 81}, (20, 61)),  # all of it thoughts
+        ({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25}, (20, 5)),
+        ({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 5}, (20, 5)),
+        ({"completion_tokens": 5, "total_tokens": 25}, (0, 5)),
+    ],
+)
+def test_thoughts_are_paid_as_parts_of_the_answer(counted: dict[str, int], tokens: tuple[int, int]) -> None:
+    assert usage({"usage": counted}) == tokens
+    assert read_reply({**choice("positive"), "usage": counted}).completion_tokens == tokens[1]

@@ -279,6 +279,14 @@ def test_what_the_budget_does_not_reach_was_not_asked(tmp_path: Path, cache: Ans
         assert annotate_file(tmp_path / "in.csv", tmp_path / "out.csv", asking, quiet=True).reasons == {"not asked": 25}
 
 
+def test_a_text_whose_stricter_question_is_beyond_the_budget_is_still_open(tmp_path: Path, cache: AnswerCache) -> None:
+    pd.DataFrame({"text": TEXTS[:4]}).to_csv(tmp_path / "in.csv", index=False)
+    with chat_server(lambda body: "Hard to say." if text_of(body) == TEXTS[1] else by_word(body)) as (url, _):
+        asking = annotator(url, cache, max_requests=2, concurrency=1)
+        done = annotate_file(tmp_path / "in.csv", tmp_path / "out.csv", asking, quiet=True)
+        assert done.reasons == {"not asked": 2, "still open": 1} and done.record["answers"]["texts"] == 2
+
+
 def test_another_server_is_asked_again_and_its_answers_are_kept_apart(tmp_path: Path, cache: AnswerCache) -> None:
     pd.DataFrame({"text": TEXTS[:4]}).to_csv(tmp_path / "in.csv", index=False)
     with chat_server(by_word) as (first, one), chat_server(lambda _: "positive") as (second, two):

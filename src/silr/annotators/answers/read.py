@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import accumulate
 
 import numpy as np
@@ -26,6 +27,7 @@ from silr.annotators.missing import Missing
 
 __all__ = ["Reading", "Token", "class_log_probabilities", "read_answer", "safe_words", "without_thoughts"]
 
+_KEPT_READINGS = 256  # most answers are the same few words
 _TIE = 1.0001  # what the class that was answered has more than one of equal probability; float32 keeps it
 
 
@@ -34,7 +36,12 @@ def read_answer(answer: str, words: Sequence[str], classes: Sequence[str]) -> Re
 
     `words` (K,) are what was asked for: the class names, letters, or words of the user's. The `classes` (K,) count too.
     """
-    names = names_of(tuple(words), tuple(classes))
+    return _read_answer(answer, tuple(words), tuple(classes))
+
+
+@lru_cache(_KEPT_READINGS)
+def _read_answer(answer: str, words: tuple[str, ...], classes: tuple[str, ...]) -> Reading:
+    names = names_of(words, classes)
     span = answer_span(answer)
     if span is None:
         return Reading(None, Missing.CUT_OFF)
@@ -56,9 +63,10 @@ def _read(names: Names, content: str) -> Reading:
     if fields:
         content = without(content, [(begin, end) for begin, end, _ in fields])
         text = names.fold(content)
-    explicit += from_boxes(names, text)
+    boxed, box_lines = from_boxes(names, text)
+    explicit += boxed
     outright = agreed(explicit)
-    cleaned = Cleaned.of(names.remove_markup(text.cased))
+    cleaned = Cleaned.of(names.remove_markup(without(text.cased, box_lines)))
     final, plain, concluding = cues(frozenset(names.by_key))
     cued = Cued(names, cleaned, text)
     finals = cued.after(final)

@@ -10,4 +10,5 @@
   `embedding_replies` read answers, `refusals` and `length_limit` all else.
 - Many texts: `workers` are the threads, and `pace` says when each may send. `pending` answers come later, by `batch`.
 - Money: `cache` and `vectors` keep what was paid for, `budget` counts it, `prices` knows the dollars.
+  `embedding_bill` reckons embeddings before they are asked for.
 """

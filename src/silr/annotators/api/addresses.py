@@ -8,7 +8,7 @@ from silr.errors import InputError
 
 _ENDPOINTS = ("/chat/completions", "/completions", "/embeddings")
 _KEY_VARIABLES = ("SILR_API_KEY", "OPENAI_API_KEY")
-_OPENAI = "https://api.openai.com/v1"
+OPENAI = "https://api.openai.com/v1"
 _AZURE_KEY_VARIABLES = ("SILR_API_KEY", "AZURE_OPENAI_API_KEY", "OPENAI_API_KEY")
 
 
@@ -29,7 +29,7 @@ def check_address(url: str) -> str:
 
 def chosen_server(base_url: str | None) -> str:
     """Return the address that is asked, as it is written: the one given, or that of the environment, or OpenAI's."""
-    return base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI
+    return base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI
 
 
 def given_address(url: str | None) -> str:

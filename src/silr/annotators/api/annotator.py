@@ -21,7 +21,7 @@ from silr.annotators.api.client import ChatClient
 from silr.annotators.api.exchange import NoAnswerError, TextTooLongError, characters, explain_cut_off
 from silr.annotators.api.instruction import instruction, template_for, wanted_beside
 from silr.annotators.api.pace import StoppedError
-from silr.annotators.api.pending import each_sample
+from silr.annotators.api.pending import PendingError, each_sample
 from silr.annotators.api.replies import Reply
 from silr.annotators.api.request import Messages, Question
 from silr.annotators.api.workers import Workers
@@ -146,7 +146,7 @@ class ApiAnnotator:
     def plan(self, texts: Sequence[str]) -> Plan:
         """One text a batch: the server, not silr, puts them together."""
         lengths = [len(text) for text in texts]
-        return Plan([np.array([row]) for row in range(len(texts))], lengths, np.zeros(len(texts), np.bool_))
+        return Plan(list(np.arange(len(texts))[:, None]), lengths, np.zeros(len(texts), np.bool_))
 
     def score_batches(self, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
         """Ask about each batch's text, several at a time, and yield them as the answers come; see `work`."""
@@ -172,6 +172,7 @@ class ApiAnnotator:
                 for number, scored, error in group:
                     if isinstance(error, BudgetSpentError):
                         self.stopped_by = str(error)
+                        self._note_missing(batches[number], error)
                         workers.end()
                     elif isinstance(error, NoAnswerError):
                         self._note_missing(batches[number], error)
@@ -199,9 +200,13 @@ class ApiAnnotator:
                 )
             yield number, batch
 
-    def _note_missing(self, texts: Sequence[str], error: NoAnswerError) -> None:
+    def _note_missing(self, texts: Sequence[str], error: NoAnswerError | BudgetSpentError) -> None:
         (text,) = texts
-        if isinstance(error, StoppedError):  # it was not asked
+        if isinstance(error, (BudgetSpentError, StoppedError, PendingError)):  # the last question was not asked
+            if text in self.remarks.provenance or text in self._kept:
+                self.remarks.missing[text] = Missing.OPEN
+            elif isinstance(error, PendingError):
+                self.remarks.missing[text] = error.missing
             return
         self.remarks.missing[text] = error.missing
         if error.hits_all:

@@ -43,6 +43,7 @@ class Budget:
         self.cost, self._pace = Cost(price=price), pace or Pace()
         self._max_requests, self._max_tokens = max_requests, max_tokens
         self._max_dollars = max_dollars
+        self.batch_share = BATCH_SHARE  # of the price of single requests: what a batch costs here
         self._closed, self._changed = closed or threading.Event(), threading.Condition(threading.RLock())
         self._under_way = self._answered = 0  # characters sent
         self._uncounted = 0.0  # dollars of answers whose tokens the server did not count, as estimated
@@ -102,11 +103,12 @@ class Budget:
         """Count the answers to requests of a batch; the server did not count the tokens of some."""
         with self._changed:
             if uncounted:
-                self._estimate(characters * uncounted // max(1, n_requests), uncounted, BATCH_SHARE)
+                self._estimate(characters * uncounted // max(1, n_requests), uncounted, self.batch_share)
             self.cost.under_way -= n_requests
-            self.cost.batched_requests += n_requests
-            self.cost.batched_prompt_tokens += prompt_tokens
-            self.cost.batched_completion_tokens += completion_tokens
+            if self.batch_share == BATCH_SHARE:
+                self.cost.batched_requests += n_requests
+                self.cost.batched_prompt_tokens += prompt_tokens
+                self.cost.batched_completion_tokens += completion_tokens
             self.cost.prompt_tokens += prompt_tokens
             self.cost.completion_tokens += completion_tokens
             self._under_way -= characters
@@ -167,6 +169,6 @@ class Budget:
         tokens = self._rate() * characters or 1.0
         if self._max_tokens is not None and (closed or cost.tokens + tokens > self._max_tokens):
             raise BudgetSpentError(f"{self._max_tokens:,} tokens")
-        dollars = self._dollars() + BATCH_SHARE * self._dollar_rate() * characters
+        dollars = self._dollars() + self.batch_share * self._dollar_rate() * characters
         if self._max_dollars is not None and (closed or dollars >= self._max_dollars):
             raise BudgetSpentError(f"${self._max_dollars:g}")

@@ -15,6 +15,7 @@ from silr.io.cache import cache_folder
 from silr.io.files import make_folder
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
+_CANONICAL = json.JSONEncoder(sort_keys=True)
 _ROWS = 400  # of one statement: SQLite takes some 999 values
 _KEPT = "; the answers in it are kept, and the same command goes on from there"
 _LOG_PAGES = 4000  # of the write-ahead log, after which its content moves to the file, which takes a moment
@@ -63,8 +64,8 @@ class AnswerCache:
         answer: Object | None = None if row is None else json.loads(row)
         return answer
 
-    def put(self, question: Mapping[str, object], answer: Mapping[str, object]) -> None:
-        """Keep an answer; InputError if it cannot be written, as on a full disk."""
+    def put(self, question: Mapping[str, object] | str, answer: Mapping[str, object]) -> None:
+        """Keep the answer to a question, or to its hash; InputError if it cannot be written, as on a full disk."""
         key, text = key_hash(question), json.dumps(answer)
         with self._group_lock:
             if self._group is not None:
@@ -134,4 +135,4 @@ def key_hash(question: Mapping[str, object] | str) -> str:
     """Return what stands for a question in the file; a hash stands for itself."""
     if isinstance(question, str):
         return question
-    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(question).encode()).hexdigest()

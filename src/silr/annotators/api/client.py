@@ -10,7 +10,7 @@ from typing import Any
 
 from silr.annotators.api import exchange
 from silr.annotators.api.answer_form import AnswerForm
-from silr.annotators.api.cache import AnswerCache
+from silr.annotators.api.cache import AnswerCache, key_hash
 from silr.annotators.api.connection import connect
 from silr.annotators.api.exchange import ChatExchange, PassingError, RefusedError, TextTooLongError
 from silr.annotators.api.length_limit import seems_cut
@@ -122,7 +122,7 @@ class ChatClient(ServerClient):
         A new answer is kept as that of the question that `answers` names. A BudgetSpentError says that nothing was
         sent, a NoAnswerError that no answer to this text is usable, an InputError that the server refuses all requests.
         """
-        key = self._key(question)
+        key = key_hash(self._key(question))
         if (known := self._cache.get(key)) is not None:
             reply = Reply.from_json(known)
             self._budget.known(reply.prompt_tokens, reply.completion_tokens, reply.batched)
@@ -156,7 +156,7 @@ class ChatClient(ServerClient):
         while True:
             options, asked = parameters.of(question, self.options), time.time()
             try:
-                reply: Reply = self._retrying(self._attempt, question.messages, options)
+                reply = self._with_retries(self._attempt, question.messages, options)
                 break
             except PassingError as error:
                 if trials is None and self._may_dislike_parameters(error):

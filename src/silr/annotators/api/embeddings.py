@@ -23,6 +23,7 @@ from silr.annotators.api.request import RequestOptions
 from silr.annotators.api.server_client import ServerClient
 from silr.annotators.api.vectors import Half, Vector, VectorCache
 from silr.annotators.api.workers import Workers
+from silr.annotators.cost import Price
 from silr.annotators.missing import Missing
 from silr.errors import InputError
 from silr.io.progress import progress
@@ -73,7 +74,8 @@ class EmbeddingsClient(ServerClient):
         Width that is asked for. None: the model's own.
     width : int, default None
         Width that the embeddings must have, where others have it already.
-    max_requests, max_tokens_total : int, default None
+    max_requests, max_tokens_total, max_dollars, price, rpm, tpm : default None
+        As of `ChatClient`.
     concurrency : int, default 4
         Requests at a time.
     timeout, retries, say
@@ -96,6 +98,10 @@ class EmbeddingsClient(ServerClient):
         width: int | None = None,
         max_requests: int | None = None,
         max_tokens_total: int | None = None,
+        max_dollars: float | None = None,
+        price: Price | None = None,
+        rpm: int | None = None,
+        tpm: int | None = None,
         concurrency: int = CONCURRENCY,
         timeout: float = 120.0,
         retries: int = 8,
@@ -112,6 +118,10 @@ class EmbeddingsClient(ServerClient):
             RequestOptions(headers=headers),
             max_requests=max_requests,
             max_tokens_total=max_tokens_total,
+            max_dollars=max_dollars,
+            price=price,
+            rpm=rpm,
+            tpm=tpm,
             timeout=timeout,
             retries=retries,
             say=say,
@@ -286,7 +296,7 @@ class EmbeddingsClient(ServerClient):
         while True:
             encoding = self._encoding
             try:
-                vectors: NDArray[np.float16] = self._retrying(attempt)
+                vectors = self._with_retries(attempt)
                 break
             except PassingError as error:
                 if encoding == FLOAT or not self._may_be_about_parameters(error):

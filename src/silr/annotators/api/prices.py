@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from silr.annotators.cost import Price
+from silr.annotators.api.addresses import OPENAI
+from silr.annotators.cost import BATCH_SHARE, Price
 from silr.errors import InputError
 from silr.io.class_names import listed
 from silr.io.files import Json
@@ -74,6 +75,33 @@ def price_of(
     if fields is None or factor is None:
         return None
     return _price(fields, f"by silr's table of {table['date']}; prices change").times(factor)
+
+
+def share_of_files(model: str, base_url: str | None, price: Price | None, tier: str | None = None) -> float:
+    """What share of a price batches cost that somebody has answered from files: OpenAI's alone are cheaper.
+
+    Where no `base_url` names the server, they count as OpenAI's if the `price` is that of OpenAI's model.
+    """
+    if base_url is not None:
+        return BATCH_SHARE if urlsplit(base_url).hostname == urlsplit(OPENAI).hostname else 1.0
+    return BATCH_SHARE if price is not None and price == price_of(model, OPENAI, tier=tier) else 1.0
+
+
+def embeddings_price(model: str, server: str, *, prices: str | Path | None = None) -> Price | None:
+    """The price of an embedding model at a server, by the user's file or by silr's table; None if nobody knows it."""
+    if prices is not None and (fields := _find(model, _read(Path(prices)))) is not None:
+        return Price(fields["in"], 0.0, source=f"by {Path(prices).name}")
+    table = _table()
+    fields = _find(model, table["embeddings"].get(urlsplit(server).hostname or "", {}))
+    source = f"by silr's table of {table['date']}; prices change"
+    return None if fields is None else Price(fields["in"], 0.0, source=source)
+
+
+def explain_unknown_embeddings(model: str, server: str) -> str:
+    """Say why there is no price of embeddings, and how to give one."""
+    host = urlsplit(server).hostname
+    why = "a server on this machine has no price list" if is_on_this_machine(server) else f"at {host} nobody knows it"
+    return f"dollars of the embeddings by {model} unknown: {why}; --prices FILE sets the price"
 
 
 def explain_unknown(model: str, server: str) -> str:

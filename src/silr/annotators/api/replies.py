@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -52,7 +52,7 @@ class Reply:
 
     def to_json(self) -> Object:
         """Return the reply ready for JSON."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 class NoReplyError(Exception):
@@ -172,10 +172,14 @@ def _blocked(value: object) -> bool:
 
 
 def usage(value: object) -> tuple[int, int]:
-    """Return the tokens of prompt and answer as a response's JSON counts them, 0 where it does not."""
+    """Return the tokens of prompt and answer as a response's JSON counts them, 0 where it does not.
+
+    Gemini and others have thoughts in `total_tokens` alone, and charge them as parts of the answer.
+    """
     counted = value.get("usage") if isinstance(value, dict) else None
     counted = counted if isinstance(counted, dict) else {}
-    return _count(counted.get("prompt_tokens")), _count(counted.get("completion_tokens"))
+    prompt, completion, total = (_count(counted.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
+    return prompt, max(completion, total - prompt) if prompt else completion
 
 
 def cached_prompt_tokens(value: object) -> int:
@@ -198,6 +202,8 @@ def _tokens(logprobs: object, text: str) -> tuple[Token, ...]:
     Ids in the place of texts, or anything else that cannot be read, give no tokens: the label counts without them.
     """
     tokens: tuple[Token, ...] = ()
+    if not logprobs:
+        return tokens
     with suppress(AttributeError, IndexError, KeyError, TypeError, ValueError):
         entries = [(place, _likeliest(place.get("top_logprobs"))) for place in _entries(logprobs)]
         words = "".join(str(token.get("token")) for token, _ in entries)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from silr.annotators.api.exchange import LATER, Exchange, PassingError
 from silr.annotators.api.pace import Pace
@@ -15,6 +16,8 @@ from silr.io.progress import duration
 
 if TYPE_CHECKING:
     import tenacity
+
+T = TypeVar("T")
 
 MOST_IN_VAIN = 10  # requests without an answer, after which a server that never gave one is given up
 _IN_VAIN_LATER, _IN_VAIN_ROUNDS = 50, 6  # the same where this model has answered before: as many rounds at least
@@ -75,6 +78,24 @@ class Retries(ABC):
     @abstractmethod
     def _may_be_about_parameters(self, error: PassingError) -> bool:
         """Whether a request without some parameters is to be sent instead."""
+
+    def _with_retries(self, attempt: Callable[..., T], *about: object) -> T:
+        """Return what an attempt gives, which is made again while that may help.
+
+        The first one costs nothing beside; what waits and counts comes after a failure.
+        """
+        failures = list[PassingError]()
+        try:
+            return attempt(*about)
+        except PassingError as error:
+            failures.append(error)
+
+        def again() -> T:
+            if failures:
+                raise failures.pop()
+            return attempt(*about)
+
+        return self._retrying(again)
 
     def _check_end(self) -> None:
         if self._end is not None:

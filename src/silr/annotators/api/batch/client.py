@@ -13,6 +13,7 @@ from silr.annotators.api.client import ChatClient
 from silr.annotators.api.exchange import NoAnswerError, TextTooLongError, characters
 from silr.annotators.api.parameters import Parameters
 from silr.annotators.api.pending import PendingError
+from silr.annotators.api.prices import share_of_files
 from silr.annotators.api.refusals import Refusal
 from silr.annotators.api.replies import Reply
 from silr.annotators.api.request import Question
@@ -67,6 +68,11 @@ class BatchClient(ChatClient):
     def answered(self) -> bool:
         """Whether the server answered a single request, so that its parameters are known."""
         return self._answered
+
+    @property
+    def is_discounted(self) -> bool:
+        """Whether its batches cost less than single requests."""
+        return self._budget.batch_share < 1
 
     @contextmanager
     def collecting(self, collect: Collect) -> Iterator[None]:
@@ -141,10 +147,12 @@ class BatchClient(ChatClient):
 
 
 class OfflineClient(BatchClient):
-    """The same without a server: `base_url`, where it is given, only tells answers apart."""
+    """The same without a server: `base_url`, where it is given, only tells answers apart and says what batches cost."""
 
     asks = False
 
     def __init__(self, model: str, cache: AnswerCache, *, base_url: str | None = None, **options: Any) -> None:
         super().__init__(model, cache, base_url=base_url or "http://localhost/v1", **options)
         self.server = self.server if base_url else OFFLINE
+        tier = self.options.service_tier
+        self._budget.batch_share = share_of_files(model, base_url, self.cost.price, tier)

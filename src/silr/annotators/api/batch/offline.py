@@ -71,6 +71,8 @@ class OfflineAnnotator(Wrapped):
     ) -> Iterator[None]:
         """Read the results into the cache; InputError if they are of other texts, or of another model or prompt."""
         del identity, output, name, note_cost
+        cost = self._client.cost
+        before = vars(cost).copy()
         with self._client.open():
             keys = set() if self._results is None else self._read(self._results)
             self._annotator.take_form(texts)
@@ -80,6 +82,7 @@ class OfflineAnnotator(Wrapped):
         if self._results is not None and not keys:
             raise InputError(f"{self._results} has no results of a batch: no .jsonl file has rows with a response")
         if keys and others == keys:
+            vars(cost).update(before)  # they are no costs of this annotation
             raise InputError(
                 f"{self._results} has no results of these texts: other texts were asked about, or with another model, "
                 "server, prompt or option"
@@ -127,7 +130,7 @@ class OfflineAnnotator(Wrapped):
         client, keys = self._client, set[str]()
         for path in sorted(folder.glob("*.jsonl")):
             with os_errors(f"cannot read {path}"), path.open("rb") as lines:
-                for rows in batched(read_rows(lines), _CHUNK):
+                for rows in batched(read_rows(lines, discounted=client.is_discounted), _CHUNK):
                     keys.update(row.key for row in rows)
                     new = {row.key: row for row in rows if client.cache.get(row.key) is None}
                     answers = {row.key: row.result for row in new.values() if isinstance(row.result, Reply)}

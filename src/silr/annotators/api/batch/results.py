@@ -82,8 +82,11 @@ class Tokens:
         self.uncounted += other.uncounted
 
 
-def read_rows(lines: Iterable[bytes]) -> Iterator[Row]:
-    """Read lines of an output or error file; those that are none, or torn, are left out."""
+def read_rows(lines: Iterable[bytes], discounted: bool = True) -> Iterator[Row]:
+    """Read lines of an output or error file; those that are none, or torn, are left out.
+
+    `discounted` are those that cost the price of batches.
+    """
     for line in lines:
         with suppress(ValueError):
             row = json.loads(line)
@@ -92,7 +95,7 @@ def read_rows(lines: Iterable[bytes]) -> Iterator[Row]:
                 and isinstance(row.get("custom_id"), str)
                 and ("response" in row or "error" in row)
             ):
-                yield _read(row)
+                yield _read(row, discounted)
 
 
 def batched(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
@@ -101,7 +104,7 @@ def batched(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
         yield chunk
 
 
-def _read(row: Object) -> Row:
+def _read(row: Object, discounted: bool) -> Row:
     response, error = row.get("response"), row.get("error")
     response = response if isinstance(response, dict) else {}
     body = response.get("body")
@@ -112,11 +115,11 @@ def _read(row: Object) -> Row:
         try:
             created = body.get("created") if isinstance(body, dict) else None
             asked = float(created) if isinstance(created, (int, float)) else 0.0
-            return Row(row["custom_id"], replace(read_reply(body), asked=asked, batched=True), tokens)
+            return Row(row["custom_id"], replace(read_reply(body), asked=asked, batched=discounted), tokens)
         except NoReplyError as failed:
             return Row(row["custom_id"], Failure(500, str(failed)), tokens)
     said = json.dumps(error if body is None or (error and not is_error(body)) else body, ensure_ascii=False)
     failure = Failure(status, said[:_LONGEST])
     if (declined := _DECLINED.get(failure.refusal.kind)) is not None:
-        return Row(row["custom_id"], Reply("", missing=declined, batched=True), tokens)
+        return Row(row["custom_id"], Reply("", missing=declined, batched=discounted), tokens)
     return Row(row["custom_id"], failure, tokens)

@@ -60,6 +60,11 @@ class Batches:
         """Those whose answers are still to come."""
         return [part for part in self.parts if not part.done]
 
+    @property
+    def are_at_server(self) -> bool:
+        """Whether some of these were uploaded, or perhaps sent."""
+        return any(part.sent or part.upload is not None for part in self.open)
+
     def save(self) -> None:
         """Write what changed."""
         write_json(self._path, {"parts": [asdict(part) for part in self.parts], "form": self.form})
@@ -118,7 +123,10 @@ def batches_path(output: str | Path, name: str = "") -> Path:
 
 @contextmanager
 def opened(folder: Path, identity: Mapping[str, object]) -> Iterator[Batches]:
-    """Open the batches of an annotation; InputError if others are there, or another process has them."""
+    """Open the batches of an annotation; InputError if others are there, or another process has them.
+
+    An error leaves the folder only if the server has requests whose answers are still to come.
+    """
 
     def begun() -> bool:
         return bool(_read(folder).open)
@@ -129,7 +137,13 @@ def opened(folder: Path, identity: Mapping[str, object]) -> Iterator[Batches]:
                 path.unlink()
 
     with resumable(folder, KIND, dict(identity), begun=begun, clear=clear):
-        yield _read(folder)
+        batches = _read(folder)
+        try:
+            yield batches
+        except BaseException:
+            if not batches.are_at_server:
+                remove(batches)
+            raise
 
 
 def _read(folder: Path) -> Batches:
