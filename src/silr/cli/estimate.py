@@ -8,37 +8,56 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from silr.cli.options import AsJson, choice
+from silr.cli.options import AsJson, By, choice
 from silr.errors import InputError
+
+Source = Annotated[Path, Argument(help="Run directory of refine; or a table with LLM labels and gold labels.")]
+GoldColumn = Annotated[str, Option(help="Column with labels by hand, of a table; a run knows its own.")]
+LabelColumn = Annotated[
+    list[str] | None,
+    Option(help="Column with an LLM's labels, of a table; again for several. Default: llm_label, llm_label_NAME."),
+]
+Csv = Annotated[
+    Path | None, Option("--csv", metavar="FOLDER", help="Write each table as a CSV file, too, with all rows.")
+]
+AsLatex = Annotated[
+    bool, Option("--latex", help="Print the tables as LaTeX (booktabs), and the methods paragraph as a comment.")
+]
+Formula = Annotated[
+    str | None,
+    Option(metavar="FORMULA", help="Regression on all texts, as 'hostile ~ party + year'; a class name is 0 or 1."),
+]
+Family = Annotated[str, choice("Of the regression: linear or logistic.", "linear", "logistic")]
+Target = Annotated[
+    str,
+    choice(
+        "Of its standard errors: population (the texts are a sample) or corpus (they are all there is).",
+        "population",
+        "corpus",
+    ),
+]
+DropMissing = Annotated[
+    bool, Option("--drop-missing", help="Leave texts without a value in the formula's columns out.")
+]
+Dsl = Annotated[
+    bool, Option("--dsl", help="Write columns dsl_CLASS, outcomes for a regression elsewhere, into RUN/labels.csv.")
+]
+Output = Annotated[Path | None, Option("--output", "-o", help="With --dsl: write this table instead.")]
 
 
 def estimate(
-    source: Annotated[Path, Argument(help="Run directory of refine; or a table with LLM labels and gold labels.")],
-    by: Annotated[
-        list[str] | None,
-        Option(metavar="COLUMN", help="Column of groups: shares by group, and differences. Again for further ones."),
-    ] = None,
-    formula: Annotated[
-        str | None,
-        Option(metavar="FORMULA", help="Regression on all texts, as 'hostile ~ party + year'; a class name is 0 or 1."),
-    ] = None,
-    family: Annotated[str, choice("Of the regression: linear or logistic.", "linear", "logistic")] = "linear",
-    target: Annotated[
-        str,
-        choice(
-            "Of its standard errors: population (the texts are a sample) or corpus (they are all there is).",
-            "population",
-            "corpus",
-        ),
-    ] = "population",
-    drop_missing: Annotated[
-        bool, Option("--drop-missing", help="Leave texts without a value in the formula's columns out.")
-    ] = False,
-    dsl: Annotated[
-        bool,
-        Option("--dsl", help="Write columns dsl_CLASS, outcomes for a regression elsewhere, into RUN/labels.csv."),
-    ] = False,
-    output: Annotated[Path | None, Option("--output", "-o", help="With --dsl: write this table instead.")] = None,
+    source: Source,
+    by: By = None,
+    gold_column: GoldColumn = "gold",
+    label_column: LabelColumn = None,
+    formula: Formula = None,
+    family: Family = "linear",
+    target: Target = "population",
+    drop_missing: DropMissing = False,
+    dsl: Dsl = False,
+    output: Output = None,
+    csv: Csv = None,
+    as_latex: AsLatex = False,
     as_json: AsJson = False,
 ) -> None:
     """Estimate the shares of the classes and the quality of the labels, each with a 95 % interval.
@@ -46,8 +65,12 @@ def estimate(
     The labels of an LLM are biased, so counting them is too. Here every text counts by what is expected of it, and the
     gold labels put right how far that is wrong (prediction-powered inference).
     """
+    if as_json and as_latex:
+        raise InputError("--json or --latex, not both")
     from silr.estimate.dsl import write_dsl
     from silr.estimate.estimate import estimate as estimate_source
+    from silr.estimate.files import write_csv
+    from silr.estimate.latex import latex
     from silr.estimate.show import print_estimates
     from silr.estimate.show_regression import print_regression
 
@@ -58,11 +81,18 @@ def estimate(
     if dsl:
         write_dsl(source, output, print)
         return
-    result = estimate_source(source, by or (), formula=formula, family=family, target=target, drop_missing=drop_missing)
+    regression = {"formula": formula, "family": family, "target": target, "drop_missing": drop_missing}
+    columns = {"gold_column": gold_column, "label_columns": label_column or ()}
+    result = estimate_source(source, by or (), **columns, **regression)  # type: ignore[arg-type]
+    paths = [] if csv is None else write_csv(result, csv)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
-        return
-    if result.regression is None or by:
+    elif as_latex:
+        print(latex(result))
+    elif result.regression is None or by:
         print_estimates(result)
-    if result.regression is not None:
+    if result.regression is not None and not (as_json or as_latex):
         print_regression(result.regression, result.assumptions)
+    if not (as_json or as_latex):
+        for path in paths:
+            print(f"written: {path}")

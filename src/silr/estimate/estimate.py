@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from silr.estimate.evidence import Evidence, read_evidence
+from silr.estimate.evidence import Evidence, groups_of, read_evidence
+from silr.estimate.naive import counted_labels, with_naive
 from silr.estimate.quality import quality
 from silr.estimate.regression import regress
 from silr.estimate.result import Estimates, Row
@@ -22,6 +23,7 @@ def estimate(
     by: str | Sequence[str] = (),
     *,
     gold_column: str = "gold",
+    label_columns: Sequence[str] = (),
     formula: str | None = None,
     family: str = "linear",
     target: str = "population",
@@ -40,6 +42,8 @@ def estimate(
         Columns of the table; the shares are also estimated for each group of texts that have the same values in them.
     gold_column : str, default "gold"
         Of a table; a run knows its own.
+    label_columns : sequence of str, default ()
+        Columns with the LLMs' labels, of a table; none: ``llm_label`` and every ``llm_label_NAME``.
     formula : str, default None
         A regression on all texts, such as ``"hostile ~ party + year"``, by design-based supervised learning. The name
         of a class is 1 for a text of that class and 0 for others (``Q("not hostile")`` where it has a blank); other
@@ -68,7 +72,7 @@ def estimate(
     Egami, Hinck, Stewart, Wei, "Using imperfect surrogates for downstream inference: design-based supervised
     learning", NeurIPS 2023 (arXiv 2306.04746).
     """
-    evidence = read_evidence(source, gold_column)
+    evidence = read_evidence(source, gold_column, label_columns)
     regression = None
     if formula is not None:
         regression = regress(evidence, formula, family=family, target=target, drop_missing=drop_missing)
@@ -88,10 +92,23 @@ def estimate_evidence(evidence: Evidence, by: Sequence[str] = ()) -> Estimates:
         evidence.class_names,
         len(evidence),
         len(evidence.rows),
-        rows,
-        differences,
+        with_naive(evidence, rows, by),
+        with_naive(evidence, differences, by),
         [row for column in evidence.labels for row in quality(evidence, column)],
         evidence.predictor,
         evidence.assumptions,
         list(by),
+        remarks=_left_out(evidence, by),
+        power=shares.power,
+        as_they_are=int(evidence.known.sum()),
+        counted=counted_labels(evidence)[0],
+    )
+
+
+def _left_out(evidence: Evidence, by: Sequence[str]) -> list[str]:
+    """How many texts are in no group, since a column is empty."""
+    count = int((groups_of(evidence, by)[0] < 0).sum()) if by else 0
+    columns = " or ".join(map(repr, by))
+    return (
+        [f"{count:,} texts have no value in {columns}: they are in no group, and count for all texts"] if count else []
     )

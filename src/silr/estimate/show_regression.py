@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from silr.estimate.coefficients import Coefficient, Regression
+from silr.estimate.show import say, table_lines, terminal_width
+from silr.estimate.tables import Table, label_name
 
 TARGETS = {
     "population": "The texts count as a sample of more texts like them.",
@@ -13,28 +15,31 @@ TARGETS = {
 
 
 def print_regression(result: Regression, assumptions: Sequence[str] = ()) -> None:
-    """Print the table, what stands beside it, and what it assumes."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    kind = "Logistic regression (log-odds)" if result.family == "logistic" else "Linear regression"
-    table = Table(title=f"{kind}: {result.formula}", title_justify="left")
-    for place, title in enumerate(["term", "coefficient", "std. error", "t", "p", "95 %"]):
-        table.add_column(title, justify="right" if place else "left", no_wrap=bool(place), overflow="fold")
-    for row in result.coefficients:
-        table.add_row(*cells(row))
-    console.print(table, markup=False)
-    if beside := _beside(result):
-        table = Table(title="The same coefficients", title_justify="left")
-        table.add_column("term", overflow="fold")
-        for title in ("corrected", *beside):
-            table.add_column(title, justify="right")
-        for rows in zip(result.coefficients, *beside.values(), strict=True):
-            table.add_row(rows[0].term, *(number(row.value) for row in rows))
-        console.print(table, markup=False)
+    """Print the tables, and what they assume."""
+    width = terminal_width()
+    for table in regression_tables(result):
+        for line in table_lines(table, width):
+            print(line)
+        print()
     for line in [*lines(result), *(f"Assumed: {each}." for each in assumptions)]:
-        console.print(line, markup=False, soft_wrap=True)
+        say(line, width)
+
+
+def regression_tables(result: Regression) -> list[Table]:
+    """The coefficients, and those of other fits beside them."""
+    kind = "Logistic regression (log-odds)" if result.family == "logistic" else "Linear regression"
+    headings = ["term", "coefficient", "std. error", "t", "p", "95 % interval"]
+    tables = [
+        Table("regression", f"{kind}: {result.formula}", headings, [cells(row) for row in result.coefficients], 1)
+    ]
+    others = _beside(result)
+    if others:
+        rows = [
+            [row.term, number(row.value), *(number(values[place].value) for values in others.values())]
+            for place, row in enumerate(result.coefficients)
+        ]
+        tables.append(Table("beside", "The same coefficients otherwise", ["term", "silr", *others], rows, 1))
+    return tables
 
 
 def cells(row: Coefficient) -> list[str]:
@@ -69,5 +74,5 @@ def _beside(result: Regression) -> dict[str, list[Coefficient]]:
     """Other fits of the same formula, by the title of their column."""
     if not result.has_label:
         return {}
-    naive = {f"naive, {name}": rows for name, rows in result.naive.items() if rows}
+    naive = {f"naive, {label_name(name)}": rows for name, rows in result.naive.items() if rows}
     return ({"gold alone": result.gold_alone} if result.gold_alone else {}) | naive
