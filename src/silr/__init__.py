@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from silr.annotators.annotate import annotate
     from silr.classifiers.uu_classifier import UUClassifier
+    from silr.estimate.agreement import agreement
     from silr.estimate.dsl import dsl_outcomes
     from silr.estimate.estimate import estimate
     from silr.export.load import load
@@ -30,6 +31,7 @@ __all__ = [
     "Silr",
     "UUClassifier",
     "__version__",
+    "agreement",
     "annotate",
     "draw",
     "dsl_outcomes",
@@ -46,6 +48,7 @@ _HOMES = {
     "Silr": "silr.refine.silr",
     "UU": "silr.refine.uu",
     "UUClassifier": "silr.classifiers.uu_classifier",
+    "agreement": "silr.estimate.agreement",
     "annotate": "silr.annotators.annotate",
     "draw": "silr.label.draw",
     "dsl_outcomes": "silr.estimate.dsl",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from transformers import Cache
 
 _CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021, section 5
+_ANY_LENGTH = 2**31  # tokens, of a model without positions
 _CHUNK = 2048  # texts tokenised together while planning
 _FLOAT16_MAX = 65504.0
 _LONG = 16  # times the prefix
@@ -139,8 +140,7 @@ class LocalAnnotator:
             raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
         self._width = int(self._head.weight.shape[1])
         context = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
-        length = int(context or 2**31)  # no positions: any length
-        self._encode = PromptEncoder(self.prompt, tokenizer, length, thinking)
+        self._encode = PromptEncoder(self.prompt, tokenizer, int(context or _ANY_LENGTH), thinking)
         stops = getattr(self._network.generation_config, "eos_token_id", None)
         stops = set(stops if isinstance(stops, list) else [stops]) - {None}
         self._ends = self._encode.ends and sorted({*self._encode.ends, *stops})

@@ -22,6 +22,7 @@ PANELS = {  # names of options, by command and title
     },
     "label": {
         "What is labelled": "number classes codebook output imported text_column label_column",
+        "Several people": "person gold_from",
         "Which texts are drawn": "draw seed",
         "How they are shown": "terminal browser port show_llm_label",
     },

@@ -12,6 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer import Option
 
+from silr.cli.label_people import (
+    GoldFrom,
+    Imports,
+    Person,
+    agreement_of_session,
+    check_who,
+    people_json,
+    print_agreement,
+    say_who,
+    take_imports,
+)
 from silr.cli.options import AsJson, Classes, Quiet, Seed, Table, TextColumn, narrator, split_classes
 from silr.errors import InputError
 from silr.extras import needs
@@ -25,7 +36,6 @@ INTERRUPTED = 130
 
 
 OUTPUT_HELP = "Where the table with gold goes; default: TABLE itself."
-IMPORT_HELP = "Also take labels from an export of Label Studio (JSON, JSON-MIN) or Argilla."
 ShowLabel = Annotated[bool, Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")]
 DRAW_HELP = "rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
 CODEBOOK_HELP = "YAML file shown beside the texts; default: the one that silr annotate had."
@@ -42,7 +52,9 @@ def label(
     terminal: Annotated[bool, Option("--terminal", help="Ask here, without a browser: over ssh.")] = False,
     browser: Annotated[bool, Option(help="Open the page.")] = True,
     port: Annotated[int, Option(min=0, max=65535, help="Of the page, on 127.0.0.1; 0: any free one.")] = 0,
-    imported: Annotated[list[Path] | None, Option("--import", help=IMPORT_HELP)] = None,
+    person: Person = None,
+    imported: Imports = None,
+    gold_from: GoldFrom = "majority",
     show_llm_label: ShowLabel = False,
     draw: Annotated[Literal["rounds", "strata"], Option(help=DRAW_HELP)] = "rounds",
     text_column: TextColumn = "text",
@@ -66,21 +78,17 @@ def label(
     named = split_classes(classes) if classes else None
     named_columns = {"text": text_column, "label": label_column, "rounds": draw == "rounds"}
     source = _gold_table(table, codebook, say, output=output, classes=named, **named_columns)
+    check_who(source, person, number, imported)
     posterior = BackgroundPosterior(source, features_path(table), seed) if draw == "rounds" else None
-    session = Session(source, number, seed, show_llm_label, posterior)
+    session = Session(source, number, seed, show_llm_label, posterior, person, gold_from)
     finished, imports = True, []
     try:
         if session.recovered:
             say(f"taken up from a session that was cut off: {session.recovered:,} label(s), skip(s) or undo(s)")
             session.save()
-        for path in imported or []:
-            labels = source.imported(path, session.gold)
-            session.adopt({row: code for row, code in labels.gold.items() if row not in source.barred})
-            imports.append(str(labels))
-            say(f"{path}: {labels}")
-            if examples := len(source.barred & labels.gold.keys()):
-                say(f"{examples:,} of them left out: their texts are examples that the LLM was shown")
-        if len(session.gold) < number and session.current is not None:
+        imports = take_imports(session, imported or [], say)
+        say_who(session, say)
+        if session.wants(number):
             for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # a closed terminal is an interruption like Ctrl-C
                 if hasattr(signal, name):
                     signal.signal(getattr(signal, name), signal.default_int_handler)
@@ -138,7 +146,8 @@ def _open(address: str, browser: bool, quiet: bool, as_json: bool) -> None:
 def _report(
     session: Session, posterior: BackgroundPosterior | None, imports: list[str], quiet: bool, as_json: bool
 ) -> None:
-    result = session.result()
+    agreement = agreement_of_session(session)
+    result = session.result(everyone=True) | people_json(session, agreement)
     if posterior is not None:
         result |= {"fits": posterior.fits, "failed_fits": posterior.failures}
     if as_json:
@@ -146,8 +155,11 @@ def _report(
         return
     if quiet:
         return
+    if session.person is not None:
+        print(f"{session.person}: {session.done:,} labels, {result['added']:,} of them new")
     counts = ", ".join(f"{name} {count:,}" for name, count in result["classes"].items())
-    print(f"{result['gold']:,} gold labels ({counts}), {result['added']:,} of them new")
+    new = "from the votes" if session.people else f"{result['added']:,} of them new"
+    print(f"{result['gold']:,} gold labels ({counts}), {new}")
     if result["drawn_by_posterior"]:
         print(f"{result['drawn_by_posterior']:,} of them drawn by how unsure their label was")
     if result["only_train"]:
@@ -158,5 +170,7 @@ def _report(
     if result["llm_accuracy"] is not None:
         low, high = result["llm_accuracy_interval"]
         print(f"the LLM's labels: estimated accuracy {result['llm_accuracy']:.1%} ({low:.0%} to {high:.0%})")
-    if result["gold"]:
+    if agreement is not None:
+        print_agreement(session, agreement)
+    if result["gold"] or session.people:
         print(f"written: {session.table.output}", flush=True)

@@ -30,7 +30,7 @@ Probabilities = NDArray[np.float32] | NDArray[np.float64]
 CLASSIFIER = "classifier"  # its labels, among those that are judged
 FEWEST_OF_GROUP = 5  # gold labels; a group with fewer borrows the correction of all texts
 FEWEST_GOLD = 10  # gold labels that judge; with fewer there is no estimate
-OF_RUN = "the run's out-of-fold probabilities"
+OF_RUN = "the run's cross-fitted probabilities"
 OF_LABELS = "how often each label was right among the other gold labels"
 ASSUMED = (
     "nothing says how the gold labels were drawn; they are taken as drawn at random among the texts of each LLM label"
@@ -58,6 +58,7 @@ class Evidence:
     assumptions: list[str] = field(default_factory=list)  # a sentence each
     texts_column: str = "text"
     gold_column: str = "gold"
+    learned: tuple[str, ...] = ()  # columns whose labels come from the gold labels, those of gold texts out-of-fold
 
     def __post_init__(self) -> None:
         _check_gold(self.name, len(self.rows), len(self.frame))
@@ -133,7 +134,9 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
         assumptions.append(NOT_JUDGED)
     elif classifier is not None:
         labels[CLASSIFIER] = classifier.astype(np.int64)
-    scores: Probabilities | None = best.scores if result.is_posterior else None
+    scores: Probabilities | None = None
+    if result.is_posterior:
+        scores = best.cross_fitted if best.cross_fitted is not None else best.scores
     predictor = OF_RUN
     if scores is None or result.best_iteration == 0:  # the LLM's labels are the result
         rows = np.flatnonzero((corpus.gold >= 0) & (weights > 0))
@@ -151,6 +154,7 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
         assumptions,
         record.table["columns"]["text"],
         record.table["columns"]["gold"],
+        learned=(REFINED_LABEL, CLASSIFIER) if result.is_posterior else (),
     )
 
 

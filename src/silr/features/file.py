@@ -13,7 +13,7 @@ from silr.annotators.feature_blocks import width_of, without_blocks
 from silr.errors import InputError
 from silr.features.api import ApiFeatures
 from silr.features.base import Matrix
-from silr.io.annotator_records import record_of_features
+from silr.io.annotator_records import STATES, maker_of_features, record_of_features
 from silr.io.corpus import file_hash
 from silr.io.feature_rows import features_of_texts
 from silr.io.files import Json
@@ -21,7 +21,7 @@ from silr.io.files import Json
 
 def annotator_of(features: Path) -> Json | None:
     """The description of the annotator that made a ``<stem>.features.npy``, from the file that lies beside it."""
-    record = record_of_features(features)
+    record = maker_of_features(features)
     width = None if record is None else width_of(record)
     if record is None or width is None or _width_of_file(features) in (width, None):
         return record
@@ -37,10 +37,12 @@ def _width_of_file(path: Path) -> int | None:
 
 def name_of_states(path: Path) -> str:
     """What to call a file that `silr annotate` wrote beside its table."""
-    record = annotator_of(path) if path.exists() else None
-    return (
-        f"embeddings by {record[EMBEDDINGS]['model']}" if record and EMBEDDINGS in record else "the annotator's states"
-    )
+    record = (record_of_features(path) if path.exists() else None) or {}
+    if EMBEDDINGS in record:
+        return f"embeddings by {record[EMBEDDINGS]['model']}"
+    if STATES in record:
+        return f"the states of an earlier annotation, by {record[STATES]['model']}"
+    return path.name if record.get("kind") == "api" else "the annotator's states"
 
 
 def server_of(features: object) -> ApiFeatures | None:

@@ -89,7 +89,7 @@ class _Page:
 
     async def setting(self, _: Request) -> Response:
         """What stays the same while the page is open."""
-        table = self._session.table
+        table, person = self._session.table, getattr(self._session, "person", None)
         pairs = zip(table.classes, class_keys(table.classes), strict=True)
         constant = {
             "table": table.output.name,
@@ -98,6 +98,8 @@ class _Page:
             "tools": tool_keys(table.classes),
             "codebook": panel(table),
         }
+        if person:
+            constant["table"] = f"{table.output.name} · {person}"
         return JSONResponse(constant | self._now())
 
     async def act(self, request: Request) -> Response:
@@ -120,7 +122,7 @@ class _Page:
                 output = session.table.output
                 next_step = f"silr refine {shlex.quote(str(output))} -o run/"
                 return JSONResponse({"result": {**session.result(), "name": output.name, "next": next_step}})
-            if session.turn and len(session.gold) == session.target:
+            if session.turn and session.done == session.target:
                 session.save()
         except InputError as error:
             return JSONResponse({"error": str(error)} | self._now(), 422)

@@ -72,7 +72,8 @@ def _show(session: Session, done: bool, head: list[str], pages: list[list[str]])
     """Print what there is to answer, with the first of the pages, which is taken out."""
     state, classes = session.state(), session.table.classes
     tools = tool_keys(classes)
-    facts = [f"{state['done']} of {state['target']}"]
+    person = f"{state['person']}: " if "person" in state else ""
+    facts = [f"{person}{state['done']} of {state['target']}"]
     facts += [f"{state['skipped']} skipped"] * bool(state["skipped"])
     if state["seconds_left"] is not None:
         facts.append(f"about {max(1, round(state['seconds_left'] / 60))} min left")
