@@ -135,10 +135,11 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
     elif classifier is not None:
         labels[CLASSIFIER] = classifier.astype(np.int64)
     scores: Probabilities | None = None
-    if result.is_posterior:
-        scores = best.cross_fitted if best.cross_fitted is not None else best.scores
+    if result.is_posterior:  # also where the verdict keeps the LLM's labels
+        posterior = result.iterations[1]
+        scores = posterior.scores if posterior.cross_fitted is None else posterior.cross_fitted
     predictor = OF_RUN
-    if scores is None or result.best_iteration == 0:  # the LLM's labels are the result
+    if scores is None:
         rows = np.flatnonzero((corpus.gold >= 0) & (weights > 0))
         scores = expected_by_label(refined, corpus.gold, weights, rows, len(result.class_names))
         predictor = OF_LABELS
