@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from silr.estimate.coefficients import Regression
+from silr.estimates.coefficients import Regression
 from silr.io.files import Json
 
 if TYPE_CHECKING:

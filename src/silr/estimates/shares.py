@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.estimate.evidence import FEWEST_OF_GROUP, Evidence, groups_of
-from silr.estimate.groups import group_names
-from silr.estimate.result import Row
+from silr.estimates.evidence import FEWEST_OF_GROUP, Evidence, groups_of
+from silr.estimates.groups import group_names
+from silr.estimates.result import Row
 from silr.stats.prediction_powered import (
     Parts,
     best_power,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from silr.estimate.result import Row
+from silr.estimates.result import Row
 from silr.stats.prediction_powered import share_limits
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from silr.estimate.enough import more_labels
-from silr.estimate.evidence import Evidence
-from silr.estimate.result import Row
-from silr.estimate.shares import Shares
+from silr.estimates.enough import more_labels
+from silr.estimates.evidence import Evidence
+from silr.estimates.result import Row
+from silr.estimates.shares import Shares
 from silr.stats.label_table import expected_by_label
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from silr.estimate.result import Estimates, Row
+from silr.estimates.result import Estimates, Row
 from silr.io.words import short
 
 PERCENT = " %"
