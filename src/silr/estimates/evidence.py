@@ -19,6 +19,7 @@ from silr.io.corpus import LABEL, label_column, read_table, weight_column
 from silr.refine.record import Record, read_record
 from silr.refine.table import OUT_OF_FOLD_LABEL, REFINED_LABEL, REFINED_SCORE, Columns, column_codes
 from silr.stats.annotator_evidence import Annotator, majority
+from silr.stats.gold_accuracy import Accuracy
 from silr.stats.gold_weights import given_weights, post_stratified
 from silr.stats.label_table import expected_by_label
 
@@ -58,6 +59,7 @@ class Evidence:
     assumptions: list[str] = field(default_factory=list)  # a sentence each
     texts_column: str = "text"
     learned: tuple[str, ...] = ()  # columns whose labels come from the gold labels, those of gold texts out-of-fold
+    accuracies: dict[str, Accuracy] = field(default_factory=dict)  # by column, as the run estimated them
     gold_column: str = "gold"
 
     def __post_init__(self) -> None:
@@ -155,8 +157,22 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
         assumptions,
         record.table["columns"]["text"],
         learned=(REFINED_LABEL, CLASSIFIER) if result.is_posterior else (),
+        accuracies=_accuracies(record) if result.is_posterior else {},
         gold_column=record.table["columns"]["gold"],
     )
+
+
+def _accuracies(record: Record) -> dict[str, Accuracy]:
+    """What the run's summary says of labels that come from the gold labels."""
+    known = {}
+    priors, notes = record.best.priors, record.iterations[record.classifier_iteration].notes
+    if record.best_iteration > 0 and priors is not None:
+        low, high = priors.accuracy_interval.tolist()
+        known[REFINED_LABEL] = Accuracy(priors.accuracy, (low, high))
+    if notes.classifier_accuracy is not None and notes.classifier_accuracy_interval is not None:
+        low, high = notes.classifier_accuracy_interval
+        known[CLASSIFIER] = Accuracy(notes.classifier_accuracy, (low, high))
+    return known
 
 
 def _check_gold(name: str, count: int, n_texts: int) -> None:
