@@ -6,7 +6,7 @@
 FOLDER holds the tables that compare.py reads, and `strong/`. Of each table at most 2,000 random texts are the corpus.
 Gold labels are drawn from the truth, 500 times at 50, 100 and 300 labels (at most 60 % of the corpus), at random and as
 `silr label` draws them by strata. Every estimator sees the same gold labels and the LLM's labels, nothing else; the
-rivals see the first 150 draws. The truth is that of the whole corpus. Records lie in --work, a line a case; a stopped
+rivals see the first 100 draws. The truth is that of the whole corpus. Records lie in --work, a line a case; a stopped
 benchmark goes on with the next.
 
 naive            counts the LLM's labels; Wald's interval
@@ -44,7 +44,7 @@ SIZES, DESIGNS, LARGEST = (50, 100, 300), ("random", "strata"), 2000
 MOST_OF_CORPUS = 0.6
 RIVALS = ("ppi-python", "glide-py")
 ORDER = ("naive", "gold", "silr", "run", *RIVALS)
-DRAWS_OF_RIVALS = 150  # at most
+DRAWS_OF_RIVALS = 100  # at most
 Limits = dict[str, tuple[float, float]]  # by cell
 
 
