@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from silr.errors import InputError
 from silr.estimates.evidence import Evidence
+from silr.estimates.from_gold import from_gold
 from silr.extras import needs
 from silr.stats.design_based import ClassDesign
 
@@ -67,6 +68,8 @@ def read_formula(text: str, evidence: Evidence) -> Formula:
     both = [name for name in classes if name in left and name in right]
     if both:
         raise InputError(f"the formula {text!r} has the class {both[0]!r} on both sides")
+    if len(evidence.class_names) == 2 and len(set(classes)) == 2 and any(name in classes for name in left):
+        raise InputError(f"the formula {text!r} has both classes; of two classes each says the other: leave one out")
     return Formula(text, description, classes, columns, " + ".join(term.name() for term in description.lhs_termlist))
 
 
@@ -94,6 +97,11 @@ def _check_names(text: str, evidence: Evidence, classes: Sequence[str], columns:
                 f"{name!r} in the formula is both a class and a column of {evidence.name}: give the column another name"
             )
     for name in columns:
+        reason = None
+        if name in frame.columns:
+            reason = from_gold(frame, name, evidence.gold_column, evidence.class_names)
+        if reason is not None:
+            raise InputError(f"{name!r} in the formula {reason}; for the label itself write the name of a class")
         if name not in frame.columns:
             known = [str(each) for each in frame.columns if each != evidence.texts_column]
             near = get_close_matches(name, [*evidence.class_names, *known], 1)
