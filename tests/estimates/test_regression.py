@@ -172,6 +172,25 @@ def test_a_column_that_only_looks_like_votes_is_a_regressor() -> None:
     assert terms(result.coefficients) == ["Intercept", "vote_share"]
 
 
+def test_a_class_without_gold_labels_has_no_regression() -> None:
+    frame = table()
+    gold = frame.gold.where(frame.gold != "hostile")
+    with pytest.raises(InputError, match="no gold label is 'hostile', so they tell nothing"):
+        regress(evidence(frame, gold=gold), "hostile ~ party")
+    (remark,) = estimate(frame.assign(gold=gold)).remarks
+    assert remark.startswith("no gold label is \u201chostile\u201d, so nothing checks")
+    assert estimate(frame).remarks == []
+
+
+def test_an_odd_name_of_a_class_is_written_as_python_reads_it() -> None:
+    odd = 'a "b" \\t'
+    frame = table().replace({"hostile": odd})
+    with pytest.raises(InputError) as error:
+        regress(evidence(frame), "nothing ~ party")
+    said = str(error.value).split("class (")[1].split(", calm")[0]
+    assert regress(evidence(frame), f"{said} ~ party").texts == 600
+
+
 def test_of_two_classes_one_says_the_other() -> None:
     frame = table()
     frame = frame[(frame.llm_label != "not sure") & (frame.truth != "not sure")].reset_index(drop=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def _check_names(text: str, evidence: Evidence, classes: Sequence[str], columns:
 
 def _quoted(name: str) -> str:
     """A class as a formula names it."""
-    return name if name.isidentifier() else f'Q("{name}")'
+    return name if name.isidentifier() else f"Q({json.dumps(name, ensure_ascii=False)})"
 
 
 def values_of(evidence: Evidence, formula: Formula) -> dict[str, Any]:
