@@ -269,7 +269,7 @@ def available() -> list[str]:
 
 
 def summary(records: list[dict[str, Any]], own: str = "silr") -> dict[str, Any]:
-    """By kind, drawing, gold labels and estimator: coverage of the cells, and widths beside those of `own`."""
+    """By kind, drawing, gold labels and estimator: coverage of cells, and widths beside those of `own`."""
     groups: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)  # coverage and width by cell
     for record in records:
         for key, (count, covered, width) in record["cells"].items():
@@ -282,7 +282,8 @@ def summary(records: list[dict[str, Any]], own: str = "silr") -> dict[str, Any]:
     for key, cells in sorted(groups.items()):
         kind, design, n, _ = key.split("|")
         ours = groups["|".join((kind, design, n, own))]
-        ratios = [ours[cell][1] / width for cell, (_, width) in cells.items() if cell in ours and width]
+        both = [(ours[cell][1], width) for cell, (_, width) in cells.items() if cell in ours]
+        own_width, width = np.sum(both, axis=0) if both else (0.0, 0.0)
         least = min(cells, key=lambda cell: cells[cell][0])
         values[key] = {
             "coverage": round(float(np.mean([covered for covered, _ in cells.values()])), 4),
@@ -291,7 +292,7 @@ def summary(records: list[dict[str, Any]], own: str = "silr") -> dict[str, Any]:
             "below_90": sum(covered < 0.9 for covered, _ in cells.values()),
             "cells": len(cells),
             "width": round(float(np.mean([width for _, width in cells.values()])), 4),
-            "own_width": round(float(np.mean(ratios)), 3) if ratios else None,
+            "own_width": round(float(own_width / width), 3) if width else None,
         }
     return values
 
