@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from silr.annotators.annotate import annotate
     from silr.classifiers.uu_classifier import UUClassifier
+    from silr.estimate.agreement import agreement
     from silr.estimate.estimate import estimate
     from silr.export.load import load
     from silr.features.api import ApiFeatures
@@ -29,6 +30,7 @@ __all__ = [
     "Silr",
     "UUClassifier",
     "__version__",
+    "agreement",
     "annotate",
     "draw",
     "estimate",
@@ -44,6 +46,7 @@ _HOMES = {
     "Silr": "silr.refine.silr",
     "UU": "silr.refine.uu",
     "UUClassifier": "silr.classifiers.uu_classifier",
+    "agreement": "silr.estimate.agreement",
     "annotate": "silr.annotators.annotate",
     "draw": "silr.label.draw",
     "estimate": "silr.estimate.estimate",

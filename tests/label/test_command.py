@@ -161,3 +161,34 @@ def test_the_page_is_in_the_package():
 
     names = {each.name for each in (files("silr.label") / "static").iterdir()}
     assert names == {"index.html", "label.css", "label.js", "icon.svg"}
+
+
+def test_several_people(commands, path, tmp_path):
+    """One after the other on the page, then a third person's file, and what is said at the end."""
+    rows = {}
+    for person, n in (("ann", 12), ("bob", 10)):
+        with Labelling(path, "--as", person, "-n", n) as page:
+            rows[person] = [page.state()["row"]]
+            while len(rows[person]) < n:
+                rows[person].append(
+                    page.act("label", label=int(len(rows[person]) % (2 if person == "ann" else 3) > 0))["row"]
+                )
+            page.act("label", label=1)
+            page.act("finish")
+            code, out, _ = page.wait()
+            assert code == 0 and f"{person}: {n} labels, {n} of them new" in out
+    assert rows["bob"] == rows["ann"][:10]
+    assert "Krippendorff's alpha: " in out and "Cohen's kappa: ann and bob " in out
+    assert f"of them tied and without gold; decide them: silr label {path} --adjudicate" in out
+    refused = commands("label", path)
+    assert refused.code == 2 and "has the votes of ann 12, bob 10: say who labels, --as NAME" in refused.err
+    export(tmp_path / "third.json", *((f"text number {row}", "positive") for row in rows["ann"]))
+    done = commands("label", path, "--import", f"cy={tmp_path / 'third.json'}", "--json")
+    values = json.loads(done.out)
+    assert values["imports"] == ["votes of cy 12, 12 of them new"]
+    assert (values["person"], values["gold"], values["agreement"]["votes"]["cy"]) == (None, 12, 12)
+    assert values["agreement"]["tied"] == 0 and len(values["agreement"]["kappa"]) == 3
+    assert "needs 3 persons with 30 texts each" in values["agreement"]["untested"]
+    assert sum(weights_of(path)) == pytest.approx(200)
+    bad = commands("label", path, "--as", "Ann")
+    assert bad.code == 2 and bad.err.count("\n") == 1 and "differs from 'ann' in case only" in bad.err

@@ -22,7 +22,9 @@ PANELS = {  # names of options, by command and title
     },
     "label": {
         "What is labelled": "number classes codebook output imported text_column label_column",
+        "Several people": "person gold_from",
         "Which texts are drawn": "draw seed",
+        "Texts in doubt": "adjudicate again",
         "How they are shown": "terminal browser port show_llm_label",
     },
     "refine": {

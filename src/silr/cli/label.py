@@ -6,12 +6,25 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
 
+from silr.cli.label_people import (
+    GoldFrom,
+    Imports,
+    Person,
+    agreement_of_session,
+    check_who,
+    people_json,
+    print_agreement,
+    say_who,
+    take_imports,
+)
+from silr.cli.label_review import classes_of_run, is_review, review
 from silr.cli.options import AsJson, Classes, Quiet, Seed, Table, TextColumn, narrator, split_classes
 from silr.errors import InputError
 from silr.extras import needs
@@ -19,17 +32,21 @@ from silr.extras import needs
 if TYPE_CHECKING:
     from silr.label.gold_table import GoldTable
     from silr.label.posterior import BackgroundPosterior
+    from silr.label.review import Review
     from silr.label.session import Session
 
 INTERRUPTED = 130
 
 
 OUTPUT_HELP = "Where the table with gold goes; default: TABLE itself."
-IMPORT_HELP = "Also take labels from an export of Label Studio (JSON, JSON-MIN) or Argilla."
 ShowLabel = Annotated[bool, Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")]
 DRAW_HELP = "rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
 CODEBOOK_HELP = "YAML file shown beside the texts; default: the one that silr annotate had."
 CodebookFile = Annotated[Path | None, Option("--codebook", help=CODEBOOK_HELP)]
+ADJUDICATE_HELP = "Decide about the texts on which several people disagree (columns vote_NAME)."
+AGAIN_HELP = "Look again at the gold labels that all else in this run of refine contradicts."
+Adjudicate = Annotated[bool, Option("--adjudicate", help=ADJUDICATE_HELP)]
+Again = Annotated[Path | None, Option("--again", metavar="RUN", help=AGAIN_HELP)]
 LabelColumn = Annotated[str, Option(help="Column with the LLM's labels; without it most of llm_label_NAME.")]
 
 
@@ -42,8 +59,12 @@ def label(
     terminal: Annotated[bool, Option("--terminal", help="Ask here, without a browser: over ssh.")] = False,
     browser: Annotated[bool, Option(help="Open the page.")] = True,
     port: Annotated[int, Option(min=0, max=65535, help="Of the page, on 127.0.0.1; 0: any free one.")] = 0,
-    imported: Annotated[list[Path] | None, Option("--import", help=IMPORT_HELP)] = None,
+    person: Person = None,
+    imported: Imports = None,
+    gold_from: GoldFrom = "majority",
     show_llm_label: ShowLabel = False,
+    adjudicate: Adjudicate = False,
+    again: Again = None,
     draw: Annotated[Literal["rounds", "strata"], Option(help=DRAW_HELP)] = "rounds",
     text_column: TextColumn = "text",
     label_column: LabelColumn = "llm_label",
@@ -57,6 +78,8 @@ def label(
     weights that make them speak for all. Adds columns gold and gold_weight. Every label is on the disk at once: stop
     when you like, the same command goes on.
     """
+    if is_review(options := locals()):
+        return _review(options)
     ask = _asker(terminal, port, lambda address: _open(address, browser, quiet, as_json))
     from silr.io.corpus import features_path
     from silr.label.posterior import BackgroundPosterior
@@ -66,24 +89,18 @@ def label(
     named = split_classes(classes) if classes else None
     named_columns = {"text": text_column, "label": label_column, "rounds": draw == "rounds"}
     source = _gold_table(table, codebook, say, output=output, classes=named, **named_columns)
+    check_who(source, person, number, imported)
     posterior = BackgroundPosterior(source, features_path(table), seed) if draw == "rounds" else None
-    session = Session(source, number, seed, show_llm_label, posterior)
+    session = Session(source, number, seed, show_llm_label, posterior, person, gold_from)
     finished, imports = True, []
     try:
         if session.recovered:
             say(f"taken up from a session that was cut off: {session.recovered:,} label(s), skip(s) or undo(s)")
             session.save()
-        for path in imported or []:
-            labels = source.imported(path, session.gold)
-            session.adopt({row: code for row, code in labels.gold.items() if row not in source.barred})
-            imports.append(str(labels))
-            say(f"{path}: {labels}")
-            if examples := len(source.barred & labels.gold.keys()):
-                say(f"{examples:,} of them left out: their texts are examples that the LLM was shown")
-        if len(session.gold) < number and session.current is not None:
-            for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # a closed terminal is an interruption like Ctrl-C
-                if hasattr(signal, name):
-                    signal.signal(getattr(signal, name), signal.default_int_handler)
+        imports = take_imports(session, imported or [], say)
+        say_who(session, say)
+        if session.wants(number):
+            _interrupt_on_signals()
             finished = ask(session)
     except KeyboardInterrupt:
         finished = False
@@ -94,6 +111,28 @@ def label(
     _report(session, posterior, imports, quiet, as_json)
     if not finished:
         raise typer.Exit(INTERRUPTED)
+
+
+def _review(options: dict[str, Any]) -> None:
+    """Decide about gold labels that are in doubt, by the options of `label`."""
+    ready = partial(_open, browser=options["browser"], quiet=options["quiet"], as_json=options["as_json"])
+    ask = _asker(options["terminal"], options["port"], ready)
+    say = narrator(options["quiet"] or options["as_json"])
+    classes = split_classes(options["classes"]) if options["classes"] else classes_of_run(options["again"])
+    columns = {"text": options["text_column"], "label": options["label_column"], "rounds": True}
+    table = _gold_table(
+        options["table"], options["codebook"], say, output=options["output"], classes=classes, **columns
+    )
+    _interrupt_on_signals()
+    named = {name: options[name] for name in ("person", "show_llm_label", "as_json")}
+    review(table, options["text_column"], options["again"], ask, say, **named)
+
+
+def _interrupt_on_signals() -> None:
+    """A closed terminal is an interruption like Ctrl-C."""
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def _gold_table(table: Path, file: Path | None, say: Callable[[str], None], **options: Any) -> GoldTable:
@@ -110,7 +149,7 @@ def _gold_table(table: Path, file: Path | None, say: Callable[[str], None], **op
         return GoldTable(table, **options)
 
 
-def _asker(terminal: bool, port: int, ready: Callable[[str], None]) -> Callable[[Session], bool]:
+def _asker(terminal: bool, port: int, ready: Callable[[str], None]) -> Callable[[Session | Review], bool]:
     """The function that asks, refused before any work where it cannot."""
     if not terminal:
         with needs("label", "the page", "or take --terminal"):
@@ -138,7 +177,8 @@ def _open(address: str, browser: bool, quiet: bool, as_json: bool) -> None:
 def _report(
     session: Session, posterior: BackgroundPosterior | None, imports: list[str], quiet: bool, as_json: bool
 ) -> None:
-    result = session.result()
+    agreement = agreement_of_session(session)
+    result = session.result() | people_json(session, agreement)
     if posterior is not None:
         result |= {"fits": posterior.fits, "failed_fits": posterior.failures}
     if as_json:
@@ -146,8 +186,11 @@ def _report(
         return
     if quiet:
         return
+    if session.person is not None:
+        print(f"{session.person}: {session.done:,} labels, {result['added']:,} of them new")
     counts = ", ".join(f"{name} {count:,}" for name, count in result["classes"].items())
-    print(f"{result['gold']:,} gold labels ({counts}), {result['added']:,} of them new")
+    new = "from the votes" if session.people else f"{result['added']:,} of them new"
+    print(f"{result['gold']:,} gold labels ({counts}), {new}")
     if result["drawn_by_posterior"]:
         print(f"{result['drawn_by_posterior']:,} of them drawn by how unsure their label was")
     if result["only_train"]:
@@ -158,5 +201,7 @@ def _report(
     if result["llm_accuracy"] is not None:
         low, high = result["llm_accuracy_interval"]
         print(f"the LLM's labels: estimated accuracy {result['llm_accuracy']:.1%} ({low:.0%} to {high:.0%})")
-    if result["gold"]:
+    if agreement is not None:
+        print_agreement(session, agreement)
+    if result["gold"] or session.people:
         print(f"written: {session.table.output}", flush=True)

@@ -114,6 +114,7 @@ def refine(
 
 def _refine(table: Path, output: Path, options: dict[str, Any], quiet: bool, as_json: bool) -> None:
     from silr.cli.refine_progress import RefineProgress
+    from silr.refine.doubtful import doubtful_line
     from silr.refine.table import Columns, refine_table
     from silr.report.summary import print_history, summary
 
@@ -130,6 +131,8 @@ def _refine(table: Path, output: Path, options: dict[str, Any], quiet: bool, as_
         print(json.dumps({**summary(refiner.result_), "report": page and str(page)}))
     elif not quiet:
         print_history(refiner.result_)
+        if line := doubtful_line(output):
+            print(line)
         print(f"written: {output / 'labels.csv'}" + (f" and {page}" if page else ""))
 
 

@@ -8,6 +8,7 @@ turns. All turns are random with a fixed seed: a person who knew that labels alt
 """
 
 from collections.abc import Collection
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,6 +102,17 @@ class Draw:
                     return row
             open_parts.remove(part)
         return None
+
+    def order(self, rows: Collection[int]) -> list[int]:
+        """These rows in the order in which the draw would come to them, if there were no others."""
+        among, wanted = copy(self), set(rows)
+        parts = set(self._part[list(rows)].tolist())
+        among._orders = {part: [] for part in self._drawable}
+        among._orders |= {part: [row for row in self._order(part) if row in wanted] for part in parts}
+        ordered: dict[int, None] = {}
+        while (row := among.next(ordered, ())) is not None:
+            ordered[row] = None
+        return list(ordered)
 
     def _order(self, part: int) -> list[int]:
         if part not in self._orders:

@@ -6,6 +6,8 @@ these with the coefficients that make the weights even where the draws are even.
 estimate the same sum. Both are averaged in proportion to the number of draws.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -81,6 +83,21 @@ class DrawHistory:
     undrawn: set[int] = field(default_factory=set)  # rows with a label from elsewhere
     rounds: bool = False  # whether texts are drawn in rounds
     barred: frozenset[int] = frozenset()  # rows that are never drawn
+
+    def take(self, other: DrawHistory, rows: Collection[int]) -> None:
+        """Take from another table's history how these rows were drawn, none of which is known here.
+
+        If the other history goes on from this one, its draws count here too. Else they are of a sequence of their own,
+        which cannot be put together with this one: the rows came from elsewhere.
+        """
+        goes_on = all(other.adaptive.get(row) == draw for row, draw in self.adaptive.items())
+        for row in rows:
+            if row in other.unjudging:
+                self.unjudging.add(row)
+            elif row in other.undrawn or not goes_on:
+                self.undrawn.add(row)
+            elif row in other.adaptive:
+                self.adaptive[row] = other.adaptive[row]
 
     def by_strata(self, rows: Collection[int]) -> list[int]:
         """Those of the rows that were drawn by strata, in order."""

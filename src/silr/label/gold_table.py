@@ -2,7 +2,9 @@
 
 `gold` is the label and `gold_weight` for how many texts it speaks. Where texts are drawn in rounds two more columns
 tell how each was drawn, so that a later session can go on: `gold_draw`, 0 by strata, else the number of the adaptive
-draw, empty where the label came from elsewhere; and `gold_probability` of an adaptive draw.
+draw, empty where the label came from elsewhere; and `gold_probability` of an adaptive draw. Where several people label,
+each has a column `vote_NAME`. A text then has one gold label and one weight, however many people labelled it. A text on
+which they tie has no gold label, and keeps what tells how it was drawn.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,6 +26,7 @@ from silr.label.adaptive_draw import AdaptiveDraw
 from silr.label.draw import make_strata
 from silr.label.draw_weights import DrawHistory
 from silr.label.imports import Imported, import_gold
+from silr.label.people import People
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_accuracy import Accuracy, accuracy_from_gold
 from silr.stats.priors import priors_from_gold
@@ -57,7 +60,7 @@ class GoldTable:
     ) -> None:
         self.table, self.output = table, (output or table)
         self._elsewhere = self.output.resolve() != table.resolve()
-        self._text = text
+        self.text_name = text
         corpus.table_stem(self.output)  # refuses an unknown suffix before any work
         if not self.output.parent.is_dir():
             raise InputError(f"the folder {self.output.parent} does not exist")
@@ -70,25 +73,28 @@ class GoldTable:
         columns = [label] if label in self._frame.columns or label != corpus.LABEL else label_columns(self._frame)
         if codebook is not None:
             classes = classes_of(codebook, self._frame, columns, table, classes)
-        self._named = bool(classes)
+        self.named = bool(classes)
         if len(columns) > 1:
             self._read_several(columns, classes)
         else:
             self._read_one(columns[0], classes)
+            self.llm_codes = {columns[0]: self.codes}
         self.strata = make_strata(self.codes, len(self.classes), self.scores)
         self.gold = self._read_gold(self._frame, table)  # class numbers by row, as they were in the file
         examples = codebook.example_rows(self.texts) if codebook else []
         self.barred = frozenset({*examples, *shown_rows(table, self.texts)})
         self.codebook = codebook
+        self.people = self._read_people(self._frame, table)
         self.history = DrawHistory(rounds=rounds, barred=self.barred)  # how these were drawn, as far as the file tells
         newest = self._frame
-        read_draws(self._frame, table, self.gold, self.history)
+        read_draws(self._frame, table, self.gold, self.history, self.people.rows())
         if self._elsewhere and self.output.exists():
             newest = self._same_texts(self.output)
-            gold = self._read_gold(newest, self.output)
+            gold, people = self._read_gold(newest, self.output), self._read_people(newest, self.output)
             self.gold |= gold
-            read_draws(newest, self.output, gold, self.history)
-        check_gold(codebook, self.texts, self.gold, self.output)
+            self.people.join(people)
+            read_draws(newest, self.output, gold, self.history, people.rows())
+        check_gold(codebook, self.texts, self.gold.keys() | self.people.rows(), self.output)
         self.weighted = WEIGHT in newest.columns  # whether the file had weights
         self._marked = rounds or DRAW in newest.columns
         if rounds:
@@ -100,7 +106,7 @@ class GoldTable:
         """Codes (n,) of the LLM's labels, -1 where missing, and its scores (n, K) or None."""
         scored = scored_classes(self._frame, column)
         labels = corpus.label_column(self._frame, column, self.table)
-        encode = partial(corpus.encode_labels, wording=of_table(self.table), one_class=True, named=self._named)
+        encode = partial(corpus.encode_labels, wording=of_table(self.table), one_class=True, named=self.named)
         self.codes, self.classes = encode(labels, classes or scored or None, column)
         self.scores = None
         if not scored or set(scored) == set(self.classes):  # else --classes names more than the LLM scored
@@ -110,17 +116,26 @@ class GoldTable:
         """The strata are what most of the LLMs say."""
         read = read_annotators(self._frame, self.table, columns, classes=classes or None)
         self.classes, self.scores = read.classes, None
+        self.llm_codes = dict(zip(columns, read.codes, strict=True))
         annotators = [Annotator(codes.astype(np.int16)) for codes in read.codes]
         self.codes = majority(annotators, len(self.classes)).astype(np.int64)
 
+    @property
+    def columns(self) -> set[str]:
+        """Names of the columns."""
+        return set(map(str, self._frame.columns))
+
+    def ids(self) -> list[str | None]:
+        """The column ``id``, None for each text without one."""
+        return corpus.id_column(self._frame, self.table)
+
     def code(self, name: str) -> int:
         """The number of the class that a name means, -1 if it is none."""
-        return ClassNames(self.classes, named=self._named).code(name)
+        return ClassNames(self.classes, named=self.named).code(name)
 
     def imported(self, path: Path, taken: Collection[int]) -> Imported:
         """Read labels of the table's texts that people gave elsewhere; rows that are taken keep theirs."""
-        ids, columns = corpus.id_column(self._frame, self.table), set(map(str, self._frame.columns))
-        return import_gold(path, self.texts, ids, self.classes, taken, self._text, columns)
+        return import_gold(path, self.texts, self.ids(), self.classes, taken, self.text_name, self.columns)
 
     def accuracy(
         self, gold: Mapping[int, int], skipped: Collection[int] = (), probabilities: NDArray[np.floating] | None = None
@@ -144,26 +159,44 @@ class GoldTable:
         low, high = priors.accuracy_interval.tolist()
         return Accuracy(priors.accuracy, (low, high))
 
+    def check_unchanged(self) -> None:
+        """Refuse to go on from votes that another process has written over since they were read."""
+        if _signature(self.table) != self._read_as:
+            raise InputError(f"{self.table} has changed while it was read: run the command again")
+
+    def refresh(self) -> None:
+        """Read what was adjudicated meanwhile, in another session: it stands above all votes."""
+        if _signature(self.table) != self._read_as:
+            self._frame = self._same_texts(self.table)
+            self._read_as = _signature(self.table)
+            self.people.adjudicated = self._read_people(self._frame, self.table).adjudicated
+        if self._elsewhere and self.output.exists():
+            self.people.adjudicated |= self._read_people(self._same_texts(self.output), self.output).adjudicated
+
     def save(self, gold: Mapping[int, int], skipped: Collection[int] = ()) -> None:
         """Write the table with its columns of gold labels, atomically; InputError if its texts are others by now.
 
         Other columns that another program has changed are taken as they are now. `gold` has class numbers by row, and
-        `skipped` rows that were drawn and skipped.
+        `skipped` rows that were drawn and skipped, or have no gold label though people labelled them. The votes are
+        those of `people`.
         """
         if _signature(self.table) != self._read_as:
             self._frame = self._same_texts(self.table)
         frame = self._frame.copy(deep=False)
         weights = self.history.weights(self.strata, gold, skipped)
         labels = {row: self.classes[gold[row]] for row in weights}
-        columns: dict[str, Mapping[int, object]] = {GOLD: labels, WEIGHT: weights}
+        answered = gold.keys() | self.people.rows()
+        no_weight = {row: 0.0 for row in self.history.unjudging if row in answered}
+        columns: dict[str, Mapping[int, object]] = {GOLD: labels, WEIGHT: no_weight | weights}
         if self._marked:
-            drawn = {row: draw for row, draw in self.history.adaptive.items() if row in gold}
+            drawn = {row: draw for row, draw in self.history.adaptive.items() if row in answered}
             elsewhere = self.history.unjudging | self.history.undrawn
-            by_strata = {row: BY_STRATA for row in weights if row not in elsewhere and row not in drawn}
+            by_strata = {row: BY_STRATA for row in sorted(answered) if row not in elsewhere and row not in drawn}
             columns[DRAW] = by_strata | {row: draw.number for row, draw in drawn.items()}
             columns[PROBABILITY] = {row: draw.probability for row, draw in drawn.items()}
+        columns |= self.people.columns(self.classes, frame)
         for name, values in columns.items():
-            kind = {GOLD: "object", DRAW: "Int64"}.get(name, "float")
+            kind = {WEIGHT: "float", DRAW: "Int64", PROBABILITY: "float"}.get(name, "object")
             frame[name] = pd.Series([values.get(row) for row in range(len(frame))], index=frame.index, dtype=kind)
         corpus.write_table(frame, self.output.resolve())
         if not self._elsewhere:
@@ -172,8 +205,11 @@ class GoldTable:
 
     def _read_gold(self, frame: pd.DataFrame, path: Path) -> dict[int, int]:
         labels = corpus.label_column(frame, GOLD, path, required=False)
-        codes = ClassNames(self.classes, named=self._named).codes(labels, GOLD, of_table(path))
+        codes = ClassNames(self.classes, named=self.named).codes(labels, GOLD, of_table(path))
         return {row: int(codes[row]) for row in np.flatnonzero(codes >= 0).tolist()}
+
+    def _read_people(self, frame: pd.DataFrame, path: Path) -> People:
+        return People.read(frame, self.classes, path, self.named)
 
     def _check_strata(self, frame: pd.DataFrame) -> None:
         """Take weights that are no draw by strata for labels from elsewhere: nothing tells how to go on with them."""
@@ -184,18 +220,23 @@ class GoldTable:
         rows = [row for row in self.gold if row not in self.history.undrawn | self.history.unjudging]
         expected = self.history.weights(self.strata, rows)
         if not all(np.isclose(weights[row], weight, rtol=SAME) for row, weight in expected.items()):
-            self.history.undrawn |= set(rows)
+            self.history.undrawn |= set(rows) | (self.people.rows() - self.gold.keys())
 
     def _same_texts(self, path: Path) -> pd.DataFrame:
         frame = corpus.read_table(path)
-        if corpus.corpus_hash(corpus.text_column(frame, self._text, path)) != self.hash:
+        if corpus.corpus_hash(corpus.text_column(frame, self.text_name, path)) != self.hash:
             raise InputError(f"{path} holds other texts than {self.table} held; give another -o")
         return frame
 
 
-def read_draws(frame: pd.DataFrame, path: Path, gold: Collection[int], history: DrawHistory) -> None:
-    """Add what a table tells of its gold labels to a history; InputError if a weight or probability is none."""
-    rows = set(gold)
+def read_draws(
+    frame: pd.DataFrame, path: Path, gold: Collection[int], history: DrawHistory, voted: Collection[int] = ()
+) -> None:
+    """Add what a table tells of its gold labels to a history; InputError if a weight or probability is none.
+
+    So it does of texts in `voted`, which may have no gold label yet, and then no weight either.
+    """
+    rows = {*gold, *voted}
     for known in (history.unjudging, history.undrawn):
         known -= rows
     for row in rows & history.adaptive.keys():
@@ -205,7 +246,7 @@ def read_draws(frame: pd.DataFrame, path: Path, gold: Collection[int], history: 
     if weight is None:
         history.undrawn |= rows
         return
-    history.unjudging |= {row for row in rows if not weight[row] > 0}
+    history.unjudging |= {row for row in rows if weight[row] == 0} | {row for row in gold if not weight[row] > 0}
     if DRAW not in frame.columns:
         return
     numbers = corpus.weight_column(frame, DRAW, path, nothing)

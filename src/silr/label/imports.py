@@ -4,10 +4,12 @@ Label Studio: a list of tasks, each with `data` and `annotations`, whose results
 rows (JSON-MIN), one an annotation, whose answers are the values that are neither data of the table nor about the
 annotation. Argilla: records with `fields` and `responses` (a list of answers for each question, or version 1's list of
 persons with their `values`), or the flat rows of a data set with `text` and `label.responses`. Of several questions the
-one whose answers are the classes counts. Where several persons disagree the majority counts.
+one whose answers are the classes counts. Where several persons disagree the majority counts; the votes of each person
+are kept beside it, by the name or number that the program has for the person.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ Record = dict[str, Any]  # as a program wrote it
 NEARLY_ALL = 0.9  # of the answers to a question are classes, where it asks for them
 _UNDECIDED = {"draft", "discarded", "pending"}  # what Argilla calls an answer that was not submitted
 
+NOBODY = ""  # a person whom the file does not name
 _ABOUT = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement"}  # in JSON-MIN
 
 
@@ -34,6 +37,13 @@ class Imported(NamedTuple):
     outside: Counter[str]
     disputed: int
     known: int
+    votes: dict[str, dict[int, int]]  # by person, of all records, those with gold already too
+    repeated: int  # labels of a person on a text with another label of the same person, which are in no vote
+
+    @property
+    def persons(self) -> list[str]:
+        """Persons whom the file names."""
+        return [person for person in self.votes if person != NOBODY]
 
     def __str__(self) -> str:
         parts = [f"{len(self.gold):,} labels read"]
@@ -68,16 +78,17 @@ def import_gold(
     regard to case. `columns` are the table's, which a JSON-MIN export repeats beside the label. An InputError says why
     nothing can be used.
     """
-    rows = _Rows(texts, ids, text_name)
+    rows = Rows(texts, ids, text_name)
     names = ClassNames(classes, named=True)
     records = list(_records(path, {*columns, text_name, "text"}))
     answers = [list(_answers(record)) for record in records]
     question = _question(answers, names, path)
     gold: dict[int, int] = {}
+    everyone = _Votes(names)
     unlabelled = unmatched = disputed = known = 0
     outside: Counter[str] = Counter()
     for record, every in zip(records, answers, strict=True):
-        votes = Counter(answer for asked, answer in every if asked == question)
+        votes = Counter(answer for asked, answer, _ in every if asked == question)
         if not votes:
             unlabelled += 1
             continue
@@ -86,7 +97,9 @@ def import_gold(
         row = rows.of(record, gold)
         if row is None:
             unmatched += 1
-        elif others and others[0][1] == most:
+            continue
+        everyone.add(row, [(person, answer) for asked, answer, person in every if asked == question])
+        if others and others[0][1] == most:
             disputed += 1
         elif number < 0:
             outside[answer] += 1
@@ -94,10 +107,31 @@ def import_gold(
             known += 1
         else:
             gold[row] = number
-    imported = Imported(gold, len(records), unlabelled, unmatched, outside, disputed, known)
-    if not gold and not known:
+    counts = (len(records), unlabelled, unmatched, outside, disputed, known)
+    imported = Imported(gold, *counts, everyone.by_person, len(everyone.repeated))
+    if not gold and not known and not imported.persons:
         raise InputError(f"{path}: {imported}: nothing can be used{_remedy(imported, text_name)}")
     return imported
+
+
+class _Votes:
+    """Votes of each person; a person who gives a text two labels gives it none."""
+
+    def __init__(self, names: ClassNames) -> None:
+        self._names = names
+        self.by_person: dict[str, dict[int, int]] = {}
+        self.repeated: set[tuple[str, int]] = set()
+
+    def add(self, row: int, answers: Sequence[tuple[str, str]]) -> None:
+        """Add the answers of one text, each with its person."""
+        for person, answer in answers:
+            code = self._names.code(answer)
+            if code < 0 or (person, row) in self.repeated:
+                continue
+            mine = self.by_person.setdefault(person, {})
+            if mine.setdefault(row, code) != code:
+                del mine[row]
+                self.repeated.add((person, row))
 
 
 def _remedy(imported: Imported, text_name: str) -> str:
@@ -109,11 +143,11 @@ def _remedy(imported: Imported, text_name: str) -> str:
     return "; a label is one submitted choice a record"
 
 
-def _question(answers: Sequence[Sequence[tuple[str, str]]], classes: ClassNames, path: Path) -> str | None:
+def _question(answers: Sequence[Sequence[tuple[str, str, str]]], classes: ClassNames, path: Path) -> str | None:
     """The question whose answers are classes most often; InputError if those to several are, nearly all."""
     pairs = [pair for record in answers for pair in record]
-    asked = Counter(question for question, _ in pairs)
-    right = Counter(question for question, answer in pairs if classes.code(answer) >= 0)
+    asked = Counter(question for question, _, _ in pairs)
+    right = Counter(question for question, answer, _ in pairs if classes.code(answer) >= 0)
     fits = [question for question in asked if right[question] > NEARLY_ALL * asked[question]]
     if len(fits) > 1:
         raise InputError(
@@ -160,7 +194,7 @@ def _tasks(rows: list[Record], columns: set[str]) -> list[Record]:
             if name not in columns and name not in _ABOUT:
                 choices = answer.get("choices") if isinstance(answer, dict) else answer
                 results.append({"type": "choices", "from_name": name, "value": {"choices": choices}})
-        task["annotations"].append({"result": results})
+        task["annotations"].append({"result": results, "completed_by": row.get("annotator")})
     return list(tasks.values())
 
 
@@ -173,15 +207,16 @@ def _lines(content: str, path: Path) -> Iterator[object]:
                 raise InputError(f"{path}, line {number}: not JSON, {getattr(error, 'msg', error)}") from error
 
 
-def _answers(record: Record) -> Iterator[tuple[str, str]]:
-    """The questions and single choices of all persons."""
+def _answers(record: Record) -> Iterator[tuple[str, str, str]]:
+    """The questions and single choices of all persons, and the persons."""
     for annotation in _dicts(record.get("annotations")):
         if annotation.get("was_cancelled"):
             continue
         for result in _dicts(annotation.get("result")):
             if result.get("type") == "choices":
                 name = str(result.get("from_name", ""))
-                yield from _one(name, _dict(result.get("value")).get("choices"))
+                choices = _dict(result.get("value")).get("choices")
+                yield from _one(name, choices, annotation.get("completed_by"))
     responses = record.get("responses")
     if isinstance(responses, dict):
         for name, persons in responses.items():
@@ -192,26 +227,38 @@ def _answers(record: Record) -> Iterator[tuple[str, str]]:
             yield from _submitted(name, person, _dict(answer).get("value"))
     for name, values in record.items():
         if str(name).endswith(".responses") and isinstance(values, list):
-            states = record.get(f"{name}.status")
-            states = states if isinstance(states, list) else [None] * len(values)
-            for value, state in zip(values, states, strict=False):
-                yield from _submitted(name.removesuffix(".responses"), {"status": state}, value)
+            states, users = (_beside(record.get(f"{name}.{kind}"), values) for kind in ("status", "users"))
+            for value, state, user in zip(values, states, users, strict=False):
+                yield from _submitted(name.removesuffix(".responses"), {"status": state, "user_id": user}, value)
 
 
-def _submitted(question: str, answer: Record, value: object) -> Iterator[tuple[str, str]]:
+def _beside(column: object, values: Sequence[object]) -> Sequence[object]:
+    return column if isinstance(column, list) else [None] * len(values)
+
+
+def _submitted(question: str, answer: Record, value: object) -> Iterator[tuple[str, str, str]]:
     if str(answer.get("status")) not in _UNDECIDED:
-        yield from _one(question, value)
+        yield from _one(question, value, answer.get("user_id"))
 
 
-def _one(question: str, value: object) -> Iterator[tuple[str, str]]:
+def _one(question: str, value: object, person: object) -> Iterator[tuple[str, str, str]]:
     """One choice, alone or in a list; several, a rating of spans or nothing are no label."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, (str, int, float)) and (name := label_name(value)) is not None:
-        yield question, name
+        yield question, name, _person(person)
 
 
-class _Rows:
+def _person(value: object) -> str:
+    """The name of a person as a column can have it, from a name, a number, or a record of the person."""
+    if isinstance(value, dict):
+        value = next((value[key] for key in ("username", "email", "id") if value.get(key)), None)
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return NOBODY
+    return re.sub(r"[^\w-]+", "_", str(value)).strip("_")
+
+
+class Rows:
     """Rows of the table by text, by the text's words and by id."""
 
     def __init__(self, texts: Sequence[str], ids: Sequence[str | None], text_name: str) -> None:

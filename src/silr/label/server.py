@@ -23,14 +23,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from silr.errors import InputError
 from silr.label.codebook import panel, question_for
 from silr.label.keys import class_keys, tool_keys
+from silr.label.review import Review
 from silr.label.session import Session
 
 LOOPBACK = "127.0.0.1"
 LONGEST_BODY = 4096
+Work = Session | Review
 FILES = {
     "": ("index.html", "text/html"),
     "label.css": ("label.css", "text/css"),
     "label.js": ("label.js", "text/javascript"),
+    "review.js": ("review.js", "text/javascript"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
 }
 HEADERS = {
@@ -45,7 +48,7 @@ HEADERS = {
 }
 
 
-def make_app(session: Session, token: str, port: int, stop: Callable[[], None]) -> ASGIApp:
+def make_app(session: Work, token: str, port: int, stop: Callable[[], None]) -> ASGIApp:
     """Build the application.
 
     The token begins every address, and Host must name the port. `stop` is called once the person has finished and the
@@ -63,7 +66,7 @@ def make_app(session: Session, token: str, port: int, stop: Callable[[], None]) 
     return _Guard(app, port)
 
 
-ACTIONS: dict[str, Callable[[Session, dict[str, object]], None]] = {
+ACTIONS: dict[str, Callable[[Work, dict[str, object]], None]] = {
     "label": lambda session, body: session.label(_number(body, "row"), _number(body, "label")),
     "skip": lambda session, body: session.skip(_number(body, "row")),
     "undo": lambda session, _: session.undo(),
@@ -75,7 +78,7 @@ ACTIONS: dict[str, Callable[[Session, dict[str, object]], None]] = {
 class _Page:
     """Answers of the page's addresses."""
 
-    def __init__(self, session: Session, stop: Callable[[], None]) -> None:
+    def __init__(self, session: Work, stop: Callable[[], None]) -> None:
         static = files("silr.label") / "static"
         self._content = {name: (static / file).read_bytes() for name, (file, _) in FILES.items()}
         self._question = question_for(session.table)
@@ -93,6 +96,7 @@ class _Page:
         pairs = zip(table.classes, class_keys(table.classes), strict=True)
         constant = {
             "table": table.output.name,
+            "mode": self._session.mode,
             "question": self._question,
             "classes": [{"name": name, "key": key} for name, key in pairs],
             "tools": tool_keys(table.classes),
@@ -120,7 +124,7 @@ class _Page:
                 output = session.table.output
                 next_step = f"silr refine {shlex.quote(str(output))} -o run/"
                 return JSONResponse({"result": {**session.result(), "name": output.name, "next": next_step}})
-            if session.turn and len(session.gold) == session.target:
+            if session.turn and session.done == session.target:
                 session.save()
         except InputError as error:
             return JSONResponse({"error": str(error)} | self._now(), 422)
@@ -178,7 +182,7 @@ def listen(port: int = 0) -> socket.socket:
     return server
 
 
-def serve(session: Session, port: int = 0, ready: Callable[[str], None] = lambda address: None) -> bool:
+def serve(session: Work, port: int = 0, ready: Callable[[str], None] = lambda address: None) -> bool:
     """Serve the page until the person finishes (True) or interrupts (False); `ready` is called with its address."""
     with listen(port) as listener:
         port = listener.getsockname()[1]

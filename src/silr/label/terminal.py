@@ -13,6 +13,7 @@ from typing import Any
 from silr.errors import InputError
 from silr.label.codebook import plain_text, question_for
 from silr.label.keys import class_keys, class_of, codebook_key, tool_keys
+from silr.label.review import Review
 from silr.label.session import MORE, Session
 
 CONSOLE: Any = None  # Windows' way to read keys
@@ -28,7 +29,7 @@ INTERRUPT = "\x03"  # Ctrl-C
 END = "\x04"  # Ctrl-D, or a terminal that is gone
 
 
-def ask(session: Session) -> bool:
+def ask(session: Session | Review) -> bool:
     """Ask until the person finishes (True) or interrupts (False)."""
     keys, tools = class_keys(session.table.classes), tool_keys(session.table.classes)
     question = _clean(question_for(session.table))
@@ -41,7 +42,7 @@ def ask(session: Session) -> bool:
             if done:
                 session.save()
             head = _wrapped(question) if question else []
-            pages = _pages(state["text"] or "", len(head))
+            pages = _pages(state["text"] or "", len(head) + len(state.get("said", [])))
             _show(session, done, head, pages)
             key = _key()
             while class_of(key, keys) is None and key.lower() == tools["view"] and pages:
@@ -68,11 +69,12 @@ def ask(session: Session) -> bool:
                 print(f"! {error}")
 
 
-def _show(session: Session, done: bool, head: list[str], pages: list[list[str]]) -> None:
+def _show(session: Session | Review, done: bool, head: list[str], pages: list[list[str]]) -> None:
     """Print what there is to answer, with the first of the pages, which is taken out."""
     state, classes = session.state(), session.table.classes
     tools = tool_keys(classes)
-    facts = [f"{state['done']} of {state['target']}"]
+    person = f"{state['person']}: " if "person" in state else ""
+    facts = [f"{person}{state['done']} of {state['target']}"]
     facts += [f"{state['skipped']} skipped"] * bool(state["skipped"])
     if state["seconds_left"] is not None:
         facts.append(f"about {max(1, round(state['seconds_left'] / 60))} min left")
@@ -90,6 +92,8 @@ def _show(session: Session, done: bool, head: list[str], pages: list[list[str]])
         print(f"({tools['view']}: {len(pages)} more screens of this text)")
     if "llm_label" in state:
         print(f"The LLM says: {_clean(state['llm_label'])}")
+    for said in state.get("said", []):
+        print(f"{_clean(said['name'])}: {_clean(', '.join(said['who']))}")
     print("   ".join(f"{key} {_clean(name)}" for key, name in zip(class_keys(classes), classes, strict=True)))
     help_word = f"{codebook_key(classes)} codebook   " if session.table.codebook else ""
     print(f"{tools['skip']} skip   {tools['undo']} undo   {help_word}{tools['stop']} save and stop", flush=True)

@@ -15,6 +15,7 @@ from silr.report.calibration import calibration
 from silr.report.charts import block
 from silr.report.compare import comparison
 from silr.report.distribution import confusion, histograms
+from silr.report.doubtful import doubtful_texts
 from silr.report.progress import progress
 from silr.report.reproduce import reproduce
 from silr.report.summary import summary
@@ -40,6 +41,7 @@ def contents(record: Record) -> dict[str, object]:
         "blocks": [block(0), block(1)],
         "calibration": calibration(record),
         "has_texts": record.corpus is not None,
+        "doubtful": doubtful_texts(record),
         "changed_texts": changed_texts(record),
         "unsure_texts": unsure_texts(record),
         "codebook": _codebook(record.codebook),

@@ -78,6 +78,7 @@ function showText() {
   $("hint").hidden = !("llm_label" in state);
   $("hint").textContent = "llm_label" in state ? `The LLM says: ${state.llm_label}` : "";
   const card = $("card");
+  showSaid(state);
   card.scrollTop = 0;
   card.focus({ preventScroll: true });
 }
@@ -87,6 +88,7 @@ function showEnd() {
   $("end-title").textContent = enough ? `${state.done} texts are labelled` : "No text is left";
   const known = state.half_width === null ? "" : ` That is enough to know the accuracy of the LLM's labels to ${points(state.half_width)}.`;
   $("end-text").textContent = (enough ? "All of them are saved." : "All others are labelled or skipped.") + known;
+  if (review) [$("end-title").textContent, $("end-text").textContent] = endOfReview(state);
   $("more").hidden = state.row === null;
   $("end-title").focus();
 }
@@ -98,12 +100,13 @@ function showResult(result) {
   $("end").hidden = false;
   $("end-title").textContent = `Saved: ${result.gold} gold labels`;
   let words = `${result.name} now has the columns gold and gold_weight.`;
-  if (result.llm_accuracy !== null) {
+  if (!review && result.llm_accuracy !== null) {
     const [low, high] = result.llm_accuracy_interval.map((share) => Math.round(100 * share));
     words += ` An estimated ${Math.round(100 * result.llm_accuracy)}\u202f% of the LLM's labels are right (${low} to ${high}\u202f%).`;
   }
   if (result.gold < result.target) words += " The same command goes on where you stopped.";
   $("end-text").textContent = `${words} You can close this page.`;
+  if (review) [$("end-title").textContent, $("end-text").textContent] = resultOfReview(result);
   $("end-counts").hidden = false;
   for (const [name, count] of Object.entries(result.classes)) {
     const box = document.createElement("div");
@@ -115,7 +118,7 @@ function showResult(result) {
     box.append(term, value);
     $("end-counts").append(box);
   }
-  $("end-next").hidden = result.gold < 10;
+  $("end-next").hidden = review ? !result.changed && !result.new : result.gold < 10;
   $("end-command").textContent = result.next;
   $("live").textContent = $("end-title").textContent;
   $("end-title").focus();
@@ -242,7 +245,8 @@ async function begin() {
     $("question").hidden = !values.question;
     state = values.state;
     $("table").textContent = values.table;
-    document.title = `Gold labels: ${values.table}`;
+    beginReview(values.mode);
+    document.title = `${$("title").textContent}: ${values.table}`;
     makeButtons();
     makeCodebook(values.codebook);
     show("");
