@@ -174,7 +174,9 @@ def test_several_people(commands, path, tmp_path):
                     page.act("label", label=int(len(rows[person]) % (2 if person == "ann" else 3) > 0))["row"]
                 )
             page.act("label", label=1)
-            page.act("finish")
+            assert page.get().json()["table"] == f"t.csv · {person}"
+            own = page.act("finish")["result"]
+            assert own["gold"] == n and sum(own["classes"].values()) == n  # nothing of others, ties or not
             code, out, _ = page.wait()
             assert code == 0 and f"{person}: {n} labels, {n} of them new" in out
     assert rows["bob"] == rows["ann"][:10]

@@ -178,7 +178,7 @@ def _report(
     session: Session, posterior: BackgroundPosterior | None, imports: list[str], quiet: bool, as_json: bool
 ) -> None:
     agreement = agreement_of_session(session)
-    result = session.result() | people_json(session, agreement)
+    result = session.result(everyone=True) | people_json(session, agreement)
     if posterior is not None:
         result |= {"fits": posterior.fits, "failed_fits": posterior.failures}
     if as_json:

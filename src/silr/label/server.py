@@ -92,7 +92,7 @@ class _Page:
 
     async def setting(self, _: Request) -> Response:
         """What stays the same while the page is open."""
-        table = self._session.table
+        table, person = self._session.table, getattr(self._session, "person", None)
         pairs = zip(table.classes, class_keys(table.classes), strict=True)
         constant = {
             "table": table.output.name,
@@ -102,6 +102,8 @@ class _Page:
             "tools": tool_keys(table.classes),
             "codebook": panel(table),
         }
+        if person:
+            constant["table"] = f"{table.output.name} · {person}"
         return JSONResponse(constant | self._now())
 
     async def act(self, request: Request) -> Response:

@@ -1,7 +1,5 @@
 """Session of labelling: what is labelled and skipped, what comes next, and how good an estimate it gives by now."""
 
-import statistics
-import time
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,13 +15,13 @@ from silr.label.drawn_order import drawn_order
 from silr.label.gold_table import GoldTable
 from silr.label.import_votes import ImportedVotes
 from silr.label.journal import Event, LabelJournal, journal_path
+from silr.label.pace import Pace
 from silr.label.people import UNNAMED, Labels, Rule
 from silr.label.posterior import Posterior
 from silr.stats.gold_accuracy import Accuracy
 
 FEWEST = 10  # gold labels below which no interval is worth reading
 OUTSIDE = ("draw", "labelled")  # lines of the journal that are no actions
-PAUSE = 180.0  # seconds; who takes longer has left the table
 MORE = 20
 
 
@@ -85,7 +83,7 @@ class Session:
         self.recovered = sum("kept" not in event for event in actions)  # of an earlier process, not in the table
         self.renamed = self._name_gold()
         self.began_with = self.done
-        self._seconds: list[float] = []
+        self._pace = Pace()
         self._unsaved = self.recovered > 0 or (bool(self.gold) and not table.weighted)
         self._unsaved |= bool(self.people) and (self.renamed > 0 or rule != "majority" or self.gold != table.gold)
         self._queue = self._texts_of_others()
@@ -166,7 +164,7 @@ class Session:
             "skipped": len(self.skipped),
             "can_undo": bool(self._past),
             "last": self.table.classes[self.mine[last]] if last in self.mine else "",  # so after a skip
-            "seconds_left": self._seconds_left(),
+            "seconds_left": self._pace.seconds_left(self.target - done),
             "half_width": half,
             "half_width_at_target": None if half is None or done >= self.target else half * (done / self.target) ** 0.5,
         }
@@ -176,19 +174,23 @@ class Session:
             state["person"] = self.person
         return state
 
-    def result(self) -> dict[str, Any]:
-        """Return what came out, for JSON: how many labels, and the estimated accuracy of the LLM's."""
-        accuracy = self._accuracy(self.gold, self._left_out())
+    def result(self, everyone: bool = False) -> dict[str, Any]:
+        """Return what came out, for JSON: how many labels, and the estimated accuracy of the LLM's.
+
+        It is of this person's labels, which tell nothing of the votes of others; with `everyone` of the gold labels.
+        """
+        gold, skipped = (self.gold, self._left_out()) if everyone else (self.mine, self.skipped)
+        accuracy = self._accuracy(gold, skipped)
         return {
             "output": str(self.table.output),
-            "gold": len(self.gold),
+            "gold": len(gold),
             "added": self.done - self.began_with,
             "target": self.target,
             "skipped": len(self.skipped),
             "draw": "strata" if self._posterior is None else "rounds",
-            "drawn_by_posterior": sum(row in self.gold for row in self._history.adaptive),
-            "only_train": len(self._history.only_trains(self.gold)),
-            "classes": {name: list(self.gold.values()).count(k) for k, name in enumerate(self.table.classes)},
+            "drawn_by_posterior": sum(row in gold for row in self._history.adaptive),
+            "only_train": len(self._history.only_trains(gold)),
+            "classes": {name: list(gold.values()).count(k) for k, name in enumerate(self.table.classes)},
             "llm_accuracy": accuracy and accuracy.value,
             "llm_accuracy_interval": accuracy and list(accuracy.interval),
         }
@@ -275,7 +277,7 @@ class Session:
                 self.people.votes[self.person], self._given = mine, given
             raise
         if event["do"] == "label":
-            self._seconds.append(time.monotonic() - self._shown)
+            self._pace.label()
         self._look_up()
 
     def _apply(self, event: Event) -> None:
@@ -328,7 +330,7 @@ class Session:
 
     def _look_up(self) -> None:
         self.current = self._next()
-        self._shown = time.monotonic()
+        self._pace.show()
         accuracy = self._accuracy(self.mine, self.skipped)  # by nobody else's: else it would tell of their votes
         self._half_width = None if accuracy is None else (accuracy.interval[1] - accuracy.interval[0]) / 2
         if self._posterior is not None and first_part(self.target) < self.target:
@@ -391,8 +393,3 @@ class Session:
             return None
         probabilities = None if self._posterior is None else self._posterior.latest
         return self.table.accuracy(gold, skipped, probabilities)
-
-    def _seconds_left(self) -> float | None:
-        pace = [seconds for seconds in self._seconds[-20:] if seconds < PAUSE]
-        left = self.target - self.done
-        return statistics.median(pace) * left if len(pace) >= 3 and left > 0 else None
