@@ -13,6 +13,7 @@ import pytest
 from reporting import Page
 
 import silr
+import silr.estimate.estimate as silr_estimate
 from command_line import Commands
 from silr import LabelRefiner
 from silr.refine.table import Columns, refine_table
@@ -64,6 +65,8 @@ def test_the_command_makes_the_same_labels(
     run = tmp_path / "run"
     refine_table(write_table(little, tmp_path, case), run, columns=columns, device="cpu", **options)
     page = Page(write_report(run))
+    judged = silr_estimate.estimate(run).rows if "gold" not in CASES[case][1] else []
+    assert ("There are no estimates" in page.by_id["estimates"]) is not any(row.measure == "kappa" for row in judged)
     again = page.by_id["again"]
     if "method" not in options and "theta" not in options and "classifier" not in options:
         assert not [words for words in FITTED if words in again]  # only what happened is said

@@ -40,14 +40,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     texts = [REVIEWS[number % 3].replace(".", f" ({number}).", 1) for number in range(600)]
     run = make_run(folder, 600, texts=texts, missing=10, errors=(0.7, 0.25, 0.2, 0.15, 0.12, 0.12))
-    return write_report(run, truth="answer")
+    return write_report(run, truth="answer", by=["answer"])
 
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
     run = make_run(folder, 300, sorted(NAMES), texts=HOSTILE * 12, errors=(0.6, 0.3, 0.2), n_gold=60)
-    return write_report(run, truth="answer")
+    return write_report(run, truth="answer", by=["answer"])
 
 
 @pytest.fixture(scope="module")

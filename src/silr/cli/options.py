@@ -80,4 +80,8 @@ Classes = Annotated[
         "blanks between. Then labels may differ from them in case. Default: those of the LLM."
     ),
 ]
+By = Annotated[
+    list[str] | None,
+    Option(metavar="COLUMN", help="Column of groups: shares by group, and differences. Again for further ones."),
+]
 AsJson = Annotated[bool, Option("--json", help="Print the result as JSON.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Option
 
-from silr.cli.options import AsJson, Quiet, Run
+from silr.cli.options import AsJson, By, Quiet, Run
 from silr.cli.warnings import warn
 
 
@@ -14,13 +14,14 @@ def report(
     run: Run,
     output: Annotated[Path | None, Option("--output", "-o", help="The page; default: report.html in the run.")] = None,
     truth: Annotated[str | None, Option(help="Column with true labels; they only score.")] = None,
+    by: By = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Write what a run did, how sure it is and what to look at, as one page without any outside link."""
     from silr.report.write import write_report
 
-    path = write_report(run, output, truth)
+    path = write_report(run, output, truth, by or ())
     if as_json:
         print(json.dumps({"report": str(path)}))
     elif not quiet:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from silr.estimate.evidence import Evidence, read_evidence
+from silr.estimate.evidence import Evidence, groups_of, read_evidence
+from silr.estimate.naive import counted_labels, with_naive
 from silr.estimate.quality import quality
 from silr.estimate.result import Estimates, Row
 from silr.estimate.shares import Shares
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 
 def estimate(
-    source: str | Path | pd.DataFrame, by: str | Sequence[str] = (), *, gold_column: str = "gold"
+    source: str | Path | pd.DataFrame,
+    by: str | Sequence[str] = (),
+    *,
+    gold_column: str = "gold",
+    label_columns: Sequence[str] = (),
 ) -> Estimates:
     """Estimate the shares of the classes and the quality of the labels, each with a 95 % interval.
 
@@ -31,6 +36,8 @@ def estimate(
         Columns of the table; the shares are also estimated for each group of texts that have the same values in them.
     gold_column : str, default "gold"
         Of a table; a run knows its own.
+    label_columns : sequence of str, default ()
+        Columns with the LLMs' labels, of a table; none: ``llm_label`` and every ``llm_label_NAME``.
 
     Returns
     -------
@@ -45,7 +52,9 @@ def estimate(
     ----------
     Angelopoulos, Duchi, Zrnic, "PPI++: efficient prediction-powered inference", 2023 (arXiv 2311.01453).
     """
-    return estimate_evidence(read_evidence(source, gold_column), [by] if isinstance(by, str) else list(by))
+    return estimate_evidence(
+        read_evidence(source, gold_column, label_columns), [by] if isinstance(by, str) else list(by)
+    )
 
 
 def estimate_evidence(evidence: Evidence, by: Sequence[str] = ()) -> Estimates:
@@ -61,10 +70,23 @@ def estimate_evidence(evidence: Evidence, by: Sequence[str] = ()) -> Estimates:
         evidence.class_names,
         len(evidence),
         len(evidence.rows),
-        rows,
-        differences,
+        with_naive(evidence, rows, by),
+        with_naive(evidence, differences, by),
         [row for column in evidence.labels for row in quality(evidence, column)],
         evidence.predictor,
         evidence.assumptions,
         list(by),
+        remarks=_left_out(evidence, by),
+        power=shares.power,
+        as_they_are=int(evidence.known.sum()),
+        counted=counted_labels(evidence)[0],
+    )
+
+
+def _left_out(evidence: Evidence, by: Sequence[str]) -> list[str]:
+    """How many texts are in no group, since a column is empty."""
+    count = int((groups_of(evidence, by)[0] < 0).sum()) if by else 0
+    columns = " or ".join(map(repr, by))
+    return (
+        [f"{count:,} texts have no value in {columns}: they are in no group, and count for all texts"] if count else []
     )

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
+from silr.estimate.groups import EXAMPLES, Groups, group_codes, likely_columns
 from silr.io.annotator_columns import label_columns, read_annotators
 from silr.io.class_names import ClassNames, of_table
-from silr.io.corpus import label_column, read_table, weight_column
+from silr.io.corpus import LABEL, label_column, read_table, weight_column
 from silr.refine.record import Record, read_record
-from silr.refine.table import OUT_OF_FOLD_LABEL, REFINED_LABEL, Columns, column_codes
+from silr.refine.table import OUT_OF_FOLD_LABEL, REFINED_LABEL, REFINED_SCORE, Columns, column_codes
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_weights import given_weights, post_stratified
 from silr.stats.label_table import expected_by_label
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Codes = NDArray[np.int64]
 Probabilities = NDArray[np.float32] | NDArray[np.float64]
 CLASSIFIER = "classifier"  # its labels, among those that are judged
+FEWEST_OF_GROUP = 5  # gold labels; a group with fewer borrows the correction of all texts
 FEWEST_GOLD = 10  # gold labels that judge; with fewer there is no estimate
 OF_RUN = "the run's out-of-fold probabilities"
 OF_LABELS = "how often each label was right among the other gold labels"
@@ -55,13 +57,10 @@ class Evidence:
     predictor: str = OF_RUN  # where the probabilities come from
     assumptions: list[str] = field(default_factory=list)  # a sentence each
     texts_column: str = "text"
+    gold_column: str = "gold"
 
     def __post_init__(self) -> None:
-        if len(self.rows) < FEWEST_GOLD:
-            raise InputError(
-                f"{self.name} has {len(self.rows):,} gold labels that judge; estimates need at least {FEWEST_GOLD}, "
-                "and 50 to 100 are better: `silr label` draws texts and asks for their labels"
-            )
+        _check_gold(self.name, len(self.rows), len(self.frame))
 
     def __len__(self) -> int:
         return len(self.gold)
@@ -84,7 +83,9 @@ class Evidence:
         return p
 
 
-def read_evidence(source: str | Path | pd.DataFrame, gold_column: str = Columns.gold) -> Evidence:
+def read_evidence(
+    source: str | Path | pd.DataFrame, gold_column: str = Columns.gold, columns: Sequence[str] = ()
+) -> Evidence:
     """Read a run, or a table with LLM labels and gold labels.
 
     Parameters
@@ -94,6 +95,8 @@ def read_evidence(source: str | Path | pd.DataFrame, gold_column: str = Columns.
         how often its labels (``out_of_fold_label`` or else the LLMs') were right.
     gold_column : str, default "gold"
         Of a table.
+    columns : sequence of str, default ()
+        Label columns of a table; none: ``llm_label`` and every ``llm_label_NAME``.
 
     Raises
     ------
@@ -104,34 +107,40 @@ def read_evidence(source: str | Path | pd.DataFrame, gold_column: str = Columns.
         return of_record(read_record(source))
     frame = source if not isinstance(source, (str, Path)) else read_table(source)
     name = "the table" if not isinstance(source, (str, Path)) else str(source)
-    return _of_table(frame, name, gold_column)
+    return _of_table(frame, name, gold_column, columns)
 
 
-def of_record(record: Record) -> Evidence:
-    """Evidence of a run that was read."""
+def of_record(record: Record, name: str | None = None) -> Evidence:
+    """Evidence of a run that was read; `name` is that of its table in messages, None: with its folder."""
     corpus, result = record.corpus, record
-    if corpus is None or corpus.frame is None:
-        raise InputError(f"{record.run.folder}: its texts cannot be found ({'; '.join(record.problems) or 'no table'})")
+    if corpus is None or corpus.frame is None or record.table is None:
+        reasons = "; ".join(record.problems) or "it was made in Python, without a table"
+        raise InputError(
+            f"{name or record.run.folder}: its texts and gold labels cannot be found ({reasons}); `silr estimate` also "
+            "takes a table with the columns llm_label and gold"
+        )
+    name = name or str(record.run.folder / corpus.name)
+    weights = np.where(corpus.gold >= 0, np.nan_to_num(corpus.weight), 0.0)
+    _check_gold(name, int((weights > 0).sum()), len(weights))
     best, last = result.best, result.iterations[result.classifier_iteration]
     assumptions = [] if corpus.weighted else [ASSUMED]
     labels = dict(corpus.llms)
     refined = np.where(best.labels < 0, last.labels, best.labels).astype(np.int64)
-    classifier = last.labels if last.classifier_labels is None else last.classifier_labels
+    classifier = last.labels if not result.is_posterior else last.classifier_labels  # runs of 0.1 do not have these
     if result.best_iteration > 0:
         labels[REFINED_LABEL] = refined
     if last.notes.kind == "tuned":
         assumptions.append(NOT_JUDGED)
-    else:
+    elif classifier is not None:
         labels[CLASSIFIER] = classifier.astype(np.int64)
     scores: Probabilities | None = best.scores if result.is_posterior else None
-    weights = np.where(corpus.gold >= 0, np.nan_to_num(corpus.weight), 0.0)
     predictor = OF_RUN
     if scores is None or result.best_iteration == 0:  # the LLM's labels are the result
         rows = np.flatnonzero((corpus.gold >= 0) & (weights > 0))
         scores = expected_by_label(refined, corpus.gold, weights, rows, len(result.class_names))
         predictor = OF_LABELS
     return Evidence(
-        str(record.run.folder / corpus.name),
+        name,
         corpus.frame,
         result.class_names,
         corpus.gold.astype(np.int64),
@@ -140,16 +149,30 @@ def of_record(record: Record) -> Evidence:
         labels,
         predictor,
         assumptions,
-        record.table["columns"]["text"] if record.table else "text",
+        record.table["columns"]["text"],
+        record.table["columns"]["gold"],
     )
 
 
-def _of_table(frame: pd.DataFrame, name: str, gold_column: str) -> Evidence:
-    columns = label_columns(frame)
-    by_hand = label_column(frame, gold_column, name)
+def _check_gold(name: str, count: int, n_texts: int) -> None:
+    """InputError if there are too few gold labels for any estimate."""
+    if count < FEWEST_GOLD:
+        has = f"{count:,} gold labels that judge" if count else "no gold labels that judge"
+        advice = "`silr label` draws texts, asks for their labels, and keeps how likely each was to be drawn"
+        if n_texts < FEWEST_GOLD:
+            advice = f"of {n_texts:,} texts label all, and count"
+        raise InputError(f"{name} has {has}; estimates need at least {FEWEST_GOLD}, and 50 to 100 are better: {advice}")
+
+
+def _of_table(frame: pd.DataFrame, name: str, gold_column: str, asked: Sequence[str]) -> Evidence:
+    columns = label_columns(frame, asked)
+    by_hand = label_column(frame, gold_column, name, required=gold_column != Columns.gold)
     llm = read_annotators(frame, name, columns, by_hand)
-    gold = column_codes(frame, gold_column, llm.classes, name, required=True)
+    gold = column_codes(frame, gold_column, llm.classes, name, required=gold_column != Columns.gold)
+    if gold is None:
+        _check_gold(name, 0, len(frame))
     drawn = gold >= 0
+    _check_gold(name, int(drawn.sum()), len(frame))
     weights = weight_column(frame, Columns.weight, name, drawn)
     majority_of = majority([Annotator(codes.astype(np.int16)) for codes in llm.codes], len(llm.classes))
     assumptions = []
@@ -170,7 +193,16 @@ def _of_table(frame: pd.DataFrame, name: str, gold_column: str) -> Evidence:
     rows = np.flatnonzero(drawn & (weights > 0))
     expected = expected_by_label(predicted, gold, weights, rows, len(llm.classes))
     return Evidence(
-        name, frame, list(llm.classes), gold.astype(np.int64), weights, expected, labels, OF_LABELS, assumptions
+        name,
+        frame,
+        list(llm.classes),
+        gold.astype(np.int64),
+        weights,
+        expected,
+        labels,
+        OF_LABELS,
+        assumptions,
+        gold_column=gold_column,
     )
 
 
@@ -183,19 +215,24 @@ def column_of(evidence: Evidence, name: str) -> pd.Series[Any]:
     return frame[name]
 
 
-def groups_of(evidence: Evidence, by: Sequence[str]) -> tuple[NDArray[np.int64], list[tuple[str, ...]]]:
-    """The group of each text, shape (n,), -1 where a column is empty, and what each group has in the columns."""
-    import pandas as pd
+def groups_of(evidence: Evidence, by: Sequence[str]) -> Groups:
+    """The group of each text, shape (n,), -1 where a column is empty, and what each group has in the columns.
 
-    columns = [column_of(evidence, name).astype("string").str.strip() for name in by]
-    missing = np.zeros(len(evidence), dtype=bool)
-    for column in columns:
-        missing |= (column.isna() | (column == "")).to_numpy(dtype=bool)
-    keys = pd.MultiIndex.from_arrays(columns) if len(columns) > 1 else pd.Index(columns[0])
-    numbers, values = pd.factorize(keys, sort=True)
-    codes = np.where(missing, -1, numbers).astype(np.int64)
-    kept = np.unique(codes[codes >= 0])
-    names = [tuple(map(str, value if len(columns) > 1 else (value,))) for value in (values[code] for code in kept)]
-    place = np.full(len(values) + 1, -1)
-    place[kept] = np.arange(len(kept))
-    return place[codes], names
+    InputError if a column cannot make groups; see `silr.estimate.groups.group_codes`.
+    """
+    return group_codes([_group_column(evidence, name) for name in by], evidence.rows, FEWEST_OF_GROUP)
+
+
+def _group_column(evidence: Evidence, name: str) -> pd.Series[Any]:
+    """A column that may make groups."""
+    reason = "is the column of the texts" if name == evidence.texts_column else None
+    if name == evidence.gold_column:
+        reason = "is what is estimated"
+    if name in (REFINED_LABEL, REFINED_SCORE):
+        reason = "has the gold labels inside, so groups by it are biased (out_of_fold_label is not)"
+    if reason is None:
+        return column_of(evidence, name)
+    besides = (evidence.texts_column, evidence.gold_column, REFINED_LABEL, REFINED_SCORE, "gold_weight")
+    others = [each for each in likely_columns(evidence.frame, besides) if not each.startswith(LABEL)][:EXAMPLES]
+    hint = f"; columns of groups may be {', '.join(others)}" if others else ""
+    raise InputError(f"{name!r} {reason}; --by takes a column of groups{hint}")

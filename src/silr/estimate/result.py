@@ -27,6 +27,7 @@ class Row:
     less: str | None = None  # of a difference, the group that is taken away
     worth: float | None = None  # simple random gold labels that would know as much
     note: str | None = None  # what to know before it is used
+    naive: float | None = None  # the same by counting the LLM's labels, without any gold label
 
     @property
     def width(self) -> float:
@@ -63,6 +64,14 @@ class Estimates:
         A sentence each.
     by : list of str
         Columns that make the groups.
+    remarks : list of str
+        What was left out, a sentence each.
+    power : float
+        How far the predictions are used, from 0 (the gold labels alone) to 1.
+    as_they_are : int
+        Further gold labels, which nobody knows how likely they were to be drawn: each counts for its own text.
+    counted : str
+        Whose labels were counted for `Row.naive`.
     """
 
     name: str
@@ -75,18 +84,27 @@ class Estimates:
     predictor: str
     assumptions: list[str] = field(default_factory=list)
     by: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    power: float = 1.0
+    as_they_are: int = 0
+    counted: str = "the LLM's labels"
+
+    @property
+    def tables(self) -> dict[str, list[Row]]:
+        """The rows by table."""
+        return {name: getattr(self, name) for name in ("shares", "differences", "quality")}
 
     @property
     def rows(self) -> list[Row]:
         """All of them."""
-        return [*self.shares, *self.differences, *self.quality]
+        return [row for rows in self.tables.values() for row in rows]
 
     def to_dict(self) -> Json:
         """For JSON."""
-        about = ("name", "classes", "texts", "gold", "predictor", "assumptions", "by")
+        about = ["name", "classes", "texts", "gold", "as_they_are", "predictor", "power", "counted"]
+        about += ["assumptions", "remarks", "by"]
         values = {name: getattr(self, name) for name in about}
-        tables = {name: [row.to_dict() for row in getattr(self, name)] for name in ("shares", "differences", "quality")}
-        return {**values, **tables}
+        return {**values, **{name: [row.to_dict() for row in rows] for name, rows in self.tables.items()}}
 
     def to_frame(self) -> pd.DataFrame:
         """One row a number, with the columns of `Row`."""

@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.estimate.evidence import Evidence, groups_of
+from silr.estimate.evidence import FEWEST_OF_GROUP, Evidence, groups_of
+from silr.estimate.groups import group_names
 from silr.estimate.result import Row
 from silr.stats.prediction_powered import (
     Parts,
@@ -19,7 +20,6 @@ from silr.stats.prediction_powered import (
     share_limits,
 )
 
-FEWEST_OF_GROUP = 5  # gold labels; a group with fewer borrows the correction of all texts
 MOST_GROUPS_COMPARED = 6  # with more groups each is compared with the first alone
 
 
@@ -43,8 +43,7 @@ class Shares:
     def by_group(self, by: Sequence[str]) -> tuple[list[Row], list[Row]]:
         """Share of each class by group, and differences between groups."""
         codes, values = groups_of(self.evidence, by)
-        names = [", ".join(f"{column}={value}" for column, value in zip(by, each, strict=True)) for each in values]
-        return self.of_groups(codes, names)
+        return self.of_groups(codes, group_names(by, values))
 
     def of_groups(self, codes: NDArray[np.int64], names: Sequence[str]) -> tuple[list[Row], list[Row]]:
         """The same of groups that are numbered, shape (n,), -1 for texts outside of all."""
@@ -80,10 +79,7 @@ class Shares:
         note, parts = None, Parts(*(each[judged] for each in self.parts))
         if n_own < FEWEST_OF_GROUP and group is not None:
             parts = self.parts
-            note = (
-                f"only {n_own} gold labels in this group: it borrows the correction of all texts; label "
-                f"{FEWEST_OF_GROUP - n_own} or more of its texts"
-            )
+            note = borrowing(n_own)
         n_gold = len(parts.weights)
         if open_size <= 0:
             value = low = high = by_hand / max(size, 1)
@@ -102,6 +98,12 @@ class Shares:
             Row("share", float(value[k]), float(low[k]), float(high[k]), n_own, None, name, group, None, worth[k], note)
             for k, name in enumerate(evidence.class_names)
         ]
+
+
+def borrowing(n_gold: int) -> str:
+    """What a group with too few gold labels of its own does."""
+    few = "no gold label here" if n_gold == 0 else f"only {n_gold} gold label{'s' * (n_gold > 1)} here"
+    return f"{few}, so the correction of all texts is borrowed; {FEWEST_OF_GROUP - n_gold} more would give its own"
 
 
 def difference(first: Row, second: Row) -> Row:

@@ -2,56 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from silr.estimate.result import Estimates
+from silr.estimate.tables import MOST_CLASSES, Table, tables_of
+from silr.estimate.words import headline
 
-from silr.estimate.result import Estimates, Row
+WIDTH = 80  # where the terminal does not say
+MOST_LINES = 60  # of a table
+SHORTEST = 6  # characters that are left of a name
+BETWEEN = 2  # blanks between columns
 
 
 def print_estimates(result: Estimates) -> None:
-    """Print the tables and the assumptions."""
+    """Print a summary in words, the tables and the assumptions."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    console.print(f"{result.name}: {result.texts:,} texts, {result.gold:,} gold labels that judge", markup=False)
-    _table(f"Share of each class{' by group' if result.by else ''}", result.shares)
-    _table("Differences between groups", result.differences)
-    _table("Quality of labels", result.quality)
-    for line in [f"Predictions: {result.predictor}.", *(f"Assumed: {each}." for each in result.assumptions)]:
-        console.print(line, markup=False, soft_wrap=True)
+    console = Console()
+    width = min(console.width, 120) if console.is_terminal else WIDTH
+    print(f"{result.name}: {result.texts:,} texts, {result.gold:,} gold labels that judge\n")
+    for line in headline(result):
+        _say(line, width)
+    for table in tables_of(result, compact=True):
+        print()
+        for line in table_lines(table, width):
+            print(line)
+        for note in table.notes:
+            _say(note, width)
+    print()
+    for line in about(result):
+        _say(line, width)
 
 
-def cells(row: Row) -> list[str]:
-    """What a row shows: of what, value, interval, gold labels, and what these are worth."""
-    of = row.group if row.less is None else f"{row.group} less {row.less}"
-    names = [row.labels, row.measure.replace("_", " "), of, row.class_name]
-    number = "unknown" if row.value != row.value else number_of(row, row.value)
-    interval = "" if row.low != row.low else f"{number_of(row, row.low)} to {number_of(row, row.high)}"
-    worth = "" if row.worth is None or row.worth != row.worth else f"{row.worth:,.0f}"
-    return [*(name or "" for name in names), number, interval, f"{row.gold:,}", worth]
+def about(result: Estimates) -> list[str]:
+    """What the numbers rest on, a sentence each."""
+    lines = ["\u201cCounted\u201d is the share by counting " + result.counted + "."]
+    if any(row.worth for row in result.shares):
+        lines.append(
+            "\u201cWorth\u201d: so many texts, drawn at random and labelled by hand, would tell as much alone."
+        )
+    if len(result.classes) > MOST_CLASSES:
+        lines.append(f"Precision, recall and F1 of {len(result.classes)} classes: --json or --csv.")
+    lines += [f"{line[0].upper()}{line[1:]}." for line in result.remarks]
+    lines.append(f"Predictions: {result.predictor}.")
+    return lines + [f"Assumed: {each}." for each in result.assumptions]
 
 
-def number_of(row: Row, value: float) -> str:
-    """In percent or points, but for kappa and alpha."""
-    if row.measure in ("kappa", "alpha"):
-        return f"{value:.2f}"
-    return f"{100 * value:+.1f}" if row.measure == "difference" else f"{100 * value:.1f} %"
+def table_lines(table: Table, width: int = WIDTH) -> list[str]:
+    """A table in lines of at most `width` columns: long names are cut in their middle, numbers never."""
+    from rich.cells import cell_len
+
+    rows = [table.headings, *table.rows[:MOST_LINES]]
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(cell_len, column)) for column in columns]
+    room = width - sum(widths[table.words :]) - BETWEEN * (len(widths) - 1)
+    widths[: table.words] = shrunk(widths[: table.words], room)
+    lines = [table.title, "-" * (sum(widths) + BETWEEN * (len(widths) - 1))]
+    for row in rows:
+        names = [cut(cell, size) for cell, size in zip(row, widths[: table.words], strict=False)]
+        cells = [name + " " * (size - cell_len(name)) for name, size in zip(names, widths, strict=False)]
+        cells += [cell.rjust(size) for cell, size in zip(row[table.words :], widths[table.words :], strict=True)]
+        lines.append((" " * BETWEEN).join(cells).rstrip())
+    lines.insert(3, lines[1])
+    if len(table.rows) > MOST_LINES:
+        lines.append(f"... and {len(table.rows) - MOST_LINES:,} further rows: --json or --csv")
+    return lines
 
 
-def _table(title: str, rows: Sequence[Row]) -> None:
-    if not rows:
-        return
+def shrunk(widths: list[int], room: int) -> list[int]:
+    """Widths of columns of names, the widest made smaller until they fit the room."""
+    widths = list(widths)
+    while sum(widths) > room and max(widths, default=0) > SHORTEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def cut(name: str, width: int) -> str:
+    """A name in at most `width` columns of the terminal, without its middle if it is longer."""
+    from rich.cells import cell_len
+
+    name = " ".join(name.split())
+    if cell_len(name) <= width:
+        return name
+    head = _beginning(name, width // 2)
+    tail = _beginning(name[::-1], width - 1 - cell_len(head))[::-1]
+    return f"{head}\u2026{tail}"
+
+
+def _beginning(name: str, width: int) -> str:
+    """As many characters as have room."""
+    from rich.cells import cell_len
+
+    size, room = 0, width
+    for character in name:
+        room -= cell_len(character)
+        if room < 0:
+            break
+        size += 1
+    return name[:size]
+
+
+def _say(line: str, width: int) -> None:
+    """A sentence, broken at blanks."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
-    titles = ["labels", "measure", "group", "class", "estimate", "95 %", "gold", "worth"]
-    lines = [cells(row) for row in rows]
-    shown = [place for place in range(len(titles)) if any(line[place] for line in lines)]
-    table = Table(title=title, title_justify="left")
-    for place in shown:
-        table.add_column(titles[place], justify="right" if place >= 4 else "left")
-    for line in lines:
-        table.add_row(*(line[place] for place in shown))
-    console = Console(highlight=False)
-    console.print(table)
-    for note in dict.fromkeys(f"{row.group}: {row.note}" if row.group else row.note for row in rows if row.note):
-        console.print(note, markup=False, soft_wrap=True)
+    for part in Text(line).wrap(Console(width=width), width):
+        print(part.plain.rstrip())

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -11,6 +12,16 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 8, 12, 40
 # of markers: a circle, a square, a diamond and a triangle
 OUTLINES = ("", "m-3.8-3.8h7.6v7.6h-7.6z", "m0-5.2l5.2 5.2-5.2 5.2-5.2-5.2z", "m0-5l5 8.6h-10z")
 SWATCH = Markup('<svg class="swatch" viewBox="0 0 28 14" aria-hidden="true">{}</svg>')
+
+
+class Interval(NamedTuple):
+    """One row of a forest plot."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    other: float | None = None  # a second number beside it, without an interval
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,36 @@ def heat_map(
     return _svg(name, title, description, parts, round(top + cell * count + 4))
 
 
+def forest(name: str, title: str, description: str, rows: Sequence[Interval], whole: float) -> Markup:
+    """A forest plot: a line for each share with its interval, and an upright line at that of the whole."""
+    left, line, top, bottom = 132, 24, 8, 24
+    height = top + line * len(rows) + bottom
+    shown = [number for row in rows for number in (row.low, row.high, row.other) if number is not None]
+    scale = _Scale([*shown, whole])
+
+    def across(share: float) -> float:
+        return left + (share - scale.low) / (scale.high - scale.low) * (WIDTH - left - 16)
+
+    parts = []
+    for tick in scale.ticks():
+        x = _round(across(tick))
+        parts.append(_element("line", "grid", {"x1": x, "y1": top, "x2": x, "y2": height - bottom}))
+        parts.append(_text(x, height - 7, scale.words(tick), "middle"))
+    at = {"x1": across(whole), "y1": top, "x2": across(whole), "y2": height - bottom}
+    parts.append(_element("line", "line s0 dashed", at))
+    for number, row in enumerate(rows):
+        y = top + line * (number + 0.5)
+        parts.append(_text(left - 8, y + 4, _cut(row.name, 18), "end"))
+        if math.isfinite(row.low):
+            low, high = _round(across(row.low)), _round(across(row.high))
+            ends = f"M{low} {y}H{high}M{low} {_round(y - 3)}v6M{high} {_round(y - 3)}v6"
+            parts.append(_element("path", "whisker s0", {"d": ends}))
+        if row.other is not None:
+            parts.append(_marker(across(row.other), y, 2))
+        parts.append(_marker(across(row.value), y, 0))
+    return _svg(name, title, description, parts, height)
+
+
 def _cut(name: str, longest: int = 14) -> str:
     return name if len(name) <= longest else name[: longest - 1] + "…"
 
@@ -105,6 +146,11 @@ def swatch(number: int, dashed: bool = False) -> Markup:
     """The mark of a series, for a legend."""
     line = _horizontal(f"line s{number}{' dashed' * dashed}", 1, 27, 7)
     return SWATCH.format(line + _marker(14.0, 7.0, number))
+
+
+def marker(number: int) -> Markup:
+    """The marker of a series alone, for a legend."""
+    return SWATCH.format(_marker(14.0, 7.0, number))
 
 
 def legend_of(series: Sequence[Series]) -> list[tuple[Markup, str]]:

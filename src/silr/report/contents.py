@@ -1,5 +1,6 @@
 """Contents of the page, as plain values for the template."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from silr.report.charts import block
 from silr.report.compare import comparison
 from silr.report.distribution import confusion, histograms
 from silr.report.doubtful import doubtful_texts
+from silr.report.estimates import estimates
 from silr.report.progress import progress
 from silr.report.reproduce import reproduce
 from silr.report.summary import summary
@@ -23,7 +25,7 @@ from silr.report.texts import changed_texts, unsure_texts
 from silr.report.warnings import Caution, find_warnings
 
 
-def contents(record: Record) -> dict[str, object]:
+def contents(record: Record, by: Sequence[str] = ()) -> dict[str, object]:
     """Everything the template shows: strings and numbers; what a table or a person wrote is not escaped yet."""
     values = summary(record)
     truth = record.corpus.truth_column if record.corpus else None
@@ -34,6 +36,7 @@ def contents(record: Record) -> dict[str, object]:
         "truth": None if truth is None else short(truth),
         "summary": _summary(record, values, warnings),
         "warnings": warnings,
+        "estimates": estimates(record, by),
         "progress": progress(record, values),
         "llms": comparison(record),
         "confusion": confusion(record),
@@ -45,7 +48,7 @@ def contents(record: Record) -> dict[str, object]:
         "changed_texts": changed_texts(record),
         "unsure_texts": unsure_texts(record),
         "codebook": _codebook(record.codebook),
-        "reproduce": reproduce(record),
+        "reproduce": reproduce(record, by),
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,11 @@ LONGEST_VALUE, MOST_SEEDS = 400, 100
 NOT_AN_OPTION = ("leak",)  # of the Python interface only
 
 
-def reproduce(record: Record) -> Json:
-    """The section's values: `command` or `python`, and `groups` of (title, rows of name and value)."""
+def reproduce(record: Record, by: Sequence[str] = ()) -> Json:
+    """The section's values: `command` or `python`, and `groups` of (title, rows of name and value).
+
+    With columns of groups, `by`, `report` is the command of this page about the new run.
+    """
     manifest = record.run.manifest
     identity, configuration = manifest["identity"], record.run.configuration
     seed, last = int(configuration["seed"]), record.iterations[-1].number
@@ -45,6 +49,7 @@ def reproduce(record: Record) -> Json:
         hashes["table today"] = _today(record, record.table)
     return {
         "command": command,
+        "report": visible(shlex.join(["silr", "report", "../run-again", *by_options(by)])) if by else None,
         "python": None if command else _python(configuration, identity["features"], wanted),
         "groups": [
             ("The LLM", fact_rows(annotation(record))),
@@ -81,6 +86,11 @@ def _command(record: Record, table: Json) -> str:
     starts = [at for at, word in enumerate(words) if word.startswith("--")]
     lines = [words[at:end] for at, end in pairwise([0, *starts, len(words)])]
     return visible(" \\\n    ".join(map(shlex.join, lines)))
+
+
+def by_options(by: Sequence[str]) -> list[str]:
+    """The columns of groups as the command line takes them."""
+    return [word for column in by for word in ("--by", column)]
 
 
 def _word(value: Any) -> str:

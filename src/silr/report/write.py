@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from silr.report.contents import contents
 REPORT = "report.html"
 
 
-def write_report(run: str | Path, output: str | Path | None = None, truth: str | None = None) -> Path:
+def write_report(
+    run: str | Path, output: str | Path | None = None, truth: str | None = None, by: Sequence[str] = ()
+) -> Path:
     """Write the report of a run.
 
     Parameters
@@ -27,6 +29,8 @@ def write_report(run: str | Path, output: str | Path | None = None, truth: str |
         None: ``report.html`` in the run.
     truth : str, default None
         Column with true labels, which only score; None: the one that `silr refine` was given, if any.
+    by : sequence of str, default ()
+        Columns of the table; the estimates are also by group of texts that have the same values in them.
 
     Returns
     -------
@@ -36,10 +40,11 @@ def write_report(run: str | Path, output: str | Path | None = None, truth: str |
     Raises
     ------
     InputError
-        `run` is no run or has no finished iteration, the truth cannot be used, or the file cannot be written.
+        `run` is no run or has no finished iteration, the truth or a column of groups cannot be used, or the file cannot
+        be written.
     """
     path = Path(run) / REPORT if output is None else Path(output)
-    save_page(path, "report/template.html", contents(read_record(run, truth)))
+    save_page(path, "report/template.html", contents(read_record(run, truth), by))
     return path
 
 
