@@ -15,6 +15,12 @@ from silr.errors import InputError
 def estimate(
     source: Annotated[Path, Argument(help="Run directory of refine; or a table with LLM labels and gold labels.")],
     by: By = None,
+    width: Annotated[
+        float | None,
+        Option(
+            metavar="X", help="Say how many more gold labels bring the shares' intervals to this width; default .05."
+        ),
+    ] = None,
     gold_column: Annotated[str, Option(help="Column with labels by hand, of a table; a run knows its own.")] = "gold",
     label_column: Annotated[
         list[str] | None,
@@ -35,18 +41,21 @@ def estimate(
     """
     if as_json and as_latex:
         raise InputError("--json or --latex, not both")
+    from silr.estimate.enough import WIDTH, checked_width
     from silr.estimate.estimate import estimate as estimate_source
     from silr.estimate.files import write_csv
     from silr.estimate.latex import latex
     from silr.estimate.show import print_estimates
 
+    wanted = WIDTH if width is None else checked_width(width, "--width")
     result = estimate_source(source, by or (), gold_column=gold_column, label_columns=label_column or ())
     paths = [] if csv is None else write_csv(result, csv)
     if as_json:
-        print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+        more = {"width": wanted, "labels": result.more_labels(wanted)}
+        print(json.dumps({**result.to_dict(), "more_labels": more}, indent=2, ensure_ascii=False))
     elif as_latex:
         print(latex(result))
     else:
-        print_estimates(result)
+        print_estimates(result, width)
         for path in paths:
             print(f"written: {path}")

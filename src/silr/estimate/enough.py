@@ -33,12 +33,23 @@ class Share(Protocol):
         """Simple random gold labels that would know as much."""
 
 
-def checked_width(width: float) -> float:
-    """The width of an interval of a share that somebody wants; InputError if it is none."""
+def checked_width(width: float, name: str = "width") -> float:
+    """The width of an interval of a share that somebody wants; InputError if it is none. `name` is of the option."""
     if not 0 < width < 1:
-        hint = f"; do you mean {width / 100:g}?" if 1 <= width < 100 else ""
-        raise InputError(f"the width of an interval of a share is between 0 and 1, such as 0.05, not {width:g}{hint}")
+        hint = f"; for {width:g} points give {width / 100:g}" if 1 < width < 100 else ""
+        raise InputError(f"{name} is the width of an interval of a share: above 0 and below 1, not {width:g}{hint}")
     return width
+
+
+def points(width: float) -> str:
+    """A width in percentage points: "5", "4.9"."""
+    return f"{100 * width:.1f}".removesuffix(".0")
+
+
+def more_words(more: int, width: float) -> str:
+    """How many labels are missing, as a sentence without its end."""
+    labels = "1 more gold label" if more == 1 else f"about {more:,} more gold labels"
+    return f"{labels} would bring the widest share interval to {points(width)} points"
 
 
 def more_labels(row: Share, width: float, texts: int) -> int | None:

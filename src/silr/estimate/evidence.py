@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
+from silr.estimate.commands import label_command
 from silr.estimate.groups import EXAMPLES, Groups, group_codes, likely_columns
 from silr.io.annotator_columns import label_columns, read_annotators
 from silr.io.class_names import ClassNames, of_table
@@ -58,6 +59,7 @@ class Evidence:
     assumptions: list[str] = field(default_factory=list)  # a sentence each
     texts_column: str = "text"
     gold_column: str = "gold"
+    label_command: str | None = None  # the beginning of the command that adds gold labels to the table
 
     def __post_init__(self) -> None:
         _check_gold(self.name, len(self.rows), len(self.frame))
@@ -107,7 +109,10 @@ def read_evidence(
         return of_record(read_record(source))
     frame = source if not isinstance(source, (str, Path)) else read_table(source)
     name = "the table" if not isinstance(source, (str, Path)) else str(source)
-    return _of_table(frame, name, gold_column, columns)
+    evidence = _of_table(frame, name, gold_column, columns)
+    if isinstance(source, (str, Path)):
+        return replace(evidence, label_command=label_command(Path(source), gold=gold_column, labels=columns))
+    return evidence
 
 
 def of_record(record: Record, name: str | None = None) -> Evidence:
@@ -151,6 +156,7 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
         assumptions,
         record.table["columns"]["text"],
         record.table["columns"]["gold"],
+        label_command(record.run.folder / record.table["table"], **record.table["columns"]),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from silr.estimate.enough import WIDTH, checked_width, more_for_all
 from silr.io.files import Json
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Estimates:
         Further gold labels, which nobody knows how likely they were to be drawn: each counts for its own text.
     counted : str
         Whose labels were counted for `Row.naive`.
+    label_command : str or None
+        The beginning of the `silr label` command that adds gold labels to the table, if there is one on the disk.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Estimates:
     power: float = 1.0
     as_they_are: int = 0
     counted: str = "the LLM's labels"
+    label_command: str | None = None
 
     @property
     def tables(self) -> dict[str, list[Row]]:
@@ -98,6 +102,29 @@ class Estimates:
     def rows(self) -> list[Row]:
         """All of them."""
         return [row for rows in self.tables.values() for row in rows]
+
+    def more_labels(self, width: float = WIDTH) -> int | None:
+        """How many more gold labels bring the intervals of all classes' shares to a width.
+
+        Further labels are thought to be drawn as those so far, and the predictions to stay as good as they are.
+
+        Parameters
+        ----------
+        width : float, default 0.05
+            From the lower to the upper limit, for the shares in all texts; 0.05 are 5 points.
+
+        Returns
+        -------
+        int or None
+            0 if they are narrow enough; None if that is not known.
+
+        Raises
+        ------
+        InputError
+            The width is not between 0 and 1.
+        """
+        whole = [row for row in self.shares if row.group is None]
+        return more_for_all(whole, checked_width(width), self.texts)
 
     def to_dict(self) -> Json:
         """For JSON."""

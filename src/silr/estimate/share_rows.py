@@ -17,7 +17,7 @@ def share_rows(
     power: float,
     sums: NDArray[np.float64],
     size: int,
-    by_hand: NDArray[np.number],
+    by_hand: NDArray[np.integer] | NDArray[np.float64],
     borrowed: bool = False,
 ) -> list[Row]:
     """The share of each of K classes in `size` texts.

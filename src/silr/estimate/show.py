@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from silr.estimate.result import Estimates
 from silr.estimate.tables import MOST_CLASSES, Table, tables_of
-from silr.estimate.words import headline
+from silr.estimate.words import headline, words_of_more
 
 WIDTH = 80  # where the terminal does not say
 MOST_LINES = 60  # of a table
@@ -12,8 +12,8 @@ SHORTEST = 6  # characters that are left of a name
 BETWEEN = 2  # blanks between columns
 
 
-def print_estimates(result: Estimates) -> None:
-    """Print a summary in words, the tables and the assumptions."""
+def print_estimates(result: Estimates, more_for: float | None = None) -> None:
+    """Print a summary in words, the tables, the assumptions, and how many more labels an interval so wide needs."""
     from rich.console import Console
 
     console = Console()
@@ -30,6 +30,9 @@ def print_estimates(result: Estimates) -> None:
     print()
     for line in about(result):
         _say(line, width)
+    if more := words_of_more(result, more_for):
+        print()
+        _say(more, width)
 
 
 def about(result: Estimates) -> list[str]:

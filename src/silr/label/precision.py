@@ -160,6 +160,7 @@ class Precision:
             "widest_class": widest and widest.class_name,
             "more_labels": known.more(self.wanted),
             "more_labels_for": self.wanted,
+            "labels": done,
             "until_width": self.until,
             "reached": self.reached(done),
         }
