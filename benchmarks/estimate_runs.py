@@ -70,14 +70,17 @@ def of_run(
     K, n = len(case.classes), len(case)
     gold, weight = np.full(n, -1), np.zeros(n)
     gold[rows], weight[rows] = case.truth[rows], weights
-    labels = GoldLabels.of(gold, weight, K)
-    refined = refine_posterior(X, groups, [Annotator(case.llm.astype(np.int16))], labels, seed)
-    p = refined.probabilities
+    llm = [Annotator(case.llm.astype(np.int16))]
+    refined = refine_posterior(X, groups, llm, GoldLabels.of(gold, weight, K), seed)
+    p = refined.cross_fitted
+    labels_of = refined.probabilities.argmax(axis=1)
     names = list(map(str, range(K)))
-    evidence = Evidence("", pd.DataFrame(), names, gold, weight, p, {"llm": case.llm, "refined": p.argmax(axis=1)})
+    labels = {"llm": case.llm, "refined": labels_of}
+    evidence = Evidence("", pd.DataFrame(), names, gold, weight, p, labels, learned=("refined",))
     limits = of_evidence(case, evidence, "llm")
     of_refined = of_evidence(case, evidence, "refined")
-    case.cells["refined accuracy"] = float((p.argmax(axis=1) == case.truth).mean())  # this draw's
+    others = gold < 0
+    case.cells["refined accuracy"] = float((labels_of == case.truth)[others].mean())  # this draw's
     return {**limits, "refined accuracy": of_refined["accuracy"]}
 
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,8 @@ def main() -> None:
     results = []
     for n_classes in arguments.classes:
         with tempfile.TemporaryDirectory() as folder:
-            run = make_run(Path(folder), arguments.rows, arguments.groups, n_classes)
+            with ProcessPoolExecutor(1) as pool:  # a child's peak would begin at the memory of this process
+                run = pool.submit(make_run, Path(folder), arguments.rows, arguments.groups, n_classes).result()
             command = [sys.executable, __file__, "--measure", str(run)]
             done = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         results.append({"texts": arguments.rows, "groups": arguments.groups, "classes": n_classes, **json.loads(done)})

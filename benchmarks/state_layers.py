@@ -4,8 +4,8 @@
 
 MODEL is SmolLM2-135M-Instruct, a folder or a .gguf file; FOLDER is as cases.py says. A sample of each table with scores
 is read once, and its states are kept in the cache folder. Accuracy of the default on the texts without gold label, 100
-gold labels, in points above the states that `silr annotate` writes: the last layer's at the answering position. TF-IDF
-stands beside them all. Results go into benchmarks/results/state_layers.json, and a table into
+gold labels, in points above the last layer's states at the answering position. `silr annotate` writes the last variant.
+TF-IDF stands beside them all. Results go into benchmarks/results/state_layers.json, and a table into
 docs/design/benchmarks.md.
 """
 
@@ -24,6 +24,7 @@ from cases import find_cases
 from compare_report import put_into_document
 from feature_cache import default_folder, kept, tfidf_features
 from silr.annotators.local import LocalAnnotator
+from silr.features.joined import slices
 from silr.io.corpus import table_stem
 from silr.io.files import write_json
 from silr.refine.posterior import refine_posterior
@@ -42,12 +43,16 @@ QUESTIONS = {
     "bace": "Is this molecule, given as SMILES, an active or an inactive inhibitor of the human protein BACE-1?",
 }
 SENTIMENT = "Is the sentiment of this text positive or negative?"
-VARIANTS: dict[str, tuple[str, ...]] = {
-    LAST: (LAST,),
-    "three quarters of the layers, instead": ("three quarters",),
-    "three quarters of the layers, beside it": (LAST, "three quarters"),
-    "mean over the text, beside it": (LAST, "mean of last layer"),
-    "both, beside it": (LAST, "three quarters", "mean of last layer"),
+MEAN, QUARTERS = f"mean of {LAST}", "three quarters"
+SHIPPED = "mean over the text, with the same amplitude"
+# the kinds of features, with an amplitude each, and the states that each has side by side
+VARIANTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    LAST: ((LAST,),),
+    "three quarters of the layers, instead": ((QUARTERS,),),
+    "three quarters of the layers, beside it": ((LAST,), (QUARTERS,)),
+    "mean over the text, beside it": ((LAST,), (MEAN,)),
+    "both, beside it": ((LAST,), (QUARTERS,), (MEAN,)),
+    SHIPPED: ((LAST, MEAN),),
 }
 
 
@@ -80,18 +85,17 @@ def states(annotator: LocalAnnotator, texts: Sequence[str]) -> dict[str, Any]:
     return {name: np.array(values, np.float16)[back] for name, values in found.items()}
 
 
-def accuracies(part: Split, blocks: dict[str, Any], draws: int) -> dict[str, list[float]]:
-    """Accuracy of each variant on the corpus, one number a draw of gold labels."""
+def accuracies(part: Split, states: dict[str, Any], draws: int, variants: Sequence[str]) -> dict[str, list[float]]:
+    """Accuracy of variants on the corpus, one number a draw of gold labels."""
     words, _, widths = tfidf_features(part.texts[0], part.texts[1], part.cache)
     scores = None if part.scores is None else part.scores[0]
     annotators = [Annotator(part.llm[0].astype(np.int16), scores)]
-    found: dict[str, list[float]] = {name: [] for name in VARIANTS}
-    for variant, names in VARIANTS.items():
-        parts = [blocks[name].astype(np.float32) for name in names]
-        ends = np.cumsum([*(block.shape[1] for block in parts), *widths]).tolist()
-        columns = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
-        groups = [*([block] for block in columns[: len(parts)]), columns[len(parts) :]]
-        X = StandardisedMatrix(np.hstack([*parts, words]).astype(np.float32))
+    found: dict[str, list[float]] = {name: [] for name in variants}
+    for variant in variants:
+        kinds = [np.hstack([states[name] for name in kind]).astype(np.float32) for kind in VARIANTS[variant]]
+        columns = slices([*(kind.shape[1] for kind in kinds), *widths])
+        groups = [*([block] for block in columns[: len(kinds)]), columns[len(kinds) :]]
+        X = StandardisedMatrix(np.hstack([*kinds, words]).astype(np.float32))
         for draw in range(draws):
             codes, weights = draw_gold(Split(**{**vars(part), "seed": draw}), N_GOLD)
             gold = GoldLabels.of(codes, weights, len(part.classes))
@@ -120,12 +124,14 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--rows", type=int, default=1200)
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--tables", nargs="*")
     parser.add_argument("--cache", type=Path, default=default_folder())
     options = parser.parse_args()
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for case in find_cases(options.folder, ["weak"], None):
         table = table_stem(case.table)
-        if table in results or case.features != "states":
+        lacking = [name for name in VARIANTS if name not in results.get(table, {})]
+        if not lacking or case.features != "states" or (options.tables and table not in options.tables):
             continue
         part = split(case, 0, options.rows, options.cache)
         texts = [text[:LONGEST] for text in part.texts[0]]
@@ -136,7 +142,7 @@ def main() -> None:
 
         blocks = kept(options.cache, "state-layers", [texts], read)
         with threadpool_limits(1):
-            results[table] = accuracies(part, blocks, options.draws)
+            results[table] = results.get(table, {}) | accuracies(part, blocks, options.draws, lacking)
         write_json(RESULTS, results)
         print(table, {name: round(float(np.mean(values)), 4) for name, values in results[table].items()}, flush=True)
     put_into_document(MARK, markdown(results))

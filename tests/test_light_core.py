@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "accelerate", "peft", "gguf", "sentencepiece", "tokenizers")
+HEAVY = ("torch", "transformers", "accelerate", "peft", "gguf", "sentencepiece", "tokenizers", "patsy", "statsmodels")
 WITHOUT = f"""
 import sys
 class Missing:
@@ -65,6 +65,7 @@ def test_the_default_works_without_the_extras(tmp_path: Path) -> None:
         (("refine", "table.csv", "-o", "lora", "--classifier", "lora", "--model", "org/model", "--quiet"), "local"),
         (("annotate", "table.csv", "-o", "out.csv", "--classes", "a,b", "--question", "A or b?"), "local"),
         (("demo",), "local"),
+        (("estimate", "table.csv", "--formula", "positive ~ 1"), "estimate"),
         (("align", "--policy", "model", "--prompts", "table.csv", "--reward", "run", "-o", "aligned"), "local"),
     ],
 )

@@ -151,6 +151,9 @@ def test_an_annotation_that_was_cut_off_goes_on(old: Path) -> None:
     assert summary.n_resumed == 4
     now, then = pd.read_csv(old / "half.csv"), pd.read_csv(old / "annotated.csv")
     pd.testing.assert_frame_equal(now, then, check_exact=False, atol=1e-4)
+    assert "feature_blocks" not in json.loads((old / "half.annotator.json").read_text())
+    features = np.load(old / "half.features.npy")
+    np.testing.assert_allclose(features, np.load(old / "annotated.features.npy"), atol=2e-3)
 
 
 def test_gold_labels_of_a_journal_are_taken_up(old: Path) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from silr.annotators.annotate import annotate
     from silr.classifiers.uu_classifier import UUClassifier
     from silr.estimate.agreement import agreement
+    from silr.estimate.dsl import dsl_outcomes
     from silr.estimate.estimate import estimate
     from silr.export.load import load
     from silr.features.api import ApiFeatures
@@ -33,6 +34,7 @@ __all__ = [
     "agreement",
     "annotate",
     "draw",
+    "dsl_outcomes",
     "estimate",
     "load",
 ]
@@ -49,6 +51,7 @@ _HOMES = {
     "agreement": "silr.estimate.agreement",
     "annotate": "silr.annotators.annotate",
     "draw": "silr.label.draw",
+    "dsl_outcomes": "silr.estimate.dsl",
     "estimate": "silr.estimate.estimate",
     "load": "silr.export.load",
 }

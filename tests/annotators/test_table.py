@@ -65,8 +65,10 @@ def test_the_table_gets_labels_scores_features_and_a_description(annotator, sour
         "labels": summary.labels,
         "missing_reasons": {"empty text": 2},
     }
+    assert described["feature_blocks"] == [{"name": "last", "width": 32}, {"name": "mean", "width": 32}]
     again = LocalAnnotator.from_description(described).annotate(TEXTS)
     np.testing.assert_array_equal(again.scores, expected.scores)
+    np.testing.assert_array_equal(again.features, expected.features)
     assert sum(summary.labels.values()) == summary.texts.total - 2 == 7
     assert (summary.n_cut, summary.n_resumed) == (1, 0)
     assert (summary.output, summary.features) == (tmp_path / name, tmp_path / "out.features.npy")
@@ -198,7 +200,7 @@ def test_killed_and_interrupted_it_ends_as_if_nothing_had_been(tmp_path, tiny_ll
 
 def test_a_full_disk_loses_nothing(tmp_path, tiny_llama, uninterrupted):
     session = Session(tmp_path, tiny_llama)
-    assert "InputError: cannot write" in session.last_words(file_limit=50_000)
+    assert "InputError: cannot write" in session.last_words(file_limit=100_000)
     assert session.records() > 500
     assert session.finish() == uninterrupted
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from command_line import Commands
 from silr import Codebook
+from silr.annotators.prompts import Prompt
 from silr.cli.main import app
 from silr.cli.options import spread_classes
 from silr.errors import InputError
@@ -77,9 +78,43 @@ def test_classes_of_gold_labels_and_of_the_record(tmp_path: Path) -> None:
     assert [each.is_none for each in Codebook.read(written).classes] == [False, False, True]
 
 
+def test_labels_of_several_llms(tmp_path: Path) -> None:
+    path, written = tmp_path / "t.csv", tmp_path / "c.yaml"
+    frame = pd.DataFrame({"text": list("abcdef"), "llm_label_a": ["x", "x", "y", "y", "", "x"]})
+    frame["llm_label_b"] = ["x", "y", "z", "y", "z", ""]
+    frame["llm_label"] = ["x", "z", "x", "y", "z", "y"]
+    frame["llm_score_x"], frame["llm_score_y"], frame["llm_score_z"] = [-0.1] * 6, [-3.0] * 6, [-4.0] * 6
+    frame.to_csv(path, index=False)
+    (tmp_path / "t.annotator.json").write_text(json.dumps({"annotators": {"a": {"question": "Which letter?"}}}))
+    written.write_text(draft_codebook(path, written).text)
+    book = Codebook.read(written)
+    assert book.question == "Which letter?" and book.class_names == ["x", "y", "z"]
+    examples = [[example.text for example in each.examples] for each in book.classes]
+    assert examples == [["a"], ["d"], ["e"]]  # of b, c and f the LLMs say different classes
+    one = draft_codebook(path, written, label="llm_label_a")
+    assert one.classes == ["x", "y"] and one.n_examples == 4
+    checked = CliRunner().invoke(app, ["codebook", "check", str(written), str(path)])
+    assert checked.exit_code == 0
+    written.write_text("classes: [x, y]")
+    refused = CliRunner().invoke(app, ["codebook", "check", str(written), str(path)])
+    assert "has the label 'z', which the codebook lacks" in str(refused.exception)  # only llm_label_b has it
+
+
+def test_a_question_in_the_names_of_the_classes(tmp_path: Path) -> None:
+    path, written = tmp_path / "t.csv", tmp_path / "c.yaml"
+    pd.DataFrame({"text": list("abc"), "llm_label": ["off topic", "no: 1", "yes"]}).to_csv(path, index=False)
+    written.write_text(draft_codebook(path, written).text)
+    question = Codebook.read(written).question
+    assert question == "Is this text no: 1, off topic or yes?"  # what `silr annotate` asks without --question
+    asked = Prompt(Codebook.read(written).class_names).message("{question}")
+    assert question == asked
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("init", "labelled.csv", "--label-column", "lable"), "no column 'lable'"),
+        (("check", "gold.yaml", "labelled.csv", "--label-column", "lable"), "no column 'lable'"),
         (("init", "empty.csv"), "needs labels of two classes at least"),
         (("init", "labelled.csv", "-o", "no/c.yaml"), "the folder no does not exist"),
         (("check", "gold.yaml", "labelled.csv"), "labelled.csv, row 1: this text has a gold label"),

@@ -20,6 +20,7 @@ from silr.estimate.latex import escape, latex
 from silr.estimate.methods import methods
 from silr.estimate.result import Estimates, Row
 from silr.estimate.show import cut, print_estimates, table_lines
+from silr.estimate.show_regression import print_regression
 from silr.estimate.tables import tables_of
 from silr.estimate.words import headline, points, share_with_limits
 from silr.label.draw import draw_texts
@@ -219,7 +220,7 @@ def test_too_few_gold_labels() -> None:
     with pytest.raises(InputError, match="the table has 9 gold labels that judge; estimates need at least 10"):
         estimate(frame)
     for without in (frame.drop(columns=["gold", "gold_weight"]), frame.assign(gold=None)):
-        with pytest.raises(InputError, match="the table has no gold labels that judge"):
+        with pytest.raises(InputError, match="the table has 0 gold labels that judge"):
             estimate(without)
 
 
@@ -233,3 +234,14 @@ def test_json_has_all(two: Estimates) -> None:
     values = json.loads(json.dumps(two.to_dict(), allow_nan=False))
     assert len(values["shares"]) == 8 and values["counted"] == "the LLM's labels"
     assert values["shares"][0]["naive"] == two.shares[0].naive
+
+
+def test_a_regression_is_in_every_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = estimate(table(["calm", "hostile"]), formula="hostile ~ party + row")
+    assert result.regression is not None
+    assert write_csv(result, tmp_path)[-1] == tmp_path / "regression.csv"
+    text = latex(result)
+    assert r"\caption{Linear regression: hostile \textasciitilde{} party + row}" in text
+    assert not re.search(r"& [-+]|to -", text)  # a minus, not a hyphen
+    print_regression(result.regression)
+    assert max(map(cell_len, capsys.readouterr().out.splitlines())) <= 80

@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -180,6 +181,28 @@ def test_bad_options(options: list[str], said: str, little: Corpus, tmp_path: Pa
     options = [option.replace("URL", "http://127.0.0.1:9/v1") for option in options]
     done = commands("refine", little.write(tmp_path), "-o", tmp_path / "run", *options)
     assert done.code == 2 and done.err.count("\n") == 1 and said in done.err, done
+
+
+@pytest.mark.parametrize(
+    ("options", "encoder", "refused"),
+    [
+        ({}, "", True),
+        ({}, "static:model", True),
+        ({}, "api:a-model", False),  # where nobody names features, it is taken
+        ({"method": "uu"}, "api:a-model", True),  # which takes no encoder by itself
+        ({"features": ["tfidf"]}, "api:a-model", True),
+        ({"features": ["tfidf", "api:a-model"]}, "", False),
+        ({"classifier": "lora", "model": "m"}, "", True),
+    ],
+)
+def test_a_server_without_its_features_is_refused_at_once(
+    options: dict[str, Any], encoder: str, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SILR_ENCODER", encoder)
+    server = {"base_url": "http://127.0.0.1:9/v1", "dimensions": None, "max_requests": 5}
+    said = r"\(--features-url, --max-requests\) go with --features api:MODEL" if refused else "absent.csv"
+    with pytest.raises(InputError, match=said):
+        refine_table(tmp_path / "absent.csv", tmp_path / "run", server=server, **options)
 
 
 def test_python(little: Corpus, server: tuple[str, Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,20 @@ def refine(X: Any, annotators: list[Annotator], gold: GoldLabels, groups: Any = 
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0, atol=1e-5)
     np.testing.assert_allclose(found.classifier_gold.sum(axis=1), 1.0, atol=1e-5)
     assert found.model_weights.sum() == pytest.approx(1.0)
+    np.testing.assert_array_equal(found.cross_fitted[gold.rows], found.probabilities[gold.rows])
+    np.testing.assert_allclose(found.cross_fitted.sum(axis=1), 1.0, atol=1e-5)
     return found
+
+
+def test_cross_fitted_probabilities_are_the_mean_of_fits_without_a_fold() -> None:
+    """They know fewer gold labels than the fit to all, so they are less sure."""
+    rng, truth, X = made(400, 2, 0)
+    gold = gold_of(truth, 60, 2)
+    found = refine(X, [Annotator(biased(rng, truth, 2))], gold)
+    others = np.arange(400) >= 60
+    p, cross = found.probabilities[others, 1], found.cross_fitted[others, 1]
+    assert 0.95 < np.corrcoef(p, cross)[0, 1] < 1 - 1e-9
+    assert np.abs(cross - 0.5).mean() < np.abs(p - 0.5).mean()  # fewer gold labels, and a mean of five fits
 
 
 def right(found: Refined | NDArray[Any], truth: NDArray[Any], m: int) -> float:

@@ -89,6 +89,7 @@ def test_where_it_is_not_defined():
     one = np.zeros((30, 3), dtype=int)
     assert krippendorff_alpha(one, 2) is None and cohen_kappa(one[:, 0], one[:, 1], 2) is None
     assert class_agreement(one, 2)[1] is None and class_agreement(one, 2)[0].value == 1
+    assert cohen_kappa(np.arange(30) % 2, one[:, 0], 2) is None  # 0 by definition, and says nothing
     alone = np.array([[0, -1], [-1, 1]])
     assert krippendorff_alpha(alone, 2) is None and cohen_kappa(*alone.T, 2) is None
     assert krippendorff_alpha(np.array([[0, 1]]), 2).texts == 1

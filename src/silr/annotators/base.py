@@ -16,6 +16,7 @@ from silr.annotators.missing import Missing
 from silr.annotators.provenance import Provenance
 from silr.annotators.said import Said
 from silr.errors import InputError
+from silr.io.files import Json
 from silr.io.texts import distinct
 
 Scores = tuple[NDArray[np.float32], NDArray[np.float16]]
@@ -23,6 +24,8 @@ Scores = tuple[NDArray[np.float32], NDArray[np.float16]]
 
 Scored = tuple[int, NDArray[np.float32], NDArray[np.float16]]
 """Number of a batch, and the same."""
+
+HEADERS = "headers"  # in an annotator's description: names of further headers of its requests
 
 ScoreBatch = Callable[[Sequence[str]], Scores]
 """From the texts of a batch to their scores and features."""
@@ -59,6 +62,11 @@ def remarks_of(annotator: Annotator) -> Remarks:
 def cost_of(annotator: Annotator) -> Cost | None:
     """Return what an annotator behind a server was paid in this session; one on this machine costs nothing."""
     return annotator.cost if isinstance(annotator, Served) else None
+
+
+def identity_of(annotator: Annotator) -> Json:
+    """What decides the labels: the annotator's description without the versions of software, and without headers."""
+    return {key: value for key, value in annotator.describe().items() if key not in ("versions", HEADERS)}
 
 
 def prepared(
@@ -107,7 +115,7 @@ class Annotation:
         Log-probabilities of the classes; each row's exponentials sum to one. NaN where a text got no label; 0 and -inf
         where the label is all that the annotator gives.
     features : float16 array of shape (n, n_features)
-        Hidden states at the answering position; no columns where the annotator has none.
+        Hidden states, see `silr.annotators.local.LocalAnnotator`; no columns where the annotator has none.
     n_cut : int
         Texts whose end was left out because they are too long, repeated ones counted too.
     """
@@ -126,7 +134,7 @@ class Annotator(Protocol):
 
     @property
     def n_features(self) -> int:
-        """Width of the hidden states, 0 if there are none."""
+        """Width of the features, 0 if there are none."""
 
     def plan(self, texts: Sequence[str]) -> Plan:
         """Split the texts into batches."""

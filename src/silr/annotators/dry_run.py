@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from silr.annotators import tokens
-from silr.annotators.base import Annotator, blank
+from silr.annotators.base import Annotator, blank, identity_of
 from silr.annotators.columns import check_name
 from silr.annotators.cost import Price, in_words, said
 from silr.annotators.examples import check_examples
 from silr.annotators.side_by_side import Table
-from silr.annotators.table import identity_of, partial_path
+from silr.annotators.table import partial_path
 from silr.io import corpus
 from silr.io.files import Json
 from silr.io.texts import distinct

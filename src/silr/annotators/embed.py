@@ -11,7 +11,7 @@ import numpy as np
 
 from silr.errors import InputError
 from silr.io import corpus
-from silr.io.annotator_records import record_of_features
+from silr.io.annotator_records import STATES, maker_of_features
 from silr.io.feature_rows import has_record, match, record_path, write_record
 from silr.io.files import atomic_write, read_json, write_json
 
@@ -35,7 +35,7 @@ class EmbeddingSummary:
 def check_states(output: str | Path) -> None:
     """Refuse to write embeddings over the hidden states of another LLM."""
     path = corpus.features_path(output)
-    record = record_of_features(path) if path.exists() else None
+    record = maker_of_features(path) if path.exists() else None
     if record is not None and record.get("kind") == "local" and EMBEDDINGS not in record:
         raise InputError(
             f"{path} holds the hidden states of another LLM: leave out --embeddings, and refine with --features "
@@ -63,7 +63,8 @@ def embed_file(
             earlier.unlink(missing_ok=True)
     done = client.embed(texts, quiet)
     width = int(done.matrix.shape[1])
-    write_json(about, {**read_json(about), EMBEDDINGS: {**client.describe(), "width": width}})
+    record = {name: value for name, value in read_json(about).items() if name != STATES}
+    write_json(about, {**record, EMBEDDINGS: {**client.describe(), "width": width}})
     with atomic_write(path) as file:
         np.save(file, done.matrix, allow_pickle=False)
     write_record(path, texts)

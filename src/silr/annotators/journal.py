@@ -33,6 +33,15 @@ _COST_BYTES = 8 * (WIDTH + 2)
 _CHUNK = 8192  # rows of features put in order at a time
 
 
+def begun_in(folder: Path) -> object:
+    """What the annotation in a folder is of, if it has records; None if there is none, or if that cannot be read."""
+    scores = folder / "scores"
+    try:
+        return json.loads((folder / "meta.json").read_bytes()) if scores.stat().st_size else None
+    except (OSError, ValueError):
+        return None
+
+
 class Journal:
     """An append-only folder: `meta.json` says what is annotated, `scores` and `features` hold a record a text.
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from silr.annotators.base import Annotation, Plan, ScoreBatch, Scored, Scores, annotate_texts
 from silr.annotators.chat_template import Thinking, recorded_thinking
 from silr.annotators.encoding import PromptEncoder
+from silr.annotators.feature_blocks import BLOCKS, LAST, MEAN, check_blocks, described, means, names_of
 from silr.annotators.prompts import TEMPLATE, Prompt, with_codebook
 from silr.errors import InputError
 from silr.extras import need_models
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from transformers import Cache
 
 _CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021, section 5
+_ANY_LENGTH = 2**31  # tokens, of a model without positions
 _CHUNK = 2048  # texts tokenised together while planning
 _FLOAT16_MAX = 65504.0
 _LONG = 16  # times the prefix
@@ -45,8 +47,12 @@ class LocalAnnotator:
     What the prompts have in common is read once and its key-value cache reused. A batch holds prompts of nearly one
     length, filled up at the end, where a causal model cannot see it from the answering position: no mask is needed, and
     each text is read as it would be alone. (Words of several tokens go on from there, so then a batch holds prompts of
-    exactly one length.) The features are the hidden state that the model's output layer turns into the answer (last
-    layer, after the final norm), taken from the same pass.
+    exactly one length.)
+
+    The features are hidden states of the same pass, those that the output layer reads (last layer, after the final
+    norm). The block "last" is the state at the answering position, from which the answer comes. The block "mean" beside
+    it is the mean over all positions after the tokens that every prompt begins with: the text, and what follows it up
+    to the answer.
 
     Parameters
     ----------
@@ -71,11 +77,13 @@ class LocalAnnotator:
         Number format of the weights; by default bfloat16 where the device is fast at it, else float32.
     trust_remote_code : bool, default False
         Run Python code that comes with the model.
+    feature_blocks : sequence of {"last", "mean"}, default ("last", "mean")
+        The blocks of features, in the order of their columns. Each is as wide as a hidden state.
 
     Attributes
     ----------
     n_features : int
-        Width of the hidden states.
+        Width of the features, of all blocks together.
     n_prefix : int
         Prompt tokens that are read once for all texts; 0 where the model's cache cannot be reused.
 
@@ -102,7 +110,9 @@ class LocalAnnotator:
         device: str | None = None,
         dtype: str | None = None,
         trust_remote_code: bool = False,
+        feature_blocks: Sequence[str] = BLOCKS,
     ) -> None:
+        self._blocks = check_blocks(feature_blocks)
         template = with_codebook(prompt, codebook, TEMPLATE)
         self.prompt = Prompt(classes, question, template, opening, class_words, examples, codebook)
         self.classes = self.prompt.names
@@ -128,9 +138,9 @@ class LocalAnnotator:
         self._head = self._network.get_output_embeddings()
         if self._head is None:
             raise InputError(f"the model {self._model} has no output layer over its vocabulary; give a language model")
+        self._width = int(self._head.weight.shape[1])
         context = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
-        length = int(context or 2**31)  # no positions: any length
-        self._encode = PromptEncoder(self.prompt, tokenizer, length, thinking)
+        self._encode = PromptEncoder(self.prompt, tokenizer, int(context or _ANY_LENGTH), thinking)
         stops = getattr(self._network.generation_config, "eos_token_id", None)
         stops = set(stops if isinstance(stops, list) else [stops]) - {None}
         self._ends = self._encode.ends and sorted({*self._encode.ends, *stops})
@@ -139,7 +149,6 @@ class LocalAnnotator:
         self._prefix = self._encode.prefix
         self._start_cache = self._read_prefix()
         self.n_prefix = len(self._prefix) if self._start_cache is not None else 0
-        self.n_features = int(self._head.weight.shape[1])
         self._offset: float | torch.Tensor = 0.0
         if calibrate:
             plain = np.concatenate([self.score_batch([text])[0] for text in _CONTENT_FREE])
@@ -155,11 +164,21 @@ class LocalAnnotator:
         options["examples"] = [tuple(example) for example in description.get("examples", ())]
         options["codebook"] = codebook_of_record(description.get("codebook"))
         options["thinking"] = recorded_thinking(description)
+        options["feature_blocks"] = names_of(description)
         annotator = cls(description["model"], device=device, **options)
         now = annotator.describe()
         if any(now[name] != description.get(name, now[name]) for name in ("weights", "tokenizer")):
             raise InputError(f"the model {description['model']} has changed since it annotated; annotate again")
         return annotator
+
+    @property
+    def n_features(self) -> int:
+        """Width of the features, of all blocks together."""
+        return len(self._blocks) * self._width
+
+    def take_blocks(self, names: Sequence[str]) -> None:
+        """Let the features be of these blocks from now on."""
+        self._blocks = check_blocks(names)
 
     def annotate(self, texts: Sequence[str]) -> Annotation:
         """Score texts in memory, row for row; equal texts are read once."""
@@ -235,11 +254,12 @@ class LocalAnnotator:
             "weights": models.network_fingerprint(self._network),
         }
         about |= {"tokenizer": self._vocabulary, **self.prompt.describe(), "opening": self.prompt.answer_opening()}
-        options = {"calibrate": self._calibrate, "token_budget": self._budget, "dtype": self._dtype}
+        options: dict[str, object] = {"calibrate": self._calibrate, "token_budget": self._budget, "dtype": self._dtype}
         if self._encode.thinking is not None:
             options["thinking"] = self._encode.thinking
         versions = {module.__name__: module.__version__ for module in (silr, torch, transformers)}
-        return {**about, **options, "trust_remote_code": self._trust, "versions": versions}
+        options |= {"trust_remote_code": self._trust, **described(self._blocks, self._width)}
+        return {**about, **options, "versions": versions}
 
     def _read(self, prompts: list[list[int]], offset: float | torch.Tensor) -> Scores:
         """Return scores and features of prompts that make up one batch."""
@@ -247,15 +267,17 @@ class LocalAnnotator:
 
         shared = self._n_shared(prompts[0])
         own = [torch.tensor(ids[shared:], device=self._network.device) for ids in prompts]
+        begin = len(self._prefix) - shared
+        spans = [(min(begin, len(row) - 1), len(row)) for row in own]  # what the block MEAN is over
         try:
             with torch.inference_mode():
-                scores, hidden = self._score(own, self._start(len(prompts)) if shared else None)
+                scores, hidden = self._score(own, spans, self._start(len(prompts)) if shared else None)
         except torch.OutOfMemoryError as error:
             reason = f"the GPU's memory does not suffice for {sum(map(len, own)):,} tokens at once"
             raise InputError(f"{reason}; lower token_budget") from error
         if not scores.isfinite().all():
             raise InputError(f"the model's scores are not finite in {self._dtype}; try dtype float32")
-        features = hidden.float().clamp(-_FLOAT16_MAX, _FLOAT16_MAX).cpu().numpy().astype(np.float16)
+        features = hidden.clamp(-_FLOAT16_MAX, _FLOAT16_MAX).cpu().numpy().astype(np.float16)
         return (scores - offset).log_softmax(-1).cpu().numpy(), features
 
     def _lengths(self, prompts: list[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -276,13 +298,15 @@ class LocalAnnotator:
             order = order[len(batch) :]
         return batches
 
-    def _score(self, own: list[torch.Tensor], cache: Cache | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the words' log-probabilities (n, K) and the hidden state (n, n_features) after the prompts' `own`."""
+    def _score(
+        self, own: list[torch.Tensor], spans: list[tuple[int, int]], cache: Cache | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the words' log-probabilities (n, K) after the prompts' `own`, and the features (n, n_features)."""
         import torch
 
         ids = torch.nn.utils.rnn.pad_sequence(own, batch_first=True)
         last = torch.tensor([[len(row) - 1] for row in own], device=ids.device)
-        logits, hidden, cache = self._forward(ids, cache, last)
+        logits, blocks, cache = self._forward(ids, cache, last, spans)
         log_p = logits[:, 0].float().log_softmax(-1)
         answers = self._encode.answers
         scores = log_p[:, [answer[0] for answer in answers]]
@@ -300,27 +324,35 @@ class LocalAnnotator:
             scores[:, column] += log_p[:, steps[: len(rest)], rest].sum(-1)
             if self._ends:
                 scores[:, column] += log_p[:, -1, self._ends].logsumexp(-1)
-        return scores, hidden[:, 0]
+        return scores, torch.cat([blocks[name] for name in self._blocks], dim=1)
 
     def _forward(
-        self, ids: torch.Tensor, cache: Cache | None, positions: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, Cache | None]:
-        """Return logits and hidden states of each row's `positions` (n, m) among `ids`, and the cache after `ids`.
+        self,
+        ids: torch.Tensor,
+        cache: Cache | None,
+        positions: torch.Tensor,
+        spans: list[tuple[int, int]] | None = None,
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor], Cache | None]:
+        """Return logits of each row's `positions` (n, m) among `ids`, its blocks of states, and the cache after `ids`.
 
-        The output layer is given those positions alone; what a model does to its logits afterwards still happens.
+        The block LAST is the state at the first of the positions, and MEAN that over the `spans`, if there are any. The
+        output layer is given the positions alone; what a model does to its logits afterwards still happens.
         """
         import torch
 
         rows = torch.arange(len(ids), device=ids.device)[:, None]
-        kept: list[torch.Tensor] = []
+        blocks: dict[str, torch.Tensor] = {}
 
         def narrow(_: object, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-            kept.append(inputs[0][rows, positions])
-            return (kept[0], *inputs[1:])
+            narrowed = inputs[0][rows, positions]
+            blocks[LAST] = narrowed[:, 0].float()
+            if spans is not None and MEAN in self._blocks:
+                blocks[MEAN] = means(inputs[0], spans)
+            return (narrowed, *inputs[1:])
 
         with self._head.register_forward_pre_hook(narrow):
             output = self._network(input_ids=ids, past_key_values=cache, use_cache=True)
-        return output.logits, kept[0], getattr(output, "past_key_values", None)
+        return output.logits, blocks, getattr(output, "past_key_values", None)
 
     def _read_prefix(self) -> Cache | None:
         """Return the cache after the prefix, or None where going on from it is not the same as reading everything.
@@ -342,7 +374,7 @@ class LocalAnnotator:
                 return None
             _, expected, _ = self._forward(whole, None, last)
             _, resumed, _ = self._forward(whole[:, length:], copy.deepcopy(cache), last - length)
-        near = torch.dist(expected.float(), resumed.float()) < 0.1 * expected.float().norm()
+        near = torch.dist(expected[LAST], resumed[LAST]) < 0.1 * expected[LAST].norm()
         return cache if near else None
 
     def _n_shared(self, ids: list[int]) -> int:

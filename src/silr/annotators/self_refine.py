@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from silr.annotators.base import Annotator, AroundAnnotator, ScoreBatch, Scored, Scores
+from silr.annotators.feature_blocks import WithBlocks
 from silr.annotators.prompts import Prompt
 
 CRITIQUE = (
@@ -50,8 +51,18 @@ class SelfRefineAnnotator(AroundAnnotator):
 
     def __init__(self, annotator: Talking) -> None:
         self._annotator = annotator
-        self.classes, self.n_features = annotator.classes, annotator.n_features
+        self.classes = annotator.classes
         self._critique, self._revise = annotator.prompt.message(CRITIQUE), annotator.prompt.message(REVISE)
+
+    @property
+    def n_features(self) -> int:
+        """Width of the features, which are the annotator's."""
+        return self._annotator.n_features
+
+    def take_blocks(self, names: Sequence[str]) -> None:
+        """Let the features be of these blocks from now on, if there are any."""
+        if isinstance(self._annotator, WithBlocks):
+            self._annotator.take_blocks(names)
 
     def score_batches(self, batches: Sequence[Sequence[str]]) -> Iterator[Scored]:
         """Score batches of a plan; each goes through the three steps before its result comes."""

@@ -20,15 +20,17 @@ from silr.annotators.base import (
     check_any,
     cost_of,
     has_scores,
+    identity_of,
     plan_for,
     prepared,
     remarks_of,
 )
 from silr.annotators.columns import check_name, column, score_column
 from silr.annotators.cost import added_up
-from silr.annotators.embed import EMBEDDINGS
+from silr.annotators.earlier_features import kept_maker
 from silr.annotators.examples import check_examples
-from silr.annotators.journal import Journal
+from silr.annotators.feature_blocks import as_begun
+from silr.annotators.journal import Journal, begun_in
 from silr.annotators.missing import Missing
 from silr.annotators.provenance import Provenance, total
 from silr.annotators.said import said_columns
@@ -166,7 +168,8 @@ def annotate_file(
     texts, (unique, where) = table.texts, distinct(table.texts)
     identity = identity_of(annotator)
     check_examples(identity, table.frame, texts, source)
-    meta = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
+    meta: Json = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
+    meta = as_begun(annotator, meta, begun_in(partial_path(output, name)))
     n_features = annotator.n_features if save_features else 0
     check = GoldCheck(table.frame, annotator.classes, where, str(source))
     began = time.monotonic()
@@ -177,15 +180,14 @@ def annotate_file(
         n_resumed = _annotate(annotator, unique, plan, journal, check, quiet)
         record, scores = _in_order(journal, where)
         scores[blank(texts)] = np.nan
-        labelled = ~np.isnan(scores[:, 0])
-        remarks = remarks_of(annotator)
+        labelled, remarks = ~np.isnan(scores[:, 0]), remarks_of(annotator)
         check_any(remarks, labelled)
         table.refresh()
         reasons = _reasons(texts, labelled, remarks)
         n_there = table.count_labels() if {Missing.NOT_ASKED, Missing.OPEN} & {*reasons} else 0
-        is_written = bool(labelled.sum() >= n_there)
         said = said_columns(journal.said(), where, labelled)
         frame = _with_columns(table, annotator.classes, scores, reasons, said)
+        unwritten = None if labelled.sum() >= n_there else frame
         summary = AnnotationSummary(
             texts=corpus.text_counts(texts),
             n_cut=int(_cut(plan, journal, [text in remarks.cut for text in unique])[where].sum()),
@@ -199,21 +201,16 @@ def annotate_file(
             seconds=time.monotonic() - began,
             output=output,
             annotator=corpus.annotator_path(output),
-            features=features if n_features and is_written else None,
+            features=features if n_features and unwritten is None else None,
             provenance=_provenance(journal, unique, remarks.provenance),
             name=name,
             kept=table.kept,
             n_there=n_there,
-            unwritten=None if is_written else frame,
+            unwritten=unwritten,
         )
         summary.record.update(_description(annotator, summary, table, journal))
         _store(summary, table, frame, journal, record)
     return summary
-
-
-def identity_of(annotator: Annotator) -> Json:
-    """What decides the labels: the annotator's description without the versions of software."""
-    return {key: value for key, value in annotator.describe().items() if key != "versions"}
 
 
 def _store(
@@ -346,8 +343,9 @@ def _description(annotator: Annotator, summary: AnnotationSummary, table: Table,
     about = {**annotator.describe(), **({"parameters": remarks.parameters} if remarks.parameters else {})}
     about |= {} if remarks.form is None else {"answer_form": remarks.form}
     record: Json = {**about, **summary.provenance.describe(), "counts": counts}
-    if not table.name and summary.features is None and corpus.features_path(summary.output).exists():
-        record |= {key: value for key, value in (table.own() or {}).items() if key == EMBEDDINGS}  # made earlier
+    if summary.features is None:
+        path = named_features_path(corpus.features_path(summary.output), table.name)
+        record |= kept_maker(path, table.own(), identity_of(annotator))
     if (cost := cost_of(annotator)) is not None:
         before, identity = table.own(), identity_of(annotator)
         same = before is not None and all(before.get(key) == value for key, value in identity.items())

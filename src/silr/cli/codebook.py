@@ -17,7 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-LabelColumn = Annotated[str, Option(help="Column with the LLM's labels.")]
+LabelColumn = Annotated[str, Option(help="Column with an LLM's labels; by default also every llm_label_NAME.")]
 
 
 @app.command(cls=Command)
@@ -32,7 +32,7 @@ def init(
 ) -> None:
     """Write a first codebook of a table with labels, to be filled in.
 
-    Classes are those of the LLM's labels and of the gold labels. Examples are short texts without a gold label.
+    Classes are those of the labels of all LLMs and of the gold labels. Examples are short texts without a gold label.
     """
     from silr.io.codebook_draft import draft_codebook
     from silr.io.files import atomic_write
@@ -84,15 +84,17 @@ def check(
 
 def _check_table(codebook: object, table: Path, classes: list[str] | None, text: str, label: str) -> None:
     """Refuse a codebook with other classes than a table, or with a gold text as an example."""
-    from silr.io.annotator_columns import label_columns
     from silr.io.codebook import Codebook, check_gold
+    from silr.io.codebook_draft import columns_of
     from silr.io.codebook_table import classes_of
     from silr.io.corpus import LABEL, label_column, read_table, text_column
 
     assert isinstance(codebook, Codebook)
     frame = read_table(table)
     texts = text_column(frame, text, table)
-    columns = [label] if label in frame.columns or label != LABEL else label_columns(frame)
+    columns = columns_of(frame, label)
+    if label != LABEL:
+        label_column(frame, label, table)  # refuses a column that is named but absent
     gold = label_column(frame, "gold", table, required=False)
     if any(name in frame.columns for name in columns) or any(gold):
         classes_of(codebook, frame, columns, table, classes)

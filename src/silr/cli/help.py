@@ -61,7 +61,11 @@ EXAMPLES = {
     ),
     "predict": ("silr predict run/ new.csv -o scored.csv",),
     "evaluate": ("silr evaluate run/labels.csv --truth answer",),
-    "estimate": ("silr estimate run/", "silr estimate run/ --by party"),
+    "estimate": (
+        "silr estimate run/",
+        "silr estimate run/ --by party",
+        "silr estimate run/ --formula 'hostile ~ party'",
+    ),
     "report": ("silr report run/ --truth answer",),
     "export": ("silr export run/ classifier/",),
     "sample": ("silr sample --policy MODEL --prompts prompts.csv -n 8 -o answers.csv",),

@@ -101,7 +101,7 @@ def print_agreement(session: Session, agreement: PeopleAgreement) -> None:
     if agreement.disputed:
         tied = f", {agreement.tied:,} of them tied and without gold" if agreement.tied else ""
         command = f"silr label {shlex.quote(str(session.table.output))} --adjudicate"
-        print(f"{agreement.disputed:,} disputed texts{tied}; decide them: {command}")
+        print(f"{agreement.disputed:,} disputed text{'s' * (agreement.disputed != 1)}{tied}; decide them: {command}")
 
 
 def people_json(session: Session, agreement: PeopleAgreement | None) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from silr.estimate.evidence import Evidence, groups_of, read_evidence
 from silr.estimate.naive import counted_labels, with_naive
 from silr.estimate.quality import quality
+from silr.estimate.regression import regress
 from silr.estimate.result import Estimates, Row
 from silr.estimate.shares import Shares
 
@@ -22,6 +24,10 @@ def estimate(
     *,
     gold_column: str = "gold",
     label_columns: Sequence[str] = (),
+    formula: str | None = None,
+    family: str = "linear",
+    target: str = "population",
+    drop_missing: bool = False,
 ) -> Estimates:
     """Estimate the shares of the classes and the quality of the labels, each with a 95 % interval.
 
@@ -38,23 +44,39 @@ def estimate(
         Of a table; a run knows its own.
     label_columns : sequence of str, default ()
         Columns with the LLMs' labels, of a table; none: ``llm_label`` and every ``llm_label_NAME``.
+    formula : str, default None
+        A regression on all texts, such as ``"hostile ~ party + year"``, by design-based supervised learning. The name
+        of a class is 1 for a text of that class and 0 for others (``Q("not hostile")`` where it has a blank); other
+        names are columns. It needs ``pip install 'silr[estimate]'``.
+    family : {"linear", "logistic"}, default "linear"
+        Of the regression. Linear coefficients of a class are differences of its share.
+    target : {"population", "corpus"}, default "population"
+        Of its standard errors: the texts are a sample of more texts like them, or the corpus is all there is.
+    drop_missing : bool, default False
+        Leave texts without a value in the formula's columns out. False: refuse.
 
     Returns
     -------
     Estimates
+        Its ``regression`` has the coefficients.
 
     Raises
     ------
     InputError
-        The source cannot be read, it has fewer than 10 gold labels that judge, or a column is missing.
+        The source cannot be read, it has fewer than 10 gold labels that judge, a column is missing, or the formula
+        cannot be read or fitted.
 
     References
     ----------
     Angelopoulos, Duchi, Zrnic, "PPI++: efficient prediction-powered inference", 2023 (arXiv 2311.01453).
+    Egami, Hinck, Stewart, Wei, "Using imperfect surrogates for downstream inference: design-based supervised
+    learning", NeurIPS 2023 (arXiv 2306.04746).
     """
-    return estimate_evidence(
-        read_evidence(source, gold_column, label_columns), [by] if isinstance(by, str) else list(by)
-    )
+    evidence = read_evidence(source, gold_column, label_columns)
+    regression = None
+    if formula is not None:
+        regression = regress(evidence, formula, family=family, target=target, drop_missing=drop_missing)
+    return replace(estimate_evidence(evidence, [by] if isinstance(by, str) else list(by)), regression=regression)
 
 
 def estimate_evidence(evidence: Evidence, by: Sequence[str] = ()) -> Estimates:

@@ -31,7 +31,7 @@ Probabilities = NDArray[np.float32] | NDArray[np.float64]
 CLASSIFIER = "classifier"  # its labels, among those that are judged
 FEWEST_OF_GROUP = 5  # gold labels; a group with fewer borrows the correction of all texts
 FEWEST_GOLD = 10  # gold labels that judge; with fewer there is no estimate
-OF_RUN = "the run's out-of-fold probabilities"
+OF_RUN = "the run's cross-fitted probabilities"
 OF_LABELS = "how often each label was right among the other gold labels"
 ASSUMED = (
     "nothing says how the gold labels were drawn; they are taken as drawn at random among the texts of each LLM label"
@@ -58,6 +58,7 @@ class Evidence:
     predictor: str = OF_RUN  # where the probabilities come from
     assumptions: list[str] = field(default_factory=list)  # a sentence each
     texts_column: str = "text"
+    learned: tuple[str, ...] = ()  # columns whose labels come from the gold labels, those of gold texts out-of-fold
     gold_column: str = "gold"
     label_command: str | None = None  # the beginning of the command that adds gold labels to the table
 
@@ -138,7 +139,9 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
         assumptions.append(NOT_JUDGED)
     elif classifier is not None:
         labels[CLASSIFIER] = classifier.astype(np.int64)
-    scores: Probabilities | None = best.scores if result.is_posterior else None
+    scores: Probabilities | None = None
+    if result.is_posterior:
+        scores = best.cross_fitted if best.cross_fitted is not None else best.scores
     predictor = OF_RUN
     if scores is None or result.best_iteration == 0:  # the LLM's labels are the result
         rows = np.flatnonzero((corpus.gold >= 0) & (weights > 0))
@@ -155,19 +158,22 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
         predictor,
         assumptions,
         record.table["columns"]["text"],
-        record.table["columns"]["gold"],
-        label_command(record.run.folder / record.table["table"], **record.table["columns"]),
+        learned=(REFINED_LABEL, CLASSIFIER) if result.is_posterior else (),
+        gold_column=record.table["columns"]["gold"],
+        label_command=label_command(record.run.folder / record.table["table"], **record.table["columns"]),
     )
 
 
 def _check_gold(name: str, count: int, n_texts: int) -> None:
     """InputError if there are too few gold labels for any estimate."""
     if count < FEWEST_GOLD:
-        has = f"{count:,} gold labels that judge" if count else "no gold labels that judge"
         advice = "`silr label` draws texts, asks for their labels, and keeps how likely each was to be drawn"
         if n_texts < FEWEST_GOLD:
             advice = f"of {n_texts:,} texts label all, and count"
-        raise InputError(f"{name} has {has}; estimates need at least {FEWEST_GOLD}, and 50 to 100 are better: {advice}")
+        raise InputError(
+            f"{name} has {count:,} gold labels that judge; estimates need at least {FEWEST_GOLD}, and 50 to 100 are "
+            f"better: {advice}"
+        )
 
 
 def _of_table(frame: pd.DataFrame, name: str, gold_column: str, asked: Sequence[str]) -> Evidence:

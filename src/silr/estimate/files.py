@@ -12,8 +12,8 @@ from silr.io.tables import write_table
 def write_csv(result: Estimates, folder: str | Path) -> list[Path]:
     """Write ``shares.csv``, ``differences.csv`` and ``quality.csv`` into a folder, which is made if need be.
 
-    They have the columns of `Row`, numbers from 0 to 1 and no rounding; a table without rows is not written. Returns
-    the paths.
+    They have the columns of `Row`, numbers from 0 to 1 and no rounding; a table without rows is not written. A
+    regression is in ``regression.csv``. Returns the paths.
 
     Raises InputError if a file cannot be written.
     """
@@ -26,4 +26,7 @@ def write_csv(result: Estimates, folder: str | Path) -> list[Path]:
         if rows:
             paths.append(folder / f"{name}.csv")
             write_table(pd.DataFrame([vars(row) for row in rows]), paths[-1])
+    if result.regression is not None:
+        paths.append(folder / "regression.csv")
+        write_table(result.regression.to_frame(), paths[-1])
     return paths

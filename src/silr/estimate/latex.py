@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from silr.estimate.methods import methods
 from silr.estimate.result import Estimates
+from silr.estimate.show_regression import regression_tables
 from silr.estimate.tables import Table, tables_of
 
 SPECIAL = {
@@ -19,6 +20,8 @@ SPECIAL = {
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
 }
 UNIT = " %"
+NUMBER = r"[-+<]?[\d,]*\.?\d+(e[-+]?\d+)?"
+NUMBERS = re.compile(rf"{NUMBER}\*?( %)?( \({NUMBER} to {NUMBER}\)| to {NUMBER})?")
 
 
 def latex(result: Estimates) -> str:
@@ -28,6 +31,8 @@ def latex(result: Estimates) -> str:
     """
     parts = ["% \\usepackage{booktabs}"]
     parts += [latex_table(table) for table in tables_of(result, UNIT)]
+    if result.regression is not None:
+        parts += [latex_table(table) for table in regression_tables(result.regression)]
     parts += ["\n".join(f"% {line}" for line in ["Methods:", *map(escape, methods(result))])]
     return "\n\n".join(parts)
 
@@ -64,8 +69,7 @@ def _line(cells: Sequence[str]) -> str:
 
 def _cell(text: str) -> str:
     """A cell, whose numbers have a minus sign and whose percent sign keeps close."""
-    if re.fullmatch(r"[-+.,\d]+( %)?( \([-+.\d]+ to [-+.\d]+\))?", text):
-        text = re.sub(r"([-+])(?=[.\d])", r"$\1$", text)
-        return text.replace(UNIT, r"\,\%")
+    if NUMBERS.fullmatch(text):
+        return re.sub(r"([-+<])(?=[.\d])", r"$\1$", text).replace(UNIT, r"\,\%")
     first = escape(text)
     return f"{{}}{first}" if first.startswith(("[", "*")) else first

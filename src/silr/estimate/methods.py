@@ -59,7 +59,7 @@ def _predictions(result: Estimates) -> list[str]:
     if result.predictor == OF_RUN:
         predicted = (
             "A model expects a probability of each class of each text; it did not know the gold label of this text "
-            "(out-of-fold probabilities of silr; Zrnic and Candès 2024)."
+            "(cross-fitted probabilities of silr; Zrnic and Candès 2024)."
         )
     elif result.predictor == OF_LABELS:
         predicted = (

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from silr.estimate.evidence import Codes, Evidence
 from silr.estimate.result import Row
+from silr.refine.posterior_step import wider_for_other_texts
 from silr.stats import confusion
 from silr.stats.confusion import Measure
 from silr.stats.contrasts import Numbers
@@ -24,7 +25,7 @@ FEWEST_OF_A_KIND = 2  # right and wrong labels, with which the delta method is t
 
 
 def quality(evidence: Evidence, column: str) -> list[Row]:
-    """Measures of one column of labels.
+    """Measures of one column of labels; of one that is learned from the gold labels, among texts without gold label.
 
     The confusion matrix is estimated cell by cell, and the variance of a measure is that of its linear approximation
     (delta method).
@@ -60,6 +61,8 @@ def quality(evidence: Evidence, column: str) -> list[Row]:
         parts_of(slopes[labels], gold, p, weights), np.zeros(len(measures)), open_size, power
     )
     variances = linear.variance * (open_size / n) ** 2
+    if column in evidence.learned:
+        variances = variances * wider_for_other_texts(len(rows), n) ** 2
     most = _Most(evidence.class_names, labels, gold, weights)
     return [
         _row(name, class_name, measure.value, float(variance), len(rows), n, column, most(name, class_name))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from silr.estimate.coefficients import Regression
 from silr.estimate.enough import WIDTH, checked_width, more_for_all
 from silr.io.files import Json
 
@@ -73,6 +74,8 @@ class Estimates:
         Further gold labels, which nobody knows how likely they were to be drawn: each counts for its own text.
     counted : str
         Whose labels were counted for `Row.naive`.
+    regression : Regression, default None
+        If a formula was given.
     label_command : str or None
         The beginning of the `silr label` command that adds gold labels to the table, if there is one on the disk.
     """
@@ -91,6 +94,7 @@ class Estimates:
     power: float = 1.0
     as_they_are: int = 0
     counted: str = "the LLM's labels"
+    regression: Regression | None = None
     label_command: str | None = None
 
     @property
@@ -131,7 +135,9 @@ class Estimates:
         about = ["name", "classes", "texts", "gold", "as_they_are", "predictor", "power", "counted"]
         about += ["assumptions", "remarks", "by"]
         values = {name: getattr(self, name) for name in about}
-        return {**values, **{name: [row.to_dict() for row in rows] for name, rows in self.tables.items()}}
+        regression = {} if self.regression is None else {"regression": self.regression.to_dict()}
+        tables = {name: [row.to_dict() for row in rows] for name, rows in self.tables.items()}
+        return {**values, **tables, **regression}
 
     def to_frame(self) -> pd.DataFrame:
         """One row a number, with the columns of `Row`."""

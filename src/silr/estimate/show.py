@@ -6,7 +6,7 @@ from silr.estimate.result import Estimates
 from silr.estimate.tables import MOST_CLASSES, Table, tables_of
 from silr.estimate.words import headline, words_of_more
 
-WIDTH = 80  # where the terminal does not say
+WIDTH, WIDEST = 80, 120  # where the terminal does not say, and of any
 MOST_LINES = 60  # of a table
 SHORTEST = 6  # characters that are left of a name
 BETWEEN = 2  # blanks between columns
@@ -14,25 +14,30 @@ BETWEEN = 2  # blanks between columns
 
 def print_estimates(result: Estimates, more_for: float | None = None) -> None:
     """Print a summary in words, the tables, the assumptions, and how many more labels an interval so wide needs."""
-    from rich.console import Console
-
-    console = Console()
-    width = min(console.width, 120) if console.is_terminal else WIDTH
+    width = terminal_width()
     print(f"{result.name}: {result.texts:,} texts, {result.gold:,} gold labels that judge\n")
     for line in headline(result):
-        _say(line, width)
+        say(line, width)
     for table in tables_of(result, compact=True):
         print()
         for line in table_lines(table, width):
             print(line)
         for note in table.notes:
-            _say(note, width)
+            say(note, width)
     print()
     for line in about(result):
-        _say(line, width)
+        say(line, width)
     if more := words_of_more(result, more_for):
         print()
-        _say(more, width)
+        say(more, width)
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; `WIDTH` where the output goes elsewhere."""
+    from rich.console import Console
+
+    console = Console()
+    return min(console.width, WIDEST) if console.is_terminal else WIDTH
 
 
 def about(result: Estimates) -> list[str]:
@@ -103,7 +108,7 @@ def _beginning(name: str, width: int) -> str:
     return name[:size]
 
 
-def _say(line: str, width: int) -> None:
+def say(line: str, width: int) -> None:
     """A sentence, broken at blanks."""
     from rich.console import Console
     from rich.text import Text

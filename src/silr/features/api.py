@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from silr.annotators.api.embeddings import EmbeddingsClient
 
 KIND, PREFIX = "api", "api:"  # in a record, and in the name of features on the command line
+_OPTIONS = {  # of the command line
+    "base_url": "--features-url",
+    "dimensions": "--features-dimensions",
+    "max_requests": "--max-requests",
+    "max_tokens_total": "--max-tokens-total",
+}
 
 
 class ApiFeatures:
@@ -152,13 +158,20 @@ class ApiFeatures:
         write_json(folder / file_name(self.record), {**self.record, "width": self.width})
 
 
+def check_server(specs: Sequence[str], server: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the options of an embeddings server that are given; InputError if no features come from one."""
+    given = {name: value for name, value in (server or {}).items() if value is not None}
+    if given and not any(spec.startswith(PREFIX) for spec in specs):
+        named = ", ".join(_OPTIONS.get(name, name) for name in given)
+        raise InputError(f"the options of an embeddings server ({named}) go with --features api:MODEL")
+    return given
+
+
 def with_server(
     specs: Sequence[str], server: Mapping[str, Any] | None, say: Callable[[str], None]
 ) -> list[str | ApiFeatures]:
     """Names of features; those of a server become features that know its address and the budget."""
-    given = {name: value for name, value in (server or {}).items() if value is not None}
-    if given and not any(spec.startswith(PREFIX) for spec in specs):
-        raise InputError("the options of an embeddings server (--features-url ...) go with --features api:MODEL")
+    given = check_server(specs, server)
     named: list[str | ApiFeatures] = []
     for spec in specs:
         if spec.startswith(PREFIX):

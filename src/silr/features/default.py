@@ -1,10 +1,13 @@
 """The features that are taken where nobody names any."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from silr.features import encoders
+from silr.features.api import check_server
 from silr.features.file import name_of_states
 
 # Points of accuracy that all-MiniLM-L6-v2 and multilingual-e5-small add to TF-IDF: benchmarks/api_features.py,
@@ -39,6 +42,11 @@ def default_features(states: Sequence[str], say: Callable[[str], None]) -> list[
         words.append("sentence embeddings" + (f" by {named}" if named else ""))
     say(f"features: {', '.join([*words, 'TF-IDF'])}")
     return [*states, *([encoder] if encoder else []), "tfidf"]
+
+
+def check_default(server: Mapping[str, Any] | None) -> None:
+    """Refuse options of an embeddings server where `default_features` takes none: `SILR_ENCODER` may name one."""
+    check_server([os.environ.get(encoders.VARIABLE, "").strip()], server)
 
 
 def what_is_lost(command: bool = True) -> str:

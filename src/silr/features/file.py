@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from silr.annotators.embed import EMBEDDINGS
+from silr.annotators.feature_blocks import width_of, without_blocks
 from silr.errors import InputError
 from silr.features.api import ApiFeatures
 from silr.features.base import Matrix
-from silr.io.annotator_records import record_of_features
+from silr.io.annotator_records import STATES, maker_of_features, record_of_features
 from silr.io.corpus import file_hash
 from silr.io.feature_rows import features_of_texts
 from silr.io.files import Json
@@ -18,15 +21,28 @@ from silr.io.files import Json
 
 def annotator_of(features: Path) -> Json | None:
     """The description of the annotator that made a ``<stem>.features.npy``, from the file that lies beside it."""
-    return record_of_features(features)
+    record = maker_of_features(features)
+    width = None if record is None else width_of(record)
+    if record is None or width is None or _width_of_file(features) in (width, None):
+        return record
+    return without_blocks(record)  # the file is older: its table was annotated again without features
+
+
+def _width_of_file(path: Path) -> int | None:
+    try:
+        return int(np.load(path, mmap_mode="r", allow_pickle=False).shape[1])
+    except (OSError, ValueError, EOFError, SyntaxError, AttributeError, IndexError):  # others say what is wrong
+        return None
 
 
 def name_of_states(path: Path) -> str:
     """What to call a file that `silr annotate` wrote beside its table."""
-    record = annotator_of(path) if path.exists() else None
-    return (
-        f"embeddings by {record[EMBEDDINGS]['model']}" if record and EMBEDDINGS in record else "the annotator's states"
-    )
+    record = (record_of_features(path) if path.exists() else None) or {}
+    if EMBEDDINGS in record:
+        return f"embeddings by {record[EMBEDDINGS]['model']}"
+    if STATES in record:
+        return f"the states of an earlier annotation, by {record[STATES]['model']}"
+    return path.name if record.get("kind") == "api" else "the annotator's states"
 
 
 def server_of(features: object) -> ApiFeatures | None:

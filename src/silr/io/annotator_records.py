@@ -14,6 +14,7 @@ from silr.io.corpus import annotator_path, features_path
 from silr.io.files import Json, write_json
 
 NAMED = "annotators"
+STATES = "states_by"  # in a record: the annotator that made the hidden states, where another one gave the labels
 FEATURES = ".features.npy"
 
 
@@ -41,7 +42,7 @@ def states_of(table: str | Path) -> list[Path]:
 
 
 def record_of_features(features: Path) -> Json | None:
-    """The record of the LLM that made a ``<stem>.features.npy`` or ``<stem>.NAME.features.npy``; None if unknown."""
+    """The record that ``<stem>.features.npy`` or ``<stem>.NAME.features.npy`` belongs to; None if unknown."""
     if not features.name.endswith(FEATURES):
         return None
     for stem, name in _parts(features.name.removesuffix(FEATURES)):
@@ -49,6 +50,13 @@ def record_of_features(features: Path) -> Json | None:
         if record is not None:
             return record
     return None
+
+
+def maker_of_features(features: Path) -> Json | None:
+    """The description of the annotator that made a features file, which may be another one than that of the labels."""
+    record = record_of_features(features)
+    maker: Json | None = None if record is None else record.get(STATES, record)
+    return maker
 
 
 def _parts(stem: str) -> Iterator[tuple[str, str]]:

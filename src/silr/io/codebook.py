@@ -274,6 +274,12 @@ def recorded_classes(table: str | Path) -> list[str]:
     return next((list(map(str, classes)) for classes in found if isinstance(classes, list)), [])
 
 
+def recorded_question(table: str | Path) -> str | None:
+    """The question of a table's annotation; None without one."""
+    found = (record.get("question") for record in _records(table))
+    return next((question for question in found if isinstance(question, str) and question.strip()), None)
+
+
 def shown_rows(table: str | Path, texts: Sequence[str]) -> set[int]:
     """The rows of texts that an LLM of the table was shown as labelled examples (few-shot)."""
     examples = [each for record in _records(table) for each in record.get("examples") or ()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,8 +13,8 @@ from silr.errors import InputError
 from silr.io.annotator_columns import label_columns, read_annotators, scored_classes
 from silr.io.cells import is_placeholder, label_key, sort_classes
 from silr.io.class_names import ClassNames
-from silr.io.codebook import recorded_classes, recorded_codebook, text_key
-from silr.io.corpus import LABEL, annotator_path, label_column, read_table, text_column
+from silr.io.codebook import recorded_classes, recorded_codebook, recorded_question, text_key
+from silr.io.corpus import LABEL, label_column, read_table, text_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,29 +51,33 @@ def draft_codebook(
 ) -> Draft:
     """Make the text of a first codebook.
 
-    The classes are those of the LLM's labels, of its scores, of the annotation's record and of the gold labels. The
-    examples are short texts without a gold label: those that the LLM's scores make the most certain, else drawn by the
-    `seed`.
+    The classes are those of the labels of all LLMs, of their scores, of the annotation's record and of the gold labels.
+    The examples are short texts without a gold label: those whose class the most LLMs give, of these the most certain
+    by their scores, else drawn by the `seed`. The question is that of the annotation, or the one that `silr annotate`
+    asks by default.
 
     Raises
     ------
     InputError
-        The table cannot be read, or has fewer than two classes.
+        The table cannot be read, lacks a column that was named, or has fewer than two classes.
     """
     table = Path(table)
     frame = read_table(table)
     texts = text_column(frame, text, table)
-    columns = [label] if label in frame.columns or label != LABEL else label_columns(frame)
-    columns = [name for name in columns if name in frame.columns]
+    columns = columns_of(frame, label)
     gold = label_column(frame, "gold", table, required=False)
-    labels = label_column(frame, columns[0], table) if columns else [None] * len(frame)
-    classes = _classes(frame, columns, [*labels, *gold], table)
-    margins = _margins(frame, columns, classes, table)
-    examples = _examples(texts, labels, gold, classes, margins, seed)
-    question, recorded = _question(table), recorded_codebook(table)
+    labels = [label_column(frame, name, table, required=name != LABEL) for name in columns]
+    classes = _classes(frame, columns, [each for column in labels for each in column] + gold, table)
+    codes, agreeing = _majority(labels, classes)
+    order = _order(agreeing, _margins(frame, columns, classes, table), seed)
+    examples = _examples(texts, codes, gold, len(classes), order)
+    question, recorded = recorded_question(table), recorded_codebook(table)
     none = {label_key(each.name) for each in recorded.classes if each.is_none} if recorded else set()
     lines = [HEAD.format(file=file, table=table).rstrip(), ""]
-    lines.append(f"question: {_quoted(question)}" if question else "# question: Is this text A or B?")
+    if question is None:
+        question = f"Is this text {', '.join(classes[:-1])} or {classes[-1]}?"
+        lines.append("# No question is recorded. This is what silr annotate then asks; put it in your own words.")
+    lines.append(f"question: {_quoted(question)}")
     lines.append("classes:")
     for name, chosen in zip(classes, examples, strict=True):
         lines += [f"  - name: {_quoted(name)}", *["    none: true"] * (label_key(name) in none)]
@@ -85,12 +88,16 @@ def draft_codebook(
     return Draft(written, classes, sum(map(len, examples)))
 
 
+def columns_of(frame: pd.DataFrame, label: str) -> list[str]:
+    """The label columns: of all LLMs by default, else the one that is named."""
+    return label_columns(frame, () if label == LABEL else (label,))
+
+
 def _classes(frame: pd.DataFrame, columns: Sequence[str], labels: Sequence[str | None], table: Path) -> list[str]:
     """The classes in order; one that is written in several ways counts once."""
-    more = [label for name in columns[1:] for label in label_column(frame, name, table)]
     scored = [each for name in columns for each in scored_classes(frame, name)]
     known: dict[str, str] = {}
-    for label in [*recorded_classes(table), *scored, *labels, *more]:
+    for label in [*recorded_classes(table), *scored, *labels]:
         if label is not None and not is_placeholder(label):
             known.setdefault(label_key(label), label)
     if len(known) < 2:
@@ -103,52 +110,58 @@ def _classes(frame: pd.DataFrame, columns: Sequence[str], labels: Sequence[str |
     return recorded if {label_key(name) for name in recorded} == set(known) else sort_classes(known.values())
 
 
-def _margins(
-    frame: pd.DataFrame, columns: Sequence[str], classes: list[str], table: Path
-) -> NDArray[np.float64] | None:
-    """How much the LLM's best score exceeds the next one, shape (n,); None without scores."""
-    if len(columns) != 1 or not scored_classes(frame, columns[0]):
-        return None
+def _majority(
+    labels: Sequence[Sequence[str | None]], classes: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The class that the most LLMs give each text, -1 where two classes have as many or none gives one; by how many."""
+    names = ClassNames(classes)
+    votes = np.zeros((len(labels[0]), len(classes)), np.int64)
+    for column in labels:
+        for row, label in enumerate(column):
+            if label is not None and (code := names.code(label)) >= 0:
+                votes[row, code] += 1
+    most = votes.max(axis=1)
+    codes = np.where((votes == most[:, None]).sum(axis=1) == 1, votes.argmax(axis=1), -1)
+    return codes, most
+
+
+def _margins(frame: pd.DataFrame, columns: Sequence[str], classes: list[str], table: Path) -> NDArray[np.float64]:
+    """How much an LLM's best score exceeds the next one, shape (n,): the mean of those LLMs that have scores."""
+    margins = np.zeros(len(frame))
+    if not any(scored_classes(frame, column) for column in columns):
+        return margins
     try:
-        scores = read_annotators(frame, table, columns, classes=classes).scores[0]
+        scores = [each for each in read_annotators(frame, table, columns, classes=classes).scores if each is not None]
     except InputError:
-        return None
-    if scores is None:
-        return None
-    best = np.sort(scores, axis=1)[:, -2:]
-    return np.nan_to_num(best[:, 1] - best[:, 0], nan=-1.0, posinf=-1.0)
+        return margins
+    for each in scores:
+        best = np.sort(each, axis=1)[:, -2:]
+        margins += np.nan_to_num(best[:, 1] - best[:, 0], nan=-1.0, posinf=-1.0) / len(scores)
+    return margins
+
+
+def _order(agreeing: NDArray[np.int64], margins: NDArray[np.float64], seed: int) -> NDArray[np.intp]:
+    """Rows as examples are taken from: those with the most LLMs first, then the surest, equal ones by chance."""
+    by_chance = np.random.default_rng(seed).permutation(len(agreeing))
+    return by_chance[np.lexsort((-margins[by_chance], -agreeing[by_chance]))]
 
 
 def _examples(
     texts: Sequence[str],
-    labels: Sequence[str | None],
+    codes: NDArray[np.int64],
     gold: Sequence[str | None],
-    classes: Sequence[str],
-    margins: NDArray[np.float64] | None,
-    seed: int,
+    n_classes: int,
+    order: NDArray[np.intp],
 ) -> list[list[str]]:
-    """A few short texts of each class that the LLM gives, none of them with a gold label in any row."""
-    names = ClassNames(classes)
-    order = np.random.default_rng(seed).permutation(len(texts))
-    if margins is not None:
-        order = order[np.argsort(-margins[order], kind="stable")]
+    """A few short texts of each class that the LLMs give, none of them with a gold label in any row."""
     used = {text_key(text) for text, label in zip(texts, gold, strict=True) if label is not None}
-    chosen: list[list[str]] = [[] for _ in classes]
+    chosen: list[list[str]] = [[] for _ in range(n_classes)]
     for row in order.tolist():
-        label, key = labels[row], text_key(texts[row])
-        code = -1 if label is None else names.code(label)
+        code, key = codes[row], text_key(texts[row])
         if code >= 0 and len(chosen[code]) < N_EXAMPLES and key and len(texts[row]) <= SHORT and key not in used:
             chosen[code].append(texts[row].strip())
             used.add(key)
     return chosen
-
-
-def _question(table: Path) -> str | None:
-    try:
-        question = json.loads(annotator_path(table).read_text(encoding="utf-8")).get("question")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return question if isinstance(question, str) and question.strip() else None
 
 
 def _quoted(text: str) -> str:

@@ -81,6 +81,9 @@ class Iteration:
     # shape (n,), labels of the classifier of features alone, where they are not the labels above; those of gold texts
     # come from fits that did not know their gold label
     classifier_labels: NDArray[np.int16] | None = None
+    # shape (n, K), class probabilities for estimates: where gold labels trained the fits, each text's are of fits to
+    # other gold labels, of the same number for all
+    cross_fitted: NDArray[np.float32] | None = None
 
     @property
     def whose(self) -> str:

@@ -112,7 +112,9 @@ def refine(
     for step, classifier in method.steps(problem, iterations, context):
         iteration = _completed(step, method, problem, iterations[-1], of)
         kept = iteration.notes.labels_of  # many texts, many bytes of scores
-        iterations = [each if each.number == kept else replace(each, scores=None) for each in iterations] + [iteration]
+        iterations = [
+            each if each.number == kept else replace(each, scores=None, cross_fitted=None) for each in iterations
+        ] + [iteration]
         store(iteration, classifier)
     return iterations
 

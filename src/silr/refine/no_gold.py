@@ -96,4 +96,4 @@ def refine_votes(X: StandardisedMatrix, annotators: Sequence[Annotator], n_class
     model = Head(WEIGHT * student.weight, WEIGHT * student.intercept, tables, slopes)
     alone = Head(weight, intercept, nothing, slopes)
     labels = refined.argmax(axis=1).astype(np.int16)
-    return Refined(refined, np.empty((0, n_classes), np.float32), labels, np.ones(1), [model], alone)
+    return Refined(refined, np.empty((0, n_classes), np.float32), labels, refined, np.ones(1), [model], alone)

@@ -64,6 +64,9 @@ class Refined:
     # fold
     classifier_gold: Float32
     classifier_labels: NDArray[np.int16]  # shape (n,), of that classifier; those of gold texts by the same fits
+    # shape (n, K), `probabilities`, where those of texts without gold label are the mean of the fits without a fold:
+    # all texts are seen by fits of the same gold labels
+    cross_fitted: Float32
     model_weights: Numbers  # shape (M,), how the evidence weighs the models
     heads: list[Head]  # the models as functions of features and LLM
     alone: Head  # the classifier of features alone; with gold labels it is the last of the models
@@ -84,8 +87,8 @@ def refine_posterior(
     """
     procedure = _Procedure(X, groups, annotators, gold, seed)
     soft = procedure.soft_labels()
-    students, at_gold = procedure.students(soft)
-    return procedure.average(students, at_gold)
+    students, at_gold, left_out = procedure.students(soft)
+    return procedure.average(students, at_gold, left_out)
 
 
 class _Procedure:
@@ -141,13 +144,17 @@ class _Procedure:
             soft[self.gold.rows[learned], part] = truth[self.gold.codes[learned]]
         return soft
 
-    def students(self, soft: Float32) -> tuple[dict[str, Student], dict[tuple[int, ...], Terms]]:
-        """Step 2: students on all features and on each group, and for each judged set the terms at the gold texts."""
+    def students(self, soft: Float32) -> tuple[dict[str, Student], dict[tuple[int, ...], Terms], list[Terms]]:
+        """Step 2: students on all features and on each group, and for each judged set the terms at the gold texts.
+
+        The last are, for each fold, the terms of all texts by the students that never saw it; none of a large problem.
+        """
         cross = self.X.cross(soft)
         ridges = {"joint": self.ridge}
         if len(self.groups) > 1:
             ridges |= {f"group {place}": Ridge(self.X, PENALTY, _span(each)) for place, each in enumerate(self.groups)}
         at_gold = {cut: self._at_gold(self.terms) for cut in self.cuts.judged}
+        left_out = [] if self.is_large else [dict(self.terms) for _ in self.cuts.folds]
         students: dict[str, Student] = {}
         for name, ridge in ridges.items():
             by_set = _students(ridge, soft, cross, len(self.cuts.cuts))
@@ -155,9 +162,13 @@ class _Procedure:
             contrasts_at_gold = [student.contrasts[self.gold.rows] for student in by_set]
             for cut in self.cuts.judged:
                 at_gold[cut][name] = self.cuts.out_of_fold(cut, contrasts_at_gold)
-        return students, at_gold
+            for terms, student in zip(left_out, by_set[1:], strict=False):  # sets without one fold come first
+                terms[name] = student.contrasts.copy()  # alone: the sets without two folds are let go
+        return students, at_gold, left_out
 
-    def average(self, students: dict[str, Student], at_gold: dict[tuple[int, ...], Terms]) -> Refined:
+    def average(
+        self, students: dict[str, Student], at_gold: dict[tuple[int, ...], Terms], left_out: list[Terms]
+    ) -> Refined:
         """Step 3: models A, B, C (unless every LLM is constant) and D, the classifier alone, averaged by evidence."""
         K, rows = self.gold.n_classes, self.gold.rows
         priors = [self._selected(at_gold[ALL], prior) for prior in self._model_priors(students)]
@@ -169,17 +180,33 @@ class _Procedure:
         result = _mixed(weights, parts).astype(np.float32)
         classifier_labels = probabilities(parts[-1]).argmax(axis=1).astype(np.int16)
         classifier_gold = np.empty((len(rows), K), np.float32)
+        cross_fitted = np.zeros_like(result)
         for fold, held in enumerate(self.cuts.folds):
             values, learned = at_gold[(fold,)], self.cuts.learn((fold,))
             fits = [self.process.fit(learned, values, prior, not self.is_large) for prior in narrow]
+            by_evidence = weights if self.is_large else _weights(fits)
             features, terms = self.process.features[held], {name: each[held] for name, each in values.items()}
             annotators = [annotator.at(rows[held]) for annotator in self.annotators]
             parts = [_contrasts(fit, features @ fit.weight.T + fit.shift, terms, annotators) for fit in fits]
-            result[rows[held]] = _mixed(weights if self.is_large else _weights(fits), parts)
+            result[rows[held]] = _mixed(by_evidence, parts)
             classifier_gold[held] = probabilities(parts[-1])
+            if left_out:
+                share = self.gold.weights[held].sum() / self.gold.weights.sum()
+                cross_fitted += share * self._of_all(fits, by_evidence, left_out[fold])
+        if not left_out:
+            cross_fitted = result
+        cross_fitted[rows] = result[rows]
         classifier_labels[rows] = classifier_gold.argmax(axis=1)
         heads = [_head(model, students, self.annotators, K) for model in models]
-        return Refined(result, classifier_gold, classifier_labels, weights, heads, heads[-1])
+        return Refined(result, classifier_gold, classifier_labels, cross_fitted, weights, heads, heads[-1])
+
+    def _of_all(self, fits: Sequence[Posterior], weights: Numbers, terms: Terms) -> Numbers:
+        """Probabilities of all texts, shape (n, K), by fits to the gold labels without a fold."""
+        scores = self.X.scores(np.vstack([fit.weight for fit in fits]), np.concatenate([fit.shift for fit in fits]))
+        of_features = np.split(scores, len(fits), axis=1)
+        return _mixed(
+            weights, [_contrasts(*each, terms, self.annotators) for each in zip(fits, of_features, strict=True)]
+        )
 
     def _model_priors(self, students: Iterable[str]) -> list[Prior]:
         """Of models A, B, C and D."""

@@ -41,8 +41,8 @@ def posterior_step(problem: Problem) -> tuple[Iteration, PosteriorClassifier]:
             wider = OUT_OF_FOLD * np.sqrt(1 + right.labels / others)
             interval = _widened(right.interval, right.share, wider).tolist()
             notes = replace(notes, classifier_accuracy=right.share, classifier_accuracy_interval=interval)
-    of_classifier = None if gold is None else refined.classifier_labels
-    iteration = Iteration(1, labels, refined.probabilities, priors, notes, of_classifier)
+    further = () if gold is None else (refined.classifier_labels, refined.cross_fitted)
+    iteration = Iteration(1, labels, refined.probabilities, priors, notes, *further)
     return iteration, _classifier(refined, matrix, problem)
 
 
@@ -52,8 +52,13 @@ def of_other_texts(priors: Priors, m: int, n: int) -> Priors:
     The variance of the difference of two independent means is p (1 - p) (1/m + 1/(n - m)); the interval of
     `silr.stats.priors` is for the mean of all n texts, with p (1 - p) (1/m - 1/n).
     """
-    wider = OUT_OF_FOLD * float(np.sqrt((1 / m + 1 / max(n - m, 1)) / (1 / m - 1 / n))) if m < n else OUT_OF_FOLD
-    return replace(priors, accuracy_interval=_widened(priors.accuracy_interval, priors.accuracy, wider))
+    interval = _widened(priors.accuracy_interval, priors.accuracy, wider_for_other_texts(m, n))
+    return replace(priors, accuracy_interval=interval)
+
+
+def wider_for_other_texts(m: int, n: int) -> float:
+    """How much wider an interval for all n texts is when it is for those without one of the m gold labels."""
+    return OUT_OF_FOLD * float(np.sqrt((1 / m + 1 / max(n - m, 1)) / (1 / m - 1 / n))) if m < n else OUT_OF_FOLD
 
 
 def _widened(interval: ArrayLike, value: float, factor: float) -> NDArray[np.float64]:

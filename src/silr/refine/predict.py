@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.annotators.embed import EMBEDDINGS
+from silr.annotators.feature_blocks import columns_of
 from silr.annotators.missing import Missing
 from silr.classifiers.posterior import PosteriorClassifier
 from silr.errors import InputError
@@ -213,26 +214,32 @@ def _of_file(
     path: str | Path, known: Features | None, texts: list[str], filled: NDArray[np.bool_], say: Callable[[str], None]
 ) -> NDArray[np.number]:
     """Features of the texts that are none empty, from a file."""
+    columns = None
     for part in _parts(known):
         if isinstance(part, FileFeatures):
-            _check_annotator(Path(path), part.record["annotator"])
+            columns = _check_annotator(Path(path), part.record["annotator"])
     some = [each for each, is_filled in zip(texts, filled, strict=True) if is_filled]
     if has_record(path):
         if words := match(path, some).words:
             say(words)
-        return features_of_texts(path, some)
-    say(match(path, texts).words)
-    return np.asarray(features_of_texts(path, texts)[filled])
+        matrix = features_of_texts(path, some)
+    else:
+        say(match(path, texts).words)
+        matrix = np.asarray(features_of_texts(path, texts)[filled])
+    return matrix if columns is None else np.asarray(matrix[:, columns])
 
 
-def _check_annotator(path: Path, before: dict[str, object] | None) -> None:
-    """Refuse the states of another annotator, or of another prompt, than the run had, where both are known."""
+def _check_annotator(path: Path, before: dict[str, Any] | None) -> NDArray[np.int64] | None:
+    """Refuse the states of another annotator, or of another prompt, than the run had, where both are known.
+
+    The run may have been made with fewer of the blocks of states; then the result are their columns.
+    """
     now = annotator_of(path)
     if before is None or now is None:
-        return
+        return None
     if EMBEDDINGS in before or EMBEDDINGS in now:
         _check_embeddings(path, before.get(EMBEDDINGS), now.get(EMBEDDINGS))
-        return
+        return None
     older = "tokenizer" not in before or "tokenizer" not in now
     known = [name for name in ANNOTATOR if not (older and name == "tokenizer")]
     if changed := [name for name in known if before.get(name) != now.get(name)]:
@@ -240,6 +247,10 @@ def _check_annotator(path: Path, before: dict[str, object] | None) -> None:
             f"{path} was made by another annotator than the run's features ({', '.join(changed)}): annotate these "
             "texts as the run's were annotated"
         )
+    try:
+        return columns_of(before, now)
+    except InputError as error:
+        raise InputError(f"{path} is not like the run's features: {error}; annotate these texts again") from error
 
 
 def _check_embeddings(path: Path, before: Any, now: Any) -> None:

@@ -167,6 +167,8 @@ class Run:
             tensors["scores"] = iteration.scores
         if iteration.classifier_labels is not None:
             tensors["classifier_labels"] = iteration.classifier_labels
+        if iteration.cross_fitted is not None:
+            tensors["cross_fitted"] = iteration.cross_fitted
         priors = iteration.priors and iteration.priors.to_dict()
         with os_errors(f"cannot write {final}"), atomic_folder(final) as draft:
             with atomic_write(draft / "labels.safetensors") as file:
@@ -201,7 +203,8 @@ def _read_iteration(folder: Path, number: int) -> Iteration:
         labels = tensors["labels"]
         priors = None if values["priors"] is None else Priors.from_dict(values["priors"])
         notes = Notes.from_dict(values["metrics"], number)
-        return Iteration(number, labels, tensors.get("scores"), priors, notes, tensors.get("classifier_labels"))
+        further = [tensors.get(name) for name in ("classifier_labels", "cross_fitted")]
+        return Iteration(number, labels, tensors.get("scores"), priors, notes, *further)
     except Exception as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{folder} is damaged: {reason}; delete it and all later ones, and run again") from error

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from silr.errors import InputError
-from silr.features.api import PREFIX, with_server
-from silr.features.default import default_features
-from silr.features.file import annotator_of, name_of_states
+from silr.features.api import PREFIX, check_server, with_server
+from silr.features.default import check_default, default_features
+from silr.features.file import name_of_states
 from silr.features.static import PREFIX as STATIC
 from silr.hf.distributed import is_main
 from silr.io.annotator_columns import label_columns, read_annotators, scored_classes
-from silr.io.annotator_records import states_of
+from silr.io.annotator_records import record_of_features, states_of
 from silr.io.cells import sort_classes
 from silr.io.class_names import ClassNames, listed, of_table
 from silr.io.codebook import codebook_of_record, gold_example, recorded_codebook
@@ -112,6 +112,7 @@ def refine_table(
     names = columns or Columns()
     method, classifier = from_options({name: value for name, value in options.items() if name not in OF_REFINER})
     tuning = as_tuning(classifier)
+    _check_features(features, method, tuning, server)
     frame = read_table(table)
     texts = text_column(frame, names.text, table)
     say(str(text_counts(texts)))
@@ -122,8 +123,6 @@ def refine_table(
         specs = _features(table, features, method, say)
         if "tfidf" in specs and len(texts) > MANY:
             say(f"features: TF-IDF of {len(texts):,} texts, computed once; that can take minutes")
-    elif features is not None:
-        raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
     else:
         specs, tuning.prompt = ["texts"], _prompt(table, tuning, method, say)
     named = with_server(specs, server, say)
@@ -253,6 +252,21 @@ def _features(
     return [each for spec in specs for each in (states if spec == "annotator" else [spec])]
 
 
+def _check_features(
+    asked: str | Path | Sequence[str | Path] | None,
+    method: Method,
+    tuning: FineTuned | None,
+    server: Mapping[str, Any] | None,
+) -> None:
+    """Refuse options that contradict each other, before anything is read."""
+    if tuning is not None and asked is not None:
+        raise InputError("a fine-tuned model reads the texts themselves: leave out --features")
+    if asked is None and tuning is None and method.weighs_llm:
+        check_default(server)
+    else:
+        check_server([str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked or ())), server)
+
+
 def _from(folder: Path, spec: str) -> str:
     """A path as it is seen from the run's folder, also behind a prefix; other names stay."""
     if spec.startswith(STATIC):
@@ -270,7 +284,7 @@ def _prompt(table: str | Path, tuning: FineTuned, method: Method, say: Callable[
     from silr.annotators.prompts import Prompt
     from silr.hf.models import load_tokenizer, locate
 
-    record, model = annotator_of(features_path(table)), locate(str(tuning.model))
+    record, model = record_of_features(features_path(table)), locate(str(tuning.model))
     if record is None or record.get("kind") != "local":
         if asked:
             raise InputError(

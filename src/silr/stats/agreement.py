@@ -70,7 +70,8 @@ def cohen_kappa(first: Codes, second: Codes, n_classes: int) -> Agreement | None
     """Cohen's kappa of two persons, (n,) class codes each, on the texts that both labelled.
 
     ``(p_o - p_e) / (1 - p_e)`` with the share p_o of equal labels, and p_e that of two independent persons who give the
-    classes as often as these two. None if there is no such text, or both gave one and the same class throughout.
+    classes as often as these two. None if there is no such text, or one of the two gave a single class throughout:
+    kappa is then 0, or not defined, whatever the other says.
 
     Cohen, "A coefficient of agreement for nominal scales", Educational and Psychological Measurement 20, 1960.
     """
@@ -78,6 +79,8 @@ def cohen_kappa(first: Codes, second: Codes, n_classes: int) -> Agreement | None
     cells = np.bincount(first[both].astype(np.int64) * n_classes + second[both], minlength=n_classes**2)
     occurring = np.flatnonzero(cells)
     row, column = np.eye(n_classes)[occurring // n_classes], np.eye(n_classes)[occurring % n_classes]
+    if min(len(np.unique(codes[both])) for codes in (first, second)) < 2:
+        return None
     same = (row == column).all(axis=1)
 
     def kappa(sums: Numbers) -> Numbers:

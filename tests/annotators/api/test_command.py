@@ -112,6 +112,7 @@ def test_json_under_faults(commands: Commands, table: Path) -> None:
         "dollars": "unknown",
         "price": None,
         "output": str(table.parent / "out.csv"),
+        "written": True,
         "features": None,
         "labels": {"negative": 19, "positive": 40},
         "total": 60,

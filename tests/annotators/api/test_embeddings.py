@@ -13,6 +13,7 @@ from embeddings_server import FAULTS, RefusalError, embeddings_server, vector_of
 
 from silr.annotators.api.embedding_replies import read_vectors
 from silr.annotators.api.embeddings import CHARACTERS, TEXTS, EmbeddingsClient
+from silr.annotators.api.pace import Caps, Sent
 from silr.annotators.api.replies import NoReplyError
 from silr.annotators.api.vectors import VectorCache
 from silr.errors import InputError
@@ -68,15 +69,21 @@ def test_each_row_is_of_its_text_and_asked_for_once(new_client: NewClient) -> No
         assert len(record.answered) == len(CORPUS)
 
 
-def test_requests_a_minute(new_client: NewClient, tmp_path: Path) -> None:
+def test_requests_a_minute(new_client: NewClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"{text} {'m' * 15_000}" for text in CORPUS[:14]]  # two a request
     features = ApiFeatures("b-model", base_url="", rpm=300, cache=tmp_path / "answers.sqlite")
+    caps, send = [], Caps.send  # what lets each request through
+
+    def recorded(self: Caps, now: float, tokens: float) -> Sent:
+        caps.append(self._rpm)
+        return send(self, now, tokens)
+
+    monkeypatch.setattr(Caps, "send", recorded)
     with embeddings_server() as (url, record):
         for embed in (new_client(url, rpm=300).embed, features.fit_transform):
-            features.base_url, began = url, time.monotonic()
+            features.base_url = url
             embed(texts)
-            assert time.monotonic() - began > 0.35  # five at once, after a lull, then one each fifth of a second
-        assert record.requests == 14
+        assert record.requests == 14 and caps == [300] * 14
     with pytest.raises(InputError, match="rpm and tpm must be at least 1"):
         new_client(url, tpm=0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,8 @@ def test_the_key_has_what_may_change_an_answer_and_old_keys_stay() -> None:
     assert key() == key(temperature=1, service_tier="flex") == old | {"max_answer_tokens": None}
     assert key(reasoning_effort="low")["reasoning_effort"] == "low"
     assert key(extra_body={"a": {"b": 1}})["extra_body"] == {"a": {"b": 1}}
-    assert key(headers={"X-b": SECRET, "X-a": "1"})["headers"] == ["X-a", "X-b"]
-    assert key(extra_body={}, headers={}) == key()
+    assert key(extra_body={}, headers={"X-a": "1"}) == key()  # headers say who asks
+    assert RequestOptions(headers={"X-b": SECRET, "X-a": "1"}).describe() == {"headers": ["X-a", "X-b"]}
 
 
 def test_temperatures() -> None:
@@ -262,6 +263,31 @@ def test_no_value_of_a_header_is_written_or_said(
     for path in (path for path in tmp_path.rglob("*") if path.is_file()):
         assert SECRET.encode() not in path.read_bytes(), path
     assert SECRET not in "".join(capsys.readouterr())
+
+
+def test_a_header_more_asks_nothing_anew(cache: AnswerCache, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
+    pd.DataFrame({"text": TEXTS}).to_csv(source, index=False)
+
+    answered = Counter[str]()
+
+    def gate(path: str, headers: dict[str, str], body: dict[str, Any]) -> None:
+        if text_of(body) == TEXTS[6] and "x-team" not in headers:
+            raise SentError(401, {"error": {"message": "who are you?"}})
+
+    def answer(body: dict[str, Any]) -> str:
+        answered[text_of(body)] += 1
+        return by_word(body)
+
+    with chat_server(answer, gate=gate) as (url, _):
+        with pytest.raises(InputError, match="who are you"):
+            annotate_file(source, output, annotator(url, cache), quiet=True)
+        assert answered and TEXTS[6] not in answered
+        annotate_file(source, output, annotator(url, cache, headers={"X-Team": "a"}), quiet=True)  # goes on
+        more = {"X-Team": "b", "X-Title": "silr"}
+        annotate_file(source, tmp_path / "other.csv", annotator(url, cache, headers=more), quiet=True)
+    assert answered == Counter(TEXTS)
+    assert json.loads((tmp_path / "other.annotator.json").read_text())["headers"] == ["X-Team", "X-Title"]
 
 
 # --- the record -------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from silr.annotators.api.extra_body import check_body
 from silr.annotators.api.headers import check_headers
+from silr.annotators.base import HEADERS
 from silr.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,18 +89,18 @@ class RequestOptions:
     def identity(self) -> dict[str, object]:
         """What may change an answer, as a part of the cache's key; what is not set is left out, but for old keys.
 
-        The temperature is the question's. The tier changes speed and price alone.
+        The temperature is the question's. The tier changes speed and price alone, and headers say who asks.
         """
         return {"max_answer_tokens": self.max_answer_tokens, **self._changing()}
 
     def describe(self) -> dict[str, object]:
-        """What may change an answer and is set, for the record; of headers the names alone."""
-        own = {} if self.temperature is None else {"temperature": self.temperature}
-        return own | self._changing()
+        """What may change an answer and is set, for the record, and the names of the headers."""
+        own: dict[str, object] = {} if self.temperature is None else {"temperature": self.temperature}
+        own |= self._changing()
+        return own | ({HEADERS: sorted(self.headers, key=str.lower)} if self.headers else {})
 
     def _changing(self) -> dict[str, object]:
         named: dict[str, object] = {"reasoning_effort": self.reasoning_effort, "extra_body": self.extra_body}
-        named["headers"] = sorted(self.headers, key=str.lower) if self.headers else None
         return {name: value for name, value in named.items() if value is not None}
 
 

@@ -15,6 +15,7 @@ from silr.annotators.api.batch.lines import Limits, write_requests
 from silr.annotators.api.batch.questions import questions, requests
 from silr.annotators.api.batch.results import Failure, Tokens, batched, read_rows
 from silr.annotators.api.replies import Reply
+from silr.annotators.base import identity_of
 from silr.annotators.examples import check_examples
 from silr.errors import InputError
 from silr.io import corpus
@@ -106,7 +107,7 @@ class OfflineAnnotator(Wrapped):
         frame = corpus.read_table(source)
         texts = corpus.text_column(frame, text_column, source)
         unique, _ = distinct(texts)
-        annotator = {name: value for name, value in self.describe().items() if name != "versions"}
+        annotator = identity_of(self)
         check_examples(annotator, frame, texts, source)
         identity = {"texts": corpus.corpus_hash(unique), "annotator": annotator}
         with resumable(folder, KIND, identity), self._client.open(), os_errors(f"cannot write into {folder}"):
