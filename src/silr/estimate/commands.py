@@ -12,10 +12,18 @@ from silr.refine.table import Columns
 
 
 def label_command(
-    table: Path, gold: str = Columns.gold, labels: Sequence[str] = (), text: str = Columns.text, **_: object
+    table: Path,
+    gold: str = Columns.gold,
+    labels: Sequence[str] = (),
+    text: str = Columns.text,
+    inside: Path | None = None,
+    **_: object,
 ) -> str | None:
-    """``silr label TABLE``, with the names of its columns where they are others; None if it cannot label the table."""
-    if gold != Columns.gold or not table.is_file():
+    """``silr label TABLE``, with the names of its columns where they are others; None if it cannot label the table.
+
+    `inside`: the folder from which the path of the table goes; None: the current one.
+    """
+    if gold != Columns.gold or not (inside or Path()).joinpath(table).is_file():
         return None
     words = ["silr", "label", os.path.normpath(table)]
     words += ["--text-column", text] if text != Columns.text else []
