@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from silr.label.posterior import Posterior
 
 FEWEST = 10  # gold labels below which no interval is worth reading
-IN_A_ROW = 3  # labels after which the intervals are narrow enough, so that no chance dip ends the work
-PLANNED = 100  # labels, as long as nobody knows how many a width needs
+FIRST_LOOK = 50  # labels before anybody asks whether the intervals are narrow enough
+APART = 10  # labels from one look to the next, at least
 
 
 class Known(NamedTuple):
@@ -46,9 +46,16 @@ class Known(NamedTuple):
 class Precision:
     """What is known after each label of a person, and whether labelling stops: all intervals at most `until` wide.
 
-    They must be so after `IN_A_ROW` labels one after the other. The first look is at labels that are there already, and
-    counts by itself. A width that was reached is an event of the journal, since later sessions may look at the labels
-    with other probabilities.
+    An interval that is looked at after every label until it happens to be narrow holds less often than it says. So the
+    looks are few: at `FIRST_LOOK` labels, then each time at as many as the look before said would do, and at the number
+    that is asked for at most. A width that was reached is an event of the journal, since a later session may look at
+    the same labels with other probabilities.
+
+    References
+    ----------
+    Stein, "A two-sample test for a linear hypothesis whose power is independent of the variance", Annals of
+    Mathematical Statistics 16, 1945: the number of observations from those of a first stage. That looks repeat is our
+    choice; see benchmarks/until_width.py.
     """
 
     def __init__(
@@ -62,9 +69,9 @@ class Precision:
         self.events: list[Event] = []  # "reached", of anybody, as the journal keeps them
         self._table, self._posterior, self._person = table, posterior, person
         self._shares = OngoingShares(table.codes, table.classes)
-        self._narrow: dict[int, bool] = {}  # by the number of labels
+        self._next_look = FIRST_LOOK  # at so many labels
         self._more: int | None = None  # labels that bring the intervals to the width that is wanted
-        self._ready = False  # at the first look
+        self._ready, self._looked = False, False  # the labels that were there already are narrow enough
         self._stops = True
 
     def known(self, gold: Mapping[int, int], skipped: Collection[int]) -> Known:
@@ -80,20 +87,21 @@ class Precision:
         except Exception:  # whatever it is, labels by hand go on
             return Known(texts, accuracy)
 
-    def update(self, gold: Mapping[int, int], skipped: Collection[int], row: int | None) -> Event | None:
-        """Look at the labels, the last of which is of this `row`.
+    def update(self, gold: Mapping[int, int], skipped: Collection[int], most: int, row: int | None) -> Event | None:
+        """Look at the labels, the last of which is of this `row`, if it is time.
 
         If it is the one with which the width is reached, an event is returned that the journal has to keep.
         """
-        self.now, done, first = self.known(gold, skipped), len(gold), not self._narrow
+        self.now, done, first = self.known(gold, skipped), len(gold), not self._looked
         self._more = self.now.more(self.wanted)
-        widest = self.now.widest
-        narrow = widest is not None and self.until is not None and widest.width <= self.until
-        self._narrow[done] = narrow
-        if first:
-            self._ready = narrow
-        last = (self._narrow.get(done - before, False) for before in range(IN_A_ROW))
-        if row is None or widest is None or self.reached(done) or not all(last):
+        widest, self._looked = self.now.widest, True
+        if self.until is None or widest is None or self.reached(done) or done < min(self._next_look, most):
+            return None
+        if widest.width > self.until:
+            self._next_look = done + max(APART, self._more or 0)
+            return None
+        if first or row is None:
+            self._ready = True
             return None
         by = {} if self._person is None else {"by": self._person}
         event = {"do": "reached", "row": row, "until": self.until, "gold": done, "width": widest.width, **by}
@@ -130,7 +138,7 @@ class Precision:
         target = self.target(done, most)
         if self.until is None or not self._stops or target <= done:
             return target
-        return min(target, max(PLANNED, done) if self._more is None else done + max(self._more, 1))
+        return min(target, max(self._next_look, done + (self._more or 1)))
 
     def state(self, done: int, most: int) -> dict[str, Any]:
         """What the page shows, for JSON."""
@@ -143,14 +151,17 @@ class Precision:
             "half_width_at_target": None if half is None or done >= planned else half * (done / planned) ** 0.5,
             "width": widest and widest.width,
             "width_wanted": self.wanted,
-            "more": self._more,
+            "more": self._more if self.until is None else planned - done,
             "until_width": self.until,
             "reached": self.reached(done),
         }
 
     def result(self, gold: Mapping[int, int], skipped: Collection[int], done: int) -> dict[str, Any]:
         """What came out, for JSON; where no width was wanted, with the labels that one of 5 points needs."""
-        known = self.known(gold, skipped)
+        known, reached = self.known(gold, skipped), self.reached(done)
+        more = known.more(self.wanted)
+        if self.until is not None and more is not None:
+            more = 0 if reached else max(more, self._next_look - done)
         accuracy, widest, shares = known.accuracy, known.widest, known.shares or []
         return {
             "llm_accuracy": accuracy and accuracy.value,
@@ -158,9 +169,9 @@ class Precision:
             "shares": {str(row.class_name): [row.value, row.low, row.high] for row in shares},
             "width": widest and widest.width,
             "widest_class": widest and widest.class_name,
-            "more_labels": known.more(self.wanted),
+            "more_labels": more,
             "more_labels_for": self.wanted,
             "labels": done,
             "until_width": self.until,
-            "reached": self.reached(done),
+            "reached": reached,
         }

@@ -337,7 +337,8 @@ class Session:
     # --- which text comes next ----------------------------------------------------------------------------------------
 
     def _look_up(self) -> None:
-        reached = self.precision.update(self.mine, self.skipped, self._past[-1] if self._past else None)
+        last = self._past[-1] if self._past else None
+        reached = self.precision.update(self.mine, self.skipped, self._most, last)
         if reached is not None:
             with suppress(InputError):  # a full disk: the same command then asks a few more
                 self._journal.append(reached)
