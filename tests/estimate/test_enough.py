@@ -11,7 +11,7 @@ import pytest
 
 from silr.errors import InputError
 from silr.estimate.commands import label_command
-from silr.estimate.enough import checked_width, more_labels
+from silr.estimate.enough import checked_width, more_labels, points
 from silr.estimate.estimate import estimate
 from silr.estimate.evidence import Evidence
 from silr.estimate.result import Row
@@ -68,11 +68,13 @@ def test_what_is_said_of_a_table(tmp_path: Path) -> None:
     more = result.more_labels(0.1)
     assert more is not None and more == max(more_labels(row, 0.1, 900) or 0 for row in result.shares) > 50
     said = words_of_more(result, 0.1)
-    assert said is not None and f"about {more:,} more gold labels would bring" in said
-    assert said.endswith(f"to 10 points: silr label '{path}' --until-width 0.1")
-    assert str(words_of_more(estimate(frame), 0.1)).endswith("to 10 points.")  # no table on the disk
-    assert str(words_of_more(result, 0.9)).endswith(f"has {100 * widest.width:.1f} points: 90 are reached.")
-    assert result.more_labels(0.9) == 0 and words_of_more(replace(result, shares=_narrow(result.shares))) is None
+    assert said[0].endswith(f"about {more:,} more gold labels would bring it to 10 points:")
+    assert said[1] == f"silr label '{path}' --until-width 0.1"
+    (said,) = words_of_more(estimate(frame), 0.1)  # no table on the disk
+    assert said.endswith("to 10 points.")
+    (said,) = words_of_more(result, 0.9)
+    assert said.endswith(f"has {points(widest.width)} points: 90 are reached.")
+    assert result.more_labels(0.9) == 0 and words_of_more(replace(result, shares=_narrow(result.shares))) == []
     with pytest.raises(InputError, match="width"):
         result.more_labels(2)
 

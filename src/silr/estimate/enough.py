@@ -46,10 +46,10 @@ def points(width: float) -> str:
     return f"{100 * width:.1f}".removesuffix(".0")
 
 
-def more_words(more: int, width: float) -> str:
+def more_words(more: int, width: float, of: str = "the widest share interval") -> str:
     """How many labels are missing, as a sentence without its end."""
     labels = "1 more gold label" if more == 1 else f"about {more:,} more gold labels"
-    return f"{labels} would bring the widest share interval to {points(width)} points"
+    return f"{labels} would bring {of} to {points(width)} points"
 
 
 def more_labels(row: Share, width: float, texts: int) -> int | None:

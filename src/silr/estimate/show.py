@@ -29,7 +29,8 @@ def print_estimates(result: Estimates, more_for: float | None = None) -> None:
         say(line, width)
     if more := words_of_more(result, more_for):
         print()
-        say(more, width)
+        say(more[0], width)
+        print(*(f"    {command}" for command in more[1:]), sep="\n")
 
 
 def terminal_width() -> int:

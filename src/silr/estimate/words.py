@@ -77,22 +77,23 @@ def headline(result: Estimates, unit: str = PERCENT) -> list[str]:
     return lines
 
 
-def words_of_more(result: Estimates, width: float | None = None) -> str | None:
+def words_of_more(result: Estimates, width: float | None = None) -> list[str]:
     """How many more gold labels bring the widest interval of a share to a width, and the command that asks for them.
 
-    Without a width it is 5 points, and None is returned if the intervals are as narrow already.
+    Without a width it is 5 points, and nothing is returned if the intervals are as narrow already.
     """
     wanted = WIDTH if width is None else width
     more = result.more_labels(wanted)
     widest = max((row for row in result.shares if row.group is None), key=lambda row: row.width)
     now = f"The widest interval of a share, that of {named(widest)}, has {interval_points(widest.width)} points"
     if more == 0:
-        return None if width is None else f"{now}: {interval_points(wanted)} are reached."
+        return [] if width is None else [f"{now}: {interval_points(wanted)} are reached."]
     if more is None:
-        return f"{now}; how many more gold labels would bring it to {interval_points(wanted)} is not known yet."
-    words = more_words(more, wanted)
-    line = f"{now}; {words[0].lower()}{words[1:]}"
-    return f"{line}." if result.label_command is None else f"{line}: {result.label_command} --until-width {wanted:g}"
+        return [f"{now}; how many more gold labels would bring it to {interval_points(wanted)} is not known yet."]
+    line = f"{now}; {more_words(more, wanted, 'it')}"
+    if result.label_command is None:
+        return [f"{line}."]
+    return [f"{line}:", f"{result.label_command} --until-width {wanted:g}"]
 
 
 def named(row: Row) -> str:

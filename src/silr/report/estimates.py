@@ -41,7 +41,7 @@ def estimates(record: Record, by: Sequence[str] = ()) -> dict[str, object]:
     paragraph = methods(result, in_a_sentence(record))
     return {
         "missing": None,
-        "more": words_of_more(replace(result, label_command=None)),
+        "more": " ".join(words_of_more(replace(result, label_command=None))),
         "more_command": _more_command(record),
         "headline": [short(line, 1000) for line in headline(result, UNIT)],
         "tables": [_table(table) for table in tables_of(result, UNIT)],
