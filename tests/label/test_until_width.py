@@ -66,12 +66,12 @@ def test_what_is_said_is_what_silr_estimate_says(path):
 
 
 def test_the_next_look_is_at_as_many_as_the_last_one_said(path):
-    one = session(path, until=0.12)
+    one = session(path, until=0.2)
     narrow = []
     while one.state()["target"] > one.done:
         one.label(one.current, int(one.table.codes[one.current]) if one.done % 5 else 0)
         state = one.state()
-        narrow.append(state["width"] is not None and state["width"] <= 0.12)
+        narrow.append(state["width"] is not None and state["width"] <= 0.2)
         if state["done"] == FIRST_LOOK:
             assert not narrow[-1]
             look = state["planned"]
@@ -80,14 +80,14 @@ def test_the_next_look_is_at_as_many_as_the_last_one_said(path):
 
 
 def test_a_width_that_was_reached_with_a_posterior_is_remembered_without_one(path):
-    one = session(path, until=0.17, posterior=[POSTERIOR])
+    one = session(path, until=0.3, posterior=[POSTERIOR])
     label(one)
     reached = one.done
     assert one.state()["reached"] and one.target == reached < N
     one.close()
     events = [json.loads(line) for line in journal_path(path).read_text().splitlines()]
     assert [event["gold"] for event in events if event.get("do") == "reached"] == [reached]
-    again = session(path, until=0.17, posterior=[None])
+    again = session(path, until=0.3, posterior=[None])
     assert again.state()["reached"] and not again.wants(N)
     again.close()
     narrower = session(path, until=0.0001, posterior=[None])
