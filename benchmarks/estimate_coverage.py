@@ -30,9 +30,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from silr.estimate.evidence import Evidence
-from silr.estimate.quality import quality
-from silr.estimate.shares import Shares
+from silr.estimates.evidence import Evidence
+from silr.estimates.quality import quality
+from silr.estimates.shares import Shares
 from silr.io.corpus import label_column, read_table
 from silr.io.files import write_json
 from silr.label.draw import Draw, gold_weights, make_strata

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from silr.estimate.estimate import estimate_evidence
-from silr.estimate.evidence import of_record
-from silr.estimate.show import print_estimates
+from silr.estimates.estimate import estimate_evidence
+from silr.estimates.evidence import of_record
+from silr.estimates.show import print_estimates
 from silr.refine.record import read_record
 
 RESULTS = Path(__file__).parent / "results" / "estimate_example.json"

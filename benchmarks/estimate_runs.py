@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from estimate_coverage import MOST_OF_CORPUS, Case, cases, gold_alone, of_evidence, report, silr, summary
-from silr.estimate.evidence import Evidence
+from silr.estimates.evidence import Evidence
 from silr.features.tfidf import TfidfFeatures
 from silr.io.corpus import read_table
 from silr.io.files import write_json

@@ -78,7 +78,7 @@ def make_run(folder: Path, rows: int, groups: int, n_classes: int) -> Path:
 
 
 def measure(run: str) -> None:
-    from silr.estimate.estimate import estimate
+    from silr.estimates.estimate import estimate
 
     began = time.process_time()
     result = estimate(run, "group")

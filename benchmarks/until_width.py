@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 
 from estimate_coverage import Case
-from silr.estimate.enough import more_for_all
-from silr.estimate.ongoing import OngoingShares
-from silr.estimate.result import Row
+from silr.estimates.enough import more_for_all
+from silr.estimates.ongoing import OngoingShares
+from silr.estimates.result import Row
 from silr.io.corpus import read_table
 from silr.io.files import write_json
 from silr.label.draw import Draw, gold_weights

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from silr.annotators.annotate import annotate
     from silr.classifiers.uu_classifier import UUClassifier
-    from silr.estimate.agreement import agreement
-    from silr.estimate.dsl import dsl_outcomes
-    from silr.estimate.estimate import estimate
+    from silr.estimates.agreement import agreement
+    from silr.estimates.dsl import dsl_outcomes
+    from silr.estimates.estimate import estimate
     from silr.export.load import load
     from silr.features.api import ApiFeatures
     from silr.io.codebook import Codebook
@@ -48,11 +48,11 @@ _HOMES = {
     "Silr": "silr.refine.silr",
     "UU": "silr.refine.uu",
     "UUClassifier": "silr.classifiers.uu_classifier",
-    "agreement": "silr.estimate.agreement",
+    "agreement": "silr.estimates.agreement",
     "annotate": "silr.annotators.annotate",
     "draw": "silr.label.draw",
-    "dsl_outcomes": "silr.estimate.dsl",
-    "estimate": "silr.estimate.estimate",
+    "dsl_outcomes": "silr.estimates.dsl",
+    "estimate": "silr.estimates.estimate",
     "load": "silr.export.load",
 }
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from labelling import Fixed, label_commands, make_table
 
-from silr.estimate.estimate import estimate
-from silr.estimate.ongoing import OngoingShares
+from silr.estimates.estimate import estimate
+from silr.estimates.ongoing import OngoingShares
 from silr.label.gold_table import GoldTable
 from silr.label.journal import journal_path
 from silr.label.precision import FIRST_LOOK

@@ -13,7 +13,7 @@ import pytest
 from reporting import Page
 
 import silr
-import silr.estimate.estimate as silr_estimate
+import silr.estimates.estimate as silr_estimate
 from command_line import Commands
 from silr import LabelRefiner
 from silr.refine.table import Columns, refine_table

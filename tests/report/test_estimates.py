@@ -12,7 +12,7 @@ from hostile import NAMES
 from reporting import Page, make_run
 
 from silr.errors import InputError
-from silr.estimate.estimate import estimate
+from silr.estimates.estimate import estimate
 from silr.io.corpus import write_table
 from silr.io.tables import read_table
 from silr.report.write import write_report

@@ -70,13 +70,13 @@ def estimate(
     """
     if as_json and as_latex:
         raise InputError("--json or --latex, not both")
-    from silr.estimate.dsl import write_dsl
-    from silr.estimate.enough import WIDTH, checked_width
-    from silr.estimate.estimate import estimate as estimate_source
-    from silr.estimate.files import write_csv
-    from silr.estimate.latex import latex
-    from silr.estimate.show import print_estimates
-    from silr.estimate.show_regression import print_regression
+    from silr.estimates.dsl import write_dsl
+    from silr.estimates.enough import WIDTH, checked_width
+    from silr.estimates.estimate import estimate as estimate_source
+    from silr.estimates.files import write_csv
+    from silr.estimates.latex import latex
+    from silr.estimates.show import print_estimates
+    from silr.estimates.show_regression import print_regression
 
     wanted = WIDTH if width is None else checked_width(width, "--width")
     if dsl or output is not None:

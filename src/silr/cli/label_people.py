@@ -11,7 +11,7 @@ from typer import Option
 from silr.errors import InputError
 
 if TYPE_CHECKING:
-    from silr.estimate.agreement import PeopleAgreement
+    from silr.estimates.agreement import PeopleAgreement
     from silr.label.gold_table import GoldTable
     from silr.label.session import Session
 
@@ -78,7 +78,7 @@ def agreement_of_session(session: Session) -> PeopleAgreement | None:
     """Agreement of the people, if there are two or more."""
     import numpy as np
 
-    from silr.estimate.agreement import agreement_of
+    from silr.estimates.agreement import agreement_of
     from silr.io.votes import Votes
 
     people = session.people

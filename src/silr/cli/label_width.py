@@ -22,7 +22,7 @@ Number = Annotated[int | None, Option("--number", "-n", min=0, help=NUMBER_HELP)
 
 def check_until(width: float | None) -> float | None:
     """The width that is wanted; InputError if no interval of a share can have it."""
-    from silr.estimate.enough import checked_width
+    from silr.estimates.enough import checked_width
 
     return None if width is None else checked_width(width, "--until-width")
 
@@ -34,7 +34,7 @@ def most_labels(number: int | None, until: float | None, table: GoldTable) -> in
 
 def width_lines(result: Mapping[str, Any]) -> list[str]:
     """How wide the intervals are by now, and how many labels bring them to the width that is wanted."""
-    from silr.estimate.enough import more_words, points
+    from silr.estimates.enough import more_words, points
 
     if result["width"] is None:
         return []

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from silr.estimate.enough import WIDTH, more_for_all
-from silr.estimate.ongoing import OngoingShares
-from silr.estimate.result import Row
+from silr.estimates.enough import WIDTH, more_for_all
+from silr.estimates.ongoing import OngoingShares
+from silr.estimates.result import Row
 from silr.label.journal import Event
 from silr.stats.gold_accuracy import Accuracy
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from silr.errors import InputError
-from silr.estimate.enough import points
+from silr.estimates.enough import points
 from silr.label.codebook import plain_text, question_for
 from silr.label.keys import class_keys, class_of, codebook_key, tool_keys
 from silr.label.review import Review

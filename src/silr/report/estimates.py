@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from silr.errors import InputError
-from silr.estimate.commands import label_command
-from silr.estimate.enough import WIDTH
-from silr.estimate.estimate import estimate_evidence
-from silr.estimate.evidence import of_record
-from silr.estimate.methods import REFERENCES, methods
-from silr.estimate.result import Estimates, Row
-from silr.estimate.tables import Table, group_name, tables_of
-from silr.estimate.words import headline, main_class, words_of_more
+from silr.estimates.commands import label_command
+from silr.estimates.enough import WIDTH
+from silr.estimates.estimate import estimate_evidence
+from silr.estimates.evidence import of_record
+from silr.estimates.methods import REFERENCES, methods
+from silr.estimates.result import Estimates, Row
+from silr.estimates.tables import Table, group_name, tables_of
+from silr.estimates.words import headline, main_class, words_of_more
 from silr.io.words import inline, short, visible
 from silr.refine.record import Record
 from silr.report.annotation import in_a_sentence

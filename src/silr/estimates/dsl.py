@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
-from silr.estimate.evidence import Evidence, read_evidence
+from silr.estimates.evidence import Evidence, read_evidence
 from silr.io.files import check_writable
 from silr.io.tables import split_suffix, write_table
 from silr.refine.table import LABELS

@@ -9,7 +9,7 @@ import pytest
 import silr
 from people import people
 from silr.errors import InputError
-from silr.estimate.agreement import PeopleAgreement
+from silr.estimates.agreement import PeopleAgreement
 from silr.stats.agreement import cohen_kappa, krippendorff_alpha
 
 NAMES = np.array(["no", "yes", None], dtype=object)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from silr.estimate.evidence import ASSUMED, FEWEST_OF_GROUP, OF_LABELS, OF_RUN
-from silr.estimate.result import Estimates
+from silr.estimates.evidence import ASSUMED, FEWEST_OF_GROUP, OF_LABELS, OF_RUN
+from silr.estimates.result import Estimates
 from silr.io.words import short
 
 REFERENCES = (

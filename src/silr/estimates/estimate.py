@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from silr.estimate.evidence import Evidence, groups_of, read_evidence
-from silr.estimate.naive import counted_labels, with_naive
-from silr.estimate.quality import quality
-from silr.estimate.regression import regress
-from silr.estimate.result import Estimates, Row
-from silr.estimate.shares import Shares
+from silr.estimates.evidence import Evidence, groups_of, read_evidence
+from silr.estimates.naive import counted_labels, with_naive
+from silr.estimates.quality import quality
+from silr.estimates.regression import regress
+from silr.estimates.result import Estimates, Row
+from silr.estimates.shares import Shares
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from silr.estimate.result import Estimates, Row
-from silr.estimate.shares import MOST_GROUPS_COMPARED
-from silr.estimate.words import (
+from silr.estimates.result import Estimates, Row
+from silr.estimates.shares import MOST_GROUPS_COMPARED
+from silr.estimates.words import (
     PERCENT,
     coefficient,
     main_class,

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
-from silr.estimate.commands import label_command
-from silr.estimate.groups import EXAMPLES, Groups, group_codes, likely_columns
+from silr.estimates.commands import label_command
+from silr.estimates.groups import EXAMPLES, Groups, group_codes, likely_columns
 from silr.io.annotator_columns import label_columns, read_annotators
 from silr.io.class_names import ClassNames, of_table
 from silr.io.corpus import LABEL, label_column, read_table, weight_column
@@ -230,7 +230,7 @@ def column_of(evidence: Evidence, name: str) -> pd.Series[Any]:
 def groups_of(evidence: Evidence, by: Sequence[str]) -> Groups:
     """The group of each text, shape (n,), -1 where a column is empty, and what each group has in the columns.
 
-    InputError if a column cannot make groups; see `silr.estimate.groups.group_codes`.
+    InputError if a column cannot make groups; see `silr.estimates.groups.group_codes`.
     """
     return group_codes([_group_column(evidence, name) for name in by], evidence.rows, FEWEST_OF_GROUP)
 

@@ -14,15 +14,15 @@ import pytest
 from rich.cells import cell_len
 
 from silr.errors import InputError
-from silr.estimate.estimate import estimate
-from silr.estimate.files import write_csv
-from silr.estimate.latex import escape, latex
-from silr.estimate.methods import methods
-from silr.estimate.result import Estimates, Row
-from silr.estimate.show import cut, print_estimates, table_lines
-from silr.estimate.show_regression import print_regression
-from silr.estimate.tables import tables_of
-from silr.estimate.words import headline, points, share_with_limits
+from silr.estimates.estimate import estimate
+from silr.estimates.files import write_csv
+from silr.estimates.latex import escape, latex
+from silr.estimates.methods import methods
+from silr.estimates.result import Estimates, Row
+from silr.estimates.show import cut, print_estimates, table_lines
+from silr.estimates.show_regression import print_regression
+from silr.estimates.tables import tables_of
+from silr.estimates.words import headline, points, share_with_limits
 from silr.label.draw import draw_texts
 
 ODD = ["50 % off_&", "naïve, \u4e16\u754c #1", "x^2 ~ {y}\\z"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.estimate.result import Row
+from silr.estimates.result import Row
 from silr.stats.prediction_powered import Parts, effective_labels, prediction_powered_means, share_limits
 
 

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from silr.errors import InputError
-from silr.estimate.coefficients import Coefficient
-from silr.estimate.estimate import estimate
-from silr.estimate.evidence import Evidence, read_evidence
-from silr.estimate.regression import regress
-from silr.estimate.show_regression import lines, print_regression
+from silr.estimates.coefficients import Coefficient
+from silr.estimates.estimate import estimate
+from silr.estimates.evidence import Evidence, read_evidence
+from silr.estimates.regression import regress
+from silr.estimates.show_regression import lines, print_regression
 
 pytest.importorskip("patsy")
 CLASSES = ["calm", "hostile", "not sure"]

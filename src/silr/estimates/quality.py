@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.estimate.evidence import Codes, Evidence
-from silr.estimate.result import Row
+from silr.estimates.evidence import Codes, Evidence
+from silr.estimates.result import Row
 from silr.refine.posterior_step import wider_for_other_texts
 from silr.stats import confusion
 from silr.stats.confusion import Measure

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from silr.estimate.methods import methods
-from silr.estimate.result import Estimates
-from silr.estimate.show_regression import regression_tables
-from silr.estimate.tables import Table, tables_of
+from silr.estimates.methods import methods
+from silr.estimates.result import Estimates
+from silr.estimates.show_regression import regression_tables
+from silr.estimates.tables import Table, tables_of
 
 SPECIAL = {
     "\\": r"\textbackslash{}",

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from silr.estimate.coefficients import Regression
-from silr.estimate.enough import WIDTH, checked_width, more_for_all
+from silr.estimates.coefficients import Regression
+from silr.estimates.enough import WIDTH, checked_width, more_for_all
 from silr.io.files import Json
 
 if TYPE_CHECKING:

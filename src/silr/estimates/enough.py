@@ -14,7 +14,7 @@ WIDTH = 0.05  # of the widest share interval, where nobody says another
 
 
 class Share(Protocol):
-    """What this file reads of a `silr.estimate.result.Row`."""
+    """What this file reads of a `silr.estimates.result.Row`."""
 
     @property
     def value(self) -> float:

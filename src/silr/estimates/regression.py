@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
-from silr.estimate.coefficients import Coefficient, Regression
-from silr.estimate.evidence import CLASSIFIER, Evidence
-from silr.estimate.formula import Formula, Terms, missing_of, read_formula, terms_of, values_of
+from silr.estimates.coefficients import Coefficient, Regression
+from silr.estimates.evidence import CLASSIFIER, Evidence
+from silr.estimates.formula import Formula, Terms, missing_of, read_formula, terms_of, values_of
 from silr.stats.design_based import LINEAR, LOGISTIC, ClassDesign, Coefficients, DesignBased, collinear
 
 FAMILIES, TARGETS = (LINEAR, LOGISTIC), ("population", "corpus")

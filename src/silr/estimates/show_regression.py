@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from silr.estimate.coefficients import Coefficient, Regression
-from silr.estimate.show import say, table_lines, terminal_width
-from silr.estimate.tables import Table, label_name
+from silr.estimates.coefficients import Coefficient, Regression
+from silr.estimates.show import say, table_lines, terminal_width
+from silr.estimates.tables import Table, label_name
 
 TARGETS = {
     "population": "The texts count as a sample of more texts like them.",

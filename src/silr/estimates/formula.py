@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
-from silr.estimate.evidence import Evidence
+from silr.estimates.evidence import Evidence
 from silr.extras import needs
 from silr.stats.design_based import ClassDesign
 

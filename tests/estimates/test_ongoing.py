@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from silr.estimate.evidence import Evidence
-from silr.estimate.ongoing import OngoingShares
-from silr.estimate.shares import Shares
+from silr.estimates.evidence import Evidence
+from silr.estimates.ongoing import OngoingShares
+from silr.estimates.shares import Shares
 from silr.stats.label_table import expected_by_label
 
 N, NAMES = 400, ["a", "b", "c"]

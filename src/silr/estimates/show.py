@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from silr.estimate.result import Estimates
-from silr.estimate.tables import MOST_CLASSES, Table, tables_of
-from silr.estimate.words import headline, words_of_more
+from silr.estimates.result import Estimates
+from silr.estimates.tables import MOST_CLASSES, Table, tables_of
+from silr.estimates.words import headline, words_of_more
 
 WIDTH, WIDEST = 80, 120  # where the terminal does not say, and of any
 MOST_LINES = 60  # of a table

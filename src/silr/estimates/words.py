@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from silr.estimate.enough import WIDTH, more_words
-from silr.estimate.enough import points as interval_points
-from silr.estimate.result import Estimates, Row
+from silr.estimates.enough import WIDTH, more_words
+from silr.estimates.enough import points as interval_points
+from silr.estimates.result import Estimates, Row
 from silr.io.words import short
 
 PERCENT = " %"

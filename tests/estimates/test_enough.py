@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from silr.errors import InputError
-from silr.estimate.commands import label_command
-from silr.estimate.enough import checked_width, more_labels, points
-from silr.estimate.estimate import estimate
-from silr.estimate.evidence import Evidence
-from silr.estimate.result import Row
-from silr.estimate.shares import Shares
-from silr.estimate.words import words_of_more
+from silr.estimates.commands import label_command
+from silr.estimates.enough import checked_width, more_labels, points
+from silr.estimates.estimate import estimate
+from silr.estimates.evidence import Evidence
+from silr.estimates.result import Row
+from silr.estimates.shares import Shares
+from silr.estimates.words import words_of_more
 from silr.stats.label_table import expected_by_label
 
 

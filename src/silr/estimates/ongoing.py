@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.estimate.result import Row
-from silr.estimate.share_rows import share_rows
+from silr.estimates.result import Row
+from silr.estimates.share_rows import share_rows
 from silr.stats.label_table import expected_of_labels
 from silr.stats.prediction_powered import best_power, parts_of
 

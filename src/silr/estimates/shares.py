@@ -9,10 +9,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.estimate.evidence import FEWEST_OF_GROUP, Evidence, groups_of
-from silr.estimate.groups import group_names
-from silr.estimate.result import Row
-from silr.estimate.share_rows import share_rows
+from silr.estimates.evidence import FEWEST_OF_GROUP, Evidence, groups_of
+from silr.estimates.groups import group_names
+from silr.estimates.result import Row
+from silr.estimates.share_rows import share_rows
 from silr.stats.prediction_powered import Parts, best_power, parts_of
 
 MOST_GROUPS_COMPARED = 6  # with more groups each is compared with the first alone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from silr.estimate.result import Estimates
+from silr.estimates.result import Estimates
 from silr.io.files import make_folder
 from silr.io.tables import write_table
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from silr.estimate.evidence import CLASSIFIER, Codes, Evidence, groups_of
-from silr.estimate.groups import group_names
-from silr.estimate.result import Row
+from silr.estimates.evidence import CLASSIFIER, Codes, Evidence, groups_of
+from silr.estimates.groups import group_names
+from silr.estimates.result import Row
 from silr.refine.table import REFINED_LABEL
 from silr.stats.annotator_evidence import Annotator, majority
 

@@ -13,9 +13,9 @@ from reporting import make_run
 
 from silr import dsl_outcomes
 from silr.errors import InputError
-from silr.estimate.dsl import write_dsl
-from silr.estimate.estimate import estimate
-from silr.estimate.evidence import read_evidence
+from silr.estimates.dsl import write_dsl
+from silr.estimates.estimate import estimate
+from silr.estimates.evidence import read_evidence
 from silr.io.tables import read_table
 from silr.refine.record import read_record
 from silr.stats.design_based import ClassDesign, DesignBased
