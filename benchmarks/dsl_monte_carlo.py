@@ -168,7 +168,8 @@ def main():
     rows = []
     for n_gold, drawn in product(N_GOLD, DRAWN):
         rows += cell(options.draws, n_gold, drawn, truths, rng)
-        result = {"draws": options.draws, "texts": TEXTS, "summary": list(summary(rows)), "cells": rows}
+        own = [row for row in rows if row["fit"] == "silr"]
+        result = {"draws": options.draws, "texts": TEXTS, "summary": list(summary(rows)), "cells": own}
         lines = json.dumps(result, indent=1).replace("\n   ", " ").replace("\n  }", " }")
         options.output.write_text(lines + "\n")
         print(n_gold, drawn, *(row for row in result["summary"] if row["n_gold"] == n_gold), sep="\n", flush=True)

@@ -26,8 +26,10 @@ from silr.features.tfidf import TfidfFeatures
 from silr.io.corpus import read_table
 from silr.io.files import write_json
 from silr.refine.posterior import refine_posterior
+from silr.refine.posterior_step import of_other_texts
 from silr.stats.annotator_evidence import Annotator
 from silr.stats.gold_labels import GoldLabels
+from silr.stats.priors import priors_from_gold
 from silr.stats.ridge import StandardisedMatrix
 
 RESULTS = Path(__file__).parent / "results" / "estimate_runs.json"
@@ -80,8 +82,11 @@ def of_run(
     limits = of_evidence(case, evidence, "llm")
     of_refined = of_evidence(case, evidence, "refined")
     others = gold < 0
-    case.cells["refined accuracy"] = float((labels_of == case.truth)[others].mean())  # this draw's
-    return {**limits, "refined accuracy": of_refined["accuracy"]}
+    case.cells["refined accuracy"] = case.cells["delta accuracy"] = float((labels_of == case.truth)[others].mean())
+    # as the run's summary has it
+    priors = priors_from_gold(labels_of, gold, K, weight, np.where(case.llm < 0, K, case.llm))
+    low, high = of_other_texts(priors, len(rows), n).accuracy_interval.tolist()
+    return {**limits, "refined accuracy": (low, high), "delta accuracy": of_refined["accuracy"]}
 
 
 def main() -> None:
@@ -109,8 +114,8 @@ def main() -> None:
             print(done[-1]["case"], flush=True)
     if not args.only:
         named = [record["case"] for record in done]
-        write_json(RESULTS, {"draws": args.draws, "cases": named, "summary": summary(done)})
-    report(summary(done))
+        write_json(RESULTS, {"draws": args.draws, "cases": named, "summary": summary(done, "run")})
+    report(summary(done, "run"))
 
 
 if __name__ == "__main__":

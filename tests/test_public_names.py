@@ -102,3 +102,10 @@ def test_load_opens_a_run_and_its_export(tmp_path: Path) -> None:
         assert len(opened.predict([])) == 0
     with pytest.raises(InputError, match="neither a run"):
         load(tmp_path)
+
+
+def test_no_room_hides_a_public_name() -> None:
+    """A room that is imported becomes an attribute of the package, in the place of a function of its name."""
+    import pkgutil
+
+    assert not {module.name for module in pkgutil.iter_modules(silr.__path__)} & set(silr.__all__)

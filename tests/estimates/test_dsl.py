@@ -51,6 +51,7 @@ def test_regressing_them_is_the_regression_of_power_1(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.linalg.lstsq(X, outcome, rcond=None)[0], found.value, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_table_needs_a_place_and_an_edited_run_too(tmp_path: Path, commands: Any) -> None:
     run = make_run(tmp_path, errors=(0.7, 0.25), posterior=True)
     for source, said in ((tmp_path / "table.csv", "say with -o FILE"), (run, "missing or edited")):
@@ -62,6 +63,9 @@ def test_a_table_needs_a_place_and_an_edited_run_too(tmp_path: Path, commands: A
         assert commands("estimate", source, "--dsl", "-o", out).code == 0
         assert {"dsl_negative", "dsl_positive"} <= set(read_table(out).columns)
     assert not (run / "labels.csv").exists()
+    for options, said in ((("-o", out), "add --dsl"), (("--dsl", "--formula", "positive ~ 1"), "give one of them")):
+        done = commands("estimate", run, *options)
+        assert done.code == 2 and said in done.err and done.err.count("\n") == 1
 
 
 def test_without_gold_nothing_is_written(tmp_path: Path) -> None:

@@ -172,6 +172,7 @@ def test_it_is_printed_and_goes_to_json(capsys: pytest.CaptureFixture[str]) -> N
     assert list(result.regression.to_frame()["term"]) == ["Intercept", "party[T.right]", "hostile"]
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, commands: Any) -> None:
     table().to_csv(tmp_path / "table.csv", index=False)
     done = commands("estimate", tmp_path / "table.csv", "--formula", "hostile ~ party", "--family", "logistic")

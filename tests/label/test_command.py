@@ -160,7 +160,7 @@ def test_the_page_is_in_the_package():
     from importlib.resources import files
 
     names = {each.name for each in (files("silr.label") / "static").iterdir()}
-    assert names == {"index.html", "label.css", "label.js", "icon.svg"}
+    assert names == {"icon.svg", "index.html", "label.css", "label.js", "review.js"}
 
 
 def test_several_people(commands, path, tmp_path):

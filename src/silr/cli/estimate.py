@@ -79,8 +79,12 @@ def estimate(
     from silr.estimates.show_regression import print_regression
 
     wanted = WIDTH if width is None else checked_width(width, "--width")
-    if dsl or output is not None:
-        write_dsl(source, output if dsl else None, print)
+    if output is not None and not dsl:
+        raise InputError("-o is the table that --dsl writes: add --dsl")
+    if dsl and formula is not None:
+        raise InputError("--dsl writes columns for a regression elsewhere, --formula fits one here: give one of them")
+    if dsl:
+        write_dsl(source, output, print)
         return
     regression = {"formula": formula, "family": family, "target": target, "drop_missing": drop_missing}
     columns = {"gold_column": gold_column, "label_columns": label_column or ()}
@@ -94,7 +98,7 @@ def estimate(
     elif result.regression is None or by or width is not None:
         print_estimates(result, width)
     if result.regression is not None and not (as_json or as_latex):
-        print_regression(result.regression)
+        print_regression(result.regression, result.assumptions)
     if not (as_json or as_latex):
         for path in paths:
             print(f"written: {path}")

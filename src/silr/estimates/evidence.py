@@ -20,6 +20,7 @@ from silr.io.corpus import LABEL, label_column, read_table, weight_column
 from silr.refine.record import Record, read_record
 from silr.refine.table import OUT_OF_FOLD_LABEL, REFINED_LABEL, REFINED_SCORE, Columns, column_codes
 from silr.stats.annotator_evidence import Annotator, majority
+from silr.stats.gold_accuracy import Accuracy
 from silr.stats.gold_weights import given_weights, post_stratified
 from silr.stats.label_table import expected_by_label
 
@@ -59,6 +60,7 @@ class Evidence:
     assumptions: list[str] = field(default_factory=list)  # a sentence each
     texts_column: str = "text"
     learned: tuple[str, ...] = ()  # columns whose labels come from the gold labels, those of gold texts out-of-fold
+    accuracies: dict[str, Accuracy] = field(default_factory=dict)  # by column, as the run estimated them
     gold_column: str = "gold"
     label_command: str | None = None  # the beginning of the command that adds gold labels to the table
 
@@ -140,10 +142,11 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
     elif classifier is not None:
         labels[CLASSIFIER] = classifier.astype(np.int64)
     scores: Probabilities | None = None
-    if result.is_posterior:
-        scores = best.cross_fitted if best.cross_fitted is not None else best.scores
+    if result.is_posterior:  # also where the verdict keeps the LLM's labels
+        posterior = result.iterations[1]
+        scores = posterior.scores if posterior.cross_fitted is None else posterior.cross_fitted
     predictor = OF_RUN
-    if scores is None or result.best_iteration == 0:  # the LLM's labels are the result
+    if scores is None:
         rows = np.flatnonzero((corpus.gold >= 0) & (weights > 0))
         scores = expected_by_label(refined, corpus.gold, weights, rows, len(result.class_names))
         predictor = OF_LABELS
@@ -159,9 +162,23 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
         assumptions,
         record.table["columns"]["text"],
         learned=(REFINED_LABEL, CLASSIFIER) if result.is_posterior else (),
+        accuracies=_accuracies(record) if result.is_posterior else {},
         gold_column=record.table["columns"]["gold"],
         label_command=label_command(record.run.folder / record.table["table"], **record.table["columns"]),
     )
+
+
+def _accuracies(record: Record) -> dict[str, Accuracy]:
+    """What the run's summary says of labels that come from the gold labels."""
+    known = {}
+    priors, notes = record.best.priors, record.iterations[record.classifier_iteration].notes
+    if record.best_iteration > 0 and priors is not None:
+        low, high = priors.accuracy_interval.tolist()
+        known[REFINED_LABEL] = Accuracy(priors.accuracy, (low, high))
+    if notes.classifier_accuracy is not None and notes.classifier_accuracy_interval is not None:
+        low, high = notes.classifier_accuracy_interval
+        known[CLASSIFIER] = Accuracy(notes.classifier_accuracy, (low, high))
+    return known
 
 
 def _check_gold(name: str, count: int, n_texts: int) -> None:

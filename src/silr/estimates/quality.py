@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,12 +46,12 @@ def quality(evidence: Evidence, column: str) -> list[Row]:
     means = prediction_powered_means(cells, ((sums - by_hand) / open_size).ravel(), open_size, power)
     T = np.maximum((open_size * means.value.reshape(K + 1, K) + by_hand) / n, 0.0)
     T /= T.sum()
-    measures: list[tuple[str, str | None, Measure]] = [("accuracy", None, confusion.accuracy(T))]
-    for k, name in enumerate(evidence.class_names):
+    measures: list[tuple[str, int | None, Measure]] = [("accuracy", None, confusion.accuracy(T))]
+    for k in range(K):
         measures += [
-            ("precision", name, confusion.precision(T, k)),
-            ("recall", name, confusion.recall(T, k)),
-            ("f1", name, confusion.f1(T, k)),
+            ("precision", k, confusion.precision(T, k)),
+            ("recall", k, confusion.recall(T, k)),
+            ("f1", k, confusion.f1(T, k)),
         ]
     measures += [
         ("macro_f1", None, confusion.macro_f1(T)),
@@ -63,35 +65,41 @@ def quality(evidence: Evidence, column: str) -> list[Row]:
     variances = linear.variance * (open_size / n) ** 2
     if column in evidence.learned:
         variances = variances * wider_for_other_texts(len(rows), n) ** 2
-    most = _Most(evidence.class_names, labels, gold, weights)
-    return [
-        _row(name, class_name, measure.value, float(variance), len(rows), n, column, most(name, class_name))
-        for (name, class_name, measure), variance in zip(measures, variances, strict=True)
+    known = evidence.accuracies.get(column)
+    estimates = [
+        _row(name, k, measure.value, float(variance), n, evidence, column)
+        for (name, k, measure), variance in zip(measures, variances, strict=True)
     ]
+    if known is not None:
+        low, high = known.interval
+        estimates[0] = Row("accuracy", known.value, low, high, len(rows), column)
+    return estimates
 
 
-class _Most:
-    """How many labels an interval may count on: as many as gold texts bear on it, where these hardly differ.
+class _Checked(NamedTuple):
+    """The gold texts that bear on a measure, of which few may all be right: then the delta method would be certain."""
 
-    Few gold texts of a class may all be right, so that nothing varies, and the delta method would be certain.
-    """
+    labels: float  # Kish's effective number
+    right: int
+    wrong: int
 
-    def __init__(self, names: list[str], labels: Codes, gold: Codes, weights: Numbers) -> None:
-        self._names, self._labels, self._gold, self._weights = names, labels, gold, weights
-
-    def __call__(self, measure: str, class_name: str | None) -> float:
-        if class_name is None:
-            bearing, is_right = self._gold >= 0, self._labels == self._gold
+    @classmethod
+    def of(cls, measure: str, k: int | None, labels: Codes, gold: Codes, weights: Numbers) -> _Checked:
+        if k is None:
+            bearing, is_right = gold >= 0, labels == gold
         else:
-            k = self._names.index(class_name)
-            labelled, of_class = self._labels == k, self._gold == k
-            bearing = {"precision": labelled, "recall": of_class}.get(measure, labelled | of_class)
+            labelled, of_class = labels == k, gold == k
+            fewer = labelled if labelled.sum() < of_class.sum() else of_class
+            bearing = {"precision": labelled, "recall": of_class}.get(measure, fewer)
             is_right = labelled & of_class
-        right = int(is_right.sum())
-        if min(right, int(bearing.sum()) - right) >= FEWEST_OF_A_KIND:
-            return np.inf
-        w = self._weights[bearing]
-        return float(w.sum() ** 2 / (w @ w)) if len(w) else 0.0
+        w, right = weights[bearing], int(is_right.sum())
+        size = float(w.sum() ** 2 / (w @ w)) if len(w) else 0.0
+        return cls(size, right, int(bearing.sum()) - right)
+
+    @property
+    def most(self) -> float:
+        """How many labels an interval may count on: no more than these, where they hardly differ."""
+        return np.inf if min(self.right, self.wrong) >= FEWEST_OF_A_KIND else self.labels
 
 
 def _cells(
@@ -105,22 +113,18 @@ def _cells(
     return Parts(truth, expected, expected * (1 - expected), weights)
 
 
-def _row(
-    measure: str,
-    class_name: str | None,
-    value: float,
-    variance: float,
-    n_gold: int,
-    size: int,
-    column: str,
-    most: float,
-) -> Row:
+def _row(measure: str, k: int | None, value: float, variance: float, size: int, evidence: Evidence, column: str) -> Row:
+    rows = evidence.rows
+    class_name, n_gold = None if k is None else evidence.class_names[k], len(rows)
     if not np.isfinite(value):
         note = "it cannot be told: neither labels nor gold labels have this class"
         return Row(measure, value, np.nan, np.nan, n_gold, column, class_name, note=note)
     if measure in ("kappa", "alpha"):
         low, high = wald_limits(np.array(value), np.array(variance), n_gold)
         return Row(measure, value, max(float(low), -1.0), min(float(high), 1.0), n_gold, column, class_name)
-    low, high = share_limits(np.array(value), np.array(variance), n_gold, most)
+    checked = _Checked.of(measure, k, evidence.labels[column][rows], evidence.gold[rows], evidence.weights[rows])
+    low, high = share_limits(np.array(value), np.array(variance), n_gold, checked.most)
+    if measure in ("precision", "recall", "accuracy"):  # what was never seen may be all there is
+        low, high = low if checked.right else np.array(0.0), high if checked.wrong else np.array(1.0)
     worth = effective_labels(value, variance, size) if measure == "accuracy" else None
     return Row(measure, value, float(low), float(high), n_gold, column, class_name, worth=worth)

@@ -128,8 +128,7 @@ def _scaled(terms: Terms, p: NDArray[np.float64]) -> _Scaled:
 
 
 def _check(formula: Formula, texts: _Texts, scaled: _Scaled, family: str) -> None:
-    design, p, n = scaled.design, texts.p, len(texts.gold)
-    count = len(scaled.names)
+    design, count = scaled.design, len(scaled.names)
     if family == LOGISTIC and not np.isin(design.outcome, (0.0, 1.0)).all():
         raise InputError(
             f"a logistic regression needs an outcome of 0 and 1, and {formula.outcome!r} has other numbers"
@@ -140,8 +139,7 @@ def _check(formula: Formula, texts: _Texts, scaled: _Scaled, family: str) -> Non
             f"{formula.text!r} has {count} coefficients, and {len(gold)} gold labels judge: label more texts, or leave "
             "out regressors"
         )
-    parts = [(design.regressors(k), p[:, k]) for k in range(p.shape[1])] if len(design.varying) else [(design.fixed, 1)]
-    if (column := collinear(sum(X.T @ (X * np.reshape(q, (-1, 1))) for X, q in parts) / n)) is not None:
+    if (column := collinear(design.gram(texts.p))) is not None:
         raise InputError(
             f"{scaled.names[column]!r} follows from the other regressors (collinearity), or is 0 of all texts: leave "
             "it out of the formula"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from silr.estimates.coefficients import Coefficient, Regression
 from silr.estimates.show import say, table_lines, terminal_width
 from silr.estimates.tables import Table, label_name
@@ -12,14 +14,14 @@ TARGETS = {
 }
 
 
-def print_regression(result: Regression) -> None:
+def print_regression(result: Regression, assumptions: Sequence[str] = ()) -> None:
     """Print the tables, and what they assume."""
     width = terminal_width()
     for table in regression_tables(result):
         for line in table_lines(table, width):
             print(line)
         print()
-    for line in lines(result):
+    for line in [*lines(result), *(f"Assumed: {each}." for each in assumptions)]:
         say(line, width)
 
 

@@ -36,6 +36,7 @@ from silr.stats.contrasts import Numbers
 from silr.stats.intervals import LEVEL
 from silr.stats.prediction_powered import MODEL_LABELS
 
+BLOCK = 2**16  # texts at once
 MOST_STEPS = 100  # of Newton's method
 LARGEST_LOGIT = 30.0  # beyond it a logistic regression has no finite estimate
 LARGEST_LEVERAGE = 0.7  # of a gold text; the only one that tells a coefficient would have 1
@@ -58,6 +59,19 @@ class ClassDesign:
             X = X.copy()
             X[:, self.varying] = self.of_class[k][rows]
         return X
+
+    def gram(self, probabilities: Numbers) -> Numbers:
+        """Expected mean of x x', shape (p, p)."""
+        total = np.zeros((self.fixed.shape[1],) * 2)
+        for start in range(0, len(self.fixed), BLOCK):
+            rows = slice(start, start + BLOCK)
+            if not len(self.varying):
+                total += self.fixed[rows].T @ self.fixed[rows]
+                continue
+            for k, p in enumerate(probabilities[rows].T):
+                X = self.regressors(k, rows)
+                total += X.T @ (X * p[:, None])
+        return np.asarray(total / len(self.fixed))
 
 
 class Coefficients(NamedTuple):
@@ -151,13 +165,26 @@ class DesignBased:
                 return self._coefficients(value, power, population)
         return None
 
-    def _parts(self) -> Iterator[tuple[Numbers, Numbers, Numbers | None]]:
-        """Regressors, outcomes and probabilities of the predicted texts; one part if no regressor is a label."""
-        if not len(self.design.varying):
-            yield self.design.fixed, np.einsum("nk,kn->n", self.p, self.design.outcome), None
-            return
-        for k in range(self.p.shape[1]):
-            yield self.design.regressors(k), self.design.outcome[k], self.p[:, k]
+    def _parts(self) -> Iterator[tuple[slice, Numbers, Numbers, Numbers | None]]:
+        """Predicted texts in blocks, with regressors, outcomes and probabilities.
+
+        Where no regressor is a label, the expected outcome stands for all classes.
+        """
+        d = self.design
+        for start in range(0, len(self.p), BLOCK):
+            rows = slice(start, start + BLOCK)
+            if not len(d.varying):
+                yield rows, d.fixed[rows], np.einsum("nk,kn->n", self.p[rows], d.outcome[:, rows]), None
+                continue
+            for k in range(self.p.shape[1]):
+                yield rows, d.regressors(k, rows), d.outcome[k, rows], self.p[rows, k]
+
+    def _counted(self, power: float) -> Iterator[tuple[Numbers, Numbers, Numbers]]:
+        """Regressors, outcomes and how often these count, of predicted texts and of gold texts."""
+        share, at = self._shares(power), np.arange(len(self.rows))
+        for rows, X, y, q in self._parts() if share.any() else ():
+            yield X, y, share[rows] if q is None else share[rows] * q
+        yield self.X[self.gold, at], self.y[self.gold, at], self.w
 
     def _mean(self, linear: Numbers) -> tuple[Numbers, Numbers]:
         """Mean of the outcome and its slope, of a linear predictor."""
@@ -174,11 +201,9 @@ class DesignBased:
 
     def _equation(self, value: Numbers, power: float) -> tuple[Numbers, Numbers, float]:
         """The sum of the scores, less its derivative, and the largest linear predictor."""
-        share, p = self._shares(power), self.n_coefficients
+        p = self.n_coefficients
         score, slope, largest = np.zeros(p), np.zeros((p, p)), 0.0
-        at = np.arange(len(self.rows))
-        gold = (self.X[self.gold, at], self.y[self.gold, at], self.w)
-        for X, y, count in (*((X, y, share if q is None else share * q) for X, y, q in self._parts()), gold):
+        for X, y, count in self._counted(power):
             linear = X @ value
             mean, derivative = self._mean(linear)
             score += X.T @ (count * (y - mean))
@@ -195,25 +220,27 @@ class DesignBased:
                 step = cho_solve(cho_factor(slope), score)
             except (LinAlgError, ValueError):  # no maximum here: the weights of predicted rows may be negative
                 return None
+            if not self.logistic:
+                return np.asarray(value + step)
             for _ in range(30):
                 new = value + step
                 new_score, new_slope, largest = self._equation(new, power)
-                if not self.logistic or np.linalg.norm(new_score) < np.linalg.norm(score):
+                if np.linalg.norm(new_score) < np.linalg.norm(score):
                     break
                 step = step / 2
-            if self.logistic and largest > LARGEST_LOGIT:
+            if largest > LARGEST_LOGIT:
                 return None
             moved, value, score, slope = np.abs(new - value).max(), new, new_score, new_slope
-            if not self.logistic or moved < 1e-10 * (1 + np.abs(value).max()):
+            if moved < 1e-10 * (1 + np.abs(value).max()):
                 return np.asarray(value)
         return None
 
     def _scores(self, value: Numbers) -> tuple[Numbers, Numbers]:
         """Expected score of each text, shape (n, p), and the score of the gold texts under each class (K, m, p)."""
         expected = np.zeros_like(self.design.fixed)
-        for X, y, q in self._parts():
+        for rows, X, y, q in self._parts():
             residual = y - self._mean(X @ value)[0]
-            expected += X * (residual if q is None else residual * q)[:, None]
+            expected[rows] += X * (residual if q is None else residual * q)[:, None]
         return expected, self.X * (self.y - self._mean(self.X @ value)[0])[:, :, None]
 
     def _best_power(self, value: Numbers) -> float:
