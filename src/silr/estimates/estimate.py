@@ -114,6 +114,7 @@ def estimate_evidence(evidence: Evidence, by: Sequence[str] = ()) -> Estimates:
         power=shares.power,
         as_they_are=int(evidence.known.sum()),
         counted=counted_labels(evidence)[0],
+        label_command=evidence.label_command,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
+from silr.estimates.commands import label_command
 from silr.estimates.groups import EXAMPLES, Groups, group_codes, likely_columns
 from silr.io.annotator_columns import label_columns, read_annotators
 from silr.io.class_names import ClassNames, of_table
@@ -61,6 +62,7 @@ class Evidence:
     learned: tuple[str, ...] = ()  # columns whose labels come from the gold labels, those of gold texts out-of-fold
     accuracies: dict[str, Accuracy] = field(default_factory=dict)  # by column, as the run estimated them
     gold_column: str = "gold"
+    label_command: str | None = None  # the beginning of the command that adds gold labels to the table
 
     def __post_init__(self) -> None:
         _check_gold(self.name, len(self.rows), len(self.frame))
@@ -110,7 +112,10 @@ def read_evidence(
         return of_record(read_record(source))
     frame = source if not isinstance(source, (str, Path)) else read_table(source)
     name = "the table" if not isinstance(source, (str, Path)) else str(source)
-    return _of_table(frame, name, gold_column, columns)
+    evidence = _of_table(frame, name, gold_column, columns)
+    if isinstance(source, (str, Path)):
+        return replace(evidence, label_command=label_command(Path(source), gold=gold_column, labels=columns))
+    return evidence
 
 
 def of_record(record: Record, name: str | None = None) -> Evidence:
@@ -159,6 +164,7 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
         learned=(REFINED_LABEL, CLASSIFIER) if result.is_posterior else (),
         accuracies=_accuracies(record) if result.is_posterior else {},
         gold_column=record.table["columns"]["gold"],
+        label_command=label_command(record.run.folder / record.table["table"], **record.table["columns"]),
     )
 
 
