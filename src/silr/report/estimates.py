@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from silr.errors import InputError
+from silr.estimates.agreement import agreement
 from silr.estimates.commands import label_command
 from silr.estimates.enough import WIDTH
 from silr.estimates.estimate import estimate_evidence
@@ -50,6 +51,7 @@ def estimates(record: Record, by: Sequence[str] = ()) -> dict[str, object]:
         "worth": any(row.worth and not row.note for row in result.shares),
         "remarks": [f"{line[0].upper()}{line[1:]}." for line in result.remarks],
         "assumptions": [f"{line[0].upper()}{line[1:]}." for line in result.assumptions],
+        "people": _people(record),
         "methods": short(" ".join(paragraph), 10_000),
         "references": REFERENCES,
         "by": [short(column) for column in by],
@@ -63,6 +65,16 @@ def _more_command(record: Record) -> str | None:
     columns, folder = record.table["columns"], record.run.folder
     command = label_command(Path(record.table["table"]), **columns, inside=folder)
     return None if command is None else visible(f"{command} --until-width {WIDTH:g}")
+
+
+def _people(record: Record) -> list[str]:
+    """How far the people agree, if several have labelled the texts."""
+    assert record.corpus is not None and record.corpus.frame is not None
+    try:
+        result = agreement(record.corpus.frame, classes=record.class_names)
+    except InputError:  # one person, or none who is named
+        return []
+    return [short(line[0].upper() + line[1:], 1000) for line in str(result).splitlines()]
 
 
 def _table(table: Table) -> dict[str, object]:
