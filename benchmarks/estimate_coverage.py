@@ -268,40 +268,51 @@ def available() -> list[str]:
     return names
 
 
-def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """By estimator, drawing, gold labels and kind of quantity: mean and least coverage of a cell, mean width."""
-    groups: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
+def summary(records: list[dict[str, Any]], own: str = "silr") -> dict[str, Any]:
+    """By kind, drawing, gold labels and estimator: coverage of cells, and widths beside those of `own`."""
+    groups: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)  # coverage and width by cell
     for record in records:
         for key, (count, covered, width) in record["cells"].items():
             name, design, n, cell = key.split("|")
-            if count >= 0.5 * min(record["draws"], DRAWS_OF_RIVALS if name in RIVALS else record["draws"]):
-                kind = cell.split()[0]
-                groups["|".join((kind, design, n, name))].append(
-                    (covered / count, width / count, f"{record['case']}: {cell}")
-                )
-    return {
-        key: {
-            "coverage": round(float(np.mean([c for c, _, _ in cells])), 4),
-            "least": round(min(c for c, _, _ in cells), 3),
-            "least_cell": min(cells)[2],
-            "below_90": sum(c < 0.9 for c, _, _ in cells),
+            asked = min(record["draws"], DRAWS_OF_RIVALS) if name in RIVALS else record["draws"]
+            if count >= 0.5 * asked:
+                group = "|".join((cell.split()[0], design, n, name))
+                groups[group][f"{record['case']}: {cell}"] = covered / count, width / count
+    values = {}
+    for key, cells in sorted(groups.items()):
+        kind, design, n, _ = key.split("|")
+        ours = groups["|".join((kind, design, n, own))]
+        both = [(ours[cell][1], width) for cell, (_, width) in cells.items() if cell in ours]
+        own_width, width = np.sum(both, axis=0) if both else (0.0, 0.0)
+        least = min(cells, key=lambda cell: cells[cell][0])
+        values[key] = {
+            "coverage": round(float(np.mean([covered for covered, _ in cells.values()])), 4),
+            "least": round(cells[least][0], 3),
+            "least_cell": least,
+            "below_90": sum(covered < 0.9 for covered, _ in cells.values()),
             "cells": len(cells),
-            "width": round(float(np.mean([w for _, w, _ in cells])), 4),
+            "width": round(float(np.mean([width for _, width in cells.values()])), 4),
+            "own_width": round(float(own_width / width), 3) if width else None,
         }
-        for key, cells in sorted(groups.items())
-    }
+    return values
 
 
 def report(values: dict[str, Any]) -> None:
-    print("| quantity | drawn | gold | estimator | coverage | least | cells below 90 % | mean width |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| quantity | drawn | gold | estimator | coverage | least | cells below 90 % | width | silr's width, of this |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     keys = [key.split("|") for key in values]
     for kind, design, n, name in sorted(keys, key=lambda key: (*key[:2], int(key[2]), ORDER.index(key[3]))):
         row = values["|".join((kind, design, n, name))]
         print(
             f"| {kind} | {design} | {n} | {name} | {100 * row['coverage']:.1f} | {100 * row['least']:.1f} | "
-            f"{row['below_90']} of {row['cells']} | {row['width']:.3f} |"
+            f"{row['below_90']} of {row['cells']} | {row['width']:.3f} | {_ratio(row['own_width'])} |"
         )
+
+
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def main() -> None:

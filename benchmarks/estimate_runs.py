@@ -114,8 +114,8 @@ def main() -> None:
             print(done[-1]["case"], flush=True)
     if not args.only:
         named = [record["case"] for record in done]
-        write_json(RESULTS, {"draws": args.draws, "cases": named, "summary": summary(done)})
-    report(summary(done))
+        write_json(RESULTS, {"draws": args.draws, "cases": named, "summary": summary(done, "run")})
+    report(summary(done, "run"))
 
 
 if __name__ == "__main__":

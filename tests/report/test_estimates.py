@@ -43,6 +43,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return with_column(run, "party", [("left", "right", "", "left")[row % 4] for row in range(400)])
 
 
+def test_agreement_of_two_people_is_said(run: Path, tmp_path: Path) -> None:
+    assert "Agreement of the people" not in section(page_of(run))
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    gold = read_table(copy / "labels.csv")["gold"].fillna("").tolist()
+    with_column(copy, "vote_ann", gold)
+    with_column(copy, "vote_bob", gold)
+    with_column(copy, "vote_cy", [label if row % 3 else "" for row, label in enumerate(gold)])
+    said = section(page_of(copy))
+    assert "Agreement of the people" in said and "alpha: 1.00" in said and "ann and cy 1.00" in said
+
+
 def test_the_page_says_what_the_command_says(run: Path) -> None:
     result = estimate(run, "party")
     page = page_of(run, by=["party"])
@@ -125,8 +136,8 @@ def test_hostile_names(tmp_path: Path) -> None:
     assert all(f"forest-{number}-t" in page.by_id for number in range(3))
 
 
-def test_the_page_is_the_same_wherever_the_run_lies(run: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(run, tmp_path / "copy")
+def test_the_page_is_the_same_wherever_run_and_table_lie(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run.parent, tmp_path / "copy")) / run.name
     assert section(page_of(run, by=["party"])) == section(page_of(copy, by=["party"]))
 
 

@@ -17,6 +17,8 @@ LabelColumn = Annotated[
     list[str] | None,
     Option(help="Column with an LLM's labels, of a table; again for several. Default: llm_label, llm_label_NAME."),
 ]
+WIDTH_HELP = "How many more gold labels bring the shares' intervals to this width? Default: 0.05, 5 points."
+Width = Annotated[float | None, Option(metavar="X", help=WIDTH_HELP)]
 Csv = Annotated[
     Path | None, Option("--csv", metavar="FOLDER", help="Write each table as a CSV file, too, with all rows.")
 ]
@@ -48,6 +50,7 @@ Output = Annotated[Path | None, Option("--output", "-o", help="With --dsl: write
 def estimate(
     source: Source,
     by: By = None,
+    width: Width = None,
     gold_column: GoldColumn = "gold",
     label_column: LabelColumn = None,
     formula: Formula = None,
@@ -68,12 +71,14 @@ def estimate(
     if as_json and as_latex:
         raise InputError("--json or --latex, not both")
     from silr.estimates.dsl import write_dsl
+    from silr.estimates.enough import WIDTH, checked_width
     from silr.estimates.estimate import estimate as estimate_source
     from silr.estimates.files import write_csv
     from silr.estimates.latex import latex
     from silr.estimates.show import print_estimates
     from silr.estimates.show_regression import print_regression
 
+    wanted = WIDTH if width is None else checked_width(width, "--width")
     if output is not None and not dsl:
         raise InputError("-o is the table that --dsl writes: add --dsl")
     if dsl and formula is not None:
@@ -92,11 +97,12 @@ def estimate(
     result = estimate_source(source, by or (), **columns, **regression)  # type: ignore[arg-type]
     paths = [] if csv is None else write_csv(result, csv)
     if as_json:
-        print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+        more = {"width": wanted, "labels": result.more_labels(wanted)}
+        print(json.dumps({**result.to_dict(), "more_labels": more}, indent=2, ensure_ascii=False))
     elif as_latex:
         print(latex(result))
-    elif result.regression is None or by:
-        print_estimates(result)
+    elif result.regression is None or by or width is not None:
+        print_estimates(result, width)
     if result.regression is not None and not (as_json or as_latex):
         print_regression(result.regression, result.assumptions)
     if not (as_json or as_latex):

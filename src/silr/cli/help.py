@@ -21,7 +21,7 @@ PANELS = {  # names of options, by command and title
         "The bill": "dry_run tokenizer price_in price_out prices max_dollars",
     },
     "label": {
-        "What is labelled": "number classes codebook output imported text_column label_column",
+        "What is labelled": "number until_width classes codebook output imported text_column label_column",
         "Several people": "person gold_from",
         "Which texts are drawn": "draw seed",
         "Texts in doubt": "adjudicate again",
@@ -50,7 +50,11 @@ PANELS = {  # names of options, by command and title
     },
 }
 EXAMPLES = {
-    "label": ("silr label labelled.csv -n 100", "silr label labelled.csv --import export.json -n 0"),
+    "label": (
+        "silr label labelled.csv -n 100",
+        "silr label labelled.csv --until-width 0.05",
+        "silr label labelled.csv --import export.json -n 0",
+    ),
     "refine": (
         "silr refine labelled.csv -o run/",
         "silr refine labelled.csv -o tuned/ --classifier lora --model MODEL",

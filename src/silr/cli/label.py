@@ -25,6 +25,7 @@ from silr.cli.label_people import (
     take_imports,
 )
 from silr.cli.label_review import classes_of_run, is_review, review
+from silr.cli.label_width import Number, UntilWidth, check_until, most_labels, width_lines
 from silr.cli.options import AsJson, Classes, Quiet, Seed, Table, TextColumn, narrator, split_classes
 from silr.errors import InputError
 from silr.extras import needs
@@ -52,7 +53,8 @@ LabelColumn = Annotated[str, Option(help="Column with the LLM's labels; without 
 
 def label(
     table: Table,
-    number: Annotated[int, Option("--number", "-n", min=0, help="Gold labels in all, those there included.")] = 100,
+    number: Number = None,
+    until_width: UntilWidth = None,
     output: Annotated[Path | None, Option("--output", "-o", help=OUTPUT_HELP)] = None,
     classes: Classes = None,
     codebook: CodebookFile = None,
@@ -80,6 +82,7 @@ def label(
     """
     if is_review(options := locals()):
         return _review(options)
+    until = check_until(until_width)
     ask = _asker(terminal, port, lambda address: _open(address, browser, quiet, as_json))
     from silr.io.corpus import features_path
     from silr.label.posterior import BackgroundPosterior
@@ -89,9 +92,10 @@ def label(
     named = split_classes(classes) if classes else None
     named_columns = {"text": text_column, "label": label_column, "rounds": draw == "rounds"}
     source = _gold_table(table, codebook, say, output=output, classes=named, **named_columns)
-    check_who(source, person, number, imported)
+    most = most_labels(number, until, source)
+    check_who(source, person, most, imported)
     posterior = BackgroundPosterior(source, features_path(table), seed) if draw == "rounds" else None
-    session = Session(source, number, seed, show_llm_label, posterior, person, gold_from)
+    session = Session(source, most, seed, show_llm_label, posterior, person, gold_from, until)
     finished, imports = True, []
     try:
         if session.recovered:
@@ -99,7 +103,7 @@ def label(
             session.save()
         imports = take_imports(session, imported or [], say)
         say_who(session, say)
-        if session.wants(number):
+        if session.wants(most):
             _interrupt_on_signals()
             finished = ask(session)
     except KeyboardInterrupt:
@@ -203,6 +207,8 @@ def _report(
     if result["llm_accuracy"] is not None:
         low, high = result["llm_accuracy_interval"]
         print(f"the LLM's labels: estimated accuracy {result['llm_accuracy']:.1%} ({low:.0%} to {high:.0%})")
+    for line in width_lines(result):
+        print(line)
     if agreement is not None:
         print_agreement(session, agreement)
     if result["gold"] or session.people:

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from silr.label.review import Review
 
 INTERRUPTED = 130
-DRAWS = {"number": 100, "imported": None, "gold_from": "majority", "draw": "rounds", "seed": 0}  # with their defaults
+DRAWS = {  # with their defaults
+    "number": None,
+    "until_width": None,
+    "imported": None,
+    "gold_from": "majority",
+    "draw": "rounds",
+    "seed": 0,
+}
 
 
 def is_review(options: Mapping[str, Any]) -> bool:
@@ -32,7 +39,7 @@ def is_review(options: Mapping[str, Any]) -> bool:
         raise InputError("--adjudicate and --again are two reviews: give one of them")
     for name, default in DRAWS.items():
         if options.get(name, default) not in (default, []):
-            named = {"imported": "import", "gold_from": "gold-from"}.get(name, name)
+            named = {"imported": "import"}.get(name, name).replace("_", "-")
             raise InputError(f"{option} draws no texts and takes none: leave out --{named}")
     if again is not None and options["show_llm_label"]:
         raise InputError(f"{option} shows what the LLM said in any case: leave out --show-llm-label")

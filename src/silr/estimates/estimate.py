@@ -71,6 +71,18 @@ def estimate(
     Angelopoulos, Duchi, Zrnic, "PPI++: efficient prediction-powered inference", 2023 (arXiv 2311.01453).
     Egami, Hinck, Stewart, Wei, "Using imperfect surrogates for downstream inference: design-based supervised
     learning", NeurIPS 2023 (arXiv 2306.04746).
+
+    Examples
+    --------
+    An LLM calls half of the texts "b"; by the gold labels it is right on each "b" and on half of the "a".
+
+    >>> import pandas as pd
+    >>> gold = ["a", "b", "b", "b"] * 10 + [None] * 60
+    >>> frame = pd.DataFrame({"text": "words", "llm_label": ["a", "b"] * 50, "gold": gold})
+    >>> from silr import estimate
+    >>> row = estimate(frame).shares[1]
+    >>> f"{row.class_name}: {row.value:.2f} ({row.low:.2f} to {row.high:.2f})"
+    'b: 0.75 (0.65 to 0.83)'
     """
     evidence = read_evidence(source, gold_column, label_columns)
     regression = None
@@ -102,6 +114,7 @@ def estimate_evidence(evidence: Evidence, by: Sequence[str] = ()) -> Estimates:
         power=shares.power,
         as_they_are=int(evidence.known.sum()),
         counted=counted_labels(evidence)[0],
+        label_command=evidence.label_command,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
+from silr.estimates.commands import label_command
 from silr.estimates.from_gold import from_gold
 from silr.estimates.groups import EXAMPLES, Groups, group_codes, likely_columns
 from silr.io.annotator_columns import label_columns, read_annotators
@@ -62,6 +63,7 @@ class Evidence:
     learned: tuple[str, ...] = ()  # columns whose labels come from the gold labels, those of gold texts out-of-fold
     accuracies: dict[str, Accuracy] = field(default_factory=dict)  # by column, as the run estimated them
     gold_column: str = "gold"
+    label_command: str | None = None  # the beginning of the command that adds gold labels to the table
 
     def __post_init__(self) -> None:
         _check_gold(self.name, len(self.rows), len(self.frame))
@@ -110,12 +112,17 @@ def read_evidence(
     if isinstance(source, (str, Path)) and Path(source).is_dir():
         if columns or gold_column != Columns.gold:
             raise InputError(f"{source} is a run, which knows its own columns of labels and of gold labels: name none")
-        return of_record(read_record(source))
+        record = read_record(source)
+        record.check_finished(source)
+        return of_record(record)
     if isinstance(source, (str, Path)) and not Path(source).exists():
         raise InputError(f"{source} does not exist; give the folder of a run of `silr refine`, or a table")
     frame = source if not isinstance(source, (str, Path)) else read_table(source)
     name = "the table" if not isinstance(source, (str, Path)) else str(source)
-    return _of_table(frame, name, gold_column, columns)
+    evidence = _of_table(frame, name, gold_column, columns)
+    if isinstance(source, (str, Path)):
+        return replace(evidence, label_command=label_command(Path(source), gold=gold_column, labels=columns))
+    return evidence
 
 
 def of_record(record: Record, name: str | None = None) -> Evidence:
@@ -164,6 +171,7 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
         learned=(REFINED_LABEL, CLASSIFIER) if result.is_posterior else (),
         accuracies=_accuracies(record) if result.is_posterior else {},
         gold_column=record.table["columns"]["gold"],
+        label_command=label_command(record.run.folder / record.table["table"], **record.table["columns"]),
     )
 
 

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from silr.estimates.coefficients import Regression
+from silr.estimates.enough import WIDTH, checked_width, more_for_all
 from silr.io.files import Json
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Estimates:
         Whose labels were counted for `Row.naive`.
     regression : Regression, default None
         If a formula was given.
+    label_command : str or None
+        The beginning of the `silr label` command that adds gold labels to the table, if there is one on the disk.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Estimates:
     as_they_are: int = 0
     counted: str = "the LLM's labels"
     regression: Regression | None = None
+    label_command: str | None = None
 
     @property
     def tables(self) -> dict[str, list[Row]]:
@@ -102,6 +106,29 @@ class Estimates:
     def rows(self) -> list[Row]:
         """All of them."""
         return [row for rows in self.tables.values() for row in rows]
+
+    def more_labels(self, width: float = WIDTH) -> int | None:
+        """How many more gold labels bring the intervals of all classes' shares to a width.
+
+        Further labels are thought to be drawn as those so far, and the predictions to stay as good as they are.
+
+        Parameters
+        ----------
+        width : float, default 0.05
+            From the lower to the upper limit, for the shares in all texts; 0.05 are 5 points.
+
+        Returns
+        -------
+        int or None
+            0 if they are narrow enough; None if that is not known.
+
+        Raises
+        ------
+        InputError
+            The width is not between 0 and 1.
+        """
+        whole = [row for row in self.shares if row.group is None]
+        return more_for_all(whole, checked_width(width), self.texts)
 
     def to_dict(self) -> Json:
         """For JSON."""

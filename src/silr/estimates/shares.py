@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -11,14 +12,8 @@ from numpy.typing import NDArray
 from silr.estimates.evidence import FEWEST_OF_GROUP, Evidence, groups_of
 from silr.estimates.groups import group_names
 from silr.estimates.result import Row
-from silr.stats.prediction_powered import (
-    Parts,
-    best_power,
-    effective_labels,
-    parts_of,
-    prediction_powered_means,
-    share_limits,
-)
+from silr.estimates.share_rows import share_rows
+from silr.stats.prediction_powered import Parts, best_power, parts_of
 
 MOST_GROUPS_COMPARED = 6  # with more groups each is compared with the first alone
 
@@ -75,29 +70,13 @@ class Shares:
         """One row a class of a group of `size` texts, whose expected numbers by class are `sums`."""
         evidence, K = self.evidence, len(self.evidence.class_names)
         by_hand = np.bincount(evidence.gold[known], minlength=K) if known.any() else np.zeros(K)
-        open_size, n_own = size - by_hand.sum(), int(judged.sum())
-        note, parts = None, Parts(*(each[judged] for each in self.parts))
+        n_own = int(judged.sum())
         if n_own < FEWEST_OF_GROUP and group is not None:
-            parts = self.parts
-            note = borrowing(n_own)
-        n_gold = len(parts.weights)
-        if open_size <= 0:
-            value = low = high = by_hand / max(size, 1)
-            worth = [float("nan")] * K
-        else:
-            expected = (sums - by_hand) / open_size
-            # a borrowed correction is that of another corpus: its weights keep their own total
-            total = open_size if note is None else parts.weights.sum()
-            means = prediction_powered_means(parts, expected, total, self.power if note is None else 1.0)
-            share = open_size / size
-            value = np.clip(share * means.value + by_hand / size, 0, 1)
-            variance = share**2 * means.variance
-            low, high = share_limits(value, variance, n_gold)
-            worth = [effective_labels(float(v), float(var), size) for v, var in zip(value, variance, strict=True)]
-        return [
-            Row("share", float(value[k]), float(low[k]), float(high[k]), n_own, None, name, group, None, worth[k], note)
-            for k, name in enumerate(evidence.class_names)
-        ]
+            rows = share_rows(evidence.class_names, self.parts, 1.0, sums, size, by_hand, borrowed=True)
+            return [replace(row, group=group, gold=n_own, note=borrowing(n_own)) for row in rows]
+        parts = Parts(*(each[judged] for each in self.parts))
+        rows = share_rows(evidence.class_names, parts, self.power, sums, size, by_hand)
+        return [replace(row, group=group) for row in rows]
 
 
 def borrowing(n_gold: int) -> str:

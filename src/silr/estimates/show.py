@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from silr.estimates.result import Estimates
 from silr.estimates.tables import MOST_CLASSES, Table, tables_of
-from silr.estimates.words import headline
+from silr.estimates.words import headline, words_of_more
 
 WIDTH, WIDEST = 80, 120  # where the terminal does not say, and of any
 MOST_LINES = 60  # of a table
@@ -12,8 +12,8 @@ SHORTEST = 6  # characters that are left of a name
 BETWEEN = 2  # blanks between columns
 
 
-def print_estimates(result: Estimates) -> None:
-    """Print a summary in words, the tables and the assumptions."""
+def print_estimates(result: Estimates, more_for: float | None = None) -> None:
+    """Print a summary in words, the tables, the assumptions, and how many more labels an interval so wide needs."""
     width = terminal_width()
     print(f"{result.name}: {result.texts:,} texts, {result.gold:,} gold labels that judge\n")
     for line in headline(result):
@@ -27,6 +27,10 @@ def print_estimates(result: Estimates) -> None:
     print()
     for line in about(result):
         say(line, width)
+    if more := words_of_more(result, more_for):
+        print()
+        say(more[0], width)
+        print(*(f"    {command}" for command in more[1:]), sep="\n")
 
 
 def terminal_width() -> int:

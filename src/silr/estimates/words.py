@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from silr.estimates.enough import WIDTH, more_words
+from silr.estimates.enough import points as interval_points
 from silr.estimates.result import Estimates, Row
 from silr.io.words import short
 
@@ -73,6 +75,25 @@ def headline(result: Estimates, unit: str = PERCENT) -> list[str]:
             "drawn at random and labelled by hand, would tell as much without a model."
         )
     return lines
+
+
+def words_of_more(result: Estimates, width: float | None = None) -> list[str]:
+    """How many more gold labels bring the widest interval of a share to a width, and the command that asks for them.
+
+    Without a width it is 5 points, and nothing is returned if the intervals are as narrow already.
+    """
+    wanted = WIDTH if width is None else width
+    more = result.more_labels(wanted)
+    widest = max((row for row in result.shares if row.group is None), key=lambda row: row.width)
+    now = f"The widest interval of a share, that of {named(widest)}, has {interval_points(widest.width)} points"
+    if more == 0:
+        return [] if width is None else [f"{now}: {interval_points(wanted)} are reached."]
+    if more is None:
+        return [f"{now}; how many more gold labels would bring it to {interval_points(wanted)} is not known yet."]
+    line = f"{now}; {more_words(more, wanted, 'it')}"
+    if result.label_command is None:
+        return [f"{line}."]
+    return [f"{line}:", f"{result.label_command} --until-width {wanted:g}"]
 
 
 def named(row: Row) -> str:

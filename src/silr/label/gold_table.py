@@ -138,14 +138,13 @@ class GoldTable:
         return import_gold(path, self.texts, self.ids(), self.classes, taken, self.text_name, self.columns)
 
     def accuracy(
-        self, gold: Mapping[int, int], skipped: Collection[int] = (), probabilities: NDArray[np.floating] | None = None
+        self, gold: Mapping[int, int], weights: Mapping[int, float], probabilities: NDArray[np.floating] | None = None
     ) -> Accuracy | None:
         """Estimate how often the LLM's labels are right; None without a gold label that judges.
 
-        With a model's `probabilities` (n, K) the estimate is that of `silr.stats.gold_accuracy`, else of
-        `silr.stats.priors`.
+        Gold labels and their weights are by row. With a model's `probabilities` (n, K) the estimate is that of
+        `silr.stats.gold_accuracy`, else of `silr.stats.priors`.
         """
-        weights = self.history.weights(self.strata, gold, skipped)
         rows = np.array([row for row, weight in weights.items() if weight and self.codes[row] >= 0], dtype=np.int64)
         if not len(rows):
             return None

@@ -165,6 +165,7 @@ class Review:
             "seconds_left": None,
             "half_width": None,
             "half_width_at_target": None,
+            "width": None,
             "said": [] if doubt is None else [{"name": names[k], "who": who} for k, who in sorted(doubt.said.items())],
             "present": None if doubt is None else doubt.present,
             **({} if self._person is None else {"person": self._person}),

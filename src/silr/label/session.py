@@ -18,10 +18,9 @@ from silr.label.journal import Event, LabelJournal, journal_path
 from silr.label.pace import Pace
 from silr.label.people import UNNAMED, Labels, Rule
 from silr.label.posterior import Posterior
-from silr.stats.gold_accuracy import Accuracy
+from silr.label.precision import Precision
 
-FEWEST = 10  # gold labels below which no interval is worth reading
-OUTSIDE = ("draw", "labelled")  # lines of the journal that are no actions
+OUTSIDE = ("draw", "labelled", "reached")  # lines of the journal that are no actions
 MORE = 20
 
 
@@ -50,14 +49,16 @@ class Session:
         posterior: Posterior | None = None,
         person: str | None = None,
         rule: Rule = "majority",
+        until: float | None = None,
     ) -> None:
-        self.table, self.target, self.show_llm_label = table, target, show_llm_label
+        self.table, self._most, self.show_llm_label = table, target, show_llm_label
         self.mode = "label"
         self.people, self._rule = table.people, rule
         self.person = None if person is None else self.people.enter(person)
         self.gold: Labels = dict(table.gold)  # class numbers by row
         self.skipped: set[int] = set()  # rows that this person skipped
         self._skipped_by_others: dict[str | None, set[int]] = {}
+        self.precision = Precision(table, posterior, until, self.person)
         self._given: list[Event] = []  # labels of people with names, as the journal keeps them
         self.current: int | None  # the row to label; None if none is left
         self._history = table.history
@@ -99,10 +100,15 @@ class Session:
         """How many labels count towards the target."""
         return len(self.mine)
 
+    @property
+    def target(self) -> int:
+        """How many labels are wanted."""
+        return self.precision.target(self.done, self._most)
+
     def wants(self, number: int) -> bool:
         """Whether somebody is to be asked, up to so many labels: not nobody in particular where people have names."""
         nobody = self.person is None and bool(self.people)
-        return self.done < number and self.current is not None and not nobody
+        return self.done < min(number, self.target) and self.current is not None and not nobody
 
     @property
     def answered(self) -> set[int]:
@@ -145,8 +151,9 @@ class Session:
         self._do({"do": "undo", "row": self._past[-1], **self._by()})
 
     def more(self) -> None:
-        """Go on beyond the target."""
-        self.target = max(self.target, self.done) + MORE
+        """Go on beyond the target, and beyond the width that was wanted."""
+        self._most = max(self.target, self.done) + MORE
+        self.precision.lift()
         self._look_up()
 
     # --- what a person sees -------------------------------------------------------------------------------------------
@@ -154,19 +161,18 @@ class Session:
     def state(self) -> dict[str, Any]:
         """Return all that a page shows, for JSON. The LLM's label is in it only if asked for."""
         row, done = self.current, self.done
-        half, last = self._half_width, self._past[-1] if self._past else -1
+        last = self._past[-1] if self._past else -1
+        known = self.precision.state(done, self._most)
         state = {
             "turn": self.turn,
             "row": row,
             "text": None if row is None else self.table.texts[row],
             "done": done,
-            "target": self.target,
             "skipped": len(self.skipped),
             "can_undo": bool(self._past),
             "last": self.table.classes[self.mine[last]] if last in self.mine else "",  # so after a skip
-            "seconds_left": self._pace.seconds_left(self.target - done),
-            "half_width": half,
-            "half_width_at_target": None if half is None or done >= self.target else half * (done / self.target) ** 0.5,
+            "seconds_left": self._pace.seconds_left(known["planned"] - done),
+            **known,
         }
         if self.show_llm_label and row is not None:
             state["llm_label"] = self.table.classes[self.table.codes[row]]
@@ -180,19 +186,17 @@ class Session:
         It is of this person's labels, which tell nothing of the votes of others; with `everyone` of the gold labels.
         """
         gold, skipped = (self.gold, self._left_out()) if everyone else (self.mine, self.skipped)
-        accuracy = self._accuracy(gold, skipped)
         return {
             "output": str(self.table.output),
             "gold": len(gold),
             "added": self.done - self.began_with,
-            "target": self.target,
+            "target": self.precision.planned(self.done, self._most),
             "skipped": len(self.skipped),
             "draw": "strata" if self._posterior is None else "rounds",
             "drawn_by_posterior": sum(row in gold for row in self._history.adaptive),
             "only_train": len(self._history.only_trains(gold)),
             "classes": {name: list(gold.values()).count(k) for k, name in enumerate(self.table.classes)},
-            "llm_accuracy": accuracy and accuracy.value,
-            "llm_accuracy_interval": accuracy and list(accuracy.interval),
+            **self.precision.result(gold, skipped, self.done),
         }
 
     # --- the disk -----------------------------------------------------------------------------------------------------
@@ -248,7 +252,8 @@ class Session:
             kept += [self._event("skip", row, kept=True, **by) for row in sorted(rows)]
         votes = self.people.votes
         self._given = [e for e in self._given if votes.get(e["by"], {}).get(e["row"]) == self.table.code(e["gold"])]
-        self._journal.shorten(self._given + kept + [self._event("draw", row) for row in self._waiting])
+        kept += [self._event("draw", row) for row in self._waiting]
+        self._journal.shorten(self._given + self.precision.events + kept)
 
     def close(self) -> None:
         """Save, and end the session."""
@@ -289,6 +294,8 @@ class Session:
                 self._history.adaptive[row] = AdaptiveDraw(int(event["draw"]), float(event["probability"]))
             if kind == "labelled":
                 self._given.append(event)
+            elif kind == "reached":
+                self.precision.remember(event)
             elif kind == "draw":
                 if row not in self.answered and row not in self._skips():
                     self._waiting.append(row)
@@ -306,6 +313,7 @@ class Session:
         if kind == "undo":  # it names its text: what it undoes may be in the table, and no longer in the journal
             labels.pop(row, None)
             skipped.discard(row)
+            self.precision.undone(name, len(labels))
             self._past = [past for past in self._past if past != row]
             if self._posterior is not None and row not in self.people.rows():
                 self._waiting.append(row)
@@ -329,11 +337,15 @@ class Session:
     # --- which text comes next ----------------------------------------------------------------------------------------
 
     def _look_up(self) -> None:
+        last = self._past[-1] if self._past else None
+        reached = self.precision.update(self.mine, self.skipped, self._most, last)
+        if reached is not None:
+            with suppress(InputError):  # a full disk: the same command then asks a few more
+                self._journal.append(reached)
         self.current = self._next()
         self._pace.show()
-        accuracy = self._accuracy(self.mine, self.skipped)  # by nobody else's: else it would tell of their votes
-        self._half_width = None if accuracy is None else (accuracy.interval[1] - accuracy.interval[0]) / 2
-        if self._posterior is not None and first_part(self.target) < self.target:
+        planned = self.precision.planned(self.done, self._most)
+        if self._posterior is not None and first_part(planned) < planned:
             self._posterior.update(self.gold)
 
     def _next(self) -> int | None:
@@ -350,7 +362,7 @@ class Session:
         history, posterior = self._history, self._posterior.latest
         by_strata = history.by_strata(answered)
         elsewhere = len(answered) - len(by_strata) - sum(row in answered for row in history.adaptive)
-        enough = len(by_strata) >= first_part(self.target - elsewhere)
+        enough = len(by_strata) >= first_part(self.precision.planned(self.done, self._most) - elsewhere)
         number = max((draw.number for draw in history.adaptive.values()), default=0) + 1
         if number == 1 and not (enough and posterior is not None):
             row = self._draw.next(by_strata, skips | answered | self.table.barred)
@@ -386,10 +398,3 @@ class Session:
     def _left_out(self) -> set[int]:
         """Texts that were drawn and have no gold label: skipped, or disputed."""
         return (self._skips() | self.people.rows()) - self.gold.keys()
-
-    def _accuracy(self, gold: Labels, skipped: set[int]) -> Accuracy | None:
-        """How often the LLM's labels are right, if enough gold labels judge."""
-        if len(gold) - len(self._history.only_trains(gold)) < FEWEST:
-            return None
-        probabilities = None if self._posterior is None else self._posterior.latest
-        return self.table.accuracy(gold, skipped, probabilities)

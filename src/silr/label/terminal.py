@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from silr.errors import InputError
+from silr.estimates.enough import points
 from silr.label.codebook import plain_text, question_for
 from silr.label.keys import class_keys, class_of, codebook_key, tool_keys
 from silr.label.review import Review
@@ -74,14 +75,18 @@ def _show(session: Session | Review, done: bool, head: list[str], pages: list[li
     state, classes = session.state(), session.table.classes
     tools = tool_keys(classes)
     person = f"{state['person']}: " if "person" in state else ""
-    facts = [f"{person}{state['done']} of {state['target']}"]
+    facts = [f"{person}{state['done']} of {_goal(state)}"]
     facts += [f"{state['skipped']} skipped"] * bool(state["skipped"])
     if state["seconds_left"] is not None:
         facts.append(f"about {max(1, round(state['seconds_left'] / 60))} min left")
     if state["half_width"] is not None:
         facts.append(f"accuracy known to +-{100 * state['half_width']:.1f} points")
+    if state["width"] is not None:
+        facts.append(f"widest share interval {points(state['width'])} points{_left(state)}")
     print(f"\n--- {', '.join(facts)} ---\n")
     if done:
+        if state.get("reached"):
+            print(f"The wanted width, {points(state['until_width'])} points, is reached.")
         more = f"   {tools['more']} {MORE} more" if state["row"] is not None else ""
         print(f"Done; all is saved.\n\nEnter finish{more}   {tools['undo']} undo", flush=True)
         return
@@ -97,6 +102,18 @@ def _show(session: Session | Review, done: bool, head: list[str], pages: list[li
     print("   ".join(f"{key} {_clean(name)}" for key, name in zip(class_keys(classes), classes, strict=True)))
     help_word = f"{codebook_key(classes)} codebook   " if session.table.codebook else ""
     print(f"{tools['skip']} skip   {tools['undo']} undo   {help_word}{tools['stop']} save and stop", flush=True)
+
+
+def _goal(state: dict[str, Any]) -> str:
+    """How many labels there will be; of a width that is wanted this is an estimate."""
+    if state.get("until_width") is None or state["planned"] <= state["done"]:
+        return str(state["target"])
+    return f"about {state['planned']}"
+
+
+def _left(state: dict[str, Any]) -> str:
+    """How many labels bring it to the width that is wanted."""
+    return f" (about {state['more']} more for {points(state['width_wanted'])})" if state["more"] else ""
 
 
 def _page_through(text: str) -> None:

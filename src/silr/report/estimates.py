@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from silr.errors import InputError
+from silr.estimates.agreement import agreement
+from silr.estimates.commands import label_command
+from silr.estimates.enough import WIDTH
 from silr.estimates.estimate import estimate_evidence
 from silr.estimates.evidence import of_record
 from silr.estimates.methods import REFERENCES, methods
 from silr.estimates.result import Estimates, Row
 from silr.estimates.tables import Table, group_name, tables_of
-from silr.estimates.words import headline, main_class
-from silr.io.words import inline, short
+from silr.estimates.words import headline, main_class, words_of_more
+from silr.io.words import inline, short, visible
 from silr.refine.record import Record
 from silr.report.annotation import in_a_sentence
 from silr.report.charts import Interval, forest, marker
@@ -37,6 +42,8 @@ def estimates(record: Record, by: Sequence[str] = ()) -> dict[str, object]:
     paragraph = methods(result, in_a_sentence(record))
     return {
         "missing": None,
+        "more": " ".join(words_of_more(replace(result, label_command=None))),
+        "more_command": _more_command(record),
         "headline": [short(line, 1000) for line in headline(result, UNIT)],
         "tables": [_table(table) for table in tables_of(result, UNIT)],
         "forests": _forests(result),
@@ -44,10 +51,30 @@ def estimates(record: Record, by: Sequence[str] = ()) -> dict[str, object]:
         "worth": any(row.worth and not row.note for row in result.shares),
         "remarks": [f"{line[0].upper()}{line[1:]}." for line in result.remarks],
         "assumptions": [f"{line[0].upper()}{line[1:]}." for line in result.assumptions],
+        "people": _people(record),
         "methods": short(" ".join(paragraph), 10_000),
         "references": REFERENCES,
         "by": [short(column) for column in by],
     }
+
+
+def _more_command(record: Record) -> str | None:
+    """The command that asks for more gold labels, inside the run's folder."""
+    if record.table is None:
+        return None
+    columns, folder = record.table["columns"], record.run.folder
+    command = label_command(Path(record.table["table"]), **columns, inside=folder)
+    return None if command is None else visible(f"{command} --until-width {WIDTH:g}")
+
+
+def _people(record: Record) -> list[str]:
+    """How far the people agree, if several have labelled the texts."""
+    assert record.corpus is not None and record.corpus.frame is not None
+    try:
+        result = agreement(record.corpus.frame, classes=record.class_names)
+    except InputError:  # one person, or none who is named
+        return []
+    return [short(line[0].upper() + line[1:], 1000) for line in str(result).splitlines()]
 
 
 def _table(table: Table) -> dict[str, object]:

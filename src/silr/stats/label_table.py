@@ -14,14 +14,27 @@ def expected_by_label(
     They are weighted shares among the gold texts (`rows`) with the same label, of which each text leaves out its own.
     One label's worth of the shares among all gold texts is added to each, so that a label without gold has these.
     """
-    K, code = n_classes, np.where(labels < 0, n_classes, labels)
-    scaled = weights[rows] * (len(rows) / weights[rows].sum())
-    counts = np.zeros((K + 1, K))
-    np.add.at(counts, (code[rows], gold[rows]), scaled)
-    p = _shares(counts, counts.sum(axis=0))[code]
-    own = np.eye(K)[gold[rows]] * scaled[:, None]
-    p[rows] = _shares(np.maximum(counts[code[rows]] - own, 0), np.maximum(counts.sum(axis=0) - own, 0))
+    code = np.where(labels < 0, n_classes, labels)
+    of_label, p_gold = expected_of_labels(code[rows], gold[rows], weights[rows], n_classes)
+    p = of_label[code]
+    p[rows] = p_gold
     return np.asarray(p)
+
+
+def expected_of_labels(
+    code: NDArray[np.integer], gold: NDArray[np.integer], weights: Numbers, n_classes: int
+) -> tuple[Numbers, Numbers]:
+    """The same by label, shape (K + 1, K), and of the m gold texts themselves, shape (m, K).
+
+    From the m gold texts alone: their labels, K where one has none, their classes, and their weights.
+    """
+    K = n_classes
+    scaled = weights * (len(gold) / weights.sum())
+    counts = np.zeros((K + 1, K))
+    np.add.at(counts, (code, gold), scaled)
+    own = np.eye(K)[gold] * scaled[:, None]
+    without = _shares(np.maximum(counts[code] - own, 0), np.maximum(counts.sum(axis=0) - own, 0))
+    return _shares(counts, counts.sum(axis=0)), without
 
 
 def _shares(counts: Numbers, total: Numbers) -> Numbers:

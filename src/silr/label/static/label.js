@@ -39,7 +39,7 @@ async function act(action, more = {}) {
 }
 
 function said(action, before) {
-  const where = `${state.done} of ${state.target}.`;
+  const where = `${progress()}.`;
   if (action === "label") return `${state.last}. ${where}`;
   if (action === "skip") return `Skipped. ${where}`;
   if (action === "undo") return `Undone${before.last ? `: ${before.last}` : ""}. ${where}`;
@@ -52,13 +52,15 @@ function complain(problem) {
 }
 
 function show(news) {
-  $("bar").max = Math.max(state.target, 1);
-  $("bar").value = Math.min(state.done, state.target);
-  $("done").textContent = `${state.done} of ${state.target}`;
+  $("bar").max = Math.max(goal(), 1);
+  $("bar").value = Math.min(state.done, goal());
+  $("done").textContent = progress();
   $("skipped").textContent = String(state.skipped);
   $("left").textContent = duration(state.seconds_left);
   $("precision").textContent = state.half_width === null ? "–" : points(state.half_width);
-  $("later").textContent = state.half_width_at_target === null ? "" : `(${plusMinus(state.half_width_at_target)} at ${state.target})`;
+  $("later").textContent = state.half_width_at_target === null ? "" : `(${plusMinus(state.half_width_at_target)} at ${goal()})`;
+  $("width").textContent = state.width === null ? "–" : `${inPoints(state.width)} points`;
+  $("width-left").textContent = state.more ? `(about ${state.more} more for ${inPoints(state.width_wanted)})` : "";
   $("undo").disabled = !state.can_undo;
   const ended = state.done >= state.target || state.row === null;
   $("work").hidden = ended;
@@ -67,6 +69,16 @@ function show(news) {
   if (ended) showEnd();
   else showText();
   $("live").textContent = news;
+}
+
+// How many labels there will be: of a width that is wanted this is an estimate, which each label changes.
+function goal() {
+  return state.planned ?? state.target;
+}
+
+function progress() {
+  const guessed = (state.until_width ?? null) !== null && goal() > state.done;
+  return guessed ? `${state.done} of about ${goal()}` : `${state.done} of ${state.target}`;
 }
 
 function showText() {
@@ -87,10 +99,17 @@ function showEnd() {
   const enough = state.done >= state.target;
   $("end-title").textContent = enough ? `${state.done} texts are labelled` : "No text is left";
   const known = state.half_width === null ? "" : ` That is enough to know the accuracy of the LLM's labels to ${points(state.half_width)}.`;
-  $("end-text").textContent = (enough ? "All of them are saved." : "All others are labelled or skipped.") + known;
+  $("end-text").textContent = (enough ? "All of them are saved." : "All others are labelled or skipped.") + known + widthAtEnd();
   if (review) [$("end-title").textContent, $("end-text").textContent] = endOfReview(state);
   $("more").hidden = state.row === null;
   $("end-title").focus();
+}
+
+function widthAtEnd() {
+  if (state.width === null) return "";
+  const widest = ` The widest interval of a class share has ${inPoints(state.width)} points`;
+  if (state.until_width === null) return `${widest}.`;
+  return `${widest}: the wanted width, ${inPoints(state.until_width)} points, is ${state.reached ? "" : "not "}reached.`;
 }
 
 function showResult(result) {
@@ -103,6 +122,12 @@ function showResult(result) {
   if (!review && result.llm_accuracy !== null) {
     const [low, high] = result.llm_accuracy_interval.map((share) => Math.round(100 * share));
     words += ` An estimated ${Math.round(100 * result.llm_accuracy)}\u202f% of the LLM's labels are right (${low} to ${high}\u202f%).`;
+  }
+  if (!review && result.width !== null) {
+    words += ` The widest interval of a class share has ${inPoints(result.width)} points`;
+    const wanted = inPoints(result.more_labels_for);
+    if (result.until_width !== null && result.reached) words += `: the wanted width, ${wanted}, is reached.`;
+    else words += result.more_labels ? `; about ${result.more_labels} more labels would bring it to ${wanted}.` : ".";
   }
   if (result.gold < result.target) words += " The same command goes on where you stopped.";
   $("end-text").textContent = `${words} You can close this page.`;
@@ -126,6 +151,10 @@ function showResult(result) {
 
 function points(half) {
   return `${plusMinus(half)} points`;
+}
+
+function inPoints(width) {
+  return (100 * width).toFixed(1).replace(/\.0$/, "");
 }
 
 function plusMinus(half) {

@@ -1,0 +1,31 @@
+"""The command that adds gold labels to a table."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from silr.io.corpus import LABEL
+from silr.refine.table import Columns
+
+
+def label_command(
+    table: Path,
+    gold: str = Columns.gold,
+    labels: Sequence[str] = (),
+    text: str = Columns.text,
+    inside: Path | None = None,
+    **_: object,
+) -> str | None:
+    """``silr label TABLE``, with the names of its columns where they are others; None if it cannot label the table.
+
+    `inside`: the folder from which the path of the table goes; None: the current one.
+    """
+    if gold != Columns.gold or not (inside or Path()).joinpath(table).is_file():
+        return None
+    words = ["silr", "label", os.path.normpath(table)]
+    words += ["--text-column", text] if text != Columns.text else []
+    words += ["--label-column", labels[0]] if len(labels) == 1 and labels[0] != LABEL else []
+    return shlex.join(words)
