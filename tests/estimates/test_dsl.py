@@ -87,7 +87,7 @@ def test_a_run_knows_its_columns_and_a_name_may_be_wrong(tmp_path: Path) -> None
     run = make_run(tmp_path, errors=(0.7, 0.25), posterior=True)
     for options in ({"gold_column": "by_hand"}, {"columns": ["gpt"]}):
         with pytest.raises(InputError, match="knows its own columns"):
-            read_evidence(run, **options)  # type: ignore[arg-type]
+            read_evidence(run, **options)
     (tmp_path / "cut").mkdir()
     with pytest.raises(InputError, match="was cut off"):
         read_evidence(make_run(tmp_path / "cut", errors=(0.7, 0.25), asked=5))

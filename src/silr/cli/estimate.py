@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -110,7 +111,7 @@ def estimate(
             print(f"written: {path}")
 
 
-def _only(why: str, given: dict[str, object]) -> None:
+def _only(why: str, given: Mapping[str, object]) -> None:
     """InputError if an option was given that would do nothing here."""
     names = [name for name, value in given.items() if value]
     if names:
