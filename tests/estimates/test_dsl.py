@@ -76,6 +76,22 @@ def test_without_gold_nothing_is_written(tmp_path: Path) -> None:
     assert (run / "labels.csv").read_bytes() == before
 
 
+def test_other_columns_of_gold_and_of_labels(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"text": "words", "gpt": ["a", "b"] * 20, "by_hand": ["a", "b"] * 10 + [""] * 20})
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    write_dsl(tmp_path / "table.csv", tmp_path / "out.csv", print, "by_hand", ["gpt"])
+    assert {"dsl_a", "dsl_b"} <= set(read_table(tmp_path / "out.csv").columns)
+
+
+def test_a_run_knows_its_columns_and_a_name_may_be_wrong(tmp_path: Path) -> None:
+    run = make_run(tmp_path, errors=(0.7, 0.25), posterior=True)
+    for options in ({"gold_column": "by_hand"}, {"columns": ["gpt"]}):
+        with pytest.raises(InputError, match="knows its own columns"):
+            read_evidence(run, **options)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"rum does not exist; give the folder of a run"):
+        read_evidence(tmp_path / "rum")
+
+
 def test_outcomes_of_a_table_are_the_weighted_shares_in_the_mean() -> None:
     rng = np.random.default_rng(1)
     labels = rng.choice(["a", "b"], 200)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from silr.cli.estimate import estimate as command
 from silr.errors import InputError
 from silr.estimates.coefficients import Coefficient
 from silr.estimates.estimate import estimate
@@ -123,6 +124,10 @@ def test_missing_values_are_left_out_when_asked() -> None:
         ("~ party", {}, "has no outcome"),
         ("hostile ~ 0", {}, "has no regressor"),
         ("hostile ~ hostile", {}, "on both sides"),
+        ("hostile ~ gold", {}, "'gold' in the formula is what is estimated; for the label itself write the name of a"),
+        ("likes ~ refined_label", {}, "'refined_label' in the formula has the gold labels inside"),
+        ("likes ~ dsl_hostile", {}, "'dsl_hostile' in the formula has the gold labels inside"),
+        ("likes ~ vote_ann", {}, "'vote_ann' in the formula has a value on gold texts only"),
         ("hostile ~ year + twice", {}, "'twice' follows from the other regressors"),
         ("likes ~ calm + hostile + Q('not sure')", {}, "follows from the other regressors"),
         ("hostile ~ rare", {}, "the gold labels cannot tell the coefficient of 'rare'"),
@@ -148,6 +153,9 @@ def test_what_is_refused(formula: str, options: dict[str, Any], said: str) -> No
         number=np.arange(n) % 150,
         exact=(frame.truth == "hostile").astype(int),
         zero=0,
+        refined_label=frame.llm_label,
+        dsl_hostile=0.5,
+        vote_ann=frame.gold,
     )
     with pytest.raises(InputError) as error:
         regress(read, formula, **options)
@@ -157,6 +165,37 @@ def test_what_is_refused(formula: str, options: dict[str, Any], said: str) -> No
 def test_a_class_that_is_also_a_column_is_refused() -> None:
     with pytest.raises(InputError, match="both a class and a column"):
         regress(evidence(table(), hostile=1), "hostile ~ party")
+
+
+def test_a_column_that_only_looks_like_votes_is_a_regressor() -> None:
+    result = regress(evidence(table(), vote_share=np.arange(600) % 7), "hostile ~ vote_share")
+    assert terms(result.coefficients) == ["Intercept", "vote_share"]
+
+
+def test_a_class_without_gold_labels_has_no_regression() -> None:
+    frame = table()
+    gold = frame.gold.where(frame.gold != "hostile")
+    with pytest.raises(InputError, match="no gold label is 'hostile', so they tell nothing"):
+        regress(evidence(frame, gold=gold), "hostile ~ party")
+    (remark,) = estimate(frame.assign(gold=gold)).remarks
+    assert remark.startswith("no gold label is \u201chostile\u201d, so nothing checks")
+    assert estimate(frame).remarks == []
+
+
+def test_an_odd_name_of_a_class_is_written_as_python_reads_it() -> None:
+    odd = 'a "b" \\t'
+    frame = table().replace({"hostile": odd})
+    with pytest.raises(InputError) as error:
+        regress(evidence(frame), "nothing ~ party")
+    said = str(error.value).split("class (")[1].split(", calm")[0]
+    assert regress(evidence(frame), f"{said} ~ party").texts == 600
+
+
+def test_of_two_classes_one_says_the_other() -> None:
+    frame = table()
+    frame = frame[(frame.llm_label != "not sure") & (frame.truth != "not sure")].reset_index(drop=True)
+    with pytest.raises(InputError, match="of two classes each says the other"):
+        regress(evidence(frame), "hostile ~ calm + party")
 
 
 def test_it_is_printed_and_goes_to_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,3 +218,17 @@ def test_the_command(tmp_path: Path, commands: Any) -> None:
     assert done.code == 0 and "Logistic regression" in done.out and "Share of each class" not in done.out
     done = commands("estimate", tmp_path / "table.csv", "--formula", "hostile ~ prty", "--json")
     assert done.code == 2 and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"family": "logistic"}, "without --formula there is no regression: leave out --family"),
+        ({"drop_missing": True, "target": "corpus"}, "leave out --target, --drop-missing"),
+        ({"dsl": True, "by": ["party"], "as_json": True}, "nothing else: leave out --by, --json"),
+        ({"output": Path("out.csv")}, "add --dsl"),
+    ],
+)
+def test_an_option_that_does_nothing_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        command(Path("table.csv"), **options)

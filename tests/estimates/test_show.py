@@ -194,6 +194,7 @@ def test_a_group_without_gold_borrows_and_says_so() -> None:
             "'text' is the column of the texts; --by takes a column of groups; columns of groups may be truth, party",
         ),
         ("gold", "'gold' is what is estimated"),
+        ("gold_weight", "'gold_weight' has a value on gold texts only, which are not drawn evenly"),
         ("row", "'row' makes 600 groups, for which 80 gold labels are too few: cut the numbers into a few ranges"),
         ("word", "'word' makes 600 groups, for which 80 gold labels are too few: take a column with at most 50 values"),
         ("one", "'one' has one value only, 'x'; groups need at least two"),

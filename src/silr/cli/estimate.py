@@ -84,8 +84,14 @@ def estimate(
     if dsl and formula is not None:
         raise InputError("--dsl writes columns for a regression elsewhere, --formula fits one here: give one of them")
     if dsl:
-        write_dsl(source, output, print)
+        _only(
+            "--dsl writes columns and nothing else", {"--by": by, "--csv": csv, "--latex": as_latex, "--json": as_json}
+        )
+        write_dsl(source, output, print, gold_column, label_column or ())
         return
+    if formula is None:
+        given = {"--family": family != "linear", "--target": target != "population", "--drop-missing": drop_missing}
+        _only("without --formula there is no regression", given)
     regression = {"formula": formula, "family": family, "target": target, "drop_missing": drop_missing}
     columns = {"gold_column": gold_column, "label_columns": label_column or ()}
     result = estimate_source(source, by or (), **columns, **regression)  # type: ignore[arg-type]
@@ -102,3 +108,10 @@ def estimate(
     if not (as_json or as_latex):
         for path in paths:
             print(f"written: {path}")
+
+
+def _only(why: str, given: dict[str, object]) -> None:
+    """InputError if an option was given that would do nothing here."""
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise InputError(f"{why}: leave out {', '.join(names)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from silr.errors import InputError
 from silr.estimates.evidence import Evidence, read_evidence
+from silr.estimates.from_gold import DSL
 from silr.io.files import check_writable
 from silr.io.tables import split_suffix, write_table
-from silr.refine.table import LABELS
+from silr.refine.table import LABELS, Columns
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PREFIX = "dsl_"
 
 
 def dsl_outcomes(source: str | Path | pd.DataFrame, *, gold_column: str = "gold") -> pd.DataFrame:
@@ -63,7 +62,7 @@ def dsl_outcomes(source: str | Path | pd.DataFrame, *, gold_column: str = "gold"
 
     evidence = read_evidence(source, gold_column)
     outcomes = pseudo_outcomes(evidence)
-    return pd.DataFrame({PREFIX + name: column for name, column in zip(evidence.class_names, outcomes.T, strict=True)})
+    return pd.DataFrame({DSL + name: column for name, column in zip(evidence.class_names, outcomes.T, strict=True)})
 
 
 def pseudo_outcomes(evidence: Evidence) -> NDArray[np.float64]:
@@ -76,12 +75,18 @@ def pseudo_outcomes(evidence: Evidence) -> NDArray[np.float64]:
     return outcomes
 
 
-def write_dsl(source: str | Path, output: Path | None, say: Callable[[str], None]) -> Path:
+def write_dsl(
+    source: str | Path,
+    output: Path | None,
+    say: Callable[[str], None],
+    gold_column: str = Columns.gold,
+    label_columns: Sequence[str] = (),
+) -> Path:
     """Write the table of a run, or a table, with the columns ``dsl_CLASS``; other columns stay as they are.
 
     No `output`: into ``labels.csv`` of the run, atomically.
     """
-    evidence = read_evidence(source)
+    evidence = read_evidence(source, gold_column, label_columns)
     own = Path(source) / LABELS
     if output is None:
         if not Path(source).is_dir():
@@ -93,9 +98,9 @@ def write_dsl(source: str | Path, output: Path | None, say: Callable[[str], None
     check_writable(path)
     frame = evidence.frame.copy()
     for name, column in zip(evidence.class_names, pseudo_outcomes(evidence).T, strict=True):
-        frame[PREFIX + name] = [float(f"{value:.6g}") for value in column]
+        frame[DSL + name] = [float(f"{value:.6g}") for value in column]
     write_table(frame, path)
-    names = ", ".join(PREFIX + name for name in evidence.class_names)
+    names = ", ".join(DSL + name for name in evidence.class_names)
     say(f"written: {path} with {names}; use robust standard errors")
     for line in evidence.assumptions:
         say(f"Assumed: {line}.")

@@ -110,7 +110,7 @@ def estimate_evidence(evidence: Evidence, by: Sequence[str] = ()) -> Estimates:
         evidence.predictor,
         evidence.assumptions,
         list(by),
-        remarks=_left_out(evidence, by),
+        remarks=_left_out(evidence, by) + _without_gold(evidence),
         power=shares.power,
         as_they_are=int(evidence.known.sum()),
         counted=counted_labels(evidence)[0],
@@ -125,3 +125,12 @@ def _left_out(evidence: Evidence, by: Sequence[str]) -> list[str]:
     return (
         [f"{count:,} texts have no value in {columns}: they are in no group, and count for all texts"] if count else []
     )
+
+
+def _without_gold(evidence: Evidence) -> list[str]:
+    """Classes that no gold label has: their numbers come from the model, and nothing checks them."""
+    there = set(evidence.gold[evidence.rows].tolist())
+    names = [f"\u201c{name}\u201d" for k, name in enumerate(evidence.class_names) if k not in there]
+    if not names:
+        return []
+    return [f"no gold label is {' or '.join(names)}, so nothing checks the numbers of it: label more texts"]

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from silr.errors import InputError
 from silr.estimates.commands import label_command
+from silr.estimates.from_gold import from_gold
 from silr.estimates.groups import EXAMPLES, Groups, group_codes, likely_columns
 from silr.io.annotator_columns import label_columns, read_annotators
 from silr.io.class_names import ClassNames, of_table
-from silr.io.corpus import LABEL, label_column, read_table, weight_column
+from silr.io.corpus import label_column, read_table, weight_column
 from silr.refine.record import Record, read_record
-from silr.refine.table import OUT_OF_FOLD_LABEL, REFINED_LABEL, REFINED_SCORE, Columns, column_codes
+from silr.refine.table import OUT_OF_FOLD_LABEL, REFINED_LABEL, Columns, column_codes
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_accuracy import Accuracy
 from silr.stats.gold_weights import given_weights, post_stratified
@@ -109,7 +110,11 @@ def read_evidence(
         The source cannot be read, its texts are no longer there, or it has fewer than 10 gold labels that judge.
     """
     if isinstance(source, (str, Path)) and Path(source).is_dir():
+        if columns or gold_column != Columns.gold:
+            raise InputError(f"{source} is a run, which knows its own columns of labels and of gold labels: name none")
         return of_record(read_record(source))
+    if isinstance(source, (str, Path)) and not Path(source).exists():
+        raise InputError(f"{source} does not exist; give the folder of a run of `silr refine`, or a table")
     frame = source if not isinstance(source, (str, Path)) else read_table(source)
     name = "the table" if not isinstance(source, (str, Path)) else str(source)
     evidence = _of_table(frame, name, gold_column, columns)
@@ -254,14 +259,19 @@ def groups_of(evidence: Evidence, by: Sequence[str]) -> Groups:
 
 def _group_column(evidence: Evidence, name: str) -> pd.Series[Any]:
     """A column that may make groups."""
-    reason = "is the column of the texts" if name == evidence.texts_column else None
-    if name == evidence.gold_column:
-        reason = "is what is estimated"
-    if name in (REFINED_LABEL, REFINED_SCORE):
-        reason = "has the gold labels inside, so groups by it are biased (out_of_fold_label is not)"
+    if name == evidence.texts_column:
+        reason: str | None = "is the column of the texts"
+    else:
+        in_table = name in evidence.frame.columns
+        reason = from_gold(evidence.frame, name, evidence.gold_column, evidence.class_names) if in_table else None
     if reason is None:
         return column_of(evidence, name)
-    besides = (evidence.texts_column, evidence.gold_column, REFINED_LABEL, REFINED_SCORE, "gold_weight")
-    others = [each for each in likely_columns(evidence.frame, besides) if not each.startswith(LABEL)][:EXAMPLES]
+    besides = [evidence.texts_column]
+    besides += [
+        each
+        for each in map(str, evidence.frame.columns)
+        if each.startswith("llm_") or from_gold(evidence.frame, each, evidence.gold_column, evidence.class_names)
+    ]
+    others = likely_columns(evidence.frame, besides)[:EXAMPLES]
     hint = f"; columns of groups may be {', '.join(others)}" if others else ""
     raise InputError(f"{name!r} {reason}; --by takes a column of groups{hint}")

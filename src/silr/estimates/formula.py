@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from silr.errors import InputError
 from silr.estimates.evidence import Evidence
+from silr.estimates.from_gold import from_gold
 from silr.extras import needs
 from silr.stats.design_based import ClassDesign
 
@@ -67,6 +69,8 @@ def read_formula(text: str, evidence: Evidence) -> Formula:
     both = [name for name in classes if name in left and name in right]
     if both:
         raise InputError(f"the formula {text!r} has the class {both[0]!r} on both sides")
+    if len(evidence.class_names) == 2 and len(set(classes)) == 2 and any(name in classes for name in left):
+        raise InputError(f"the formula {text!r} has both classes; of two classes each says the other: leave one out")
     return Formula(text, description, classes, columns, " + ".join(term.name() for term in description.lhs_termlist))
 
 
@@ -94,6 +98,11 @@ def _check_names(text: str, evidence: Evidence, classes: Sequence[str], columns:
                 f"{name!r} in the formula is both a class and a column of {evidence.name}: give the column another name"
             )
     for name in columns:
+        reason = None
+        if name in frame.columns:
+            reason = from_gold(frame, name, evidence.gold_column, evidence.class_names)
+        if reason is not None:
+            raise InputError(f"{name!r} in the formula {reason}; for the label itself write the name of a class")
         if name not in frame.columns:
             known = [str(each) for each in frame.columns if each != evidence.texts_column]
             near = get_close_matches(name, [*evidence.class_names, *known], 1)
@@ -108,7 +117,7 @@ def _check_names(text: str, evidence: Evidence, classes: Sequence[str], columns:
 
 def _quoted(name: str) -> str:
     """A class as a formula names it."""
-    return name if name.isidentifier() else f'Q("{name}")'
+    return name if name.isidentifier() else f"Q({json.dumps(name, ensure_ascii=False)})"
 
 
 def values_of(evidence: Evidence, formula: Formula) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def regress(
         if value not in known:
             raise InputError(f"{name} must be {' or '.join(known)}, not {value!r}")
     asked = read_formula(formula, evidence)
+    _check_gold_of(asked.classes, evidence)
     texts, dropped = _texts(evidence, asked, drop_missing)
     scaled = _scaled(texts.terms, texts.p)
     _check(asked, texts, scaled, family)
@@ -54,6 +55,15 @@ def regress(
         {name: _naive(scaled, texts, codes, family) for name, codes in texts.labels.items()},
         _notes(texts, scaled, based),
     )
+
+
+def _check_gold_of(classes: list[str], evidence: Evidence) -> None:
+    """InputError if the gold labels are all of a class of the formula, or none is."""
+    for name in classes:
+        right = evidence.gold[evidence.rows] == evidence.class_names.index(name)
+        if right.all() or not right.any():
+            count = "all gold labels are" if right.all() else "no gold label is"
+            raise InputError(f"{count} {name!r}, so they tell nothing of what goes with it: label more texts")
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Run:
         try:
             self.manifest: Json = json.loads((self.folder / MANIFEST).read_bytes())
             known = self.manifest["format"] == FORMAT and bool(self.manifest["identity"])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise InputError(f"{self.folder} is not a run: it has no {MANIFEST}; `silr refine` makes one") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.folder / MANIFEST} is not the record of a run: {error!r}") from error
