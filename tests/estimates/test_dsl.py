@@ -88,6 +88,9 @@ def test_a_run_knows_its_columns_and_a_name_may_be_wrong(tmp_path: Path) -> None
     for options in ({"gold_column": "by_hand"}, {"columns": ["gpt"]}):
         with pytest.raises(InputError, match="knows its own columns"):
             read_evidence(run, **options)  # type: ignore[arg-type]
+    (tmp_path / "cut").mkdir()
+    with pytest.raises(InputError, match="was cut off"):
+        read_evidence(make_run(tmp_path / "cut", errors=(0.7, 0.25), asked=5))
     with pytest.raises(InputError, match=r"rum does not exist; give the folder of a run"):
         read_evidence(tmp_path / "rum")
 

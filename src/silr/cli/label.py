@@ -198,7 +198,9 @@ def _report(
     if result["drawn_by_posterior"]:
         print(f"{result['drawn_by_posterior']:,} of them drawn by how unsure their label was")
     if result["only_train"]:
-        print(f"{result['only_train']:,} of them came from elsewhere: they train and do not judge (gold_weight 0)")
+        count = result["only_train"]
+        does = "it trains and does" if count == 1 else "they train and do"
+        print(f"{count:,} of them came from elsewhere: {does} not judge (gold_weight 0)")
     if posterior is not None and posterior.failures:
         what = f"{posterior.failures:,} of {posterior.fits + posterior.failures:,} fits between the labels failed"
         print(f"{what}, and draws followed the one before: {posterior.problem}")

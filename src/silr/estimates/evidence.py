@@ -112,7 +112,9 @@ def read_evidence(
     if isinstance(source, (str, Path)) and Path(source).is_dir():
         if columns or gold_column != Columns.gold:
             raise InputError(f"{source} is a run, which knows its own columns of labels and of gold labels: name none")
-        return of_record(read_record(source))
+        record = read_record(source)
+        record.check_finished(source)
+        return of_record(record)
     if isinstance(source, (str, Path)) and not Path(source).exists():
         raise InputError(f"{source} does not exist; give the folder of a run of `silr refine`, or a table")
     frame = source if not isinstance(source, (str, Path)) else read_table(source)
