@@ -5,7 +5,9 @@
 
 As estimate_coverage.py, whose corpora and quantities these are; gold labels are drawn by strata. Each draw is refined
 by the default method on TF-IDF and the LLM's labels. `run` is what `silr estimate RUN` gives; `gold` and `silr` are the
-gold labels alone and the estimate without a refinement, from the same draws. Records lie in --work, a line a case.
+gold labels alone and the estimate without a refinement, from the same draws. `refined` is the accuracy of
+the refined labels of texts without gold label, as the run's summary has it; `delta` the same by the delta method.
+Records lie in --work, a line a case.
 """
 
 from __future__ import annotations

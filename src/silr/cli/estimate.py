@@ -91,7 +91,11 @@ def estimate(
         write_dsl(source, output, print, gold_column, label_column or ())
         return
     if formula is None:
-        given = {"--family": family != "linear", "--target": target != "population", "--drop-missing": drop_missing}
+        given: dict[str, object] = {
+            "--family": family != "linear",
+            "--target": target != "population",
+            "--drop-missing": drop_missing,
+        }
         _only("without --formula there is no regression", given)
     regression = {"formula": formula, "family": family, "target": target, "drop_missing": drop_missing}
     columns = {"gold_column": gold_column, "label_columns": label_column or ()}
