@@ -67,7 +67,7 @@ def test_bad_input(commands: Commands, tmp_path: Path) -> None:
     refused(commands("report", tmp_path), "is not a run: it has no run.json")
     refused(commands("report", tmp_path / "no"), "is not a run")
     run = make_run(tmp_path)
-    refused(commands("report", run / "labels.csv"), "is not the record of a run")
+    refused(commands("report", run / "labels.csv"), "is not a run")
     refused(commands("report", run, "--truth", "nothing"), "has no column 'nothing'")
     refused(commands("report", run, "-o", tmp_path / "no" / "page.html"), "cannot write", "No such file")
     refused(commands("report", run, "-o", tmp_path), "cannot write")

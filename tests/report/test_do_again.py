@@ -70,7 +70,8 @@ def test_the_command_makes_the_same_labels(
     again = page.by_id["again"]
     if "method" not in options and "theta" not in options and "classifier" not in options:
         assert not [words for words in FITTED if words in again]  # only what happened is said
-    command = html.unescape(page.source.partition('<pre tabindex="0"><code>')[2].partition("</code>")[0])
+    section = page.source.partition('id="again"')[2]  # another section may have a command, too
+    command = html.unescape(section.partition('<pre tabindex="0"><code>')[2].partition("</code>")[0])
     done = commands(*shlex.split(command.replace("\\\n", " "))[1:], "--device", "cpu", cwd=run)
     assert done.code == 0, done.err
     before, after = (pd.read_csv(folder / "labels.csv") for folder in (run, tmp_path / "run-again"))
