@@ -22,8 +22,9 @@ import argparse
 import json
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -315,37 +316,43 @@ def _ratio(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options_of(doc: str | None, name: str, draws: int) -> argparse.ArgumentParser:
+    """Options that the benchmarks of estimates share; records lie in `name`."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--draws", type=int, default=draws)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="")
-    parser.add_argument("--work", type=Path, default=Path("build/estimate_coverage.jsonl"))
+    parser.add_argument("--work", type=Path, default=Path("build") / f"{name}.jsonl")
     parser.add_argument("--report", action="store_true")
-    args = parser.parse_args()
+    return parser
+
+
+def simulate(run: Callable[..., dict[str, Any]], args: argparse.Namespace, results: Path, own: str = "silr") -> None:
+    """Do the cases that are open with `run(path, column)`; print the summary, and write it unless it is of `--only` some."""
     if args.report:
-        report(json.loads(RESULTS.read_text())["summary"])
+        report(json.loads(results.read_text())["summary"])
         return
     args.work.parent.mkdir(parents=True, exist_ok=True)
     done = [json.loads(line) for line in args.work.read_text().splitlines()] if args.work.exists() else []
     names = {record["case"] for record in done}
-    rivals = available()
-    todo = [(path, column) for path, column in cases(args.folder) if args.only in path.name]
-    todo = [(path, column) for path, column in todo if Case(path, column).name not in names]
+    todo = [each for each in cases(args.folder) if args.only in each[0].name and Case(*each).name not in names]
     with ProcessPoolExecutor(args.jobs) as pool, args.work.open("a") as out:
-        count = len(todo)
-        jobs = pool.map(run_case, *zip(*todo, strict=True), [args.draws] * count, [rivals] * count) if todo else []
-        for record in jobs:
+        for record in pool.map(run, *zip(*todo, strict=True)) if todo else ():
             out.write(json.dumps(record) + "\n")
             out.flush()
             done.append(record)
             print(record["case"], flush=True)
+    values = {"draws": args.draws, "cases": [record["case"] for record in done], "summary": summary(done, own)}
     if not args.only:
-        write_json(
-            RESULTS, {"draws": args.draws, "cases": [record["case"] for record in done], "summary": summary(done)}
-        )
-    report(summary(done))
+        write_json(results, values)
+    report(values["summary"])
+
+
+def main() -> None:
+    args = options_of(__doc__, "estimate_coverage", 500).parse_args()
+    rivals = [] if args.report else available()
+    simulate(partial(run_case, draws=args.draws, rivals=rivals), args, RESULTS)
 
 
 if __name__ == "__main__":

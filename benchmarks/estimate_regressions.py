@@ -12,23 +12,20 @@ the LLM's labels.
 
 from __future__ import annotations
 
-import argparse
-import json
 import warnings
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from estimate_coverage import DESIGNS, MOST_OF_CORPUS, SIZES, Case, cases, report, summary
+from estimate_coverage import DESIGNS, MOST_OF_CORPUS, SIZES, Case, options_of, simulate
 from silr.errors import InputError
 from silr.estimates.evidence import Evidence
 from silr.estimates.regression import regress
 from silr.io.corpus import read_table
-from silr.io.files import write_json
 from silr.stats.label_table import expected_by_label
 
 RESULTS = Path(__file__).parent / "results" / "estimate_regressions.json"
@@ -79,33 +76,10 @@ def true_coefficients(kind: str, frame: pd.DataFrame, is_class: np.ndarray) -> n
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--draws", type=int, default=500)
+    parser = options_of(__doc__, "estimate_regressions", 500)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--work", type=Path, default=Path("build/estimate_regressions.jsonl"))
-    parser.add_argument("--report", action="store_true")
     args = parser.parse_args()
-    if args.report:
-        report(json.loads(RESULTS.read_text())["summary"])
-        return
-    args.work.parent.mkdir(parents=True, exist_ok=True)
-    done = [json.loads(line) for line in args.work.read_text().splitlines()] if args.work.exists() else []
-    names = {record["case"] for record in done}
-    todo = [(path, column) for path, column in cases(args.folder) if Case(path, column).name not in names]
-    with ProcessPoolExecutor(args.jobs) as pool, args.work.open("a") as out:
-        count = len(todo)
-        for record in (
-            pool.map(run_case, *zip(*todo, strict=True), [args.draws] * count, [args.sizes] * count) if todo else ()
-        ):
-            out.write(json.dumps(record) + "\n")
-            out.flush()
-            done.append(record)
-            print(record["case"], flush=True)
-    values = {"draws": args.draws, "cases": [record["case"] for record in done], "summary": summary(done)}
-    write_json(RESULTS, values)
-    report(values["summary"])
+    simulate(partial(run_case, draws=args.draws, sizes=args.sizes), args, RESULTS)
 
 
 if __name__ == "__main__":

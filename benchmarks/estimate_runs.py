@@ -12,21 +12,19 @@ Records lie in --work, a line a case.
 
 from __future__ import annotations
 
-import argparse
-import json
 import warnings
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from estimate_coverage import MOST_OF_CORPUS, Case, cases, gold_alone, of_evidence, report, silr, summary
+from estimate_coverage import MOST_OF_CORPUS, Case, gold_alone, of_evidence, options_of, silr, simulate
 from silr.estimates.evidence import Evidence
 from silr.features.tfidf import TfidfFeatures
 from silr.io.corpus import read_table
-from silr.io.files import write_json
 from silr.refine.posterior import refine_posterior
 from silr.refine.posterior_step import of_other_texts
 from silr.stats.annotator_evidence import Annotator
@@ -92,32 +90,10 @@ def of_run(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--draws", type=int, default=100)
+    parser = options_of(__doc__, "estimate_runs", 100)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100])
-    parser.add_argument("--only", default="")
-    parser.add_argument("--work", type=Path, default=Path("build/estimate_runs.jsonl"))
-    parser.add_argument("--report", action="store_true")
     args = parser.parse_args()
-    if args.report:
-        report(json.loads(RESULTS.read_text())["summary"])
-        return
-    args.work.parent.mkdir(parents=True, exist_ok=True)
-    done = [json.loads(line) for line in args.work.read_text().splitlines()] if args.work.exists() else []
-    names = {record["case"] for record in done}
-    with args.work.open("a") as out:
-        for path, column in cases(args.folder):
-            if args.only not in path.name or Case(path, column).name in names:
-                continue
-            done.append(run_case(path, column, args.draws, args.sizes))
-            out.write(json.dumps(done[-1]) + "\n")
-            out.flush()
-            print(done[-1]["case"], flush=True)
-    if not args.only:
-        named = [record["case"] for record in done]
-        write_json(RESULTS, {"draws": args.draws, "cases": named, "summary": summary(done, "run")})
-    report(summary(done, "run"))
+    simulate(partial(run_case, draws=args.draws, sizes=args.sizes), args, RESULTS, "run")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
+from scipy.stats import false_discovery_control
 
 from silr.errors import InputError
 from silr.stats.contrasts import Numbers
@@ -105,7 +106,7 @@ def alternative_annotator_test(
             f"others labelled, too; so far {most}"
         )
     contests = [_contest(llm, codes, counts, j, shared[:, j], epsilon, names[j]) for j in enough.tolist()]
-    won = _benjamini_yekutieli(np.array([contest[-1] for contest in contests]))
+    won = false_discovery_control([contest[-1] for contest in contests], method="by") <= FALSE_DISCOVERIES
     finished = [Contest(*contest, bool(rejected)) for contest, rejected in zip(contests, won, strict=True)]
     rho = float(np.mean([contest.llm for contest in finished]))
     return AlternativeAnnotator(float(won.mean()), rho, epsilon, finished)
@@ -136,13 +137,3 @@ def _p_value(differences: Numbers, epsilon: float) -> float:
     if deviation < 1e-12:
         return float(mean >= epsilon)
     return float(stdtr(n - 1, (mean - epsilon) / (deviation / n**0.5)))
-
-
-def _benjamini_yekutieli(p: Numbers) -> NDArray[np.bool_]:
-    """Which of m hypotheses are rejected, in any dependence of their tests."""
-    m = len(p)
-    order, ranks = np.argsort(p), np.arange(1, m + 1)
-    below = np.flatnonzero(p[order] <= ranks * FALSE_DISCOVERIES / (m * (1 / ranks).sum()))
-    rejected = np.zeros(m, dtype=bool)
-    rejected[order[: below[-1] + 1 if len(below) else 0]] = True
-    return rejected
