@@ -329,7 +329,7 @@ def options_of(doc: str | None, name: str, draws: int) -> argparse.ArgumentParse
 
 
 def simulate(run: Callable[..., dict[str, Any]], args: argparse.Namespace, results: Path, own: str = "silr") -> None:
-    """Do the cases that are open with `run(path, column)`; print the summary, and write it unless it is of `--only` some."""
+    """Do the open cases with `run(path, column)`; print the summary, and write it unless it is of `--only` some."""
     if args.report:
         report(json.loads(results.read_text())["summary"])
         return
