@@ -1,13 +1,17 @@
 """Writes a run as a folder that other tools read, with a model card: all of it, or nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from safetensors import SafetensorError
 
 from silr.classifiers.linear import FeatureClassifier
 from silr.errors import InputError
-from silr.export.card import model_card
-from silr.export.frozen import write_frozen
+from silr.export.blocks import why_not
+from silr.export.card import Parts, model_card
+from silr.export.distill import corpus_of, teach
+from silr.export.frozen import parts_of, write_frozen, write_head
+from silr.export.requirements import write_requirements
 from silr.hf.tokens import TokenFeatures
 from silr.io.files import atomic_folder
 from silr.refine.label_refiner import LabelRefiner
@@ -16,8 +20,15 @@ from silr.refine.run import Run
 CARD = "README.md"
 
 
-def export_run(run: str | Path, folder: str | Path, adapter: bool = False, reward: str | None = None) -> list[str]:
-    """Write a finished run as a Hugging Face folder, or as a scikit-learn pipeline if its features were frozen.
+def export_run(
+    run: str | Path,
+    folder: str | Path,
+    adapter: bool = False,
+    reward: str | None = None,
+    *,
+    distill: bool = False,
+) -> list[str]:
+    """Write a finished run as a folder that reads texts: of scikit-learn, or of Hugging Face if it was fine-tuned.
 
     Parameters
     ----------
@@ -29,6 +40,9 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
         Write the adapter alone, without the model that it sits on.
     reward : str, default None
         Write a reward model with one score: higher where the text is rather of this class.
+    distill : bool, default False
+        Write a small classifier that is taught the run's refined labels on TF-IDF and a sentence encoder, in the place
+        of the run's own. A run whose features cannot be carried is distilled anyway, if it knows its texts.
 
     Returns
     -------
@@ -45,6 +59,8 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
     names = [str(name) for name in refiner.classes_]
     if reward is not None and reward not in names:
         raise InputError(f"--reward {reward}: the classes of the run are {', '.join(names)}")
+    if distill and (adapter or reward is not None):
+        raise InputError("a distilled classifier has no fine-tuned model: leave out --adapter and --reward")
     finetuned = not isinstance(refiner.classifier_, FeatureClassifier)
     if not finetuned and (adapter or reward is not None):
         raise InputError(
@@ -55,15 +71,43 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
         raise InputError(f"{folder.absolute()} exists already; give a new folder")
     try:
         with atomic_folder(folder) as draft:
-            if finetuned:
+            if finetuned and not distill:
                 from silr.export.finetuned import FinetunedForm, write_finetuned
 
                 assert isinstance(refiner.features_, TokenFeatures)
                 form = FinetunedForm(names, adapter, None if reward is None else names.index(reward))
                 parts = write_finetuned(refiner.classifier_, refiner.features_.tokenizer, draft, form)
+            elif distill:
+                parts = _distilled(refiner, run, draft, "as was asked")
             else:
-                parts = write_frozen(refiner, draft)
+                parts = _frozen(refiner, run, draft)
             (draft / CARD).write_text(model_card(refiner, Run(run), parts), encoding="utf-8")
+            write_requirements(draft, parts.packages)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {folder}: {getattr(error, 'strerror', None) or error}") from error
     return parts.notes
+
+
+def _frozen(refiner: LabelRefiner, run: str | Path, folder: Path) -> Parts:
+    """The run's own classifier with its features; a distilled one where these cannot be carried."""
+    features = getattr(refiner, "features_", None)
+    reason = "the run was made from features" if features is None else why_not(parts_of(features))
+    if reason is None:
+        return write_frozen(refiner.classifier_, refiner.classes_, features, folder)
+    try:
+        corpus_of(run)
+    except InputError as error:
+        return write_head(refiner.classifier_, refiner.classes_, folder, f"{reason}, and {error}")
+    return _distilled(refiner, run, folder, reason)
+
+
+def _distilled(refiner: LabelRefiner, run: str | Path, folder: Path, reason: str) -> Parts:
+    distilled = teach(refiner, corpus_of(run))
+    parts = write_frozen(distilled.classifier, refiner.classes_, distilled.features, folder)
+    made = (
+        f"the folder has a distilled classifier, {reason}: a linear head on {distilled.reads}, taught the refined "
+        f"labels of {distilled.texts:,} texts"
+    )
+    caution = [] if distilled.caution is None else [distilled.caution]
+    notes = [made, *[line.removesuffix(".") for line in distilled.lines], *caution, *parts.notes]
+    return replace(parts, notes=notes, distilled=distilled)
