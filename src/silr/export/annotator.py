@@ -89,7 +89,9 @@ def read_annotator(folder: Path, device: str | None) -> Callable[[Sequence[str]]
 
 
 def copy_licences(model: Path, folder: Path) -> None:
-    """Copy the licence files of a model folder, or of the folder that a model's file lies in."""
+    """Copy the licence files of a model folder, or of the folder that a model's file lies in; none of a hub's name."""
+    if not model.exists():
+        return
     where = model if model.is_dir() else model.parent
     for path in sorted({path for pattern in LICENCES for path in where.glob(pattern) if path.is_file()}):
         shutil.copyfile(path, folder / path.name)

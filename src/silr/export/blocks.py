@@ -10,7 +10,7 @@ from typing import Any
 from sklearn.decomposition import TruncatedSVD
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
-from silr.export.annotator import heavy, write_annotator
+from silr.export.annotator import copy_licences, heavy, write_annotator
 from silr.export.embeddings import Asked
 from silr.features.file import FileFeatures, server_of
 from silr.features.sentence import SentenceFeatures
@@ -66,6 +66,7 @@ def write_block(part: Any, folder: Path) -> Block:
     if isinstance(part, StaticFeatures):
         name = _free(folder, STATIC)
         part.model.save_pretrained(folder / name)
+        copy_licences(Path(part.record["model"]), folder / name)
         call = f'StaticModel.from_pretrained(Path(DIR) / "{name}").encode(texts, max_length=None)'
         base = part.record["model"]
         return Block(name, call, "from model2vec import StaticModel\n", "model2vec", base, ("model2vec",))
@@ -88,6 +89,7 @@ def _sentence(features: SentenceFeatures, folder: Path) -> Block:
     entry = features.record["kind"] if first else _free(folder, ENCODER)
     with silence_transformers():
         features.encoder.save(str(folder if first else folder / entry), create_model_card=False)
+    copy_licences(Path(features.record["model"]), folder if first else folder / entry)
     most = features.encoder.max_seq_length
     where = "DIR" if first else f'str(Path(DIR) / "{entry}")'
     return Block(

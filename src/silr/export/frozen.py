@@ -53,16 +53,19 @@ def write_frozen(classifier: FeatureClassifier, classes: NDArray[np.generic], fe
     return _parts(blocks)
 
 
-def write_head(classifier: FeatureClassifier, classes: NDArray[np.generic], folder: Path, why: str) -> Parts:
-    """Write ``model.skops`` alone, for features that texts alone have not; `why` they have not is a note."""
+def write_head(classifier: FeatureClassifier, classes: NDArray[np.generic], file: Path) -> str:
+    """Write a head alone, for features that texts alone have not; returns what it reads, as a clause."""
     with needs("export", "the export of a run with frozen features"):
         from skops import io
-    with atomic_write(folder / PIPELINE) as file:
-        file.write(io.dumps(sklearn_head(classifier, classes)))
-    width = f"shape (n, {len(classifier.moments()[0])})"
-    note = f"the folder does not read texts: {why}; {PIPELINE} reads the same features, {width}"
-    reads = f"It reads features of {width}, made as the run's were."
-    return Parts("sklearn", f"{READ}model.predict(features)", None, reads, [note], packages=SKLEARN)
+    with atomic_write(file) as opened:
+        opened.write(io.dumps(sklearn_head(classifier, classes)))
+    return f"{file.name} reads features made as the run's were, shape (n, {len(classifier.moments()[0])})"
+
+
+def head_alone(reason: str, reads: str) -> Parts:
+    """What the card says of a folder with ``model.skops`` alone; the reason is why it does not read texts."""
+    note = f"the folder does not read texts: {reason}; {reads}"
+    return Parts("sklearn", f"{READ}model.predict(features)", None, f"{reads}.", [note], packages=SKLEARN)
 
 
 def _parts(blocks: Sequence[Block]) -> Parts:

@@ -9,15 +9,19 @@ from silr.classifiers.linear import FeatureClassifier
 from silr.errors import InputError
 from silr.export.blocks import why_not
 from silr.export.card import Parts, model_card
-from silr.export.distill import corpus_of, teach
-from silr.export.frozen import parts_of, write_frozen, write_head
+from silr.export.distill import Distilled, corpus_of, teach
+from silr.export.frozen import PIPELINE, head_alone, parts_of, write_frozen, write_head
 from silr.export.requirements import write_requirements
 from silr.hf.tokens import TokenFeatures
 from silr.io.files import atomic_folder
+from silr.refine.classifier_caution import classifier_caution
 from silr.refine.label_refiner import LabelRefiner
+from silr.refine.record import Record
 from silr.refine.run import Run
 
 CARD = "README.md"
+OWN = "head.skops"  # the run's own head, beside a distilled one
+FROM_FEATURES = "the run was made from features, not from texts"
 
 
 def export_run(
@@ -78,36 +82,44 @@ def export_run(
                 form = FinetunedForm(names, adapter, None if reward is None else names.index(reward))
                 parts = write_finetuned(refiner.classifier_, refiner.features_.tokenizer, draft, form)
             elif distill:
-                parts = _distilled(refiner, run, draft, "as was asked")
+                parts = _distilled(refiner, corpus_of(run), draft, "as was asked")
             else:
                 parts = _frozen(refiner, run, draft)
             (draft / CARD).write_text(model_card(refiner, Run(run), parts), encoding="utf-8")
             write_requirements(draft, parts.packages)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {folder}: {getattr(error, 'strerror', None) or error}") from error
-    return parts.notes
+    return [*parts.notes, *(_figures(parts.distilled, refiner) if parts.distilled else [])]
+
+
+def _figures(distilled: Distilled, refiner: LabelRefiner) -> list[str]:
+    """How good a distilled classifier is; what is said of the run's own anyway is left out."""
+    lines = [line.removesuffix(".") for line in distilled.lines]
+    return [*lines, distilled.caution] if distilled.caution and not classifier_caution(refiner.result_) else lines
 
 
 def _frozen(refiner: LabelRefiner, run: str | Path, folder: Path) -> Parts:
     """The run's own classifier with its features; a distilled one where these cannot be carried."""
     features = getattr(refiner, "features_", None)
-    reason = "the run was made from features" if features is None else why_not(parts_of(features))
+    reason = FROM_FEATURES if features is None else why_not(parts_of(features))
     if reason is None:
         return write_frozen(refiner.classifier_, refiner.classes_, features, folder)
     try:
-        corpus_of(run)
+        record = corpus_of(run)
     except InputError as error:
-        return write_head(refiner.classifier_, refiner.classes_, folder, f"{reason}, and {error}")
-    return _distilled(refiner, run, folder, reason)
+        reads = write_head(refiner.classifier_, refiner.classes_, folder / PIPELINE)
+        return head_alone(reason if features is None else f"{reason}, and {error}", reads)
+    parts = _distilled(refiner, record, folder, f"since {reason}")
+    reads = write_head(refiner.classifier_, refiner.classes_, folder / OWN)
+    return replace(parts, notes=[*parts.notes, f"the run's own head lies beside it: {reads}"])
 
 
-def _distilled(refiner: LabelRefiner, run: str | Path, folder: Path, reason: str) -> Parts:
-    distilled = teach(refiner, corpus_of(run))
+def _distilled(refiner: LabelRefiner, record: Record, folder: Path, reason: str) -> Parts:
+    """A classifier that is taught the run's labels, with the reason why it is one."""
+    distilled = teach(refiner, record)
     parts = write_frozen(distilled.classifier, refiner.classes_, distilled.features, folder)
     made = (
-        f"the folder has a distilled classifier, {reason}: a linear head on {distilled.reads}, taught the refined "
-        f"labels of {distilled.texts:,} texts"
+        f"the classifier is a distilled one, {reason}: a linear head on {distilled.reads}, taught the refined labels "
+        f"of {distilled.texts:,} texts"
     )
-    caution = [] if distilled.caution is None else [distilled.caution]
-    notes = [made, *[line.removesuffix(".") for line in distilled.lines], *caution, *parts.notes]
-    return replace(parts, notes=notes, distilled=distilled)
+    return replace(parts, notes=[made, *parts.notes], distilled=distilled)
