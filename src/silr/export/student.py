@@ -21,8 +21,8 @@ from silr.features.tfidf import Kind, TfidfFeatures
 from silr.stats.contrasts import Floats, Numbers
 from silr.stats.standardise import Standardiser
 
-C = 5.0  # inverse of the penalty
-EMBEDDING_SIZE = 3.0  # root mean square length of an embedding, beside 1 of each kind of TF-IDF
+C = 3.0  # inverse of the penalty; our choice, as is the next
+EMBEDDING_SIZE = 1.0  # root mean square length of an embedding, beside 1 of each kind of TF-IDF
 LEAST = 0.01  # a soft label below this teaches nothing
 STEPS = 200  # of L-BFGS
 
