@@ -5,8 +5,8 @@
 FOLDER holds ``NAME.csv.gz`` with the columns text, truth, llm_label and llm_score_CLASS, and ``NAME.features.npy`` with
 hidden states of the annotator. A run on states and TF-IDF gets 100 gold labels a draw, as `silr label` draws them. Its
 refined labels teach a student on TF-IDF alone, and one on all-MiniLM-L6-v2 and TF-IDF. The true accuracy is that on the
-texts without gold label, of students of other texts. "plain" is the estimate by students that were taught refined labels
-in which the gold labels of their fold had a part. Prints a table and the lines of the first draw; writes
+texts without gold label, of students of other texts. "plain" is the estimate by students that were taught refined
+labels in which the gold labels of their fold had a part. Prints a line a draw and a table; writes
 results/distilled.json.
 """
 
