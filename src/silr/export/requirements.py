@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 FILE = "requirements.txt"
-SKLEARN = ("scikit-learn", "scipy", "numpy", "skops")  # of any folder with a head of scikit-learn
+SKLEARN = ("scikit-learn", "skops")  # of any folder with a head of scikit-learn
 
 
 def write_requirements(folder: Path, packages: Sequence[str]) -> None:
