@@ -1,5 +1,6 @@
 """Writes a run as a folder that other tools read, with a model card: all of it, or nothing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -7,6 +8,8 @@ from safetensors import SafetensorError
 from silr.classifiers.linear import FeatureClassifier
 from silr.errors import InputError
 from silr.export.card import model_card
+from silr.export.card_metadata import check_languages
+from silr.export.complete import add_files
 from silr.export.frozen import write_frozen
 from silr.hf.tokens import TokenFeatures
 from silr.io.files import atomic_folder
@@ -16,7 +19,14 @@ from silr.refine.run import Run
 CARD = "README.md"
 
 
-def export_run(run: str | Path, folder: str | Path, adapter: bool = False, reward: str | None = None) -> list[str]:
+def export_run(
+    run: str | Path,
+    folder: str | Path,
+    adapter: bool = False,
+    reward: str | None = None,
+    license: str | None = None,
+    language: str | Sequence[str] = (),
+) -> list[str]:
     """Write a finished run as a Hugging Face folder, or as a scikit-learn pipeline if its features were frozen.
 
     Parameters
@@ -29,6 +39,10 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
         Write the adapter alone, without the model that it sits on.
     reward : str, default None
         Write a reward model with one score: higher where the text is rather of this class.
+    license : str, default None
+        Licence for the card, such as "mit". None: that of the model under the classifier, if its files say one.
+    language : str or sequence of str, default ()
+        Languages of the texts for the card, as codes of ISO 639.
 
     Returns
     -------
@@ -40,7 +54,8 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
     InputError
         The run is not finished or cannot be written in this form, the folder is in use, or a package is missing.
     """
-    folder = Path(folder)
+    folder, languages = Path(folder), [language] if isinstance(language, str) else list(language)
+    check_languages(languages)
     refiner = LabelRefiner.load(run, device="cpu")
     names = [str(name) for name in refiner.classes_]
     if reward is not None and reward not in names:
@@ -63,7 +78,9 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
                 parts = write_finetuned(refiner.classifier_, refiner.features_.tokenizer, draft, form)
             else:
                 parts = write_frozen(refiner, draft)
-            (draft / CARD).write_text(model_card(refiner, Run(run), parts), encoding="utf-8")
+            card = model_card(refiner, Run(run), parts, license, languages)
+            (draft / CARD).write_text(card, encoding="utf-8")
+            add_files(draft, parts)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {folder}: {getattr(error, 'strerror', None) or error}") from error
     return parts.notes
