@@ -67,7 +67,7 @@ def test_pipeline_labels_like_predict(tuning: str, runs: dict[str, Path], texts:
     np.testing.assert_allclose(
         [each["score"] for each in found], scores, atol=2e-4
     )  # rounding of float32, in batches padded otherwise
-    assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors", ".md"}
+    assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors", ".md", ".txt"}
 
 
 def test_three_classes(runs: dict[str, Path], texts: list[str], tmp_path: Path) -> None:

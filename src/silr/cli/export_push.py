@@ -1,5 +1,6 @@
 """What `silr export --push` and `--push-labels` do."""
 
+import sys
 from pathlib import Path
 
 from silr.cli.warnings import warn
@@ -40,16 +41,16 @@ def push_all(
         return {}
     from silr.export import push as hub
 
-    addresses = {}
+    hidden, addresses = quiet or not sys.stderr.isatty(), {}
     if push is not None and folder is not None:
         try:
-            addresses["model"] = hub.push(folder, push, public=public, quiet=quiet)
+            addresses["model"] = hub.push(folder, push, public=public, quiet=hidden)
         except InputError as error:
             later = f'python -c "import silr; silr.push({str(folder)!r}, {push!r}{", public=True" if public else ""})"'
             raise InputError(f"{error}; {folder} stays, and can be pushed later: {later}") from error
     if push_labels is not None:
         addresses["labels"] = hub.push_labels(
-            run, push_labels, public=public, license=license, language=languages, quiet=quiet
+            run, push_labels, public=public, license=license, language=languages, quiet=hidden
         )
     if not quiet:
         for address in addresses.values():

@@ -71,10 +71,13 @@ def model_card(
     settings = without_paths({**run.configuration, "features": identity["features"]})
     sections = {
         "How to use it": [
-            f"`pip install -r {REQUIREMENTS}`, then:",
+            f"`pip install -r {REQUIREMENTS}` brings the packages, in the versions that it was made with.",
+            "",
+            "```py",
+            HERE,
+            "```",
             "",
             "```python",
-            HERE,
             parts.usage,
             "```",
             "",
