@@ -10,14 +10,17 @@ import base64
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha1, sha256
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pytest
 import yaml
 
+from command_line import Commands, Result
 from http_server import JsonHandler, serving
 
 TOKENS = {"hf_of_ada": "ada", "hf_of_bob": "bob"}
@@ -350,9 +353,36 @@ _ROUTES: list[tuple[tuple[str, ...], str, Any]] = [
 
 
 @contextmanager
-def hub() -> Iterator[Hub]:
+def serving_hub() -> Iterator[Hub]:
     """Serve an empty hub within this block."""
     state = Hub()
     handler = type("Handler", (_Handler,), {"hub": state})
     with serving(handler) as state.address:
         yield state
+
+
+class OnHub:
+    """Runs `silr`, or a script, in a process whose `HF_ENDPOINT` is the stand-in; None as `token`: nobody logged in."""
+
+    def __init__(self, hub: Hub, commands: Commands, environment: dict[str, str]) -> None:
+        self.hub, self.cache = hub, Path(environment["XDG_CACHE_HOME"])
+        self._commands, self._environment = commands, environment
+
+    def __call__(self, *arguments: object, token: str | None = "hf_of_ada", **options: Any) -> Result:
+        environment = {**self._environment, "HF_TOKEN": token or ""}
+        return self._commands.together([environment], *arguments, **options)[0]
+
+
+@pytest.fixture(scope="session")
+def on_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnHub]:
+    """The stand-in, and the command line that talks to it."""
+    folder = tmp_path_factory.mktemp("hub")
+    with serving_hub() as hub, ExitStack() as stack:
+        environment = {"HF_ENDPOINT": hub.address, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(folder / "hf")}
+        environment["XDG_CACHE_HOME"] = str(folder / "cache")
+        with pytest.MonkeyPatch.context() as patch:  # huggingface_hub reads them when it is imported
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            modules = ("silr.cli.main", "silr.refine.table", "silr.export", "silr.report.write", "datasets", "skops.io")
+            commands = stack.enter_context(Commands(modules))
+        yield OnHub(hub, commands, environment)

@@ -14,6 +14,7 @@ from silr import __version__
 from silr.export.base_model import BaseModel, base_model
 from silr.export.card_metadata import TableName, metadata
 from silr.io.files import Json
+from silr.io.hub_tables import hub_table
 from silr.io.words import Summary, limits, percent, short
 from silr.refine.classifier_caution import classifier_caution, classifier_estimate, estimate_in
 from silr.refine.refinement import Refinement
@@ -145,6 +146,8 @@ def table_name(run: Run) -> TableName:
         given = str(json.loads((run.folder / TABLE).read_bytes())["table"])
     except (OSError, ValueError, KeyError, TypeError):
         return TableName("a corpus given in Python")
+    if (address := hub_table(given)) is not None:
+        return TableName(address.dataset, address.dataset, address.revision)
     return TableName(given.replace("\\", "/").rpartition("/")[2])
 
 
