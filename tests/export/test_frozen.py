@@ -12,6 +12,8 @@ import pytest
 import skops.io
 
 from command_line import Commands
+from hub_server import validate_card
+from own_paths import own_paths
 from silr import LabelRefiner
 from silr.export import export_run
 from synthetic import Corpus, make_corpus
@@ -58,6 +60,8 @@ def test_sentence_embeddings(minilm: str, tmp_path: Path, commands: Commands) ->
     assert done.code == 0, done
     assert commands("export", "run", "model", cwd=tmp_path).code == 0
     card = (tmp_path / "model" / "README.md").read_text()
+    assert own_paths(tmp_path / "model", minilm, tmp_path) == [] and validate_card(card, "model") == []
+    assert "license: apache-2.0" in card and "base_model: sentence-transformers/all-MiniLM-L6-v2" in card
     usage = card.split("```python\n")[1].split("```")[0].replace('["a text", "another"]', "texts")
     lines = ["import pandas", "texts = pandas.read_csv('table.csv')['text'].tolist()", "DIR = 'model'", usage]
     lines[-1] = usage.replace("model.predict(", "labels = model.predict(")

@@ -5,11 +5,9 @@ Weights of a model on this machine are copied. A model of the hub is named with 
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +27,6 @@ KEPT = (
     *("kind", "weights", "tokenizer", "classes", "question", "prompt", "opening", "class_words", "examples"),
     *("codebook", "thinking", "dtype", KEY),
 )
-OF_MACHINES = ("_name_or_path", "name_or_path")  # in the configurations of models: where somebody had them
 
 
 def heavy(about: Json) -> str | None:
@@ -121,13 +118,7 @@ def _source(about: Json) -> Path:
 
 
 def _copy(source: Path, folder: Path) -> None:
-    """Copy a model's files, without the places where somebody had them."""
+    """Copy a model's files; `silr.export.complete` drops the places where somebody had them."""
     for path in sorted(source.iterdir()):
-        if path.suffix not in COPIED or not path.is_file():
-            continue
-        target = folder / path.name
-        if "config" in path.name and path.suffix == ".json":
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            write_json(target, {name: value for name, value in values.items() if name not in OF_MACHINES})
-        else:
-            shutil.copyfile(path, target)
+        if path.suffix in COPIED and path.is_file():
+            shutil.copyfile(path, folder / path.name)

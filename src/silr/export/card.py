@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from silr import __version__
+from silr.export.base_model import BaseModel, base_model
+from silr.export.card_metadata import TableName, metadata
+from silr.export.requirements import FILE as REQUIREMENTS
 from silr.io.files import Json
+from silr.io.hub_tables import hub_table
 from silr.io.words import Summary, limits, percent, short
 from silr.refine.classifier_caution import classifier_caution, classifier_estimate, estimate_in
 from silr.refine.refinement import Refinement
@@ -31,6 +38,8 @@ LIMITS = [
     "way of their own can stay misjudged; the estimates do not show that.",
     "- Do not decide about people by its scores alone.",
 ]
+HERE = 'DIR = "."  # this folder; of one on the hub, huggingface_hub.snapshot_download(NAME)'
+LONGEST_PATH = 1000  # characters; a longer text is none
 PRIORS_FROM = {"gold": "Estimated from the labels by hand.", "oracle": "From all true labels (research only)."}
 
 
@@ -47,25 +56,39 @@ class Parts:
     distilled: Distilled | None = None  # how good it is, where it is not the run's classifier
 
 
-def model_card(refiner: LabelRefiner, run: Run, parts: Parts) -> str:
-    """The card of a finished run as Markdown, with the hub's metadata on top."""
+def model_card(
+    refiner: LabelRefiner, run: Run, parts: Parts, license: str | None = None, languages: Sequence[str] = ()
+) -> str:
+    """The card of a finished run as Markdown, with the hub's metadata on top.
+
+    No `license`: that of the model under the classifier, if its files say one. It has no path of this machine.
+    """
     result = refiner.result_
     values = summary(result)
+    base = base_model(parts.base_model) if parts.base_model else None
+    notes = [note.replace(parts.base_model, str(base)) if parts.base_model else note for note in parts.notes]
+    table, title = table_name(run), f"{' or '.join(map(short, values['classes'][:5]))}: a text classifier"
     classes = [code(name) for name in values["classes"]]
     first, best = values["iterations"][0], values["iterations"][result.classifier_iteration]
     identity = run.manifest["identity"]
     packages = ", ".join(f"{name} {version}" for name, version in run.manifest["packages"].items())
-    settings = {**run.configuration, "features": identity["features"]}
+    settings = without_paths({**run.configuration, "features": identity["features"]})
     sections = {
         "How to use it": [
+            f"`pip install -r {REQUIREMENTS}` brings the packages, in the versions that it was made with.",
+            "",
+            "```py",
+            HERE,
+            "```",
+            "",
             "```python",
             parts.usage,
             "```",
             "",
             parts.reads,
-            *[f"Note: {note}." for note in parts.notes],
+            *[f"Note: {note}." for note in notes],
         ],
-        "Data": _data(run, values, first),
+        "Data": _data(run, table, values, first),
         "How good it is": _accuracy(values, result, parts.distilled),
         "Class priors": _priors(classes, result),
         "Training": [
@@ -79,11 +102,24 @@ def model_card(refiner: LabelRefiner, run: Run, parts: Parts) -> str:
         ],
         "Intended use": [INTENDED_USE],
         "Limits": LIMITS,
+        "Licence": _license(license, base),
     }
+    tags = ["silr", "weak-supervision", *(["uu-learning"] if _is_uu(run.configuration) else [])]
+    on_top = metadata(
+        parts.library,
+        base,
+        table,
+        classifier_estimate(result) if parts.distilled is None else parts.distilled.accuracy,
+        tags=tags,
+        title=title,
+        license=license or (base.license if base else None),
+        languages=languages,
+        n_gold=run.manifest["gold"],
+    )
     how = "by [robust UU learning](https://arxiv.org/abs/2502.12565), " if _is_uu(run.configuration) else ""
     lines = [
         "---",
-        _metadata(parts, run.configuration),
+        on_top,
         "---",
         "",
         f"# {' or '.join(classes) if len(classes) <= 5 else f'{len(classes)} classes'}: a text classifier",
@@ -107,22 +143,41 @@ def _is_uu(settings: Json) -> bool:
     return settings.get("method") in ("uu", "paper")
 
 
-def _metadata(parts: Parts, settings: Json) -> str:
-    from huggingface_hub import ModelCardData
-
-    base = parts.base_model if parts.base_model and not parts.base_model.startswith("/") else None
-    tags = ["silr", "weak-supervision", *(["uu-learning"] if _is_uu(settings) else [])]
-    data = ModelCardData(
-        library_name=parts.library, pipeline_tag="text-classification", base_model=base, tags=tags, license=None
-    )
-    return str(data)
-
-
-def _data(run: Run, values: Summary, first: Summary) -> list[str]:
+def table_name(run: Run) -> TableName:
+    """What to call the table of a run; never its path."""
     try:
-        corpus = code(json.loads((run.folder / TABLE).read_bytes())["table"].rpartition("/")[2])
+        given = str(json.loads((run.folder / TABLE).read_bytes())["table"])
     except (OSError, ValueError, KeyError, TypeError):
-        corpus = "a corpus given in Python"
+        return TableName("a corpus given in Python")
+    if (address := hub_table(given)) is not None:
+        return TableName(address.dataset, address.dataset, address.revision)
+    return TableName(given.replace("\\", "/").rpartition("/")[2])
+
+
+def without_paths(value: Any, key: str = "") -> Any:
+    """A value of the record, with a model's name for its path and "a local file" for any other path."""
+    if isinstance(value, dict):
+        return {name: without_paths(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_paths(each, key) for each in value]
+    if not isinstance(value, str) or os.sep not in value or len(value) > LONGEST_PATH:
+        return value
+    is_path = Path(value).exists() or (Path(value).is_absolute() and (key == "model" or not re.search(r"\s", value)))
+    return (base_model(value).name or "a local file") if is_path else value
+
+
+def _license(license: str | None, base: BaseModel | None) -> list[str]:
+    under = f"The model under it, {base}, has {code(base.license)}." if base and base.license else ""
+    if license is not None:
+        return [f"{code(license)}. {under}".strip()]
+    if under:
+        return [f"{under} This classifier is given under the same licence."]
+    of_base = f" Nor do the files of {base} say theirs." if base else ""
+    return [f"Unknown: nobody has said it.{of_base} Ask whoever made this folder before you use it."]
+
+
+def _data(run: Run, table: TableName, values: Summary, first: Summary) -> list[str]:
+    corpus = code(table.name) if (run.folder / TABLE).is_file() else table.name
     texts, gold = run.manifest["texts"], run.manifest["gold"]
     lines = [f"{texts:,} texts of {corpus}, {gold:,} of them with a label by hand."]
     if "pseudo_share" in first:

@@ -1,5 +1,6 @@
 """Writes a run as a folder that other tools read, with a model card: all of it, or nothing."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from silr.classifiers.linear import FeatureClassifier
 from silr.errors import InputError
 from silr.export.blocks import why_not
 from silr.export.card import Parts, model_card
+from silr.export.card_metadata import check_languages
+from silr.export.complete import add_files
 from silr.export.distill import Distilled, corpus_of, teach
 from silr.export.frozen import PIPELINE, head_alone, parts_of, write_frozen, write_head
-from silr.export.requirements import write_requirements
 from silr.hf.tokens import TokenFeatures
 from silr.io.files import atomic_folder
 from silr.refine.classifier_caution import classifier_caution
@@ -29,6 +31,8 @@ def export_run(
     folder: str | Path,
     adapter: bool = False,
     reward: str | None = None,
+    license: str | None = None,
+    language: str | Sequence[str] = (),
     *,
     distill: bool = False,
 ) -> list[str]:
@@ -44,6 +48,10 @@ def export_run(
         Write the adapter alone, without the model that it sits on.
     reward : str, default None
         Write a reward model with one score: higher where the text is rather of this class.
+    license : str, default None
+        Licence for the card, such as "mit". None: that of the model under the classifier, if its files say one.
+    language : str or sequence of str, default ()
+        Languages of the texts for the card, as codes of ISO 639.
     distill : bool, default False
         Write a small classifier that is taught the run's refined labels on TF-IDF and a sentence encoder, in the place
         of the run's own. A run whose features cannot be carried is distilled anyway, if it knows its texts.
@@ -58,7 +66,8 @@ def export_run(
     InputError
         The run is not finished or cannot be written in this form, the folder is in use, or a package is missing.
     """
-    folder = Path(folder)
+    folder, languages = Path(folder), [language] if isinstance(language, str) else list(language)
+    check_languages(languages)
     refiner = LabelRefiner.load(run, device="cpu")
     names = [str(name) for name in refiner.classes_]
     if reward is not None and reward not in names:
@@ -85,8 +94,9 @@ def export_run(
                 parts = _distilled(refiner, corpus_of(run), draft, "as was asked")
             else:
                 parts = _frozen(refiner, run, draft)
-            (draft / CARD).write_text(model_card(refiner, Run(run), parts), encoding="utf-8")
-            write_requirements(draft, parts.packages)
+            card = model_card(refiner, Run(run), parts, license, languages)
+            (draft / CARD).write_text(card, encoding="utf-8")
+            add_files(draft, parts)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {folder}: {getattr(error, 'strerror', None) or error}") from error
     return [*parts.notes, *(_figures(parts.distilled, refiner) if parts.distilled else [])]

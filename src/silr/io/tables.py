@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from silr.errors import InputError
 from silr.io.files import atomic_write
+from silr.io.hub_tables import local_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,10 +30,12 @@ def read_table(path: str | Path) -> pd.DataFrame:
     values, None where the row says null and `pandas.NA` where it lacks the key. parquet gives Arrow-typed columns;
     bytes that are UTF-8 become strings.
 
+    A dataset of the hub, `hf://datasets/OWNER/NAME`, is fetched first.
+
     Raises InputError if the file is missing, a folder, empty, without rows, corrupt, not UTF-8, malformed (with the
     line), repeats a column name, or has an unknown suffix.
     """
-    path = Path(path)
+    path = local_table(path)
     kind, zipped = split_suffix(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a table")

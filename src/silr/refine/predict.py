@@ -27,6 +27,7 @@ from silr.io.chunks import Compute, in_chunks, kept_in
 from silr.io.corpus import LABEL, features_path, read_table, text_column, text_counts, write_table
 from silr.io.feature_rows import features_of_texts, has_record, match
 from silr.io.files import check_writable
+from silr.io.hub_tables import local_table
 from silr.refine.classifier_caution import classifier_caution
 from silr.refine.label_refiner import LabelRefiner
 from silr.refine.run import TABLE, Run
@@ -96,7 +97,7 @@ def predict_table(
         `run` is not a finished run or its model has changed, the output cannot be written, or the table or the features
         cannot be used.
     """
-    output = Path(output)
+    output, table = Path(output), local_table(table)
     beside = features_path(table)
     features_path(output)  # refuses an unknown suffix before any work
     check_writable(output)
