@@ -20,6 +20,9 @@ def export(
         str | None,
         Option(help="Fine-tuned: a reward model for TRL, with one score that is high where a text is of this class."),
     ] = None,
+    onnx: Annotated[
+        bool, Option("--onnx", help="One ONNX graph too, model.onnx: from texts, or their tokens, to labels.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -32,7 +35,7 @@ def export(
     from silr.export import export_run
     from silr.refine.classifier_caution import caution_of_run
 
-    notes = export_run(run, folder, adapter, reward)
+    notes = export_run(run, folder, adapter, reward, onnx=onnx)
     caution = caution_of_run(run)
     if caution and not quiet:
         warn(caution)

@@ -16,7 +16,9 @@ from silr.refine.run import Run
 CARD = "README.md"
 
 
-def export_run(run: str | Path, folder: str | Path, adapter: bool = False, reward: str | None = None) -> list[str]:
+def export_run(
+    run: str | Path, folder: str | Path, adapter: bool = False, reward: str | None = None, *, onnx: bool = False
+) -> list[str]:
     """Write a finished run as a Hugging Face folder, or as a scikit-learn pipeline if its features were frozen.
 
     Parameters
@@ -29,6 +31,8 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
         Write the adapter alone, without the model that it sits on.
     reward : str, default None
         Write a reward model with one score: higher where the text is rather of this class.
+    onnx : bool, default False
+        Write the classifier as one ONNX graph too, see `silr.export.onnx.write_onnx`.
 
     Returns
     -------
@@ -45,6 +49,8 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
     names = [str(name) for name in refiner.classes_]
     if reward is not None and reward not in names:
         raise InputError(f"--reward {reward}: the classes of the run are {', '.join(names)}")
+    if onnx and (adapter or reward is not None):
+        raise InputError("--onnx writes a whole classifier, whose output is a label: leave out --adapter and --reward")
     finetuned = not isinstance(refiner.classifier_, FeatureClassifier)
     if not finetuned and (adapter or reward is not None):
         raise InputError(
@@ -63,7 +69,19 @@ def export_run(run: str | Path, folder: str | Path, adapter: bool = False, rewar
                 parts = write_finetuned(refiner.classifier_, refiner.features_.tokenizer, draft, form)
             else:
                 parts = write_frozen(refiner, draft)
+            if onnx:
+                parts.notes.extend(_with_onnx(refiner, run, draft))
             (draft / CARD).write_text(model_card(refiner, Run(run), parts), encoding="utf-8")
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {folder}: {getattr(error, 'strerror', None) or error}") from error
     return parts.notes
+
+
+def _with_onnx(refiner: LabelRefiner, run: str | Path, draft: Path) -> list[str]:
+    """Notes of the graph that it writes."""
+    from silr.export.onnx import write_onnx
+    from silr.refine.record import read_record
+
+    corpus = read_record(run).corpus
+    texts = [] if corpus is None else corpus.texts
+    return write_onnx(refiner.classifier_, getattr(refiner, "features_", None), refiner.classes_, draft, texts)
