@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from silr.classifiers.linear import FeatureClassifier
 from silr.errors import InputError
-from silr.export.onnx_code import CODE, GUIDE, code, guide
+from silr.export.onnx_code import GUIDE, MODULE, guide, module_of
 from silr.export.onnx_graph import Graph
 from silr.export.onnx_head import Layer, add_head, add_outputs, folded
 from silr.export.onnx_source import Source
@@ -90,9 +91,9 @@ def write_onnx(classifier: Any, features: Any, classes: Iterable[object], folder
     is_frozen = isinstance(classifier, FeatureClassifier)
     model = _frozen(classifier, features, names, folder) if is_frozen else _finetuned(classifier, names, folder)
     _save(model.graph, folder)
-    (folder / CODE).write_text(code(model.sources, names, MODEL), encoding="utf-8")
+    (folder / MODULE).write_text(module_of(model.sources, names, MODEL), encoding="utf-8")
     compared = _compare(model, classifier, features, folder, texts)
-    (folder / GUIDE).write_text(guide(model.sources, names, MODEL, f"{compared}."), encoding="utf-8")
+    (folder / GUIDE).write_text(guide(model.sources, names, MODEL, compared), encoding="utf-8")
     return [f"{MODEL}: {compared}; {GUIDE} says how to use it"]
 
 
@@ -174,7 +175,7 @@ def _save(graph: Graph, folder: Path) -> None:
 
 def _compare(model: OnnxModel, classifier: Any, features: Any, folder: Path, texts: list[str]) -> str:
     """Label texts by the folder's own code and by silr; the result in words, or InputError where labels differ."""
-    predict: Callable[[Any], Any] = runpy.run_path(str(folder / CODE))["predict"]
+    predict: Callable[[Any], Any] = runpy.run_path(str(folder / MODULE))["predict"]
     if "features" in model.sources[0].entries:
         mean, scale = classifier.moments()
         rows: Any = np.random.default_rng(0).normal(mean, 1 / scale, (1000, len(mean))).astype(np.float32)
@@ -183,7 +184,9 @@ def _compare(model: OnnxModel, classifier: Any, features: Any, folder: Path, tex
         most = MOST_BY_NETWORK if any(source.is_network for source in model.sources) else MOST_TEXTS
         own = [texts[row] for row in np.unique(np.linspace(0, len(texts) - 1, min(most, len(texts))).astype(int))]
         rows = own + STRANGE
-        wanted = classifier.predict_proba(features.transform(rows))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some texts are too long for the model, as they were for the run
+            wanted = classifier.predict_proba(features.transform(rows))
         compared = f"{len(own):,} texts of the corpus and {len(STRANGE)} with rare characters"
         if not own:
             compared = f"{len(STRANGE)} texts with rare characters (the run's corpus is not at hand)"

@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 SAMPLE = ["a text", "another one, which has more tokens"]  # of two lengths: padding must be part of the graph
-INPUTS = ["input_ids", "attention_mask"]
+INPUTS = {  # by name: the field of an encoded text, and words for the page
+    "input_ids": ("ids", "(n, length), int64 | the token numbers of each text, padded to the longest"),
+    "attention_mask": ("attention_mask", "(n, length), int64 | 1 for tokens, 0 for padding"),
+}
 
 
 class _Called(nn.Module):
@@ -52,15 +56,15 @@ def add_sentence(graph: Graph, features: SentenceFeatures, weights: NDArray[np.f
         embedding: Tensor = values["sentence_embedding"]
         return embedding[:, : len(weights)]  # some models are cut to their first columns
 
-    source, output = _add(graph, encoder, embed, tokenizer, folder, prompt)
-    return Source(graph.add("MatMul", graph.cast(output, np.float64), weights), *source)
+    source = _add(graph, _Called(encoder, embed), tokenizer, folder, prompt)
+    return replace(source, value=graph.add("MatMul", graph.cast(source.value, np.float64), weights))
 
 
 def add_finetuned(graph: Graph, network: Any, tokenizer: Any, folder: Path) -> Source:
     """The nodes from tokens to class logits of a network that `transformers` reads, shape (n, K)."""
     backend = _backend(tokenizer, tokenizer.model_max_length)
-    source, output = _add(graph, network, lambda own, inputs: own(**inputs).logits.float(), backend, folder, "")
-    return Source(graph.cast(output, np.float64), *source)
+    source = _add(graph, _Called(network, lambda own, inputs: own(**inputs).logits.float()), backend, folder, "")
+    return replace(source, value=graph.cast(source.value, np.float64))
 
 
 def _backend(tokenizer: Any, longest: int) -> Tokenizer:
@@ -77,27 +81,21 @@ def _backend(tokenizer: Any, longest: int) -> Tokenizer:
     return backend
 
 
-def _add(
-    graph: Graph, network: Any, call: Callable[..., Tensor], tokenizer: Tokenizer, folder: Path, prompt: str
-) -> tuple[tuple[dict[str, str], dict[str, str], str, str, bool], str]:
-    """The fields of a `Source` but for the first, and the network's output in the graph."""
+def _add(graph: Graph, network: nn.Module, tokenizer: Tokenizer, folder: Path, prompt: str) -> Source:
+    """The nodes of a network, and its tokenizer in `folder`; the value is the network's output."""
     read, number = save_tokenizer(tokenizer, folder)
-    names, encoded = numbered(INPUTS, number), f"encoded_{number}"
-    output = f"network_{number}"
-    _add_network(graph, _Called(network, call).eval().cpu(), tokenizer, names, output, folder)
+    *names, encoded, output = numbered([*INPUTS, "encoded", "network"], number)
+    _add_network(graph, network.eval().float().cpu(), tokenizer, names, output, folder)
     texts = f"[{prompt!r} + text for text in texts]" if prompt else "texts"
-    entries = {
-        name: f"np.array([each.{field} for each in {encoded}])" for name, field in zip(names, FIELDS, strict=True)
-    }
-    words = dict(zip(names, WORDS, strict=True))
-    return (entries, words, read, f"{encoded} = {read.partition(' ')[0]}.encode_batch({texts})", True), output
-
-
-FIELDS = ["ids", "attention_mask"]
-WORDS = [
-    "(n, length), int64 | the token numbers of each text, padded to the longest",
-    "(n, length), int64 | 1 for tokens, 0 for padding",
-]
+    fields = dict(zip(names, INPUTS.values(), strict=True))
+    return Source(
+        output,
+        {name: f"np.array([each.{field} for each in {encoded}])" for name, (field, _) in fields.items()},
+        {name: words for name, (_, words) in fields.items()},
+        read,
+        f"{encoded} = {read.partition(' ')[0]}.encode_batch({texts})",
+        is_network=True,
+    )
 
 
 def _add_network(
@@ -106,7 +104,7 @@ def _add_network(
     import onnx
 
     encoded = tokenizer.encode_batch(SAMPLE)
-    sample = tuple(torch.tensor([getattr(each, field) for each in encoded]) for field in FIELDS)
+    sample = tuple(torch.tensor([getattr(each, field) for each in encoded]) for field, _ in INPUTS.values())
     sizes = {name: {0: "n", 1: f"length_of_{name}"} for name in names}
     with tempfile.TemporaryDirectory(dir=folder) as draft, torch.no_grad(), _quietly():
         torch.onnx.export(
@@ -120,8 +118,7 @@ def _add_network(
             dynamo=False,  # the other exporter needs one package more
         )
         model = onnx.load(f"{draft}/network.onnx")
-    kept = {"rename_inputs": False, "rename_outputs": False}
-    own = onnx.compose.add_prefix(model, f"{output}/", **kept).graph
+    own = onnx.compose.add_prefix(model, f"{output}/", rename_inputs=False, rename_outputs=False).graph
     graph.nodes.extend(own.node)
     graph.constants.extend(own.initializer)
     graph.inputs.extend(own.input)

@@ -27,7 +27,7 @@ def add_static(graph: Graph, features: StaticFeatures, weights: NDArray[np.float
     tokenizer.no_padding()
     read, number = save_tokenizer(tokenizer, folder)
     name = read.partition(" ")[0]
-    ids_name, counts_name = numbered(["token_ids", "token_counts"], number)
+    ids_name, counts_name, encoded = numbered(["token_ids", "token_counts", "encoded"], number)
     ids, counts = graph.input(ids_name, np.int64, ["tokens"]), graph.input(counts_name, np.int64, ["n"])
     count = graph.size(counts)
     rows = _rows(graph, ids, counts)
@@ -41,7 +41,6 @@ def add_static(graph: Graph, features: StaticFeatures, weights: NDArray[np.float
         square = graph.add("ReduceSum", graph.add("Mul", embeddings, embeddings), ints(1))
         norm = graph.add("Add", graph.add("Sqrt", square), np.array(LEAST_NORM, np.float32))
         embeddings = _rounded(graph, graph.add("Div", embeddings, norm), model)
-    encoded = f"encoded_{number}"
     return Source(
         graph.add("MatMul", graph.cast(embeddings, np.float64), weights),
         {
