@@ -93,7 +93,7 @@ def _add(graph: Graph, network: nn.Module, tokenizer: Tokenizer, folder: Path, p
         {name: f"np.array([each.{field} for each in {encoded}])" for name, (field, _) in fields.items()},
         {name: words for name, (_, words) in fields.items()},
         read,
-        f"{encoded} = {read.partition(' ')[0]}.encode_batch({texts})",
+        f"{encoded} = {read.partition(' ')[0]}.encode_batch_fast({texts})",
         is_network=True,
     )
 

@@ -52,7 +52,7 @@ def add_static(graph: Graph, features: StaticFeatures, weights: NDArray[np.float
             counts_name: "(n,), int64 | the number of tokens of each text",
         },
         read,
-        f"{encoded} = {name}.encode_batch(texts, add_special_tokens=False)",
+        f"{encoded} = {name}.encode_batch_fast(texts, add_special_tokens=False)",
     )
 
 
