@@ -43,6 +43,9 @@ def export(
     push: Annotated[str | None, Option(metavar="NAME", help=PUSH_HELP)] = None,
     push_labels: Annotated[str | None, Option(metavar="NAME", help=PUSH_LABELS_HELP)] = None,
     public: Annotated[bool, Option("--public", help="With --push or --push-labels: readable for everybody.")] = False,
+    onnx: Annotated[
+        bool, Option("--onnx", help="One ONNX graph too, model.onnx: from texts, or their tokens, to labels.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,7 +64,7 @@ def export(
     check_pushes(folder, push, push_labels, public, quiet)
     values: Json = {"folder": folder and str(folder)}
     if folder is not None:
-        notes = export_run(run, folder, adapter, reward, license, languages, distill=distill)
+        notes = export_run(run, folder, adapter, reward, license, languages, distill=distill, onnx=onnx)
         caution = caution_of_run(run)
         if caution and not quiet:
             warn(caution)

@@ -35,6 +35,7 @@ def export_run(
     language: str | Sequence[str] = (),
     *,
     distill: bool = False,
+    onnx: bool = False,
 ) -> list[str]:
     """Write a finished run as a folder that reads texts: of scikit-learn, or of Hugging Face if it was fine-tuned.
 
@@ -55,6 +56,8 @@ def export_run(
     distill : bool, default False
         Write a small classifier that is taught the run's refined labels on TF-IDF and a sentence encoder, in the place
         of the run's own. A run whose features cannot be carried is distilled anyway, if it knows its texts.
+    onnx : bool, default False
+        Write the classifier as one ONNX graph too, see `silr.export.onnx.write_onnx`.
 
     Returns
     -------
@@ -74,6 +77,8 @@ def export_run(
         raise InputError(f"--reward {reward}: the classes of the run are {', '.join(names)}")
     if distill and (adapter or reward is not None):
         raise InputError("a distilled classifier has no fine-tuned model: leave out --adapter and --reward")
+    if onnx and (adapter or reward is not None):
+        raise InputError("--onnx writes a whole classifier, whose output is a label: leave out --adapter and --reward")
     finetuned = not isinstance(refiner.classifier_, FeatureClassifier)
     if not finetuned and (adapter or reward is not None):
         raise InputError(
@@ -94,6 +99,8 @@ def export_run(
                 parts = _distilled(refiner, corpus_of(run), draft, "as was asked")
             else:
                 parts = _frozen(refiner, run, draft)
+            if onnx:
+                parts.notes.extend(_with_onnx(refiner, run, parts, draft))
             card = model_card(refiner, Run(run), parts, license, languages)
             (draft / CARD).write_text(card, encoding="utf-8")
             add_files(draft, parts)
@@ -133,3 +140,16 @@ def _distilled(refiner: LabelRefiner, record: Record, folder: Path, reason: str)
         f"of {distilled.texts:,} texts"
     )
     return replace(parts, notes=[made, *parts.notes], distilled=distilled)
+
+
+def _with_onnx(refiner: LabelRefiner, run: str | Path, parts: Parts, draft: Path) -> list[str]:
+    """Notes of the graph that it writes, of the classifier in the folder."""
+    from silr.export.onnx import write_onnx
+    from silr.refine.record import read_record
+
+    corpus = read_record(run).corpus
+    texts = [] if corpus is None else corpus.texts
+    classifier, features = refiner.classifier_, getattr(refiner, "features_", None)
+    if parts.distilled is not None:
+        classifier, features = parts.distilled.classifier, parts.distilled.features
+    return write_onnx(classifier, features, refiner.classes_, draft, texts)
