@@ -101,22 +101,10 @@ def model_card(
         "Limits": LIMITS,
         "Licence": _license(license, base),
     }
-    tags = ["silr", "weak-supervision", *(["uu-learning"] if _is_uu(run.configuration) else [])]
-    on_top = metadata(
-        parts.library,
-        base,
-        table,
-        classifier_estimate(result),
-        tags=tags,
-        title=title,
-        license=license or (base.license if base else None),
-        languages=languages,
-        n_gold=run.manifest["gold"],
-    )
     how = "by [robust UU learning](https://arxiv.org/abs/2502.12565), " if _is_uu(run.configuration) else ""
     lines = [
         "---",
-        on_top,
+        _on_top(parts, run, result, base, license, languages, title),
         "---",
         "",
         f"# {' or '.join(classes) if len(classes) <= 5 else f'{len(classes)} classes'}: a text classifier",
@@ -125,8 +113,8 @@ def model_card(
         f"{'several LLMs' if 'annotators' in first else 'an LLM'}, refined {how}by silr "
         f"{__version__}.",
     ]
-    for title, section in sections.items():
-        lines += ["", f"## {title}", "", *section]
+    for heading, section in sections.items():
+        lines += ["", f"## {heading}", "", *section]
     return "\n".join(lines) + "\n"
 
 
@@ -138,6 +126,29 @@ def code(text: object) -> str:
 
 def _is_uu(settings: Json) -> bool:
     return settings.get("method") in ("uu", "paper")
+
+
+def _on_top(
+    parts: Parts,
+    run: Run,
+    result: Refinement,
+    base: BaseModel | None,
+    license: str | None,
+    languages: Sequence[str],
+    title: str,
+) -> str:
+    tags = ["silr", "weak-supervision", *(["uu-learning"] if _is_uu(run.configuration) else [])]
+    return metadata(
+        parts.library,
+        base,
+        table_name(run),
+        classifier_estimate(result),
+        tags=tags,
+        title=title,
+        license=license or (base.license if base else None),
+        languages=languages,
+        n_gold=run.manifest["gold"],
+    )
 
 
 def table_name(run: Run) -> TableName:
