@@ -63,7 +63,8 @@ def model_card(
     result = refiner.result_
     values = summary(result)
     base = base_model(parts.base_model) if parts.base_model else None
-    notes = [note.replace(parts.base_model, str(base)) if parts.base_model else note for note in parts.notes]
+    where = ", whose path is in adapter_config.json" if parts.library == "peft" and base and not base.hub_id else ""
+    notes = [note.replace(parts.base_model, f"{base}{where}") if parts.base_model else note for note in parts.notes]
     table, title = table_name(run), f"{' or '.join(map(short, values['classes'][:5]))}: a text classifier"
     classes = [code(name) for name in values["classes"]]
     first, best = values["iterations"][0], values["iterations"][result.classifier_iteration]
@@ -180,7 +181,7 @@ def _license(license: str | None, base: BaseModel | None) -> list[str]:
         return [f"{code(license)}. {under}".strip()]
     if under:
         return [f"{under} This classifier is given under the same licence."]
-    of_base = f" Nor do the files of {base} say theirs." if base else ""
+    of_base = f" The files of {base.name or 'the model under it'} do not say theirs." if base else ""
     return [f"Unknown: nobody has said it.{of_base} Ask whoever made this folder before you use it."]
 
 
