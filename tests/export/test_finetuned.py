@@ -20,6 +20,7 @@ from own_paths import own_paths
 from silr import FineTuned, LabelRefiner
 from silr.errors import InputError
 from silr.export import export_run
+from silr.export.push import push
 from synthetic import Corpus, make_corpus
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*longer than 64")]
@@ -150,12 +151,18 @@ def test_trl_takes_it_as_a_reward_model(runs: dict[str, Path], small_causal: str
     assert trainer.reward_funcs[0].config.num_labels == 1
 
 
-def test_no_path_of_this_machine(runs: dict[str, Path], small_llama: str, small_bert: str, tmp_path: Path) -> None:
+def test_no_path_of_this_machine(
+    runs: dict[str, Path], small_llama: str, small_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An adapter's configuration has one: it is how peft finds the model that the adapter sits on."""
+    monkeypatch.setenv("HF_TOKEN", "hf_none")
     for kind, adapter in (("lora", True), ("full", False)):
         export_run(runs[kind], tmp_path / kind, adapter=adapter)
         allowed = ["adapter_config.json"] if adapter else []
         assert own_paths(tmp_path / kind, small_llama, small_bert, runs[kind].parent) == allowed
+        if adapter:
+            with pytest.raises(InputError, match="which others lack; leave out --adapter"):
+                push(tmp_path / kind, "ada/x")
         card = (tmp_path / kind / "README.md").read_text()
         assert validate_card(card, "model") == [] and "license: unknown" in card
 

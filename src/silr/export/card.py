@@ -66,7 +66,8 @@ def model_card(
     result = refiner.result_
     values = summary(result)
     base = base_model(parts.base_model) if parts.base_model else None
-    notes = [note.replace(parts.base_model, str(base)) if parts.base_model else note for note in parts.notes]
+    where = ", whose path is in adapter_config.json" if parts.library == "peft" and base and not base.hub_id else ""
+    notes = [note.replace(parts.base_model, f"{base}{where}") if parts.base_model else note for note in parts.notes]
     table, title = table_name(run), f"{' or '.join(map(short, values['classes'][:5]))}: a text classifier"
     classes = [code(name) for name in values["classes"]]
     first, best = values["iterations"][0], values["iterations"][result.classifier_iteration]
@@ -104,22 +105,10 @@ def model_card(
         "Limits": LIMITS,
         "Licence": _license(license, base),
     }
-    tags = ["silr", "weak-supervision", *(["uu-learning"] if _is_uu(run.configuration) else [])]
-    on_top = metadata(
-        parts.library,
-        base,
-        table,
-        classifier_estimate(result) if parts.distilled is None else parts.distilled.accuracy,
-        tags=tags,
-        title=title,
-        license=license or (base.license if base else None),
-        languages=languages,
-        n_gold=run.manifest["gold"],
-    )
     how = "by [robust UU learning](https://arxiv.org/abs/2502.12565), " if _is_uu(run.configuration) else ""
     lines = [
         "---",
-        on_top,
+        _on_top(parts, run, result, base, license, languages, title),
         "---",
         "",
         f"# {' or '.join(classes) if len(classes) <= 5 else f'{len(classes)} classes'}: a text classifier",
@@ -128,8 +117,8 @@ def model_card(
         f"{'several LLMs' if 'annotators' in first else 'an LLM'}, refined {how}by silr "
         f"{__version__}.",
     ]
-    for title, section in sections.items():
-        lines += ["", f"## {title}", "", *section]
+    for heading, section in sections.items():
+        lines += ["", f"## {heading}", "", *section]
     return "\n".join(lines) + "\n"
 
 
@@ -141,6 +130,29 @@ def code(text: object) -> str:
 
 def _is_uu(settings: Json) -> bool:
     return settings.get("method") in ("uu", "paper")
+
+
+def _on_top(
+    parts: Parts,
+    run: Run,
+    result: Refinement,
+    base: BaseModel | None,
+    license: str | None,
+    languages: Sequence[str],
+    title: str,
+) -> str:
+    tags = ["silr", "weak-supervision", *(["uu-learning"] if _is_uu(run.configuration) else [])]
+    return metadata(
+        parts.library,
+        base,
+        table_name(run),
+        classifier_estimate(result) if parts.distilled is None else parts.distilled.accuracy,
+        tags=tags,
+        title=title,
+        license=license or (base.license if base else None),
+        languages=languages,
+        n_gold=run.manifest["gold"],
+    )
 
 
 def table_name(run: Run) -> TableName:
@@ -172,7 +184,7 @@ def _license(license: str | None, base: BaseModel | None) -> list[str]:
         return [f"{code(license)}. {under}".strip()]
     if under:
         return [f"{under} This classifier is given under the same licence."]
-    of_base = f" Nor do the files of {base} say theirs." if base else ""
+    of_base = f" The files of {base.name or 'the model under it'} do not say theirs." if base else ""
     return [f"Unknown: nobody has said it.{of_base} Ask whoever made this folder before you use it."]
 
 

@@ -12,6 +12,7 @@ from silr import __version__
 from silr.errors import InputError
 from silr.extras import needs
 from silr.hf.hub import answers
+from silr.io.files import read_json
 from silr.io.hub import LOG_IN, HubAwayError, hub_errors
 
 Kind = Literal["model", "dataset"]
@@ -67,6 +68,7 @@ def push(folder: str | Path, name: str, *, public: bool = False, kind: Kind = "m
     folder = Path(folder)
     if not (folder / "README.md").is_file():
         raise InputError(f"{folder} is no exported folder: it has no README.md")
+    _check_base(folder)
     from huggingface_hub import HfApi, constants
 
     if not answers(constants.ENDPOINT):
@@ -83,6 +85,15 @@ def push(folder: str | Path, name: str, *, public: bool = False, kind: Kind = "m
             delete_patterns="*",
         )
     return str(repository)
+
+
+def _check_base(folder: Path) -> None:
+    """Refuse an adapter on a model that only this machine has."""
+    if not (folder / "adapter_config.json").is_file():
+        return
+    base = str(read_json(folder / "adapter_config.json")["base_model_name_or_path"])
+    if Path(base).is_absolute() or Path(base).exists():
+        raise InputError(f"cannot push {folder}: its adapter sits on {base}, which others lack; leave out --adapter")
 
 
 def _check_same(api: Any, repo_id: str, kind: Kind, public: bool) -> None:
