@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from silr.refine.run import TABLE, Run
 from silr.report.summary import remarks, said_of, summary
 
 if TYPE_CHECKING:
+    from silr.export.distill import Distilled
     from silr.refine.label_refiner import LabelRefiner
 
 
@@ -41,6 +43,8 @@ class Parts:
     base_model: str | None  # hub name or path of the model under it
     reads: str  # its input, as a sentence
     notes: list[str] = field(default_factory=list)  # for the user
+    packages: Sequence[str] = ()  # that it needs, for `silr.export.requirements`
+    distilled: Distilled | None = None  # how good it is, where it is not the run's classifier
 
 
 def model_card(refiner: LabelRefiner, run: Run, parts: Parts) -> str:
@@ -62,7 +66,7 @@ def model_card(refiner: LabelRefiner, run: Run, parts: Parts) -> str:
             *[f"Note: {note}." for note in parts.notes],
         ],
         "Data": _data(run, values, first),
-        "How good it is": _accuracy(values, result),
+        "How good it is": _accuracy(values, result, parts.distilled),
         "Class priors": _priors(classes, result),
         "Training": [
             f"Iteration {best['iteration']} of the run. Settings:",
@@ -129,7 +133,7 @@ def _data(run: Run, values: Summary, first: Summary) -> list[str]:
     return lines
 
 
-def _accuracy(values: Summary, result: Refinement) -> list[str]:
+def _accuracy(values: Summary, result: Refinement, distilled: Distilled | None) -> list[str]:
     """Rows of the LLM's labels, of the refined ones where they are not the classifier's own, and of the classifier."""
     first, best = values["iterations"][0], values["iterations"][result.best_iteration]
     own = values["iterations"][result.classifier_iteration]
@@ -139,8 +143,11 @@ def _accuracy(values: Summary, result: Refinement) -> list[str]:
     if leans or best not in (own, first):
         rows.append(("refined: LLM and features", best, estimate_in(best)))
     reads = "features" if leans else "the text"
-    name = f"this classifier: {reads} alone" if leans or best is not own else "this classifier"
+    whose = "this classifier" if distilled is None else "the run's classifier"
+    name = f"{whose}: {reads} alone" if leans or best is not own else whose
     rows.append((name, {} if leans else own, classifier_estimate(result)))
+    if distilled is not None:
+        rows.append(("this classifier: distilled", {}, distilled.accuracy))
     truth = any("true_accuracy" in row for _, row, _ in rows)
     head = ["labels of", "right, estimated from gold labels", "95 % interval", *["right by true labels"] * truth]
     lines = ["Share of the corpus's labels that are right:", "", f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
@@ -151,8 +158,9 @@ def _accuracy(values: Summary, result: Refinement) -> list[str]:
         if truth:
             cells.append(percent(row["true_accuracy"]) if "true_accuracy" in row else "unknown")
         lines.append(f"| {' | '.join(cells)} |")
-    caution = classifier_caution(result)
+    caution = classifier_caution(result) if distilled is None else distilled.caution
     notes = [f"**Note**: {caution}."] if caution else []
+    notes += [] if distilled is None else distilled.lines
     notes += said_of(result) + remarks(result)
     return [*lines, "", *notes] if notes else lines
 
