@@ -145,7 +145,7 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold)
     states = FileFeatures(None, {"kind": "file", "annotator": {"kind": "local", "model": "a model"}})
     for features in (states, JoinedFeatures([states, refiner.features_])):
-        with pytest.raises(InputError, match="hidden states of the annotator, .* add --distill"):
+        with pytest.raises(InputError, match=r"hidden states of the annotator, .* add --distill"):
             write_onnx(refiner.classifier_, features, refiner.classes_, tmp_path, [])
     with pytest.raises(InputError, match="leave out --adapter and --reward"):
         export_run(tmp_path / "run", tmp_path / "new", adapter=True, onnx=True)
