@@ -78,13 +78,13 @@ class Distilled:
         if self.accuracy is None or self.run is None or self.loss is None:
             return [f"Without gold labels nobody can tell how often the distilled classifier is right; {agrees}."]
         low, high = (f"{100 * limit:+.1f}" for limit in self.loss.interval)
-        lost = 100 * self.loss.value
-        loss = f"a loss of {lost:.1f} points" if lost > 0 else f"no loss ({-lost:.1f} points more)"
+        lost = round(100 * self.loss.value, 1) + 0.0  # never -0.0
+        loss = f"a loss of {lost} points" if lost >= 0 else f"a gain of {-lost} points"
         left_out = "cross-fitted" if self.is_cross_fitted else "left out of its training though not of the run's"
         return [
             f"By {self.gold:,} gold labels, {left_out}, the distilled classifier is right on {self.accuracy} of the "
-            f"texts, and {self.against} on {percent(self.run.accuracy)}: {loss}, 95 % interval {low} to {high}; "
-            f"{agrees}."
+            f"texts, and {self.against} on {percent(self.run.accuracy)}: {loss} (95 % interval of the loss {low} to "
+            f"{high}); {agrees}."
         ]
 
 
