@@ -17,9 +17,11 @@ from command_line import Commands
 from silr import LabelRefiner
 from silr.errors import InputError
 from silr.export import export_run
-from silr.export.onnx import STRANGE
+from silr.export.onnx import STRANGE, write_onnx
 from silr.export.onnx_graph import Graph
 from silr.export.onnx_tfidf import add_tfidf
+from silr.features.file import FileFeatures
+from silr.features.joined import JoinedFeatures
 from silr.features.tfidf import TfidfFeatures
 from synthetic import Corpus, make_corpus
 
@@ -139,7 +141,12 @@ def test_finetuned(small_llama: str, tmp_path: Path) -> None:
 
 def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = make_corpus(200)
-    LabelRefiner(features="tfidf", run=tmp_path / "run").fit(corpus.texts, corpus.llm_labels, corpus.gold)
+    refiner = LabelRefiner(features="tfidf", run=tmp_path / "run")
+    refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold)
+    states = FileFeatures(None, {"kind": "file", "annotator": {"kind": "local", "model": "a model"}})
+    for features in (states, JoinedFeatures([states, refiner.features_])):
+        with pytest.raises(InputError, match=r"hidden states of the annotator, .* add --distill"):
+            write_onnx(refiner.classifier_, features, refiner.classes_, tmp_path, [])
     with pytest.raises(InputError, match="leave out --adapter and --reward"):
         export_run(tmp_path / "run", tmp_path / "new", adapter=True, onnx=True)
     with monkeypatch.context() as patch:  # a graph that is another classifier

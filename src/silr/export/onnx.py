@@ -59,7 +59,15 @@ class OnnxModel:
     classes: list[str]
 
 
-def write_onnx(classifier: Any, features: Any, classes: Iterable[object], folder: Path, texts: list[str]) -> list[str]:
+@dataclass(frozen=True)
+class Written:
+    """What there is to say of a graph in a folder."""
+
+    note: str  # for the user
+    packages: tuple[str, ...]  # that it needs
+
+
+def write_onnx(classifier: Any, features: Any, classes: Iterable[object], folder: Path, texts: list[str]) -> Written:
     """Write ``model.onnx``, the tokenizers that it needs, and code, into an existing folder.
 
     Parameters
@@ -76,8 +84,7 @@ def write_onnx(classifier: Any, features: Any, classes: Iterable[object], folder
 
     Returns
     -------
-    list of str
-        What the user should know.
+    Written
 
     Raises
     ------
@@ -94,7 +101,8 @@ def write_onnx(classifier: Any, features: Any, classes: Iterable[object], folder
     (folder / MODULE).write_text(module_of(model.sources, names, MODEL), encoding="utf-8")
     compared = _compare(model, classifier, features, folder, texts)
     (folder / GUIDE).write_text(guide(model.sources, names, MODEL, compared), encoding="utf-8")
-    return [f"{MODEL}: {compared}; {GUIDE} says how to use it"]
+    packages = ("onnxruntime", "tokenizers") if any(source.setup for source in model.sources) else ("onnxruntime",)
+    return Written(f"{MODEL}: {compared}; {GUIDE} says how to use it", packages)
 
 
 def _frozen(classifier: FeatureClassifier, features: Any, classes: list[str], folder: Path) -> OnnxModel:

@@ -18,7 +18,7 @@ from silr.hf.tokens import TokenFeatures
 from silr.io.files import atomic_folder
 from silr.refine.classifier_caution import classifier_caution
 from silr.refine.label_refiner import LabelRefiner
-from silr.refine.record import Record
+from silr.refine.record import Record, read_record
 from silr.refine.run import Run
 
 CARD = "README.md"
@@ -100,13 +100,26 @@ def export_run(
             else:
                 parts = _frozen(refiner, run, draft)
             if onnx:
-                parts.notes.extend(_with_onnx(refiner, run, parts, draft))
+                parts = _with_graph(parts, refiner, run, draft)
             card = model_card(refiner, Run(run), parts, license, languages)
             (draft / CARD).write_text(card, encoding="utf-8")
             add_files(draft, parts)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {folder}: {getattr(error, 'strerror', None) or error}") from error
     return [*parts.notes, *(_figures(parts.distilled, refiner) if parts.distilled else [])]
+
+
+def _with_graph(parts: Parts, refiner: LabelRefiner, run: str | Path, draft: Path) -> Parts:
+    """With the ONNX graph of the classifier that the folder has."""
+    from silr.export.onnx import write_onnx
+
+    classifier, features = refiner.classifier_, getattr(refiner, "features_", None)
+    if parts.distilled is not None:
+        classifier, features = parts.distilled.classifier, parts.distilled.features
+    corpus = read_record(run).corpus
+    texts = [] if corpus is None else corpus.texts
+    written = write_onnx(classifier, features, refiner.classes_, draft, texts)
+    return replace(parts, notes=[*parts.notes, written.note], packages=(*parts.packages, *written.packages))
 
 
 def _figures(distilled: Distilled, refiner: LabelRefiner) -> list[str]:
@@ -140,16 +153,3 @@ def _distilled(refiner: LabelRefiner, record: Record, folder: Path, reason: str)
         f"of {distilled.texts:,} texts"
     )
     return replace(parts, notes=[made, *parts.notes], distilled=distilled)
-
-
-def _with_onnx(refiner: LabelRefiner, run: str | Path, parts: Parts, draft: Path) -> list[str]:
-    """Notes of the graph that it writes, of the classifier in the folder."""
-    from silr.export.onnx import write_onnx
-    from silr.refine.record import read_record
-
-    corpus = read_record(run).corpus
-    texts = [] if corpus is None else corpus.texts
-    classifier, features = refiner.classifier_, getattr(refiner, "features_", None)
-    if parts.distilled is not None:
-        classifier, features = parts.distilled.classifier, parts.distilled.features
-    return write_onnx(classifier, features, refiner.classes_, draft, texts)
