@@ -114,7 +114,7 @@ def _plan(options: dict[str, Any], ask: Asker) -> Plan:
     words += " are there already (table)"
     labeller = ask(options["annotator"], _one_of(LABELLERS), words, "table" if seen.labels else None)
     _check_labeller(labeller, options)
-    column = model = base_url = question = None
+    column = None
     if labeller == "table" and (options["label_column"] or not seen.labels):
         likely = seen.likely if ask.asks else LABEL
         column = ask(options["label_column"], seen.labels_named, "   Which column has the labels?", likely)
@@ -127,18 +127,21 @@ def _plan(options: dict[str, Any], ask: Asker) -> Plan:
 
     proposed = in_commas(known) if len(known) > 1 else None
     classes = ask(options["classes"], read_classes, "3. Which classes, with commas between?", proposed)
-    if labeller == "api":
-        base_url = ask(options["base_url"], str, "   At which server?", OPENAI)
-    if labeller != "table":
-        usual = DEFAULT_MODEL if labeller == "local" else None
-        model = ask(options["model"], _named_model, "   Which model?", usual)
-        usual = f"Is this text {', '.join(classes[:-1])} or {classes[-1]}?"
-        question = ask(options["question"], str, "   What is it asked about a text?", usual)
-    words = f"4. How many labels by hand, the {seen.n_gold:,} in the table included?"
+    llm = (None, None, None) if labeller == "table" else _llm(options, ask, labeller == "local", classes)
+    included = f", the {seen.n_gold:,} in the table included" if seen.n_gold else ""
+    words = f"4. How many labels by hand{included}?"
     number = ask(options["number"], _count, words, str(seen.n_gold if seen.n_gold >= ENOUGH else NUMBER))
     words = "5. What is wanted: labels, a classifier for new texts, or the share of each class for a paper?"
     want = ask(options["want"], _goal_with(max(number, seen.n_gold)), words, GOALS[0])
-    return Plan(seen.path, text, labeller, classes, number, want, seen.n_gold, column, model, base_url, question)
+    return Plan(seen.path, text, labeller, classes, number, want, seen.n_gold, column, *llm)
+
+
+def _llm(options: dict[str, Any], ask: Asker, is_local: bool, classes: list[str]) -> tuple[str, str | None, str]:
+    """Model, server and question of the language model that labels."""
+    server = None if is_local else ask(options["base_url"], str, "   At which server?", OPENAI)
+    model = ask(options["model"], _named_model, "   Which model?", DEFAULT_MODEL if is_local else None)
+    usual = f"Is this text {', '.join(classes[:-1])} or {classes[-1]}?"
+    return model, server, ask(options["question"], str, "   What is it asked about a text?", usual)
 
 
 def _check_output(output: Path) -> None:
