@@ -17,6 +17,7 @@ from silr.cli.codebook import app as codebook
 from silr.cli.estimate import estimate
 from silr.cli.export import export
 from silr.cli.help import Command
+from silr.cli.init import init
 from silr.cli.label import label
 from silr.cli.options import AsJson, Classes, Device, Quiet, Run, Table, narrator, split_classes, spread_classes
 from silr.cli.refine import refine
@@ -26,9 +27,9 @@ from silr.hf.distributed import is_main
 
 app = typer.Typer(
     help="Turn the cheap, biased labels of an LLM into better labels and a better classifier.\n\n"
-    "A first look: **silr demo**. On your own table: **annotate** it, **label** 50 to 100 "
-    "texts by hand, **refine** (which ends with a **report**), **predict** new texts, **export** the classifier, "
-    "or **align** a language model with it.",
+    "A first look: **silr demo**. On your own table: **init** writes the commands as a script. They **annotate** it, "
+    "**label** 50 to 100 texts by hand, and **refine** it (which ends with a **report**). Then **predict** new texts, "
+    "**export** the classifier, or **align** a language model with it.",
     rich_markup_mode="markdown",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -75,6 +76,7 @@ def _silr(version: Annotated[bool, Option("--version", help="Print the version."
         raise typer.Exit
 
 
+app.command(cls=Command)(init)
 app.command(cls=Command)(annotate)
 app.command(cls=Command)(label)
 app.add_typer(codebook, name="codebook")
