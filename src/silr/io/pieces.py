@@ -61,16 +61,13 @@ class Piece(NamedTuple):
                 yield self._frame(pa.Table.from_batches([batch]), columns)
 
     def _frame(self, table: Any, columns: Sequence[str] | None) -> pd.DataFrame:
-        import pandas as pd
         import pyarrow as pa
 
-        frame = decoded_frame(table)
-        frame.index = pd.RangeIndex(table.num_rows)  # where no column is stored
+        arrays = dict(zip(table.column_names, table.columns, strict=True))
         for name, value in self.partition.items():
-            if columns is None or name in columns:
-                kind = pa.int64() if isinstance(value, int) else pa.string()
-                frame[name] = pd.array([value] * len(frame), dtype=pd.ArrowDtype(kind))
-        return frame if columns is None else frame[list(columns)]
+            kind = pa.int64() if isinstance(value, int) else pa.string()
+            arrays[name] = pa.array([value] * table.num_rows, kind)
+        return decoded_frame(pa.table({name: arrays[name] for name in columns or arrays}))
 
 
 @dataclass(frozen=True)
