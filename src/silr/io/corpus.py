@@ -66,8 +66,8 @@ def text_column(
     """Return the texts: "" where missing, bytes decoded, numbers written out; a lone surrogate becomes U+FFFD.
 
     Raises InputError if there is no such column (the message lists those there are, and names the one that may be
-    meant), a cell holds a list or a struct (the message says how to make one text of it), or all texts are empty and one is
-    `required`.
+    meant), a cell holds a list or a struct (the message says how to make one text of it), or all texts are empty and
+    one is `required`.
     """
     series = _column(frame, name, path, texts=True)
     texts = [_clean(text) for text in _cells(series, text_of, name, path, missing="")]

@@ -91,21 +91,30 @@ def is_in_pieces(path: str | Path) -> bool:
     return Path(path).is_dir() or (glob.has_magic(str(path)) and not Path(path).exists())
 
 
+def folder_of(path: str | Path) -> Path:
+    """The folder of a table in pieces: itself, or that before the first part of a glob with a pattern."""
+    path = Path(path)
+    if path.is_dir():
+        return path
+    parts = path.parts
+    at = next((at for at, part in enumerate(parts) if glob.has_magic(part) or "=" in part), len(parts) - 1)
+    return Path(*parts[:at])
+
+
 def open_pieces(path: str | Path) -> Pieces:
     """Open a folder or a glob of parquet files; only their footers are read.
 
     Raises InputError if there are none, one is broken (the message names it), two have other columns, or there is no
     row at all.
     """
-    folder, pattern = Path(path), f"**/*{SUFFIX}"
-    if not folder.is_dir():
-        parts = folder.parts
-        at = next((at for at, part in enumerate(parts) if glob.has_magic(part) or "=" in part), len(parts) - 1)
-        folder, pattern = Path(*parts[:at]), "/".join(parts[at:])
+    folder, pattern = folder_of(path), f"**/*{SUFFIX}"
+    if not Path(path).is_dir():
+        pattern = Path(path).relative_to(folder).as_posix()
     names = {file: file.relative_to(folder).as_posix() for file in folder.glob(pattern) if file.is_file()}
     names = {file: name for file, name in names.items() if not any(part[0] in "._" for part in name.split("/"))}
     if not names:
-        raise InputError(f"{path} has no {SUFFIX} files")
+        kind = "is a folder, not a table, and" if Path(path).is_dir() else "is no table, and"
+        raise InputError(f"{path} {kind} has no {SUFFIX} files")
     if other := next((name for name in names.values() if not name.endswith(SUFFIX)), None):
         raise InputError(f"{path}: {other} is no {SUFFIX} file; tables in pieces are folders or globs of those")
     pieces, first, start = [], None, 0
