@@ -45,8 +45,13 @@ def record_path(features: str | Path) -> Path:
 
 def write_record(features: str | Path, texts: Sequence[str]) -> None:
     """Note of which texts the rows of a features file are, once the file is whole."""
+    write_keys(features, text_keys(texts))
+
+
+def write_keys(features: str | Path, keys: Keys) -> None:
+    """Write the record of a features file whose rows are of the texts with these keys."""
     with atomic_write(record_path(features)) as file:
-        file.write(save({KEYS: text_keys(texts)}, {OF: _hash(Path(features))}))
+        file.write(save({KEYS: keys}, {OF: _hash(Path(features))}))
 
 
 def has_record(features: str | Path) -> bool:

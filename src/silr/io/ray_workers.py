@@ -7,6 +7,7 @@ workers come as lines of JSON, all else goes to a log.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pickle
 import socket
@@ -148,8 +149,8 @@ class PieceMaker:
     """Makes pieces by their numbers, in an actor of Ray; what goes wrong with the input is part of the row."""
 
     def __init__(self, job: Job) -> None:
-        self._job, self._worker = job, None
-        self._worker: Worker | None
+        self._job = job
+        self._worker: Worker | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Make a piece."""
@@ -204,8 +205,7 @@ def _cluster() -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
-    at = os.environ.get(ADDRESS)
-    ray.init(**({} if at else {"include_dashboard": False}), logging_level="WARNING")
+    ray.init(include_dashboard=None if os.environ.get(ADDRESS) else False, logging_level=logging.WARNING)
     try:
         yield ray
     finally:
