@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from ray_worker_parts import Upper
@@ -74,6 +76,25 @@ def test_predictions_are_those_of_one_machine(cluster: None, tmp_path: Path, com
     done = commands(*arguments, "there", "--engine", "ray", cwd=tmp_path)
     assert (done.code, done.out, done.err) == (0, "", "")
     pd.testing.assert_frame_equal(joined(tmp_path / "there"), joined(tmp_path / "here"))
+
+
+@pytest.mark.slow
+def test_annotations_are_those_of_one_machine(
+    cluster: None, tmp_path: Path, commands: Commands, tiny_llama: str
+) -> None:
+    texts = [f"text number {row} of {row % 7}" for row in range(60)]
+    in_pieces(pd.DataFrame({"text": texts}), tmp_path / "texts", [25, 40])
+    arguments = ("annotate", "texts", "--model", tiny_llama, "--classes", "no,yes", "--quiet", "-o")
+    assert commands(*arguments, "here", cwd=tmp_path).code == 0
+    done = commands(*arguments, "there", "--engine", "ray", cwd=tmp_path)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    here, there = joined(tmp_path / "here"), joined(tmp_path / "there")
+    assert there["llm_label"].tolist() == here["llm_label"].tolist()
+    pd.testing.assert_frame_equal(there, here, check_exact=False, atol=1e-3)
+    features = [np.load(tmp_path / f"{name}.features.npy") for name in ("here", "there")]
+    np.testing.assert_allclose(*features, atol=0.01)
+    again = commands(*arguments, "there", "--json", cwd=tmp_path)
+    assert json.loads(again.out)["resumed"] == 3
 
 
 def test_what_ray_cannot_do_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,8 +174,7 @@ def annotate_file(
     meta: Json = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
     meta = as_begun(annotator, meta, begun_in(partial_path(output, name)))
     n_features = annotator.n_features if save_features else 0
-    check = GoldCheck(table.frame, annotator.classes, where, str(source))
-    began = time.monotonic()
+    check, began = GoldCheck(table.frame, annotator.classes, where, str(source)), time.monotonic()
     journal = Journal(partial_path(output, name), meta, len(annotator.classes), n_features)
     session = journal.session(cost_of(annotator))
     with journal, session, prepared(annotator, unique, meta, output, name, journal.note_cost):

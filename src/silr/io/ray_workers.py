@@ -205,7 +205,10 @@ def _cluster() -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
-    ray.init(include_dashboard=None if os.environ.get(ADDRESS) else False, logging_level=logging.WARNING)
+    if os.environ.get(ADDRESS):
+        ray.init(logging_level=logging.WARNING)
+    else:  # not by whatever cluster ran here before
+        ray.init("local", include_dashboard=False, logging_level=logging.WARNING)
     try:
         yield ray
     finally:
