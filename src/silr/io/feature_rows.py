@@ -45,13 +45,8 @@ def record_path(features: str | Path) -> Path:
 
 def write_record(features: str | Path, texts: Sequence[str]) -> None:
     """Note of which texts the rows of a features file are, once the file is whole."""
-    write_keys(features, text_keys(texts))
-
-
-def write_keys(features: str | Path, keys: Keys) -> None:
-    """Write the record of a features file whose rows are of the texts with these keys."""
     with atomic_write(record_path(features)) as file:
-        file.write(save({KEYS: keys}, {OF: _hash(Path(features))}))
+        file.write(save({KEYS: text_keys(texts)}, {OF: _hash(Path(features))}))
 
 
 def has_record(features: str | Path) -> bool:
@@ -90,6 +85,12 @@ def match(features: str | Path, texts: Sequence[str]) -> Match:
         f"rows of {path.name} are matched by text: the table has other rows, or another order, than it was made for"
     )
     return Match(positions, len(known), message)
+
+
+def write_keys(features: str | Path, keys: Keys) -> None:
+    """Write the record of a features file whose rows are of the texts with these keys."""
+    with atomic_write(record_path(features)) as file:
+        file.write(save({KEYS: keys}, {OF: _hash(Path(features))}))
 
 
 def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[np.number]:
