@@ -6,6 +6,7 @@ workers come as lines of JSON, all else goes to a log.
 
 from __future__ import annotations
 
+import _thread
 import json
 import logging
 import os
@@ -197,6 +198,8 @@ def main() -> None:
 def _end_with(stdin: BinaryIO) -> None:
     """End this process, and so its work on the cluster, with the one that started it."""
     stdin.read(1)
+    _thread.interrupt_main()  # which ends Ray in order
+    time.sleep(2 * SECONDS)
     os._exit(1)
 
 
