@@ -77,10 +77,20 @@ def table_path(given: str) -> Path:
 
 
 TABLE_HELP = "csv, tsv, jsonl or parquet, gzip or not; or hf://datasets/OWNER/NAME of the Hugging Face hub."
+PIECES_HELP = "csv, tsv, jsonl or parquet, gzip or not; a folder or a glob of parquet files; or hf://datasets/OWNER/NAME."
 Run = Annotated[Path, Argument(help="Run directory of refine.")]
 Table = Annotated[Path, Argument(help=TABLE_HELP, parser=table_path, metavar="TABLE")]
+TableOrPieces = Annotated[Path, Argument(help=PIECES_HELP, parser=table_path, metavar="TABLE")]
 TextColumn = Annotated[str, Option(help="Column with the texts.")]
 Device = Annotated[str | None, choice("cpu, cuda, ...; by default the GPU if there is one.", "cpu", "cuda", "mps")]
+Engine = Annotated[
+    str,
+    choice(
+        "Who makes the pieces of a folder: local, one process; ray, the machines of the Ray cluster at RAY_ADDRESS, or "
+        "the processors of this one.",
+        *("local", "ray"),
+    ),
+]
 Seed = Annotated[int, Option(min=0)]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.", callback=silence)]
 Classes = Annotated[
