@@ -23,7 +23,7 @@ def label_command(
 
     `inside`: the folder from which the path of the table goes; None: the current one.
     """
-    if gold != Columns.gold or not (inside or Path()).joinpath(table).is_file():
+    if gold != Columns.gold or not (inside or Path()).joinpath(table).exists():
         return None
     words = ["silr", "label", os.path.normpath(table)]
     words += ["--text-column", text] if text != Columns.text else []

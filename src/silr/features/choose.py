@@ -75,7 +75,7 @@ def load_saved(record: Json, folder: Path) -> Features:
     return SentenceFeatures(record["model"], record.get(WEIGHTS))
 
 
-def features_of_run(features: Features, texts: list[str], folder: Path) -> tuple[Features, Matrix]:
+def features_of_run(features: Features, texts: Sequence[str], folder: Path) -> tuple[Features, Matrix]:
     """The corpus's features, computed once a run, by the main process, and the way there as it is kept."""
     if features.record["kind"] in ("file", "tokens"):  # read where it is; made again as quickly as it is read
         return features, features.fit_transform(texts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from silr.io.cells import is_missing, label_key, label_name, text_of
 from silr.io.cells import sort_classes as sort_classes
 from silr.io.class_names import ClassNames, Wording, class_names, listed, of_table
 from silr.io.likely_columns import likely_column
+from silr.io.pieced_table import Frame, PiecedColumn, PiecedTable, pieces_hash
+from silr.io.pieced_table import open_table as open_table
+from silr.io.pieces import folder_of, is_in_pieces, open_pieces
 from silr.io.tables import delimiter_hint, split_suffix
 from silr.io.tables import read_table as read_table
 from silr.io.tables import write_table as write_table
@@ -44,30 +47,47 @@ class TextCounts(NamedTuple):
 
 
 def table_stem(path: str | Path) -> str:
-    """Return the file name without the table's suffixes: "labelled" for "a/labelled.csv.gz"."""
+    """Return the file name without the table's suffixes: "labelled" for "a/labelled.csv.gz", or the folder's name."""
     path = Path(path)
+    if is_in_pieces(path):
+        return folder_of(path).resolve().name
     kind, zipped = split_suffix(path)
     return path.name[: -len(kind + ".gz" * zipped)]
 
 
 def features_path(table: str | Path) -> Path:
     """Return where the annotator's hidden states lie: "labelled.features.npy" beside "labelled.csv.gz"."""
-    return Path(table).with_name(f"{table_stem(table)}.features.npy")
+    return _beside(table, ".features.npy")
 
 
 def annotator_path(table: str | Path) -> Path:
     """Return where the annotator is described: "labelled.annotator.json" beside "labelled.csv.gz"."""
-    return Path(table).with_name(f"{table_stem(table)}.annotator.json")
+    return _beside(table, ".annotator.json")
 
 
-def text_column(frame: pd.DataFrame, name: str = "text", path: str | Path | None = None) -> list[str]:
+def _beside(table: str | Path, suffix: str) -> Path:
+    path = folder_of(table).resolve() if is_in_pieces(table) else Path(table)
+    return path.with_name(table_stem(path) + suffix)
+
+
+@overload
+def text_column(frame: pd.DataFrame, name: str = "text", path: str | Path | None = None) -> list[str]: ...
+@overload
+def text_column(frame: Frame, name: str = "text", path: str | Path | None = None) -> Sequence[str]: ...
+def text_column(frame: Frame, name: str = "text", path: str | Path | None = None) -> Sequence[str]:
     """Return the texts: "" where missing, bytes decoded, numbers written out; a lone surrogate becomes U+FFFD.
+
+    Those of a table in pieces are read whenever they are asked for.
 
     Raises InputError if there is no such column (the message lists those there are, and names the one that may be
     meant), a cell holds a list or a struct (the message says how to make one text of it), or all texts are empty.
     """
-    series = _column(frame, name, path, texts=True)
-    texts = [_clean(text) for text in _cells(series, text_of, name, path, missing="")]
+    texts: Sequence[str]
+    if isinstance(frame, PiecedTable):
+        _check_column(frame, name, path, texts=True)
+        texts = PiecedColumn(frame.pieces, [name], lambda part, start: _texts(part[name], name, path, start))
+    else:
+        texts = _texts(_column(frame, name, path, texts=True), name, path)
     if not any(text.strip() for text in texts):
         raise InputError(f"column {name!r} of {_table(path)} has no text: all {len(texts):,} rows are empty")
     return texts
@@ -75,12 +95,12 @@ def text_column(frame: pd.DataFrame, name: str = "text", path: str | Path | None
 
 def text_counts(texts: Sequence[str]) -> TextCounts:
     """Count the texts, those equal to an earlier one, and those that are empty or blank (never called duplicates)."""
-    filled = [text for text in texts if text.strip()]
-    return TextCounts(len(texts), len(filled) - len(set(filled)), len(texts) - len(filled))
+    filled = np.fromiter((hash(text) for text in texts if text.strip()), np.int64)  # 8 bytes, and the text is let go
+    return TextCounts(len(texts), len(filled) - len(np.unique(filled)), len(texts) - len(filled))
 
 
 def label_column(
-    frame: pd.DataFrame, name: str = LABEL, path: str | Path | None = None, *, required: bool = True
+    frame: Frame, name: str = LABEL, path: str | Path | None = None, *, required: bool = True
 ) -> list[str | None]:
     """Return labels as strings, see `silr.io.cells.label_name`: 1, 1.0 and "1 " are all "1"; missing or blank is None.
 
@@ -93,7 +113,11 @@ def label_column(
     return _cells(_column(frame, name, path), label_name, name, path, missing=None)
 
 
-def id_column(frame: pd.DataFrame, path: str | Path | None = None) -> list[str | None]:
+@overload
+def id_column(frame: pd.DataFrame, path: str | Path | None = None) -> list[str | None]: ...
+@overload
+def id_column(frame: Frame, path: str | Path | None = None) -> Sequence[str | None]: ...
+def id_column(frame: Frame, path: str | Path | None = None) -> Sequence[str | None]:
     """Return the column ``id`` as strings, None for every row if there is none."""
     if "id" not in frame.columns:
         return [None] * len(frame)
@@ -101,7 +125,10 @@ def id_column(frame: pd.DataFrame, path: str | Path | None = None) -> list[str |
     def written(value: object) -> str | None:
         return str(value).strip() if isinstance(value, (list, dict)) else label_name(value)
 
-    return _cells(frame["id"], written, "id", path, missing=None)
+    def ids(part: pd.DataFrame, start: int = 0) -> list[str | None]:
+        return _cells(part["id"], written, "id", path, missing=None, start=start)
+
+    return PiecedColumn(frame.pieces, ["id"], ids) if isinstance(frame, PiecedTable) else ids(frame)
 
 
 def encode_labels(
@@ -131,7 +158,7 @@ def encode_labels(
 
 
 def score_columns(
-    frame: pd.DataFrame,
+    frame: Frame,
     classes: Sequence[str],
     path: str | Path | None = None,
     label: str = LABEL,
@@ -156,14 +183,14 @@ def score_columns(
     needed = None
     if label in frame.columns:
         needed = np.array([value is not None for value in label_column(frame, label, path)])
-        empty = np.column_stack([frame[name].isna() | (frame[name].astype(str).str.strip() == "") for name in names])
+        empty = np.column_stack([_is_empty(frame[name]) for name in names])
         if (~empty.all(axis=1) & needed).any():
             needed &= ~empty.all(axis=1)
     return np.column_stack([_numbers(frame, name, path, needed) for name in names])
 
 
 def weight_column(
-    frame: pd.DataFrame,
+    frame: Frame,
     name: str = "gold_weight",
     path: str | Path | None = None,
     needed: NDArray[np.bool_] | None = None,
@@ -226,6 +253,11 @@ def file_hash(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def table_hash(path: str | Path) -> str:
+    """Return the SHA-256 of a table's file; of one in pieces, of the names and footers of the pieces."""
+    return pieces_hash(open_pieces(path)) if is_in_pieces(path) else file_hash(path)
+
+
 def corpus_hash(*columns: Iterable[str | None]) -> str:
     """Return a SHA-256 of columns such as texts and labels; equal only for equal values in equal order."""
     digest = hashlib.sha256()
@@ -253,18 +285,34 @@ def _table(path: str | Path | None) -> str:
     return "the table" if path is None else str(path)
 
 
-def _column(frame: pd.DataFrame, name: str, path: str | Path | None, *, texts: bool = False) -> pd.Series[Any]:
+def _column(frame: Frame, name: str, path: str | Path | None, *, texts: bool = False) -> pd.Series[Any]:
+    _check_column(frame, name, path, texts=texts)
+    return frame[name]
+
+
+def _check_column(frame: Frame, name: str, path: str | Path | None, *, texts: bool = False) -> None:
     if name in frame.columns:
-        return frame[name]
+        return
     names = [str(column) for column in frame.columns]
     hint = (delimiter_hint(names[0]) if len(names) == 1 else "") or likely_column(frame, name, texts=texts)
     raise InputError(f"{_table(path)} has no column {name!r}; its columns are {listed(names)}{hint}")
 
 
+def _texts(series: pd.Series[Any], name: str, path: str | Path | None, start: int = 0) -> list[str]:
+    return [_clean(text) for text in _cells(series, text_of, name, path, missing="", start=start)]
+
+
 def _cells(
-    series: pd.Series[Any], read: Callable[[object], Cell], name: str, path: str | Path | None, missing: Cell
+    series: pd.Series[Any],
+    read: Callable[[object], Cell],
+    name: str,
+    path: str | Path | None,
+    missing: Cell,
+    start: int = 0,
 ) -> list[Cell]:
-    """The cells of a column as `read` makes them; equal strings are read once."""
+    """The cells of a column as `read` makes them; equal strings are read once. `start` is the number of the first."""
+    if hasattr(series, "cat"):
+        return _cells_of_categories(series, read, name, path, missing)
     dtype = getattr(series.dtype, "numpy_dtype", series.dtype)
     values = series.tolist()
     if dtype in (np.float16, np.float32):  # 0.1, not the 0.10000000149011612 that a float64 makes of it
@@ -277,11 +325,24 @@ def _cells(
             try:
                 cell = missing if is_missing(value) else read(value)
             except InputError as error:
-                raise InputError(f"{_table(path)}, row {row + 1:,}: {name!r} {error}") from None
+                raise InputError(f"{_table(path)}, row {start + row + 1:,}: {name!r} {error}") from None
             if is_text:
                 known[value] = cell
         cells.append(known[value] if is_text else cell)
     return cells
+
+
+def _cells_of_categories(
+    series: pd.Series[Any], read: Callable[[object], Cell], name: str, path: str | Path | None, missing: Cell
+) -> list[Cell]:
+    codes, values = series.cat.codes.to_numpy(), series.cat.categories.tolist()
+    cells = np.full(len(values) + 1, missing, object)  # the last one is that of the code -1
+    for code in np.unique(codes[codes >= 0]).tolist():
+        try:
+            cells[code] = missing if is_missing(values[code]) else read(values[code])
+        except InputError as error:
+            raise InputError(f"{_table(path)}, row {int((codes == code).argmax()) + 1:,}: {name!r} {error}") from None
+    return cells[codes].tolist()  # type: ignore[no-any-return]
 
 
 def _clean(text: str) -> str:
@@ -290,25 +351,39 @@ def _clean(text: str) -> str:
 
 
 def _numbers(
-    frame: pd.DataFrame,
+    frame: Frame,
     name: str,
     path: str | Path | None,
     needed: NDArray[np.bool_] | None,
     *,
     weights: bool = False,
 ) -> NDArray[np.float64]:
-    values = frame[name].tolist()
-    numbers = np.array([_number(value) for value in values], dtype=np.float64)
+    series = frame[name]
+    numbers = _as_numbers(series)
     bad = ~np.isfinite(numbers)
     if weights:
-        empty = np.array([not str(value).strip() for value in values]) | frame[name].isna().to_numpy()
-        bad = (bad & ~empty) | (numbers < 0)
+        bad = (bad & ~_is_empty(series)) | (numbers < 0)
     bad &= True if needed is None else needed
     if bad.any():
         row = int(np.argmax(bad))
         what = "a positive finite number or 0" if weights else "a finite number"
-        raise InputError(f"{_table(path)}, row {row + 1:,}: {name!r} is {str(values[row])[:40]!r}, not {what}")
+        raise InputError(f"{_table(path)}, row {row + 1:,}: {name!r} is {str(series.iloc[row])[:40]!r}, not {what}")
     return numbers
+
+
+def _as_numbers(series: pd.Series[Any]) -> NDArray[np.float64]:
+    """NaN where a cell is no number."""
+    if getattr(series.dtype, "kind", "O") in "fiu":
+        return np.asarray(series.to_numpy(np.float64, na_value=np.nan))
+    return np.array([_number(value) for value in series.tolist()], dtype=np.float64)
+
+
+def _is_empty(series: pd.Series[Any]) -> NDArray[np.bool_]:
+    """Where a cell is missing or blank, shape (n,)."""
+    empty = series.isna().to_numpy()
+    if getattr(series.dtype, "kind", "O") in "fiu":
+        return np.asarray(empty)
+    return np.asarray(empty | (series.astype(str).str.strip() == "").to_numpy())
 
 
 def _number(value: Any) -> float:

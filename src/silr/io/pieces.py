@@ -65,6 +65,21 @@ def is_in_pieces(path: str | Path) -> bool:
     return Path(path).is_dir() or (glob.has_magic(str(path)) and not Path(path).exists())
 
 
+def folder_of(path: str | Path) -> Path:
+    """The folder of a table in pieces: itself, or that before the first part of a glob with a pattern."""
+    path = Path(path)
+    if path.is_dir():
+        return path
+    at = next((at for at, part in enumerate(path.parts) if glob.has_magic(part)), len(path.parts) - 1)
+    return Path(*path.parts[:at])
+
+
+def has_pieces(folder: str | Path) -> bool:
+    """Whether a folder has parquet files of its own or below, and is not a run or the like, which have a manifest."""
+    folder = Path(folder)
+    return not (folder / "run.json").exists() and next(folder.glob(f"**/*{SUFFIX}"), None) is not None
+
+
 def open_pieces(path: str | Path) -> Pieces:
     """Open a folder or a glob of parquet files; only their footers are read.
 
