@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.io.files import atomic_folder, os_errors
-from silr.io.pieces import Piece, Pieces, is_in_pieces, open_pieces, read_piece, write_piece
+from silr.io.pieces import Piece, Pieces, is_in_pieces, open_pieces, write_piece
 from silr.io.tables import decoded_frame, read_table, write_table
 
 if TYPE_CHECKING:
@@ -150,14 +150,16 @@ def write_changed(frame: Frame, path: Path, change: Change) -> None:
         return
     with os_errors(f"cannot write {path}"), atomic_folder(path) as draft:
         for piece in frame.pieces.pieces:
-            write_piece(_changed(piece, change), piece, draft / piece.name, {})
+            write_piece(_changed(piece, change), piece, draft / piece.name, settings={})
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _changed(piece: Piece, change: Change) -> pd.DataFrame:
-    frame = read_piece(piece.path)
-    change(frame, slice(piece.start, piece.start + len(frame)))
-    return frame
+def _changed(piece: Piece, change: Change) -> Iterator[pd.DataFrame]:
+    start = piece.start
+    for frame in piece.frames():
+        change(frame, slice(start, start + len(frame)))
+        start += len(frame)
+        yield frame
 
 
 def _group(piece: Piece, group: int, names: Sequence[str]) -> pd.DataFrame:
