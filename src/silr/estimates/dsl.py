@@ -105,7 +105,7 @@ def write_dsl(
         for name, column in zip(evidence.class_names, outcomes[rows].T, strict=True):
             frame[DSL + name] = [float(f"{value:.6g}") for value in column]
 
-    write_changed(evidence.frame, path, add)
+    write_changed(evidence.frame, path, add, command=None if output is None else "estimate --dsl")
     names = ", ".join(DSL + name for name in evidence.class_names)
     say(f"written: {path} with {names}; use robust standard errors")
     for line in evidence.assumptions:

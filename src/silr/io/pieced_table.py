@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.io.files import atomic_folder, os_errors
-from silr.io.pieces import Piece, Pieces, is_in_pieces, open_pieces, write_piece
+from silr.io.pieces import Piece, Pieces, each_piece, is_in_pieces, open_pieces, write_piece
 from silr.io.tables import decoded_frame, read_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Frame: TypeAlias = "pd.DataFrame | PiecedTable"
+CHANGED = "changed"  # settings of pieces that are always made again, as what they were made from is not known
 Cell = TypeVar("Cell")
 ReadCells = Callable[["pd.DataFrame", int], list[Cell]]  # takes some rows, and the number of the first
 Change = Callable[["pd.DataFrame", slice], None]  # adds columns to some rows; takes which of all rows they are
@@ -139,18 +140,26 @@ def pieces_hash(pieces: Pieces) -> str:
     return sha256("".join(f"{piece.name} {piece.key}\n" for piece in pieces.pieces).encode()).hexdigest()
 
 
-def write_changed(frame: Frame, path: Path, change: Change) -> None:
-    """Write a table with columns added, as a file, or in the same pieces as a folder in the place of an earlier one.
+def write_changed(frame: Frame, path: Path, change: Change, *, command: str | None = None) -> None:
+    """Write a table with columns added, as a file, or in the same pieces as a folder.
 
-    A `frame` in memory is changed itself.
+    A `frame` in memory is changed itself. The folder takes the place of an earlier one; with a `command` it must be
+    new, or one that the same command wrote.
     """
     if not isinstance(frame, PiecedTable):
-        change(frame, slice(None))
+        change(frame, slice(0, len(frame)))
         write_table(frame, path)
         return
+
+    def write(pieces: Sequence[tuple[Piece, Path]]) -> None:
+        for piece, new in pieces:
+            write_piece(_changed(piece, change), piece, new, CHANGED)
+
+    if command is not None:
+        each_piece(frame.pieces, path, {"command": command}, write)
+        return
     with os_errors(f"cannot write {path}"), atomic_folder(path) as draft:
-        for piece in frame.pieces.pieces:
-            write_piece(_changed(piece, change), piece, draft / piece.name, settings={})
+        write([(piece, draft / piece.name) for piece in frame.pieces.pieces])
         shutil.rmtree(path, ignore_errors=True)
 
 
