@@ -96,7 +96,8 @@ def refine(
 ) -> None:
     """Turn the LLM's labels into better ones, with 50 to 100 gold labels.
 
-    OUTPUT/labels.csv adds refined_label and refined_score; every iteration is kept. A killed run goes on where it
+    OUTPUT/labels.csv adds refined_label and refined_score; of a folder or glob of parquet files, which may be larger
+    than memory, OUTPUT/labels/ has as many. Every iteration is kept. A killed run goes on where it
     stopped: run the same command again.
     """
     values = locals()
@@ -115,6 +116,7 @@ def refine(
 def _refine(table: Path, output: Path, options: dict[str, Any], quiet: bool, as_json: bool) -> None:
     from silr.cli.refine_progress import RefineProgress
     from silr.refine.doubtful import doubtful_line
+    from silr.refine.labels import labels_path
     from silr.refine.table import Columns, refine_table
     from silr.report.summary import print_history, summary
 
@@ -133,7 +135,7 @@ def _refine(table: Path, output: Path, options: dict[str, Any], quiet: bool, as_
         print_history(refiner.result_)
         if line := doubtful_line(output):
             print(line)
-        print(f"written: {output / 'labels.csv'}" + (f" and {page}" if page else ""))
+        print(f"written: {labels_path(output)}" + (f" and {page}" if page else ""))
 
 
 def _row(value: str | None, option: str) -> list[float] | None:

@@ -43,10 +43,10 @@ def record_path(features: str | Path) -> Path:
     return Path(features).with_suffix(".texts.safetensors")
 
 
-def write_record(features: str | Path, texts: Sequence[str]) -> None:
-    """Note of which texts the rows of a features file are, once the file is whole."""
+def write_record(features: str | Path, texts: Sequence[str], content: Path | None = None) -> None:
+    """Note of which texts the rows of a features file are, once the file is whole, by its `content` elsewhere."""
     with atomic_write(record_path(features)) as file:
-        file.write(save({KEYS: text_keys(texts)}, {OF: _hash(Path(features))}))
+        file.write(save({KEYS: text_keys(texts)}, {OF: _hash(content or Path(features))}))
 
 
 def has_record(features: str | Path) -> bool:

@@ -7,7 +7,6 @@ it uses ``columns``, ``len``, ``[name]`` and ``head``.
 from __future__ import annotations
 
 import shutil
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from hashlib import sha256
@@ -58,7 +57,7 @@ class PiecedColumn(Sequence[Cell]):
 
     def __init__(self, pieces: Pieces, names: Sequence[str], read: ReadCells[Cell]) -> None:
         self._pieces, self._names, self._read = pieces, list(names), read
-        self._last: tuple[tuple[Path, int], list[Cell]] | None = None
+        self._last: tuple[int, Any] | None = None
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -84,22 +83,27 @@ class PiecedColumn(Sequence[Cell]):
 
     def at(self, rows: Iterable[int]) -> list[Cell]:
         """The cells of some rows; each group of rows of a file that has any of them is read once."""
-        wanted = list(rows)
-        found: dict[int, Cell] = {}
-        for row in sorted(set(wanted)):
-            start, cells = self._group_of(row)
-            found[row] = cells[row - start]
-        return [found[row] for row in wanted]
+        wanted = np.asarray(list(rows), np.int64)
+        distinct, places = np.unique(wanted, return_inverse=True)
+        if len(distinct) and not 0 <= distinct[0] <= distinct[-1] < len(self):
+            raise IndexError(int(distinct[-1]))
+        group_of = np.searchsorted(self._starts, distinct, side="right") - 1
+        cells: list[Cell] = []
+        for number in np.unique(group_of).tolist():
+            inside = distinct[group_of == number]
+            frame = decoded_frame(self._group(number).take(inside - self._starts[number]))
+            cells += self._read(frame, int(inside[0]))
+        return [cells[place] for place in places.tolist()]
 
-    def _group_of(self, row: int) -> tuple[int, list[Cell]]:
-        """The first row of the group that a row is in, and the group's cells; the last one that was read is kept."""
-        if not 0 <= row < len(self):
-            raise IndexError(row)
-        at = bisect_right(self._starts, row) - 1
-        start, piece, group = self._groups[at]
-        if self._last is None or self._last[0] != (piece.path, group):
-            self._last = (piece.path, group), self._read(_group(piece, group, self._names), start)
-        return start, self._last[1]
+    def _group(self, number: int) -> Any:
+        """The columns in one group of rows, as an Arrow table; the last one that was read is kept."""
+        import pyarrow.parquet as pq
+
+        if self._last is None or self._last[0] != number:
+            _, piece, group = self._groups[number]
+            with pq.ParquetFile(piece.path) as file:
+                self._last = number, file.read_row_group(group, columns=self._names)
+        return self._last[1]
 
     @cached_property
     def _groups(self) -> list[tuple[int, Piece, int]]:
@@ -126,13 +130,6 @@ def open_table(path: str | Path) -> Frame:
 def cells_at(column: Sequence[Cell], rows: Iterable[int]) -> list[Cell]:
     """Some cells of a column, such as texts."""
     return column.at(rows) if isinstance(column, PiecedColumn) else [column[row] for row in rows]
-
-
-def parts_of(column: Sequence[Cell], size: int) -> Iterator[Sequence[Cell]]:
-    """A column in order, some cells at a time."""
-    if isinstance(column, PiecedColumn):
-        return column.parts()
-    return (column[start : start + size] for start in range(0, len(column), size))
 
 
 def pieces_hash(pieces: Pieces) -> str:
@@ -169,12 +166,6 @@ def _changed(piece: Piece, change: Change) -> Iterator[pd.DataFrame]:
         change(frame, slice(start, start + len(frame)))
         start += len(frame)
         yield frame
-
-
-def _group(piece: Piece, group: int, names: Sequence[str]) -> pd.DataFrame:
-    import pyarrow.parquet as pq
-
-    return decoded_frame(pq.ParquetFile(piece.path).read_row_group(group, columns=list(names)))
 
 
 def _arrow(series: pd.Series[Any]) -> Any:
