@@ -85,11 +85,15 @@ def label(
     until = check_until(until_width)
     ask = _asker(terminal, port, lambda address: _open(address, browser, quiet, as_json))
     from silr.io.corpus import features_path
+    from silr.io.pieces import is_in_pieces
     from silr.label.posterior import BackgroundPosterior
     from silr.label.session import Session
 
     say = narrator(quiet or as_json)
     named = split_classes(classes) if classes else None
+    if draw == "rounds" and is_in_pieces(table):
+        draw = "strata"
+        say("a table in pieces: all texts are drawn by strata (LLM label and score), none by a model fitted meanwhile")
     named_columns = {"text": text_column, "label": label_column, "rounds": draw == "rounds"}
     source = _gold_table(table, codebook, say, output=output, classes=named, **named_columns)
     most = most_labels(number, until, source)
@@ -119,6 +123,10 @@ def label(
 
 def _review(options: dict[str, Any]) -> None:
     """Decide about gold labels that are in doubt, by the options of `label`."""
+    from silr.io.pieces import is_in_pieces
+
+    if is_in_pieces(options["table"]):
+        raise InputError("--adjudicate and --again take a table in one file, not one in pieces")
     ready = partial(_open, browser=options["browser"], quiet=options["quiet"], as_json=options["as_json"])
     ask = _asker(options["terminal"], options["port"], ready)
     say = narrator(options["quiet"] or options["as_json"])
