@@ -315,6 +315,8 @@ def _check_column(frame: Frame, name: str, path: str | Path | None, *, texts: bo
 
 
 def _texts(series: pd.Series[Any], name: str, path: str | Path | None, start: int = 0) -> list[str]:
+    if str(getattr(series.dtype, "pyarrow_dtype", "")) in ("string", "large_string"):  # they are, and are UTF-8
+        return series.array.__arrow_array__().fill_null("").to_pylist()  # type: ignore[no-any-return]
     return [_clean(text) for text in _cells(series, text_of, name, path, missing="", start=start)]
 
 

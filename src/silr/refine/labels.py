@@ -40,9 +40,12 @@ def write_labels(frame: Frame, refiner: FittedRefiner, run: Path) -> None:
 
 def _add_refined(refiner: FittedRefiner, frame: pd.DataFrame, rows: slice) -> None:
     """The labels and the probability of each; a label by hand is taken as true."""
-    for label, score, codes, scores in (
-        (REFINED_LABEL, REFINED_SCORE, refiner.codes_[rows], refiner.scores_[rows]),
-        (OUT_OF_FOLD_LABEL, OUT_OF_FOLD_SCORE, refiner.out_of_fold_codes_[rows], refiner.out_of_fold_scores_[rows]),
-    ):
-        frame[label] = refiner.classes_[codes]
-        frame[score] = [float(f"{value:.4g}") for value in scores[np.arange(len(codes)), codes]]
+    codes, unseen = refiner.codes_[rows], refiner.out_of_fold_codes_[rows]
+    places = np.arange(len(codes))
+    score, unseen_score = refiner.scores_[rows][places, codes], refiner.out_of_fold_scores_[rows][places, unseen]
+    rounded = np.array([float(f"{value:.4g}") for value in unseen_score.tolist()])
+    by_hand = score != unseen_score
+    frame[REFINED_LABEL] = refiner.classes_[codes]
+    frame[REFINED_SCORE] = np.where(by_hand, score, rounded)  # of a label by hand it is 1
+    frame[OUT_OF_FOLD_LABEL] = refiner.classes_[unseen]
+    frame[OUT_OF_FOLD_SCORE] = rounded
