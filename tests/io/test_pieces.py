@@ -160,7 +160,7 @@ def _empty(folder: Path) -> None:
         (_broken, r"b\.parquet is not an intact parquet file; make this piece again"),
         (_other_columns, r"a\.parquet and b\.parquet differ, only one of them has the column 'n'"),
         (_other_types, r"differ, the column 'n' is of type int64 in one and \S+ in the other"),
-        (_empty, r"has no \.parquet files"),
+        (_empty, r"is a folder, not a table, and has no \.parquet files"),
     ],
 )
 def test_what_cannot_be_used_is_named(folder: Path, spoil: Callable[[Path], None], words: str) -> None:

@@ -1,6 +1,5 @@
 """The command line: parses, calls, prints. Heavy imports stay inside the commands, so that `--help` answers at once."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -18,7 +17,8 @@ from silr.cli.estimate import estimate
 from silr.cli.export import export
 from silr.cli.help import Command
 from silr.cli.label import label
-from silr.cli.options import AsJson, Classes, Device, Quiet, Run, Table, narrator, split_classes, spread_classes
+from silr.cli.options import AsJson, Classes, Table, split_classes, spread_classes
+from silr.cli.predict import predict
 from silr.cli.refine import refine
 from silr.cli.report import report
 from silr.errors import InputError
@@ -79,48 +79,7 @@ app.command(cls=Command)(annotate)
 app.command(cls=Command)(label)
 app.add_typer(codebook, name="codebook")
 app.command(cls=Command)(refine)
-
-
-@app.command(cls=Command)
-def predict(
-    run: Run,
-    table: Table,
-    output: Annotated[Path, Option("--output", "-o", help="Where the scored table goes.")],
-    features: Annotated[Path | None, Option(help=".npy with one row a text, made like the run's.")] = None,
-    features_url: Annotated[str | None, Option(help="The run's embeddings server, at another address.")] = None,
-    text_column: Annotated[str | None, Option(help="Column with the texts; default: the run's, or text.")] = None,
-    scores: Annotated[bool, Option("--scores", help="Add refined_score_CLASS, the probability of each class.")] = False,
-    device: Device = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
-    """Label new texts with a run's classifier.
-
-    Where the table has the LLMs' columns that the run had, what they say of a text counts too; else the features alone.
-    A row without text gets no label. An interrupted prediction goes on where it stopped: run the same command again.
-    """
-    from silr.refine.predict import predict_table
-
-    silent = quiet or as_json
-    say = narrator(silent)
-    done = predict_table(
-        run,
-        table,
-        output,
-        text=text_column,
-        features=features,
-        features_url=features_url,
-        scores=scores,
-        device=device,
-        quiet=silent,
-        say=say,
-    )
-    if done.caution and not quiet:
-        _say(f"silr: warning: {done.caution}")
-    if as_json:
-        values = {"output": str(output), "texts": len(done.frame), "labels": done.labels}
-        print(json.dumps({**values, "without_label": done.empty, "warning": done.caution}))
-    say(f"written: {output}")
+app.command(cls=Command)(predict)
 
 
 @app.command(cls=Command)

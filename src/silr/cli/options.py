@@ -69,6 +69,9 @@ def narrator(silent: bool) -> Callable[[str], None]:
 
 Run = Annotated[Path, Argument(help="Run directory of refine.")]
 Table = Annotated[Path, Argument(help="csv, tsv, jsonl or parquet, gzip or not.")]
+TableOrPieces = Annotated[
+    Path, Argument(help="csv, tsv, jsonl or parquet, gzip or not; or a folder or a glob of parquet files.")
+]
 TextColumn = Annotated[str, Option(help="Column with the texts.")]
 Device = Annotated[str | None, choice("cpu, cuda, ...; by default the GPU if there is one.", "cpu", "cuda", "mps")]
 Seed = Annotated[int, Option(min=0)]

@@ -119,7 +119,8 @@ def open_pieces(path: str | Path) -> Pieces:
     names = {file: file.relative_to(folder).as_posix() for file in folder.glob(pattern) if file.is_file()}
     names = {file: name for file, name in names.items() if not any(part[0] in "._" for part in name.split("/"))}
     if not names:
-        raise InputError(f"{path} has no {SUFFIX} files")
+        kind = "is a folder, not a table, and" if Path(path).is_dir() else "is no table, and"
+        raise InputError(f"{path} {kind} has no {SUFFIX} files")
     if other := next((name for name in names.values() if not name.endswith(SUFFIX)), None):
         raise InputError(f"{path}: {other} is no {SUFFIX} file; tables in pieces are folders or globs of those")
     pieces, first, start = [], None, 0
