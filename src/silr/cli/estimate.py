@@ -12,7 +12,12 @@ from typer import Argument, Option
 from silr.cli.options import AsJson, By, choice
 from silr.errors import InputError
 
-Source = Annotated[Path, Argument(help="Run directory of refine; or a table with LLM labels and gold labels.")]
+Source = Annotated[
+    Path,
+    Argument(
+        help="Run directory of refine; or a table (or a folder of parquet files) with LLM labels and gold labels."
+    ),
+]
 GoldColumn = Annotated[str, Option(help="Column with labels by hand, of a table; a run knows its own.")]
 LabelColumn = Annotated[
     list[str] | None,

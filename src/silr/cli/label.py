@@ -26,7 +26,7 @@ from silr.cli.label_people import (
 )
 from silr.cli.label_review import classes_of_run, is_review, review
 from silr.cli.label_width import Number, UntilWidth, check_until, most_labels, width_lines
-from silr.cli.options import AsJson, Classes, Quiet, Seed, Table, TextColumn, narrator, split_classes
+from silr.cli.options import AsJson, Classes, Quiet, Seed, TableOrPieces, TextColumn, narrator, split_classes
 from silr.errors import InputError
 from silr.extras import needs
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-OUTPUT_HELP = "Where the table with gold goes; default: TABLE itself."
+OUTPUT_HELP = "Where the table with gold goes; default: TABLE itself, but for one in pieces."
 ShowLabel = Annotated[bool, Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")]
 DRAW_HELP = "rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
 CODEBOOK_HELP = "YAML file shown beside the texts; default: the one that silr annotate had."
@@ -52,7 +52,7 @@ LabelColumn = Annotated[str, Option(help="Column with the LLM's labels; without 
 
 
 def label(
-    table: Table,
+    table: TableOrPieces,
     number: Number = None,
     until_width: UntilWidth = None,
     output: Annotated[Path | None, Option("--output", "-o", help=OUTPUT_HELP)] = None,

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 from typer import Option
 
-from silr.cli.options import AsJson, Classes, Device, Quiet, Seed, Table, TextColumn, choice, narrator, split_classes
+from silr.cli.options import (
+    AsJson,
+    Classes,
+    Device,
+    Quiet,
+    Seed,
+    TableOrPieces,
+    TextColumn,
+    choice,
+    narrator,
+    split_classes,
+)
 from silr.cli.report import report_of_finished
 from silr.errors import InputError
 from silr.hf.distributed import is_main
@@ -58,7 +69,7 @@ OF_METHOD = (  # options that `silr.LabelRefiner.from_options` takes as they are
 
 
 def refine(
-    table: Table,
+    table: TableOrPieces,
     output: Annotated[Path, Option("--output", "-o", help="Run directory.")],
     features: Annotated[list[str] | None, choice(FEATURES_HELP, "annotator", "tfidf")] = None,
     features_url: Annotated[str | None, Option(help=URL_HELP)] = None,
@@ -96,9 +107,8 @@ def refine(
 ) -> None:
     """Turn the LLM's labels into better ones, with 50 to 100 gold labels.
 
-    OUTPUT/labels.csv adds refined_label and refined_score; of a folder or glob of parquet files, which may be larger
-    than memory, OUTPUT/labels/ has as many. Every iteration is kept. A killed run goes on where it
-    stopped: run the same command again.
+    OUTPUT/labels.csv adds refined_label and refined_score; of a folder of parquet files OUTPUT/labels/ has as many.
+    Every iteration is kept. A killed run goes on where it stopped: run the same command again.
     """
     values = locals()
     if oracle and truth is None:

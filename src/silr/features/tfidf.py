@@ -55,7 +55,7 @@ class TfidfFeatures:
         known, of_teachers = self.fit(texts)
         others = np.setdiff1d(np.arange(len(texts)), known)
         matrix = np.empty((len(texts), sum(self.widths)), np.float32)
-        matrix[known], matrix[others] = of_teachers, self.transform([texts[row] for row in others])
+        matrix[known], matrix[others] = of_teachers, self.transform(cells_at(texts, others))
         return matrix
 
     def fit(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
