@@ -74,6 +74,14 @@ TableOrPieces = Annotated[
 ]
 TextColumn = Annotated[str, Option(help="Column with the texts.")]
 Device = Annotated[str | None, choice("cpu, cuda, ...; by default the GPU if there is one.", "cpu", "cuda", "mps")]
+Engine = Annotated[
+    str,
+    choice(
+        "Who makes the pieces of a folder: local, one process; ray, the machines of the Ray cluster at RAY_ADDRESS, or "
+        "the processors of this one.",
+        *("local", "ray"),
+    ),
+]
 Seed = Annotated[int, Option(min=0)]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.", callback=silence)]
 Classes = Annotated[

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from silr.cli.options import AsJson, Device, Quiet, Run, TableOrPieces, narrator
+from silr.cli.options import AsJson, Device, Engine, Quiet, Run, TableOrPieces, narrator
 from silr.cli.warnings import warn
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def predict(
     text_column: Annotated[str | None, Option(help="Column with the texts; default: the run's, or text.")] = None,
     scores: Annotated[bool, Option("--scores", help="Add refined_score_CLASS, the probability of each class.")] = False,
     device: Device = None,
+    engine: Engine = "local",
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -33,6 +34,7 @@ def predict(
 
     silr predict run/ texts/ -o scored/
     """
+    from silr.io.engines import check_engine
     from silr.io.pieces import is_in_pieces
 
     silent = quiet or as_json
@@ -40,10 +42,11 @@ def predict(
     options: dict[str, Any] = {"text": text_column, "features": features, "features_url": features_url}
     options |= {"scores": scores, "device": device, "quiet": silent, "say": say}
     done: Predicted | PredictedPieces
+    check_engine(engine, in_pieces=is_in_pieces(table))
     if is_in_pieces(table):
         from silr.refine.predict_pieces import predict_pieces
 
-        done = pieced = predict_pieces(run, table, output, **options)
+        done = pieced = predict_pieces(run, table, output, engine=engine, **options)
         counts = {"pieces": pieced.pieces, "resumed": pieced.resumed, "texts": pieced.texts}
     else:
         from silr.refine.predict import predict_table

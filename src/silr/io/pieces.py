@@ -166,11 +166,11 @@ def each_piece(
         settled = json.dumps(settings, sort_keys=True)
         wanted = [(piece, folder / piece.name) for piece in source.pieces]
         missing = [(piece, path) for piece, path in wanted if _made_from(path) != _key(piece, settled)]
+        if missing:
+            run(missing)
         for _, path in missing:
             for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):  # of a process that was killed
                 draft.unlink(missing_ok=True)
-        if missing:
-            run(missing)
         return len(wanted) - len(missing)
 
 

@@ -18,18 +18,17 @@ from silr.errors import InputError
 from silr.hf.fingerprint import fingerprint
 from silr.io.chunks import kept_in
 from silr.io.corpus import text_column
+from silr.io.engines import check_engine, make_pieces
 from silr.io.feature_rows import features_of_part
 from silr.io.files import Json
-from silr.io.pieces import Piece, check_output, each_piece, folder_of, open_pieces, read_piece, write_piece
-from silr.io.workers import Missing, Report, work
+from silr.io.pieces import Piece, check_output, folder_of, open_pieces, read_piece, write_piece
+from silr.io.workers import Report
 from silr.refine.labels import REFINED_LABEL, REFINED_SCORE
-from silr.refine.predictor import REFINED_MISSING, Given, Predictor, columns_of_run, reads_file, text_of
+from silr.refine.predictor import REFINED_MISSING, Given, Predictor, columns_of_run, reads_by_model, reads_file, text_of
 from silr.refine.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,7 @@ def predict_pieces(
         As of `predict_table`; or two pieces differ in their columns, one is broken, `output` was made in another way,
         or the cluster cannot be used. Finished pieces stay.
     """
+    check_engine(engine)
     table, opened = open_pieces(source), Run(run)
     check_output(table, output)
     opened.result().check_finished(opened.folder)
@@ -108,17 +108,14 @@ def predict_pieces(
     options: dict[str, Any] = {"text": column, "features_url": features_url, "scores": scores, "device": device}
     options["features"] = None if features is None else str(features)
     make = partial(PieceWorker, str(run), settings, len(table), **options)
-    caution: list[str | None] = [None]
-
-    def fill(missing: Missing) -> None:
-        caution[0] = work(missing, make, "Predicting", quiet=quiet, say=say)
-
-    if resumed := each_piece(table, output, settings, fill):
-        say(f"{resumed:,} pieces were there already")
+    has_model = reads_by_model(opened, with_file=features is not None)
+    resumed, caution = make_pieces(
+        table, output, settings, make, "Predicting", engine=engine, has_model=has_model, quiet=quiet, say=say
+    )
     counts, empty = _count(Path(output), [piece.name for piece in table.pieces])
     order = [str(name) for name in opened.manifest["identity"]["classes"]]
     labels = {name: int(counts[name]) for name in order if name in counts}
-    return PredictedPieces(len(table.pieces), resumed, len(table), labels, empty, caution[0])
+    return PredictedPieces(len(table.pieces), resumed, len(table), labels, empty, caution)
 
 
 class PieceWorker:

@@ -141,8 +141,18 @@ def columns_of_run(run: Run) -> Columns:
 
 def reads_file(run: Run) -> bool:
     """Whether the run's features, or some of them, came from a file or an array."""
+    return any(kind in ("file", "given") for kind in _kinds(run))
+
+
+def reads_by_model(run: Run, *, with_file: bool) -> bool:
+    """Whether a language model reads new texts for the run; `with_file` says that a file has its features."""
+    light = ("tfidf", "given", "static", "api", *(("file",) if with_file else ()))
+    return any(kind not in light for kind in _kinds(run))
+
+
+def _kinds(run: Run) -> list[str]:
     record = run.manifest["identity"]["features"]
-    return any(part["kind"] in ("file", "given") for part in record.get("parts", [record]))
+    return [str(part["kind"]) for part in record.get("parts", [record])]
 
 
 def text_of(run: Columns, asked: str | None, columns: Sequence[str]) -> str:
