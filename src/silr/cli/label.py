@@ -85,20 +85,17 @@ def label(
     until = check_until(until_width)
     ask = _asker(terminal, port, lambda address: _open(address, browser, quiet, as_json))
     from silr.io.corpus import features_path
-    from silr.io.pieces import is_in_pieces
     from silr.label.posterior import BackgroundPosterior
     from silr.label.session import Session
 
     say = narrator(quiet or as_json)
     named = split_classes(classes) if classes else None
-    if draw == "rounds" and is_in_pieces(table):
-        draw = "strata"
-        say("a table in pieces: all texts are drawn by strata (LLM label and score), none by a model fitted meanwhile")
-    named_columns = {"text": text_column, "label": label_column, "rounds": draw == "rounds"}
+    rounds = draw == "rounds" and _can_draw_in_rounds(table, say)
+    named_columns = {"text": text_column, "label": label_column, "rounds": rounds}
     source = _gold_table(table, codebook, say, output=output, classes=named, **named_columns)
     most = most_labels(number, until, source)
     check_who(source, person, most, imported)
-    posterior = BackgroundPosterior(source, features_path(table), seed) if draw == "rounds" else None
+    posterior = BackgroundPosterior(source, features_path(table), seed) if rounds else None
     session = Session(source, most, seed, show_llm_label, posterior, person, gold_from, until)
     finished, imports = True, []
     try:
@@ -119,6 +116,16 @@ def label(
     _report(session, posterior, imports, quiet, as_json)
     if not finished:
         raise typer.Exit(INTERRUPTED)
+
+
+def _can_draw_in_rounds(table: Path, say: Callable[[str], None]) -> bool:
+    """Whether a model can be fitted to the table between the labels; if not, a line says so."""
+    from silr.io.pieces import is_in_pieces
+
+    if not is_in_pieces(table):
+        return True
+    say("a table in pieces: all texts are drawn by strata (LLM label and score), none by a model fitted meanwhile")
+    return False
 
 
 def _review(options: dict[str, Any]) -> None:

@@ -6,17 +6,18 @@ Whatever a user's table can have wrong ends in an `InputError` whose one line sa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
-from silr.io.cells import is_missing, label_key, label_name, text_of
+from silr.io.cells import label_key, label_name
 from silr.io.cells import sort_classes as sort_classes
 from silr.io.class_names import ClassNames, Wording, class_names, listed, of_table
+from silr.io.columns import cells_of, is_empty, numbers_of, table_name, texts_of
 from silr.io.likely_columns import likely_column
 from silr.io.pieced_table import Frame, PiecedColumn, PiecedTable, pieces_hash
 from silr.io.pieced_table import open_table as open_table
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 LABEL = "llm_label"
 SCORE_PREFIX = "llm_score_"
-
-Cell = TypeVar("Cell", str, str | None)
 
 
 class TextCounts(NamedTuple):
@@ -92,11 +91,11 @@ def text_column(
     texts: Sequence[str]
     if isinstance(frame, PiecedTable):
         _check_column(frame, name, path, texts=True)
-        texts = PiecedColumn(frame.pieces, [name], lambda part, start: _texts(part[name], name, path, start))
+        texts = PiecedColumn(frame.pieces, [name], lambda part, start: texts_of(part[name], name, path, start))
     else:
-        texts = _texts(_column(frame, name, path, texts=True), name, path)
+        texts = texts_of(_column(frame, name, path, texts=True), name, path)
     if required and not any(text.strip() for text in texts):
-        raise InputError(f"column {name!r} of {_table(path)} has no text: all {len(texts):,} rows are empty")
+        raise InputError(f"column {name!r} of {table_name(path)} has no text: all {len(texts):,} rows are empty")
     return texts
 
 
@@ -120,7 +119,7 @@ def label_column(
     """
     if name not in frame.columns and not required:
         return [None] * len(frame)
-    return _cells(_column(frame, name, path), label_name, name, path, missing=None)
+    return cells_of(_column(frame, name, path), label_name, name, path, missing=None)
 
 
 @overload
@@ -136,7 +135,7 @@ def id_column(frame: Frame, path: str | Path | None = None) -> Sequence[str | No
         return str(value).strip() if isinstance(value, (list, dict)) else label_name(value)
 
     def ids(part: pd.DataFrame, start: int = 0) -> list[str | None]:
-        return _cells(part["id"], written, "id", path, missing=None, start=start)
+        return cells_of(part["id"], written, "id", path, missing=None, start=start)
 
     return PiecedColumn(frame.pieces, ["id"], ids) if isinstance(frame, PiecedTable) else ids(frame)
 
@@ -189,14 +188,14 @@ def score_columns(
     if len(absent) == len(names):
         return None
     if absent:
-        raise InputError(f"{_table(path)} has scores for some classes but no column {', '.join(map(repr, absent))}")
+        raise InputError(f"{table_name(path)} has scores for some classes but no column {', '.join(map(repr, absent))}")
     needed = None
     if label in frame.columns:
         needed = np.array([value is not None for value in label_column(frame, label, path)])
-        empty = np.column_stack([_is_empty(frame[name]) for name in names])
+        empty = np.column_stack([is_empty(frame[name]) for name in names])
         if (~empty.all(axis=1) & needed).any():
             needed &= ~empty.all(axis=1)
-    return np.column_stack([_numbers(frame, name, path, needed) for name in names])
+    return np.column_stack([numbers_of(frame, name, path, needed) for name in names])
 
 
 def weight_column(
@@ -214,7 +213,7 @@ def weight_column(
     """
     if name not in frame.columns:
         return None
-    return _numbers(frame, name, path, needed, weights=True)
+    return numbers_of(frame, name, path, needed, weights=True)
 
 
 def load_features(path: str | Path, n_rows: int) -> NDArray[np.number]:
@@ -297,10 +296,6 @@ def digest(*columns: object) -> str:
     return whole.hexdigest()
 
 
-def _table(path: str | Path | None) -> str:
-    return "the table" if path is None else str(path)
-
-
 def _column(frame: Frame, name: str, path: str | Path | None, *, texts: bool = False) -> pd.Series[Any]:
     _check_column(frame, name, path, texts=texts)
     return frame[name]
@@ -311,101 +306,4 @@ def _check_column(frame: Frame, name: str, path: str | Path | None, *, texts: bo
         return
     names = [str(column) for column in frame.columns]
     hint = (delimiter_hint(names[0]) if len(names) == 1 else "") or likely_column(frame, name, texts=texts)
-    raise InputError(f"{_table(path)} has no column {name!r}; its columns are {listed(names)}{hint}")
-
-
-def _texts(series: pd.Series[Any], name: str, path: str | Path | None, start: int = 0) -> list[str]:
-    if str(getattr(series.dtype, "pyarrow_dtype", "")) in ("string", "large_string"):  # they are, and are UTF-8
-        return series.array.__arrow_array__().fill_null("").to_pylist()  # type: ignore[no-any-return]
-    return [_clean(text) for text in _cells(series, text_of, name, path, missing="", start=start)]
-
-
-def _cells(
-    series: pd.Series[Any],
-    read: Callable[[object], Cell],
-    name: str,
-    path: str | Path | None,
-    missing: Cell,
-    start: int = 0,
-) -> list[Cell]:
-    """The cells of a column as `read` makes them; equal strings are read once. `start` is the number of the first."""
-    if hasattr(series, "cat"):
-        return _cells_of_categories(series, read, name, path, missing)
-    dtype = getattr(series.dtype, "numpy_dtype", series.dtype)
-    values = series.tolist()
-    if dtype in (np.float16, np.float32):  # 0.1, not the 0.10000000149011612 that a float64 makes of it
-        values = [value if is_missing(value) else np.float32(value) for value in values]
-    known: dict[str, Cell] = {}
-    cells: list[Cell] = []
-    for row, value in enumerate(values):
-        is_text = type(value) is str
-        if not (is_text and value in known):
-            try:
-                cell = missing if is_missing(value) else read(value)
-            except InputError as error:
-                raise InputError(f"{_table(path)}, row {start + row + 1:,}: {name!r} {error}") from None
-            if is_text:
-                known[value] = cell
-        cells.append(known[value] if is_text else cell)
-    return cells
-
-
-def _cells_of_categories(
-    series: pd.Series[Any], read: Callable[[object], Cell], name: str, path: str | Path | None, missing: Cell
-) -> list[Cell]:
-    codes, values = series.cat.codes.to_numpy(), series.cat.categories.tolist()
-    cells = np.full(len(values) + 1, missing, object)  # the last one is that of the code -1
-    for code in np.unique(codes[codes >= 0]).tolist():
-        try:
-            cells[code] = missing if is_missing(values[code]) else read(values[code])
-        except InputError as error:
-            raise InputError(f"{_table(path)}, row {int((codes == code).argmax()) + 1:,}: {name!r} {error}") from None
-    return cells[codes].tolist()  # type: ignore[no-any-return]
-
-
-def _clean(text: str) -> str:
-    """Return `text` without lone surrogates, which JSON can hold and tokenizers refuse."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _numbers(
-    frame: Frame,
-    name: str,
-    path: str | Path | None,
-    needed: NDArray[np.bool_] | None,
-    *,
-    weights: bool = False,
-) -> NDArray[np.float64]:
-    series = frame[name]
-    numbers = _as_numbers(series)
-    bad = ~np.isfinite(numbers)
-    if weights:
-        bad = (bad & ~_is_empty(series)) | (numbers < 0)
-    bad &= True if needed is None else needed
-    if bad.any():
-        row = int(np.argmax(bad))
-        what = "a positive finite number or 0" if weights else "a finite number"
-        raise InputError(f"{_table(path)}, row {row + 1:,}: {name!r} is {str(series.iloc[row])[:40]!r}, not {what}")
-    return numbers
-
-
-def _as_numbers(series: pd.Series[Any]) -> NDArray[np.float64]:
-    """NaN where a cell is no number."""
-    if getattr(series.dtype, "kind", "O") in "fiu":
-        return np.asarray(series.to_numpy(np.float64, na_value=np.nan))
-    return np.array([_number(value) for value in series.tolist()], dtype=np.float64)
-
-
-def _is_empty(series: pd.Series[Any]) -> NDArray[np.bool_]:
-    """Where a cell is missing or blank, shape (n,)."""
-    empty = series.isna().to_numpy()
-    if getattr(series.dtype, "kind", "O") in "fiu":
-        return np.asarray(empty)
-    return np.asarray(empty | (series.astype(str).str.strip() == "").to_numpy())
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return np.nan
+    raise InputError(f"{table_name(path)} has no column {name!r}; its columns are {listed(names)}{hint}")
