@@ -121,11 +121,9 @@ def main() -> None:
             values = measure(COMMANDS[name], folder, arguments.limit)
             results = [each for each in results if (each["rows"], each["command"]) != (rows, name)]
             results.append({"rows": rows, "command": name, "limit_gib": arguments.limit, **values})
-            print(
-                f"{rows:>10,} {name:9} {values['processor_seconds']:6.0f} s of the processor, {values['seconds']:6.0f} s, "
-                f"peak {values['peak_gib']:.2f} GiB, {values['peak_gib'] * 2**30 / rows:4.0f} bytes a row",
-                flush=True,
-            )
+            seconds = f"{values['processor_seconds']:6.0f} s of the processor, {values['seconds']:6.0f} s"
+            peak = f"peak {values['peak_gib']:.2f} GiB, {values['peak_gib'] * 2**30 / rows:4.0f} bytes a row"
+            print(f"{rows:>10,} {name:9} {seconds}, {peak}", flush=True)
             RESULTS.write_text(json.dumps(sorted(results, key=lambda each: each["rows"]), indent=1) + "\n")
 
 
