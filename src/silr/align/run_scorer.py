@@ -11,11 +11,11 @@ from scipy.special import expit
 from silr.align.scorer import Scorer, class_number
 from silr.errors import InputError
 from silr.io.cells import label_key
-from silr.io.corpus import digest, label_column, weight_column
-from silr.io.tables import read_table
+from silr.io.corpus import digest, label_column, open_table, weight_column
 from silr.refine.label_refiner import LabelRefiner
+from silr.refine.labels import labels_path
 from silr.refine.run import TABLE, Run
-from silr.refine.table import LABELS, Columns
+from silr.refine.table import Columns
 
 FEWEST_GOLD = 20
 EPSILON = 1e-7
@@ -85,15 +85,16 @@ def platt(
 
 def _calibrated(folder: Path, scores: NDArray[np.floating], wanted: str) -> tuple[float, float] | None:
     """Slope and offset by the gold labels of the run's own table, None if there are too few."""
-    if not (folder / LABELS).is_file() or not (folder / TABLE).is_file():
+    labels = labels_path(folder)
+    if not labels.exists() or not (folder / TABLE).is_file():
         return None
     columns = Columns(**json.loads((folder / TABLE).read_bytes())["columns"])
-    frame = read_table(folder / LABELS)
+    frame = open_table(labels)
     gold = label_column(frame, columns.gold, required=False)
     rows = np.array([label is not None for label in gold])
     if rows.sum() < FEWEST_GOLD or len(frame) != len(scores):
         return None
-    column = weight_column(frame, columns.weight, folder / LABELS, rows)
+    column = weight_column(frame, columns.weight, labels, rows)
     weight = np.ones(int(rows.sum())) if column is None else np.asarray(column, dtype=np.float64)[rows]
     positive = np.array([label_key(label or "") == label_key(wanted) for label in gold])[rows]
     return platt(log_odds(np.asarray(scores, dtype=np.float64))[rows], positive, weight)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from silr.errors import InputError
-from silr.io.tables import read_table
-from silr.refine.table import LABELS
+from silr.io.corpus import open_table
+from silr.refine.labels import labels_path
 
 JOINED, CHAT, ANSWER = "{prompt}{completion}", "{prompt}\n\n{completion}", "{completion}"
 _LOOK_AT = 50  # rows of the run's table
@@ -28,9 +28,9 @@ def format_of(reward: Path, chat: bool) -> tuple[str, str]:
 
     Raises InputError if the run's table has prompts and completions, but its texts are made of them in an unknown way.
     """
-    table = reward / LABELS
-    if table.is_file():
-        frame = read_table(table).head(_LOOK_AT)
+    table = labels_path(reward)
+    if table.exists():
+        frame = open_table(table).head(_LOOK_AT)
         if {"prompt", "completion", "text"} <= set(frame.columns):
             rows = list(zip(frame["prompt"], frame["completion"], frame["text"], strict=True))
             for known in (JOINED, CHAT, ANSWER):

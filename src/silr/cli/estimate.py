@@ -15,7 +15,9 @@ from silr.errors import InputError
 Source = Annotated[
     Path,
     Argument(
-        help="Run directory of refine; or a table with LLM labels and gold labels.", parser=table_path, metavar="SOURCE"
+        help="Run directory of refine; or a table (or a folder of parquet files) with LLM labels and gold labels.",
+        parser=table_path,
+        metavar="SOURCE",
     ),
 ]
 GoldColumn = Annotated[str, Option(help="Column with labels by hand, of a table; a run knows its own.")]

@@ -26,7 +26,7 @@ from silr.cli.label_people import (
 )
 from silr.cli.label_review import classes_of_run, is_review, review
 from silr.cli.label_width import Number, UntilWidth, check_until, most_labels, width_lines
-from silr.cli.options import AsJson, Classes, Quiet, Seed, Table, TextColumn, narrator, split_classes
+from silr.cli.options import AsJson, Classes, Quiet, Seed, TableOrPieces, TextColumn, narrator, split_classes
 from silr.errors import InputError
 from silr.extras import needs
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-OUTPUT_HELP = "Where the table with gold goes; default: TABLE itself."
+OUTPUT_HELP = "Where the table with gold goes; default: TABLE itself, but for one in pieces."
 ShowLabel = Annotated[bool, Option("--show-llm-label", help="Show what the LLM said; it biases the answer.")]
 DRAW_HELP = "rounds: half by LLM label, then what a model fitted meanwhile is unsure of; strata: all by LLM label."
 CODEBOOK_HELP = "YAML file shown beside the texts; default: the one that silr annotate had."
@@ -52,7 +52,7 @@ LabelColumn = Annotated[str, Option(help="Column with the LLM's labels; without 
 
 
 def label(
-    table: Table,
+    table: TableOrPieces,
     number: Number = None,
     until_width: UntilWidth = None,
     output: Annotated[Path | None, Option("--output", "-o", help=OUTPUT_HELP)] = None,
@@ -90,11 +90,12 @@ def label(
 
     say = narrator(quiet or as_json)
     named = split_classes(classes) if classes else None
-    named_columns = {"text": text_column, "label": label_column, "rounds": draw == "rounds"}
+    rounds = draw == "rounds" and _can_draw_in_rounds(table, say)
+    named_columns = {"text": text_column, "label": label_column, "rounds": rounds}
     source = _gold_table(table, codebook, say, output=output, classes=named, **named_columns)
     most = most_labels(number, until, source)
     check_who(source, person, most, imported)
-    posterior = BackgroundPosterior(source, features_path(table), seed) if draw == "rounds" else None
+    posterior = BackgroundPosterior(source, features_path(table), seed) if rounds else None
     session = Session(source, most, seed, show_llm_label, posterior, person, gold_from, until)
     finished, imports = True, []
     try:
@@ -117,8 +118,22 @@ def label(
         raise typer.Exit(INTERRUPTED)
 
 
+def _can_draw_in_rounds(table: Path, say: Callable[[str], None]) -> bool:
+    """Whether a model can be fitted to the table between the labels; if not, a line says so."""
+    from silr.io.pieces import is_in_pieces
+
+    if not is_in_pieces(table):
+        return True
+    say("a table in pieces: all texts are drawn by strata (LLM label and score), none by a model fitted meanwhile")
+    return False
+
+
 def _review(options: dict[str, Any]) -> None:
     """Decide about gold labels that are in doubt, by the options of `label`."""
+    from silr.io.pieces import is_in_pieces
+
+    if is_in_pieces(options["table"]):
+        raise InputError("--adjudicate and --again take a table in one file, not one in pieces")
     ready = partial(_open, browser=options["browser"], quiet=options["quiet"], as_json=options["as_json"])
     ask = _asker(options["terminal"], options["port"], ready)
     say = narrator(options["quiet"] or options["as_json"])

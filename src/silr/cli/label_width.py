@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
@@ -46,5 +47,7 @@ def width_lines(result: Mapping[str, Any]) -> list[str]:
         line += f"; {until} with {result['labels']:,} gold labels"
     if result["reached"] or not result["more_labels"]:
         return [line]
-    command = f"silr label {shlex.quote(result['output'])} --until-width {wanted:g}"
-    return [line, f"{more_words(result['more_labels'], wanted)}: {command}"]
+    words = more_words(result["more_labels"], wanted)
+    if Path(result["output"]).is_dir():  # of a table in pieces, which is given beside it
+        return [line, f"{words}: the same command with --until-width {wanted:g}"]
+    return [line, f"{words}: silr label {shlex.quote(result['output'])} --until-width {wanted:g}"]

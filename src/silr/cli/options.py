@@ -77,7 +77,9 @@ def table_path(given: str) -> Path:
 
 
 TABLE_HELP = "csv, tsv, jsonl or parquet, gzip or not; or hf://datasets/OWNER/NAME of the Hugging Face hub."
-PIECES_HELP = "csv, tsv, jsonl or parquet, gzip or not; a folder or a glob of parquet files; or hf://datasets/OWNER/NAME."
+PIECES_HELP = (
+    "csv, tsv, jsonl or parquet, gzip or not; a folder or a glob of parquet files; or hf://datasets/OWNER/NAME."
+)
 Run = Annotated[Path, Argument(help="Run directory of refine.")]
 Table = Annotated[Path, Argument(help=TABLE_HELP, parser=table_path, metavar="TABLE")]
 TableOrPieces = Annotated[Path, Argument(help=PIECES_HELP, parser=table_path, metavar="TABLE")]

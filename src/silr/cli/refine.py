@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 from typer import Option
 
-from silr.cli.options import AsJson, Classes, Device, Quiet, Seed, Table, TextColumn, choice, narrator, split_classes
+from silr.cli.options import (
+    AsJson,
+    Classes,
+    Device,
+    Quiet,
+    Seed,
+    TableOrPieces,
+    TextColumn,
+    choice,
+    narrator,
+    split_classes,
+)
 from silr.cli.report import report_of_finished
 from silr.errors import InputError
 from silr.hf.distributed import is_main
@@ -58,7 +69,7 @@ OF_METHOD = (  # options that `silr.LabelRefiner.from_options` takes as they are
 
 
 def refine(
-    table: Table,
+    table: TableOrPieces,
     output: Annotated[Path, Option("--output", "-o", help="Run directory.")],
     features: Annotated[list[str] | None, choice(FEATURES_HELP, "annotator", "tfidf")] = None,
     features_url: Annotated[str | None, Option(help=URL_HELP)] = None,
@@ -96,8 +107,8 @@ def refine(
 ) -> None:
     """Turn the LLM's labels into better ones, with 50 to 100 gold labels.
 
-    OUTPUT/labels.csv adds refined_label and refined_score; every iteration is kept. A killed run goes on where it
-    stopped: run the same command again.
+    OUTPUT/labels.csv adds refined_label and refined_score; of a folder of parquet files OUTPUT/labels/ has as many.
+    Every iteration is kept. A killed run goes on where it stopped: run the same command again.
     """
     values = locals()
     if oracle and truth is None:
@@ -115,6 +126,7 @@ def refine(
 def _refine(table: Path, output: Path, options: dict[str, Any], quiet: bool, as_json: bool) -> None:
     from silr.cli.refine_progress import RefineProgress
     from silr.refine.doubtful import doubtful_line
+    from silr.refine.labels import labels_path
     from silr.refine.table import Columns, refine_table
     from silr.report.summary import print_history, summary
 
@@ -133,7 +145,7 @@ def _refine(table: Path, output: Path, options: dict[str, Any], quiet: bool, as_
         print_history(refiner.result_)
         if line := doubtful_line(output):
             print(line)
-        print(f"written: {output / 'labels.csv'}" + (f" and {page}" if page else ""))
+        print(f"written: {labels_path(output)}" + (f" and {page}" if page else ""))
 
 
 def _row(value: str | None, option: str) -> list[float] | None:

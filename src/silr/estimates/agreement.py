@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,12 @@ from numpy.typing import NDArray
 from silr.errors import InputError
 from silr.io.annotator_columns import label_columns, read_annotators
 from silr.io.class_names import ClassNames, class_names, of_table
-from silr.io.corpus import label_column, read_table
+from silr.io.corpus import label_column, open_table
+from silr.io.pieced_table import Frame
 from silr.io.votes import ADJUDICATED, VOTE, Votes, read_votes
 from silr.stats.agreement import Agreement, class_agreement, cohen_kappa, krippendorff_alpha
 from silr.stats.alternative_annotator import EPSILON, AlternativeAnnotator, alternative_annotator_test
 from silr.stats.votes import disputed, majority_vote
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Codes = NDArray[np.integer]
 
@@ -76,7 +74,7 @@ class PeopleAgreement:
 
 
 def agreement(
-    source: str | Path | pd.DataFrame, *, classes: Sequence[object] | None = None, epsilon: float = EPSILON
+    source: str | Path | Frame, *, classes: Sequence[object] | None = None, epsilon: float = EPSILON
 ) -> PeopleAgreement:
     """Measure how far the people agree who labelled a table, and whether an LLM may stand in for one of them.
 
@@ -117,7 +115,7 @@ def agreement(
     (0.53, 1)
     """
     path = "the table" if not isinstance(source, (str, Path)) else source
-    frame = read_table(source) if isinstance(source, (str, Path)) else source
+    frame = open_table(source) if isinstance(source, (str, Path)) else source
     names = _classes(frame, path, classes)
     votes = read_votes(frame, names, path, named=classes is not None)
     if votes is None or len(votes.persons) < 2:
@@ -175,7 +173,7 @@ def verdict(name: str, test: AlternativeAnnotator) -> str:
     )
 
 
-def _classes(frame: pd.DataFrame, path: str | Path, classes: Sequence[object] | None) -> list[str]:
+def _classes(frame: Frame, path: str | Path, classes: Sequence[object] | None) -> list[str]:
     if classes is not None:
         return [str(name) for name in classes]
     columns = [name for name in label_columns(frame) if name in frame.columns]

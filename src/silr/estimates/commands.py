@@ -25,7 +25,7 @@ def label_command(
     `inside`: the folder from which the path of the table goes; None: the current one.
     """
     path = (inside or Path()).joinpath(table)
-    if gold != Columns.gold or not path.is_file() or address_of(path):  # one of the hub needs another output
+    if gold != Columns.gold or not path.exists() or address_of(path):  # one of the hub needs another output
         return None
     words = ["silr", "label", os.path.normpath(table)]
     words += ["--text-column", text] if text != Columns.text else []

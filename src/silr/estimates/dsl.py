@@ -13,8 +13,10 @@ from silr.errors import InputError
 from silr.estimates.evidence import Evidence, read_evidence
 from silr.estimates.from_gold import DSL
 from silr.io.files import check_writable
-from silr.io.tables import split_suffix, write_table
-from silr.refine.table import LABELS, Columns
+from silr.io.pieced_table import PiecedTable, write_changed
+from silr.io.tables import split_suffix
+from silr.refine.labels import labels_path
+from silr.refine.table import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,19 +89,23 @@ def write_dsl(
     No `output`: into ``labels.csv`` of the run, atomically.
     """
     evidence = read_evidence(source, gold_column, label_columns)
-    own = Path(source) / LABELS
+    own = labels_path(Path(source))
     if output is None:
         if not Path(source).is_dir():
             raise InputError(f"{source} is a table: say with -o FILE where the one with the columns dsl_CLASS goes")
         if Path(evidence.name) != own:
             raise InputError(f"{own} is not the table of this run (missing or edited): write another one with -o FILE")
     path = own if output is None else output
-    split_suffix(path)
-    check_writable(path)
-    frame = evidence.frame.copy()
-    for name, column in zip(evidence.class_names, pseudo_outcomes(evidence).T, strict=True):
-        frame[DSL + name] = [float(f"{value:.6g}") for value in column]
-    write_table(frame, path)
+    if not isinstance(evidence.frame, PiecedTable):
+        split_suffix(path)
+        check_writable(path)
+    outcomes = pseudo_outcomes(evidence)
+
+    def add(frame: pd.DataFrame, rows: slice) -> None:
+        for name, column in zip(evidence.class_names, outcomes[rows].T, strict=True):
+            frame[DSL + name] = [float(f"{value:.6g}") for value in column]
+
+    write_changed(evidence.frame, path, add, command=None if output is None else "estimate --dsl")
     names = ", ".join(DSL + name for name in evidence.class_names)
     say(f"written: {path} with {names}; use robust standard errors")
     for line in evidence.assumptions:

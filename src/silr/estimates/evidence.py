@@ -17,10 +17,13 @@ from silr.estimates.from_gold import from_gold
 from silr.estimates.groups import EXAMPLES, Groups, group_codes, likely_columns
 from silr.io.annotator_columns import label_columns, read_annotators
 from silr.io.class_names import ClassNames, of_table
-from silr.io.corpus import label_column, read_table, weight_column
+from silr.io.corpus import label_column, open_table, weight_column
 from silr.io.hub_tables import address_of, local_table, table_of_record
+from silr.io.pieced_table import Frame
+from silr.io.pieces import has_pieces, is_in_pieces
+from silr.refine.labels import OUT_OF_FOLD_LABEL, REFINED_LABEL
 from silr.refine.record import Record, read_record
-from silr.refine.table import OUT_OF_FOLD_LABEL, REFINED_LABEL, Columns, column_codes
+from silr.refine.table import Columns, column_codes
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_accuracy import Accuracy
 from silr.stats.gold_weights import given_weights, post_stratified
@@ -51,7 +54,7 @@ class Evidence:
     """
 
     name: str  # of the table
-    frame: pd.DataFrame  # its rows are the texts
+    frame: Frame  # its rows are the texts
     class_names: list[str]  # K
     gold: Codes  # shape (n,), -1 where there is no gold label
     weights: NDArray[np.float64]  # shape (n,), for how many texts a gold label speaks; only rows with gold count
@@ -112,15 +115,15 @@ def read_evidence(
     """
     if isinstance(source, (str, Path)):
         source = local_table(source)
-    if isinstance(source, (str, Path)) and Path(source).is_dir():
+    if isinstance(source, (str, Path)) and Path(source).is_dir() and not has_pieces(source):
         if columns or gold_column != Columns.gold:
             raise InputError(f"{source} is a run, which knows its own columns of labels and of gold labels: name none")
         record = read_record(source)
         record.check_finished(source)
         return of_record(record)
-    if isinstance(source, (str, Path)) and not Path(source).exists():
+    if isinstance(source, (str, Path)) and not Path(source).exists() and not is_in_pieces(source):
         raise InputError(f"{source} does not exist; give the folder of a run of `silr refine`, or a table")
-    frame = source if not isinstance(source, (str, Path)) else read_table(source)
+    frame = source if not isinstance(source, (str, Path)) else open_table(source)
     name = "the table" if not isinstance(source, (str, Path)) else address_of(source) or str(source)
     evidence = _of_table(frame, name, gold_column, columns)
     if isinstance(source, (str, Path)):
@@ -205,7 +208,7 @@ def _check_gold(name: str, count: int, n_texts: int) -> None:
         )
 
 
-def _of_table(frame: pd.DataFrame, name: str, gold_column: str, asked: Sequence[str]) -> Evidence:
+def _of_table(frame: Frame, name: str, gold_column: str, asked: Sequence[str]) -> Evidence:
     columns = label_columns(frame, asked)
     by_hand = label_column(frame, gold_column, name, required=gold_column != Columns.gold)
     llm = read_annotators(frame, name, columns, by_hand)

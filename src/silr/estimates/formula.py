@@ -17,6 +17,7 @@ from silr.errors import InputError
 from silr.estimates.evidence import Evidence
 from silr.estimates.from_gold import from_gold
 from silr.extras import needs
+from silr.io.pieced_table import PiecedTable
 from silr.stats.design_based import ClassDesign
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 FUNCTIONS = {name: getattr(np, name) for name in ("log", "log1p", "log2", "log10", "exp", "sqrt", "abs", "minimum")}
 FUNCTIONS |= {"maximum": np.maximum, "np": np, "bool": bool, "float": float, "int": int}
 SHOWN = 12  # columns that a message lists
+MOST_ROWS = 2_000_000  # of a table in pieces, whose design matrix has to be in memory
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,15 @@ def _quoted(name: str) -> str:
 
 
 def values_of(evidence: Evidence, formula: Formula) -> dict[str, Any]:
-    """The columns of a formula: numbers where all cells are numbers, else words; NaN or None where one is empty."""
+    """The columns of a formula: numbers where all cells are numbers, else words; NaN or None where one is empty.
+
+    InputError for a table in pieces that is too long: its columns have to be in memory.
+    """
+    if isinstance(evidence.frame, PiecedTable) and len(evidence) > MOST_ROWS:
+        raise InputError(
+            f"{evidence.name} has {len(evidence):,} rows; a regression here takes at most {MOST_ROWS:,} of a table in "
+            "pieces: --dsl -o FOLDER writes outcomes for a regression elsewhere"
+        )
     return {name: _values(evidence.frame[name]) for name in formula.columns}
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from silr.io.pieced_table import Frame
 from silr.io.votes import ADJUDICATED, VOTE
-from silr.refine.table import REFINED_LABEL, REFINED_SCORE
-
-if TYPE_CHECKING:
-    import pandas as pd
+from silr.refine.labels import REFINED_LABEL, REFINED_SCORE
 
 DSL = "dsl_"  # begins the name of a column of `silr estimate --dsl`
 DRAWN = ("gold_weight", "gold_draw", "gold_probability")  # how a gold label was drawn
 
 
-def from_gold(frame: pd.DataFrame, name: str, gold_column: str, class_names: Sequence[str]) -> str | None:
+def from_gold(frame: Frame, name: str, gold_column: str, class_names: Sequence[str]) -> str | None:
     """Why a column of a table must not be used, to be put after its name; None: it may."""
     if name == gold_column:
         return "is what is estimated"

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from silr.errors import InputError
 from silr.io.cells import label_key, label_name, number_of, sort_classes
+from silr.io.pieced_table import Frame, PiecedTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MANY = 50  # groups; more take enough gold labels in each
 EXAMPLES = 4  # columns that a message names
+ROWS_READ = 10_000  # of a table in pieces, for the names of columns
 
 Groups = tuple[NDArray[np.int64], list[tuple[str, ...]]]
 
@@ -55,9 +57,10 @@ def group_names(by: Sequence[str], values: Sequence[tuple[str, ...]]) -> list[st
     return [", ".join(f"{column}={value}" for column, value in zip(by, each, strict=True)) for each in values]
 
 
-def likely_columns(frame: pd.DataFrame, besides: Sequence[str]) -> list[str]:
+def likely_columns(frame: Frame, besides: Sequence[str]) -> list[str]:
     """Columns of a table that may make groups: those with two to `MANY` values."""
     names = [name for name in map(str, frame.columns) if name not in besides]
+    frame = frame.head(ROWS_READ) if isinstance(frame, PiecedTable) else frame
     return [name for name in names if 1 < len(frame[name].astype("string").unique()) <= MANY]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from silr.estimates.evidence import CLASSIFIER, Codes, Evidence, groups_of
 from silr.estimates.groups import group_names
 from silr.estimates.result import Row
-from silr.refine.table import REFINED_LABEL
+from silr.refine.labels import REFINED_LABEL
 from silr.stats.annotator_evidence import Annotator, majority
 
 LLM, SEVERAL = "the LLM's labels", "the labels that most LLMs gave"

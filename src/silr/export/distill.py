@@ -172,7 +172,7 @@ def _judged(distilled: Distilled, labels: Codes, gold: GoldLabels, result: Refin
     )
 
 
-def _design(known: Any, folder: Path, texts: list[str]) -> Design:
+def _design(known: Any, folder: Path, texts: Sequence[str]) -> Design:
     """What the student reads; embeddings that the run has kept are not made again."""
     parts = known.parts if isinstance(known, JoinedFeatures) else [known]
     chosen: list[Any] = [part for part in parts if isinstance(part, SMALL)]

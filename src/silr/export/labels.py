@@ -14,8 +14,8 @@ from silr.export.card_metadata import check_languages, license_fields
 from silr.io.corpus import read_table, write_table
 from silr.io.words import limits, percent
 from silr.refine.classifier_caution import of_priors
+from silr.refine.labels import LABELS
 from silr.refine.record import Record, read_record
-from silr.refine.table import LABELS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -67,7 +67,9 @@ class Written:
     packages: tuple[str, ...]  # that it needs
 
 
-def write_onnx(classifier: Any, features: Any, classes: Iterable[object], folder: Path, texts: list[str]) -> Written:
+def write_onnx(
+    classifier: Any, features: Any, classes: Iterable[object], folder: Path, texts: Sequence[str]
+) -> Written:
     """Write ``model.onnx``, the tokenizers that it needs, and code, into an existing folder.
 
     Parameters
@@ -79,7 +81,7 @@ def write_onnx(classifier: Any, features: Any, classes: Iterable[object], folder
         Names, in the order of the classifier's scores.
     folder : Path
         Where the classifier is fine-tuned, it holds the tokenizer, as `silr.export.finetuned` writes it.
-    texts : list of str
+    texts : sequence of str
         Texts of the corpus, to compare labels on; there may be none.
 
     Returns
@@ -181,7 +183,7 @@ def _save(graph: Graph, folder: Path) -> None:
     onnx.save_model(graph.model(), folder / MODEL, save_as_external_data=size > LARGEST, location=WEIGHTS)
 
 
-def _compare(model: OnnxModel, classifier: Any, features: Any, folder: Path, texts: list[str]) -> str:
+def _compare(model: OnnxModel, classifier: Any, features: Any, folder: Path, texts: Sequence[str]) -> str:
     """Label texts by the folder's own code and by silr; the result in words, or InputError where labels differ."""
     predict: Callable[[Any], Any] = runpy.run_path(str(folder / MODULE))["predict"]
     if "features" in model.sources[0].entries:

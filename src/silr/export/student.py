@@ -39,7 +39,7 @@ class Design:
 
     @classmethod
     def of(
-        cls, tfidf: TfidfFeatures, encoders: Sequence[Features], embeddings: Sequence[Any], texts: list[str]
+        cls, tfidf: TfidfFeatures, encoders: Sequence[Features], embeddings: Sequence[Any], texts: Sequence[str]
     ) -> Design:
         """Of texts and their embeddings by each encoder."""
         blocks = [kind.vectorizer.transform(texts) for kind in tfidf.kinds.values()]

@@ -11,6 +11,7 @@ from silr.features.api import KIND as API
 from silr.features.api import PREFIX, ApiFeatures, load_api
 from silr.features.base import Features, Matrix
 from silr.features.file import FileFeatures
+from silr.features.in_parts import write_features
 from silr.features.joined import JoinedFeatures
 from silr.features.sentence import SentenceFeatures
 from silr.features.static import PREFIX as STATIC
@@ -21,6 +22,7 @@ from silr.hf.fingerprint import WEIGHTS
 from silr.io.corpus import load_features
 from silr.io.feature_rows import write_record
 from silr.io.files import Json, atomic_folder, atomic_write
+from silr.io.pieced_table import PiecedColumn
 
 Spec = str | Path | ApiFeatures
 """What names a kind of features."""
@@ -75,11 +77,16 @@ def load_saved(record: Json, folder: Path) -> Features:
     return SentenceFeatures(record["model"], record.get(WEIGHTS))
 
 
-def features_of_run(features: Features, texts: list[str], folder: Path) -> tuple[Features, Matrix]:
+def features_of_run(features: Features, texts: Sequence[str], folder: Path) -> tuple[Features, Matrix]:
     """The corpus's features, computed once a run, by the main process, and the way there as it is kept."""
     if features.record["kind"] in ("file", "tokens"):  # read where it is; made again as quickly as it is read
         return features, features.fit_transform(texts)
     kept = folder / "features.npy"
+    if isinstance(texts, PiecedColumn):
+        if is_main() and not kept.exists():
+            write_features(features, texts, kept)
+        wait_for_all()
+        return load_saved(features.record, folder), load_features(kept, len(texts))
     if fresh := is_main() and not kept.exists():
         matrix = features.fit_transform(texts)
         shutil.rmtree(folder, ignore_errors=True)  # not whole without its matrix

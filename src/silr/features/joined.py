@@ -33,7 +33,10 @@ class JoinedFeatures:
 
     def fit_transform(self, texts: Sequence[str]) -> Matrix:
         """Features of the corpus, float32 of shape (n, d)."""
-        matrices = [part.fit_transform(texts) for part in self.parts]
+        return self.join([part.fit_transform(texts) for part in self.parts])
+
+    def join(self, matrices: Sequence[Matrix]) -> Matrix:
+        """The parts' features of the same texts side by side, which tell the widths of the parts."""
         widths = (_widths(part, matrix.shape[1]) for part, matrix in zip(self.parts, matrices, strict=True))
         self.widths = [width for of_part in widths for width in of_part]
         return np.hstack(matrices).astype(np.float32, copy=False)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from silr.errors import InputError, reading
 from silr.io.files import atomic_write, write_json
+from silr.io.pieced_table import cells_at
 
 # what is counted, by kind: words and pairs of them; sequences of characters inside words, with a space at their ends
 UNITS: dict[str, dict[str, object]] = {
@@ -51,8 +52,16 @@ class TfidfFeatures:
 
     def fit_transform(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Learn from the corpus; float32 of shape (n, at most 256). InputError if texts have nothing in common."""
+        known, of_teachers = self.fit(texts)
+        others = np.setdiff1d(np.arange(len(texts)), known)
+        matrix = np.empty((len(texts), sum(self.widths)), np.float32)
+        matrix[known], matrix[others] = of_teachers, self.transform(cells_at(texts, others))
+        return matrix
+
+    def fit(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Learn from the corpus, and give the rows that taught, and their features."""
         known = _some(texts)
-        teachers = [texts[row] for row in known]
+        teachers = cells_at(texts, known)
         self.kinds, matrices = {}, []
         for unit in UNITS:
             try:
@@ -64,10 +73,7 @@ class TfidfFeatures:
             raise InputError(
                 "no word or part of a word occurs in two texts, so TF-IDF has nothing to count; take other features"
             )
-        others = np.setdiff1d(np.arange(len(texts)), known)
-        matrix = np.empty((len(texts), sum(self.widths)), np.float32)
-        matrix[known], matrix[others] = np.hstack(matrices), self.transform([texts[row] for row in others])
-        return matrix
+        return known, np.hstack(matrices)
 
     def transform(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Project texts."""
@@ -143,7 +149,7 @@ class Kind:
 def _some(texts: Sequence[str]) -> NDArray[np.int64]:
     """The rows of texts to learn from: all, or in a long corpus some at random."""
     order = np.random.default_rng(0).permutation(len(texts))
-    ends = np.cumsum([len(texts[row]) for row in order])
+    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts))[order])
     enough = max(2, int(np.searchsorted(ends, LEARNING_CHARACTERS, side="right")))
     return np.sort(order[:enough])
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,7 @@ from silr.errors import InputError
 from silr.io.cells import label_key, sort_classes
 from silr.io.class_names import ClassNames, class_names, listed, of_table
 from silr.io.corpus import LABEL, SCORE_PREFIX, label_column, score_columns
-
-if TYPE_CHECKING:
-    import pandas as pd
+from silr.io.pieced_table import Frame
 
 CONFIDENCE = "llm_confidence"
 REASON = "llm_reason"  # why, in the LLM's words; nothing is computed from it
@@ -44,7 +41,7 @@ class AnnotatorColumns:
         return any(values is not None for values in self.scores)
 
 
-def label_columns(frame: pd.DataFrame, asked: Sequence[str] = ()) -> list[str]:
+def label_columns(frame: Frame, asked: Sequence[str] = ()) -> list[str]:
     """Names of the label columns: those that are asked for, else ``llm_label`` and every ``llm_label_NAME``."""
     if asked:
         return list(dict.fromkeys(asked))
@@ -53,7 +50,7 @@ def label_columns(frame: pd.DataFrame, asked: Sequence[str] = ()) -> list[str]:
 
 
 def read_annotators(
-    frame: pd.DataFrame,
+    frame: Frame,
     table: str | Path,
     asked: Sequence[str] = (),
     gold: Sequence[str | None] = (),
@@ -121,7 +118,7 @@ def score_prefix(column: str) -> str | None:
     return f"{SCORE_PREFIX}{column.removeprefix(f'{LABEL}_')}_" if column.startswith(f"{LABEL}_") else None
 
 
-def scored_classes(frame: pd.DataFrame, column: str = LABEL) -> list[str]:
+def scored_classes(frame: Frame, column: str = LABEL) -> list[str]:
     """The classes that the score columns of a label column name; fewer than two are none."""
     every = [str(name) for name in frame.columns]
     prefix = score_prefix(column)
@@ -134,7 +131,7 @@ def scored_classes(frame: pd.DataFrame, column: str = LABEL) -> list[str]:
 
 
 def scores_of(
-    frame: pd.DataFrame,
+    frame: Frame,
     column: str,
     codes: NDArray[np.int64],
     classes: Sequence[str],
@@ -165,7 +162,7 @@ def scores_of(
 
 
 def _from_confidence(
-    frame: pd.DataFrame, name: str, codes: NDArray[np.int64], n_classes: int, table: str | Path
+    frame: Frame, name: str, codes: NDArray[np.int64], n_classes: int, table: str | Path
 ) -> NDArray[np.float64]:
     """Log-probabilities of a label with confidence c: log c of its class, the rest shared by the others.
 
@@ -219,7 +216,7 @@ def _listed(names: set[str]) -> str:
 
 
 def for_new_texts(
-    frame: pd.DataFrame, table: str | Path, columns: Sequence[str], classes: Sequence[str], scored: Sequence[bool]
+    frame: Frame, table: str | Path, columns: Sequence[str], classes: Sequence[str], scored: Sequence[bool]
 ) -> tuple[dict[str, NDArray[np.object_]], dict[str, NDArray[np.float64]]] | str:
     """Labels and scores of new texts by LLM name, as `silr.LabelRefiner.predict` takes them, or why there are none.
 

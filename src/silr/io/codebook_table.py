@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from silr.io.annotator_columns import scored_classes
 from silr.io.cells import sort_classes
 from silr.io.codebook import Codebook, recorded_classes
 from silr.io.corpus import label_column
-
-if TYPE_CHECKING:
-    import pandas as pd
+from silr.io.pieced_table import Frame
 
 
 def classes_of(
-    codebook: Codebook, frame: pd.DataFrame, columns: Sequence[str], table: Path, classes: Sequence[str] | None
+    codebook: Codebook, frame: Frame, columns: Sequence[str], table: Path, classes: Sequence[str] | None
 ) -> list[str]:
     """The classes of a table with label `columns`; InputError if they are others than the codebook's.
 

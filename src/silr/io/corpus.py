@@ -6,18 +6,22 @@ Whatever a user's table can have wrong ends in an `InputError` whose one line sa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
-from silr.io.cells import is_missing, label_key, label_name, text_of
+from silr.io.cells import label_key, label_name
 from silr.io.cells import sort_classes as sort_classes
 from silr.io.class_names import ClassNames, Wording, class_names, listed, of_table
+from silr.io.columns import cells_of, is_empty, numbers_of, table_name, texts_of
 from silr.io.likely_columns import likely_column
+from silr.io.pieced_table import Frame, PiecedColumn, PiecedTable, pieces_hash
+from silr.io.pieced_table import open_table as open_table
+from silr.io.pieces import folder_of, is_in_pieces, open_pieces
 from silr.io.tables import delimiter_hint, split_suffix
 from silr.io.tables import read_table as read_table
 from silr.io.tables import write_table as write_table
@@ -27,8 +31,6 @@ if TYPE_CHECKING:
 
 LABEL = "llm_label"
 SCORE_PREFIX = "llm_score_"
-
-Cell = TypeVar("Cell", str, str | None)
 
 
 class TextCounts(NamedTuple):
@@ -44,46 +46,70 @@ class TextCounts(NamedTuple):
 
 
 def table_stem(path: str | Path) -> str:
-    """Return the file name without the table's suffixes: "labelled" for "a/labelled.csv.gz"."""
+    """Return the file name without the table's suffixes: "labelled" for "a/labelled.csv.gz", or the folder's name."""
     path = Path(path)
+    if is_in_pieces(path):
+        return folder_of(path).resolve().name
     kind, zipped = split_suffix(path)
     return path.name[: -len(kind + ".gz" * zipped)]
 
 
 def features_path(table: str | Path) -> Path:
     """Return where the annotator's hidden states lie: "labelled.features.npy" beside "labelled.csv.gz"."""
-    return Path(table).with_name(f"{table_stem(table)}.features.npy")
+    return _beside(table, ".features.npy")
 
 
 def annotator_path(table: str | Path) -> Path:
     """Return where the annotator is described: "labelled.annotator.json" beside "labelled.csv.gz"."""
-    return Path(table).with_name(f"{table_stem(table)}.annotator.json")
+    return _beside(table, ".annotator.json")
 
 
+def _beside(table: str | Path, suffix: str) -> Path:
+    path = folder_of(table).resolve() if is_in_pieces(table) else Path(table)
+    return path.with_name(table_stem(path) + suffix)
+
+
+@overload
 def text_column(
     frame: pd.DataFrame, name: str = "text", path: str | Path | None = None, *, required: bool = True
-) -> list[str]:
+) -> list[str]: ...
+@overload
+def text_column(
+    frame: Frame, name: str = "text", path: str | Path | None = None, *, required: bool = True
+) -> Sequence[str]: ...
+def text_column(
+    frame: Frame, name: str = "text", path: str | Path | None = None, *, required: bool = True
+) -> Sequence[str]:
     """Return the texts: "" where missing, bytes decoded, numbers written out; a lone surrogate becomes U+FFFD.
+
+    Those of a table in pieces are read whenever they are asked for.
 
     Raises InputError if there is no such column (the message lists those there are, and names the one that may be
     meant), a cell holds a list or a struct (the message says how to make one text of it), or all texts are empty and
     one is `required`.
     """
-    series = _column(frame, name, path, texts=True)
-    texts = [_clean(text) for text in _cells(series, text_of, name, path, missing="")]
+    texts: Sequence[str]
+    if isinstance(frame, PiecedTable):
+        _check_column(frame, name, path, texts=True)
+        texts = PiecedColumn(frame.pieces, [name], lambda part, start: texts_of(part[name], name, path, start))
+    else:
+        texts = texts_of(_column(frame, name, path, texts=True), name, path)
     if required and not any(text.strip() for text in texts):
-        raise InputError(f"column {name!r} of {_table(path)} has no text: all {len(texts):,} rows are empty")
+        raise InputError(f"column {name!r} of {table_name(path)} has no text: all {len(texts):,} rows are empty")
     return texts
 
 
 def text_counts(texts: Sequence[str]) -> TextCounts:
     """Count the texts, those equal to an earlier one, and those that are empty or blank (never called duplicates)."""
-    filled = [text for text in texts if text.strip()]
-    return TextCounts(len(texts), len(filled) - len(set(filled)), len(texts) - len(filled))
+    hashes = np.fromiter((hash(text) if text.strip() else 0 for text in texts), np.int64, len(texts))  # 8 bytes a text
+    hashes.sort()
+    filled = hashes[hashes != 0]
+    repeated = int((filled[1:] == filled[:-1]).sum())
+    return TextCounts(len(texts), repeated, len(texts) - len(filled))
 
 
 def label_column(
-    frame: pd.DataFrame, name: str = LABEL, path: str | Path | None = None, *, required: bool = True
+    frame: Frame, name: str = LABEL, path: str | Path | None = None, *, required: bool = True
 ) -> list[str | None]:
     """Return labels as strings, see `silr.io.cells.label_name`: 1, 1.0 and "1 " are all "1"; missing or blank is None.
 
@@ -93,10 +119,14 @@ def label_column(
     """
     if name not in frame.columns and not required:
         return [None] * len(frame)
-    return _cells(_column(frame, name, path), label_name, name, path, missing=None)
+    return cells_of(_column(frame, name, path), label_name, name, path, missing=None)
 
 
-def id_column(frame: pd.DataFrame, path: str | Path | None = None) -> list[str | None]:
+@overload
+def id_column(frame: pd.DataFrame, path: str | Path | None = None) -> list[str | None]: ...
+@overload
+def id_column(frame: Frame, path: str | Path | None = None) -> Sequence[str | None]: ...
+def id_column(frame: Frame, path: str | Path | None = None) -> Sequence[str | None]:
     """Return the column ``id`` as strings, None for every row if there is none."""
     if "id" not in frame.columns:
         return [None] * len(frame)
@@ -104,7 +134,10 @@ def id_column(frame: pd.DataFrame, path: str | Path | None = None) -> list[str |
     def written(value: object) -> str | None:
         return str(value).strip() if isinstance(value, (list, dict)) else label_name(value)
 
-    return _cells(frame["id"], written, "id", path, missing=None)
+    def ids(part: pd.DataFrame, start: int = 0) -> list[str | None]:
+        return cells_of(part["id"], written, "id", path, missing=None, start=start)
+
+    return PiecedColumn(frame.pieces, ["id"], ids) if isinstance(frame, PiecedTable) else ids(frame)
 
 
 def encode_labels(
@@ -134,7 +167,7 @@ def encode_labels(
 
 
 def score_columns(
-    frame: pd.DataFrame,
+    frame: Frame,
     classes: Sequence[str],
     path: str | Path | None = None,
     label: str = LABEL,
@@ -155,18 +188,18 @@ def score_columns(
     if len(absent) == len(names):
         return None
     if absent:
-        raise InputError(f"{_table(path)} has scores for some classes but no column {', '.join(map(repr, absent))}")
+        raise InputError(f"{table_name(path)} has scores for some classes but no column {', '.join(map(repr, absent))}")
     needed = None
     if label in frame.columns:
         needed = np.array([value is not None for value in label_column(frame, label, path)])
-        empty = np.column_stack([frame[name].isna() | (frame[name].astype(str).str.strip() == "") for name in names])
+        empty = np.column_stack([is_empty(frame[name]) for name in names])
         if (~empty.all(axis=1) & needed).any():
             needed &= ~empty.all(axis=1)
-    return np.column_stack([_numbers(frame, name, path, needed) for name in names])
+    return np.column_stack([numbers_of(frame, name, path, needed) for name in names])
 
 
 def weight_column(
-    frame: pd.DataFrame,
+    frame: Frame,
     name: str = "gold_weight",
     path: str | Path | None = None,
     needed: NDArray[np.bool_] | None = None,
@@ -180,7 +213,7 @@ def weight_column(
     """
     if name not in frame.columns:
         return None
-    return _numbers(frame, name, path, needed, weights=True)
+    return numbers_of(frame, name, path, needed, weights=True)
 
 
 def load_features(path: str | Path, n_rows: int) -> NDArray[np.number]:
@@ -235,6 +268,11 @@ def file_hash(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def table_hash(path: str | Path) -> str:
+    """Return the SHA-256 of a table's file; of one in pieces, of the names and footers of the pieces."""
+    return pieces_hash(open_pieces(path)) if is_in_pieces(path) else file_hash(path)
+
+
 def corpus_hash(*columns: Iterable[str | None]) -> str:
     """Return a SHA-256 of columns such as texts and labels; equal only for equal values in equal order."""
     digest = hashlib.sha256()
@@ -258,70 +296,14 @@ def digest(*columns: object) -> str:
     return whole.hexdigest()
 
 
-def _table(path: str | Path | None) -> str:
-    return "the table" if path is None else str(path)
+def _column(frame: Frame, name: str, path: str | Path | None, *, texts: bool = False) -> pd.Series[Any]:
+    _check_column(frame, name, path, texts=texts)
+    return frame[name]
 
 
-def _column(frame: pd.DataFrame, name: str, path: str | Path | None, *, texts: bool = False) -> pd.Series[Any]:
+def _check_column(frame: Frame, name: str, path: str | Path | None, *, texts: bool = False) -> None:
     if name in frame.columns:
-        return frame[name]
+        return
     names = [str(column) for column in frame.columns]
     hint = (delimiter_hint(names[0]) if len(names) == 1 else "") or likely_column(frame, name, texts=texts)
-    raise InputError(f"{_table(path)} has no column {name!r}; its columns are {listed(names)}{hint}")
-
-
-def _cells(
-    series: pd.Series[Any], read: Callable[[object], Cell], name: str, path: str | Path | None, missing: Cell
-) -> list[Cell]:
-    """The cells of a column as `read` makes them; equal strings are read once."""
-    dtype = getattr(series.dtype, "numpy_dtype", series.dtype)
-    values = series.tolist()
-    if dtype in (np.float16, np.float32):  # 0.1, not the 0.10000000149011612 that a float64 makes of it
-        values = [value if is_missing(value) else np.float32(value) for value in values]
-    known: dict[str, Cell] = {}
-    cells: list[Cell] = []
-    for row, value in enumerate(values):
-        is_text = type(value) is str
-        if not (is_text and value in known):
-            try:
-                cell = missing if is_missing(value) else read(value)
-            except InputError as error:
-                raise InputError(f"{_table(path)}, row {row + 1:,}: {name!r} {error}") from None
-            if is_text:
-                known[value] = cell
-        cells.append(known[value] if is_text else cell)
-    return cells
-
-
-def _clean(text: str) -> str:
-    """Return `text` without lone surrogates, which JSON can hold and tokenizers refuse."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _numbers(
-    frame: pd.DataFrame,
-    name: str,
-    path: str | Path | None,
-    needed: NDArray[np.bool_] | None,
-    *,
-    weights: bool = False,
-) -> NDArray[np.float64]:
-    values = frame[name].tolist()
-    numbers = np.array([_number(value) for value in values], dtype=np.float64)
-    bad = ~np.isfinite(numbers)
-    if weights:
-        empty = np.array([not str(value).strip() for value in values]) | frame[name].isna().to_numpy()
-        bad = (bad & ~empty) | (numbers < 0)
-    bad &= True if needed is None else needed
-    if bad.any():
-        row = int(np.argmax(bad))
-        what = "a positive finite number or 0" if weights else "a finite number"
-        raise InputError(f"{_table(path)}, row {row + 1:,}: {name!r} is {str(values[row])[:40]!r}, not {what}")
-    return numbers
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return np.nan
+    raise InputError(f"{table_name(path)} has no column {name!r}; its columns are {listed(names)}{hint}")

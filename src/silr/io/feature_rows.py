@@ -43,10 +43,10 @@ def record_path(features: str | Path) -> Path:
     return Path(features).with_suffix(".texts.safetensors")
 
 
-def write_record(features: str | Path, texts: Sequence[str]) -> None:
-    """Note of which texts the rows of a features file are, once the file is whole."""
+def write_record(features: str | Path, texts: Sequence[str], content: Path | None = None) -> None:
+    """Note of which texts the rows of a features file are, once the file is whole, by its `content` elsewhere."""
     with atomic_write(record_path(features)) as file:
-        file.write(save({KEYS: text_keys(texts)}, {OF: _hash(Path(features))}))
+        file.write(save({KEYS: text_keys(texts)}, {OF: _hash(content or Path(features))}))
 
 
 def has_record(features: str | Path) -> bool:
@@ -56,8 +56,10 @@ def has_record(features: str | Path) -> bool:
 
 def text_keys(texts: Sequence[str]) -> Keys:
     """One key a text, shape (n, 2), whatever line ends and blanks around a text, which programs change in passing."""
-    digests = [blake2b(_plain(text).encode("utf-8", "surrogatepass"), digest_size=BYTES).digest() for text in texts]
-    return np.frombuffer(b"".join(digests), np.uint64).reshape(len(digests), 2)
+    digests = bytearray()  # of millions of texts: 16 bytes each, and no object
+    for text in texts:
+        digests += blake2b(_plain(text).encode("utf-8", "surrogatepass"), digest_size=BYTES).digest()
+    return np.frombuffer(digests, np.uint64).reshape(-1, 2)
 
 
 def match(features: str | Path, texts: Sequence[str]) -> Match:

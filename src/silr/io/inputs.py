@@ -1,6 +1,6 @@
 """What a Python caller gives as X: texts, one matrix of features, or several; checked, and as NumPy has it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from silr.errors import InputError
 from silr.io.cells import is_missing, text_of
+from silr.io.pieced_table import PiecedColumn
 
 LARGEST_DENSE = 4 * 2**30  # bytes that a sparse matrix may take as a dense one
 
 
-def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[np.number]]:
+def texts_or_matrix(X: Any) -> tuple[Sequence[str] | None, NDArray[np.number]]:
     """Split an input by its kind: (texts, empty matrix) or (None, matrix); several matrices are put side by side.
 
     Texts are a list, an array, a column or a one-column frame of strings. A matrix is an array, a frame of numbers or a
@@ -21,6 +22,8 @@ def texts_or_matrix(X: Any) -> tuple[list[str] | None, NDArray[np.number]]:
     Raises InputError if it is neither, as one string is; a text is missing; a number is NaN or infinite (the message
     names the row); a sparse matrix is too large to be a dense one.
     """
+    if isinstance(X, PiecedColumn):  # texts on the disk
+        return X, np.empty((0, 0))
     if isinstance(X, (str, bytes)):
         raise InputError(f"X is one string, where a list of texts is wanted: [{X[:40]!r}]")
     if isinstance(X, (Mapping, set, frozenset)) or not (hasattr(X, "__iter__") or hasattr(X, "__array__")):

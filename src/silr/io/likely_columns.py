@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from silr.io.pieced_table import Frame
+
 OPTIONS = {"text": "--text-column", "llm_label": "--label-column"}
 ROWS_READ = 200
 FEWEST_CHARACTERS = 8  # of a text in the mean
@@ -15,7 +17,7 @@ MOST_CLASSES = 50
 NO_LABELS = ("llm_score", "llm_confidence", "llm_reason", "gold", "refined_", "id")
 
 
-def likely_column(frame: pd.DataFrame, name: str, *, texts: bool = False) -> str:
+def likely_column(frame: Frame, name: str, *, texts: bool = False) -> str:
     """Return a hint, to be added to a message, that names the option and the likely column; "" where neither is known.
 
     `name` is the column that is missing; `texts` tells whether it should have the texts.
@@ -25,7 +27,8 @@ def likely_column(frame: pd.DataFrame, name: str, *, texts: bool = False) -> str
         return f"; did you mean {near[0]!r}?" if near else ""
     wanted = "llm_label" if name.startswith("llm_label") else "text"
     option = OPTIONS[wanted] if name in OPTIONS else ""
-    column = likely_labels(frame) if wanted == "llm_label" else likely_texts(frame)
+    first = frame.head(ROWS_READ)
+    column = likely_labels(first) if wanted == "llm_label" else likely_texts(first)
     if not option:
         return f"; did you mean {column!r}?" if column else ""
     return f"; {option} {column} if that is it" if column else f"; {option} names it"
@@ -55,4 +58,4 @@ def likely_labels(frame: pd.DataFrame) -> str | None:
 
 
 def _first(frame: pd.DataFrame, name: str) -> list[object]:
-    return frame[name][:ROWS_READ].dropna().tolist()
+    return frame[name].dropna().tolist()

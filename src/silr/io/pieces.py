@@ -101,6 +101,12 @@ def folder_of(path: str | Path) -> Path:
     return Path(*parts[:at])
 
 
+def has_pieces(folder: str | Path) -> bool:
+    """Whether a folder has parquet files of its own or below, and is not a run or the like, which have a manifest."""
+    folder = Path(folder)
+    return not (folder / "run.json").exists() and next(folder.glob(f"**/*{SUFFIX}"), None) is not None
+
+
 def open_pieces(path: str | Path) -> Pieces:
     """Open a folder or a glob of parquet files; only their footers are read.
 

@@ -10,7 +10,6 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +17,7 @@ from numpy.typing import NDArray
 from silr.errors import InputError
 from silr.io.class_names import ClassNames, of_table
 from silr.io.corpus import label_column
-
-if TYPE_CHECKING:
-    import pandas as pd
+from silr.io.pieced_table import Frame
 
 VOTE = "vote_"
 ADJUDICATED = "adjudicated"  # column of the decisions by a person; such a decision always wins
@@ -52,7 +49,7 @@ def vote_column(person: str) -> str:
 
 
 def read_votes(
-    frame: pd.DataFrame, classes: Sequence[str], path: str | Path | None = None, *, named: bool = False
+    frame: Frame, classes: Sequence[str], path: str | Path | None = None, *, named: bool = False
 ) -> Votes | None:
     """Read the columns ``vote_NAME`` of a table; None if it has none.
 

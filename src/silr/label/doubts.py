@@ -101,12 +101,12 @@ def doubtful_texts(table: GoldTable, columns: ReviewColumns, run: Path) -> list[
 def _check_texts(table: GoldTable, run: Path, n: int) -> None:
     """Refuse a run of other texts."""
     from silr.refine.doubtful import table_of
-    from silr.refine.table import LABELS
+    from silr.refine.labels import labels_path
 
-    source, labels = table_of(run), run / LABELS
+    source, labels = table_of(run), labels_path(run)
     same = n == len(table.texts)
-    if same and source is not None and labels.is_file():
-        texts = corpus.text_column(corpus.read_table(labels), source.text, labels)
+    if same and source is not None and labels.exists():
+        texts = corpus.text_column(corpus.open_table(labels), source.text, labels)
         same = corpus.corpus_hash(texts) == table.hash
     if not same:
         raise InputError(

@@ -78,7 +78,7 @@ class Draw:
         self._part, self._seed = strata.part, seed
         self._sizes = np.bincount(strata.part, minlength=(strata.n_classes + 1) * PARTS)
         self._drawable = range(strata.n_classes * PARTS)
-        self._orders: dict[int, list[int]] = {}
+        self._orders: dict[int, IntArray] = {}
 
     def next(self, gold: Collection[int], skipped: Collection[int]) -> int | None:
         """Return the row to ask about, None if all are labelled or skipped.
@@ -99,7 +99,7 @@ class Draw:
             part = int(rng.choice([part for part in mine if count[part] == fewest]))
             for row in self._order(part):
                 if row not in gold and row not in skipped:
-                    return row
+                    return int(row)
             open_parts.remove(part)
         return None
 
@@ -107,17 +107,18 @@ class Draw:
         """These rows in the order in which the draw would come to them, if there were no others."""
         among, wanted = copy(self), set(rows)
         parts = set(self._part[list(rows)].tolist())
-        among._orders = {part: [] for part in self._drawable}
-        among._orders |= {part: [row for row in self._order(part) if row in wanted] for part in parts}
+        among._orders = {part: np.empty(0, np.int64) for part in self._drawable}
+        rows_of = {part: self._order(part) for part in parts}
+        among._orders |= {part: order[np.isin(order, list(wanted))] for part, order in rows_of.items()}
         ordered: dict[int, None] = {}
         while (row := among.next(ordered, ())) is not None:
             ordered[row] = None
         return list(ordered)
 
-    def _order(self, part: int) -> list[int]:
+    def _order(self, part: int) -> IntArray:
         if part not in self._orders:
             rng = np.random.default_rng([self._seed, 1, part])
-            self._orders[part] = rng.permutation(np.flatnonzero(self._part == part)).tolist()
+            self._orders[part] = rng.permutation(np.flatnonzero(self._part == part))
         return self._orders[part]
 
 

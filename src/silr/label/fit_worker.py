@@ -2,7 +2,7 @@
 
 import signal
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -18,7 +18,7 @@ Features = list[NDArray[np.float32]]
 class Corpus:
     """Input of a fit to n texts beside the gold labels."""
 
-    texts: list[str]
+    texts: Sequence[str]
     codes: NDArray[np.int64]  # (n,): the LLM's labels, -1 where it gave none
     scores: NDArray[np.float64] | None  # (n, K)
     n_classes: int

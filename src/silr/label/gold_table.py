@@ -23,6 +23,8 @@ from silr.io.codebook import Codebook, check_gold, shown_rows
 from silr.io.codebook_table import classes_of
 from silr.io.files import os_errors
 from silr.io.hub_tables import address_of
+from silr.io.pieced_table import Frame, PiecedTable, write_changed
+from silr.io.pieces import check_output, has_pieces, is_in_pieces
 from silr.label.adaptive_draw import AdaptiveDraw
 from silr.label.draw import make_strata
 from silr.label.draw_weights import DrawHistory
@@ -35,6 +37,7 @@ from silr.stats.priors import priors_from_gold
 GOLD, WEIGHT, DRAW, PROBABILITY = "gold", "gold_weight", "gold_draw", "gold_probability"
 BY_STRATA = 0  # in column `gold_draw`
 SAME = 1e-6  # relative difference of weights that are the same, after a file's rounding
+WORDS_OF_PIECES = "string[pyarrow]"  # also where a piece has none
 
 
 class GoldTable:
@@ -64,10 +67,7 @@ class GoldTable:
         self.table, self.output = table, (output or table)
         self._elsewhere = self.output.resolve() != table.resolve()
         self.text_name = text
-        corpus.table_stem(self.output)  # refuses an unknown suffix before any work
-        if not self.output.parent.is_dir():
-            raise InputError(f"the folder {self.output.parent} does not exist")
-        self._frame = corpus.read_table(table)
+        self._frame = self._open(output)
         self._read_as = _signature(table)
         self.texts = corpus.text_column(self._frame, text, table)
         self.hash = corpus.corpus_hash(self.texts)
@@ -91,7 +91,7 @@ class GoldTable:
         self.history = DrawHistory(rounds=rounds, barred=self.barred)  # how these were drawn, as far as the file tells
         newest = self._frame
         read_draws(self._frame, table, self.gold, self.history, self.people.rows())
-        if self._elsewhere and self.output.exists():
+        if self._elsewhere and _is_written(self.output):
             newest = self._same_texts(self.output)
             gold, people = self._read_gold(newest, self.output), self._read_people(newest, self.output)
             self.gold |= gold
@@ -104,6 +104,19 @@ class GoldTable:
             self._check_strata(newest)
         elif self.history.adaptive:
             raise InputError(f"the gold labels of {self.output} were drawn in rounds: go on without --draw strata")
+
+    def _open(self, output: Path | None) -> Frame:
+        """The table, once it is known that `output` can be written."""
+        if not is_in_pieces(self.table):
+            corpus.table_stem(self.output)  # refuses an unknown suffix before any work
+        if not self.output.resolve().parent.is_dir():
+            raise InputError(f"the folder {self.output.parent} does not exist")
+        frame = corpus.open_table(self.table)
+        if isinstance(frame, PiecedTable):
+            if output is None:
+                raise InputError(f"{self.table} is a table in pieces, which stays as it is: give -o FOLDER, a new one")
+            check_output(frame.pieces, output)
+        return frame
 
     def _read_one(self, column: str, classes: Sequence[str] | None) -> None:
         """Codes (n,) of the LLM's labels, -1 where missing, and its scores (n, K) or None."""
@@ -128,7 +141,7 @@ class GoldTable:
         """Names of the columns."""
         return set(map(str, self._frame.columns))
 
-    def ids(self) -> list[str | None]:
+    def ids(self) -> Sequence[str | None]:
         """The column ``id``, None for each text without one."""
         return corpus.id_column(self._frame, self.table)
 
@@ -172,7 +185,7 @@ class GoldTable:
             self._frame = self._same_texts(self.table)
             self._read_as = _signature(self.table)
             self.people.adjudicated = self._read_people(self._frame, self.table).adjudicated
-        if self._elsewhere and self.output.exists():
+        if self._elsewhere and _is_written(self.output):
             self.people.adjudicated |= self._read_people(self._same_texts(self.output), self.output).adjudicated
 
     def save(self, gold: Mapping[int, int], skipped: Collection[int] = ()) -> None:
@@ -184,7 +197,7 @@ class GoldTable:
         """
         if _signature(self.table) != self._read_as:
             self._frame = self._same_texts(self.table)
-        frame = self._frame.copy(deep=False)
+        frame = self._frame if isinstance(self._frame, PiecedTable) else self._frame.copy(deep=False)
         weights = self.history.weights(self.strata, gold, skipped)
         labels = {row: self.classes[gold[row]] for row in weights}
         answered = gold.keys() | self.people.rows()
@@ -197,23 +210,28 @@ class GoldTable:
             columns[DRAW] = by_strata | {row: draw.number for row, draw in drawn.items()}
             columns[PROBABILITY] = {row: draw.probability for row, draw in drawn.items()}
         columns |= self.people.columns(self.classes, frame)
-        for name, values in columns.items():
-            kind = {WEIGHT: "float", DRAW: "Int64", PROBABILITY: "float"}.get(name, "object")
-            frame[name] = pd.Series([values.get(row) for row in range(len(frame))], index=frame.index, dtype=kind)
-        corpus.write_table(frame, self.output.resolve())
+        kinds = {WEIGHT: "float", DRAW: "Int64", PROBABILITY: "float"}
+        words = WORDS_OF_PIECES if isinstance(frame, PiecedTable) else "object"
+
+        def add(part: pd.DataFrame, rows: slice) -> None:
+            for name, values in columns.items():
+                cells = [values.get(row) for row in range(rows.start, rows.stop)]
+                part[name] = pd.Series(cells, index=part.index, dtype=kinds.get(name, words))
+
+        write_changed(frame, self.output.resolve(), add, command="label")
         if not self._elsewhere:
             self._frame = frame
             self._read_as = _signature(self.table)
 
-    def _read_gold(self, frame: pd.DataFrame, path: Path) -> dict[int, int]:
+    def _read_gold(self, frame: Frame, path: Path) -> dict[int, int]:
         labels = corpus.label_column(frame, GOLD, path, required=False)
         codes = ClassNames(self.classes, named=self.named).codes(labels, GOLD, of_table(path))
         return {row: int(codes[row]) for row in np.flatnonzero(codes >= 0).tolist()}
 
-    def _read_people(self, frame: pd.DataFrame, path: Path) -> People:
+    def _read_people(self, frame: Frame, path: Path) -> People:
         return People.read(frame, self.classes, path, self.named)
 
-    def _check_strata(self, frame: pd.DataFrame) -> None:
+    def _check_strata(self, frame: Frame) -> None:
         """Take weights that are no draw by strata for labels from elsewhere: nothing tells how to go on with them."""
         if DRAW in frame.columns or WEIGHT not in frame.columns:
             return
@@ -224,15 +242,15 @@ class GoldTable:
         if not all(np.isclose(weights[row], weight, rtol=SAME) for row, weight in expected.items()):
             self.history.undrawn |= set(rows) | (self.people.rows() - self.gold.keys())
 
-    def _same_texts(self, path: Path) -> pd.DataFrame:
-        frame = corpus.read_table(path)
+    def _same_texts(self, path: Path) -> Frame:
+        frame = corpus.open_table(path)
         if corpus.corpus_hash(corpus.text_column(frame, self.text_name, path)) != self.hash:
             raise InputError(f"{path} holds other texts than {self.table} held; give another -o")
         return frame
 
 
 def read_draws(
-    frame: pd.DataFrame, path: Path, gold: Collection[int], history: DrawHistory, voted: Collection[int] = ()
+    frame: Frame, path: Path, gold: Collection[int], history: DrawHistory, voted: Collection[int] = ()
 ) -> None:
     """Add what a table tells of its gold labels to a history; InputError if a weight or probability is none.
 
@@ -268,7 +286,14 @@ def read_draws(
             history.undrawn.add(row)
 
 
-def _signature(path: Path) -> tuple[int, int, int]:
+def _is_written(output: Path) -> bool:
+    """Whether there is a table already: a folder may be empty, or was to be written when a process was killed."""
+    return has_pieces(output) if output.is_dir() else output.exists()
+
+
+def _signature(path: Path) -> object:
+    if is_in_pieces(path):
+        return corpus.table_hash(path)
     with os_errors(f"cannot read {path}"):
         status = path.stat()
     return status.st_ino, status.st_mtime_ns, status.st_size

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from silr.errors import InputError
 from silr.io.class_names import ClassNames, of_table
 from silr.io.corpus import label_column
+from silr.io.pieced_table import Frame
 from silr.io.votes import ADJUDICATED, person_name, read_votes, vote_column
 from silr.stats.dawid_skene import dawid_skene
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 UNNAMED = "unnamed"  # the person of gold labels from before anybody had a name
 Rule = Literal["majority", "dawid-skene"]
@@ -33,7 +31,7 @@ class People:
     adjudicated: Labels = field(default_factory=dict)
 
     @classmethod
-    def read(cls, frame: pd.DataFrame, classes: Sequence[str], path: Path, named: bool) -> People:
+    def read(cls, frame: Frame, classes: Sequence[str], path: Path, named: bool) -> People:
         """Those of a table; InputError if a vote or a decision is none of the classes."""
         votes = read_votes(frame, classes, path, named=named)
         if votes is None:
@@ -98,7 +96,7 @@ class People:
         columns = [[labels.get(row, -1) for row in rows] for labels in self.votes.values()]
         return np.array(columns, dtype=np.int16).reshape(len(columns), len(rows)).T
 
-    def columns(self, classes: Sequence[str], frame: pd.DataFrame) -> dict[str, dict[int, str]]:
+    def columns(self, classes: Sequence[str], frame: Frame) -> dict[str, dict[int, str]]:
         """Columns of votes and decisions as a table has them; an empty one only where there is one already."""
         columns = {vote_column(person): labels for person, labels in self.votes.items()}
         if self.votes:

@@ -14,17 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
-from silr.io.corpus import read_table, text_column
+from silr.io.corpus import open_table, text_column
 from silr.io.hub_tables import table_of_record
+from silr.io.pieced_table import Frame
 from silr.io.reviews import read_decisions, reviews_path
 from silr.io.votes import read_votes
+from silr.refine.labels import labels_path
 from silr.refine.run import TABLE, Run
-from silr.refine.table import LABELS
 from silr.stats.doubtful import DoubtfulGold, doubtful_gold
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from silr.refine.refinement import Refinement
 
 
@@ -84,13 +83,13 @@ def decided_of(run: Path, texts: Sequence[str] | Callable[[], Sequence[str]]) ->
     Texts that have to be read first are a function, which is called if there are decisions.
     """
     table = table_of(run)
-    tables = [path for path in (run / LABELS, *([table.path] if table else [])) if reviews_path(path).is_file()]
+    tables = [path for path in (labels_path(run), *([table.path] if table else [])) if reviews_path(path).is_file()]
     if not tables:
         return {}
     return read_decisions(tables, texts() if callable(texts) else texts)
 
 
-def vote_codes(frame: pd.DataFrame, classes: Sequence[str], path: Path | str) -> NDArray[np.int16] | None:
+def vote_codes(frame: Frame, classes: Sequence[str], path: Path | str) -> NDArray[np.int16] | None:
     """The persons' votes (n, R) as codes of the run's classes; None if there are none, or of other classes."""
     try:
         votes = read_votes(frame, classes, path, named=True)
@@ -106,10 +105,10 @@ def doubtful_line(run: Path) -> str | None:
     """
     try:
         opened, table = Run(run), table_of(run)
-        gold, result, labels = opened.gold(), opened.result(), run / LABELS
+        gold, result, labels = opened.gold(), opened.result(), labels_path(run)
         if table is None or gold is None or not _any(doubtful_of(result, gold)):
             return None
-        frame = read_table(labels)
+        frame = open_table(labels)
         votes = vote_codes(frame, result.class_names, labels)
         found = doubtful_of(result, gold, votes, decided_of(run, lambda: text_column(frame, table.text, labels)))
     except (InputError, OSError):
@@ -117,6 +116,8 @@ def doubtful_line(run: Path) -> str | None:
     if not _any(found):
         return None
     what = "1 gold label" if len(found.rows) == 1 else f"{len(found.rows):,} gold labels"
+    if labels.is_dir():  # of a table in pieces, of which no label is taken back by hand
+        return f"All else speaks against {what}, which the report lists."
     command = f"silr label {shlex.quote(str(table.path))} --again {shlex.quote(str(run))}"
     return f"All else speaks against {what}. Look again: {command}"
 

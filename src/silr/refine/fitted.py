@@ -32,16 +32,26 @@ class FittedRefiner(EstimatorHabits):
     classifier_iteration_: int
     features_: Features
     history_: list[Json]
-    labels_: Labels
+    codes_: NDArray[np.int16]
     llm_names_: list[str]
     n_features_in_: int | None
-    out_of_fold_labels_: Labels
+    out_of_fold_codes_: NDArray[np.int16]
     out_of_fold_scores_: Float32
     theta_: NDArray[np.float64] | None
     verdict_: Verdict
     priors_: Priors | None
     result_: Refinement
     scores_: Float32
+
+    @property
+    def labels_(self) -> Labels:
+        """The refined labels, shape (n,)."""
+        return np.asarray(self.classes_[self.codes_])
+
+    @property
+    def out_of_fold_labels_(self) -> Labels:
+        """The same by fits without the text's own gold label."""
+        return np.asarray(self.classes_[self.out_of_fold_codes_])
 
     def predict_proba(
         self,
@@ -118,7 +128,7 @@ class FittedRefiner(EstimatorHabits):
         """Labels, shape (m,), the most probable classes; see `predict_proba`."""
         return self.predict_with_proba(X, llm_labels=llm_labels, llm_scores=llm_scores, texts=texts)[0]
 
-    def _new(self, X: Any) -> tuple[list[str] | None, Any]:
+    def _new(self, X: Any) -> tuple[Sequence[str] | None, Any]:
         """New texts, if they are texts, and what the classifier reads of them."""
         texts, matrix = texts_or_matrix(X)
         if texts is not None:
@@ -154,11 +164,11 @@ class FittedRefiner(EstimatorHabits):
             scores = self.classifier_.predict_proba(X)
         if result.verdict.kept == "llm":
             scores = _scores_of_llm(best.labels, best.priors, scores)
-        self.out_of_fold_labels_, self.out_of_fold_scores_ = self.classes_[codes], scores
-        self.labels_, self.scores_ = self.out_of_fold_labels_, self.out_of_fold_scores_
+        self.out_of_fold_codes_, self.out_of_fold_scores_ = codes, scores
+        self.codes_, self.scores_ = codes, scores
         if gold_codes is not None and (by_hand := gold_codes >= 0).any():
-            self.labels_, self.scores_ = self.labels_.copy(), self.scores_.copy()
-            self.labels_[by_hand] = self.classes_[gold_codes[by_hand]]
+            self.codes_, self.scores_ = codes.copy(), scores.copy()
+            self.codes_[by_hand] = gold_codes[by_hand]
             self.scores_[by_hand] = np.eye(len(self.classes_), dtype=np.float32)[gold_codes[by_hand]]
 
 

@@ -337,7 +337,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         refiner.n_features_in_ = len(refiner.classifier_.moments()[0]) if frozen else None
         return refiner
 
-    def _read(self, X: Any, n: int, method: Method, tuning: FineTuned | None) -> tuple[list[str] | None, Any]:
+    def _read(self, X: Any, n: int, method: Method, tuning: FineTuned | None) -> tuple[Sequence[str] | None, Any]:
         texts, matrix = texts_or_matrix(X)
         self._check_names(X if texts is None else None, reset=True)
         length = len(matrix) if texts is None else len(texts)

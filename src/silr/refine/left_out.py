@@ -15,7 +15,7 @@ from silr.io.feature_rows import features_of_texts
 from silr.refine.posterior import refine_posterior
 from silr.refine.record import Record
 from silr.stats.annotator_evidence import Annotator
-from silr.stats.contrasts import Floats, Numbers
+from silr.stats.contrasts import Floats
 from silr.stats.gold_labels import GoldLabels
 from silr.stats.ridge import StandardisedMatrix
 
@@ -47,7 +47,7 @@ def left_out_folds(record: Record, features: object, gold: GoldLabels) -> list[F
     ]
     folds: list[Fold] = []
 
-    def keep(rows: NDArray[np.int64], probabilities: Numbers) -> None:
+    def keep(rows: NDArray[np.int64], probabilities: Floats) -> None:
         folds.append(Fold(rows, probabilities))
 
     refine_posterior(StandardisedMatrix(X), groups_of(features, X.shape[1]), annotators, gold, 0, keep)

@@ -30,15 +30,16 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
 from silr.classifiers.posterior import Head
-from silr.stats.annotator_evidence import Annotator, one_hot, votes
+from silr.refine.posterior_students import CHUNK, Rows, SoftLabels, Students, Term, fit_students
+from silr.stats.annotator_evidence import Annotator, votes
 from silr.stats.contrasts import Float32, Floats, Numbers, as_targets, contrasts, probabilities
 from silr.stats.gaussian_process import Block, GoldProcess, Posterior, Prior
 from silr.stats.gold_labels import GoldLabels
 from silr.stats.ridge import PENALTY, Ridge, StandardisedMatrix, Student
 from silr.stats.self_training import self_train
 
-Terms = dict[str, Float32]
-OnFold = Callable[[NDArray[np.int64], Numbers], None]
+Terms = dict[str, Float32]  # values of prior-mean terms, by name
+OnFold = Callable[[NDArray[np.int64], Floats], None]
 """Takes the rows of a fold's gold texts, and the probabilities of all texts, (n, K), by fits that never saw them."""
 
 AMPLITUDES = (0.0, 0.5, 4.0, 30.0)  # variance of the correction by one group of features
@@ -90,8 +91,8 @@ def refine_posterior(
     """
     procedure = _Procedure(X, groups, annotators, gold, seed)
     soft = procedure.soft_labels()
-    students, at_gold, left_out = procedure.students(soft)
-    return procedure.average(students, at_gold, left_out, on_fold)
+    students, at_gold = procedure.students(soft)
+    return procedure.average(soft, students, at_gold, on_fold)
 
 
 class _Procedure:
@@ -116,64 +117,42 @@ class _Procedure:
         self.is_large = K > 2 and K * len(rows) > LARGE
         self.grid, self.log_prior = hyperparameters(groups, self.blocks, 1 if self.is_large else POWERS)
         telling = {f"annotator {place}": each for place, each in enumerate(annotators) if not each.is_constant()}
-        self.terms = {name: annotator.term(K) for name, annotator in telling.items()}
+        self.terms = {name: _term(annotator, K) for name, annotator in telling.items()}
         self.term_priors = tuple(
             (name, *(LABEL_WEIGHT if each.scores is None else SCORES_WEIGHT)) for name, each in telling.items()
         )
 
-    def soft_labels(self) -> Float32:
-        """Step 1: targets of students by each set of gold labels, side by side, shape (n, sets * T).
-
-        Gold texts that taught a set are fixed to their gold label.
-        """
+    def soft_labels(self) -> SoftLabels:
+        """Step 1: targets of students by each set of gold labels."""
         first = first_student(self.X, self.ridge, self.annotators, self.gold.n_classes)
-        terms = self.terms | first
-        at_gold = self._at_gold(terms)
+        terms = self.terms | {name: values.__getitem__ for name, values in first.items()}
+        at_gold = {name: term(self.gold.rows) for name, term in terms.items()}
         prior = self._prior((*self.term_priors, *((name, *FIRST_WEIGHT) for name in first)), TABLE)
         prior = self._selected(at_gold, prior)
-        posteriors = [self.process.fit(self.cuts.learn(ALL), at_gold, prior)]
-        narrow = self._narrowed(prior, posteriors[0])
-        for cut in self.cuts.cuts[1:]:
-            posteriors.append(self.process.fit(self.cuts.learn(cut), at_gold, narrow, not self.is_large))
-        soft = self.X.scores(
-            np.vstack([fit.weight for fit in posteriors]), np.concatenate([fit.shift for fit in posteriors])
-        )
-        T = len(posteriors[0].shift)
-        truth = as_targets(np.eye(self.gold.n_classes))
-        for place, (cut, posterior) in enumerate(zip(self.cuts.cuts, posteriors, strict=True)):
-            part = slice(place * T, (place + 1) * T)
-            soft[:, part] = as_targets(probabilities(_contrasts(posterior, soft[:, part], terms, self.annotators)))
-            learned = self.cuts.learn(cut)
-            soft[self.gold.rows[learned], part] = truth[self.gold.codes[learned]]
-        return soft
+        learned = [self.cuts.learn(cut) for cut in self.cuts.cuts]
+        fits = [self.process.fit(learned[0], at_gold, prior)]
+        narrow = self._narrowed(prior, fits[0])
+        fits += [self.process.fit(positions, at_gold, narrow, not self.is_large) for positions in learned[1:]]
+        return SoftLabels(self.X, fits, terms, self.annotators, self.gold, learned)
 
-    def students(self, soft: Float32) -> tuple[dict[str, Student], dict[tuple[int, ...], Terms], list[Terms]]:
-        """Step 2: students on all features and on each group, and for each judged set the terms at the gold texts.
-
-        The last are, for each fold, the terms of all texts by the students that never saw it; none of a large problem.
-        """
-        cross = self.X.cross(soft)
+    def students(self, soft: SoftLabels) -> tuple[dict[str, Students], dict[tuple[int, ...], Terms]]:
+        """Step 2: students on all features and on each group, and for each judged set the terms at the gold texts."""
         ridges = {"joint": self.ridge}
         if len(self.groups) > 1:
             ridges |= {f"group {place}": Ridge(self.X, PENALTY, _span(each)) for place, each in enumerate(self.groups)}
-        at_gold = {cut: self._at_gold(self.terms) for cut in self.cuts.judged}
-        left_out = [] if self.is_large else [dict(self.terms) for _ in self.cuts.folds]
-        students: dict[str, Student] = {}
-        for name, ridge in ridges.items():
-            by_set = _students(ridge, soft, cross, len(self.cuts.cuts))
-            students[name] = by_set[0]
-            contrasts_at_gold = [student.contrasts[self.gold.rows] for student in by_set]
-            for cut in self.cuts.judged:
-                at_gold[cut][name] = self.cuts.out_of_fold(cut, contrasts_at_gold)
-            for terms, student in zip(left_out, by_set[1:], strict=False):  # sets without one fold come first
-                terms[name] = student.contrasts.copy()  # alone: the sets without two folds are let go
-        return students, at_gold, left_out
+        students, values = fit_students(self.X, ridges, soft, self.gold.rows)
+        of_llms = {name: term(self.gold.rows) for name, term in self.terms.items()}
+        at_gold = {}
+        for cut in self.cuts.judged:
+            unseen = {name: self.cuts.out_of_fold(cut, [*np.moveaxis(each, 1, 0)]) for name, each in values.items()}
+            at_gold[cut] = of_llms | unseen
+        return students, at_gold
 
     def average(
         self,
-        students: dict[str, Student],
+        soft: SoftLabels,
+        students: dict[str, Students],
         at_gold: dict[tuple[int, ...], Terms],
-        left_out: list[Terms],
         on_fold: OnFold | None,
     ) -> Refined:
         """Step 3: models A, B, C (unless every LLM is constant) and D, the classifier alone, averaged by evidence."""
@@ -181,42 +160,54 @@ class _Procedure:
         priors = [self._selected(at_gold[ALL], prior) for prior in self._model_priors(students)]
         models = [self.process.fit(self.cuts.learn(ALL), at_gold[ALL], prior) for prior in priors]
         narrow = [self._narrowed(prior, model) for prior, model in zip(priors, models, strict=True)]
-        terms = self.terms | {name: student.contrasts for name, student in students.items()}
-        weights = _weights(models)
-        parts = [_contrasts(each, self.X.scores(each.weight, each.shift), terms, self.annotators) for each in models]
-        result = _mixed(weights, parts).astype(np.float32)
-        classifier_labels = probabilities(parts[-1]).argmax(axis=1).astype(np.int16)
-        classifier_gold = np.empty((len(rows), K), np.float32)
-        cross_fitted = np.zeros_like(result)
+        averages = [_Average(models, _weights(models))]
+        of_gold, classifier_gold = np.empty((2, len(rows), K), np.float32)
         for fold, held in enumerate(self.cuts.folds):
             values, learned = at_gold[(fold,)], self.cuts.learn((fold,))
             fits = [self.process.fit(learned, values, prior, not self.is_large) for prior in narrow]
-            by_evidence = weights if self.is_large else _weights(fits)
+            averages.append(_Average(fits, averages[0].weights if self.is_large else _weights(fits)))
             features, terms = self.process.features[held], {name: each[held] for name, each in values.items()}
-            annotators = [annotator.at(rows[held]) for annotator in self.annotators]
-            parts = [_contrasts(fit, features @ fit.weight.T + fit.shift, terms, annotators) for fit in fits]
-            result[rows[held]] = _mixed(by_evidence, parts)
-            classifier_gold[held] = probabilities(parts[-1])
-            if left_out:
-                share = self.gold.weights[held].sum() / self.gold.weights.sum()
-                of_all = self._of_all(fits, by_evidence, left_out[fold])
-                cross_fitted += share * of_all
-                if on_fold is not None:
-                    on_fold(rows[held], of_all)
-        if not left_out:
-            cross_fitted = result
-        cross_fitted[rows] = result[rows]
-        classifier_labels[rows] = classifier_gold.argmax(axis=1)
+            of_features = np.hstack([features @ fit.weight.T + fit.shift for fit in fits])
+            parts = averages[-1].contrasts(of_features, terms, [each.at(rows[held]) for each in self.annotators])
+            of_gold[held], classifier_gold[held] = averages[-1].mixed(parts), probabilities(parts[-1])
+        result, cross_fitted, labels = self._of_all(averages, soft, students, on_fold)
+        result[rows] = cross_fitted[rows] = of_gold
+        labels[rows] = classifier_gold.argmax(axis=1)
         heads = [_head(model, students, self.annotators, K) for model in models]
-        return Refined(result, classifier_gold, classifier_labels, cross_fitted, weights, heads, heads[-1])
+        return Refined(result, classifier_gold, labels, cross_fitted, averages[0].weights, heads, heads[-1])
 
-    def _of_all(self, fits: Sequence[Posterior], weights: Numbers, terms: Terms) -> Numbers:
-        """Probabilities of all texts, shape (n, K), by fits to the gold labels without a fold."""
-        scores = self.X.scores(np.vstack([fit.weight for fit in fits]), np.concatenate([fit.shift for fit in fits]))
-        of_features = np.split(scores, len(fits), axis=1)
-        return _mixed(
-            weights, [_contrasts(*each, terms, self.annotators) for each in zip(fits, of_features, strict=True)]
-        )
+    def _of_all(
+        self, averages: Sequence[_Average], soft: SoftLabels, students: dict[str, Students], on_fold: OnFold | None
+    ) -> tuple[Float32, Float32, NDArray[np.int16]]:
+        """Of all texts the probabilities, those by the fits without a fold, and labels of the classifier alone."""
+        n, K = self.X.shape[0], self.gold.n_classes
+        used = averages[:1] if self.is_large else averages
+        fits = [fit for average in used for fit in average.fits]
+        linear = self.X.linear(np.vstack([fit.weight for fit in fits]), np.concatenate([fit.shift for fit in fits]))
+        shares = [self.gold.weights[held].sum() / self.gold.weights.sum() for held in self.cuts.folds]
+        soft = soft.first(len(used))
+        result = np.empty((n, K), np.float32)
+        cross_fitted, labels = result if self.is_large else np.zeros_like(result), np.empty(n, np.int16)
+        by_fold = np.empty((0 if on_fold is None else len(used) - 1, n, K), np.float32)
+        for chunk, rows in self.X.chunks(CHUNK):
+            targets, annotators = soft(chunk, rows), [annotator.at(rows) for annotator in self.annotators]
+            of_students = {name: each.contrasts(chunk, rows, targets) for name, each in students.items()}
+            of_llms = {name: term(rows) for name, term in self.terms.items()}
+            of_features = np.split(linear(chunk), len(used), axis=1)
+            for place, average in enumerate(used):
+                terms = of_llms | {name: values[:, place] for name, values in of_students.items()}
+                parts = average.contrasts(of_features[place], terms, annotators)
+                if place == 0:
+                    result[rows], labels[rows] = average.mixed(parts), probabilities(parts[-1]).argmax(axis=1)
+                    continue
+                of_fold = average.mixed(parts)
+                cross_fitted[rows] += shares[place - 1] * of_fold
+                if on_fold is not None:
+                    by_fold[place - 1, rows] = of_fold
+        if on_fold is not None:
+            for held, of_all in zip(self.cuts.folds, by_fold, strict=False):
+                on_fold(self.gold.rows[held], of_all)
+        return result, cross_fitted, labels
 
     def _model_priors(self, students: Iterable[str]) -> list[Prior]:
         """Of models A, B, C and D."""
@@ -232,9 +223,6 @@ class _Procedure:
     def _prior(self, terms: tuple[tuple[str, float, float], ...], table: float) -> Prior:
         """With corrections by features."""
         return Prior(terms, SHIFT, table, self.grid, self.log_prior)
-
-    def _at_gold(self, terms: Terms) -> Terms:
-        return {name: values[self.gold.rows] for name, values in terms.items()}
 
     def _selected(self, at_gold: Terms, prior: Prior) -> Prior:
         """With the hyperparameters that some of the gold labels choose, if there are many."""
@@ -317,21 +305,40 @@ class CrossFitting:
         return unseen
 
 
-def _students(ridge: Ridge, soft: Float32, cross: Numbers, count: int) -> list[Student]:
-    """One for each of `count` sets of targets that stand side by side."""
-    weights, intercepts = ridge.solve(cross), soft.mean(axis=0, dtype=np.float64)
-    leave_one_out = ridge.leave_one_out(soft, weights)
-    parts = [np.split(each, count, axis=axis) for each, axis in ((leave_one_out, 1), (weights, 0), (intercepts, 0))]
-    return [Student.of(*each) for each in zip(*parts, strict=True)]
+@dataclass(frozen=True)
+class _Average:
+    """Models that learned from the same gold labels."""
+
+    fits: Sequence[Posterior]
+    weights: Numbers  # shape (M,)
+
+    def contrasts(self, of_features: Floats, terms: Terms, annotators: Sequence[Annotator]) -> list[Numbers]:
+        """Of texts by each model, shape (b, T), from what the features add, shape (b, M * T)."""
+        parts = np.split(of_features, len(self.fits), axis=1)
+        return [_contrasts(*each, terms, annotators) for each in zip(self.fits, parts, strict=True)]
+
+    def mixed(self, contrasts: Sequence[Numbers]) -> Numbers:
+        """Probabilities, shape (b, K)."""
+        each = (weight * probabilities(part) for weight, part in zip(self.weights, contrasts, strict=True))
+        return sum(each, np.zeros(1))
+
+
+def _term(annotator: Annotator, n_classes: int) -> Term:
+    scale = annotator.scale()
+
+    def term(rows: Rows) -> Float32:
+        return annotator.at(rows).term(n_classes, scale)
+
+    return term
 
 
 def _contrasts(posterior: Posterior, of_features: Floats, terms: Terms, annotators: Sequence[Annotator]) -> Numbers:
-    """Contrasts of texts, shape (n, T), from what the features add."""
+    """Contrasts of texts, shape (b, T), from what the features add."""
     total = np.array(of_features, np.float64)
     for name, weight in posterior.term_weights.items():
         total += weight * terms[name]
     for table, annotator in zip(posterior.tables, annotators, strict=True):
-        total += one_hot(annotator.labels, len(table)) @ table
+        total += np.vstack([table, np.zeros_like(table[:1])])[annotator.labels]
     return total
 
 
@@ -339,16 +346,12 @@ def _weights(models: Sequence[Posterior]) -> Numbers:
     return np.asarray(softmax([model.log_evidence for model in models]))
 
 
-def _mixed(weights: Numbers, parts: Sequence[Numbers]) -> Numbers:
-    return sum((weight * probabilities(each) for weight, each in zip(weights, parts, strict=True)), np.zeros(1))
-
-
-def _head(model: Posterior, students: dict[str, Student], annotators: Sequence[Annotator], n_classes: int) -> Head:
+def _head(model: Posterior, students: dict[str, Students], annotators: Sequence[Annotator], n_classes: int) -> Head:
     """The model for new texts."""
     weight, intercept = model.weight.copy(), model.shift.copy()
     for name, student in students.items():
-        factor = model.term_weights.get(name, 0.0)
-        weight, intercept = weight + factor * student.weight, intercept + factor * student.intercept
+        factor, (of_features, shift) = model.term_weights.get(name, 0.0), student.map_of_all()
+        weight, intercept = weight + factor * of_features, intercept + factor * shift
     tables, slopes = np.array(model.tables), np.zeros(len(annotators))
     for place, annotator in enumerate(annotators):
         factor = model.term_weights.get(f"annotator {place}", 0.0)

@@ -79,11 +79,12 @@ def _widened(interval: ArrayLike, value: float, factor: float) -> NDArray[np.flo
 def _classifier(refined: Refined, matrix: StandardisedMatrix, problem: Problem) -> PosteriorClassifier:
     """What labels new texts. It remembers the corpus, but for gold texts, whose scores here are of other fits."""
     keys = with_annotators(keys_of(problem.texts, problem.matrix), problem.annotators)
-    kept = np.ones(len(keys), bool)
-    if problem.gold is not None:
-        kept[problem.gold.rows] = False
-    known, first = np.unique(keys[kept], return_index=True)
-    remembered = Remembered(known, refined.probabilities[kept][first])
+    gold = np.empty(0, np.int64) if problem.gold is None else problem.gold.rows
+    order = np.argsort(keys, kind="stable")
+    order = order[~np.isin(order, gold)]  # of texts that are there twice the first counts
+    keys = keys[order]
+    is_first = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
+    remembered = Remembered(keys[is_first], refined.probabilities[order[is_first]])
     scales = [annotator.scale() for annotator in problem.annotators]
     mixture = Mixture(refined.heads, refined.model_weights, scales)
     return PosteriorClassifier(refined.alone, mixture, matrix.standardiser, remembered)

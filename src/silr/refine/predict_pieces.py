@@ -23,9 +23,9 @@ from silr.io.feature_rows import features_of_part
 from silr.io.files import Json
 from silr.io.pieces import Piece, check_output, folder_of, open_pieces, read_piece, write_piece
 from silr.io.workers import Report
+from silr.refine.labels import REFINED_LABEL, REFINED_SCORE
 from silr.refine.predictor import REFINED_MISSING, Given, Predictor, columns_of_run, reads_by_model, reads_file, text_of
 from silr.refine.run import Run
-from silr.refine.table import REFINED_LABEL, REFINED_SCORE
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,8 +27,9 @@ from silr.io.corpus import LABEL
 from silr.io.feature_rows import features_of_texts, has_record, match
 from silr.refine.classifier_caution import classifier_caution
 from silr.refine.label_refiner import LabelRefiner
+from silr.refine.labels import REFINED_LABEL, REFINED_SCORE
 from silr.refine.run import TABLE, Run
-from silr.refine.table import REFINED_LABEL, REFINED_SCORE, Columns
+from silr.refine.table import Columns
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -34,7 +34,7 @@ class Problem:
     gold_weight: NDArray[np.float64] | None = None
     truth: Labels | None = None  # shape (n,), true labels, -1 where unknown, which only score
     seed: int = 0
-    texts: list[str] | None = None  # None of a corpus that was given as features
+    texts: Sequence[str] | None = None  # None of a corpus that was given as features
     # shape (n, d), what the classifier reads; empty until features of texts are computed
     X: NDArray[np.number] | Tokens | None = None
     groups: Sequence[Sequence[slice]] = ()  # the columns of X that belong to each kind of features

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from silr.errors import InputError
 from silr.io.annotator_columns import read_annotators
 from silr.io.codebook import Codebook, codebook_of_record
-from silr.io.corpus import file_hash, id_column, read_table, text_column, weight_column
+from silr.io.corpus import id_column, open_table, table_hash, text_column, weight_column
 from silr.io.files import Json
 from silr.io.hub_tables import table_of_record
+from silr.io.pieced_table import Frame
+from silr.io.pieces import is_in_pieces
 from silr.io.said import said_lines
+from silr.refine.labels import LABELS, labels_path
 from silr.refine.refinement import Refinement
 from silr.refine.run import TABLE, Run
-from silr.refine.table import LABELS, Columns, column_codes
+from silr.refine.table import Columns, column_codes
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_weights import post_stratified
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Codes = NDArray[np.int64]
 
@@ -34,13 +34,13 @@ class Corpus:
     """The table behind a run."""
 
     name: str  # ``labels.csv``, or that of the table that was refined
-    texts: list[str]
-    ids: list[str | None] | None  # the column ``id``, if there is one
+    texts: Sequence[str]
+    ids: Sequence[str | None] | None  # the column ``id``, if there is one
     gold: Codes  # shape (n,), -1 where there is no gold label
     weight: NDArray[np.float64]  # shape (n,), how many texts each gold label speaks for, as the run's estimates have it
     llms: dict[str, Codes]  # labels of each LLM by column, shape (n,), -1 where it gave none
-    said: list[str] | None = None  # what the only LLM said beside its labels, if the table has it
-    frame: pd.DataFrame | None = None  # the table itself
+    said: Sequence[str] | None = None  # what the only LLM said beside its labels, if the table has it
+    frame: Frame | None = None  # the table itself
     weighted: bool = True  # whether the table says how likely each gold label was to be drawn
     truth: Codes | None = None  # shape (n,)
     truth_column: str | None = None
@@ -123,17 +123,17 @@ def _read_table_record(folder: Path, problems: list[str]) -> Json | None:
 
 def _find(
     folder: Path, table: Json, llm: NDArray[np.int16], classes: list[str], problems: list[str]
-) -> tuple[pd.DataFrame, Corpus] | None:
+) -> tuple[Frame, Corpus] | None:
     """The run's own ``labels.csv``, if its rows are still those of the run, else the table that was refined."""
     reasons = []
-    own = folder / LABELS
+    own = labels_path(folder)
     for path in (own, table_of_record(folder, table["table"])):
         try:
             if path != own:
                 _check_unchanged(path, table["sha256"])
-            elif not own.is_file():
+            elif not own.exists():
                 raise InputError(f"the run has no {LABELS}")
-            frame = read_table(path)
+            frame = open_table(path)
             llms = read_annotators(frame, path.name, table["columns"]["labels"], classes=classes)
             codes = majority([Annotator(each.astype(np.int16)) for each in llms.codes], len(classes)).astype(np.int64)
             if not np.array_equal(codes, llm):
@@ -147,15 +147,13 @@ def _find(
 
 
 def _check_unchanged(path: Path, sha256: str) -> None:
-    if not path.is_file():
+    if not path.exists() and not is_in_pieces(path):
         raise InputError(f"{path.name} is no longer where it was when it was refined")
-    if file_hash(path) != sha256:
+    if table_hash(path) != sha256:
         raise InputError(f"{path.name} was changed since it was refined (its SHA-256 is another)")
 
 
-def _corpus(
-    frame: pd.DataFrame, name: str, columns: Json, llm: Codes, llms: dict[str, Codes], classes: list[str]
-) -> Corpus:
+def _corpus(frame: Frame, name: str, columns: Json, llm: Codes, llms: dict[str, Codes], classes: list[str]) -> Corpus:
     gold = column_codes(frame, columns["gold"], classes, name, required=False, finished=True)
     if gold is None:
         gold = np.full(len(frame), -1)

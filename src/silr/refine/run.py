@@ -5,7 +5,7 @@
       features/                   what `predict` needs to compute the same features
       iteration-0/ ... -T/        labels.safetensors (labels, scores), iteration.json (priors, metrics), classifier.*
       gold.safetensors            the gold labels
-      labels.csv                  the table with refined_label and refined_score
+      labels.csv                  the table with refined_label and refined_score; of one in pieces a folder, labels/
 
 An iteration's folder is written under another name and renamed when it is whole, so a killed run leaves finished
 iterations and nothing else.

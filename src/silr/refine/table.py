@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,20 +24,21 @@ from silr.io.class_names import ClassNames, listed, of_table
 from silr.io.codebook import codebook_of_record, gold_example, recorded_codebook
 from silr.io.corpus import (
     features_path,
-    file_hash,
     label_column,
-    read_table,
+    open_table,
+    table_hash,
     text_column,
     text_counts,
     weight_column,
-    write_table,
 )
 from silr.io.feature_rows import match
 from silr.io.files import write_json
 from silr.io.hub_tables import local_table, recorded
 from silr.io.label_codes import check_classes
+from silr.io.pieced_table import Frame
 from silr.refine.iteration import Iteration
 from silr.refine.label_refiner import LabelRefiner
+from silr.refine.labels import write_labels
 from silr.refine.method import Method, OnStep
 from silr.refine.options import as_tuning, from_options
 from silr.refine.problem import Problem
@@ -45,13 +46,7 @@ from silr.refine.run import TABLE
 from silr.refine.tuning import FineTuned
 from silr.stats.annotator_evidence import Annotator
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-REFINED_LABEL, REFINED_SCORE = "refined_label", "refined_score"
-OUT_OF_FOLD_LABEL, OUT_OF_FOLD_SCORE = "out_of_fold_label", "out_of_fold_score"
 OF_REFINER = ("random_state", "device")  # parameters of `LabelRefiner` itself
-LABELS = "labels.csv"  # in the run's folder: the result
 MANY = 50_000  # texts, from which on TF-IDF takes a while
 
 
@@ -79,11 +74,12 @@ def refine_table(
     server: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> LabelRefiner:
-    """Refine the LLM's labels of a table and write ``run/labels.csv``.
+    """Refine the LLM's labels of a table and write ``run/labels.csv``; of a table in pieces, ``run/labels/``.
 
     Parameters
     ----------
     table : str or Path
+        A file; or a folder or a glob of parquet files, of which no more is in memory than codes of the labels.
     run : str or Path
         Run directory; an interrupted run goes on where it stopped.
     columns : Columns, default None
@@ -114,7 +110,7 @@ def refine_table(
     method, classifier = from_options({name: value for name, value in options.items() if name not in OF_REFINER})
     tuning = as_tuning(classifier)
     _check_features(features, method, tuning, server)
-    frame = read_table(table)
+    frame = open_table(table)
     texts = text_column(frame, names.text, table)
     say(str(text_counts(texts)))
     if classes is None:
@@ -136,7 +132,7 @@ def refine_table(
     folder = Path(run)
     record = {
         "table": recorded(table, folder),
-        "sha256": file_hash(table),
+        "sha256": table_hash(table),
         "columns": {**vars(names), "labels": labels},
         "classes": None if classes is None else problem.class_names,
         "features": [_from(folder, each) for each in specs],
@@ -152,13 +148,12 @@ def refine_table(
     refiner.fit_problem(texts, problem, on_iteration=note, on_step=on_step)
     if is_main():
         write_json(folder / TABLE, {**record, "iterations": refiner.result_.iterations[0].notes.of})
-        _add_refined(frame, refiner)
-        write_table(frame, folder / LABELS)
+        write_labels(frame, refiner, folder)
     return refiner
 
 
 def _problem(
-    frame: pd.DataFrame,
+    frame: Frame,
     table: str | Path,
     names: Columns,
     method: Method,
@@ -203,7 +198,7 @@ def _problem(
 
 
 def _classes_of_codebook(
-    frame: pd.DataFrame, table: str | Path, names: Columns, say: Callable[[str], None]
+    frame: Frame, table: str | Path, names: Columns, say: Callable[[str], None]
 ) -> list[str] | None:
     """The codebook's classes, if a person gave one of them that no LLM gave; None: those of the LLMs."""
     codebook = recorded_codebook(table)
@@ -222,7 +217,7 @@ def _classes_of_codebook(
     return codebook.class_names
 
 
-def _codebook(frame: pd.DataFrame, texts: Sequence[str], gold: str, table: str | Path) -> dict[str, object]:
+def _codebook(frame: Frame, texts: Sequence[str], gold: str, table: str | Path) -> dict[str, object]:
     """The codebook that the LLM read, for the run's record, with a warning if it has gold texts as examples."""
     codebook = recorded_codebook(table)
     if codebook is None:
@@ -304,7 +299,7 @@ def _prompt(table: str | Path, tuning: FineTuned, method: Method, say: Callable[
 
 
 def column_codes(
-    frame: pd.DataFrame,
+    frame: Frame,
     name: str,
     classes: list[str],
     table: str | Path,
@@ -325,14 +320,3 @@ def column_codes(
             raise InputError(f"column {name!r} of {table} has no label")
         return None
     return ClassNames(classes, named=named or finished).codes(values, name, of_table(table, option=not finished))
-
-
-def _add_refined(frame: pd.DataFrame, refiner: LabelRefiner) -> None:
-    """The labels and the probability of each; a label by hand is taken as true."""
-    code = {name: number for number, name in enumerate(refiner.classes_)}
-    for label, score, labels, scores in (
-        (REFINED_LABEL, REFINED_SCORE, refiner.labels_, refiner.scores_),
-        (OUT_OF_FOLD_LABEL, OUT_OF_FOLD_SCORE, refiner.out_of_fold_labels_, refiner.out_of_fold_scores_),
-    ):
-        frame[label] = labels
-        frame[score] = [float(f"{row[code[name]]:.4g}") for row, name in zip(scores, labels, strict=True)]

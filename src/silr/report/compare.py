@@ -20,9 +20,9 @@ from silr.io.corpus import LABEL, label_column, read_table, weight_column
 from silr.io.files import Json
 from silr.io.hub_tables import table_of_record
 from silr.io.words import limits, percent, short
+from silr.refine.labels import OUT_OF_FOLD_LABEL, labels_path
 from silr.refine.record import Record
 from silr.refine.run import TABLE
-from silr.refine.table import LABELS, OUT_OF_FOLD_LABEL
 from silr.report.evaluate import GOLD, REFINED, one_naming, table_of
 from silr.stats.annotator_evidence import Annotator, majority
 from silr.stats.gold_weights import post_stratified
@@ -151,7 +151,7 @@ def column_of(name: str) -> str:
 def records_of(table: Path) -> dict[str, Json]:
     """Records of a table's LLMs, or of those of the table that a run's result was made from; none if unreadable."""
     try:
-        if table.name == LABELS and (table.parent / TABLE).is_file() and not read_records(table):
+        if table == labels_path(table.parent) and (table.parent / TABLE).is_file() and not read_records(table):
             table = table_of_record(table.parent, json.loads((table.parent / TABLE).read_text())["table"])
         return read_records(table)
     except (InputError, OSError, ValueError, KeyError, TypeError):
@@ -213,7 +213,7 @@ def comparison(record: Record) -> Json | None:
     if corpus is None or record.table is None or len(corpus.llms) < 2:
         return None
     try:
-        records = {column_of(name): each for name, each in records_of(record.run.folder / LABELS).items()}
+        records = {column_of(name): each for name, each in records_of(labels_path(record.run.folder)).items()}
         result = compare_labels(corpus.llms, corpus.gold, corpus.weight, records, len(record.class_names))
     except InputError:
         return None

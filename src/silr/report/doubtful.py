@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from silr.errors import InputError
+from silr.io.pieced_table import PiecedTable
 from silr.io.words import percent, short
 from silr.refine.doubtful import decided_of, doubtful_of, vote_codes
 from silr.refine.record import Record
@@ -40,6 +41,7 @@ def doubtful_texts(record: Record) -> dict[str, object] | None:
                 "other_probability": percent(float(found.other_probability[place])),
             }
         )
-    table = record.table and shlex.quote(str(record.table["table"]))
-    command = f"silr label {table} --again ." if table else None  # inside the run's folder
+    command = None
+    if record.table and not isinstance(corpus.frame, PiecedTable):
+        command = f"silr label {shlex.quote(str(record.table['table']))} --again ."  # inside the run's folder
     return {"rows": rows, "gold": f"{int((corpus.gold >= 0).sum()):,}", "command": command}

@@ -18,12 +18,12 @@ from silr.errors import InputError
 from silr.io.annotator_columns import label_columns, scored_classes
 from silr.io.cells import number_of, sort_classes
 from silr.io.class_names import ClassNames, alike, class_names, listed, of_table
-from silr.io.corpus import label_column, read_table
+from silr.io.corpus import label_column, open_table
 from silr.io.files import Json
+from silr.io.pieced_table import Frame
 from silr.stats.intervals import LEVEL, paired_standard_error, share_interval
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console
     from rich.table import Table
 
@@ -150,7 +150,7 @@ def evaluate_file(
             "column of true labels that it has not seen, or --gold-column if the gold labels are in another one. "
             "Without --truth the LLMs are compared by the gold labels"
         )
-    frame = read_table(path)
+    frame = open_table(path)
     truth = label_column(frame, truth_column, path)
     gold = label_column(frame, gold_column, path, required=gold_column != GOLD)
     if REFINED not in frame.columns:
@@ -182,7 +182,7 @@ def evaluate_file(
 
 
 def one_naming(
-    frame: pd.DataFrame,
+    frame: Frame,
     path: str | Path,
     classes: Sequence[str] | None,
     labels: dict[str, list[str | None]],

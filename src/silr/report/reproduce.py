@@ -12,9 +12,10 @@ from silr.features.api import KIND as API
 from silr.features.api import ApiFeatures
 from silr.features.static import PREFIX as STATIC
 from silr.io.class_names import in_commas
-from silr.io.corpus import features_path, file_hash
+from silr.io.corpus import features_path, table_hash
 from silr.io.files import Json
 from silr.io.hub_tables import table_of_record
+from silr.io.pieces import is_in_pieces
 from silr.io.words import short, visible
 from silr.refine.label_refiner import LabelRefiner
 from silr.refine.method import derived_seed, held_out
@@ -139,9 +140,9 @@ def _spec(features: Json) -> Any:
 
 def _today(record: Record, table: Json) -> str:
     path = table_of_record(record.run.folder, table["table"])
-    if not path.is_file():
+    if not path.exists() and not is_in_pieces(path):
         return "no longer there"
-    return "as it was" if file_hash(path) == table["sha256"] else "changed since it was refined"
+    return "as it was" if table_hash(path) == table["sha256"] else "changed since it was refined"
 
 
 def flat(values: Any, name: str = "") -> Json:

@@ -48,7 +48,7 @@ class Annotator:
     scores: Numbers | None = None  # log-probabilities (n, K), NaN where it gave none; None: it has labels alone
     name: str = ""  # where there are several
 
-    def at(self, rows: Integers | NDArray[np.bool_]) -> Annotator:
+    def at(self, rows: Integers | NDArray[np.bool_] | slice) -> Annotator:
         """Its labels and scores of some texts."""
         return Annotator(self.labels[rows], None if self.scores is None else self.scores[rows], self.name)
 
@@ -62,10 +62,10 @@ class Annotator:
             return is_constant(self.scores)
         return len(np.unique(self.labels[self.labels >= 0])) < 2
 
-    def term(self, n_classes: int) -> Float32:
-        """Contrasts, shape (n, T)."""
+    def term(self, n_classes: int, scale: Scale | None = None) -> Float32:
+        """Contrasts, shape (n, T); with a `scale`, of the scores of all, where these are some of its texts."""
         if self.scores is not None:
-            return Scale.of(self.scores)(self.scores)
+            return (scale or Scale.of(self.scores))(self.scores)
         return contrasts(one_hot(self.labels, n_classes)).astype(np.float32)
 
 

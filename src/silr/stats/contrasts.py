@@ -39,7 +39,12 @@ def probabilities(contrast: Floats) -> Floats:
 
 def deviation(contrast: Floats) -> float:
     """Standard deviation of the difference of two classes, for contrasts whose columns have mean 0; never 0."""
-    return max(float(contrast.std()) * (1 if contrast.shape[1] == 1 else 2), 1e-12)
+    return deviation_of(contrast.var(axis=0, dtype=np.float64))
+
+
+def deviation_of(variance: Numbers) -> float:
+    """The same from the variance of each column."""
+    return max(float(np.sqrt(np.maximum(variance, 0.0).mean())) * (1 if len(variance) == 1 else 2), 1e-12)
 
 
 def standardised(contrast: Floats) -> tuple[Floats, Floats, float]:

@@ -6,7 +6,7 @@ the scale goes into the weights and the mean into the intercepts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,21 @@ from silr.stats.contrasts import Float32, Floats, Numbers, from_targets, standar
 from silr.stats.standardise import CHUNK_ROWS, Standardiser
 
 PENALTY = 3000.0  # for standardised features, of soft labels
+
+Targets = Callable[[Float32, slice], Floats]
+"""Takes some rows of features, as they are, and which of all they are; gives their targets, shape (b, t)."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A linear function of standardised features, to be applied to features as they are."""
+
+    weight: Float32  # shape (d, t)
+    intercept: Float32  # shape (t,)
+
+    def __call__(self, features: Float32, count: int | None = None) -> Float32:
+        """Its values, shape (b, t), or the first `count` of them."""
+        return np.asarray(features @ self.weight[:, :count] + self.intercept[:count])
 
 
 class StandardisedMatrix:
@@ -42,25 +57,44 @@ class StandardisedMatrix:
         """``X^T targets``, shape (d, t)."""
         shift = targets.mean(axis=0, dtype=np.float64)  # the standardised columns sum to 0, so nothing changes
         total = np.zeros((self.shape[1], targets.shape[1]))
-        for chunk, rows in self._chunks():
+        for chunk, rows in self.chunks():
             total += chunk.T @ (targets[rows] - shift).astype(np.float32)
         return np.asarray(total * self._scale[:, None])
 
     def scores(self, weights: Numbers, intercepts: Numbers) -> Float32:
         """``X weights^T + intercepts``, shape (n, t), for weights of shape (t, d)."""
         scores = np.empty((self.shape[0], len(weights)), np.float32)
-        turned, shift = self._folded(weights)
-        for chunk, rows in self._chunks():
-            scores[rows] = chunk @ turned
-        scores += (intercepts + shift).astype(np.float32)
+        linear = self.linear(weights, intercepts)
+        for chunk, rows in self.chunks():
+            scores[rows] = linear(chunk)
         return scores
+
+    def linear(self, weights: Numbers, intercepts: Numbers) -> Linear:
+        """The function of a row that `scores` computes of all."""
+        turned, shift = self._folded(weights)
+        return Linear(turned, (intercepts + shift).astype(np.float32))
+
+    def cross_of(self, targets: Targets, size: int) -> tuple[Numbers, Numbers]:
+        """Means, shape (t,), and ``X^T targets``, shape (d, t), of targets that are made of `size` rows at a time."""
+        shift: Numbers | None = None
+        for chunk, rows in self.chunks(size):
+            values = targets(chunk, rows)
+            if shift is None:  # near the mean, so that nothing cancels
+                shift = values.mean(axis=0, dtype=np.float64)
+                total, sums = np.zeros((self.shape[1], len(shift))), np.zeros(len(shift))
+            away = (values - shift).astype(np.float32)
+            total += chunk.T @ away
+            sums += away.sum(axis=0, dtype=np.float64)
+        assert shift is not None
+        total -= self._mean[:, None] * sums
+        return shift + sums / self.shape[0], np.asarray(total * self._scale[:, None])
 
     def squared_norms(self, weights: Numbers) -> Numbers:
         """Squared length of each row of ``X weights^T``, shape (n,)."""
         squares = np.empty(self.shape[0])
         turned, shift = self._folded(weights)
         offset = shift.astype(np.float32)
-        for chunk, rows in self._chunks():
+        for chunk, rows in self.chunks():
             squares[rows] = ((chunk @ turned + offset) ** 2).sum(axis=1)
         return squares
 
@@ -73,7 +107,7 @@ class StandardisedMatrix:
         n, d = self.shape
         shift = self._features[:CHUNK_ROWS].mean(axis=0, dtype=np.float64).astype(np.float32)  # so that nothing cancels
         total, gram = np.zeros(d), np.zeros((d, d))
-        for chunk, _ in self._chunks():
+        for chunk, _ in self.chunks():
             centred = chunk - shift
             total += centred.sum(axis=0)
             gram += centred.T @ centred  # NumPy knows that this is symmetric
@@ -83,9 +117,10 @@ class StandardisedMatrix:
         scale = standardiser.scale.astype(np.float64)
         return standardiser, gram * scale[:, None] * scale
 
-    def _chunks(self) -> Iterator[tuple[Float32, slice]]:
-        for start in range(0, self.shape[0], CHUNK_ROWS):
-            rows = slice(start, start + CHUNK_ROWS)
+    def chunks(self, size: int = CHUNK_ROWS) -> Iterator[tuple[Float32, slice]]:
+        """Some rows of features after others, as they are, and which they are."""
+        for start in range(0, self.shape[0], size):
+            rows = slice(start, min(start + size, self.shape[0]))
             yield self._features[rows].astype(np.float32, copy=False), rows
 
 

@@ -1,0 +1,87 @@
+"""The features of a corpus that is larger than memory: some texts at a time, into a file that is mapped into memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from silr.features.file import FileFeatures
+from silr.features.joined import JoinedFeatures
+from silr.features.tfidf import TfidfFeatures
+from silr.io.feature_rows import write_record
+from silr.io.files import make_folder, os_errors, write_json
+from silr.io.pieced_table import PiecedColumn
+
+if TYPE_CHECKING:
+    from silr.features.base import Features, Matrix
+
+DONE, UNFINISHED = "done.json", "features.part"
+EVERY = 2**18  # texts, after which those that are done are on the disk for certain
+
+Read = Callable[[list[str], slice], "Matrix"]
+
+
+def write_features(features: Features, texts: PiecedColumn[str], path: Path) -> None:
+    """Write the features of texts to ``path``, and beside it what `features` need for new texts.
+
+    What an interrupted call has finished is not computed again.
+    """
+    folder, unfinished = path.parent, path.with_name(UNFINISHED)
+    make_folder(folder)
+    marked = folder / DONE
+    done = int(json.loads(marked.read_bytes())) if marked.exists() else 0
+    read = _learned(features, texts, folder if done else None)
+    with os_errors(f"cannot write {path}"), unfinished.open("r+b" if done else "wb") as file:
+        if done:
+            _go_to(file, done)
+        start = 0
+        for part in texts.parts():
+            rows = slice(start, start + len(part))
+            if rows.stop > done:
+                values = read(part, rows)
+                if not rows.start:
+                    features.save(folder)
+                    header = {"descr": values.dtype.str, "fortran_order": False}
+                    np.lib.format.write_array_header_1_0(file, {**header, "shape": (len(texts), values.shape[1])})
+                file.write(np.ascontiguousarray(values).data)
+                if rows.stop - done >= EVERY or rows.stop == len(texts):
+                    file.flush()
+                    os.fsync(file.fileno())
+                    write_json(marked, done := rows.stop)
+            start = rows.stop
+    write_record(path, texts, unfinished)
+    with os_errors(f"cannot write {path}"):
+        unfinished.replace(path)
+        marked.unlink()
+
+
+def _learned(features: Features, texts: PiecedColumn[str], folder: Path | None) -> Read:
+    """What reads some texts, once all that is learned from the corpus is; or is read from a folder."""
+    parts: list[Any] = features.parts if isinstance(features, JoinedFeatures) else [features]
+    files = {place: part.fit_transform(texts) for place, part in enumerate(parts) if isinstance(part, FileFeatures)}
+    for part in parts:
+        if not isinstance(part, TfidfFeatures):
+            continue
+        if folder is None:
+            part.fit(texts)
+        else:
+            part.kinds = TfidfFeatures.load(folder).kinds
+
+    def read(some: list[str], rows: slice) -> Matrix:
+        matrices = [files[place][rows] if place in files else part.transform(some) for place, part in enumerate(parts)]
+        return features.join(matrices) if isinstance(features, JoinedFeatures) else matrices[0]
+
+    return read
+
+
+def _go_to(file: Any, row: int) -> None:
+    """Go to the place of a row in a file of an array that may end before its last row, and forget what follows."""
+    np.lib.format.read_magic(file)
+    (_, width), _, dtype = np.lib.format.read_array_header_1_0(file)
+    file.seek(file.tell() + row * width * dtype.itemsize)
+    file.truncate()
