@@ -146,10 +146,12 @@ def row(name: str, cells: dict[tuple[str, str, int], Any], cases: Sequence[str],
     if not by_case:
         return f"| {name} |" + " - |" * 7
     means = np.array([np.nanmean(draws, axis=0) for draws in by_case.values()])
-    variances = [np.var([gain for _, gain, _, _ in draws], ddof=1) / len(draws) for draws in by_case.values()]
+    counts = np.array([len(draws) for draws in by_case.values()])
+    gains = [[gain for _, gain, _, _ in draws] for draws in by_case.values()]
+    errors = np.array([np.std(each, ddof=1) if len(each) > 1 else np.nan for each in gains]) / np.sqrt(counts)
     rival, default, _, loss = means.mean(axis=0)
-    between = means[:, 1].std(ddof=1) / np.sqrt(len(means))
-    within = np.sqrt(np.sum(variances)) / len(means)
+    between = means[:, 1].std(ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.nan
+    within = np.sqrt((errors**2).sum()) / len(means)
     points = [f"{100 * each:+.2f}" for each in (rival, default)] + [f"{100 * each:.2f}" for each in (between, within)]
     below = f"{(means[:, 2] < -0.005).sum()} of {len(means)}"
     return f"| {name} | {' | '.join(points)} | {below} | {100 * means[:, 2].min():+.1f} | {loss:+.4f} |"
