@@ -209,10 +209,11 @@ def partial(regimes: dict[str, list[Results]]) -> Iterator[str]:
             ours = [gain for case in cases if (gain := case.gain(method))]
             if runs:
                 cells = [name, NAMES.get(method, method), f"{refused} of {len(runs)}", f"{len(ours)} of {len(cases)}"]
-                cells += [points(mean_gain(over_llm)), points(mean_gain(ours))]
+                cells += [points(over_cases(over_llm)), points(over_cases(ours))]
                 lines.append(f"| {' | '.join(cells)} |")
     if lines:
-        yield "Methods that refuse, or that were run on fewer draws. Gains in points on the draws that they have:"
+        yield "Methods that refuse, or that were run on fewer draws: gains in points on the draws that they have,"
+        yield "± their standard error over the cases."
         yield ""
         yield "| | method | draws refused | cases with others | method - LLM | silr - method |"
         yield "| --- |" + " --- |" * 5
@@ -286,6 +287,11 @@ def mean_gain(gains: Sequence[tuple[float, float]]) -> tuple[float, float] | Non
         return None
     means, errors = np.array(gains).T
     return float(means.mean()), float(np.sqrt((errors**2).sum()) / len(gains))
+
+
+def over_cases(gains: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Mean over the cases, and its standard error by their spread: some have a single draw."""
+    return paired([gain for gain, _ in gains], np.zeros(len(gains)).tolist()) if gains else None
 
 
 def other_measures(regimes: dict[str, list[Results]]) -> Iterator[str]:
