@@ -168,24 +168,26 @@ def few_gold(few: dict[str, list[Results]]) -> Iterator[str]:
     """Means by number of gold labels, and the cases that lose more than is tolerated."""
     shown = (LLM, "confusion", "gold only: both", "stack", OURS)
     yield (
-        f"| | gold | cases | {' | '.join(NAMES.get(name, name) for name in shown)} | silr - LLM | silr - best rival "
-        "| least gain over the LLM | below the LLM by more than is tolerated |"
+        f"| | gold | cases | draws | {' | '.join(NAMES.get(name, name) for name in shown)} | silr - LLM "
+        "| silr - best rival | below the LLM by more than is tolerated |"
     )
     yield "| --- |" + " --- |" * (len(shown) + 6)
     lost = []
     regimes = {gold: by_regime(cases) for gold, cases in few.items()}
     for name in regimes[USUAL]:
+        if not any(name in regimes[gold] for gold in few if gold != USUAL):
+            continue
         for gold in few:
-            chosen = regimes[gold].get(name, [])
+            chosen, tolerated = regimes[gold].get(name, []), TOLERATED[gold]
             gains = [gain for case in chosen if (gain := case.gain(LLM))]
             if not gains:
                 continue
-            over_rival = [gain for case in chosen if (rival := case.best_rival()) and (gain := case.gain(rival))]
-            means = [mean_of(chosen, method) for method in shown]
-            tolerated = TOLERATED[gold]
-            below = f"{sum(gain[0] < -tolerated for gain in gains)} of {len(gains)}"
-            cells = [name, gold, str(len(gains)), *means, points(mean_gain(gains)), points(mean_gain(over_rival))]
-            yield f"| {' | '.join(cells)} | {points(min(gains))} | {below} |"
+            draws = min(len(case.values(OURS)) for case in chosen)
+            cells = [name, gold, str(len(gains)), str(draws), *(mean_of(chosen, method) for method in shown)]
+            has_rivals = all(case.methods.get("stack") for case in chosen)
+            over_rival = [gain for case in chosen if has_rivals and (gain := case.gain(case.best_rival() or LLM))]
+            cells += [points(mean_gain(gains)), points(mean_gain(over_rival))]
+            yield f"| {' | '.join(cells)} | {sum(gain[0] < -tolerated for gain in gains)} of {len(gains)} |"
             if gold != USUAL:
                 lost.append(f"- {name}, {gold} gold labels (by more than {tolerated:.1%}): {losses(chosen, tolerated)}")
     yield ""
