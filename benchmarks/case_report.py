@@ -35,6 +35,15 @@ SHOWN = (
     "robust UU (paper)",
     OURS,
 )
+MEASURED = (  # by more than accuracy
+    LLM,
+    "Dawid-Skene, gold labels",
+    "gold only: both",
+    "stack",
+    "UU, prior matched",
+    "robust UU (paper)",
+    OURS,
+)
 NAMES = {
     "gold only: embeddings": "gold only, embeddings",
     "gold only: both": "gold only",
@@ -246,9 +255,10 @@ def accuracy(case: Results, method: str) -> str:
     refused = sum("refused" in run for run in runs.values())
     if not values:
         return "refused" if refused else "-"
-    notes = [f"{refused} of {len(runs)} refused"] * bool(refused)
-    notes += [f"{len(runs)} draw{'s' * (len(runs) > 1)}"] * (len(runs) < len(case.methods.get(LLM, {})))
-    return f"{np.mean(values):.3f}" + (f" ({', '.join(notes)})" if notes else "")
+    note = f" ({refused} of {len(runs)} refused)" if refused else ""
+    if not refused and len(runs) < len(case.methods.get(LLM, {})):
+        note = f" ({len(runs)} draw{'s' * (len(runs) > 1)})"
+    return f"{np.mean(values):.3f}{note}"
 
 
 def points(gain: tuple[float, float] | None) -> str:
@@ -301,7 +311,7 @@ def other_measures(regimes: dict[str, list[Results]]) -> Iterator[str]:
     yield "| | " + " | ".join(regimes) + " |"
     yield "| --- |" + " --- |" * len(regimes)
     for measure, words in MEASURES.items():
-        for method in SHOWN:
+        for method in MEASURED:
             cells = [mean_of(cases, method, measure) for cases in regimes.values()]
             if any(cell != "-" for cell in cells):
                 yield f"| {words}, {NAMES.get(method, method)} | {' | '.join(cells)} |"
