@@ -23,6 +23,11 @@ def test_cells_meet_the_classes_that_they_mean(classes: list[str], labels: list[
     assert ClassNames(classes).codes(labels, "gold", TABLE).tolist() == codes
 
 
+def test_a_text_instead_of_a_label_is_not_shown_whole():
+    with pytest.raises(InputError, match=r"is 'a text, not a label a text[^']{0,50}…', outside [^;]*; leave[^:]*$"):
+        ClassNames(["negative", "positive"]).codes(["a text, not a label " * 9], "gold", TABLE)
+
+
 @pytest.mark.parametrize(
     ("label", "said"),
     [

@@ -62,7 +62,8 @@ class OngoingShares:
             p_known = probabilities[known].astype(np.float64)
         by_hand = np.bincount([gold[row] for row in known.tolist()], minlength=K)
         parts = parts_of(np.eye(K), truth, p, weight)
-        return share_rows(self._names, parts, best_power(parts), sums - p_known.sum(axis=0) + by_hand, n, by_hand)
+        sums = sums - p_known.sum(axis=0) + by_hand
+        return share_rows(self._names, parts, best_power(parts), sums, n, by_hand, in_all=True)
 
     def _summed(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
         if probabilities is not self._probabilities:

@@ -82,6 +82,7 @@ class _Checked(NamedTuple):
     labels: float  # Kish's effective number
     right: int
     wrong: int
+    one_class: bool  # all gold texts are of one class
 
     @classmethod
     def of(cls, measure: str, k: int | None, labels: Codes, gold: Codes, weights: Numbers) -> _Checked:
@@ -94,12 +95,13 @@ class _Checked(NamedTuple):
             is_right = labelled & of_class
         w, right = weights[bearing], int(is_right.sum())
         size = float(w.sum() ** 2 / (w @ w)) if len(w) else 0.0
-        return cls(size, right, int(bearing.sum()) - right)
+        return cls(size, right, int(bearing.sum()) - right, len(np.unique(gold)) == 1)
 
     @property
     def most(self) -> float:
         """How many labels an interval may count on: no more than these, where they hardly differ."""
-        return np.inf if min(self.right, self.wrong) >= FEWEST_OF_A_KIND else self.labels
+        differ = min(self.right, self.wrong) >= FEWEST_OF_A_KIND and not self.one_class
+        return np.inf if differ else self.labels
 
 
 def _cells(
@@ -119,6 +121,9 @@ def _row(measure: str, k: int | None, value: float, variance: float, size: int, 
     if not np.isfinite(value):
         note = "it cannot be told: neither labels nor gold labels have this class"
         return Row(measure, value, np.nan, np.nan, n_gold, column, class_name, note=note)
+    if measure in ("macro_f1", "kappa", "alpha") and len(np.unique(evidence.gold[rows])) == 1:
+        note = "it cannot be told: all gold labels are of one class"
+        return Row(measure, np.nan, np.nan, np.nan, n_gold, column, class_name, note=note)
     if measure in ("kappa", "alpha"):
         low, high = wald_limits(np.array(value), np.array(variance), n_gold)
         return Row(measure, value, max(float(low), -1.0), min(float(high), 1.0), n_gold, column, class_name)
@@ -126,5 +131,6 @@ def _row(measure: str, k: int | None, value: float, variance: float, size: int, 
     low, high = share_limits(np.array(value), np.array(variance), n_gold, checked.most)
     if measure in ("precision", "recall", "accuracy"):  # what was never seen may be all there is
         low, high = low if checked.right else np.array(0.0), high if checked.wrong else np.array(1.0)
-    worth = effective_labels(value, variance, size) if measure == "accuracy" else None
+    counts = measure == "accuracy" and np.isinf(checked.most)
+    worth = effective_labels(value, variance, size) if counts else None
     return Row(measure, value, float(low), float(high), n_gold, column, class_name, worth=worth)

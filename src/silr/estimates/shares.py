@@ -75,7 +75,7 @@ class Shares:
             rows = share_rows(evidence.class_names, self.parts, 1.0, sums, size, by_hand, borrowed=True)
             return [replace(row, group=group, gold=n_own, note=borrowing(n_own)) for row in rows]
         parts = Parts(*(each[judged] for each in self.parts))
-        rows = share_rows(evidence.class_names, parts, self.power, sums, size, by_hand)
+        rows = share_rows(evidence.class_names, parts, self.power, sums, size, by_hand, in_all=group is None)
         return [replace(row, group=group) for row in rows]
 
 

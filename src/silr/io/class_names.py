@@ -16,7 +16,7 @@ from silr.errors import InputError
 from silr.io.cells import is_placeholder, label_key, may_be_placeholder, number_of, sort_classes
 
 Labels = Sequence[str | None]
-SHOWN = 20  # classes in a message
+SHOWN, LONGEST = 20, 60  # classes in a message, and characters of one
 BOOLEANS = {"true": "1", "false": "0"}
 
 
@@ -96,7 +96,7 @@ class ClassNames:
         row, label = next((row, each) for row, each in enumerate(labels) if each in chosen)
         assert label is not None
         others = sort_classes(chosen - {label})
-        message = f"{wording.place(column, row)} is {label!r}, outside the classes {listed(self.names)}"
+        message = f"{wording.place(column, row)} is {_quoted(label)}, outside the classes {listed(self.names)}"
         if others:
             message += f" (so {'is' if len(others) == 1 else 'are'} {listed(others, 4)})"
         near = self.nearest(label)
@@ -106,7 +106,7 @@ class ClassNames:
             return InputError(message)
         message += f"; did you mean {near!r}?" if near is not None else ""
         message += f"; {wording.empty}"
-        if wording.option and not is_placeholder(label):
+        if wording.option and not is_placeholder(label) and len(label) <= LONGEST:
             message += f"; if it is a class: {wording.option(sort_classes([*self.names, label]))}"
         return InputError(message)
 
@@ -212,7 +212,11 @@ def alike(*columns: Labels) -> list[list[str | None]]:
 def listed(names: Sequence[str], most: int = SHOWN) -> str:
     """Names in quotes, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(map(repr, names[:most])) + more
+    return ", ".join(_quoted(name) for name in names[:most]) + more
+
+
+def _quoted(name: str) -> str:
+    return repr(name if len(name) <= LONGEST else name[: LONGEST - 1] + "…")
 
 
 def option_value(names: Sequence[str]) -> str:

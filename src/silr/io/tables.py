@@ -134,7 +134,6 @@ def _read_jsonl(file: IO[bytes], path: Path) -> pd.DataFrame:
 
 
 def _read_parquet(file: IO[bytes], path: Path) -> pd.DataFrame:
-    import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -144,6 +143,14 @@ def _read_parquet(file: IO[bytes], path: Path) -> pd.DataFrame:
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is not an intact parquet file") from error
     _refuse_repeats(table.column_names, path)
+    return decoded_frame(table)
+
+
+def decoded_frame(table: Any) -> pd.DataFrame:
+    """An Arrow table as a frame of Arrow-typed columns; bytes that are UTF-8 become strings."""
+    import pandas as pd
+    import pyarrow as pa
+
     table = pa.table(dict(zip(table.column_names, map(_decoded, table.columns), strict=True)))
     return pd.DataFrame(table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True))
 
@@ -178,15 +185,20 @@ def _write_jsonl(frame: pd.DataFrame, out: IO[bytes], path: Path) -> None:
 
 
 def _write_parquet(frame: pd.DataFrame, out: IO[bytes], path: Path) -> None:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    pq.write_table(arrow_table(frame, path), out)
+
+
+def arrow_table(frame: pd.DataFrame, path: Path) -> Any:
+    """A frame as an Arrow table, without its index; InputError if parquet cannot hold it."""
+    import pyarrow as pa
+
     try:
-        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+        return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
     except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"cannot write {path}: parquet cannot hold this table, .jsonl can ({reason})") from error
-    pq.write_table(table, out)
 
 
 _READERS: dict[str, Callable[[IO[bytes], Path], pd.DataFrame]] = {

@@ -83,9 +83,10 @@ class LabelJournal:
                 raise InputError(f"{self.path}, line {number}: not a journal of silr label; move the file away")
             events.append(event)
         if events and events[0] != self._header:
-            if any(event.get("do") == "label" for event in events):
-                advice = "restore the table that it belongs to, or move it away"
-                raise InputError(f"{self.path} holds labels of other texts; {advice}")
+            if number := sum(event.get("do") == "label" for event in events):
+                labels = f"{number:,} label{'s' * (number > 1)} of other texts, or of these in another order"
+                advice = "bring that table back and run again; only if they are not wanted, move the file away"
+                raise InputError(f"{self.path} holds {labels}: {advice}")
             self._file.truncate(0)
             return []
         return events[1:]

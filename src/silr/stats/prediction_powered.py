@@ -28,6 +28,9 @@ from scipy.special import stdtrit
 from silr.stats.contrasts import Numbers
 from silr.stats.intervals import LEVEL, share_interval
 
+NONE_OR_ALL = (
+    0.5  # a share is taken as none or all where fewer gold labels than this are expected of it, or of the rest
+)
 MODEL_LABELS = 2.0  # gold labels that the model's own word on its errors is worth, in a variance
 
 
@@ -108,11 +111,20 @@ def share_limits(
     distribution, since the variance is estimated. It is at most `most`. Korn, Graubard, "Confidence intervals for
     proportions with small expected number of positive counts estimated from survey data", Survey Methodology 24, 1998.
     """
+    n = np.minimum(simple_random_labels(share, variance, n_gold), most)
+    return share_interval(np.clip(share, 0.0, 1.0), n / _student(n_gold) ** 2, LEVEL)
+
+
+def simple_random_labels(share: Numbers, variance: Numbers, n_gold: int) -> Numbers:
+    """How many labels, drawn at random from an endless corpus, would know a share with this variance.
+
+    Of a share that is none or all as far as the gold labels tell: at least as many as there are.
+    """
     value = np.clip(share, 0.0, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         n = np.where(variance > 0, value * (1 - value) / variance, np.inf)
-    n = np.where((variance > 0) & (n <= 0), n_gold, n)  # all or none, as far as is known
-    return share_interval(value, np.minimum(n, most) / _student(n_gold) ** 2, LEVEL)
+    none_or_all = np.minimum(value, 1 - value) * n_gold < NONE_OR_ALL
+    return np.asarray(np.where((variance > 0) & none_or_all, np.maximum(n, n_gold), n))
 
 
 def wald_limits(value: Numbers, variance: Numbers, n_gold: int) -> tuple[Numbers, Numbers]:

@@ -1,0 +1,94 @@
+"""Tables in pieces: opened by their footers, made anew piece by piece, and gone on with."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from silr.errors import InputError
+from silr.io.pieces import Piece, each_piece, is_in_pieces, open_pieces, read_piece, write_piece
+from silr.io.tables import write_table
+
+SETTINGS = {"what": "test"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "texts"
+    (folder / "later").mkdir(parents=True)
+    for name, texts in (("a", ["one", "two"]), ("b", ["three"]), ("later/c", ["four", "", "six"])):
+        write_table(pd.DataFrame({"text": texts, "n": range(len(texts))}), folder / f"{name}.parquet")
+    return folder
+
+
+def upper(missing: Sequence[tuple[Piece, Path]]) -> None:
+    for piece, path in missing:
+        frame = read_piece(piece.path)
+        frame["upper"] = frame["text"].str.upper()
+        write_piece(frame, piece, path, SETTINGS)
+
+
+def test_footers_tell_names_rows_and_columns(folder: Path) -> None:
+    (folder / "_silr.json").write_text("{}")
+    table = open_pieces(folder)
+    assert [(piece.name, piece.start, piece.rows) for piece in table.pieces] == [
+        ("a.parquet", 0, 2),
+        ("b.parquet", 2, 1),
+        ("later/c.parquet", 3, 3),
+    ]
+    assert len(table) == 6 and table.columns == ["text", "n"]
+    assert [list(frame["text"]) for frame in table.frames(["text"])] == [["one", "two"], ["three"], ["four", "", "six"]]
+    assert [piece.name for piece in open_pieces(f"{folder}/[ab].parquet").pieces] == ["a.parquet", "b.parquet"]
+    assert is_in_pieces(folder) and is_in_pieces(f"{folder}/*.parquet") and not is_in_pieces(folder / "a.parquet")
+
+
+def test_only_missing_and_changed_pieces_are_made(folder: Path, tmp_path: Path) -> None:
+    output, made = tmp_path / "out", []
+
+    def run(missing: Sequence[tuple[Piece, Path]]) -> None:
+        made.append([piece.name for piece, _ in missing])
+        upper(missing)
+
+    assert each_piece(open_pieces(folder), output, SETTINGS, run) == 0
+    assert list(read_piece(output / "later/c.parquet")["upper"]) == ["FOUR", "", "SIX"]
+    (output / "b.parquet").write_bytes(b"cut off")
+    write_table(pd.DataFrame({"text": ["new", "er"], "n": [7, 8]}), folder / "a.parquet")
+    assert each_piece(open_pieces(folder), output, SETTINGS, run) == 1
+    assert each_piece(open_pieces(folder), output, SETTINGS, run) == 3
+    assert made == [["a.parquet", "b.parquet", "later/c.parquet"], ["a.parquet", "b.parquet"]]
+    assert open_pieces(output).columns == ["text", "n", "upper"]
+    with pytest.raises(InputError, match=r"was made in another way \(what\); give a new folder"):
+        each_piece(open_pieces(folder), output, {"what": "other"}, run)
+
+
+def _broken(folder: Path) -> None:
+    (folder / "b.parquet").write_bytes(b"no parquet")
+
+
+def _other_columns(folder: Path) -> None:
+    write_table(pd.DataFrame({"text": ["x"]}), folder / "b.parquet")
+
+
+def _other_types(folder: Path) -> None:
+    write_table(pd.DataFrame({"text": ["x"], "n": ["seven"]}), folder / "b.parquet")
+
+
+def _empty(folder: Path) -> None:
+    for path in list(folder.rglob("*.parquet")):
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    "spoil, words",
+    [
+        (_broken, r"b\.parquet is not an intact parquet file; make this piece again"),
+        (_other_columns, r"a\.parquet and b\.parquet differ, only one of them has the column 'n'"),
+        (_other_types, r"differ, the column 'n' is of type int64 in one and \S+ in the other"),
+        (_empty, r"has no \.parquet files"),
+    ],
+)
+def test_what_cannot_be_used_is_named(folder: Path, spoil: Callable[[Path], None], words: str) -> None:
+    spoil(folder)
+    with pytest.raises(InputError, match=words):
+        open_pieces(folder)
