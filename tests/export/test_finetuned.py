@@ -15,9 +15,12 @@ from peft import PeftConfig, PeftModel
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from command_line import Commands
+from hub_server import validate_card
+from own_paths import own_paths
 from silr import FineTuned, LabelRefiner
 from silr.errors import InputError
 from silr.export import export_run
+from silr.export.push import push
 from synthetic import Corpus, make_corpus
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*longer than 64")]
@@ -67,7 +70,7 @@ def test_pipeline_labels_like_predict(tuning: str, runs: dict[str, Path], texts:
     np.testing.assert_allclose(
         [each["score"] for each in found], scores, atol=2e-4
     )  # rounding of float32, in batches padded otherwise
-    assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors", ".md"}
+    assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors", ".md", ".txt"}
 
 
 def test_three_classes(runs: dict[str, Path], texts: list[str], tmp_path: Path) -> None:
@@ -146,6 +149,22 @@ def test_trl_takes_it_as_a_reward_model(runs: dict[str, Path], small_causal: str
     trainer.train()
     assert np.isfinite(next(each["reward"] for each in trainer.state.log_history if "reward" in each))
     assert trainer.reward_funcs[0].config.num_labels == 1
+
+
+def test_no_path_of_this_machine(
+    runs: dict[str, Path], small_llama: str, small_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An adapter's configuration has one: it is how peft finds the model that the adapter sits on."""
+    monkeypatch.setenv("HF_TOKEN", "hf_none")
+    for kind, adapter in (("lora", True), ("full", False)):
+        export_run(runs[kind], tmp_path / kind, adapter=adapter)
+        allowed = ["adapter_config.json"] if adapter else []
+        assert own_paths(tmp_path / kind, small_llama, small_bert, runs[kind].parent) == allowed
+        if adapter:
+            with pytest.raises(InputError, match="which others lack; leave out --adapter"):
+                push(tmp_path / kind, "ada/x")
+        card = (tmp_path / kind / "README.md").read_text()
+        assert validate_card(card, "model") == [] and "license: unknown" in card
 
 
 def test_card(runs: dict[str, Path], tmp_path: Path) -> None:

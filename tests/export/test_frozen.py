@@ -12,6 +12,8 @@ import pytest
 import skops.io
 
 from command_line import Commands
+from hub_server import validate_card
+from own_paths import own_paths
 from silr import LabelRefiner
 from silr.export import export_run
 from synthetic import Corpus, make_corpus
@@ -43,7 +45,9 @@ def test_three_classes_of_features(corpus3: Corpus, hidden: int, tmp_path: Path)
     refiner.fit(features, corpus3.llm_labels, corpus3.gold, gold_weight=corpus3.gold_weight)
     assert refiner.classifier_.offsets_.any()
     (note,) = export_run(tmp_path / "run", tmp_path / "model")
-    assert "made from features" in note and "(n, 32)" in note
+    assert "made from features" in note and note.endswith(
+        "model.skops reads features made as the run's were, shape (n, 32)"
+    )
     model = skops.io.load(tmp_path / "model" / "model.skops")
     assert model.predict(features).tolist() == refiner.predict(features).tolist()
     np.testing.assert_allclose(model.predict_proba(features), refiner.predict_proba(features), atol=1e-4)
@@ -56,6 +60,8 @@ def test_sentence_embeddings(minilm: str, tmp_path: Path, commands: Commands) ->
     assert done.code == 0, done
     assert commands("export", "run", "model", cwd=tmp_path).code == 0
     card = (tmp_path / "model" / "README.md").read_text()
+    assert own_paths(tmp_path / "model", minilm, tmp_path) == [] and validate_card(card, "model") == []
+    assert "license: apache-2.0" in card and "base_model: sentence-transformers/all-MiniLM-L6-v2" in card
     usage = card.split("```python\n")[1].split("```")[0].replace('["a text", "another"]', "texts")
     lines = ["import pandas", "texts = pandas.read_csv('table.csv')['text'].tolist()", "DIR = 'model'", usage]
     lines[-1] = usage.replace("model.predict(", "labels = model.predict(")

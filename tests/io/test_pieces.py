@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from silr.errors import InputError
-from silr.io.pieces import Piece, each_piece, is_in_pieces, open_pieces, read_piece, write_piece
+from silr.io.pieces import ROWS, Piece, check_output, each_piece, is_in_pieces, open_pieces, read_piece, write_piece
 from silr.io.tables import write_table
 
 SETTINGS = {"what": "test"}
@@ -62,6 +62,81 @@ def test_only_missing_and_changed_pieces_are_made(folder: Path, tmp_path: Path) 
         each_piece(open_pieces(folder), output, {"what": "other"}, run)
 
 
+def test_folders_named_by_a_column(folder: Path, tmp_path: Path) -> None:
+    (folder / "later").rename(folder / "year=2024")
+    for year, name in ((2023, "a"), (2023, "b")):
+        (folder / f"year={year}").mkdir(exist_ok=True)
+        (folder / f"{name}.parquet").rename(folder / f"year={year}" / f"{name}.parquet")
+    table = open_pieces(folder)
+    assert table.columns == ["text", "n", "year"]
+    frame = pd.concat(list(table.frames(["year", "text"])))
+    assert list(frame) == ["year", "text"] and frame["year"].tolist() == [2023, 2023, 2023, 2024, 2024, 2024]
+    assert [list(frame["year"]) for frame in table.frames(["year"])] == [[2023, 2023], [2023], [2024] * 3]
+    assert open_pieces(f"{folder}/year=2024/*.parquet").columns == ["text", "n", "year"]
+    assert open_pieces(folder / "year=2024").columns == ["text", "n"]
+
+    def run(missing: Sequence[tuple[Piece, Path]]) -> None:
+        for piece, path in missing:
+            write_piece((frame.assign(new=1) for frame in piece.frames()), piece, path, SETTINGS)
+
+    each_piece(table, tmp_path / "out", SETTINGS, run)
+    made = open_pieces(tmp_path / "out")
+    assert made.columns == ["text", "n", "new", "year"] and len(made) == 6
+    assert list(read_piece(tmp_path / "out/year=2023/a.parquet")) == ["text", "n", "new"]
+    (folder / "c.parquet").write_bytes((folder / "year=2023/b.parquet").read_bytes())
+    with pytest.raises(InputError, match="differ in the columns that their folders name"):
+        open_pieces(folder)
+
+
+def test_a_piece_comes_in_parts_and_may_be_empty(tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    n = 2 * ROWS + 5
+    write_table(pd.DataFrame({"text": [f"text {row}" for row in range(n)], "n": range(n)}), texts / "a.parquet")
+    write_table(read_piece(texts / "a.parquet").head(0), texts / "b.parquet")
+    table = open_pieces(texts)
+    assert [len(frame) for frame in table.frames(["n"])] == [ROWS, ROWS, 5, 0]
+
+    def run(missing: Sequence[tuple[Piece, Path]]) -> None:
+        for piece, path in missing:
+            write_piece(piece.frames(), piece, path, SETTINGS)
+
+    for _ in range(2):
+        each_piece(table, tmp_path / "out", SETTINGS, run)
+        assert read_piece(tmp_path / "out/a.parquet")["n"].tolist() == list(range(n))
+        assert len(read_piece(tmp_path / "out/b.parquet")) == 0 and open_pieces(tmp_path / "out").columns == [
+            "text",
+            "n",
+        ]
+
+
+def test_what_a_killed_process_left_goes(folder: Path, tmp_path: Path) -> None:
+    draft = tmp_path / "out/later/.c.parquet.0123456789abcdef.tmp"
+
+    def killed(missing: Sequence[tuple[Piece, Path]]) -> None:
+        draft.parent.mkdir()
+        draft.write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        each_piece(open_pieces(folder), tmp_path / "out", SETTINGS, killed)
+    each_piece(open_pieces(folder), tmp_path / "out", SETTINGS, upper)
+    assert not draft.exists()
+
+
+@pytest.mark.parametrize(
+    "output, words",
+    [
+        ("out.parquet", r"is a table in pieces, and so is what becomes of it: \S+out\.parquet is no folder"),
+        ("texts", r"\S+texts is part of \S+texts: give a folder outside of it"),
+        ("texts/out", "give a folder outside of it"),
+    ],
+)
+def test_outputs_that_cannot_be_are_refused(folder: Path, tmp_path: Path, output: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        check_output(open_pieces(folder), tmp_path / output)
+
+
 def _broken(folder: Path) -> None:
     (folder / "b.parquet").write_bytes(b"no parquet")
 
@@ -85,7 +160,7 @@ def _empty(folder: Path) -> None:
         (_broken, r"b\.parquet is not an intact parquet file; make this piece again"),
         (_other_columns, r"a\.parquet and b\.parquet differ, only one of them has the column 'n'"),
         (_other_types, r"differ, the column 'n' is of type int64 in one and \S+ in the other"),
-        (_empty, r"has no \.parquet files"),
+        (_empty, r"is a folder, not a table, and has no \.parquet files"),
     ],
 )
 def test_what_cannot_be_used_is_named(folder: Path, spoil: Callable[[Path], None], words: str) -> None:

@@ -18,6 +18,7 @@ from silr.errors import InputError
 from silr.io.cells import is_missing
 from silr.io.codebook import Codebook
 from silr.io.corpus import SCORE_PREFIX, read_table, write_table
+from silr.io.hub_tables import local_table
 
 
 def annotate(
@@ -146,7 +147,7 @@ def annotate(
     if frame is None and not isinstance(source, (str, Path)):
         frame = pd.DataFrame({text_column: list(source)}, dtype=object)
     with TemporaryDirectory() as folder:
-        path = Path(source) if isinstance(source, (str, Path)) else Path(folder) / "texts.parquet"
+        path = local_table(source) if isinstance(source, (str, Path)) else Path(folder) / "texts.parquet"
         target = Path(folder) / "labelled.parquet" if output is None else Path(output)
         if frame is not None:
             write_table(frame, path)

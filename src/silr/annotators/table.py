@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -122,6 +122,7 @@ def annotate_file(
     save_features: bool = True,
     quiet: bool = False,
     name: str = "",
+    on_texts: Callable[[int], None] = lambda count: None,
 ) -> AnnotationSummary:
     """Annotate the texts of a table and write the table with `llm_label` and `llm_score_<class>` to `output`.
 
@@ -152,6 +153,8 @@ def annotate_file(
         Show no progress.
     name : str, default ""
         Of the LLM, where several label one table.
+    on_texts : callable
+        Called with the number of texts that were read.
 
     Raises
     ------
@@ -171,13 +174,12 @@ def annotate_file(
     meta: Json = {"texts": corpus.corpus_hash(unique), "features": save_features, "annotator": identity}
     meta = as_begun(annotator, meta, begun_in(partial_path(output, name)))
     n_features = annotator.n_features if save_features else 0
-    check = GoldCheck(table.frame, annotator.classes, where, str(source))
-    began = time.monotonic()
+    check, began = GoldCheck(table.frame, annotator.classes, where, str(source)), time.monotonic()
     journal = Journal(partial_path(output, name), meta, len(annotator.classes), n_features)
     session = journal.session(cost_of(annotator))
     with journal, session, prepared(annotator, unique, meta, output, name, journal.note_cost):
         plan = plan_for(annotator, unique, n_features > 0)
-        n_resumed = _annotate(annotator, unique, plan, journal, check, quiet)
+        n_resumed = _annotate(annotator, unique, plan, journal, check, on_texts, quiet)
         record, scores = _in_order(journal, where)
         scores[blank(texts)] = np.nan
         labelled, remarks = ~np.isnan(scores[:, 0]), remarks_of(annotator)
@@ -246,7 +248,13 @@ def partial_path(output: str | Path, name: str = "") -> Path:
 
 
 def _annotate(
-    annotator: Annotator, texts: list[str], plan: Plan, journal: Journal, check: GoldCheck, quiet: bool
+    annotator: Annotator,
+    texts: list[str],
+    plan: Plan,
+    journal: Journal,
+    check: GoldCheck,
+    on_texts: Callable[[int], None],
+    quiet: bool,
 ) -> int:
     """Annotate what the journal lacks; return how many texts it had.
 
@@ -281,6 +289,7 @@ def _annotate(
             check.add(rows, scores)
             done += len(rows)
             advance(tokens, len(rows), *state())
+            on_texts(len(rows))
     journal.note_cost()
     return len(known)
 

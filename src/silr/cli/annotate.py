@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from silr.cli import annotate_options as of
-from silr.cli.options import AsJson, Device, Quiet, Table, TextColumn
+from silr.cli.options import AsJson, Device, Engine, Quiet, TableOrPieces, TextColumn
 from silr.errors import InputError
 
 
 def annotate(
-    table: Table,
+    table: TableOrPieces,
     output: of.Output,
     classes: of.Classes = None,
     annotator: of.Annotator = None,
@@ -61,6 +61,7 @@ def annotate(
     batch: of.Batch = False,
     batch_file: of.BatchFile = None,
     batch_results: of.BatchResults = None,
+    engine: Engine = "local",
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -86,6 +87,15 @@ def _annotate(options: dict[str, Any]) -> None:
     quiet = options["quiet"] or as_json
     behind_server = is_behind_server(options)
     classes = named_classes(options)
+    from silr.io.engines import check_engine
+    from silr.io.pieces import is_in_pieces
+
+    check_engine(options["engine"], in_pieces=is_in_pieces(table))
+    if is_in_pieces(table):
+        from silr.cli.annotate_pieces import annotate_in_pieces
+
+        annotate_in_pieces(options, classes, behind_server)
+        return
     _check_table(table, output, options["text_column"])
     from silr.annotators.self_refine import SelfRefineAnnotator
     from silr.annotators.table import annotate_file

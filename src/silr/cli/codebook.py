@@ -9,7 +9,7 @@ import typer
 from typer import Argument, Option
 
 from silr.cli.help import Command
-from silr.cli.options import Classes, Quiet, Seed, Table, TextColumn, narrator, split_classes
+from silr.cli.options import Classes, Quiet, Seed, Table, TextColumn, narrator, split_classes, table_path
 from silr.errors import InputError
 
 app = typer.Typer(
@@ -53,7 +53,7 @@ def init(
 @app.command(cls=Command)
 def check(
     file: Annotated[Path, Argument(help="The codebook, YAML.")],
-    table: Annotated[Path | None, Argument(help="A table that it is for.")] = None,
+    table: Annotated[Path | None, Argument(help="A table that it is for.", parser=table_path)] = None,
     classes: Classes = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "llm_label",

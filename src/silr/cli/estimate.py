@@ -9,10 +9,15 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from silr.cli.options import AsJson, By, choice
+from silr.cli.options import AsJson, By, choice, table_path
 from silr.errors import InputError
 
-Source = Annotated[Path, Argument(help="Run directory of refine; or a table with LLM labels and gold labels.")]
+Source = Annotated[
+    Path,
+    Argument(
+        help="Run directory of refine; or a table with LLM labels and gold labels.", parser=table_path, metavar="SOURCE"
+    ),
+]
 GoldColumn = Annotated[str, Option(help="Column with labels by hand, of a table; a run knows its own.")]
 LabelColumn = Annotated[
     list[str] | None,

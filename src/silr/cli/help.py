@@ -50,6 +50,10 @@ PANELS = {  # names of options, by command and title
     },
 }
 EXAMPLES = {
+    "init": (
+        "silr init",
+        "silr init reviews.csv --annotator table --classes negative positive -n 100 --want share",
+    ),
     "label": (
         "silr label labelled.csv -n 100",
         "silr label labelled.csv --until-width 0.05",

@@ -1,6 +1,5 @@
 """The command line: parses, calls, prints. Heavy imports stay inside the commands, so that `--help` answers at once."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -17,8 +16,10 @@ from silr.cli.codebook import app as codebook
 from silr.cli.estimate import estimate
 from silr.cli.export import export
 from silr.cli.help import Command
+from silr.cli.init import init
 from silr.cli.label import label
-from silr.cli.options import AsJson, Classes, Device, Quiet, Run, Table, narrator, split_classes, spread_classes
+from silr.cli.options import AsJson, Classes, Table, split_classes, spread_classes
+from silr.cli.predict import predict
 from silr.cli.refine import refine
 from silr.cli.report import report
 from silr.errors import InputError
@@ -26,9 +27,9 @@ from silr.hf.distributed import is_main
 
 app = typer.Typer(
     help="Turn the cheap, biased labels of an LLM into better labels and a better classifier.\n\n"
-    "A first look: **silr demo**. On your own table: **annotate** it, **label** 50 to 100 "
-    "texts by hand, **refine** (which ends with a **report**), **predict** new texts, **export** the classifier, "
-    "or **align** a language model with it.",
+    "A first look: **silr demo**. On your own table: **init** writes the commands as a script. They **annotate** it, "
+    "**label** 50 to 100 texts by hand, and **refine** it (which ends with a **report**). Then **predict** new texts, "
+    "**export** the classifier, or **align** a language model with it.",
     rich_markup_mode="markdown",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -75,52 +76,12 @@ def _silr(version: Annotated[bool, Option("--version", help="Print the version."
         raise typer.Exit
 
 
+app.command(cls=Command)(init)
 app.command(cls=Command)(annotate)
 app.command(cls=Command)(label)
 app.add_typer(codebook, name="codebook")
 app.command(cls=Command)(refine)
-
-
-@app.command(cls=Command)
-def predict(
-    run: Run,
-    table: Table,
-    output: Annotated[Path, Option("--output", "-o", help="Where the scored table goes.")],
-    features: Annotated[Path | None, Option(help=".npy with one row a text, made like the run's.")] = None,
-    features_url: Annotated[str | None, Option(help="The run's embeddings server, at another address.")] = None,
-    text_column: Annotated[str | None, Option(help="Column with the texts; default: the run's, or text.")] = None,
-    scores: Annotated[bool, Option("--scores", help="Add refined_score_CLASS, the probability of each class.")] = False,
-    device: Device = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
-    """Label new texts with a run's classifier.
-
-    Where the table has the LLMs' columns that the run had, what they say of a text counts too; else the features alone.
-    A row without text gets no label. An interrupted prediction goes on where it stopped: run the same command again.
-    """
-    from silr.refine.predict import predict_table
-
-    silent = quiet or as_json
-    say = narrator(silent)
-    done = predict_table(
-        run,
-        table,
-        output,
-        text=text_column,
-        features=features,
-        features_url=features_url,
-        scores=scores,
-        device=device,
-        quiet=silent,
-        say=say,
-    )
-    if done.caution and not quiet:
-        _say(f"silr: warning: {done.caution}")
-    if as_json:
-        values = {"output": str(output), "texts": len(done.frame), "labels": done.labels}
-        print(json.dumps({**values, "without_label": done.empty, "warning": done.caution}))
-    say(f"written: {output}")
+app.command(cls=Command)(predict)
 
 
 @app.command(cls=Command)

@@ -50,7 +50,7 @@ def spread_classes(arguments: Sequence[str]) -> list[str]:
 
 def _is_table(argument: str) -> bool:
     name = argument.lower().removesuffix(".gz")
-    return name.endswith(TABLES) or ("." in name and Path(argument).is_file())
+    return name.endswith(TABLES) or name.startswith("hf://") or ("." in name and Path(argument).is_file())
 
 
 def choice(text: str, *values: str) -> object:
@@ -67,10 +67,30 @@ def narrator(silent: bool) -> Callable[[str], None]:
     return (lambda line: None) if silent else partial(print, flush=True)
 
 
+def table_path(given: str) -> Path:
+    """A table that is named on the command line; one of the hub is fetched into the cache."""
+    if not given.startswith("hf:/"):
+        return Path(given)
+    from silr.io.hub_tables import local_table
+
+    return local_table(given)
+
+
+TABLE_HELP = "csv, tsv, jsonl or parquet, gzip or not; or hf://datasets/OWNER/NAME of the Hugging Face hub."
+PIECES_HELP = "csv, tsv, jsonl or parquet, gzip or not; a folder or a glob of parquet files; or hf://datasets/OWNER/NAME."
 Run = Annotated[Path, Argument(help="Run directory of refine.")]
-Table = Annotated[Path, Argument(help="csv, tsv, jsonl or parquet, gzip or not.")]
+Table = Annotated[Path, Argument(help=TABLE_HELP, parser=table_path, metavar="TABLE")]
+TableOrPieces = Annotated[Path, Argument(help=PIECES_HELP, parser=table_path, metavar="TABLE")]
 TextColumn = Annotated[str, Option(help="Column with the texts.")]
 Device = Annotated[str | None, choice("cpu, cuda, ...; by default the GPU if there is one.", "cpu", "cuda", "mps")]
+Engine = Annotated[
+    str,
+    choice(
+        "Who makes the pieces of a folder: local, one process; ray, the machines of the Ray cluster at RAY_ADDRESS, or "
+        "the processors of this one.",
+        *("local", "ray"),
+    ),
+]
 Seed = Annotated[int, Option(min=0)]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.", callback=silence)]
 Classes = Annotated[

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from silr.io.corpus import LABEL
+from silr.io.hub_tables import address_of
 from silr.refine.table import Columns
 
 
@@ -23,7 +24,8 @@ def label_command(
 
     `inside`: the folder from which the path of the table goes; None: the current one.
     """
-    if gold != Columns.gold or not (inside or Path()).joinpath(table).is_file():
+    path = (inside or Path()).joinpath(table)
+    if gold != Columns.gold or not path.is_file() or address_of(path):  # one of the hub needs another output
         return None
     words = ["silr", "label", os.path.normpath(table)]
     words += ["--text-column", text] if text != Columns.text else []

@@ -18,6 +18,7 @@ from silr.estimates.groups import EXAMPLES, Groups, group_codes, likely_columns
 from silr.io.annotator_columns import label_columns, read_annotators
 from silr.io.class_names import ClassNames, of_table
 from silr.io.corpus import label_column, read_table, weight_column
+from silr.io.hub_tables import address_of, local_table, table_of_record
 from silr.refine.record import Record, read_record
 from silr.refine.table import OUT_OF_FOLD_LABEL, REFINED_LABEL, Columns, column_codes
 from silr.stats.annotator_evidence import Annotator, majority
@@ -109,6 +110,8 @@ def read_evidence(
     InputError
         The source cannot be read, its texts are no longer there, or it has fewer than 10 gold labels that judge.
     """
+    if isinstance(source, (str, Path)):
+        source = local_table(source)
     if isinstance(source, (str, Path)) and Path(source).is_dir():
         if columns or gold_column != Columns.gold:
             raise InputError(f"{source} is a run, which knows its own columns of labels and of gold labels: name none")
@@ -118,7 +121,7 @@ def read_evidence(
     if isinstance(source, (str, Path)) and not Path(source).exists():
         raise InputError(f"{source} does not exist; give the folder of a run of `silr refine`, or a table")
     frame = source if not isinstance(source, (str, Path)) else read_table(source)
-    name = "the table" if not isinstance(source, (str, Path)) else str(source)
+    name = "the table" if not isinstance(source, (str, Path)) else address_of(source) or str(source)
     evidence = _of_table(frame, name, gold_column, columns)
     if isinstance(source, (str, Path)):
         return replace(evidence, label_command=label_command(Path(source), gold=gold_column, labels=columns))
@@ -171,7 +174,9 @@ def of_record(record: Record, name: str | None = None) -> Evidence:
         learned=(REFINED_LABEL, CLASSIFIER) if result.is_posterior else (),
         accuracies=_accuracies(record) if result.is_posterior else {},
         gold_column=record.table["columns"]["gold"],
-        label_command=label_command(record.run.folder / record.table["table"], **record.table["columns"]),
+        label_command=label_command(
+            table_of_record(record.run.folder, record.table["table"]), **record.table["columns"]
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from silr.hf.models import silence_transformers
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+PACKAGES = ("transformers", "torch", "safetensors")
 BASE_WEIGHTS = "silr_base_weights"  # in an adapter's config.json
 
 
@@ -114,9 +115,10 @@ def _parts(base: str, form: FinetunedForm, limit: int) -> Parts:
         rest = " minus the mean of the other classes' scores" if len(form.classes) > 2 else ", as log-odds"
         wanted = form.classes[form.reward]
         note = f"the one score says how much a text is of class {wanted!r}{rest}; TRL reads the folder"
-        return Parts("transformers", _REWARD, base, reads, [note])
+        return Parts("transformers", _REWARD, base, reads, [note], packages=(*PACKAGES, "trl"))
     notes = [f"texts over {limit:,} tokens are cut only if the pipeline is told so: truncation=True"]
     if form.adapter:
         notes.append(f"the adapter needs its model where it was: {base}")
     library, usage = ("peft", _ADAPTER) if form.adapter else ("transformers", _PIPELINE)
-    return Parts(library, usage, base, reads, notes)
+    packages = (*PACKAGES, "peft") if form.adapter else PACKAGES
+    return Parts(library, usage, base, reads, notes, packages=packages)

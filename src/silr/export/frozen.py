@@ -3,127 +3,86 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from silr.classifiers.linear import FeatureClassifier
-from silr.errors import InputError
+from silr.export.blocks import ANY_LENGTH, Block, sklearn_tfidf, write_block
 from silr.export.card import Parts
-from silr.export.embeddings import Asked
+from silr.export.requirements import SKLEARN
 from silr.extras import needs
 from silr.features.joined import JoinedFeatures
-from silr.features.sentence import SentenceFeatures
-from silr.features.static import StaticFeatures
 from silr.features.tfidf import TfidfFeatures
-from silr.hf.models import silence_transformers
 from silr.io.files import atomic_write, write_json
 
-if TYPE_CHECKING:
-    from silr.refine.label_refiner import LabelRefiner
-
-PIPELINE, WORDS, ORDER, STATIC = "model.skops", "tfidf.skops", "features.json", "static"
+PIPELINE, ORDER = "model.skops", "features.json"
 READ = f'from pathlib import Path\n\nfrom skops.io import load\n\nmodel = load(Path(DIR) / "{PIPELINE}")\n'
 TEXTS = '["a text", "another"]'
-ANY_LENGTH, PREDICT = "It reads plain texts of any length.", "`silr predict` reads texts"
-ENCODERS = ("sentence-transformers", "static")  # kinds that lie in the folder
-ENCODE_STATIC = f'StaticModel.from_pretrained(Path(DIR) / "{STATIC}").encode({{texts}}, max_length=None)'
-HIDDEN_STATES = "the run reads hidden states of the annotator, which no standard pipeline computes"
+SILR = f"import silr\n\nmodel = silr.load(DIR)\nmodel.predict({TEXTS})"
 
 
-def write_frozen(refiner: LabelRefiner, folder: Path) -> Parts:
-    """Write ``model.skops``, and the sentence encoder beside it where there is one, into an existing folder."""
+def parts_of(features: Any) -> list[Any]:
+    """The kinds of features, of which there may be several; none of a run that was made from a matrix."""
+    if features is None:
+        return []
+    return list(features.parts) if isinstance(features, JoinedFeatures) else [features]
+
+
+def write_frozen(classifier: FeatureClassifier, classes: NDArray[np.generic], features: Any, folder: Path) -> Parts:
+    """Write ``model.skops``, and beside it what computes the features of texts, into an existing folder."""
     with needs("export", "the export of a run with frozen features"):
         from skops import io
-    features: Any = getattr(refiner, "features_", None)
-    model = sklearn_head(refiner.classifier_, refiner.classes_)
-    if isinstance(features, TfidfFeatures):
+    model = sklearn_head(classifier, classes)
+    alone = isinstance(features, TfidfFeatures)
+    if alone:
         model = make_pipeline(sklearn_tfidf(features), model)
     with atomic_write(folder / PIPELINE) as file:
         file.write(io.dumps(model))
-    if isinstance(features, TfidfFeatures):
-        return Parts("sklearn", f"{READ}model.predict({TEXTS})", None, ANY_LENGTH)
-    if isinstance(features, SentenceFeatures):
-        usage = f"{_encoder_import(features, folder)}{READ}model.predict(SentenceTransformer(DIR).encode({TEXTS}))"
-        return Parts("sentence-transformers", usage, features.record["model"], _limit(features))
-    if isinstance(features, StaticFeatures):
-        write_json(folder / ORDER, [features.record["kind"]])
-        usage = f"{_static_import(features, folder)}{READ}model.predict({ENCODE_STATIC.format(texts=TEXTS)})"
-        return Parts("model2vec", usage, features.record["model"], ANY_LENGTH)
-    if isinstance(features, JoinedFeatures):
-        return _joined(features, folder)
-    if (asked := Asked.of(features, folder)) is not None:
-        write_json(folder / ORDER, [asked.file])
-        usage = f"{asked.imports}{READ}texts = {TEXTS}\nmodel.predict({asked.call})"
-        return Parts("sklearn", usage, None, asked.reads, [asked.note])
-    width = f"shape (n, {refiner.n_features_in_})"
-    note = f"the run was made from features, not from texts: {PIPELINE} reads the same features, {width}"
-    if features is not None and features.record["annotator"] is not None:
-        note = f"{HIDDEN_STATES}: {PIPELINE} reads them from `silr annotate`'s .features.npy, {width}; {PREDICT}"
-    reads = f"It reads features of {width}, made as the run's were."
-    return Parts("sklearn", f"{READ}model.predict(features)", None, reads, [note])
+    if alone:
+        return Parts("sklearn", f"{READ}model.predict({TEXTS})", None, ANY_LENGTH, packages=SKLEARN)
+    blocks = [write_block(part, folder) for part in parts_of(features)]
+    write_json(folder / ORDER, [block.entry for block in blocks])
+    return _parts(blocks)
 
 
-def _joined(features: JoinedFeatures, folder: Path) -> Parts:
-    """Write what the parts need; the head reads them side by side."""
-    from skops import io
-
-    kinds = [part.record["kind"] for part in features.parts]
-    if twice := next((kind for kind in ENCODERS if kinds.count(kind) > 1), None):
-        raise InputError(f"an export holds one {twice} model, and this run has {kinds.count(twice)}; {PREDICT}")
-
-    blocks, imports, library, base, notes = [], "import numpy as np\n", "sklearn", None, []
-    reads, order = ANY_LENGTH, []
-    for part in features.parts:
-        asked = Asked.of(part, folder)
-        order.append(part.record["kind"] if asked is None else asked.file)
-        if asked is not None:
-            imports += asked.imports
-            blocks.append(asked.call)
-            notes.append(asked.note)
-            reads = asked.reads
-        elif isinstance(part, TfidfFeatures):
-            with atomic_write(folder / WORDS) as file:
-                file.write(io.dumps(sklearn_tfidf(part)))
-            blocks.append(f'load(Path(DIR) / "{WORDS}").transform(texts)')
-        elif isinstance(part, SentenceFeatures):
-            imports += _encoder_import(part, folder)
-            blocks.append("SentenceTransformer(DIR).encode(texts)")
-            library, base, reads = "sentence-transformers", part.record["model"], _limit(part)
-        elif isinstance(part, StaticFeatures):
-            imports += _static_import(part, folder)
-            blocks.append(ENCODE_STATIC.format(texts="texts"))
-            library, base = ("model2vec", part.record["model"]) if base is None else (library, base)
-        else:
-            blocks.append("features")
-            reads = "It reads plain texts, and features of them that are made as the run's were."
-            notes.append(f"{HIDDEN_STATES}: `features` are those of `silr annotate`'s .features.npy; {PREDICT}")
-    usage = f"{imports}{READ}texts = {TEXTS}\nmodel.predict(np.hstack([{', '.join(blocks)}]))"
-    write_json(folder / ORDER, order)
-    return Parts(library, usage, base, reads, notes)
+def write_head(classifier: FeatureClassifier, classes: NDArray[np.generic], file: Path) -> str:
+    """Write a head alone, for features that texts alone have not; returns what it reads, as a clause."""
+    with needs("export", "the export of a run with frozen features"):
+        from skops import io
+    with atomic_write(file) as opened:
+        opened.write(io.dumps(sklearn_head(classifier, classes)))
+    return f"{file.name} reads features made as the run's were, shape (n, {len(classifier.moments()[0])})"
 
 
-def _encoder_import(features: SentenceFeatures, folder: Path) -> str:
-    with silence_transformers():
-        features.encoder.save(str(folder), create_model_card=False)
-    return "from sentence_transformers import SentenceTransformer\n"
+def head_alone(reason: str, reads: str) -> Parts:
+    """What the card says of a folder with ``model.skops`` alone; the reason is why it does not read texts."""
+    note = f"the folder does not read texts: {reason}; {reads}"
+    return Parts("sklearn", f"{READ}model.predict(features)", None, f"{reads}.", [note], packages=SKLEARN)
 
 
-def _static_import(features: StaticFeatures, folder: Path) -> str:
-    features.model.save_pretrained(folder / STATIC)
-    return "from model2vec import StaticModel\n"
-
-
-def _limit(features: SentenceFeatures) -> str:
-    most = features.encoder.max_seq_length
-    return f"It reads plain texts, up to {most:,} tokens; the end of longer ones is not read."
+def _parts(blocks: Sequence[Block]) -> Parts:
+    """What the card says of a head on kinds of features side by side."""
+    named = next((block for block in blocks if block.library != "sklearn"), blocks[0])
+    base = next((block.base for block in blocks if block.base is not None), None)
+    limited = next((block.reads for block in blocks if block.reads != ANY_LENGTH), ANY_LENGTH)
+    packages = (*SKLEARN, *(name for block in blocks for name in block.packages))
+    notes = [block.note for block in blocks if block.note is not None]
+    if any(not block.call for block in blocks):
+        return Parts("sklearn", SILR, base, limited, notes, packages=packages)
+    imports = "".join(dict.fromkeys(block.imports for block in blocks))
+    matrix = blocks[0].call
+    if len(blocks) > 1:
+        imports, matrix = f"import numpy as np\n{imports}", f"np.hstack([{', '.join(block.call for block in blocks)}])"
+    usage = f"{imports}{READ}texts = {TEXTS}\nmodel.predict({matrix})"
+    return Parts(named.library, usage, base, limited, notes, packages=packages)
 
 
 def sklearn_head(
@@ -147,16 +106,6 @@ def sklearn_head(
     del layered._optimizer  # of no use for predictions, and of a type that skops does not trust
     layered.coefs_, layered.intercepts_ = [weight.T for weight in weights], biases
     return layered
-
-
-def sklearn_tfidf(features: TfidfFeatures) -> FeatureUnion:
-    """The TF-IDF features as a fitted union of pipelines over texts."""
-    pipelines = []
-    for unit, kind in features.kinds.items():
-        projection = TruncatedSVD(len(kind.components), random_state=0)
-        projection.components_, projection.n_features_in_ = kind.components, kind.components.shape[1]
-        pipelines.append((unit, make_pipeline(kind.vectorizer, projection)))
-    return FeatureUnion(pipelines)
 
 
 def _quietly(estimator: BaseEstimator, X: NDArray[np.float64], y: NDArray[np.generic]) -> None:

@@ -1,7 +1,7 @@
 """An exported folder, read again: texts to class probabilities."""
 
-import json
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.errors import InputError
-from silr.export.frozen import ORDER, PIPELINE, STATIC, WORDS
+from silr.export.annotator import DESCRIPTION, read_annotator
+from silr.export.blocks import ENCODER, STATIC, WORDS
+from silr.export.frozen import ORDER, PIPELINE
 from silr.extras import need_models, needs
 from silr.hf.devices import best_device
 from silr.hf.fingerprint import check
 from silr.hf.models import explain_load_errors, silence_transformers
+from silr.io.files import read_json
 
 Score = Callable[[Sequence[str]], NDArray[np.float64]]
 BATCH = 32
 SAVED = "api-*.json"  # records of embeddings of a server
+ROOT = "sentence-transformers"  # the entry of the encoder that the folder itself is
 
 
 def read_folder(folder: Path, device: str | None, role: str) -> tuple[list[str], Score]:
     """Classes of an exported folder, and what gives texts their probabilities, shape (n, K), or InputError."""
     if (folder / PIPELINE).is_file():
-        return _sklearn(folder, role)
+        return _sklearn(folder, device, role)
     need_models(role)
     return _transformers(folder, device)
 
@@ -64,7 +68,7 @@ def _transformers(folder: Path, device: str | None) -> tuple[list[str], Score]:
     return [names[number] for number in range(len(names))], predict
 
 
-def _sklearn(folder: Path, role: str) -> tuple[list[str], Score]:
+def _sklearn(folder: Path, device: str | None, role: str) -> tuple[list[str], Score]:
     with needs("export", f"{role} {folder}"):
         from skops import io
     with explain_load_errors(str(folder)):
@@ -72,23 +76,37 @@ def _sklearn(folder: Path, role: str) -> tuple[list[str], Score]:
     classes = [str(name) for name in model.classes_]
     if hasattr(model, "steps"):
         return classes, lambda texts: model.predict_proba(list(texts))
-    kinds = json.loads((folder / ORDER).read_bytes()) if (folder / ORDER).is_file() else ["sentence-transformers"]
-    readers: dict[str, Callable[[list[str]], Any]] = {}
-    if (folder / "modules.json").is_file():
+    entries = [ROOT] if (folder / "modules.json").is_file() else []  # of version 0.1
+    if (folder / ORDER).is_file():
+        entries = read_json(folder / ORDER)
+    if not entries:
+        raise InputError(f"{role} {folder} reads features that texts alone have not; give the run directory itself")
+    readers = [_reader(folder, entry, device, role) for entry in entries]
+    return classes, lambda texts: model.predict_proba(np.hstack([read(list(texts)) for read in readers]))
+
+
+def _reader(folder: Path, entry: str, device: str | None, role: str) -> Callable[[list[str]], Any]:
+    """What computes one kind of features; `entry` is how `silr.export.blocks` named it."""
+    if (folder / entry / DESCRIPTION).is_file():
+        need_models(role)
+        return read_annotator(folder / entry, device)
+    if entry == "tfidf" and (folder / WORDS).is_file():
+        from skops import io
+
+        with explain_load_errors(str(folder)):
+            words: Any = io.load(folder / WORDS)
+        return lambda texts: words.transform(texts)
+    where = folder if entry == ROOT else folder / entry
+    if (where / "modules.json").is_file() and (entry == ROOT or entry.startswith(ENCODER)):
         from silr.features.sentence import SentenceFeatures
 
-        readers["sentence-transformers"] = SentenceFeatures(str(folder)).transform
-    if (folder / STATIC).is_dir():
+        return SentenceFeatures(str(where)).transform
+    if entry.startswith(STATIC) and where.is_dir():
         from silr.features.static import StaticFeatures
 
-        readers["static"] = StaticFeatures(str(folder / STATIC)).transform
-    if (folder / WORDS).is_file():
-        with explain_load_errors(str(folder)):
-            readers["tfidf"] = io.load(folder / WORDS).transform
-    for path in folder.glob(SAVED):
+        return StaticFeatures(str(where)).transform
+    if fnmatch(entry, SAVED) and where.is_file():
         from silr.features.api import read_saved
 
-        readers[path.name] = read_saved(path).transform
-    if any(kind not in readers for kind in kinds):
-        raise InputError(f"{role} {folder} reads features that texts alone have not; give the run directory itself")
-    return classes, lambda texts: model.predict_proba(np.hstack([readers[kind](list(texts)) for kind in kinds]))
+        return read_saved(where).transform
+    raise InputError(f"{role} {folder} reads features that texts alone have not; give the run directory itself")

@@ -60,15 +60,18 @@ def annotator_path(table: str | Path) -> Path:
     return Path(table).with_name(f"{table_stem(table)}.annotator.json")
 
 
-def text_column(frame: pd.DataFrame, name: str = "text", path: str | Path | None = None) -> list[str]:
+def text_column(
+    frame: pd.DataFrame, name: str = "text", path: str | Path | None = None, *, required: bool = True
+) -> list[str]:
     """Return the texts: "" where missing, bytes decoded, numbers written out; a lone surrogate becomes U+FFFD.
 
     Raises InputError if there is no such column (the message lists those there are, and names the one that may be
-    meant), a cell holds a list or a struct (the message says how to make one text of it), or all texts are empty.
+    meant), a cell holds a list or a struct (the message says how to make one text of it), or all texts are empty and
+    one is `required`.
     """
     series = _column(frame, name, path, texts=True)
     texts = [_clean(text) for text in _cells(series, text_of, name, path, missing="")]
-    if not any(text.strip() for text in texts):
+    if required and not any(text.strip() for text in texts):
         raise InputError(f"column {name!r} of {_table(path)} has no text: all {len(texts):,} rows are empty")
     return texts
 
@@ -185,6 +188,13 @@ def load_features(path: str | Path, n_rows: int) -> NDArray[np.number]:
 
     It holds finite numbers in float16, float32, float64 or an integer type.
     """
+    features = open_features(path, n_rows)
+    check_finite(features, str(path))
+    return features
+
+
+def open_features(path: str | Path, n_rows: int) -> NDArray[np.number]:
+    """The same without reading the numbers, which may not be finite; see `check_finite`."""
     try:
         features = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
@@ -199,7 +209,6 @@ def load_features(path: str | Path, n_rows: int) -> NDArray[np.number]:
         raise InputError(f"{path} holds {features.dtype}; features are float16, float32, float64 or integers")
     if len(features) != n_rows:
         raise InputError(f"{path} has {len(features):,} rows, the table has {n_rows:,}; they must match row for row")
-    check_finite(features, str(path))
     return features
 
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from silr.errors import InputError
-from silr.io.corpus import file_hash, load_features
+from silr.io.corpus import check_finite, file_hash, load_features, open_features
 from silr.io.files import atomic_write
 
 Keys = NDArray[np.uint64]
@@ -87,6 +87,12 @@ def match(features: str | Path, texts: Sequence[str]) -> Match:
     return Match(positions, len(known), message)
 
 
+def write_keys(features: str | Path, keys: Keys) -> None:
+    """Write the record of a features file whose rows are of the texts with these keys."""
+    with atomic_write(record_path(features)) as file:
+        file.write(save({KEYS: keys}, {OF: _hash(Path(features))}))
+
+
 def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[np.number]:
     """The rows of a features file that belong to texts, shape (n, d); a memory map where it is as it is."""
     matched = match(features, texts)
@@ -94,14 +100,28 @@ def features_of_texts(features: str | Path, texts: Sequence[str]) -> NDArray[np.
     return matrix if matched.rows is None else np.asarray(matrix[matched.rows])
 
 
-def _read(features: Path) -> Keys | None:
-    """The keys of a file's record; None without one, or if it is of another file."""
+def features_of_part(features: str | Path, texts: Sequence[str], start: int, length: int) -> NDArray[np.number]:
+    """The rows of texts, shape (n, d), that stand in a table of `length` rows from row `start` on.
+
+    Only these rows are read. InputError if one of them is not finite, or the file was made from other texts.
+    """
+    path, stop = Path(features), start + len(texts)
+    known = _read(path, start, stop)
+    if known is not None and not np.array_equal(known, text_keys(texts)):
+        return features_of_texts(path, texts)
+    rows = np.asarray(open_features(path, length)[start:stop])
+    check_finite(rows, f"{path}, from row {start + 1:,} on")
+    return rows
+
+
+def _read(features: Path, start: int = 0, stop: int | None = None) -> Keys | None:
+    """The keys of a file's record, of some rows; None without one, or if it is of another file."""
     path = record_path(features)
     if not path.is_file() or not features.is_file():
         return None
     try:
         with safe_open(path, "np") as record:
-            of, keys = (record.metadata() or {}).get(OF), record.get_tensor(KEYS)
+            of, keys = (record.metadata() or {}).get(OF), record.get_slice(KEYS)[start:stop]
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot read {path}: {error}; annotate again or delete it".replace("\n", " ")) from error
     return np.asarray(keys) if of == _hash(features) and keys.ndim == 2 else None

@@ -25,13 +25,13 @@ def likely_column(frame: pd.DataFrame, name: str, *, texts: bool = False) -> str
         return f"; did you mean {near[0]!r}?" if near else ""
     wanted = "llm_label" if name.startswith("llm_label") else "text"
     option = OPTIONS[wanted] if name in OPTIONS else ""
-    column = _labels(frame) if wanted == "llm_label" else _texts(frame)
+    column = likely_labels(frame) if wanted == "llm_label" else likely_texts(frame)
     if not option:
         return f"; did you mean {column!r}?" if column else ""
     return f"; {option} {column} if that is it" if column else f"; {option} names it"
 
 
-def _texts(frame: pd.DataFrame) -> str | None:
+def likely_texts(frame: pd.DataFrame) -> str | None:
     """The column of the longest texts."""
     lengths = {}
     for name in map(str, frame.columns):
@@ -42,7 +42,7 @@ def _texts(frame: pd.DataFrame) -> str | None:
     return best if best is not None and lengths[best] >= FEWEST_CHARACTERS else None
 
 
-def _labels(frame: pd.DataFrame) -> str | None:
+def likely_labels(frame: pd.DataFrame) -> str | None:
     """The first column of few values that each occur more than once, those called like labels before others."""
     candidates = []
     for name in map(str, frame.columns):

@@ -1,14 +1,16 @@
 """Tables in pieces: a folder or a glob of parquet files, read and written one file at a time.
 
 A table that is larger than memory comes as such a folder. What a command makes of it is a folder of as many pieces
-with the same names, each with all its columns, and each there as a whole or not at all.
+with the same names, each with all its columns, and each there as a whole or not at all. Names such as "year=2024/" are
+columns (partitions in the style of Hive): readers have them, and the new pieces keep them in their names.
 """
 
 from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -17,12 +19,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from silr.errors import InputError
 from silr.io.files import atomic_write, make_folder
 from silr.io.resumable import Kind, resumable
-from silr.io.tables import arrow_table, decoded_frame
+from silr.io.tables import TABLES, arrow_table, decoded_frame, refuse_repeats
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIX = ".parquet"
+ROWS = 2**14  # of a frame at most: a piece may be larger than memory
 MADE_FROM = b"silr"  # in the footer of a finished piece: the key of what it was made from
 FOLDER = Kind(
     manifest="_silr.json",  # readers of such folders pass over names that begin with "_"
@@ -42,11 +45,34 @@ class Piece(NamedTuple):
     start: int  # rows of the pieces before
     rows: int
     key: str  # of its footer, which differs between files with other rows
+    partition: Mapping[str, str | int | None] = {}  # columns in the name, by "year=2024/"
+
+    def frames(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        """All rows, at most `ROWS` at a time, with some columns only; a piece without rows is one empty frame."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        stored = None if columns is None else [name for name in columns if name not in self.partition]
+        with _intact(self.path), pq.ParquetFile(self.path, buffer_size=2**20) as file:
+            if not self.rows:
+                yield self._frame(file.read(columns=stored), columns)
+                return
+            for batch in file.iter_batches(ROWS, columns=stored):
+                yield self._frame(pa.Table.from_batches([batch]), columns)
+
+    def _frame(self, table: Any, columns: Sequence[str] | None) -> pd.DataFrame:
+        import pyarrow as pa
+
+        arrays = dict(zip(table.column_names, table.columns, strict=True))
+        for name, value in self.partition.items():
+            kind = pa.int64() if isinstance(value, int) else pa.string()
+            arrays[name] = pa.array([value] * table.num_rows, kind)
+        return decoded_frame(pa.table({name: arrays[name] for name in columns or arrays}))
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """A table in pieces, in the order of their names."""
+    """A table in pieces, in the order of their names; `columns` are those of the files and then of the names."""
 
     source: str
     pieces: list[Piece]
@@ -56,13 +82,23 @@ class Pieces:
         return sum(piece.rows for piece in self.pieces)
 
     def frames(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-        """The pieces one after the other, with some columns only."""
-        return (read_piece(piece.path, columns) for piece in self.pieces)
+        """The rows in order, with some columns only; each frame is of one piece and has at most `ROWS` rows."""
+        return (frame for piece in self.pieces for frame in piece.frames(columns))
 
 
 def is_in_pieces(path: str | Path) -> bool:
     """Whether a path is that of a table in pieces: a folder, or a glob such as "texts/*.parquet"."""
     return Path(path).is_dir() or (glob.has_magic(str(path)) and not Path(path).exists())
+
+
+def folder_of(path: str | Path) -> Path:
+    """The folder of a table in pieces: itself, or that before the first part of a glob with a pattern."""
+    path = Path(path)
+    if path.is_dir():
+        return path
+    parts = path.parts
+    at = next((at for at, part in enumerate(parts) if glob.has_magic(part) or "=" in part), len(parts) - 1)
+    return Path(*parts[:at])
 
 
 def open_pieces(path: str | Path) -> Pieces:
@@ -71,42 +107,41 @@ def open_pieces(path: str | Path) -> Pieces:
     Raises InputError if there are none, one is broken (the message names it), two have other columns, or there is no
     row at all.
     """
-    folder, pattern = Path(path), f"**/*{SUFFIX}"
-    if not folder.is_dir():
-        parts = folder.parts
-        at = next((at for at, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
-        folder, pattern = Path(*parts[:at]), "/".join(parts[at:])
+    folder, pattern = folder_of(path), f"**/*{SUFFIX}"
+    if not Path(path).is_dir():
+        pattern = Path(path).relative_to(folder).as_posix()
     names = {file: file.relative_to(folder).as_posix() for file in folder.glob(pattern) if file.is_file()}
     names = {file: name for file, name in names.items() if not any(part[0] in "._" for part in name.split("/"))}
     if not names:
-        raise InputError(f"{path} has no {SUFFIX} files")
+        kind = "is a folder, not a table, and" if Path(path).is_dir() else "is no table, and"
+        raise InputError(f"{path} {kind} has no {SUFFIX} files")
     if other := next((name for name in names.values() if not name.endswith(SUFFIX)), None):
         raise InputError(f"{path}: {other} is no {SUFFIX} file; tables in pieces are folders or globs of those")
     pieces, first, start = [], None, 0
+    partitions = _partitions(folder, list(names))
     for file, name in sorted(names.items(), key=lambda item: item[1]):
         schema, rows, key = _footer(file)
         if first is None:
             first = (name, schema)
         elif words := _differences(first[1], schema):
             raise InputError(f"{path}: {first[0]} and {name} differ, {words}; all pieces need the same columns")
-        pieces.append(Piece(file, name, start, rows, key))
+        partition = {key: value for key, value in partitions.get(file, {}).items() if key not in schema}
+        pieces.append(Piece(file, name, start, rows, key, partition))
         start += rows
     if not start:
         raise InputError(f"{path} has no rows")
     assert first is not None
-    return Pieces(str(path), pieces, list(first[1]))
+    if other := next((piece.name for piece in pieces if piece.partition.keys() != pieces[0].partition.keys()), None):
+        raise InputError(f"{path}: {pieces[0].name} and {other} differ in the columns that their folders name")
+    return Pieces(str(path), pieces, [*first[1], *pieces[0].partition])
 
 
 def read_piece(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """One piece as `silr.io.tables.read_table` gives it, with some columns only; it may have no rows."""
-    import pyarrow as pa
+    """A file as `silr.io.tables.read_table` gives it, with some columns only; it may have no rows."""
     import pyarrow.parquet as pq
 
-    try:
-        table = pq.ParquetFile(path).read(columns=None if columns is None else list(columns))
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} is not an intact parquet file; make this piece again") from error
-    return decoded_frame(table)
+    with _intact(path):
+        return decoded_frame(pq.ParquetFile(path).read(columns=None if columns is None else list(columns)))
 
 
 def each_piece(
@@ -117,27 +152,89 @@ def each_piece(
     `settings` are all that decides the rows beside the piece itself, as JSON values. `run` gets the missing pieces,
     with the path of each new one, and calls `write_piece` for each, in any order and in any process.
 
-    Raises InputError if the folder holds something else, or was made with other settings.
+    Raises InputError if the folder is that of the source, holds something else, or was made with other settings.
     """
     folder = Path(output)
+    check_output(source, folder)
     with resumable(folder, FOLDER, settings):
         settled = json.dumps(settings, sort_keys=True)
         wanted = [(piece, folder / piece.name) for piece in source.pieces]
         missing = [(piece, path) for piece, path in wanted if _made_from(path) != _key(piece, settled)]
         if missing:
             run(missing)
+        for _, path in missing:
+            for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):  # of a process that was killed
+                draft.unlink(missing_ok=True)
         return len(wanted) - len(missing)
 
 
-def write_piece(frame: pd.DataFrame, piece: Piece, path: Path, settings: object) -> None:
-    """Write a finished piece, atomically; its footer says what it was made from."""
+def check_output(source: Pieces, output: str | Path) -> None:
+    """Raise InputError unless `output` can be a folder of the new pieces of `source`, before any work."""
+    folder = Path(output)
+    if folder.is_file() or folder.name.lower().removesuffix(".gz").endswith(TABLES):
+        raise InputError(f"{source.source} is a table in pieces, and so is what becomes of it: {folder} is no folder")
+    here, inside = folder.resolve(), Path(source.source)
+    if any(here / piece.name == piece.path.resolve() for piece in source.pieces[:1]) or (
+        inside.is_dir() and here.is_relative_to(inside.resolve())
+    ):
+        raise InputError(f"{folder} is part of {source.source}: give a folder outside of it")
+
+
+def write_piece(frames: pd.DataFrame | Iterable[pd.DataFrame], piece: Piece, path: Path, settings: object) -> None:
+    """Write a finished piece, atomically; its footer says what it was made from.
+
+    Of several frames, which may be more than fits into memory, the first decides the types. Columns that the name of
+    the piece has are left out.
+    """
+    import pandas as pd
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     make_folder(path.parent)
-    table = arrow_table(frame, path)
-    key = _key(piece, json.dumps(settings, sort_keys=True))
-    with atomic_write(path) as file:
-        pq.write_table(table.replace_schema_metadata({MADE_FROM: key.encode()}), file)
+    made_from = {MADE_FROM: _key(piece, json.dumps(settings, sort_keys=True)).encode()}
+    with atomic_write(path) as file, ExitStack() as opened:
+        writer = None
+        for frame in [frames] if isinstance(frames, pd.DataFrame) else frames:
+            table = arrow_table(frame.drop(columns=[*piece.partition], errors="ignore"), path)
+            if writer is None:
+                schema = table.schema.with_metadata(made_from)
+                writer = opened.enter_context(pq.ParquetWriter(file, schema))
+            try:
+                writer.write_table(table.cast(schema))
+            except (pa.ArrowException, ValueError) as error:
+                raise InputError(f"cannot write {path}: its rows differ in their types ({error})") from error
+
+
+@contextmanager
+def _intact(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} is not an intact parquet file; make this piece again") from error
+
+
+def _partitions(folder: Path, files: list[Path]) -> dict[Path, dict[str, str | int | None]]:
+    """What the folders' names say of each file, such as {"year": 2024}; nothing where none has a "="."""
+    import pyarrow as pa
+    from pyarrow import dataset
+    from pyarrow.fs import LocalFileSystem
+
+    if not any("=" in part for file in files for part in file.relative_to(folder).parts[:-1]):
+        return {}
+    base = folder.absolute()
+    absolute = {(base / file.relative_to(folder)).as_posix(): file for file in files}
+    options = dataset.FileSystemFactoryOptions(base.as_posix(), partitioning=dataset.HivePartitioning.discover())
+    kind = dataset.ParquetFileFormat()
+    factory = dataset.FileSystemDatasetFactory(LocalFileSystem(), sorted(absolute), kind, options)
+    try:
+        schema = factory.inspect()
+    except pa.ArrowException as error:
+        raise InputError(f"{folder}: the columns in its folders' names do not fit its files ({error})") from error
+    found = factory.finish(schema).get_fragments()
+    keys = {absolute[each.path]: dataset.get_partition_keys(each.partition_expression) for each in found}
+    return {file: {name: values[name] for name in schema.names if name in values} for file, values in keys.items()}
 
 
 def _key(piece: Piece, settings: str) -> str:
@@ -160,19 +257,16 @@ def _made_from(path: Path) -> str | None:
 
 def _footer(path: Path) -> tuple[dict[str, Any], int, str]:
     """Column types, rows, and a key of the footer, which holds the sizes and bounds of all columns."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        with path.open("rb") as file:
-            metadata = pq.read_metadata(file)
-            file.seek(-8, 2)
-            size = int.from_bytes(file.read(4), "little")
-            file.seek(-8 - size, 2)
-            footer = file.read(size)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} is not an intact parquet file; make this piece again") from error
-    schema = metadata.schema.to_arrow_schema()
+    with _intact(path), path.open("rb") as file:
+        metadata = pq.read_metadata(file)
+        file.seek(-8, 2)
+        size = int.from_bytes(file.read(4), "little")
+        file.seek(-8 - size, 2)
+        footer = file.read(size)
+        schema = metadata.schema.to_arrow_schema()
+    refuse_repeats(schema.names, path)
     types = {name: schema.field(name).type for name in schema.names}
     return types, metadata.num_rows, blake2b(footer, digest_size=16).hexdigest()
 

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from silr.errors import InputError
 from silr.io.files import atomic_write
+from silr.io.hub_tables import local_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,10 +30,12 @@ def read_table(path: str | Path) -> pd.DataFrame:
     values, None where the row says null and `pandas.NA` where it lacks the key. parquet gives Arrow-typed columns;
     bytes that are UTF-8 become strings.
 
+    A dataset of the hub, `hf://datasets/OWNER/NAME`, is fetched first.
+
     Raises InputError if the file is missing, a folder, empty, without rows, corrupt, not UTF-8, malformed (with the
     line), repeats a column name, or has an unknown suffix.
     """
-    path = Path(path)
+    path = local_table(path)
     kind, zipped = split_suffix(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a table")
@@ -110,7 +113,7 @@ def _read_csv(file: IO[bytes], path: Path, delimiter: str = ",") -> pd.DataFrame
                 start = reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"{path}, line {start}: malformed, {error}") from error
-    _refuse_repeats(header, path)
+    refuse_repeats(header, path)
     return pd.DataFrame(rows, columns=header, dtype=object)
 
 
@@ -142,7 +145,7 @@ def _read_parquet(file: IO[bytes], path: Path) -> pd.DataFrame:
         table = pq.ParquetFile(pa.BufferReader(content)).read()
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is not an intact parquet file") from error
-    _refuse_repeats(table.column_names, path)
+    refuse_repeats(table.column_names, path)
     return decoded_frame(table)
 
 
@@ -213,6 +216,7 @@ _WRITERS: dict[str, Callable[[pd.DataFrame, IO[bytes], Path], None]] = {
     ".jsonl": _write_jsonl,
     ".parquet": _write_parquet,
 }
+TABLES = tuple(_READERS)  # suffixes
 
 
 class _UnixLines:
@@ -260,7 +264,8 @@ def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return row
 
 
-def _refuse_repeats(names: list[str], path: Path) -> None:
+def refuse_repeats(names: list[str], path: Path) -> None:
+    """Raise InputError if two columns have one name."""
     repeated = [repr(name) for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise InputError(f"{path} has more than one column named {', '.join(repeated)}")

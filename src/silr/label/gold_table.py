@@ -22,6 +22,7 @@ from silr.io.class_names import ClassNames, of_table
 from silr.io.codebook import Codebook, check_gold, shown_rows
 from silr.io.codebook_table import classes_of
 from silr.io.files import os_errors
+from silr.io.hub_tables import address_of
 from silr.label.adaptive_draw import AdaptiveDraw
 from silr.label.draw import make_strata
 from silr.label.draw_weights import DrawHistory
@@ -58,6 +59,8 @@ class GoldTable:
         rounds: bool = False,
         codebook: Codebook | None = None,
     ) -> None:
+        if output is None and (address := address_of(table)):
+            raise InputError(f"{address} is on the hub: give --output, a table of this machine for the gold labels")
         self.table, self.output = table, (output or table)
         self._elsewhere = self.output.resolve() != table.resolve()
         self.text_name = text

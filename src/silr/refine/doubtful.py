@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from silr.errors import InputError
 from silr.io.corpus import read_table, text_column
+from silr.io.hub_tables import table_of_record
 from silr.io.reviews import read_decisions, reviews_path
 from silr.io.votes import read_votes
 from silr.refine.run import TABLE, Run
@@ -72,7 +73,7 @@ def table_of(run: Path) -> Table | None:
     """The table that a run was made from; None of a run made in Python."""
     try:
         record = json.loads((run / TABLE).read_text())
-        return Table(Path(os.path.normpath(run / record["table"])), str(record["columns"]["text"]))
+        return Table(Path(os.path.normpath(table_of_record(run, record["table"]))), str(record["columns"]["text"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -21,7 +21,7 @@ all three steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice, product
 
@@ -38,6 +38,8 @@ from silr.stats.ridge import PENALTY, Ridge, StandardisedMatrix, Student
 from silr.stats.self_training import self_train
 
 Terms = dict[str, Float32]
+OnFold = Callable[[NDArray[np.int64], Numbers], None]
+"""Takes the rows of a fold's gold texts, and the probabilities of all texts, (n, K), by fits that never saw them."""
 
 AMPLITUDES = (0.0, 0.5, 4.0, 30.0)  # variance of the correction by one group of features
 POWERS = 2  # kernels of a block of features
@@ -78,17 +80,18 @@ def refine_posterior(
     annotators: Sequence[Annotator],
     gold: GoldLabels,
     seed: int,
+    on_fold: OnFold | None = None,
 ) -> Refined:
     """Refine the labels of one LLM or several.
 
     `groups` are the columns of each kind of features; kinds of one group share their amplitude. The weights of the gold
     labels are not read: what a text says of its class does not depend on how it was drawn. The seed is that of the
-    folds.
+    folds. `on_fold` is called with each fold of the gold labels, unless the problem is large.
     """
     procedure = _Procedure(X, groups, annotators, gold, seed)
     soft = procedure.soft_labels()
     students, at_gold, left_out = procedure.students(soft)
-    return procedure.average(students, at_gold, left_out)
+    return procedure.average(students, at_gold, left_out, on_fold)
 
 
 class _Procedure:
@@ -167,7 +170,11 @@ class _Procedure:
         return students, at_gold, left_out
 
     def average(
-        self, students: dict[str, Student], at_gold: dict[tuple[int, ...], Terms], left_out: list[Terms]
+        self,
+        students: dict[str, Student],
+        at_gold: dict[tuple[int, ...], Terms],
+        left_out: list[Terms],
+        on_fold: OnFold | None,
     ) -> Refined:
         """Step 3: models A, B, C (unless every LLM is constant) and D, the classifier alone, averaged by evidence."""
         K, rows = self.gold.n_classes, self.gold.rows
@@ -192,7 +199,10 @@ class _Procedure:
             classifier_gold[held] = probabilities(parts[-1])
             if left_out:
                 share = self.gold.weights[held].sum() / self.gold.weights.sum()
-                cross_fitted += share * self._of_all(fits, by_evidence, left_out[fold])
+                of_all = self._of_all(fits, by_evidence, left_out[fold])
+                cross_fitted += share * of_all
+                if on_fold is not None:
+                    on_fold(rows[held], of_all)
         if not left_out:
             cross_fitted = result
         cross_fitted[rows] = result[rows]

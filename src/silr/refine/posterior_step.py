@@ -10,7 +10,7 @@ from silr.refine.iteration import Iteration, Notes
 from silr.refine.no_gold import refine_votes
 from silr.refine.posterior import Refined, refine_posterior
 from silr.refine.problem import Problem
-from silr.stats.intervals import right_share
+from silr.stats.intervals import Right, right_share
 from silr.stats.priors import Priors
 from silr.stats.ridge import StandardisedMatrix
 
@@ -37,9 +37,7 @@ def posterior_step(problem: Problem) -> tuple[Iteration, PosteriorClassifier]:
             priors = of_other_texts(priors, int((gold.weights > 0).sum()), len(labels))
         right = right_share(refined.classifier_gold.argmax(axis=1) == gold.codes, gold.weights)
         if right is not None:
-            others = max(len(labels) - right.labels, right.labels)  # if hardly any is left, it is new texts that count
-            wider = OUT_OF_FOLD * np.sqrt(1 + right.labels / others)
-            interval = _widened(right.interval, right.share, wider).tolist()
+            interval = of_new_texts(right, len(labels))
             notes = replace(notes, classifier_accuracy=right.share, classifier_accuracy_interval=interval)
     further = () if gold is None else (refined.classifier_labels, refined.cross_fitted)
     iteration = Iteration(1, labels, refined.probabilities, priors, notes, *further)
@@ -54,6 +52,18 @@ def of_other_texts(priors: Priors, m: int, n: int) -> Priors:
     """
     interval = _widened(priors.accuracy_interval, priors.accuracy, wider_for_other_texts(m, n))
     return replace(priors, accuracy_interval=interval)
+
+
+def of_new_texts(right: Right, n: int) -> list[float]:
+    """An interval for the share of right labels on the texts without gold label, by fits that left gold texts out.
+
+    Where hardly any of the n texts is left, it is for as many new ones.
+    """
+    others = max(n - right.labels, right.labels)
+    limits: list[float] = _widened(
+        right.interval, right.share, OUT_OF_FOLD * np.sqrt(1 + right.labels / others)
+    ).tolist()
+    return limits
 
 
 def wider_for_other_texts(m: int, n: int) -> float:

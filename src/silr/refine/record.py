@@ -15,6 +15,7 @@ from silr.io.annotator_columns import read_annotators
 from silr.io.codebook import Codebook, codebook_of_record
 from silr.io.corpus import file_hash, id_column, read_table, text_column, weight_column
 from silr.io.files import Json
+from silr.io.hub_tables import table_of_record
 from silr.io.said import said_lines
 from silr.refine.refinement import Refinement
 from silr.refine.run import TABLE, Run
@@ -53,6 +54,11 @@ class Record(Refinement):
     table: Json | None  # what `silr refine` wrote about the table; None for a run that was made in Python
     corpus: Corpus | None  # None if the texts cannot be found
     problems: list[str] = field(default_factory=list)  # why they, or their gold labels, are not what the run had
+
+    @property
+    def table_path(self) -> Path | None:
+        """Where the table that was refined lay, or lies in the cache if it is one of the hub."""
+        return None if self.table is None else table_of_record(self.run.folder, self.table["table"])
 
     @property
     def codebook(self) -> Codebook | None:
@@ -121,7 +127,7 @@ def _find(
     """The run's own ``labels.csv``, if its rows are still those of the run, else the table that was refined."""
     reasons = []
     own = folder / LABELS
-    for path in (own, folder / table["table"]):
+    for path in (own, table_of_record(folder, table["table"])):
         try:
             if path != own:
                 _check_unchanged(path, table["sha256"])

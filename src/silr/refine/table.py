@@ -34,6 +34,7 @@ from silr.io.corpus import (
 )
 from silr.io.feature_rows import match
 from silr.io.files import write_json
+from silr.io.hub_tables import local_table, recorded
 from silr.io.label_codes import check_classes
 from silr.refine.iteration import Iteration
 from silr.refine.label_refiner import LabelRefiner
@@ -109,7 +110,7 @@ def refine_table(
     InputError, NoSignalError
         As `LabelRefiner.fit`, or the table cannot be used.
     """
-    names = columns or Columns()
+    names, table = columns or Columns(), local_table(table)
     method, classifier = from_options({name: value for name, value in options.items() if name not in OF_REFINER})
     tuning = as_tuning(classifier)
     _check_features(features, method, tuning, server)
@@ -134,7 +135,7 @@ def refine_table(
             say(words)
     folder = Path(run)
     record = {
-        "table": os.path.relpath(table, folder),
+        "table": recorded(table, folder),
         "sha256": file_hash(table),
         "columns": {**vars(names), "labels": labels},
         "classes": None if classes is None else problem.class_names,

@@ -67,10 +67,10 @@ def _sentence(about: Json) -> str | None:
 def _several(record: Record) -> dict[str, Json]:
     """The records of several LLMs by their label columns; none for a run with one."""
     columns = [] if record.table is None else record.table["columns"]["labels"]
-    if record.table is None or len(columns) < 2:
+    if record.table_path is None or len(columns) < 2:
         return {}
     try:
-        records = read_records(record.run.folder / record.table["table"])
+        records = read_records(record.table_path)
     except InputError:
         return {}
     return {column: records.get(_llm(column), {}) for column in columns}
@@ -83,11 +83,11 @@ def _llm(column: str) -> str:
 
 def _read(record: Record) -> Json:
     """The record, if it can be of the labels that the run had: rows may be gone since, labels cannot be more."""
-    if record.table is None:
+    if record.table is None or record.table_path is None:
         return {}
     (column,) = record.table["columns"]["labels"] or [LABEL]
     try:
-        records = read_records(record.run.folder / record.table["table"])
+        records = read_records(record.table_path)
         about = records[_llm(column)]
         counted = {str(name): int(count) for name, count in about["counts"]["labels"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError):

@@ -18,6 +18,7 @@ from silr.io.annotator_columns import label_columns
 from silr.io.annotator_records import read_records
 from silr.io.corpus import LABEL, label_column, read_table, weight_column
 from silr.io.files import Json
+from silr.io.hub_tables import table_of_record
 from silr.io.words import limits, percent, short
 from silr.refine.record import Record
 from silr.refine.run import TABLE
@@ -151,7 +152,7 @@ def records_of(table: Path) -> dict[str, Json]:
     """Records of a table's LLMs, or of those of the table that a run's result was made from; none if unreadable."""
     try:
         if table.name == LABELS and (table.parent / TABLE).is_file() and not read_records(table):
-            table = table.parent / json.loads((table.parent / TABLE).read_text())["table"]
+            table = table_of_record(table.parent, json.loads((table.parent / TABLE).read_text())["table"])
         return read_records(table)
     except (InputError, OSError, ValueError, KeyError, TypeError):
         return {}

@@ -14,6 +14,7 @@ from silr.features.static import PREFIX as STATIC
 from silr.io.class_names import in_commas
 from silr.io.corpus import features_path, file_hash
 from silr.io.files import Json
+from silr.io.hub_tables import table_of_record
 from silr.io.words import short, visible
 from silr.refine.label_refiner import LabelRefiner
 from silr.refine.method import derived_seed, held_out
@@ -137,7 +138,7 @@ def _spec(features: Json) -> Any:
 
 
 def _today(record: Record, table: Json) -> str:
-    path = record.run.folder / table["table"]
+    path = table_of_record(record.run.folder, table["table"])
     if not path.is_file():
         return "no longer there"
     return "as it was" if file_hash(path) == table["sha256"] else "changed since it was refined"
