@@ -66,8 +66,7 @@ def drawn(power: float) -> Run:
 
 def without_scores(part: Split, gold: Gold) -> Any:
     """The LLM's labels alone."""
-    labels = tuple(np.eye(len(part.classes))[each] for each in part.llm)
-    return default()(replace(part, scores=labels), gold)[-1].labels[1]
+    return default()(replace(part, scores=None), gold)[-1].labels[1]
 
 
 def wrong_priors(theta_error: float, prior_error: float) -> Run:

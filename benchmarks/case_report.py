@@ -2,7 +2,8 @@
 
     python benchmarks/case_report.py
 
-compare.py does it by itself at its end. What stands between the two marks in docs/design/benchmarks.md is replaced.
+compare.py does it by itself at its end. What stands between the marks in docs/design/benchmarks.md is replaced. Cases
+that another table of the document has one by one are there in the means, and by themselves where silr loses.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from cases import FEATURES, GROUPS, TABLES
 from compare_report import LLM, OURS, RESULTS, USUAL, put_into_document
 from scores import paired
 
-MARK = "compare.py, by case"
+MARK, FEW_MARK = "compare.py, by case", "compare.py, few gold labels"
 RIVALS = (LLM, "confusion", "gold only: both", "stack", "SetFit")
 VOTES = ("majority vote", "Dawid-Skene", "Dawid-Skene, gold labels")  # rivals where there are several LLMs
 SHOWN = (
@@ -34,6 +35,15 @@ SHOWN = (
     "robust UU (paper)",
     OURS,
 )
+MEASURED = (  # by more than accuracy
+    LLM,
+    "Dawid-Skene, gold labels",
+    "gold only: both",
+    "stack",
+    "UU, prior matched",
+    "robust UU (paper)",
+    OURS,
+)
 NAMES = {
     "gold only: embeddings": "gold only, embeddings",
     "gold only: both": "gold only",
@@ -41,8 +51,20 @@ NAMES = {
     "robust UU (paper)": "paper",
     "Dawid-Skene, gold labels": "Dawid-Skene with gold",
 }
+TITLES = {**GROUPS, "packages": "weak LLM, tables that packages bring, with scores and hidden states"}
+SHORT = {
+    "weak": "weak, with scores",
+    "labels-only": "weak",
+    "strong": "strong",
+    "several": "several strong",
+    "packages": "packages, with scores",
+}
+SHORT_FEATURES = {"states": "", "minilm": ", MiniLM", "tfidf": ", TF-IDF alone"}
 MEASURES = {"macro_f1": "macro-F1", "log_loss": "log loss", "calibration_error": "calibration error"}
 HALF_A_POINT = 0.005
+TOLERATED = {"25": 0.01, "50": HALF_A_POINT, USUAL: HALF_A_POINT}  # below the LLM, by number of gold labels
+ELSEWHERE = {("weak", "states"), ("strong", "tfidf")}  # by case in the tables of compare_report.py and api_features.py
+PARTIAL = ("UU, prior matched", "robust UU (paper)", "SetFit")
 
 Runs = dict[str, dict[str, Any]]  # by seed
 
@@ -67,9 +89,9 @@ class Results:
         complete = values and len(values) == len(self.methods[method])
         return float(np.mean(list(values.values()))) if complete else np.nan
 
-    def gain(self, rival: str) -> tuple[float, float] | None:
-        """silr minus the rival on the draws that both have, and its standard error."""
-        ours, others = self.values(OURS), self.values(rival)
+    def gain(self, rival: str, method: str = OURS) -> tuple[float, float] | None:
+        """The method minus the rival on the draws that both have, and its standard error."""
+        ours, others = self.values(method), self.values(rival)
         seeds = sorted(set(ours) & set(others))
         return paired([ours[seed] for seed in seeds], [others[seed] for seed in seeds]) if seeds else None
 
@@ -85,9 +107,11 @@ class Results:
 def write_case_report() -> None:
     """Put the tables of all cases into the document."""
     put_into_document(MARK, list(report(read(RESULTS))))
+    few = {gold: [case for case in read(RESULTS, gold) if case.group not in ("weak", "packages")] for gold in TOLERATED}
+    put_into_document(FEW_MARK, list(few_gold(few)))
 
 
-def read(folder: Path) -> list[Results]:
+def read(folder: Path, gold: str = USUAL) -> list[Results]:
     """All results; tables in their usual order, those that packages bring in a group of their own."""
     found = []
     for path in sorted(folder.glob("*.json")):
@@ -96,7 +120,7 @@ def read(folder: Path) -> list[Results]:
         if group == "weak" and path.stem not in TABLES:
             group = "packages"
         features = results.get("features", "states")
-        methods = results["cells"].get(USUAL, {})
+        methods = results["cells"].get(gold, {})
         if OURS in methods:
             found.append(Results(path.stem, group, features, methods))
     place = {name: number for number, name in enumerate(TABLES)}
@@ -105,21 +129,15 @@ def read(folder: Path) -> list[Results]:
 
 def report(cases: Sequence[Results]) -> Iterator[str]:
     """Lines of the document: for each group of cases and kind of features a table, then the other measures."""
-    titles = {**GROUPS, "packages": "weak LLM, tables that packages bring, with scores and hidden states"}
-    regimes = []
-    for group, title in titles.items():
-        for features, words in FEATURES.items():
-            chosen = [case for case in cases if case.group == group and case.features == features]
-            if group == "weak" and features == "states":  # nsmc has no states, and is shown beside the others
-                chosen = [case for case in cases if case.group == group]
-            if not chosen or (group == "weak" and features == "tfidf"):
-                continue
-            name = title if group in ("weak", "packages") else f"{title}; {words}"
-            regimes.append((name, chosen))
-    for name, chosen in regimes:
+    regimes = by_regime(cases)
+    for chosen in regimes.values():
+        group, features = chosen[0].group, chosen[0].features
+        if (group, features) in ELSEWHERE:
+            continue
+        heading = TITLES[group] + ("" if group == "packages" else f"; {FEATURES[features]}")
         draws = sorted({len(case.methods.get(LLM, {})) for case in chosen})
         number = f"{draws[0]} to {draws[-1]}" if len(draws) > 1 else str(draws[0])
-        yield f"**{name[0].upper()}{name[1:]}** ({number} draws)"
+        yield f"**{heading[0].upper()}{heading[1:]}** ({number} draws)"
         yield ""
         yield from by_case(chosen)
         yield ""
@@ -127,6 +145,12 @@ def report(cases: Sequence[Results]) -> Iterator[str]:
     yield ""
     yield from summary(regimes)
     yield ""
+    yield "Below the LLM by more than half a point, in points:"
+    yield ""
+    for name, chosen in regimes.items():
+        yield f"- {name}: {losses(chosen, HALF_A_POINT)}"
+    yield ""
+    yield from partial(regimes)
     yield "Other measures of the relabelled corpus, means over the cases where the method was never refused:"
     yield ""
     yield from other_measures(regimes)
@@ -134,6 +158,78 @@ def report(cases: Sequence[Results]) -> Iterator[str]:
     yield "The accuracy that silr estimates from the gold labels, and the true one:"
     yield ""
     yield from estimates(regimes)
+
+
+def by_regime(cases: Sequence[Results]) -> dict[str, list[Results]]:
+    """The cases of each group and kind of features, by a short name."""
+    regimes = {}
+    for group, name in SHORT.items():
+        for features, words in SHORT_FEATURES.items():
+            chosen = [case for case in cases if case.group == group and case.features == features]
+            if group == "weak" and features == "states":  # nsmc has no states, and is shown beside the others
+                chosen = [case for case in cases if case.group == group]
+            if chosen and not (group == "weak" and features == "tfidf"):
+                regimes[name + words] = chosen
+    return regimes
+
+
+def few_gold(few: dict[str, list[Results]]) -> Iterator[str]:
+    """Means by number of gold labels, and the cases that lose more than is tolerated."""
+    shown = (LLM, "confusion", "gold only: both", "stack", OURS)
+    yield (
+        f"| | gold | cases | draws | {' | '.join(NAMES.get(name, name) for name in shown)} | silr - LLM "
+        "| silr - best rival | below the LLM by more than is tolerated |"
+    )
+    yield "| --- |" + " --- |" * (len(shown) + 6)
+    lost = []
+    regimes = {gold: by_regime(cases) for gold, cases in few.items()}
+    for name in regimes[USUAL]:
+        if not any(name in regimes[gold] for gold in few if gold != USUAL):
+            continue
+        for gold in few:
+            chosen, tolerated = regimes[gold].get(name, []), TOLERATED[gold]
+            gains = [gain for case in chosen if (gain := case.gain(LLM))]
+            if not gains:
+                continue
+            draws = min(len(case.values(OURS)) for case in chosen)
+            cells = [name, gold, str(len(gains)), str(draws), *(mean_of(chosen, method) for method in shown)]
+            has_rivals = all(case.methods.get("stack") for case in chosen)
+            over_rival = [gain for case in chosen if has_rivals and (gain := case.gain(case.best_rival() or LLM))]
+            cells += [points(mean_gain(gains)), points(mean_gain(over_rival))]
+            yield f"| {' | '.join(cells)} | {sum(gain[0] < -tolerated for gain in gains)} of {len(gains)} |"
+            if gold != USUAL:
+                lost.append(f"- {name}, {gold} gold labels (by more than {tolerated:.1%}): {losses(chosen, tolerated)}")
+    yield ""
+    yield from lost
+
+
+def losses(cases: Sequence[Results], tolerated: float) -> str:
+    """The cases below the LLM by more than is tolerated, the worst first."""
+    gains = {title(case): gain for case in cases if (gain := case.gain(LLM)) and gain[0] < -tolerated}
+    return "; ".join(f"{name} {points(gains[name])}" for name in sorted(gains, key=gains.__getitem__)) or "none"
+
+
+def partial(regimes: dict[str, list[Results]]) -> Iterator[str]:
+    """The methods that lack draws, on those that they have: above the LLM, and silr above them."""
+    lines = []
+    for name, cases in regimes.items():
+        for method in PARTIAL:
+            runs = [run for case in cases for run in case.methods.get(method, {}).values()]
+            refused = sum("refused" in run for run in runs)
+            over_llm = [gain for case in cases if (gain := case.gain(LLM, method))]
+            ours = [gain for case in cases if (gain := case.gain(method))]
+            if runs:
+                cells = [name, NAMES.get(method, method), f"{refused} of {len(runs)}", f"{len(ours)} of {len(cases)}"]
+                cells += [points(over_cases(over_llm)), points(over_cases(ours))]
+                lines.append(f"| {' | '.join(cells)} |")
+    if lines:
+        yield "Methods that refuse, or that were run on fewer draws: gains in points on the draws that they have,"
+        yield "± their standard error over the cases."
+        yield ""
+        yield "| | method | draws refused | cases with others | method - LLM | silr - method |"
+        yield "| --- |" + " --- |" * 5
+        yield from lines
+        yield ""
 
 
 def by_case(cases: Sequence[Results]) -> Iterator[str]:
@@ -145,8 +241,12 @@ def by_case(cases: Sequence[Results]) -> Iterator[str]:
         rival = case.best_rival()
         cells = [accuracy(case, name) for name in methods]
         against = "-" if rival is None else f"{points(case.gain(rival))} ({NAMES.get(rival, rival)})"
-        title = " ".join(case.name.split(".")[:2]) if case.group in ("strong", "several") else case.name.split(".")[0]
-        yield f"| {title} | {' | '.join(cells)} | {points(case.gain(LLM))} | {against} |"
+        yield f"| {title(case)} | {' | '.join(cells)} | {points(case.gain(LLM))} | {against} |"
+
+
+def title(case: Results) -> str:
+    table, *rest = case.name.split(".")
+    return f"{table} {rest[0]}" if case.group in ("strong", "several") else table
 
 
 def accuracy(case: Results, method: str) -> str:
@@ -155,9 +255,10 @@ def accuracy(case: Results, method: str) -> str:
     refused = sum("refused" in run for run in runs.values())
     if not values:
         return "refused" if refused else "-"
-    notes = [f"{refused} of {len(runs)} refused"] * bool(refused)
-    notes += [f"{len(runs)} draws"] * (len(runs) < len(case.methods.get(LLM, {})))
-    return f"{np.mean(values):.3f}" + (f" ({', '.join(notes)})" if notes else "")
+    note = f" ({refused} of {len(runs)} refused)" if refused else ""
+    if not refused and len(runs) < len(case.methods.get(LLM, {})):
+        note = f" ({len(runs)} draw{'s' * (len(runs) > 1)})"
+    return f"{np.mean(values):.3f}{note}"
 
 
 def points(gain: tuple[float, float] | None) -> str:
@@ -167,14 +268,14 @@ def points(gain: tuple[float, float] | None) -> str:
     return f"{100 * gain[0]:+.1f}{error}"
 
 
-def summary(regimes: Sequence[tuple[str, list[Results]]]) -> Iterator[str]:
+def summary(regimes: dict[str, list[Results]]) -> Iterator[str]:
     methods = [name for name in SHOWN if name not in VOTES]
     yield (
         f"| | cases | {' | '.join(NAMES.get(name, name) for name in methods)} "
         "| silr - LLM | silr - best rival | cases below the LLM by more than half a point |"
     )
     yield "| --- |" + " --- |" * (len(methods) + 4)
-    for name, cases in regimes:
+    for name, cases in regimes.items():
         means = [mean_of(cases, method) for method in methods]
         over_llm = [gain for case in cases if (gain := case.gain(LLM))]
         over_rival = [gain for case in cases if (rival := case.best_rival()) and (gain := case.gain(rival))]
@@ -193,30 +294,35 @@ def mean_of(cases: Sequence[Results], method: str, measure: str = "accuracy") ->
 
 
 def mean_gain(gains: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
-    """Mean over the cases, whose draws are independent, and its standard error."""
+    """Mean over the cases, whose draws are independent, and its standard error (NaN if a case has a single draw)."""
     if not gains:
         return None
     means, errors = np.array(gains).T
     return float(means.mean()), float(np.sqrt((errors**2).sum()) / len(gains))
 
 
-def other_measures(regimes: Sequence[tuple[str, list[Results]]]) -> Iterator[str]:
+def over_cases(gains: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Mean over the cases, and its standard error by their spread: some have a single draw."""
+    return paired([gain for gain, _ in gains], np.zeros(len(gains)).tolist()) if gains else None
+
+
+def other_measures(regimes: dict[str, list[Results]]) -> Iterator[str]:
     """One row a method and measure, one column a regime."""
-    yield "| | " + " | ".join(name for name, _ in regimes) + " |"
+    yield "| | " + " | ".join(regimes) + " |"
     yield "| --- |" + " --- |" * len(regimes)
     for measure, words in MEASURES.items():
-        for method in SHOWN:
-            cells = [mean_of(cases, method, measure) for _, cases in regimes]
+        for method in MEASURED:
+            cells = [mean_of(cases, method, measure) for cases in regimes.values()]
             if any(cell != "-" for cell in cells):
                 yield f"| {words}, {NAMES.get(method, method)} | {' | '.join(cells)} |"
 
 
-def estimates(regimes: Sequence[tuple[str, list[Results]]]) -> Iterator[str]:
+def estimates(regimes: dict[str, list[Results]]) -> Iterator[str]:
     """Mean estimate and mean truth over all draws of a regime, and how often the 95 % interval held the truth."""
     yield "| | draws | estimated | true | mean width of the interval | intervals that hold the true accuracy |"
     yield "| --- |" + " --- |" * 5
     found: list[dict[str, float]] = []
-    rows = [(name, list(estimates_of(cases))) for name, cases in regimes]
+    rows = [(name, list(estimates_of(cases))) for name, cases in regimes.items()]
     for name, each in rows:
         found += each
         yield estimate_row(name, each)

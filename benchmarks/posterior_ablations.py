@@ -1,6 +1,6 @@
 """What each part and constant of the default is worth: one thing changed at a time, on the same draws of gold labels.
 
-    python benchmarks/posterior_ablations.py FOLDER [--gold 25 100] [--draws 3] [--cache FOLDER]
+    python benchmarks/posterior_ablations.py FOLDER [--gold 25 100] [--draws 3] [--parts NAME ...] [--cache FOLDER]
 
 Accuracy on the texts without gold label, in points above the default's, mean over the cases (see cases.py) with the
 standard error of that mean. A change that loses less than its standard error does not show that the part is needed.
@@ -159,6 +159,7 @@ def main() -> None:
     parser.add_argument("--gold", type=int, nargs="+", default=[25, 100])
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--tables", nargs="+", default=None)
+    parser.add_argument("--parts", nargs="+", default=list(VARIANTS), choices=VARIANTS, metavar="NAME")
     parser.add_argument("--cache", type=Path, default=default_folder())
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
@@ -173,7 +174,7 @@ def main() -> None:
         for gold in options.gold[::-1]:
             for case in cases:
                 done = cells.get(f"{case.name}/{gold}", {}).get(str(draw), {})
-                if todo := [name for name in VARIANTS if name not in done]:
+                if todo := [name for name in VARIANTS if name in {DEFAULT, *options.parts} - set(done)]:
                     work.append((case, draw, gold, todo, options.cache))
     print(f"{len(work):,} draws to compute on {options.jobs} cores", flush=True)
     began = time.monotonic()

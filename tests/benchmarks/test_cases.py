@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import compare
-from case_report import Results, report
+from case_report import Results, few_gold, report
 from cases import Case, find_cases
 from feature_cache import kept, sentence_embeddings
 from llm_rivals import confusion, dawid_skene, llm, majority_vote
@@ -275,3 +275,21 @@ def test_the_report_shows_refusals_losses_and_whether_intervals_hold() -> None:
     assert "| talk fair | 0.500 | - | - | 0.650 | +15.0 ± 5.0 | +15.0 ± 5.0 (LLM) |" in text
     assert "+7.0 ± 2.5 | +7.0 ± 2.5 | 1 of 2 |" in text
     assert "| 4 | 0.750 | 0.780 | 0.100 | 2 (50%) |" in text
+
+
+def test_methods_that_refuse_are_compared_on_the_draws_that_they_have() -> None:
+    case = results(LLM=runs(0.7, 0.6), uu=runs("no", 0.65), silr=runs(0.8, 0.7))
+    text = "\n".join(report([case]))
+    assert "| strong, MiniLM | uu | 1 of 2 | 1 of 1 | +5.0 | +5.0 |" in text
+
+
+def test_few_gold_labels_have_a_loss_that_is_tolerated_and_rivals_only_where_they_ran() -> None:
+    few = [
+        results(LLM=runs(0.70, 0.72), silr=runs(0.68, 0.70)),
+        results("talk.fair.minilm", LLM=runs(0.7, 0.7), silr=runs(0.698, 0.698)),
+    ]
+    usual = [results(LLM=runs(0.70, 0.72), stack=runs(0.75, 0.75), silr=runs(0.8, 0.8))]
+    text = "\n".join(few_gold({"25": few, "100": usual}))
+    assert "| strong, MiniLM | 25 | 2 | 2 | 0.705 | - | - | - | 0.694 | -1.1 ± 0.0 | - | 1 of 2 |" in text
+    assert "| strong, MiniLM | 100 | 1 | 2 | 0.710 | - | - | 0.750 | 0.800 | +9.0 ± 1.0 | +5.0 ± 0.0 | 0 of 1 |" in text
+    assert "by more than 1.0%): talk good -2.0 ± 0.0" in text
