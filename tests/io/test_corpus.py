@@ -243,3 +243,9 @@ def test_cells_of_lists_are_refused_with_their_row(value: object) -> None:
 def test_scores_meet_the_classes_that_they_mean() -> None:
     frame = pd.DataFrame({"llm_label": ["0.0"], "llm_score_1": [-1], "llm_score_0.0": [-2]})
     assert score_columns(frame, ["0", "1"]).tolist() == [[-2, -1]]  # type: ignore[union-attr]
+
+
+def test_no_rows_have_no_scores() -> None:
+    frame = pd.DataFrame({name: pd.Series([], dtype=object) for name in ("llm_label", "llm_score_a", "llm_score_b")})
+    scores = score_columns(frame, ["a", "b"])
+    assert scores is not None and scores.shape == (0, 2)

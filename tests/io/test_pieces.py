@@ -140,6 +140,21 @@ def test_outputs_that_cannot_be_are_refused(folder: Path, tmp_path: Path, output
         check_output(open_pieces(folder), tmp_path / output)
 
 
+def test_the_index_of_pandas_is_no_column(folder: Path) -> None:
+    pd.DataFrame({"text": ["x", "y"], "n": [1, 2]}, index=[5, 3]).to_parquet(folder / "b.parquet")
+    assert "__index_level_0__" in pq.read_schema(folder / "b.parquet").names
+    assert open_pieces(folder).columns == ["text", "n"]
+
+
+def test_settings_that_made_no_piece_are_forgotten(folder: Path, tmp_path: Path) -> None:
+    def fail(missing: Sequence[tuple[Piece, Path]]) -> None:
+        raise InputError("a mistake")
+
+    with pytest.raises(InputError, match="a mistake"):
+        each_piece(open_pieces(folder), tmp_path / "out", {"what": "mistaken"}, fail)
+    assert each_piece(open_pieces(folder), tmp_path / "out", SETTINGS, upper) == 0
+
+
 def test_types_that_programs_take_for_one_another_are_one(folder: Path) -> None:
     pq.write_table(
         pa.table({"text": pa.array(["large"], pa.large_string()), "n": pa.array([1.0], pa.float64())}),

@@ -191,7 +191,7 @@ def score_columns(
         raise InputError(f"{table_name(path)} has scores for some classes but no column {', '.join(map(repr, absent))}")
     needed = None
     if label in frame.columns:
-        needed = np.array([value is not None for value in label_column(frame, label, path)])
+        needed = np.array([value is not None for value in label_column(frame, label, path)], dtype=bool)
         empty = np.column_stack([is_empty(frame[name]) for name in names])
         if (~empty.all(axis=1) & needed).any():
             needed &= ~empty.all(axis=1)

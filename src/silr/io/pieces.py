@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".parquet"
 ROWS = 2**14  # of a frame at most: a piece may be larger than memory
+INDEX = re.compile(r"__index_level_\d+__")  # what pandas writes for rows that were filtered or sorted
 MADE_FROM = b"silr"  # in the footer of a finished piece: the key of what it was made from
 FOLDER = Kind(
     manifest="_silr.json",  # readers of such folders pass over names that begin with "_"
@@ -162,9 +164,9 @@ def each_piece(
     """
     folder = Path(output)
     check_output(source, folder)
-    with resumable(folder, FOLDER, settings):
+    wanted = [(piece, folder / piece.name) for piece in source.pieces]
+    with resumable(folder, FOLDER, settings, begun=lambda: any(path.is_file() for _, path in wanted)):
         settled = json.dumps(settings, sort_keys=True)
-        wanted = [(piece, folder / piece.name) for piece in source.pieces]
         missing = [(piece, path) for piece, path in wanted if _made_from(path) != _key(piece, settled)]
         if missing:
             run(missing)
@@ -273,7 +275,7 @@ def _footer(path: Path) -> tuple[dict[str, Any], int, str]:
         footer = file.read(size)
         schema = metadata.schema.to_arrow_schema()
     refuse_repeats(schema.names, path)
-    types = {name: schema.field(name).type for name in schema.names}
+    types = {name: schema.field(name).type for name in schema.names if not INDEX.fullmatch(name)}
     return types, metadata.num_rows, blake2b(footer, digest_size=16).hexdigest()
 
 
