@@ -3,8 +3,9 @@
     python benchmarks/estimate_constants.py FOLDER [--draws 100]
 
 Corpora, quantities and draws are those of estimate_coverage.py, with 50 and 100 gold labels. MODEL_LABELS is how many
-gold labels the model's own word on its errors is worth; FEWEST_OF_A_KIND how many right and wrong labels the delta
-method needs. Results are in results/estimate_constants.json.
+gold labels the model's own word on its errors is worth. FEWEST_OF_A_KIND is how many right and wrong labels the delta
+method needs. FEWEST_ERRORS is how many errors of a kind a limit of a share needs, or it allows for unseen ones. Results
+are in results/estimate_constants.json.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from estimate_coverage import DESIGNS, Case, silr
 from silr.estimates import quality
 from silr.io.files import write_json
-from silr.stats import prediction_powered
+from silr.stats import prediction_powered, unseen_errors
 
 RESULTS = Path(__file__).parent / "results" / "estimate_constants.json"
 CASES = (
@@ -33,12 +34,13 @@ CASES = (
     ("strong/mrf", "llm_label_flan_ul2"),
     ("strong/reddit_humor", "llm_label_chatgpt"),
 )
-VARIANTS = {  # MODEL_LABELS, FEWEST_OF_A_KIND
-    "as it is": (2.0, 2),
-    "MODEL_LABELS 0": (0.0, 2),
-    "MODEL_LABELS 5": (5.0, 2),
-    "FEWEST_OF_A_KIND 0": (2.0, 0),
-    "FEWEST_OF_A_KIND 5": (2.0, 5),
+VARIANTS = {  # MODEL_LABELS, FEWEST_OF_A_KIND, FEWEST_ERRORS
+    "as it is": (2.0, 2, 2),
+    "MODEL_LABELS 0": (0.0, 2, 2),
+    "MODEL_LABELS 5": (5.0, 2, 2),
+    "FEWEST_OF_A_KIND 0": (2.0, 0, 2),
+    "FEWEST_OF_A_KIND 5": (2.0, 5, 2),
+    "FEWEST_ERRORS 0": (2.0, 2, 0),
 }
 
 
@@ -57,7 +59,8 @@ def main() -> None:
                 for n in (50, 100):
                     rows, weights = case.sample(design, n, seed, order)
                     for variant, constants in VARIANTS.items():
-                        prediction_powered.MODEL_LABELS, quality.FEWEST_OF_A_KIND = constants
+                        prediction_powered.MODEL_LABELS, quality.FEWEST_OF_A_KIND = constants[:2]
+                        unseen_errors.FEWEST_ERRORS = constants[2]
                         limits = silr(case, rows, weights)
                         for cell, truth in case.cells.items():
                             low, high = limits.get(cell, (np.nan, np.nan))

@@ -181,6 +181,11 @@ def _other_types(folder: Path) -> None:
     write_table(pd.DataFrame({"text": ["x"], "n": ["seven"]}), folder / "b.parquet")
 
 
+def _other_tables(folder: Path) -> None:
+    (folder / "read me.txt").touch()
+    (folder / "more.csv").touch()
+
+
 def _empty(folder: Path) -> None:
     for path in list(folder.rglob("*.parquet")):
         path.unlink()

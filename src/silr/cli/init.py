@@ -61,6 +61,7 @@ def init(
     Which table? Who labels its texts? Which classes are there? How many labels by hand? What is wanted? An option
     answers a question beforehand.
     """
+    from silr.cli.init_look import look
     from silr.cli.init_script import script
     from silr.io.files import atomic_write
 
@@ -70,6 +71,8 @@ def init(
     named = {"TABLE": "table", "--annotator": "annotator", "--classes": "classes", "-n": "number", "--want": "want"}
     missing = [name for name, key in named.items() if options[key] is None]
     if missing and not sys.stdin.isatty():
+        if table is not None:
+            look(table)  # what is wrong with it comes first
         raise InputError(f"there is no terminal to ask on: give {', '.join(missing)} (see silr init --help)")
     plan = _plan(options, Asker(bool(missing)))
     with atomic_write(output) as file:

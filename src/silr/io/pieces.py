@@ -115,10 +115,11 @@ def open_pieces(path: str | Path) -> Pieces:
     Raises InputError if there are none, one is broken (the message names it), two have other columns, or there is no
     row at all.
     """
-    folder, pattern = folder_of(path), f"**/*{SUFFIX}"
-    if not Path(path).is_dir():
-        pattern = Path(path).relative_to(folder).as_posix()
+    folder, whole = folder_of(path), Path(path).is_dir()
+    pattern = "**/*" if whole else Path(path).relative_to(folder).as_posix()
     names = {file: file.relative_to(folder).as_posix() for file in folder.glob(pattern) if file.is_file()}
+    if whole:  # files beside the tables do no harm
+        names = {file: name for file, name in names.items() if name.lower().removesuffix(".gz").endswith(TABLES)}
     names = {file: name for file, name in names.items() if not any(part[0] in "._" for part in name.split("/"))}
     if not names:
         kind = "is a folder, not a table, and" if Path(path).is_dir() else "is no table, and"
