@@ -39,11 +39,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENAI_API_KEY", "sk-none")
 
 from chat_server import Record, by_word, chat_server  # noqa: E402
+
 from command_line import Process, shared  # noqa: E402
 from pieces import in_pieces  # noqa: E402
 from synthetic import make_corpus  # noqa: E402
 
-SCRIPT = "import os\nif os.getpid() != os.getsid(0):\n    os.setpgrp()\nfrom silr.cli.main import main\nif __name__ == '__main__':\n    main()\n"
+SCRIPT = """
+import os
+if os.getpid() != os.getsid(0):  # that of a terminal has a group
+    os.setpgrp()
+from silr.cli.main import main
+if __name__ == "__main__":
+    main()
+"""
 AT_ONCE, GOLD, TEXTS = 8, 60, 300
 DRAFTS = re.compile(r"(^|/)\.[^/]*\.(tmp|partial)(/|$)|\.partial(/|$)|(^|/)checkpoints/")
 PASSING = ("run.json", "report.html", ".lock", "_silr.lock")  # they say when, or are the lock of a run
@@ -172,7 +180,7 @@ def contents(folder: Path) -> dict[str, Any]:
 
 
 def content(path: Path) -> Any:
-    """The bytes of a file; of a record of the server all but the count of requests; of skops the arrays, not the ids."""
+    """The bytes of a file; of a record without counts of requests; of skops the arrays, without the ids."""
     if path.suffix == ".skops":
         with zipfile.ZipFile(path) as archive:
             return sorted((each.CRC, each.file_size) for each in archive.infolist() if each.filename != "schema.json")

@@ -1,14 +1,22 @@
-"""Temporary files that become files: the process that writes one holds its lock, so those of killed ones are known."""
+"""Temporary files and folders that take a name: who writes one holds its lock, so those of killed processes are known.
+
+The lock is that of the file or folder itself (flock): no lock file stays. Where there is none, as on some network file
+systems, such a file is left alone.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from secrets import token_hex
 from typing import IO
+
+from silr.errors import InputError
 
 WINDOWS = os.name == "nt"  # it removes no open file, so that nothing need be locked
 if not WINDOWS:
@@ -46,3 +54,37 @@ def remove_drafts(path: Path) -> None:
 def _drafts_in(folder: Path) -> list[Path]:
     """Those there when this process first wrote into a folder: it may have thousands of files, and be written often."""
     return [path for path in folder.iterdir() if path.name.startswith(".") and path.name.endswith(".tmp")]
+
+
+@contextmanager
+def new_folder(path: Path, busy: str) -> Iterator[None]:
+    """Make a folder anew, in the place of a killed process's, and hold its lock until it is whole or given up.
+
+    An InputError with the words `busy` if another process has it.
+    """
+    with _lock_of(path, busy):
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+    with _lock_of(path, busy):
+        yield
+
+
+@contextmanager
+def _lock_of(path: Path, busy: str) -> Iterator[None]:
+    """Hold the lock of a folder, if there is one and locks are at hand."""
+    if WINDOWS or not path.is_dir():
+        yield
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(busy) from None
+        except OSError:  # a file system without locks
+            pass
+        if not path.is_dir() or not os.path.samestat(os.fstat(descriptor), path.stat()):
+            raise InputError(busy)  # another process has made it anew
+        yield
+    finally:
+        os.close(descriptor)

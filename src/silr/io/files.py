@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from silr.errors import InputError
-from silr.io.drafts import open_draft, remove_drafts
+from silr.io.drafts import new_folder, open_draft, remove_drafts
 
 Json: TypeAlias = dict[str, Any]  # an object of JSON
 
@@ -55,22 +55,22 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
     Otherwise it is removed. What a killed process left of it is removed, too.
 
-    `folder` must not exist, or be empty, when the block ends. Raises OSError if it cannot be written.
+    `folder` must not exist, or be empty, when the block ends. Raises OSError if it cannot be written, and InputError if
+    another process writes it.
     """
     folder = folder.absolute()
     draft = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
-    try:
-        draft.mkdir(parents=True)
-        yield draft
-        for path in draft.rglob("*"):
-            sync(path)
-        if folder.is_dir():
-            folder.rmdir()  # Windows renames onto nothing
-        draft.rename(folder)
-        sync(folder.parent)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with new_folder(draft, f"another process writes {folder}; wait for it or stop it"):
+        try:
+            yield draft
+            for path in draft.rglob("*"):
+                sync(path)
+            if folder.is_dir():
+                folder.rmdir()  # Windows renames onto nothing
+            draft.rename(folder)
+            sync(folder.parent)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def check_writable(path: str | Path) -> None:
