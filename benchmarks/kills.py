@@ -6,7 +6,7 @@ that time; started again; and in the end its outputs must be the same to the byt
 must not be asked again about a text whose answer it gave in full: at most those under way at a kill. The command line
 starts from a process that has imported everything, so that the kills hit the work.
 
-Run from anywhere: `python benchmarks/kills.py [--kills 80] [--only CASE ...]`; some minutes on two cores.
+Run from anywhere: `python benchmarks/kills.py [--kills 80] [--minutes 60]`; some minutes on two cores.
 """
 
 from __future__ import annotations
@@ -211,18 +211,14 @@ def disturbed(case: Case, outcome: Outcome, folder: Path, script: Path, expected
     outcome.wrong += [f"run {seed}: {each}" for each in said]
 
 
-def killed(case: Case, folder: Path, script: Path, kills: int) -> Outcome:
+def undisturbed(case: Case, folder: Path, script: Path) -> tuple[Outcome, dict[str, Any]]:
+    """How long it takes, and its outputs."""
     folder.mkdir()
     began = time.monotonic()
     reference = fresh(case, folder / "reference")
     if wrong := run_to_the_end(case, reference, script):
         raise RuntimeError(wrong)
-    outcome, seed = Outcome(round(time.monotonic() - began, 2)), 0
-    expected = contents(reference)
-    while outcome.kills < kills and seed < 4 * kills:
-        disturbed(case, outcome, fresh(case, folder / f"run-{seed}"), script, expected, seed)
-        seed += 1
-    return outcome
+    return Outcome(round(time.monotonic() - began, 2)), contents(reference)
 
 
 def answer(body: dict[str, Any]) -> str:
@@ -233,17 +229,24 @@ def answer(body: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=80, help="at least so many in all")
+    parser.add_argument("--minutes", type=float, default=60, help="begin no more runs after so many")
     parser.add_argument("--only", nargs="*", default=[], help="cases whose names begin so")
     options = parser.parse_args()
     wanted: Callable[[str], bool] = lambda name: not options.only or name.startswith(tuple(options.only))  # noqa: E731
-    outcomes: dict[str, Outcome] = {}
     with tempfile.TemporaryDirectory() as name, chat_server(answer) as (url, record):
         folder = Path(name)
         (script := folder / "silr_in_a_group.py").write_text(SCRIPT)
         chosen = {name: case for name, case in cases(folder, url, record).items() if wanted(name)}
-        for number, (name, case) in enumerate(chosen.items()):
-            outcomes[name] = outcome = killed(case, folder / f"case-{number}", script, -(-options.kills // len(chosen)))
-            print(f"{name}: {json.dumps(vars(outcome))}", flush=True)
+        folders = {name: folder / f"case-{number}" for number, name in enumerate(chosen)}
+        first = {name: undisturbed(case, folders[name], script) for name, case in chosen.items()}
+        outcomes = {name: outcome for name, (outcome, _) in first.items()}
+        seed, until = 0, time.monotonic() + 60 * options.minutes
+        while sum(each.kills for each in outcomes.values()) < options.kills and time.monotonic() < until:
+            for name, case in chosen.items():
+                run = fresh(case, folders[name] / f"run-{seed}")
+                disturbed(case, outcomes[name], run, script, first[name][1], seed)
+                print(f"{name}: {json.dumps(vars(outcomes[name]))}", flush=True)
+            seed += 1
     values = {
         "kills": sum(each.kills for each in outcomes.values()),
         "runs": sum(each.runs for each in outcomes.values()),

@@ -54,7 +54,7 @@ def test_a_folder_that_another_process_writes_is_left_to_it(tmp_path: Path) -> N
     with atomic_folder(tmp_path / "model") as draft:
         (draft / "a").write_text("a")
         with (
-            pytest.raises(InputError, match="^another process writes .*model; wait"),
+            pytest.raises(InputError, match=r"^another process writes .*model; wait"),
             atomic_folder(draft.parent / "model"),
         ):
             raise AssertionError
