@@ -4,9 +4,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from silr.errors import InputError
+from silr.io.pieced_table import open_table
 from silr.io.pieces import ROWS, Piece, check_output, each_piece, is_in_pieces, open_pieces, read_piece, write_piece
 from silr.io.tables import write_table
 
@@ -135,6 +138,20 @@ def test_what_a_killed_process_left_goes(folder: Path, tmp_path: Path) -> None:
 def test_outputs_that_cannot_be_are_refused(folder: Path, tmp_path: Path, output: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         check_output(open_pieces(folder), tmp_path / output)
+
+
+def test_types_that_programs_take_for_one_another_are_one(folder: Path) -> None:
+    pq.write_table(
+        pa.table({"text": pa.array(["large"], pa.large_string()), "n": pa.array([1.0], pa.float64())}),
+        folder / "b.parquet",
+    )
+    pq.write_table(
+        pa.table({"text": pa.array(["of few"]).dictionary_encode(), "n": pa.array([None], pa.null())}),
+        folder / "later/c.parquet",
+    )
+    table = open_table(folder)
+    assert list(table["text"]) == ["one", "two", "large", "of few"]
+    assert [None if value is pd.NA else value for value in table["n"]] == [0, 1, 1, None]
 
 
 def _broken(folder: Path) -> None:

@@ -86,7 +86,9 @@ def test_a_run_and_all_that_reads_it(
     # the report's command makes the same run again, without a request
     before = record.requests
     source = (run / "report.html").read_text()
-    command = html.unescape(source.partition('<pre tabindex="0"><code>')[2].partition("</code>")[0])
+    command = html.unescape(
+        source.partition('id="again"')[2].partition('<pre tabindex="0"><code>')[2].partition("</code>")[0]
+    )
     assert f"--features-url {url}" in command and "--features api:a-model" in command
     done = commands(*shlex.split(command.replace("\\\n", " "))[1:], cwd=run)
     assert done.code == 0, done.err

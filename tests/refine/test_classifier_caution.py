@@ -90,6 +90,8 @@ def test_predict_and_export_repeat_it(commands: Commands, tmp_path: Path) -> Non
     assert done.code == 0 and done.err.startswith("silr: warning: the classifier is not better than the LLM: by the")
     assert done.err == f"silr: warning: {json.loads(done.out)['warning']}\n"
     assert commands(*predict, "-q", cwd=tmp_path) == (0, "", "")
+    for path in (table, tmp_path / "run" / "labels.csv"):
+        path.unlink()  # without its texts a run is not distilled
     done = commands("export", "run", "model", "--json", cwd=tmp_path)
     assert done.code == 0 and done.err == f"silr: warning: {json.loads(done.out)['warning']}\n"
     card = (tmp_path / "model" / "README.md").read_text()

@@ -180,7 +180,7 @@ def test_calibration(page: Page, labels: pd.DataFrame) -> None:
 def test_to_do_it_again(refined: tuple[Path, Result], page: Page, commands: Commands) -> None:
     """The command that the page gives makes the same labels."""
     run = refined[0]
-    command = page.source.partition('<pre tabindex="0"><code>')[2].partition("</code>")[0]
+    command = page.source.partition('id="again"')[2].partition('<pre tabindex="0"><code>')[2].partition("</code>")[0]
     words = command.replace("\\\n", "").split()
     assert words[:3] == ["silr", "refine", "../table.csv"] and words[words.index("-o") + 1] == "../run-again"
     done = commands(*words[1:], "--device", "cpu", cwd=run)

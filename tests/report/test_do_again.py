@@ -102,7 +102,9 @@ def test_static_embeddings_are_named(little: Corpus, static_model: str, tmp_path
     run, specs = tmp_path / "run", [f"static:{static_model}", "tfidf"]
     refine_table(write_table(little, tmp_path, "default"), run, features=specs)
     page = Page(write_report(run))
-    command = html.unescape(page.source.partition('<pre tabindex="0"><code>')[2].partition("</code>")[0])
+    command = html.unescape(
+        page.source.partition('id="again"')[2].partition('<pre tabindex="0"><code>')[2].partition("</code>")[0]
+    )
     assert "--features static:../" in command
     done = commands(*shlex.split(command.replace("\\\n", " "))[1:], cwd=run)
     assert done.code == 0, done.err

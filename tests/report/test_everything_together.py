@@ -113,7 +113,9 @@ def test_all_parts_take_it(
 
     page = Page(write_report(run))
     assert "Unkind words." in page.source and "llm_label_b" in page.source
-    command = html.unescape(page.source.partition('<pre tabindex="0"><code>')[2].partition("</code>")[0])
+    command = html.unescape(
+        page.source.partition('id="again"')[2].partition('<pre tabindex="0"><code>')[2].partition("</code>")[0]
+    )
     done = commands(*shlex.split(command.replace("\\\n", " "))[1:], cwd=run)
     assert done.code == 0, done.err
     pd.testing.assert_frame_equal(labels, pd.read_csv(tmp_path / "run-again" / "labels.csv"))

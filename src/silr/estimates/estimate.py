@@ -82,7 +82,7 @@ def estimate(
     >>> from silr import estimate
     >>> row = estimate(frame).shares[1]
     >>> f"{row.class_name}: {row.value:.2f} ({row.low:.2f} to {row.high:.2f})"
-    'b: 0.75 (0.65 to 0.83)'
+    'b: 0.75 (0.64 to 0.83)'
     """
     evidence = read_evidence(source, gold_column, label_columns)
     regression = None

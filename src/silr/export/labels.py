@@ -14,7 +14,7 @@ from silr.export.card_metadata import check_languages, license_fields
 from silr.io.corpus import read_table, write_table
 from silr.io.words import limits, percent
 from silr.refine.classifier_caution import of_priors
-from silr.refine.labels import LABELS
+from silr.refine.labels import LABELS, LABELS_IN_PIECES
 from silr.refine.record import Record, read_record
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def write_labels(run: str | Path, folder: Path, license: str | None, languages: 
     record = read_record(run)
     path = Path(run) / LABELS
     if record.table is None or not path.is_file():
-        raise InputError(f"{run} has no {LABELS} to push: `silr refine` writes it")
+        in_pieces = (Path(run) / LABELS_IN_PIECES).is_dir()
+        pieces = f"its labels lie in pieces in {LABELS_IN_PIECES}/; `hf upload` takes that folder"
+        raise InputError(f"{run} has no {LABELS} to push: {pieces if in_pieces else '`silr refine` writes it'}")
     names = record.table["columns"]
     frame = _typed(read_table(path), names["gold"])
     (folder / DATA).parent.mkdir()

@@ -63,6 +63,14 @@ def push(folder: str | Path, name: str, *, public: bool = False, kind: Kind = "m
     InputError
         There is no token, the hub does not answer or refuses, the name belongs to something else, or the repository is
         public and `public` is False. The folder stays as it is.
+
+    Examples
+    --------
+    >>> from silr import push
+    >>> push("classifier/", "somebody/my classifier")
+    Traceback (most recent call last):
+        ...
+    silr.errors.InputError: somebody/my classifier is no name on the hub; give NAME or OWNER/NAME
     """
     check_push(name)
     folder = Path(folder)
@@ -155,6 +163,14 @@ def push_labels(
     ------
     InputError
         As `push`, or the run has no ``labels.csv``.
+
+    Examples
+    --------
+    >>> from silr import push_labels
+    >>> push_labels("run/", "somebody/my labels")
+    Traceback (most recent call last):
+        ...
+    silr.errors.InputError: somebody/my labels is no name on the hub; give NAME or OWNER/NAME
     """
     from silr.export.labels import write_labels
 

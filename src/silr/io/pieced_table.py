@@ -199,7 +199,8 @@ def _column(name: str, parts: Iterable[Any]) -> pd.Series[Any]:
     if not others:
         categories = pd.Index(list(places), dtype=object)
         return pd.Series(pd.Categorical.from_codes(np.concatenate(codes), categories), name=name)
-    kind = others[0].type
+    kind = others[0].type if len({each.type for each in others}) == 1 else pa.float64()
+    others = [each.cast(kind) for each in others]
     return pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array(others, kind)), name=name)
 
 

@@ -283,6 +283,16 @@ def _differences(one: dict[str, Any], other: dict[str, Any]) -> str:
     for name in [*one, *(name for name in other if name not in one)]:
         if name not in one or name not in other:
             return f"only one of them has the column {name!r}"
-        if one[name] != other[name] and pa.null() not in (one[name], other[name]):
+        if _kind(one[name]) != _kind(other[name]) and pa.null() not in (one[name], other[name]):
             return f"the column {name!r} is of type {one[name]} in one and {other[name]} in the other"
     return ""
+
+
+def _kind(type_: Any) -> str:
+    """The types that programs take for one another: texts of any length, in a dictionary or not, and numbers."""
+    import pyarrow as pa
+
+    kind = type_.value_type if pa.types.is_dictionary(type_) else type_
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return "text"
+    return "number" if pa.types.is_integer(kind) or pa.types.is_floating(kind) else str(kind)
