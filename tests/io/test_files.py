@@ -90,3 +90,27 @@ def test_full_disk(tmp_path: Path) -> None:
     assert len(lines) == 2 and all(line.startswith(f"cannot write {tmp_path / 'a.npy'}: ") for line in lines)
     assert "File too large" in lines[0] and lines[1].endswith("is the disk full?")
     assert names(tmp_path) == ["a.npy"] and (tmp_path / "a.npy").read_bytes() == b"old"
+
+
+def test_what_killed_processes_left_is_removed_and_what_others_write_stays(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom silr.io.files import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as file:\n    file.write(b'half'), print('ready', flush=True)\n"
+        "    sys.stdin.readline() or os.kill(os.getpid(), 9)\n"
+    )
+    path, own = tmp_path / "a.bin", tmp_path / ".a.bin.mine.tmp"
+    own.touch()
+    (tmp_path / ".other.bin.0123456789abcdef.tmp").touch()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(path)], **pipes) for _ in range(2)]
+    for writer in writers:
+        assert writer.stdout.readline() == b"ready\n"
+    killed, alive = writers
+    killed.communicate()
+    drafts = set(tmp_path.glob(".a.bin.*.tmp"))
+    with atomic_write(path) as file:
+        file.write(b"whole")
+    assert path.read_bytes() == b"whole" and len(drafts & set(tmp_path.iterdir())) == 2 == len(drafts) - 1
+    alive.communicate(b"\n")
+    assert names(tmp_path) == [".a.bin.mine.tmp", ".other.bin.0123456789abcdef.tmp", "a.bin"]
+    assert path.read_bytes() == b"half"

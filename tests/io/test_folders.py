@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from silr.errors import InputError
 from silr.io.files import atomic_folder
 
 
@@ -46,3 +47,16 @@ def test_a_folder_that_holds_something_is_kept(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="not empty"), atomic_folder(tmp_path / "model") as draft:
         (draft / "new").write_text("new")
     assert names(tmp_path) == ["model", "model/mine"]
+
+
+def test_a_folder_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:
+    """A lock belongs to an open file, so two writers of one process are as two processes."""
+    with atomic_folder(tmp_path / "model") as draft:
+        (draft / "a").write_text("a")
+        with (
+            pytest.raises(InputError, match=r"^another process writes .*model; wait"),
+            atomic_folder(draft.parent / "model"),
+        ):
+            raise AssertionError
+        assert names(draft) == ["a"]
+    assert names(tmp_path) == ["model", "model/a"]

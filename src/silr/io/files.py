@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_hex
 from typing import IO, Any, TypeAlias
 
 from silr.errors import InputError
+from silr.io.drafts import new_folder, open_draft, remove_drafts
 
 Json: TypeAlias = dict[str, Any]  # an object of JSON
 
@@ -30,15 +30,16 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a temporary binary file beside `path` that becomes `path` when the block ends without an error.
 
     The file is flushed to disk (fsync) before the rename, and the directory after it. If the block raises, `path` is
-    untouched and the temporary file is removed.
+    untouched and the temporary file is removed. What killed processes left of theirs is removed, too.
 
     Raises InputError if the folder does not exist or cannot be written, or the disk is full.
     """
     path = Path(path)
-    draft = path.parent / f".{path.name}.{token_hex(8)}.tmp"
     with os_errors(f"cannot write {path}"):
+        remove_drafts(path)
+        draft, opened = open_draft(path)
         try:
-            with draft.open("xb") as file:
+            with opened as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -54,22 +55,22 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
     Otherwise it is removed. What a killed process left of it is removed, too.
 
-    `folder` must not exist, or be empty, when the block ends. Raises OSError if it cannot be written.
+    `folder` must not exist, or be empty, when the block ends. Raises OSError if it cannot be written, and InputError if
+    another process writes it.
     """
     folder = folder.absolute()
     draft = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
-    try:
-        draft.mkdir(parents=True)
-        yield draft
-        for path in draft.rglob("*"):
-            sync(path)
-        if folder.is_dir():
-            folder.rmdir()  # Windows renames onto nothing
-        draft.rename(folder)
-        sync(folder.parent)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with new_folder(draft, f"another process writes {folder}; wait for it or stop it"):
+        try:
+            yield draft
+            for path in draft.rglob("*"):
+                sync(path)
+            if folder.is_dir():
+                folder.rmdir()  # Windows renames onto nothing
+            draft.rename(folder)
+            sync(folder.parent)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def check_writable(path: str | Path) -> None:
