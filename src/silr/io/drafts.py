@@ -1,7 +1,7 @@
 """Temporary files and folders that take a name: who writes one holds its lock, so those of killed processes are known.
 
 The lock is that of the file or folder itself (flock): no lock file stays. Where there is none, as on some network file
-systems, such a file is left alone.
+systems, a file that was left stays.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from typing import IO
 
 from silr.errors import InputError
 
-WINDOWS = os.name == "nt"  # it removes no open file, so that nothing need be locked
-if not WINDOWS:
+try:
     import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+KEEPS_OPEN = os.name == "nt"  # it removes no open file, so that nothing need be locked
 
 
 def open_draft(path: Path) -> tuple[Path, IO[bytes]]:
@@ -28,7 +30,7 @@ def open_draft(path: Path) -> tuple[Path, IO[bytes]]:
     while True:
         draft = path.with_name(f".{path.name}.{token_hex(8)}.tmp")
         file = draft.open("xb")
-        if WINDOWS:
+        if fcntl is None:
             return draft, file
         with suppress(OSError):  # a file system without locks
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -39,10 +41,12 @@ def open_draft(path: Path) -> tuple[Path, IO[bytes]]:
 
 def remove_drafts(path: Path) -> None:
     """Remove the drafts of `path` that killed processes left; those of living ones stay."""
+    if fcntl is None and not KEEPS_OPEN:
+        return
     name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}\.tmp")
     for draft in filter(lambda draft: name.fullmatch(draft.name), _drafts_in(path.parent.absolute())):
         with suppress(OSError):
-            if WINDOWS:
+            if fcntl is None:
                 draft.unlink()
                 continue
             with draft.open("ab") as file:
@@ -72,7 +76,7 @@ def new_folder(path: Path, busy: str) -> Iterator[None]:
 @contextmanager
 def _lock_of(path: Path, busy: str) -> Iterator[None]:
     """Hold the lock of a folder, if there is one and locks are at hand."""
-    if WINDOWS or not path.is_dir():
+    if fcntl is None or not path.is_dir():
         yield
         return
     descriptor = os.open(path, os.O_RDONLY)
