@@ -121,13 +121,13 @@ def _row(measure: str, k: int | None, value: float, variance: float, size: int, 
     if not np.isfinite(value):
         note = "it cannot be told: neither labels nor gold labels have this class"
         return Row(measure, value, np.nan, np.nan, n_gold, column, class_name, note=note)
-    if measure in ("macro_f1", "kappa", "alpha") and len(np.unique(evidence.gold[rows])) == 1:
+    checked = _Checked.of(measure, k, evidence.labels[column][rows], evidence.gold[rows], evidence.weights[rows])
+    if measure in ("macro_f1", "kappa", "alpha") and checked.one_class:
         note = "it cannot be told: all gold labels are of one class"
         return Row(measure, np.nan, np.nan, np.nan, n_gold, column, class_name, note=note)
     if measure in ("kappa", "alpha"):
         low, high = wald_limits(np.array(value), np.array(variance), n_gold)
         return Row(measure, value, max(float(low), -1.0), min(float(high), 1.0), n_gold, column, class_name)
-    checked = _Checked.of(measure, k, evidence.labels[column][rows], evidence.gold[rows], evidence.weights[rows])
     low, high = share_limits(np.array(value), np.array(variance), n_gold, checked.most)
     if measure in ("precision", "recall", "accuracy"):  # what was never seen may be all there is
         low, high = low if checked.right else np.array(0.0), high if checked.wrong else np.array(1.0)

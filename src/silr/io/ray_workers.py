@@ -179,7 +179,7 @@ def main() -> None:
     """Run Ray: the job comes on standard input, whose end ends this process; reports go to standard output."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as out:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        job: Job = pickle.load(sys.stdin.buffer)
+        job: Job = pickle.load(sys.stdin.buffer)  # from `_reports` alone, by a pipe; Ray hands it on in this form, too
         threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
         try:
             with _cluster() as ray:
