@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from silr.errors import InputError
 from silr.features.encoders import MODEL as MINILM
 from silr.hf.hub import answers
 from silr.io.files import Json
+from silr.io.hub import hub_errors
 
 README = "README.md"
 LICENSE_FILE = re.compile(r"licen[cs]e|notice|copying", re.IGNORECASE)  # how the names of licences' texts begin
@@ -88,11 +91,9 @@ def _of_hub(name: str) -> BaseModel:
     if isinstance(card, str):
         said = _license(read_card(Path(card))[0])
     if said is None and not constants.HF_HUB_OFFLINE and answers(constants.ENDPOINT, PATIENCE):
-        try:
+        with suppress(InputError), hub_errors(name):  # refused: then its licence is unknown
             data: Any = HfApi().model_info(name, timeout=PATIENCE).card_data
             said = _license(data.to_dict() if data else {})
-        except Exception:  # whatever the hub answers: then its licence is unknown
-            said = None
     return BaseModel(name, here and here[3], said)
 
 
