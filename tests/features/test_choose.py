@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,23 @@ def test_sentence_embeddings_from_a_folder(minilm: str, tmp_path: Path, monkeypa
     np.testing.assert_allclose(loaded.transform(texts), matrix, atol=1e-6)
     monkeypatch.chdir(Path(minilm).parent)  # a relative name is found again from elsewhere
     assert make_features("model").record == features.record
+
+
+def test_ends_that_are_not_read_are_counted(small_bert: str, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    encoder = SentenceTransformer(small_bert, device="cpu")
+    encoder.max_seq_length = 12
+    encoder.save(str(tmp_path))
+    features = make_features(str(tmp_path))
+    whole, longer = "a film " * 5, "a film " * 5 + "!"  # 12 tokens with the two special ones, and 13
+    with pytest.warns(UserWarning, match=r"^2 of 3 texts are longer than the 12 tokens .* ends are not read$"):
+        matrix = features.fit_transform([whole, longer, longer])
+    np.testing.assert_allclose(matrix[1], matrix[0], atol=1e-6)  # as the warning says
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        features.fit_transform([whole, ""])
+        features.transform([longer])  # of the corpus alone
 
 
 @pytest.mark.parametrize("kind", ["absent", "empty", "broken"])

@@ -1,5 +1,6 @@
 """Sentence embeddings of a sentence-transformers model."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from silr.extras import needs
 from silr.features.base import Matrix
 from silr.hf.fingerprint import WEIGHTS, check, fingerprint
 from silr.io.files import Json
+
+COUNTED_AT_ONCE = 1_000  # texts
 
 
 class SentenceFeatures:
@@ -40,16 +43,40 @@ class SentenceFeatures:
         return self._encoder
 
     def fit_transform(self, texts: Sequence[str]) -> Matrix:
+        """Embed each distinct text once, float32 of shape (n, d), and warn of texts of which the end is not read."""
+        if cut := n_cut(self.encoder, texts):
+            limit = self.encoder.max_seq_length
+            warnings.warn(
+                f"{cut:,} of {len(texts):,} texts are longer than the {limit:,} tokens that the sentence encoder "
+                "reads; their ends are not read",
+                stacklevel=2,
+            )
+        return self.transform(texts)
+
+    def transform(self, texts: Sequence[str]) -> Matrix:
         """Embed each distinct text once; float32 of shape (n, d)."""
         unique = list(dict.fromkeys(texts))
         rows = {text: row for row, text in enumerate(unique)}
         embedded = self.encoder.encode(unique, convert_to_numpy=True, show_progress_bar=False)
         return np.asarray(embedded[[rows[text] for text in texts]], dtype=np.float32)
 
-    transform = fit_transform
-
     def save(self, folder: Path) -> None:
         """Nothing to write: the model is named in the record."""
+
+
+def n_cut(encoder: Any, texts: Sequence[str]) -> int:
+    """The number of texts that an encoder does not read whole; 0 of one that has no limit."""
+    limit = encoder.max_seq_length
+    if limit is None or not hasattr(encoder.tokenizer, "num_special_tokens_to_add"):  # such as static embeddings
+        return 0
+    prompt = encoder.prompts.get(encoder.default_prompt_name or "", "") or ""
+    room = limit - len(prompt.encode()) - encoder.tokenizer.num_special_tokens_to_add()
+    long = [prompt + text for text in texts if len(text.encode()) > room]  # a token has a byte at least
+    cut = 0
+    for start in range(0, len(long), COUNTED_AT_ONCE):
+        ids = encoder.tokenizer(long[start : start + COUNTED_AT_ONCE], verbose=False)["input_ids"]
+        cut += sum(len(row) > limit for row in ids)
+    return cut
 
 
 def _sentence_encoder(model: str) -> Any:

@@ -55,7 +55,7 @@ def make_features(corpus: Corpus) -> Features:
     if corpus.states is not None and corpus.states.exists():
         parts.append(np.asarray(features_of_texts(corpus.states, corpus.texts), dtype=np.float32))
     if corpus.encoder is not None:
-        parts.append(features_by_name(corpus.encoder).fit_transform(corpus.texts))
+        parts.append(features_by_name(corpus.encoder).transform(corpus.texts))
     try:
         parts.append(TfidfFeatures().fit_transform(corpus.texts))
     except InputError:  # texts with nothing in common
