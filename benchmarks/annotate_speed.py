@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--table", help="a table with a column text (default: the Amazon review snippets)")
     parser.add_argument("--model", help="model folder, .gguf file or hub name (default: SmolLM2-135M-Instruct)")
     parser.add_argument("--rows", type=int, default=300, help="texts to compare the speed on (default 300)")
+    parser.add_argument("--dtypes", nargs="+", default=["float32"], help="silr's and skorch's (default float32)")
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))
     parser.add_argument("--turns", type=int, default=3, help="how often each reads them (default 3)")
     parser.add_argument(
@@ -69,7 +71,10 @@ def main() -> None:
         options.model = str(demo_model())
     texts = read_texts(options.table)
     chosen = sample(texts, options.rows)
-    comparisons = {name: compare(options.model, name, chosen, options) for name in PROMPTS}
+    comparisons = {
+        f"{name}, {dtype}": compare(options, PROMPTS[name], dtype, chosen)
+        for name, dtype in product(PROMPTS, options.dtypes)
+    }
     result = {**conditions(options), "comparisons": comparisons}
     save(result, options.output)
     if options.memory_rows:
@@ -100,7 +105,7 @@ def sample(texts: list[str], n: int) -> list[str]:
     return [texts[row] for row in chosen]
 
 
-def compare(model: str, prompt_name: str, texts: list[str], options: argparse.Namespace) -> dict[str, object]:
+def compare(options: argparse.Namespace, template: str, dtype: str, texts: list[str]) -> dict[str, object]:
     """Time all, turn by turn, and compare their labels and probabilities with silr's."""
     import torch
 
@@ -108,15 +113,15 @@ def compare(model: str, prompt_name: str, texts: list[str], options: argparse.Na
     from silr.hf import models
 
     torch.set_num_threads(options.threads)
-    template = PROMPTS[prompt_name]
-    ours = LocalAnnotator(model, CLASSES, question=QUESTION, prompt=template, opening=OPENING, device="cpu")
-    dtype = ours.describe()["dtype"]
+    model, answers = options.model, [f" {each}" for each in CLASSES]
+    asked = {"question": QUESTION, "prompt": template, "opening": OPENING}
+    ours = LocalAnnotator(model, CLASSES, **asked, device="cpu", dtype=dtype)
     tokenizer = models.load_tokenizer(model)
     message = [{"role": "user", "content": template.replace("{question}", QUESTION)}]
     prompt = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True) + OPENING
     readers: dict[str, Reader] = {"silr": lambda texts: np.exp(ours.annotate(texts).scores)}
     for name in options.rivals:
-        readers[name] = RIVALS[name](model, dtype, prompt, [f" {each}" for each in CLASSES], options.threads)
+        readers[name] = RIVALS[name](model, dtype, prompt, answers, options.threads)
     for read in readers.values():
         read(texts[:2])
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in readers}
@@ -126,7 +131,7 @@ def compare(model: str, prompt_name: str, texts: list[str], options: argparse.Na
             began, worked = time.perf_counter(), time.process_time()
             probabilities[name] = read(texts)
             times[name].append((time.perf_counter() - began, time.process_time() - worked))
-            print(f"{prompt_name}, {turn + 1}: {name} {len(texts) / times[name][-1][0]:.2f} texts/s", flush=True)
+            print(f"{dtype}, turn {turn + 1}, {name}: {len(texts) / times[name][-1][0]:.2f} texts/s", flush=True)
     p = probabilities["silr"]
     methods = {
         name: {
@@ -139,7 +144,7 @@ def compare(model: str, prompt_name: str, texts: list[str], options: argparse.Na
         }
         for name, each in times.items()
     }
-    return {"texts": len(texts), "turns": options.turns, "dtype": dtype, "methods": methods}
+    return {"texts": len(texts), "turns": options.turns, "methods": methods}
 
 
 def median_ratio(seconds: list[float], ours: list[float]) -> float:

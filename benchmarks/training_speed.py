@@ -133,7 +133,7 @@ def run_silr(
     )  # fmt: skip
     tokens = TokenFeatures(options.model).fit_transform(texts)
     classifier = FinetunedClassifier(Backbone(config, 2), 2)
-    classifier.fit(tokens, labels, risk, validation, 0)
+    classifier.fit(tokens, labels, risk, validation, options.seed)
     trained = time.perf_counter() - began
     return trained, classifier.predict_proba(tokens).argmax(axis=1)
 
@@ -172,7 +172,7 @@ def run_loop(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda s: s / warm if s < warm else (1 + math.cos(math.pi * (s - warm) / (steps - warm))) / 2
     )
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(options.seed)
     network.train()
     for _ in range(options.epochs):
         for rows in batches(train, lengths, loop.by_length, rng):
@@ -233,7 +233,7 @@ def with_adapters(options: argparse.Namespace, device: str) -> tuple[Any, Any]:
     network.config.pad_token_id, network.config.use_cache = tokenizer.pad_token_id, False
     torch.nn.init.zeros_(network.score.weight)
     network.score.float()
-    torch.manual_seed(0)
+    torch.manual_seed(options.seed)
     settings = LoraConfig(task_type="SEQ_CLS", r=RANK, lora_alpha=ALPHA, lora_dropout=DROPOUT)
     return tokenizer, get_peft_model(network, settings)
 
@@ -247,6 +247,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0, help="of training: adapters and order of the texts (default 0)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -293,6 +294,7 @@ def machine(options: argparse.Namespace) -> dict[str, Any]:
         "texts": options.texts,
         "epochs": options.epochs,
         "learning_rate": options.learning_rate,
+        "seed": options.seed,
         "tuning": options.tuning,
     }
 
