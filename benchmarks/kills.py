@@ -6,8 +6,8 @@ that time; started again; and in the end its outputs must be the same to the byt
 must not be asked again about a text whose answer it gave in full: at most those under way at a kill. The command line
 starts from a process that has imported everything, so that the kills hit the work.
 
-Run from anywhere: `python benchmarks/kills.py [--kills 100] [--minutes 60]`; a quarter of an hour on two cores. It adds to
-the kills of the results file, with new moments, until there are so many; without that file it begins at none.
+Run from anywhere: `python benchmarks/kills.py [--kills 100] [--minutes 60]`; some minutes on two cores. It adds to the
+kills of the results file, at new moments, until there are so many; without that file it begins at none.
 """
 
 from __future__ import annotations
