@@ -136,6 +136,7 @@ def row(cases: list[Cell]) -> list[str]:
     draws = [each for cell in cases for each in cell]
     bias = np.array([np.mean([each["gain"] - each["true_gain"] for each in cell]) for cell in cases])
     holds = np.array([np.mean([inside(each["interval"], each["true_gain"]) for each in cell]) for cell in cases])
+    held = np.mean([inside(each["interval"], each["true_gain"]) for each in draws])
     accuracy = np.mean([inside(each["accuracy_interval"], each["true_accuracy"]) for each in draws])
     width = np.mean([each["interval"][1] - each["interval"][0] for each in draws])
     said = [each for each in draws if each["finding"] == "better"]
@@ -148,7 +149,7 @@ def row(cases: list[Cell]) -> list[str]:
         f"{len(draws):,}",
         f"{100 * np.mean([each['true_gain'] for each in draws]):+.1f}",
         f"{100 * bias.mean():+.1f} ± {100 * error:.1f}",
-        f"{100 * np.mean([inside(each['interval'], each['true_gain']) for each in draws]):.1f}, {100 * holds.min():.0f}",
+        f"{100 * held:.1f}, {100 * holds.min():.0f}",
         f"{width:.3f}",
         f"{100 * accuracy:.1f}",
         f"{len(said)}",
