@@ -110,7 +110,7 @@ def one_draw(case: Case, n_gold: int, draw: int, cache: Path | None) -> dict[str
     priors = problem.estimate(labels)
     assert gold is not None and priors is not None
     priors = of_other_texts(priors, len(gold.rows), len(labels))
-    comparison = compare(lambda each, _: problem.estimate(each), llm, gold, labels)
+    comparison = compare(lambda each, _: problem.estimate(each), llm, gold, labels, out_of_fold=True)
     assert comparison is not None
     notes = Notes("posterior", against_llm=comparison)
     verdict = verdict_of([Iteration(0, llm, None, None, Notes("llm")), Iteration(1, labels, None, priors, notes)])
