@@ -79,6 +79,20 @@ def test_predictions_are_those_of_one_machine(cluster: None, tmp_path: Path, com
 
 
 @pytest.mark.slow
+def test_features_are_those_of_one_machine(cluster: None, tmp_path: Path, commands: Commands) -> None:
+    in_pieces(make_corpus(120, n_gold=30, seed=3).table(), tmp_path / "texts", [50, 50])
+    arguments = ("refine", "texts", "--features", "tfidf", "--quiet", "-o")
+    assert commands(*arguments, "here", cwd=tmp_path).code == 0
+    done = commands(*arguments, "there", "--engine", "ray", cwd=tmp_path)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    features = [np.load(tmp_path / run / "features" / "features.npy") for run in ("there", "here")]
+    np.testing.assert_allclose(*features, atol=1e-5)
+    labels = [joined(tmp_path / run / "labels") for run in ("there", "here")]
+    pd.testing.assert_frame_equal(*labels, check_exact=False, atol=1e-4)
+    assert not (tmp_path / "there" / "features" / "pieces").exists()
+
+
+@pytest.mark.slow
 def test_annotations_are_those_of_one_machine(
     cluster: None, tmp_path: Path, commands: Commands, tiny_llama: str
 ) -> None:

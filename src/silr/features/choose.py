@@ -77,14 +77,16 @@ def load_saved(record: Json, folder: Path) -> Features:
     return SentenceFeatures(record["model"], record.get(WEIGHTS))
 
 
-def features_of_run(features: Features, texts: Sequence[str], folder: Path) -> tuple[Features, Matrix]:
-    """The corpus's features, computed once a run, by the main process, and the way there as it is kept."""
+def features_of_run(
+    features: Features, texts: Sequence[str], folder: Path, engine: str = "local"
+) -> tuple[Features, Matrix]:
+    """The corpus's features, computed once a run, by the main process or `engine`, and the way there as it is kept."""
     if features.record["kind"] in ("file", "tokens"):  # read where it is; made again as quickly as it is read
         return features, features.fit_transform(texts)
     kept = folder / "features.npy"
     if isinstance(texts, PiecedColumn):
         if is_main() and not kept.exists():
-            write_features(features, texts, kept)
+            write_features(features, texts, kept, load_saved, engine)
         wait_for_all()
         return load_saved(features.record, folder), load_features(kept, len(texts))
     if fresh := is_main() and not kept.exists():

@@ -234,8 +234,12 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         *,
         on_iteration: Callable[[Iteration], None] | None = None,
         on_step: OnStep | None = None,
+        engine: str = "local",
     ) -> Self:
-        """Refine labels that are codes already; see `fit`. The problem is without texts and features."""
+        """Refine labels that are codes already; see `fit`. The problem is without texts and features.
+
+        `engine`, as of `silr.io.engines.make_pieces`, computes the features of a run on texts in pieces.
+        """
         method, tuning = as_method(self.method), as_tuning(self.classifier)
         method.check_settings(tuning)
         if tuning is not None:
@@ -278,7 +282,7 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
                 if len(done) > method.iterations_for(problem, context) + 1:
                     raise InputError(f"{run.folder} has {len(done) - 1} iterations already; ask for as many or more")
                 if texts is not None:
-                    self.features_, matrix = features_of_run(self.features_, texts, run.folder / "features")
+                    self.features_, matrix = features_of_run(self.features_, texts, run.folder / "features", engine)
                 problem = with_features(matrix)
                 context = replace(context, checkpoints=run.checkpoints)
                 result = Refinement(refine(method, problem, done, store, context), problem.class_names)
