@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from silr.features.base import Features, Matrix
 
 DONE, UNFINISHED = "done.json", "features.part"
-EVERY = 2**18  # texts, after which those that are done are on the disk for certain
+EVERY, SECONDS = 2**18, 10.0  # texts or time, after which those that are done are on the disk for certain
 
 Read = Callable[[list[str], slice], "Matrix"]
 
@@ -42,7 +43,7 @@ def write_features(features: Features, texts: PiecedColumn[str], path: Path, loa
     with os_errors(f"cannot write {path}"), unfinished.open("r+b" if done else "wb") as file:
         if done:
             _go_to(file, done)
-        start = 0
+        start, since = 0, time.monotonic()
         for part in texts.parts():
             rows = slice(start, start + len(part))
             if rows.stop > done:
@@ -52,10 +53,12 @@ def write_features(features: Features, texts: PiecedColumn[str], path: Path, loa
                     header = {"descr": values.dtype.str, "fortran_order": False}
                     np.lib.format.write_array_header_1_0(file, {**header, "shape": (len(texts), values.shape[1])})
                 file.write(np.ascontiguousarray(values).data)
-                if rows.stop - done >= EVERY or rows.stop == len(texts):
+                is_slow = time.monotonic() - since >= SECONDS  # an encoder
+                if rows.stop - done >= EVERY or is_slow or rows.stop == len(texts):
                     file.flush()
                     os.fsync(file.fileno())
                     write_json(marked, done := rows.stop)
+                    since = time.monotonic()
             start = rows.stop
     write_record(path, texts, unfinished)
     with os_errors(f"cannot write {path}"):
