@@ -7,15 +7,19 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from ray_worker_parts import Upper
+from ray_worker_parts import Upper, marking
 
 from command_line import Commands
 from pieces import in_pieces, joined
 from silr.errors import InputError
+from silr.features.in_parts import write_features
+from silr.features.tfidf import TfidfFeatures
+from silr.io.corpus import open_table, text_column
 from silr.io.engines import make_pieces
 from silr.io.pieces import open_pieces
 from silr.io.ray_workers import LOG, _room
@@ -90,6 +94,13 @@ def test_features_are_those_of_one_machine(cluster: None, tmp_path: Path, comman
     labels = [joined(tmp_path / run / "labels") for run in ("there", "here")]
     pd.testing.assert_frame_equal(*labels, check_exact=False, atol=1e-4)
     assert not (tmp_path / "there" / "features" / "pieces").exists()
+    marks, path = tmp_path / "marks", tmp_path / "again" / "features.npy"
+    marks.mkdir()
+    table: Any = text_column(open_table(tmp_path / "texts"), "text", tmp_path / "texts")
+    write_features(TfidfFeatures(), table, path, partial(marking, marks), partial(make_pieces, engine="ray"))
+    np.testing.assert_array_equal(np.load(path), features[0])
+    processes = {int(mark.name) for mark in marks.iterdir()}
+    assert processes and os.getpid() not in processes
 
 
 @pytest.mark.slow

@@ -136,7 +136,12 @@ def _refine(table: Path, output: Path, options: dict[str, Any], quiet: bool, as_
     silent = quiet or as_json or not is_main()
     with warnings.catch_warnings(), RefineProgress(options["iterations"], silent) as shown:
         warnings.simplefilter("always", UserWarning)
-        options |= {"on_iteration": shown.on_iteration, "on_step": shown.on_step, "say": narrator(silent)}
+        options |= {
+            "on_iteration": shown.on_iteration,
+            "on_step": shown.on_step,
+            "say": narrator(silent),
+            "quiet": silent,
+        }
         options["columns"] = Columns(*options["columns"])
         refiner = refine_table(table, output, **options)
     if not is_main():

@@ -14,7 +14,7 @@ import numpy as np
 
 from silr.features.file import FileFeatures
 from silr.features.joined import JoinedFeatures
-from silr.features.on_workers import PIECES, Load, features_by_workers
+from silr.features.on_workers import PIECES, Load, MakePieces, features_by_workers
 from silr.features.tfidf import TfidfFeatures
 from silr.io.feature_rows import write_record
 from silr.io.files import make_folder, os_errors, write_json
@@ -29,17 +29,19 @@ EVERY, SECONDS = 2**18, 10.0  # texts or time, after which those that are done a
 Read = Callable[[list[str], slice], "Matrix"]
 
 
-def write_features(features: Features, texts: PiecedColumn[str], path: Path, load: Load, engine: str = "local") -> None:
+def write_features(
+    features: Features, texts: PiecedColumn[str], path: Path, load: Load, make_pieces: MakePieces | None = None
+) -> None:
     """Write the features of texts to ``path``, and beside it what `features` need for new texts.
 
-    What an interrupted call has finished is not computed again. With another `engine` than this process workers
-    compute them, piece by piece; `load` makes features there from their record.
+    What an interrupted call has finished is not computed again. With `make_pieces` workers compute them, piece
+    by piece; `load` makes features there from their record.
     """
     folder, unfinished = path.parent, path.with_name(UNFINISHED)
     make_folder(folder)
     marked = folder / DONE
     done = int(json.loads(marked.read_bytes())) if marked.exists() else 0
-    read = _learned(features, texts, folder, load, engine, is_begun=done > 0)
+    read = _learned(features, texts, folder, load, make_pieces, is_begun=done > 0)
     with os_errors(f"cannot write {path}"), unfinished.open("r+b" if done else "wb") as file:
         if done:
             _go_to(file, done)
@@ -68,7 +70,13 @@ def write_features(features: Features, texts: PiecedColumn[str], path: Path, loa
 
 
 def _learned(
-    features: Features, texts: PiecedColumn[str], folder: Path, load: Load, engine: str, *, is_begun: bool
+    features: Features,
+    texts: PiecedColumn[str],
+    folder: Path,
+    load: Load,
+    make_pieces: MakePieces | None,
+    *,
+    is_begun: bool,
 ) -> Read:
     """What reads some texts, once all that is learned from the corpus is; or is read from a folder."""
     parts: list[Any] = features.parts if isinstance(features, JoinedFeatures) else [features]
@@ -80,7 +88,7 @@ def _learned(
             part.kinds = TfidfFeatures.load(folder).kinds
         else:
             part.fit(texts)
-    made = {} if engine == "local" else features_by_workers(parts, texts, folder, load, engine)
+    made = {} if make_pieces is None else features_by_workers(parts, texts, folder, load, make_pieces)
     made |= {place: matrix.__getitem__ for place, matrix in files.items()}
 
     def read(some: list[str], rows: slice) -> Matrix:

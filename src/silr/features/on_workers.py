@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from silr.features.api import KIND as API
 from silr.io.corpus import text_column
-from silr.io.engines import make_pieces
 from silr.io.files import Json, atomic_write, make_folder
 from silr.io.pieced_table import PiecedColumn
 from silr.io.pieces import Piece, write_piece
@@ -28,10 +27,11 @@ WITHOUT_MODEL = ("tfidf", "static")
 
 Load = Callable[[Json, Path], "Features"]
 At = Callable[[slice], NDArray[np.number]]
+MakePieces = Callable[..., object]  # `silr.io.engines.make_pieces` with its engine
 
 
 def features_by_workers(
-    parts: Sequence[Features], texts: PiecedColumn[str], folder: Path, load: Load, engine: str
+    parts: Sequence[Features], texts: PiecedColumn[str], folder: Path, load: Load, make_pieces: MakePieces
 ) -> dict[int, At]:
     """Compute features that need no more than a text; return what reads some rows of one piece, by place in `parts`.
 
@@ -49,7 +49,7 @@ def features_by_workers(
     settings = {"command": "features", "text": text, "features": list(records.values())}
     make = partial(FeatureWorker, records, str(folder.absolute()), text, settings, load)
     has_model = any(record["kind"] not in WITHOUT_MODEL for record in records.values())
-    make_pieces(texts.pieces, output, settings, make, "Features", engine=engine, has_model=has_model)
+    make_pieces(texts.pieces, output, settings, make, "Computing features", has_model=has_model)
     starts, pieces = [piece.start for piece in texts.pieces.pieces], texts.pieces.pieces
 
     def at(place: int, rows: slice) -> NDArray[np.number]:

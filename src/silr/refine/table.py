@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from silr.io.corpus import (
     text_counts,
     weight_column,
 )
-from silr.io.engines import check_engine
+from silr.io.engines import check_engine, make_pieces
 from silr.io.feature_rows import match
 from silr.io.files import write_json
 from silr.io.hub_tables import local_table, recorded
@@ -75,6 +76,7 @@ def refine_table(
     say: Callable[[str], None] = lambda line: None,
     server: Mapping[str, Any] | None = None,
     engine: str = "local",
+    quiet: bool = True,
     **options: Any,
 ) -> LabelRefiner:
     """Refine the LLM's labels of a table and write ``run/labels.csv``; of a table in pieces, ``run/labels/``.
@@ -103,6 +105,8 @@ def refine_table(
         For ``api:MODEL``: parameters of `silr.ApiFeatures`, such as ``base_url``; progress is shown.
     engine : {"local", "ray"}, default "local"
         What computes the features of a table in pieces: this process, or the workers of a Ray cluster.
+    quiet : bool, default True
+        Show no progress of these workers.
     **options
         As `LabelRefiner.from_options` takes them.
 
@@ -115,7 +119,7 @@ def refine_table(
     method, classifier = from_options({name: value for name, value in options.items() if name not in OF_REFINER})
     tuning = as_tuning(classifier)
     _check_features(features, method, tuning, server)
-    _check_engine(engine, table, tuning)
+    _check_engine(engine, table, tuning, options.get("device"))
     frame = open_table(table)
     texts = text_column(frame, names.text, table)
     say(str(text_counts(texts)))
@@ -151,7 +155,8 @@ def refine_table(
         if on_iteration is not None:
             on_iteration(iteration)
 
-    refiner.fit_problem(texts, problem, on_iteration=note, on_step=on_step, engine=engine)
+    workers = None if engine == "local" else partial(make_pieces, engine=engine, quiet=quiet, say=say)
+    refiner.fit_problem(texts, problem, on_iteration=note, on_step=on_step, make_pieces=workers)
     if is_main():
         write_json(folder / TABLE, {**record, "iterations": refiner.result_.iterations[0].notes.of})
         write_labels(frame, refiner, folder)
@@ -269,10 +274,12 @@ def _check_features(
         check_server([str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked or ())), server)
 
 
-def _check_engine(engine: str, table: str | Path, tuning: FineTuned | None) -> None:
+def _check_engine(engine: str, table: str | Path, tuning: FineTuned | None, device: str | None) -> None:
     check_engine(engine, in_pieces=is_in_pieces(table))
     if engine != "local" and tuning is not None:
         raise InputError(f"--engine {engine} computes features: fine-tune on many machines by accelerate launch")
+    if engine != "local" and device is not None:
+        raise InputError(f"--engine {engine} gives each worker its device: leave --device out")
 
 
 def _from(folder: Path, spec: str) -> str:
