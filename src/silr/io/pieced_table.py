@@ -56,11 +56,11 @@ class PiecedColumn(Sequence[Cell]):
     """What some columns of a table in pieces have in each row, such as a text; read whenever it is asked for."""
 
     def __init__(self, pieces: Pieces, names: Sequence[str], read: ReadCells[Cell]) -> None:
-        self._pieces, self._names, self._read = pieces, list(names), read
+        self.pieces, self.names, self._read = pieces, list(names), read
         self._last: tuple[int, Any] | None = None
 
     def __len__(self) -> int:
-        return len(self._pieces)
+        return len(self.pieces)
 
     def __iter__(self) -> Iterator[Cell]:
         return (cell for part in self.parts() for cell in part)
@@ -68,7 +68,7 @@ class PiecedColumn(Sequence[Cell]):
     def parts(self) -> Iterator[list[Cell]]:
         """All cells in order, some at a time."""
         start = 0
-        for frame in self._pieces.frames(self._names):
+        for frame in self.pieces.frames(self.names):
             yield self._read(frame, start)
             start += len(frame)
 
@@ -102,7 +102,7 @@ class PiecedColumn(Sequence[Cell]):
         if self._last is None or self._last[0] != number:
             _, piece, group = self._groups[number]
             with pq.ParquetFile(piece.path) as file:
-                self._last = number, file.read_row_group(group, columns=self._names)
+                self._last = number, file.read_row_group(group, columns=self.names)
         return self._last[1]
 
     @cached_property
@@ -110,7 +110,7 @@ class PiecedColumn(Sequence[Cell]):
         import pyarrow.parquet as pq
 
         groups = []
-        for piece in self._pieces.pieces:
+        for piece in self.pieces.pieces:
             start, metadata = piece.start, pq.read_metadata(piece.path)
             for group in range(metadata.num_row_groups):
                 groups.append((start, piece, group))
