@@ -6,7 +6,8 @@ that time; started again; and in the end its outputs must be the same to the byt
 must not be asked again about a text whose answer it gave in full: at most those under way at a kill. The command line
 starts from a process that has imported everything, so that the kills hit the work.
 
-Run from anywhere: `python benchmarks/kills.py [--kills 80] [--minutes 60]`; some minutes on two cores.
+Run from anywhere: `python benchmarks/kills.py [--kills 100] [--minutes 60]`; some minutes on two cores. It adds to the
+kills of the results file, at new moments, until there are so many; without that file it begins at none.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "kills.json"
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "annotators" / "api")]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENAI_API_KEY", "sk-none")
@@ -226,9 +228,25 @@ def answer(body: dict[str, Any]) -> str:
     return by_word(body)
 
 
+def kept(name: str, seconds: float) -> Outcome:
+    """What earlier runs of a case left in the results file; the time is that of now."""
+    cases = json.loads(RESULTS.read_text())["cases"] if RESULTS.exists() else {}
+    return Outcome(**{**cases.get(name, {}), "seconds": seconds})
+
+
+def sums(outcomes: dict[str, Outcome]) -> dict[str, int]:
+    return {name: sum(getattr(each, name) for each in outcomes.values()) for name in ("kills", "runs", "identical")}
+
+
+def write(outcomes: dict[str, Outcome]) -> None:
+    values = {**sums(outcomes), "cases": {name: vars(each) for name, each in outcomes.items()}}
+    (beside := RESULTS.with_suffix(".tmp")).write_text(json.dumps(values, indent=2) + "\n")
+    beside.replace(RESULTS)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=80, help="at least so many in all")
+    parser.add_argument("--kills", type=int, default=100, help="at least so many in all")
     parser.add_argument("--minutes", type=float, default=60, help="begin no more runs after so many")
     parser.add_argument("--only", nargs="*", default=[], help="cases whose names begin so")
     options = parser.parse_args()
@@ -239,24 +257,18 @@ def main() -> None:
         chosen = {name: case for name, case in cases(folder, url, record).items() if wanted(name)}
         folders = {name: folder / f"case-{number}" for number, name in enumerate(chosen)}
         first = {name: undisturbed(case, folders[name], script) for name, case in chosen.items()}
-        outcomes = {name: outcome for name, (outcome, _) in first.items()}
-        seed, until = 0, time.monotonic() + 60 * options.minutes
+        outcomes = {name: kept(name, outcome.seconds) for name, (outcome, _) in first.items()}
+        until = time.monotonic() + 60 * options.minutes
         while sum(each.kills for each in outcomes.values()) < options.kills and time.monotonic() < until:
             for name, case in chosen.items():
+                seed = outcomes[name].runs
                 run = fresh(case, folders[name] / f"run-{seed}")
                 disturbed(case, outcomes[name], run, script, first[name][1], seed)
                 print(f"{name}: {json.dumps(vars(outcomes[name]))}", flush=True)
-            seed += 1
-    values = {
-        "kills": sum(each.kills for each in outcomes.values()),
-        "runs": sum(each.runs for each in outcomes.values()),
-        "identical": sum(each.identical for each in outcomes.values()),
-        "cases": {name: vars(each) for name, each in outcomes.items()},
-    }
-    print({name: value for name, value in values.items() if name != "cases"})
-    if not options.only:
-        (ROOT / "benchmarks" / "results" / "kills.json").write_text(json.dumps(values, indent=2) + "\n")
-    sys.exit(values["runs"] != values["identical"])
+                if not options.only:
+                    write(outcomes)
+    print(total := sums(outcomes))
+    sys.exit(total["runs"] != total["identical"])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ its own working directory, environment, standard streams, limits and exit code, 
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import resource
@@ -21,7 +22,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -36,6 +37,7 @@ HEAVY = (
     "transformers",
 )
 HEAVY += ("silr.classifiers.finetuned.trainer", "silr.export", "peft", "sentence_transformers")
+HEAVY += ("silr.annotators.api.annotator", "silr.estimates.estimate", "silr.report.write", "skops.io", "openai")
 LARGEST_MESSAGE = 2**20
 LEFT_BEHIND = ("ACCELERATE_", "PYTEST_")  # variables that earlier tests set, and that no user has
 
@@ -190,6 +192,9 @@ def serve(connection: socket.socket) -> None:
         if request["do"] == "load":
             for name in request["modules"]:
                 import_module(name)
+            if "silr.cli.main" in request["modules"]:  # the first command imports more of typer
+                with redirect_stdout(io.StringIO()):
+                    import_module("silr.cli.main").app(["--version"], standalone_mode=False)
             if encoders := sys.modules.get("silr.features.encoders"):  # reading texts with one takes seconds
                 encoders.at_hand = lambda: None  # type: ignore[attr-defined]
                 encoders.from_hub = lambda say: None  # type: ignore[attr-defined]

@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "accelerate", "peft", "gguf", "sentencepiece", "tokenizers", "patsy", "statsmodels")
-WITHOUT = f"""
-import sys
-class Missing:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name.partition(".")[0] in {HEAVY!r}:
-            raise ModuleNotFoundError("No module named " + repr(name), name=name)
-sys.meta_path.insert(0, Missing)
-"""
-
-TABLE = """
-import random
-random.seed(0)
-good, bad, filler = "great lovely fine happy".split(), "awful broken sad poor".split(), "the a it was this and".split()
-lines = ["text,truth,llm_label,gold"]
-for number in range(400):
-    truth = random.choice(["positive", "negative"])
-    words = random.choices(filler, k=4) + random.choices(good if truth == "positive" else bad, k=3)
-    label = truth if random.random() < (0.97 if truth == "positive" else 0.4) else "positive"
-    lines.append(",".join([" ".join(words), truth, label, truth if number < 80 else ""]))
-open("table.csv", "w").write("\\n".join(lines))
-"""
+from command_line import Commands
+from without_extras import HEAVY
 
 
-def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", WITHOUT + code], cwd=folder, capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def light() -> Iterator[Commands]:
+    """Runs `silr` where none of the heavy packages can be found."""
+    with Commands(("without_extras", "silr.cli.main", "sklearn.linear_model")) as commands:
+        yield commands
 
 
-def silr(*arguments: str) -> str:
-    return f"from silr.cli.main import main\nsys.argv = ['silr', *{arguments!r}]\nmain()"
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A folder with table.csv."""
+    rng = random.Random(0)
+    good, bad, filler = "great lovely fine happy", "awful broken sad poor", "the a it was this and"
+    lines = ["text,truth,llm_label,gold"]
+    for number in range(400):
+        truth = rng.choice(["positive", "negative"])
+        words = rng.choices(filler.split(), k=4) + rng.choices((good if truth == "positive" else bad).split(), k=3)
+        label = truth if rng.random() < (0.97 if truth == "positive" else 0.4) else "positive"
+        lines.append(",".join([" ".join(words), truth, label, truth if number < 80 else ""]))
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    return tmp_path
 
 
 @pytest.mark.slow
-def test_the_default_works_without_the_extras(tmp_path: Path) -> None:
-    run(TABLE, tmp_path)
+def test_the_heavy_packages_cannot_be_found(light: Commands, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"""
+import sys
+for name in {HEAVY!r}:
+    assert name not in sys.modules
+    try:
+        __import__(name)
+    except ModuleNotFoundError as error:
+        assert error.name == name
+    else:
+        raise AssertionError(name)
+""")
+    done = light(script=script)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.slow
+def test_the_default_works_without_the_extras(light: Commands, table: Path) -> None:
     steps = [
         ("refine", "table.csv", "-o", "run", "--features", "tfidf", "--quiet"),
         ("predict", "run", "table.csv", "-o", "scored.csv", "--quiet"),
@@ -52,9 +62,9 @@ def test_the_default_works_without_the_extras(tmp_path: Path) -> None:
         ("export", "run", "exported"),
     ]
     for step in steps:
-        done = run(silr(*step), tmp_path)
-        assert done.returncode == 0, (step, done.stderr)
-    assert (tmp_path / "report.html").stat().st_size and (tmp_path / "exported" / "model.skops").is_file()
+        done = light(*step, cwd=table)
+        assert done.code == 0, (step, done.err)
+    assert (table / "report.html").stat().st_size and (table / "exported" / "model.skops").is_file()
 
 
 @pytest.mark.slow
@@ -69,16 +79,16 @@ def test_the_default_works_without_the_extras(tmp_path: Path) -> None:
         (("align", "--policy", "model", "--prompts", "table.csv", "--reward", "run", "-o", "aligned"), "local"),
     ],
 )
-def test_one_line_names_the_extra(tmp_path: Path, command: tuple[str, ...], extra: str) -> None:
-    run(TABLE, tmp_path)
-    done = run(silr(*command), tmp_path)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
-    assert f"pip install 'silr[{extra}]'" in done.stderr
+def test_one_line_names_the_extra(light: Commands, table: Path, command: tuple[str, ...], extra: str) -> None:
+    done = light(*command, cwd=table)
+    assert done.code == 2 and done.err.count("\n") == 1, done.err
+    assert f"pip install 'silr[{extra}]'" in done.err
 
 
 @pytest.mark.slow
-def test_python_names_the_extra_too(tmp_path: Path) -> None:
-    code = """
+def test_python_names_the_extra_too(light: Commands, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("""
 import numpy as np
 from silr import UUClassifier
 from silr.errors import InputError
@@ -86,6 +96,6 @@ try:
     UUClassifier([[0.8, 0.2], [0.3, 0.7]]).fit(np.eye(4), [0, 1, 0, 1])
 except InputError as error:
     print(error)
-"""
-    done = run(code, tmp_path)
-    assert done.stdout == "UUClassifier needs torch: pip install 'silr[uu]'\n", done.stderr
+""")
+    done = light(script=script)
+    assert done.out == "UUClassifier needs torch: pip install 'silr[uu]'\n", done.err

@@ -69,6 +69,11 @@ def test_embeddings_of_nobody_or_over_hidden_states(tmp_path: Path) -> None:
         silr.annotate(TEXTS, ["a", "b"], model="m", embeddings="emb", output=tmp_path / "out.csv")
 
 
+def test_a_table_in_pieces_has_its_own_function(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a table in pieces: use silr\.annotators\.pieces\.annotate_pieces, or silr"):
+        silr.annotate(tmp_path, ["no", "yes"], model="NAME")
+
+
 def test_new_texts_are_asked_about_with_azures_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "k")
     server = {"server": "https://name.openai.azure.com", "model": "emb", "api_version": "2024-10-21"}

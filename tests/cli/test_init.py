@@ -130,7 +130,8 @@ def on_a_terminal(commands: Commands, folder: Path, answers: list[str], *argumen
         while part := os.read(terminal, 65536):
             shown += part
             if left and shown.endswith(b": "):
-                os.write(terminal, f"{left.pop(0)}\n".encode())
+                answer = left.pop(0)
+                os.write(terminal, answer.encode() if answer in ("\x03", "\x04") else f"{answer}\n".encode())
     except OSError:  # how a pseudo-terminal says that the other end is closed
         pass
     os.close(terminal)
@@ -162,6 +163,14 @@ def test_the_questions_and_what_the_table_proposes(tmp_path: Path, commands: Com
     assert text == (tmp_path / "again.sh").read_text().replace("again.sh", "silr.sh")
     label = ["label", "table.csv", "-n", "70", "--classes", "bad,fair,good", "--text-column", "review"]
     assert recorded(tmp_path / "silr.sh", tmp_path)[0] == label
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+def test_who_stops_at_a_question_is_told_that_nothing_is_kept(tmp_path: Path, commands: Commands, key: str) -> None:
+    make_corpus(100).write(tmp_path)
+    code, shown = on_a_terminal(commands, tmp_path, ["table", key], "table.csv", "-n", 60, "--want", "labels")
+    assert code == 130 and not (tmp_path / "silr.sh").exists()
+    assert shown.endswith("\nsilr: interrupted; nothing is written, and the same command asks again\n")
 
 
 def test_only_what_no_option_says_is_asked(tmp_path: Path, commands: Commands) -> None:

@@ -7,15 +7,19 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from ray_worker_parts import Upper
+from ray_worker_parts import Upper, marking
 
 from command_line import Commands
 from pieces import in_pieces, joined
 from silr.errors import InputError
+from silr.features.in_parts import write_features
+from silr.features.tfidf import TfidfFeatures
+from silr.io.corpus import open_table, text_column
 from silr.io.engines import make_pieces
 from silr.io.pieces import open_pieces
 from silr.io.ray_workers import LOG, _room
@@ -76,6 +80,27 @@ def test_predictions_are_those_of_one_machine(cluster: None, tmp_path: Path, com
     done = commands(*arguments, "there", "--engine", "ray", cwd=tmp_path)
     assert (done.code, done.out, done.err) == (0, "", "")
     pd.testing.assert_frame_equal(joined(tmp_path / "there"), joined(tmp_path / "here"))
+
+
+@pytest.mark.slow
+def test_features_are_those_of_one_machine(cluster: None, tmp_path: Path, commands: Commands) -> None:
+    in_pieces(make_corpus(120, n_gold=30, seed=3).table(), tmp_path / "texts", [50, 50])
+    arguments = ("refine", "texts", "--features", "tfidf", "--quiet", "-o")
+    assert commands(*arguments, "here", cwd=tmp_path).code == 0
+    done = commands(*arguments, "there", "--engine", "ray", cwd=tmp_path)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    features = [np.load(tmp_path / run / "features" / "features.npy") for run in ("there", "here")]
+    np.testing.assert_allclose(*features, atol=1e-5)
+    labels = [joined(tmp_path / run / "labels") for run in ("there", "here")]
+    pd.testing.assert_frame_equal(*labels, check_exact=False, atol=1e-4)
+    assert not (tmp_path / "there" / "features" / "pieces").exists()
+    marks, path = tmp_path / "marks", tmp_path / "again" / "features.npy"
+    marks.mkdir()
+    table: Any = text_column(open_table(tmp_path / "texts"), "text", tmp_path / "texts")
+    write_features(TfidfFeatures(), table, path, partial(marking, marks), partial(make_pieces, engine="ray"))
+    np.testing.assert_array_equal(np.load(path), features[0])
+    processes = {int(mark.name) for mark in marks.iterdir()}
+    assert processes and os.getpid() not in processes
 
 
 @pytest.mark.slow

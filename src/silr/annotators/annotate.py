@@ -19,6 +19,7 @@ from silr.io.cells import is_missing
 from silr.io.codebook import Codebook
 from silr.io.corpus import SCORE_PREFIX, read_table, write_table
 from silr.io.hub_tables import local_table
+from silr.io.pieces import is_in_pieces
 
 
 def annotate(
@@ -130,6 +131,8 @@ def annotate(
     >>> annotate(texts, annotator=Keyword())["llm_label"].tolist()
     ['positive', 'negative']
     """
+    if isinstance(source, (str, Path)) and is_in_pieces(source):
+        raise InputError(f"{source} is a table in pieces: use silr.annotators.pieces.annotate_pieces, or silr annotate")
     if embeddings is not None:
         _check_embeddings(annotator is None and base_url is None, output, name)
     if annotator is None:

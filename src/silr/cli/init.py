@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LABELLERS = ("local", "api", "table")
 GOALS = ("labels", "classifier", "share")
 NUMBER, ENOUGH = 100, 50  # labels by hand that are proposed; so many that are there already will do
+INTERRUPTED = 130
 FEWEST = 10  # of which a share is estimated
 OPENAI = "https://api.openai.com/v1"
 LABELLER_HELP = (
@@ -74,7 +75,11 @@ def init(
         if table is not None:
             look(table)  # what is wrong with it comes first
         raise InputError(f"there is no terminal to ask on: give {', '.join(missing)} (see silr init --help)")
-    plan = _plan(options, Asker(bool(missing)))
+    try:
+        plan = _plan(options, Asker(bool(missing)))
+    except typer.Abort:  # Ctrl-C, or Ctrl-D in the place of an answer
+        print("\nsilr: interrupted; nothing is written, and the same command asks again", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     with atomic_write(output) as file:
         file.write(script(plan, output).encode())
     print(f"written: {output}\nRead it, change what you like, and run it: sh {shlex.quote(str(output))}")

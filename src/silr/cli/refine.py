@@ -11,6 +11,7 @@ from silr.cli.options import (
     AsJson,
     Classes,
     Device,
+    Engine,
     Quiet,
     Seed,
     TableOrPieces,
@@ -102,6 +103,7 @@ def refine(
     weight_column: Annotated[str, Option(help="Column with the gold labels' weights.")] = "gold_weight",
     seed: Seed = 0,
     device: Device = None,
+    engine: Engine = "local",
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -114,6 +116,7 @@ def refine(
     if oracle and truth is None:
         raise InputError("--oracle needs --truth COLUMN")
     options: dict[str, Any] = {name: values[name] for name in OF_METHOD} | {"features": features or None}
+    options["engine"] = engine
     options |= {"priors": "oracle" if oracle else "gold", "random_state": seed}
     options |= {"theta": _matrix(theta, "--theta"), "class_prior": _row(class_prior, "--class-prior")}
     options["classes"] = split_classes(classes) if classes else None
@@ -133,7 +136,12 @@ def _refine(table: Path, output: Path, options: dict[str, Any], quiet: bool, as_
     silent = quiet or as_json or not is_main()
     with warnings.catch_warnings(), RefineProgress(options["iterations"], silent) as shown:
         warnings.simplefilter("always", UserWarning)
-        options |= {"on_iteration": shown.on_iteration, "on_step": shown.on_step, "say": narrator(silent)}
+        options |= {
+            "on_iteration": shown.on_iteration,
+            "on_step": shown.on_step,
+            "say": narrator(silent),
+            "quiet": silent,
+        }
         options["columns"] = Columns(*options["columns"])
         refiner = refine_table(table, output, **options)
     if not is_main():

@@ -13,6 +13,7 @@ from silr.features.base import Features, Matrix
 from silr.features.file import FileFeatures
 from silr.features.in_parts import write_features
 from silr.features.joined import JoinedFeatures
+from silr.features.on_workers import MakePieces
 from silr.features.sentence import SentenceFeatures
 from silr.features.static import PREFIX as STATIC
 from silr.features.static import StaticFeatures
@@ -77,14 +78,16 @@ def load_saved(record: Json, folder: Path) -> Features:
     return SentenceFeatures(record["model"], record.get(WEIGHTS))
 
 
-def features_of_run(features: Features, texts: Sequence[str], folder: Path) -> tuple[Features, Matrix]:
-    """The corpus's features, computed once a run, by the main process, and the way there as it is kept."""
+def features_of_run(
+    features: Features, texts: Sequence[str], folder: Path, make_pieces: MakePieces | None = None
+) -> tuple[Features, Matrix]:
+    """The corpus's features, computed once a run, by the main process or workers, and the way there as it is kept."""
     if features.record["kind"] in ("file", "tokens"):  # read where it is; made again as quickly as it is read
         return features, features.fit_transform(texts)
     kept = folder / "features.npy"
     if isinstance(texts, PiecedColumn):
         if is_main() and not kept.exists():
-            write_features(features, texts, kept)
+            write_features(features, texts, kept, load_saved, make_pieces)
         wait_for_all()
         return load_saved(features.record, folder), load_features(kept, len(texts))
     if fresh := is_main() and not kept.exists():

@@ -56,11 +56,11 @@ class PiecedColumn(Sequence[Cell]):
     """What some columns of a table in pieces have in each row, such as a text; read whenever it is asked for."""
 
     def __init__(self, pieces: Pieces, names: Sequence[str], read: ReadCells[Cell]) -> None:
-        self._pieces, self._names, self._read = pieces, list(names), read
+        self.pieces, self.names, self._read = pieces, list(names), read
         self._last: tuple[int, Any] | None = None
 
     def __len__(self) -> int:
-        return len(self._pieces)
+        return len(self.pieces)
 
     def __iter__(self) -> Iterator[Cell]:
         return (cell for part in self.parts() for cell in part)
@@ -68,7 +68,7 @@ class PiecedColumn(Sequence[Cell]):
     def parts(self) -> Iterator[list[Cell]]:
         """All cells in order, some at a time."""
         start = 0
-        for frame in self._pieces.frames(self._names):
+        for frame in self.pieces.frames(self.names):
             yield self._read(frame, start)
             start += len(frame)
 
@@ -102,7 +102,7 @@ class PiecedColumn(Sequence[Cell]):
         if self._last is None or self._last[0] != number:
             _, piece, group = self._groups[number]
             with pq.ParquetFile(piece.path) as file:
-                self._last = number, file.read_row_group(group, columns=self._names)
+                self._last = number, file.read_row_group(group, columns=self.names)
         return self._last[1]
 
     @cached_property
@@ -110,7 +110,7 @@ class PiecedColumn(Sequence[Cell]):
         import pyarrow.parquet as pq
 
         groups = []
-        for piece in self._pieces.pieces:
+        for piece in self.pieces.pieces:
             start, metadata = piece.start, pq.read_metadata(piece.path)
             for group in range(metadata.num_row_groups):
                 groups.append((start, piece, group))
@@ -193,14 +193,14 @@ def _column(name: str, parts: Iterable[Any]) -> pd.Series[Any]:
         elif is_null or pa.types.is_string(part.type) or pa.types.is_large_string(part.type):
             codes.append(_codes(part, places))
         else:
-            others += [pa.nulls(len(each), part.type) for each in codes]  # pieces in which nothing has a value
+            others += [pa.nulls(len(rows), part.type) for rows in codes]  # pieces in which nothing has a value
             codes = []
             others.append(part)
     if not others:
         categories = pd.Index(list(places), dtype=object)
         return pd.Series(pd.Categorical.from_codes(np.concatenate(codes), categories), name=name)
-    kind = others[0].type if len({each.type for each in others}) == 1 else pa.float64()
-    others = [each.cast(kind) for each in others]
+    kind = others[0].type if len({other.type for other in others}) == 1 else pa.float64()
+    others = [other.cast(kind) for other in others]
     return pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array(others, kind)), name=name)
 
 

@@ -21,6 +21,7 @@ from silr.errors import InputError
 from silr.features.choose import Spec, features_of, features_of_run, load_saved
 from silr.features.default import default_features, what_is_lost
 from silr.features.joined import groups_of
+from silr.features.on_workers import MakePieces
 from silr.hf.distributed import wait_for_all
 from silr.hf.tokens import TokenFeatures
 from silr.io.corpus import corpus_hash, digest
@@ -234,8 +235,12 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         *,
         on_iteration: Callable[[Iteration], None] | None = None,
         on_step: OnStep | None = None,
+        make_pieces: MakePieces | None = None,
     ) -> Self:
-        """Refine labels that are codes already; see `fit`. The problem is without texts and features."""
+        """Refine labels that are codes already; see `fit`. The problem is without texts and features.
+
+        `make_pieces`, that of `silr.io.engines` with its engine, computes the features of texts in pieces.
+        """
         method, tuning = as_method(self.method), as_tuning(self.classifier)
         method.check_settings(tuning)
         if tuning is not None:
@@ -278,7 +283,9 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
                 if len(done) > method.iterations_for(problem, context) + 1:
                     raise InputError(f"{run.folder} has {len(done) - 1} iterations already; ask for as many or more")
                 if texts is not None:
-                    self.features_, matrix = features_of_run(self.features_, texts, run.folder / "features")
+                    self.features_, matrix = features_of_run(
+                        self.features_, texts, run.folder / "features", make_pieces
+                    )
                 problem = with_features(matrix)
                 context = replace(context, checkpoints=run.checkpoints)
                 result = Refinement(refine(method, problem, done, store, context), problem.class_names)

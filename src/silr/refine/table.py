@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,13 @@ from silr.io.corpus import (
     text_counts,
     weight_column,
 )
+from silr.io.engines import check_engine, make_pieces
 from silr.io.feature_rows import match
 from silr.io.files import write_json
 from silr.io.hub_tables import local_table, recorded
 from silr.io.label_codes import check_classes
 from silr.io.pieced_table import Frame
+from silr.io.pieces import is_in_pieces
 from silr.refine.iteration import Iteration
 from silr.refine.label_refiner import LabelRefiner
 from silr.refine.labels import write_labels
@@ -72,6 +75,8 @@ def refine_table(
     on_step: OnStep | None = None,
     say: Callable[[str], None] = lambda line: None,
     server: Mapping[str, Any] | None = None,
+    engine: str = "local",
+    quiet: bool = True,
     **options: Any,
 ) -> LabelRefiner:
     """Refine the LLM's labels of a table and write ``run/labels.csv``; of a table in pieces, ``run/labels/``.
@@ -98,6 +103,10 @@ def refine_table(
         Called with lines that the user should read.
     server : mapping, default None
         For ``api:MODEL``: parameters of `silr.ApiFeatures`, such as ``base_url``; progress is shown.
+    engine : {"local", "ray"}, default "local"
+        What computes the features of a table in pieces: this process, or the workers of a Ray cluster.
+    quiet : bool, default True
+        Show no progress of these workers.
     **options
         As `LabelRefiner.from_options` takes them.
 
@@ -110,6 +119,7 @@ def refine_table(
     method, classifier = from_options({name: value for name, value in options.items() if name not in OF_REFINER})
     tuning = as_tuning(classifier)
     _check_features(features, method, tuning, server)
+    _check_engine(engine, table, tuning, options.get("device"))
     frame = open_table(table)
     texts = text_column(frame, names.text, table)
     say(str(text_counts(texts)))
@@ -145,7 +155,8 @@ def refine_table(
         if on_iteration is not None:
             on_iteration(iteration)
 
-    refiner.fit_problem(texts, problem, on_iteration=note, on_step=on_step)
+    workers = None if engine == "local" else partial(make_pieces, engine=engine, quiet=quiet, say=say)
+    refiner.fit_problem(texts, problem, on_iteration=note, on_step=on_step, make_pieces=workers)
     if is_main():
         write_json(folder / TABLE, {**record, "iterations": refiner.result_.iterations[0].notes.of})
         write_labels(frame, refiner, folder)
@@ -261,6 +272,14 @@ def _check_features(
         check_default(server)
     else:
         check_server([str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked or ())), server)
+
+
+def _check_engine(engine: str, table: str | Path, tuning: FineTuned | None, device: str | None) -> None:
+    check_engine(engine, in_pieces=is_in_pieces(table))
+    if engine != "local" and tuning is not None:
+        raise InputError(f"--engine {engine} computes features: fine-tune on many machines by accelerate launch")
+    if engine != "local" and device is not None:
+        raise InputError(f"--engine {engine} gives each worker its device: leave --device out")
 
 
 def _from(folder: Path, spec: str) -> str:

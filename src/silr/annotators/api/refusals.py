@@ -183,19 +183,27 @@ def asked_wait(headers: Mapping[str, str], words: str) -> float | None:
     """Seconds that a response asks for, in its headers or its words ("try again in 7m12s"); None if it does not."""
     if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
         return milliseconds / 1000
-    if (seconds := _header(headers.get("retry-after"))) is not None:
+    if (seconds := _header(headers)) is not None:
         return seconds
     if (asked := _DURATION.search(words)) is None:
         return None
     return sum(float(number) * _SECONDS[unit.lower()] for number, unit in _PART.findall(asked[1]))
 
 
-def _header(value: str | None) -> float | None:
-    """Read a Retry-After header: seconds or a date."""
-    if (seconds := _number(value)) is None:
-        with suppress(TypeError, ValueError):
-            seconds = email.utils.parsedate_to_datetime(value or "").timestamp() - time.time()
+def _header(headers: Mapping[str, str]) -> float | None:
+    """Read a Retry-After header: seconds, or a date, which goes by the server's clock, as its Date header does."""
+    value = headers.get("retry-after")
+    if (seconds := _number(value)) is None and (until := _date(value)) is not None:
+        now = _date(headers.get("date"))
+        seconds = until - (time.time() if now is None else now)
     return None if seconds is None else max(seconds, 0.0)
+
+
+def _date(value: str | None) -> float | None:
+    """Seconds since 1970; None of what is no date."""
+    with suppress(TypeError, ValueError, OverflowError):
+        return email.utils.parsedate_to_datetime(value or "").timestamp()
+    return None
 
 
 def _number(value: str | None) -> float | None:
