@@ -1,13 +1,14 @@
-"""Local annotation against skorch's ZeroShotClassifier: rows a second, equal labels, and peak memory.
+"""Local annotation beside skorch's ZeroShotClassifier and llama-cpp-python: texts a second, equal labels, peak memory.
 
-Both read the same texts with the same model, prompt, number format and number of threads, turn by turn in one process:
-the ratio of each turn is of two things measured one after the other, in wall time and in processor time (which says
-more on a machine with other work). The two learn nothing between turns (skorch's cache of answers is cleared). A class
-is one token, so both compute the same probabilities.
+All read the same texts with the same GGUF file, prompt and number of threads, turn by turn in one process. The ratio
+of each turn is of two things measured one after the other, in wall time and in processor time, which says more on a
+machine with other work. Nothing is learnt between turns (skorch's cache of answers is cleared). skorch gets the weights
+as silr unpacks them, and computes the same probabilities up to rounding; llama.cpp multiplies quantised weights with
+rounded activations, so its probabilities differ. A class is one token.
 
 Memory is the peak of a fresh process that annotates a table end to end, from reading it to the files that come out.
 
-    pip install skorch==1.4.0
+    pip install skorch==1.4.0 llama-cpp-python==0.3.36   # the latter compiles llama.cpp for this processor
     python benchmarks/annotate_speed.py
 """
 
@@ -23,9 +24,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+
+from annotate_rivals import RIVALS, Reader
 
 CLASSES = ["negative", "positive"]
 QUESTION = "Is the sentiment of this review positive or negative?"
@@ -47,8 +52,12 @@ def main() -> None:
     parser.add_argument("--table", help="a table with a column text (default: the Amazon review snippets)")
     parser.add_argument("--model", help="model folder, .gguf file or hub name (default: SmolLM2-135M-Instruct)")
     parser.add_argument("--rows", type=int, default=300, help="texts to compare the speed on (default 300)")
-    parser.add_argument("--turns", type=int, default=3, help="how often each of the two reads them (default 3)")
-    parser.add_argument("--memory-rows", type=int, default=20_000, help="texts of the memory run (default 20,000)")
+    parser.add_argument("--dtypes", nargs="+", default=["float32"], help="silr's and skorch's (default float32)")
+    parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))
+    parser.add_argument("--turns", type=int, default=3, help="how often each reads them (default 3)")
+    parser.add_argument(
+        "--memory-rows", type=int, default=20_000, help="texts of the memory run (default 20,000; 0: none)"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch (default: all cores)")
     parser.add_argument("--output", default=RESULT, help=f"where the results go (default {RESULT.name})")
     parser.add_argument("--peak-of", nargs=2, help=argparse.SUPPRESS)  # the memory run's own process
@@ -62,10 +71,14 @@ def main() -> None:
         options.model = str(demo_model())
     texts = read_texts(options.table)
     chosen = sample(texts, options.rows)
-    comparisons = {name: compare(options.model, name, chosen, options.turns, options.threads) for name in PROMPTS}
-    result = {**conditions(options.threads), "comparisons": comparisons}
+    comparisons = {
+        f"{name}, {dtype}": compare(options, PROMPTS[name], dtype, chosen)
+        for name, dtype in product(PROMPTS, options.dtypes)
+    }
+    result = {**conditions(options), "comparisons": comparisons}
     save(result, options.output)
-    save({**result, "end_to_end": memory(options, texts)}, options.output)
+    if options.memory_rows:
+        save({**result, "end_to_end": memory(options, texts)}, options.output)
 
 
 def save(result: dict[str, object], path: str | Path) -> None:
@@ -92,73 +105,57 @@ def sample(texts: list[str], n: int) -> list[str]:
     return [texts[row] for row in chosen]
 
 
-def compare(model: str, prompt_name: str, texts: list[str], turns: int, threads: int) -> dict[str, object]:
-    """Time both, turn by turn, and compare their labels and probabilities."""
+def compare(options: argparse.Namespace, template: str, dtype: str, texts: list[str]) -> dict[str, object]:
+    """Time all, turn by turn, and compare their labels and probabilities with silr's."""
     import torch
-    from skorch.llm import ZeroShotClassifier
 
     from silr.annotators import LocalAnnotator
     from silr.hf import models
 
-    torch.set_num_threads(threads)
-    template = PROMPTS[prompt_name]
-    ours = LocalAnnotator(model, CLASSES, question=QUESTION, prompt=template, opening=OPENING, device="cpu")
-    dtype = ours.describe()["dtype"]
-    tokenizer, network = models.load(models.locate(model), "cpu", dtype)
+    torch.set_num_threads(options.threads)
+    model, answers = options.model, [f" {each}" for each in CLASSES]
+    asked = {"question": QUESTION, "prompt": template, "opening": OPENING}
+    ours = LocalAnnotator(model, CLASSES, **asked, device="cpu", dtype=dtype)
+    tokenizer = models.load_tokenizer(model)
     message = [{"role": "user", "content": template.replace("{question}", QUESTION)}]
     prompt = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True) + OPENING
-    theirs = ZeroShotClassifier(model=network, tokenizer=tokenizer, prompt=prompt)
-    theirs.fit(None, [f" {name}" for name in CLASSES])
-
-    def read_ours() -> np.ndarray:
-        return np.exp(ours.annotate(texts).scores)
-
-    def read_theirs() -> np.ndarray:
-        theirs.clear_model_cache()
-        return np.asarray(theirs.predict_proba(texts))
-
-    ours.annotate(texts[:2])
-    theirs.predict_proba(texts[:2])
-    rates: dict[str, list[float]] = {"silr": [], "skorch": []}
-    work: dict[str, list[float]] = {"silr": [], "skorch": []}
-    for turn in range(turns):
-        for name, read in (("silr", read_ours), ("skorch", read_theirs)):
+    readers: dict[str, Reader] = {"silr": lambda texts: np.exp(ours.annotate(texts).scores)}
+    for name in options.rivals:
+        readers[name] = RIVALS[name](model, dtype, prompt, answers, options.threads)
+    for read in readers.values():
+        read(texts[:2])
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in readers}
+    probabilities = {}
+    for turn in range(options.turns):
+        for name, read in readers.items():
             began, worked = time.perf_counter(), time.process_time()
-            p = read()
-            rates[name].append(len(texts) / (time.perf_counter() - began))
-            work[name].append((time.process_time() - worked) / len(texts))
-            if name == "silr":
-                p_ours = p
-            else:
-                p_theirs = p
-        print(
-            f"{prompt_name}, {turn + 1}: silr {rates['silr'][-1]:.2f}, skorch {rates['skorch'][-1]:.2f} rows/s",
-            flush=True,
-        )
-    ratios = [a / b for a, b in zip(rates["silr"], rates["skorch"], strict=True)]
-    return {
-        "texts": len(texts),
-        "turns": turns,
-        "dtype": dtype,
-        "rows_per_second": {name: [round(rate, 3) for rate in each] for name, each in rates.items()},
-        "ratio": [round(ratio, 3) for ratio in ratios],
-        "median_ratio": round(statistics.median(ratios), 3),
-        "cpu_seconds_per_row": {name: [round(each, 4) for each in spent] for name, spent in work.items()},
-        "median_cpu_ratio": round(
-            statistics.median(b / a for a, b in zip(work["silr"], work["skorch"], strict=True)), 3
-        ),
-        "equal_labels": float((p_ours.argmax(1) == p_theirs.argmax(1)).mean()),
-        "largest_difference_of_a_probability": float(np.abs(p_ours - p_theirs).max()),
+            probabilities[name] = read(texts)
+            times[name].append((time.perf_counter() - began, time.process_time() - worked))
+            print(f"{dtype}, turn {turn + 1}, {name}: {len(texts) / times[name][-1][0]:.2f} texts/s", flush=True)
+    p = probabilities["silr"]
+    methods = {
+        name: {
+            "texts_per_second": [round(len(texts) / seconds, 3) for seconds, _ in each],
+            "processor_seconds_per_text": [round(worked / len(texts), 4) for _, worked in each],
+            "silr_is_faster_by": median_ratio([a for a, _ in each], [a for a, _ in times["silr"]]),
+            "silr_is_faster_by_processor_time": median_ratio([b for _, b in each], [b for _, b in times["silr"]]),
+            "equal_labels": float((p.argmax(1) == probabilities[name].argmax(1)).mean()),
+            "largest_difference_of_a_probability": float(np.abs(p - probabilities[name]).max()),
+        }
+        for name, each in times.items()
     }
+    return {"texts": len(texts), "turns": options.turns, "methods": methods}
 
 
-def conditions(threads: int) -> dict[str, object]:
-    import skorch
-    import torch
-    import transformers
+def median_ratio(seconds: list[float], ours: list[float]) -> float:
+    return round(statistics.median(a / b for a, b in zip(seconds, ours, strict=True)), 3)
 
-    versions = {each.__name__: each.__version__ for each in (torch, transformers, skorch)}
-    return {"threads": threads, "processor": processor(), "load_average": os.getloadavg()[0], "versions": versions}
+
+def conditions(options: argparse.Namespace) -> dict[str, object]:
+    packages = ["torch", "transformers", *{name.partition(",")[0] for name in options.rivals}]
+    versions = {name: version(name) for name in packages}
+    load = os.getloadavg()[0]
+    return {"threads": options.threads, "processor": processor(), "load_average": load, "versions": versions}
 
 
 def memory(options: argparse.Namespace, texts: list[str]) -> dict[str, object]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from silr.export.distill import Distilled
 from silr.export.student import Design, Student
 from silr.features.tfidf import TfidfFeatures
+from silr.refine.classifier_caution import Estimate
 from synthetic import make_corpus
 
 
@@ -34,3 +38,14 @@ def test_the_head_is_the_student(classes: tuple[str, ...]) -> None:
     np.testing.assert_allclose(classifier.predict_proba(features.transform(corpus.texts)), expected, atol=1e-4)
     unsure = Student.fit(design.X, np.full_like(soft, 1 / len(classes)))
     np.testing.assert_allclose(unsure.probabilities(design.X), 1 / len(classes), atol=0.05)
+
+
+def test_a_gain_has_the_interval_of_the_gain() -> None:
+    known = {"gold": 50, "accuracy": Estimate(0.72, (0.6, 0.8)), "run": Estimate(0.63, (0.5, 0.7))}
+    for value, limits, said in (
+        (-0.087, (-0.204, 0.036), "a gain of 8.7 points (95 % interval of the gain -3.6 to +20.4)"),
+        (0.12, (0.022, 0.213), "a loss of 12.0 points (95 % interval of the loss +2.2 to +21.3)"),
+    ):
+        loss = SimpleNamespace(value=value, interval=limits)
+        (line,) = Distilled(None, None, 50, 0.8, loss=loss, **known).lines
+        assert said in line

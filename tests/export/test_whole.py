@@ -148,6 +148,7 @@ def test_a_heavy_annotator_is_distilled(
     card = (out / "README.md").read_text()
     assert "| the run's classifier: features alone |" in card and "| this classifier: distilled |" in card
     assert notes[2] in card and notes[0] in card
+    assert "The run's classifier alone, which has" in card and "The classifier alone" not in card
     own = skops.io.load(out / "head.skops")
     matrix = np.load(run / "features" / "features.npy")
     assert own.predict(matrix).tolist() == refiner.predict(matrix).tolist()

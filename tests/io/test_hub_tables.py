@@ -12,6 +12,7 @@ import pytest
 from huggingface_hub import constants
 
 from hub_server import OnHub
+from silr.cli import main
 from silr.errors import InputError
 from silr.io.hub_tables import HubTable, address_of, hub_table, local_table, table_of_record
 from synthetic import make_corpus
@@ -43,6 +44,19 @@ def test_addresses() -> None:
     for wrong in ("hf://datasets/ada", "hf://ada/model", "hf://datasets/ada/r/../../x"):
         with pytest.raises(InputError, match="hf://datasets/OWNER/NAME"):
             local_table(wrong)
+
+
+def test_an_outage_is_no_mistake_in_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("sys.argv", ["silr", "evaluate", "hf://datasets/ada/away"])
+    monkeypatch.setattr("silr.cli.warnings.install", lambda: None)
+    with pytest.raises(SystemExit, match="2"):
+        main.main()
+    said = capsys.readouterr().err
+    assert said == "silr: cannot read hf://datasets/ada/away: the hub at http://127.0.0.1:9 does not answer\n"
 
 
 def test_a_record_names_what_is_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

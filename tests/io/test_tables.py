@@ -201,8 +201,10 @@ def test_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_missing_folder_and_unknown_suffix(tmp_path: Path) -> None:
     refused(tmp_path / "no.csv", "does not exist")
+    refused(tmp_path / "nothing", "does not exist")
     (tmp_path / "dir.csv").mkdir()
     refused(tmp_path / "dir.csv", "is a folder")
+    (tmp_path / "table.xlsx").touch()
     refused(tmp_path / "table.xlsx", ".csv, .tsv, .jsonl, .parquet", ".gz")
     with pytest.raises(InputError, match="unknown kind"):
         write_table(pd.DataFrame({"a": [1]}), tmp_path / "table")

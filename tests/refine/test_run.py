@@ -206,6 +206,10 @@ def test_a_folder_of_something_else(corpus: Corpus, tmp_path: Path) -> None:
         refine(corpus, tmp_path)
     with pytest.raises(InputError, match=r"is not a run: it has no run\.json; `silr refine` makes one"):
         LabelRefiner.load(tmp_path)
+    (tmp_path / "README.md").write_text("a card")
+    with pytest.raises(InputError, match=r"if `silr export` wrote it, `silr.load` reads it"):
+        LabelRefiner.load(tmp_path)
+    (tmp_path / "README.md").unlink()
     with pytest.raises(InputError, match=r"cannot make the run .*: Not a directory"):
         refine(corpus, tmp_path / "a.txt")
     with pytest.raises(InputError, match=r"cannot make the run .*: Not a directory"):

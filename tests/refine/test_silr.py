@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from silr import LabelRefiner
-from silr.refine.posterior_step import OUT_OF_FOLD, of_other_texts
+from silr.refine.posterior_step import of_other_texts
+from silr.stats.intervals import OUT_OF_FOLD
 from silr.stats.priors import priors_from_gold
 from synthetic import Corpus
 

@@ -123,6 +123,18 @@ def test_the_interval_covers_the_gain() -> None:
     assert 0.92 <= covered / 200 <= 1
 
 
+def test_labels_that_learned_from_gold_are_judged_on_the_other_texts() -> None:
+    llm, refined = wrong(range(0, N, 5)), wrong(range(0, N, 10))
+    plain, wider = (
+        compare(estimate, llm, GoldLabels.of(GOLD, None, 2), refined, None, learned) for learned in (False, True)
+    )
+    assert plain is not None and wider is not None and plain.gain == wider.gain
+    error = np.sqrt(10.5 + 0.5 - 10**2 / 102) / 102  # 10 of 100 gold texts put right, none made wrong
+    for found, factor in ((plain, 1), (wider, 1.1 * np.sqrt(1 + 100 / 900))):
+        half = 1.96 * error * factor
+        assert found.gain_interval == pytest.approx([plain.gain - half, plain.gain + half])
+
+
 def test_texts_without_llm_label_are_left_out_of_the_comparison() -> None:
     llm, refined = wrong(range(0, N, 5)), wrong(range(0, N, 10))
     llm[::4] = -1

@@ -18,7 +18,7 @@ from silr.cli.export import export
 from silr.cli.help import Command
 from silr.cli.init import init
 from silr.cli.label import label
-from silr.cli.options import AsJson, Classes, Table, split_classes, spread_classes
+from silr.cli.options import AsJson, Classes, Table, TableError, split_classes, spread_classes
 from silr.cli.predict import predict
 from silr.cli.refine import refine
 from silr.cli.report import report
@@ -54,7 +54,7 @@ def main() -> None:
             sys.exit(2)
         command = error.ctx.command_path if error.ctx else "silr"
         _fail(f"{error.format_message().replace(': Value error, ', ': ')} (see {command} --help)", 2)
-    except InputError as error:
+    except (InputError, TableError) as error:
         _fail(str(error), 2)
     except BrokenPipeError:
         _drop_output()

@@ -67,13 +67,20 @@ def narrator(silent: bool) -> Callable[[str], None]:
     return (lambda line: None) if silent else partial(print, flush=True)
 
 
+class TableError(Exception):
+    """A table that cannot be had; no ValueError, which typer takes for a mistake in the command."""
+
+
 def table_path(given: str) -> Path:
     """A table that is named on the command line; one of the hub is fetched into the cache."""
     if not given.startswith("hf:/"):
         return Path(given)
     from silr.io.hub_tables import local_table
 
-    return local_table(given)
+    try:
+        return local_table(given)
+    except InputError as error:
+        raise TableError(str(error)) from error
 
 
 TABLE_HELP = "csv, tsv, jsonl or parquet, gzip or not; or hf://datasets/OWNER/NAME of the Hugging Face hub."

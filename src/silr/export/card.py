@@ -169,9 +169,9 @@ def table_name(run: Run) -> TableName:
 def without_paths(value: Any, key: str = "") -> Any:
     """A value of the record, with a model's name for its path and "a local file" for any other path."""
     if isinstance(value, dict):
-        return {name: without_paths(each, name) for name, each in value.items()}
+        return {name: without_paths(item, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [without_paths(each, key) for each in value]
+        return [without_paths(item, key) for item in value]
     if not isinstance(value, str) or os.sep not in value or len(value) > LONGEST_PATH:
         return value
     is_path = Path(value).exists() or (Path(value).is_absolute() and (key == "model" or not re.search(r"\s", value)))
@@ -228,7 +228,7 @@ def _accuracy(values: Summary, result: Refinement, distilled: Distilled | None) 
     caution = classifier_caution(result) if distilled is None else distilled.caution
     notes = [f"**Note**: {caution}."] if caution else []
     notes += [] if distilled is None else distilled.lines
-    notes += said_of(result) + remarks(result)
+    notes += said_of(result) + remarks(result, "The classifier" if distilled is None else "The run's classifier")
     return [*lines, "", *notes] if notes else lines
 
 

@@ -77,14 +77,14 @@ class Distilled:
         agrees = f"it agrees with the refined labels on {percent(self.agreement)} of the corpus"
         if self.accuracy is None or self.run is None or self.loss is None:
             return [f"Without gold labels nobody can tell how often the distilled classifier is right; {agrees}."]
-        low, high = (f"{100 * limit:+.1f}" for limit in self.loss.interval)
-        lost = round(100 * self.loss.value, 1) + 0.0  # never -0.0
-        loss = f"a loss of {lost} points" if lost >= 0 else f"a gain of {-lost} points"
+        lost = round(100 * self.loss.value, 1)
+        sign, change = (1, "loss") if lost >= 0 else (-1, "gain")
+        low, high = (f"{100 * limit:+.1f}" for limit in sorted(sign * limit for limit in self.loss.interval))
         left_out = "cross-fitted" if self.is_cross_fitted else "left out of its training though not of the run's"
         return [
             f"By {self.gold:,} gold labels, {left_out}, the distilled classifier is right on {self.accuracy} of the "
-            f"texts, and {self.against} on {percent(self.run.accuracy)}: {loss} (95 % interval of the loss {low} to "
-            f"{high}); {agrees}."
+            f"texts, and {self.against} on {percent(self.run.accuracy)}: a {change} of {abs(lost)} "
+            f"points (95 % interval of the {change} {low} to {high}); {agrees}."
         ]
 
 
@@ -153,8 +153,8 @@ def _judged(distilled: Distilled, labels: Codes, gold: GoldLabels, result: Refin
     rows, codes, weight = gold.rows[judges], gold.codes[judges], gold.weights[judges]
     right, right_of_run = labels[rows] == codes, theirs[rows] == codes
     estimates = []
-    for each in (right, right_of_run):
-        share = right_share(each, weight)
+    for correct in (right, right_of_run):
+        share = right_share(correct, weight)
         assert share is not None
         low, high = of_new_texts(share, len(labels))
         estimates.append(Estimate(share.share, (low, high)))

@@ -25,7 +25,7 @@ class Graph:
         """One more node; arrays among its inputs become constants. Returns the name of its output."""
         from onnx import helper
 
-        names = [each if isinstance(each, str) else self.constant(each) for each in inputs]
+        names = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         output = f"{op}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, names, [output], name=output, domain=domain, **attributes))
         return output

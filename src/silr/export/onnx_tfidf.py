@@ -62,8 +62,8 @@ def words(graph: Graph, symbols: Symbols, alphabet: Alphabet, vocabulary: dict[s
     of_single = graph.add("Gather", np.append(single, NONE), word)  # -1, no known word, is the last
     first, second = graph.part(word, 0, -1), graph.part(word, 1)
     is_pair = graph.add("Equal", graph.part(row, 0, -1), graph.part(row, 1))
-    for each in (first, second):
-        is_pair = graph.add("And", is_pair, graph.add("GreaterOrEqual", each, ints(0)))
+    for neighbour in (first, second):
+        is_pair = graph.add("And", is_pair, graph.add("GreaterOrEqual", neighbour, ints(0)))
     key = graph.add("Add", graph.add("Mul", first, ints(len(known))), second)
     key = graph.add("Where", is_pair, key, ints(NONE))
     of_pair = graph.look_up(key, keys or [NONE], pairs.values() or [NONE], NONE)

@@ -193,14 +193,14 @@ def _column(name: str, parts: Iterable[Any]) -> pd.Series[Any]:
         elif is_null or pa.types.is_string(part.type) or pa.types.is_large_string(part.type):
             codes.append(_codes(part, places))
         else:
-            others += [pa.nulls(len(each), part.type) for each in codes]  # pieces in which nothing has a value
+            others += [pa.nulls(len(rows), part.type) for rows in codes]  # pieces in which nothing has a value
             codes = []
             others.append(part)
     if not others:
         categories = pd.Index(list(places), dtype=object)
         return pd.Series(pd.Categorical.from_codes(np.concatenate(codes), categories), name=name)
-    kind = others[0].type if len({each.type for each in others}) == 1 else pa.float64()
-    others = [each.cast(kind) for each in others]
+    kind = others[0].type if len({other.type for other in others}) == 1 else pa.float64()
+    others = [other.cast(kind) for other in others]
     return pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array(others, kind)), name=name)
 
 

@@ -241,8 +241,8 @@ def _partitions(folder: Path, files: list[Path]) -> dict[Path, dict[str, str | i
         schema = factory.inspect()
     except pa.ArrowException as error:
         raise InputError(f"{folder}: the columns in its folders' names do not fit its files ({error})") from error
-    found = factory.finish(schema).get_fragments()
-    keys = {absolute[each.path]: dataset.get_partition_keys(each.partition_expression) for each in found}
+    fragments = factory.finish(schema).get_fragments()
+    keys = {absolute[part.path]: dataset.get_partition_keys(part.partition_expression) for part in fragments}
     return {file: {name: values[name] for name in schema.names if name in values} for file, values in keys.items()}
 
 

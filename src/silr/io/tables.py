@@ -36,9 +36,11 @@ def read_table(path: str | Path) -> pd.DataFrame:
     line), repeats a column name, or has an unknown suffix.
     """
     path = local_table(path)
-    kind, zipped = split_suffix(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a table")
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    kind, zipped = split_suffix(path)
     try:
         with _open(path, zipped) as file:
             if not file.peek(1):
@@ -48,8 +50,6 @@ def read_table(path: str | Path) -> pd.DataFrame:
             except UnicodeDecodeError:
                 line = _broken_line(path, zipped)
                 raise InputError(f"{path}, line {line}: not UTF-8; save the file as UTF-8") from None
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path} is not an intact gzip file: {error}") from error
     except OSError as error:

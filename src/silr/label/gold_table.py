@@ -107,7 +107,7 @@ class GoldTable:
 
     def _open(self, output: Path | None) -> Frame:
         """The table, once it is known that `output` can be written."""
-        if not is_in_pieces(self.table):
+        if output is not None and not is_in_pieces(self.table):
             corpus.table_stem(self.output)  # refuses an unknown suffix before any work
         if not self.output.resolve().parent.is_dir():
             raise InputError(f"the folder {self.output.parent} does not exist")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FEWEST = 10  # gold labels below which no interval is worth reading
 FIRST_LOOK = 50  # labels before anybody asks whether the intervals are narrow enough
 APART = 10  # labels from one look to the next, at least
+NUMERIC = (ArithmeticError, ValueError)  # of numpy and scipy, where a formula has no value; LinAlgError is a ValueError
 
 
 class Known(NamedTuple):
@@ -39,7 +40,7 @@ class Known(NamedTuple):
         """How many more gold labels bring all intervals to this width; None if that is not known."""
         try:
             return more_for_all(self.shares, width, self.texts) if self.shares else None
-        except Exception:  # whatever it is, labels by hand go on
+        except NUMERIC:  # labels by hand go on
             return None
 
 
@@ -84,7 +85,7 @@ class Precision:
         accuracy = table.accuracy(gold, weights, probabilities)
         try:
             return Known(texts, accuracy, self._shares.rows(gold, weights, probabilities))
-        except Exception:  # whatever it is, labels by hand go on
+        except NUMERIC:  # labels by hand go on
             return Known(texts, accuracy)
 
     def update(self, gold: Mapping[int, int], skipped: Collection[int], most: int, row: int | None) -> Event | None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from silr.stats.annotator_evidence import Annotator
 from silr.stats.gold_labels import GoldLabels
-from silr.stats.intervals import paired_standard_error
+from silr.stats.intervals import paired_standard_error, wider_out_of_fold
 from silr.stats.priors import Priors
 
 NORMAL_95 = 1.96
@@ -39,7 +39,12 @@ class Comparison:
 
 
 def compare(
-    estimate: Estimate, llm: Labels, gold: GoldLabels | None, labels: Labels, names: Sequence[str] | None = None
+    estimate: Estimate,
+    llm: Labels,
+    gold: GoldLabels | None,
+    labels: Labels,
+    names: Sequence[str] | None = None,
+    out_of_fold: bool = False,
 ) -> Comparison | None:
     """Compare labels with the LLM's (-1 where there is none); None if nothing tells. Without names classes have
     numbers.
@@ -47,7 +52,8 @@ def compare(
     The gain is the difference of the two estimated accuracies. Both come from the same gold texts, so that its
     interval is that of a paired difference: Wald's with half a text added to each cell of the table of right and
     wrong. With few changed gold texts the plain Wald interval would be far too narrow. Gold texts count as Kish's
-    effective number ("Survey sampling", 1965).
+    effective number ("Survey sampling", 1965). Labels that were learned from the gold labels (`out_of_fold`) are judged
+    on the texts without gold label, like their accuracy: the interval is wider (`wider_out_of_fold`).
     """
     labelled = llm >= 0
     before, after = estimate(llm, 1), estimate(np.where(labelled, labels, -1).astype(np.int16), 1)
@@ -63,6 +69,8 @@ def compare(
     losses = (labels[rows] != codes) & (llm[rows] == codes)
     m = 1 / float(w @ w)
     half = NORMAL_95 * paired_standard_error(m * float(w[wins].sum()), m * float(w[losses].sum()), m)
+    if out_of_fold:
+        half *= wider_out_of_fold(len(rows), int(labelled.sum()))
     gaps = _without_gold(llm[labelled], codes, m, gold.n_classes)
     return replace(
         comparison,
@@ -81,14 +89,15 @@ def compare_with_best(
     gold: GoldLabels | None,
     labels: Labels,
     names: Sequence[str],
+    out_of_fold: bool = False,
 ) -> Comparison | None:
     """The comparison with the labels that gain least, those of the majority or of one LLM.
 
     Refined labels that beat a majority of poor LLMs may still be no better than the one good LLM among them.
     """
-    least = compare(estimate, majority, gold, labels, names)
+    least = compare(estimate, majority, gold, labels, names, out_of_fold)
     for annotator in annotators if len(annotators) > 1 and least is not None else ():
-        of_one = compare(estimate, annotator.labels, gold, labels)
+        of_one = compare(estimate, annotator.labels, gold, labels, out_of_fold=out_of_fold)
         if of_one is not None and least is not None and of_one.gain < least.gain:
             least = replace(of_one, llm=annotator.name)
     return least

@@ -124,7 +124,9 @@ def _completed(step: Iteration, method: Method, problem: Problem, before: Iterat
     notes = replace(step.notes, of=of, changed=int((step.labels != before.labels).sum()))
     if notes.kind != "tuned":  # gold labels taught the model through all texts: they cannot judge it
         estimate, names = partial(method.estimate, problem), problem.class_names
-        gain = compare_with_best(estimate, problem.annotators, problem.llm, problem.gold, step.labels, names)
+        gain = compare_with_best(
+            estimate, problem.annotators, problem.llm, problem.gold, step.labels, names, method.weighs_llm
+        )
         notes = replace(notes, against_llm=gain)
     if not method.weighs_llm:
         notes = replace(notes, labels_of=result_of(step.number, step.priors, notes.against_llm))

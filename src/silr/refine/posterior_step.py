@@ -10,11 +10,9 @@ from silr.refine.iteration import Iteration, Notes
 from silr.refine.no_gold import refine_votes
 from silr.refine.posterior import Refined, refine_posterior
 from silr.refine.problem import Problem
-from silr.stats.intervals import Right, right_share
+from silr.stats.intervals import OUT_OF_FOLD, Right, right_share, wider_out_of_fold
 from silr.stats.priors import Priors
 from silr.stats.ridge import StandardisedMatrix
-
-OUT_OF_FOLD = 1.1  # how much wider intervals are, as gold texts are judged by fits without their fold
 
 
 def posterior_step(problem: Problem) -> tuple[Iteration, PosteriorClassifier]:
@@ -55,14 +53,8 @@ def of_other_texts(priors: Priors, m: int, n: int) -> Priors:
 
 
 def of_new_texts(right: Right, n: int) -> list[float]:
-    """An interval for the share of right labels on the texts without gold label, by fits that left gold texts out.
-
-    Where hardly any of the n texts is left, it is for as many new ones.
-    """
-    others = max(n - right.labels, right.labels)
-    limits: list[float] = _widened(
-        right.interval, right.share, OUT_OF_FOLD * np.sqrt(1 + right.labels / others)
-    ).tolist()
+    """An interval for the share of right labels on the texts without gold label, by fits that left gold texts out."""
+    limits: list[float] = _widened(right.interval, right.share, wider_out_of_fold(right.labels, n)).tolist()
     return limits
 
 

@@ -73,15 +73,15 @@ def predict_table(
         cannot be used.
     """
     output, table = Path(output), local_table(table)
-    beside = features_path(table)
     features_path(output)  # refuses an unknown suffix before any work
     check_writable(output)
     predictor = Predictor(run, text=text, features_url=features_url, scores=scores, device=device, quiet=quiet, say=say)
     frame = read_table(table)
     texts = text_column(frame, predictor.text_of(list(frame.columns)), table)
     say(str(text_counts(texts)))
-    if empty := sum(not each.strip() for each in texts):
+    if empty := sum(not line.strip() for line in texts):
         say(f"{empty:,} without text: no label, as the column {REFINED_MISSING} says")
+    beside = features_path(table)
     if features is None and reads_file(Run(run)) and beside.exists():
         say(f"features: {beside}")
         features = beside

@@ -75,7 +75,7 @@ class Predictor:
     def features_of(self, path: str | Path, texts: Sequence[str], filled: NDArray[np.bool_]) -> NDArray[np.number]:
         """Features of the texts that are none empty, from a file."""
         columns = self.check_features(path)
-        some = [each for each, is_filled in zip(texts, filled, strict=True) if is_filled]
+        some = [text for text, is_filled in zip(texts, filled, strict=True) if is_filled]
         if has_record(path):
             if words := match(path, some).words:
                 self._say(words)
@@ -101,8 +101,8 @@ class Predictor:
         `folder` keeps what takes long until the caller removes it.
         """
         refiner, known = self._refiner, self._known
-        filled = np.array([bool(each.strip()) for each in texts], np.bool_)
-        some = [each for each, is_filled in zip(texts, filled, strict=True) if is_filled]
+        filled = np.array([bool(text.strip()) for text in texts], np.bool_)
+        some = [text for text, is_filled in zip(texts, filled, strict=True) if is_filled]
         llm = _llm_of_new(refiner, self._columns.labels, frame, source, filled, self._say)
         ready = None if given is None else given(texts, filled)
         reading = _Reading(refiner, self._run, folder, self._quiet)
@@ -260,7 +260,7 @@ def _check_embeddings(path: Path, before: Any, now: Any) -> None:
     """Refuse embeddings of another model than the run had; the same one may have another address."""
     alike = ("model", "dimensions", "width")
     if before is None or now is None or any(before.get(name) != now.get(name) for name in alike):
-        models = [each["model"] if each else "the annotator" for each in (before, now)]
+        models = [record["model"] if record else "the annotator" for record in (before, now)]
         raise InputError(
             f"{path} holds features of {models[1]}, the run has those of {models[0]}: make it the same way"
         )

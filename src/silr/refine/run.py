@@ -78,7 +78,11 @@ class Run:
             self.manifest: Json = json.loads((self.folder / MANIFEST).read_bytes())
             known = self.manifest["format"] == FORMAT and bool(self.manifest["identity"])
         except (FileNotFoundError, NotADirectoryError):
-            raise InputError(f"{self.folder} is not a run: it has no {MANIFEST}; `silr refine` makes one") from None
+            exported = "; if `silr export` wrote it, `silr.load` reads it, as its README.md says"
+            remedy = exported if (self.folder / "README.md").is_file() else ""
+            raise InputError(
+                f"{self.folder} is not a run: it has no {MANIFEST}; `silr refine` makes one{remedy}"
+            ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.folder / MANIFEST} is not the record of a run: {error!r}") from error
         if not known:

@@ -85,8 +85,8 @@ def said_of(result: Refinement) -> list[str]:
     return [*stopped, result.verdict.words]
 
 
-def remarks(result: Refinement) -> list[str]:
-    """What to know about the classifier, which is none of its faults."""
+def remarks(result: Refinement, classifier: str = "The classifier") -> list[str]:
+    """What to know about the classifier, which is none of its faults; `classifier` is what it is called."""
     last = result.iterations[-1 - (result.iterations[-1].notes.stopped is not None)].notes
     lines = []
     if last.kind == "tuned":
@@ -98,7 +98,7 @@ def remarks(result: Refinement) -> list[str]:
     if last.classifier_accuracy is not None and last.classifier_accuracy_interval is not None:
         low, high = last.classifier_accuracy_interval
         lines.append(
-            "New texts that the LLM has labelled too are labelled by the same rule. The classifier alone, which has "
+            f"New texts that the LLM has labelled too are labelled by the same rule. {classifier} alone, which has "
             f"features only, is right on {last.classifier_accuracy:.0%} of the texts ({low:.0%} to {high:.0%})."
         )
     return lines

@@ -10,6 +10,7 @@ from scipy.special import betaincinv
 from silr.stats.contrasts import Numbers
 
 LEVEL = 0.95
+OUT_OF_FOLD = 1.1  # how much wider intervals are, as gold texts are judged by fits without their fold
 
 
 class Right(NamedTuple):
@@ -52,6 +53,15 @@ def share_interval(share: Numbers, n: Numbers, level: float) -> tuple[Numbers, N
     high = np.where(none, 1 - unanimous, np.where(every, 1, betaincinv(a, b, 1 - alpha / 2)))
     low, high = np.where(n > 0, np.minimum(low, share), 0), np.where(n > 0, np.maximum(high, share), 1)
     return np.where(known, share, low), np.where(known, share, high)
+
+
+def wider_out_of_fold(m: int, n: int) -> float:
+    """How much wider an interval from m gold labels is that is for the other n - m texts, by fits without their fold.
+
+    The variance of the difference of two independent means is v (1/m + 1/(n - m)), not v/m. Where hardly any of the n
+    texts is left, it is for as many new ones.
+    """
+    return OUT_OF_FOLD * float(np.sqrt(1 + m / max(n - m, m)))
 
 
 def kish_size(size: NDArray[np.number], total: Numbers, square: NDArray[np.number]) -> Numbers:
