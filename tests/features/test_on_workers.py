@@ -13,8 +13,8 @@ import pytest
 from command_line import Commands
 from pieces import in_pieces
 from silr.features.base import Features
-from silr.features.choose import load_saved
 from silr.features.in_parts import write_features
+from silr.features.on_workers import features_by_workers
 from silr.features.tfidf import TfidfFeatures
 from silr.io.corpus import open_table, text_column
 from silr.io.engines import make_pieces
@@ -25,7 +25,7 @@ TEXTS = [f"text number {row} of {row % 7} and {row % 5}" for row in range(60)]
 def test_finished_pieces_are_not_computed_again(tmp_path: Path) -> None:
     table = in_pieces(pd.DataFrame({"text": TEXTS}), tmp_path / "texts", [20, 20, 40])  # one has no rows
     texts: Any = text_column(open_table(table), "text", table)
-    write_features(TfidfFeatures(), texts, tmp_path / "here" / "features.npy", load_saved)
+    write_features(TfidfFeatures(), texts, tmp_path / "here" / "features.npy")
     seen: list[int] = []
 
     class Counted(TfidfFeatures):
@@ -41,11 +41,12 @@ def test_finished_pieces_are_not_computed_again(tmp_path: Path) -> None:
         counted.kinds = TfidfFeatures.load(folder).kinds
         return counted
 
-    path, workers = tmp_path / "there" / "features.npy", partial(make_pieces, engine="local")
+    path = tmp_path / "there" / "features.npy"
+    workers = partial(features_by_workers, load=load, make_pieces=partial(make_pieces, engine="local"))
     with pytest.raises(KeyboardInterrupt):
-        write_features(TfidfFeatures(), texts, path, load, workers)
+        write_features(TfidfFeatures(), texts, path, workers)
     assert (path.parent / "pieces" / "part-0.parquet").exists() and not path.exists()
-    write_features(TfidfFeatures(), texts, path, load, workers)
+    write_features(TfidfFeatures(), texts, path, workers)
     assert seen == [20, 0, 20, 20]
     np.testing.assert_array_equal(np.load(path), np.load(tmp_path / "here" / "features.npy"))
     assert not (path.parent / "pieces").exists()

@@ -18,6 +18,7 @@ from command_line import Commands
 from pieces import in_pieces, joined
 from silr.errors import InputError
 from silr.features.in_parts import write_features
+from silr.features.on_workers import features_by_workers
 from silr.features.tfidf import TfidfFeatures
 from silr.io.corpus import open_table, text_column
 from silr.io.engines import make_pieces
@@ -97,7 +98,9 @@ def test_features_are_those_of_one_machine(cluster: None, tmp_path: Path, comman
     marks, path = tmp_path / "marks", tmp_path / "again" / "features.npy"
     marks.mkdir()
     table: Any = text_column(open_table(tmp_path / "texts"), "text", tmp_path / "texts")
-    write_features(TfidfFeatures(), table, path, partial(marking, marks), partial(make_pieces, engine="ray"))
+    pieces = partial(make_pieces, engine="ray")
+    by_workers = partial(features_by_workers, load=partial(marking, marks), make_pieces=pieces)
+    write_features(TfidfFeatures(), table, path, by_workers)
     np.testing.assert_array_equal(np.load(path), features[0])
     processes = {int(mark.name) for mark in marks.iterdir()}
     assert processes and os.getpid() not in processes

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from silr.features.base import Features, Matrix
 from silr.features.file import FileFeatures
 from silr.features.in_parts import write_features
 from silr.features.joined import JoinedFeatures
-from silr.features.on_workers import MakePieces
+from silr.features.on_workers import MakePieces, features_by_workers
 from silr.features.sentence import SentenceFeatures
 from silr.features.static import PREFIX as STATIC
 from silr.features.static import StaticFeatures
@@ -87,7 +88,8 @@ def features_of_run(
     kept = folder / "features.npy"
     if isinstance(texts, PiecedColumn):
         if is_main() and not kept.exists():
-            write_features(features, texts, kept, load_saved, make_pieces)
+            workers = make_pieces and partial(features_by_workers, load=load_saved, make_pieces=make_pieces)
+            write_features(features, texts, kept, workers)
         wait_for_all()
         return load_saved(features.record, folder), load_features(kept, len(texts))
     if fresh := is_main() and not kept.exists():

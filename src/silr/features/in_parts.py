@@ -14,7 +14,7 @@ import numpy as np
 
 from silr.features.file import FileFeatures
 from silr.features.joined import JoinedFeatures
-from silr.features.on_workers import PIECES, Load, MakePieces, features_by_workers
+from silr.features.on_workers import PIECES, At
 from silr.features.tfidf import TfidfFeatures
 from silr.io.feature_rows import write_record
 from silr.io.files import make_folder, os_errors, write_json
@@ -27,21 +27,22 @@ DONE, UNFINISHED = "done.json", "features.part"
 EVERY, SECONDS = 2**18, 10.0  # texts or time, after which those that are done are on the disk for certain
 
 Read = Callable[[list[str], slice], "Matrix"]
+ByWorkers = Callable[[list[Any], PiecedColumn[str], Path], dict[int, At]]
 
 
 def write_features(
-    features: Features, texts: PiecedColumn[str], path: Path, load: Load, make_pieces: MakePieces | None = None
+    features: Features, texts: PiecedColumn[str], path: Path, by_workers: ByWorkers | None = None
 ) -> None:
     """Write the features of texts to ``path``, and beside it what `features` need for new texts.
 
-    What an interrupted call has finished is not computed again. With `make_pieces` workers compute them, piece
-    by piece; `load` makes features there from their record.
+    What an interrupted call has finished is not computed again. With `by_workers`, as
+    `silr.features.on_workers.features_by_workers` is, workers compute them, piece by piece.
     """
     folder, unfinished = path.parent, path.with_name(UNFINISHED)
     make_folder(folder)
     marked = folder / DONE
     done = int(json.loads(marked.read_bytes())) if marked.exists() else 0
-    read = _learned(features, texts, folder, load, make_pieces, is_begun=done > 0)
+    read = _learned(features, texts, folder, by_workers, is_begun=done > 0)
     with os_errors(f"cannot write {path}"), unfinished.open("r+b" if done else "wb") as file:
         if done:
             _go_to(file, done)
@@ -73,8 +74,7 @@ def _learned(
     features: Features,
     texts: PiecedColumn[str],
     folder: Path,
-    load: Load,
-    make_pieces: MakePieces | None,
+    by_workers: ByWorkers | None,
     *,
     is_begun: bool,
 ) -> Read:
@@ -88,7 +88,7 @@ def _learned(
             part.kinds = TfidfFeatures.load(folder).kinds
         else:
             part.fit(texts)
-    made = {} if make_pieces is None else features_by_workers(parts, texts, folder, load, make_pieces)
+    made = {} if by_workers is None else by_workers(parts, texts, folder)
     made |= {place: matrix.__getitem__ for place, matrix in files.items()}
 
     def read(some: list[str], rows: slice) -> Matrix:

@@ -251,11 +251,10 @@ class LabelRefiner(FittedRefiner, BaseEstimator):  # type: ignore[misc]
         warn_of_scores(problem.annotators)
         context = Context(tuning, self.device, None, on_step)
         method.check(problem, context)
-        seed = self.random_state
-        seed = seed if isinstance(seed, (int, np.integer)) else check_random_state(seed).randint(2**31 - 1)
+        seed = _seed(self.random_state)
         texts, matrix = self._read(X, len(problem), method, tuning)
         seen = on_iteration or (lambda iteration: None)
-        problem = replace(problem, seed=int(seed), texts=texts)
+        problem = replace(problem, seed=seed, texts=texts)
         with_features = partial(self._with_features, problem, widths=widths_of(X))
         if self.run is None:
             problem = with_features(matrix if texts is None else self.features_.fit_transform(texts))
@@ -370,3 +369,7 @@ def _default(method: Method) -> str | list[str]:
         return specs
     warnings.warn(f"features: TF-IDF alone. {what_is_lost(command=False)}", stacklevel=5)
     return specs[0]
+
+
+def _seed(state: int | np.random.RandomState | None) -> int:
+    return int(state) if isinstance(state, (int, np.integer)) else int(check_random_state(state).randint(2**31 - 1))

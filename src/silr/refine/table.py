@@ -120,8 +120,8 @@ def refine_table(
     tuning = as_tuning(classifier)
     _check_features(features, method, tuning, server)
     _check_engine(engine, table, tuning, options.get("device"))
-    frame = open_table(table)
-    texts = text_column(frame, names.text, table)
+    workers = None if engine == "local" else partial(make_pieces, engine=engine, quiet=quiet, say=say)
+    texts = text_column(frame := open_table(table), names.text, table)
     say(str(text_counts(texts)))
     if classes is None:
         classes = _classes_of_codebook(frame, table, names, say)
@@ -155,7 +155,6 @@ def refine_table(
         if on_iteration is not None:
             on_iteration(iteration)
 
-    workers = None if engine == "local" else partial(make_pieces, engine=engine, quiet=quiet, say=say)
     refiner.fit_problem(texts, problem, on_iteration=note, on_step=on_step, make_pieces=workers)
     if is_main():
         write_json(folder / TABLE, {**record, "iterations": refiner.result_.iterations[0].notes.of})
