@@ -67,14 +67,15 @@ class SentenceFeatures:
 def n_cut(encoder: Any, texts: Sequence[str]) -> int:
     """The number of texts that an encoder does not read whole; 0 of one that has no limit."""
     limit = encoder.max_seq_length
-    if limit is None or not hasattr(encoder.tokenizer, "num_special_tokens_to_add"):  # such as static embeddings
+    tokenizer: Any = getattr(encoder, "tokenizer", None)
+    if limit is None or not hasattr(tokenizer, "num_special_tokens_to_add"):  # such as static embeddings
         return 0
     prompt = encoder.prompts.get(encoder.default_prompt_name or "", "") or ""
-    room = limit - len(prompt.encode()) - encoder.tokenizer.num_special_tokens_to_add()
+    room = limit - len(prompt.encode()) - tokenizer.num_special_tokens_to_add()
     long = [prompt + text for text in texts if len(text.encode()) > room]  # a token has a byte at least
     cut = 0
     for start in range(0, len(long), COUNTED_AT_ONCE):
-        ids = encoder.tokenizer(long[start : start + COUNTED_AT_ONCE], verbose=False)["input_ids"]
+        ids = tokenizer(long[start : start + COUNTED_AT_ONCE], verbose=False)["input_ids"]
         cut += sum(len(row) > limit for row in ids)
     return cut
 
