@@ -95,7 +95,7 @@ Device = Annotated[str | None, choice("cpu, cuda, ...; by default the GPU if the
 Engine = Annotated[
     str,
     choice(
-        "Who makes the pieces of a folder: local, one process; ray, the machines of the Ray cluster at RAY_ADDRESS, or "
+        "Who works on the pieces of a folder: local, one process; ray, the machines of the Ray cluster at RAY_ADDRESS, or "
         "the processors of this one.",
         *("local", "ray"),
     ),

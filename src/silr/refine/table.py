@@ -16,6 +16,7 @@ from silr.errors import InputError
 from silr.features.api import PREFIX, check_server, with_server
 from silr.features.default import check_default, default_features
 from silr.features.file import name_of_states
+from silr.features.on_workers import MakePieces
 from silr.features.static import PREFIX as STATIC
 from silr.hf.distributed import is_main
 from silr.io.annotator_columns import label_columns, read_annotators, scored_classes
@@ -119,9 +120,9 @@ def refine_table(
     method, classifier = from_options({name: value for name, value in options.items() if name not in OF_REFINER})
     tuning = as_tuning(classifier)
     _check_features(features, method, tuning, server)
-    _check_engine(engine, table, tuning, options.get("device"))
-    workers = None if engine == "local" else partial(make_pieces, engine=engine, quiet=quiet, say=say)
-    texts = text_column(frame := open_table(table), names.text, table)
+    workers = _workers(engine, table, tuning, options.get("device"), quiet, say)
+    frame = open_table(table)
+    texts = text_column(frame, names.text, table)
     say(str(text_counts(texts)))
     if classes is None:
         classes = _classes_of_codebook(frame, table, names, say)
@@ -273,12 +274,23 @@ def _check_features(
         check_server([str(asked)] if isinstance(asked, (str, Path)) else list(map(str, asked or ())), server)
 
 
-def _check_engine(engine: str, table: str | Path, tuning: FineTuned | None, device: str | None) -> None:
+def _workers(
+    engine: str,
+    table: str | Path,
+    tuning: FineTuned | None,
+    device: str | None,
+    quiet: bool,
+    say: Callable[[str], None],
+) -> MakePieces | None:
+    """What computes the features of a table in pieces on an engine; None for this process."""
     check_engine(engine, in_pieces=is_in_pieces(table))
-    if engine != "local" and tuning is not None:
+    if engine == "local":
+        return None
+    if tuning is not None:
         raise InputError(f"--engine {engine} computes features: fine-tune on many machines by accelerate launch")
-    if engine != "local" and device is not None:
+    if device is not None:
         raise InputError(f"--engine {engine} gives each worker its device: leave --device out")
+    return partial(make_pieces, engine=engine, quiet=quiet, say=say)
 
 
 def _from(folder: Path, spec: str) -> str:
