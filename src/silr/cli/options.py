@@ -95,8 +95,8 @@ Device = Annotated[str | None, choice("cpu, cuda, ...; by default the GPU if the
 Engine = Annotated[
     str,
     choice(
-        "Who works on the pieces of a folder: local, one process; ray, the machines of the Ray cluster at RAY_ADDRESS, or "
-        "the processors of this one.",
+        "Who works on the pieces of a folder: local, one process; ray, the machines of the Ray cluster at RAY_ADDRESS, "
+        "or the processors of this one.",
         *("local", "ray"),
     ),
 ]
