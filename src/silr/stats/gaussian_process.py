@@ -22,11 +22,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from silr.stats import laplace
 from silr.stats.annotator_evidence import Integers, one_hot
@@ -35,6 +36,12 @@ from silr.stats.contrasts import Floats, Numbers
 FEW_DIRECTIONS = 0.2  # effective number of directions of a block, as a share of all, below which all are alike
 NUMBERS_AT_ONCE = 1_000_000  # of kernels: larger arrays leave the cache
 JITTER, SMALL = 1e-8, 1e-12
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Of linear algebra; to look for them takes milliseconds."""
+    return ThreadpoolController()
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ class GoldProcess:
         `rows`, shape (l,): their positions. `terms`, shape (m, T): the prior-mean terms at all m texts, by name.
         `with_evidence`: False, of more than two classes and a grid of one: the evidence is NaN, and much time is saved.
         """
-        with threadpool_limits(1):  # threads that share so small matrices wait for each other
+        with _libraries().limit(limits=1):  # threads that share so small matrices wait for each other
             duals, evidence = self._fit(rows, terms, prior, with_evidence)
         log_posterior = evidence + np.array(prior.log_prior)
         shares = softmax(log_posterior) if len(log_posterior) > 1 else np.ones(1)
