@@ -7,6 +7,7 @@ its own working directory, environment, standard streams, limits and exit code, 
 from __future__ import annotations
 
 import fcntl
+import gc
 import io
 import json
 import os
@@ -193,11 +194,15 @@ def serve(connection: socket.socket) -> None:
             for name in request["modules"]:
                 import_module(name)
             if "silr.cli.main" in request["modules"]:  # the first command imports more of typer
+                typer = import_module("typer.main")
+                typer.get_command = cache(typer.get_command)  # type: ignore[attr-defined]
                 with redirect_stdout(io.StringIO()):
                     import_module("silr.cli.main").app(["--version"], standalone_mode=False)
             if encoders := sys.modules.get("silr.features.encoders"):  # reading texts with one takes seconds
                 encoders.at_hand = lambda: None  # type: ignore[attr-defined]
                 encoders.from_hub = lambda say: None  # type: ignore[attr-defined]
+            gc.collect()
+            gc.freeze()  # no child looks for garbage in all these modules
         elif request["do"] == "start":
             answer = os.fork()
             if answer == 0:

@@ -60,15 +60,16 @@ def test_a_fit_starts_where_the_frozen_classifier_ends(
     family: str, tuning: Any, tune_top: int | None, request: pytest.FixtureRequest
 ) -> None:
     """With steps of next to nothing the scores are those of a frozen head on the states of the pretrained model."""
-    corpus = make_corpus(300, seed=1)
+    corpus = make_corpus(140, seed=1)
     texts = [*corpus.texts, *corpus.texts[:20]]  # some come twice
     labels = (np.concatenate([corpus.llm_labels, corpus.llm_labels[:20]]) == "positive").astype(np.int16)
     model = request.getfixturevalue(family)
     config = FinetunedConfig(tuning, model, epochs=1, learning_rate=1e-9, linear_probe=True, tune_top=tune_top)
     backbone = Backbone(config, 2, "cpu")
     tokens = TokenFeatures(model).fit_transform(texts)
-    validation = held_out(320, 0)
+    validation = held_out(160, 0)
     validation_lengths = np.sort(tokens.lengths()[tokens.where[validation]])[::-1]
+    states = plain_states(model, texts)
     for seed in (4, 5):  # the second fit finds the states of the first
         seen: list[tuple[int, int]] = []
         classifier = FinetunedClassifier(backbone, 2)
@@ -77,14 +78,14 @@ def test_a_fit_starts_where_the_frozen_classifier_ends(
         reads = (1 + bool(tune_top)) * (seed == 4)  # of all texts, before the training
         lengths = np.sort(tokens.lengths())[::-1]
         all_texts, held_out_texts = (len(passes(some)) for some in (lengths, validation_lengths))
-        total = (reads + 1) * all_texts + 18 + held_out_texts
+        total = (reads + 1) * all_texts + 9 + held_out_texts
         assert seen[-1] == (total, total)
         probe = FrozenClassifier(FrozenConfig(match_prior=False), "cpu")
-        probe.fit(plain_states(backbone, model, texts), labels, RISK, validation, seed)
-        np.testing.assert_allclose(scores, probe.predict_proba(plain_states(backbone, model, texts)), atol=0.02)
+        probe.fit(states, labels, RISK, validation, seed)
+        np.testing.assert_allclose(scores, probe.predict_proba(states), atol=0.02)
 
 
-def plain_states(backbone: Backbone, model: str, texts: list[str]) -> Any:
+def plain_states(model: str, texts: list[str]) -> Any:
     """What the last layer reads of each text in the model as it lies in its folder, one text a pass."""
     from transformers import AutoTokenizer
 
@@ -105,12 +106,12 @@ def test_layers_without_weights_are_the_same_at_every_reading(small_bert: str, t
     model = str(tmp_path / "without")
     AutoModel.from_pretrained(small_bert, add_pooling_layer=False).save_pretrained(model)
     AutoTokenizer.from_pretrained(small_bert).save_pretrained(model)
-    corpus = make_corpus(200, seed=1)
+    corpus = make_corpus(80, seed=1)
     labels = (corpus.llm_labels == "positive").astype(np.int16)
     tokens = TokenFeatures(model).fit_transform(corpus.texts)
     config = FinetunedConfig("lora", model, epochs=1, learning_rate=1e-3)
     classifier = FinetunedClassifier(Backbone(config, 2, "cpu"), 2)
-    classifier.fit(tokens, labels, RISK, held_out(200, 0), 0)
+    classifier.fit(tokens, labels, RISK, held_out(80, 0), 0)
     scores = classifier.predict_proba(tokens)
     (tmp_path / "out").mkdir()
     classifier.save(tmp_path / "out")

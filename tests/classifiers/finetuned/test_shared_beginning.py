@@ -74,7 +74,7 @@ def test_what_it_leaves_alone(family: str, request: pytest.FixtureRequest) -> No
 def test_a_fit_with_a_prompt_ends_like_one_that_reads_all(
     small_llama: str, tune_top: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    corpus = make_corpus(320, seed=1)
+    corpus = make_corpus(96, seed=1)
     labels = (corpus.llm_labels == "positive").astype(np.int16)
     config = FinetunedConfig(
         "lora", small_llama, learning_rate=5e-3, epochs=1, tune_top=tune_top, match_prior=True, dropout=0.0
@@ -85,7 +85,7 @@ def test_a_fit_with_a_prompt_ends_like_one_that_reads_all(
         tokens = TokenFeatures(small_llama, prompt=PROMPT).fit_transform(corpus.texts)
         classifier = FinetunedClassifier(Backbone(config, 2, "cpu"), 2)
         history = classifier.fit(
-            tokens, labels, UURisk([[0.9, 0.1], [0.4, 0.6]], [0.6, 0.4]), held_out(320, 0), random_state=0
+            tokens, labels, UURisk([[0.9, 0.1], [0.4, 0.6]], [0.6, 0.4]), held_out(96, 0), random_state=0
         )
         (tmp_path / str(least)).mkdir()
         classifier.save(tmp_path / str(least))
