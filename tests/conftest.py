@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -40,13 +42,27 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)  # transformers leaves that of an earlier test
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_encoder() -> Iterator[dict[str, Any]]:
+    """Reading texts with a sentence encoder takes seconds: neither tests nor what they share have one at hand."""
+    from silr.features import encoders
+
+    functions = {name: getattr(encoders, name) for name in ("at_hand", "from_hub")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SILR_ENCODER", raising=False)
+        patch.setattr(encoders, "at_hand", lambda: None)
+        patch.setattr(encoders, "from_hub", lambda say: None)
+        yield functions
+
+
 @pytest.fixture(autouse=True)
-def no_encoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading texts with a sentence encoder takes seconds: only tests that are marked have one at hand."""
-    monkeypatch.delenv("SILR_ENCODER", raising=False)
-    if request.node.get_closest_marker("encoder") is None:
-        monkeypatch.setattr("silr.features.encoders.at_hand", lambda: None)
-        monkeypatch.setattr("silr.features.encoders.from_hub", lambda say: None)
+def encoder_if_marked(
+    no_encoder: dict[str, Any], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only tests that are marked have one."""
+    if request.node.get_closest_marker("encoder") is not None:
+        for name, function in no_encoder.items():
+            monkeypatch.setattr(f"silr.features.encoders.{name}", function)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,13 @@ def gguf() -> Path:
 @pytest.fixture(scope="session")
 def make_small(minilm: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], str]:
     """Returns a function that saves a model of some configuration and returns its folder."""
+    import peft  # noqa: F401
     from transformers import AutoModel, AutoTokenizer
+
+    import silr.classifiers.finetuned.trainer  # noqa: F401
+
+    gc.collect()
+    gc.freeze()  # each fit looks for garbage: not in all these modules
 
     def make(config: Any) -> str:
         torch.manual_seed(0)

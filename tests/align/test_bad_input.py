@@ -134,7 +134,7 @@ def test_numbers_that_are_none(policy: str, prompts: Path, reward: Path, tmp_pat
 
 def test_a_full_disk(policy: str, prompts: Path, reward: Path, tmp_path: Path, align: Commands) -> None:
     """Files may be no larger than the policy's weights."""
-    out, more = tmp_path / "out", ("--steps", 4, "--save-steps", 2, "--quiet")
+    out, more = tmp_path / "out", ("--steps", 2, "--save-steps", 1, "--quiet")
     done = align(*options(policy, prompts, reward, out, *more), file_size=90_000)
     assert done.code == 2 and done.err.count("\n") == 1 and "cannot write" in done.err, done.err
     assert not (out / "policy").exists()
