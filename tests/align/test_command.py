@@ -39,7 +39,7 @@ def test_grpo_raises_reward_and_judge(
     policy: str, prompts: Path, reward: Path, judge: Path, tmp_path: Path, align: Commands
 ) -> None:
     out = tmp_path / "out"
-    more = ("--judge", judge, "--steps", 8, "--tracker", "tensorboard", "--json", *STRONG)
+    more = ("--judge", judge, "--steps", 12, "--tracker", "tensorboard", "--json", *STRONG)
     done = align(*options(policy, prompts, reward, out, *more))
     assert done.code == 0, done.err
     result = json.loads(done.out)
@@ -57,7 +57,7 @@ def test_grpo_raises_reward_and_judge(
     assert not np.allclose(aligned(ids).logits.detach(), start(ids).logits.detach(), atol=1e-3)
     assert list((out / "tensorboard").iterdir()) and not (out / "checkpoints").exists()
     log = json.loads((out / "history.json").read_text())["log"]
-    assert [each["step"] for each in log if "loss" in each] == list(range(1, 9))
+    assert [each["step"] for each in log if "loss" in each] == list(range(1, 13))
     assert all(0 <= each["judge"] <= 1 and each["kl"] >= 0 for each in log if "loss" in each)
     page = (out / "report.html").read_text()
     assert "<svg" in page and "word" in page and "http" not in page.replace("http-equiv", "")
@@ -66,7 +66,7 @@ def test_grpo_raises_reward_and_judge(
 def test_dpo(policy: str, prompts: Path, reward: Path, judge: Path, tmp_path: Path, align: Commands) -> None:
     """Pairs are the best and the worst of the candidates, and TRL is given the tokens that were sampled."""
     out = tmp_path / "out"
-    more = ("--method", "dpo", "--judge", judge, "--batch-size", 4, "--generations", 6, "--steps", 10, "--json")
+    more = ("--method", "dpo", "--judge", judge, "--batch-size", 4, "--generations", 6, "--steps", 16, "--json")
     done = align(*options(policy, prompts, reward, out, *more, "--learning-rate", "0.02"))
     assert done.code == 0, done.err
     result = json.loads(done.out)
@@ -159,7 +159,7 @@ def test_a_reward_that_the_judge_does_not_share_is_said_aloud(
     as_they_are = ("--method", "uu", "--iterations", 1, "--theta", "1,0;0,1")
     done = align("refine", table, "-o", tmp_path / "judge", *as_they_are)
     assert done.code == 0, done.err
-    more = ("--judge", tmp_path / "judge", "--steps", 8, *STRONG)
+    more = ("--judge", tmp_path / "judge", "--steps", 12, *STRONG)
     done = align(*options(policy, prompts, reward, tmp_path / "out", *more))
     assert done.code == 0, done.err
     result = json.loads((tmp_path / "out" / "result.json").read_text())

@@ -56,7 +56,7 @@ def runs(
 
 @pytest.fixture
 def texts(corpus_of_two: Corpus) -> list[str]:
-    return corpus_of_two.texts
+    return corpus_of_two.texts[:100]
 
 
 @pytest.mark.parametrize("tuning", ["lora", "full"])
@@ -81,7 +81,7 @@ def test_three_classes(runs: dict[str, Path], texts: list[str], tmp_path: Path) 
 
 def test_prompt_is_in_the_tokenizer(small_llama: str, texts: list[str], tmp_path: Path) -> None:
     """`pipeline` is given the texts alone, one of them too long for the model."""
-    corpus = make_corpus(240, seed=1)
+    corpus = make_corpus(80, seed=1, n_gold=30)
     options: dict[str, Any] = {"model": small_llama, "epochs": 1, "learning_rate": 5e-3, "device": "cpu"}
     refiner = LabelRefiner.from_options(
         classifier="lora", iterations=1, prompt="Read this: {text} The word is", run=tmp_path / "run", **options
@@ -109,7 +109,8 @@ def test_adapter_alone(runs: dict[str, Path], texts: list[str], tmp_path: Path) 
 
 def test_reward_is_the_log_odds_of_its_class(runs: dict[str, Path], texts: list[str], tmp_path: Path) -> None:
     refiner = LabelRefiner.load(runs["lora"], "cpu")
-    odds = np.log(refiner.predict_proba(texts)[:, 1] / refiner.predict_proba(texts)[:, 0])
+    probabilities = refiner.predict_proba(texts)
+    odds = np.log(probabilities[:, 1] / probabilities[:, 0])
     for sign, name in ((1, "positive"), (-1, "negative")):
         export_run(runs["lora"], tmp_path / name, reward=name)
         np.testing.assert_allclose(_rewards(tmp_path / name, texts), sign * odds, atol=1e-4)
@@ -181,7 +182,7 @@ def test_card(runs: dict[str, Path], tmp_path: Path) -> None:
 
 def test_hostile_names_in_the_card(small_llama: str, tmp_path: Path) -> None:
     names = ("</code><script>alert(1)</script>", "a|b`c\n---\nlicense: x")
-    corpus = make_corpus(240, names, seed=1)
+    corpus = make_corpus(80, names, seed=1, n_gold=30)
     tuned = FineTuned(small_llama, epochs=1, learning_rate=5e-3)
     refiner = LabelRefiner(classifier=tuned, run=tmp_path / "run", device="cpu")
     refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold)

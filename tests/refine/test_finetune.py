@@ -55,7 +55,7 @@ def test_the_layer_starts_from_the_soft_labels(n_classes: int, intercept: bool) 
 
 
 def test_the_model_learns_the_refined_labels(small_llama: str, tmp_path: Path) -> None:
-    corpus = make_corpus(600, seed=1)
+    corpus = make_corpus(360, seed=1)
     refiner = LabelRefiner.from_options(classifier="lora", model=small_llama, run=tmp_path / "run", **QUICK)
     refiner.fit(corpus.texts, corpus.llm_labels, corpus.gold, gold_weight=corpus.gold_weight, truth=corpus.truth)
     assert len(refiner.history_) == 3 and refiner.best_iteration_ == 1 and refiner.classifier_iteration_ == 2
@@ -63,7 +63,7 @@ def test_the_model_learns_the_refined_labels(small_llama: str, tmp_path: Path) -
         assert entry["metrics"]["true_accuracy"] > corpus.llm_accuracy + 0.15
     head, tuned = (entry["priors"] for entry in refiner.history_[1:])
     share = float((refiner.history_[1]["labels"] != refiner.history_[2]["labels"]).mean())
-    assert refiner.history_[2]["metrics"]["changed"] == round(share * 600)
+    assert refiner.history_[2]["metrics"]["changed"] == round(share * 360)
     assert tuned.accuracy == head.accuracy
     low, high = head.accuracy_interval
     np.testing.assert_allclose(tuned.accuracy_interval, [max(low - share, 0), min(high + share, 1)])
@@ -85,7 +85,7 @@ def test_settings_of_the_risk_are_refused(small_llama: str) -> None:
 
 def test_a_killed_run_goes_on(small_llama: str, tmp_path: Path, commands: Commands) -> None:
     """A run without its last iteration, as a kill leaves it: the head is not computed again."""
-    make_corpus(400, seed=1).write(tmp_path, "table.csv")
+    make_corpus(160, seed=1).write(tmp_path, "table.csv")
     options = ["--classifier", "lora", "--model", small_llama, "--learning-rate", "2e-3", "--device", "cpu"]
     done = commands("refine", "table.csv", "-o", "run", *options, cwd=tmp_path)
     assert done.code == 0, done.err

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def folder(small_llama: str, tmp_path: Path) -> Path:
-    make_corpus(480, seed=1).write(tmp_path, "table.csv")
+    make_corpus(320, seed=1).write(tmp_path, "table.csv")
     (tmp_path / "model").symlink_to(small_llama)
     return tmp_path
 
@@ -72,7 +72,7 @@ def test_the_annotators_prompt(commands: Commands, folder: Path, small_llama: st
     """It is the default if the model is the annotator, can be asked for, and can be left out."""
     about = {"kind": "local", "model": str((folder / "model").resolve()), "classes": ["negative", "positive"]}
     about |= {"question": None, "prompt": "Is it good? {text}", "opening": "It is", "class_words": {}, "examples": []}
-    np.save(folder / "table.features.npy", np.zeros((480, 2), np.float16))
+    np.save(folder / "table.features.npy", np.zeros((320, 2), np.float16))
     (folder / "table.annotator.json").write_text(json.dumps(about))
     tuned = ["--classifier", "lora", "--model", "model", "--epochs", "1", "--iterations", "1", "--device", "cpu"]
     tuned += ["--learning-rate", "5e-3"]
