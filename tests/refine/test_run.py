@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 import silr
+from command_line import Commands, Process, shared
 from silr import LabelRefiner
 from silr.errors import InputError
 from silr.refine.run import Run
@@ -287,21 +287,26 @@ def test_a_damaged_classifier(run: Path, name: str) -> None:
 # --- other processes, full disks --------------------------------------------------------------------------------------
 
 HOLD = """if True:
-    import sys
+    import sys, time
+    from pathlib import Path
     from silr.errors import InputError
     from silr.refine.run import Run
     try:
         with Run.start(sys.argv[1], {"classes": [sys.argv[2]]}, {}):
             print("mine", flush=True)
-            sys.stdin.read()
+            while Path("held").exists():
+                time.sleep(0.01)
     except InputError as error:
         print(error, flush=True)
 """
 
 
-def hold(folder: Path, identity: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", HOLD, str(folder), identity]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def hold(folder: Path, identity: str) -> Process:
+    """A process that holds the run as long as there is a file ``held`` beside it."""
+    (folder.parent / "held").touch()
+    script = folder.parent / "hold.py"
+    script.write_text(HOLD)
+    return shared().start(folder, identity, script=script, cwd=folder.parent)
 
 
 @pytest.mark.slow
@@ -316,6 +321,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
         assert snapshot(run) == before
         first.kill()
     with hold(run, "b") as third:
+        (tmp_path / "held").unlink()
         assert third.communicate()[0] == "mine\n"
     assert Run(run).manifest["identity"] == {"classes": ["b"]}
 
@@ -324,6 +330,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
 def test_many_processes_at_the_same_moment(tmp_path: Path) -> None:
     processes = [hold(tmp_path / "run", str(number)) for number in range(3)]
     answers = [process.stdout.readline() for process in processes]
+    (tmp_path / "held").unlink()
     for process in processes:
         process.communicate()
     assert sorted(answer == "mine\n" for answer in answers) == [False, False, True]
@@ -335,7 +342,8 @@ FULL = """if True:
     import pickle, resource, sys
     from silr import LabelRefiner
     from silr.errors import InputError
-    X, y, gold = pickle.load(sys.stdin.buffer)
+    with open(sys.argv[2], "rb") as file:
+        X, y, gold = pickle.load(file)
     def fill(iteration):
         if iteration.number == 1:
             resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))
@@ -348,14 +356,13 @@ FULL = """if True:
 
 
 @pytest.mark.slow
-def test_full_disk_keeps_what_is_finished(corpus: Corpus, tmp_path: Path) -> None:
-    import pickle
-
+def test_full_disk_keeps_what_is_finished(corpus: Corpus, tmp_path: Path, commands: Commands) -> None:
     given = corpus.features, corpus.llm_labels, corpus.gold
-    command = [sys.executable, "-c", FULL, str(tmp_path / "run")]
-    done = subprocess.run(command, input=pickle.dumps(given), capture_output=True, check=True)
-    assert done.stdout.decode().startswith("cannot write ") and done.stdout.count(b"\n") == 1
-    assert b"File too large" in done.stdout and done.stderr == b""
+    (tmp_path / "given").write_bytes(pickle.dumps(given))
+    (tmp_path / "full.py").write_text(FULL)
+    done = commands(tmp_path / "run", tmp_path / "given", script=tmp_path / "full.py")
+    assert done.code == 0 and done.out.startswith("cannot write ") and done.out.count("\n") == 1
+    assert "File too large" in done.out and done.err == ""
     before = {name: kept for name, kept in snapshot(tmp_path / "run").items() if name.startswith("iteration-")}
     assert {name.split("/")[0] for name in before} == {"iteration-0", "iteration-1"}
     resumed = LabelRefiner.from_options(run=tmp_path / "run", iterations=3, method="uu", epochs=10, device="cpu").fit(

@@ -56,7 +56,7 @@ def test_coverage_under_adaptive_draws(skill):
         free, draws, rows = np.arange(n), [], []
         for number in range(1, m + 1):
             q = draw_probabilities(p[free])
-            k = rng.choice(len(free), p=q)
+            k = min(int(np.searchsorted(np.cumsum(q), rng.random())), len(q) - 1)
             draws.append(AdaptiveDraw(number, q[k]))
             rows.append(free[k])
             free = np.delete(free, k)
