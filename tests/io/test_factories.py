@@ -29,7 +29,7 @@ def test_a_job_is_json() -> None:
     values = json.loads(line)
     assert values["make"] == ["silr.refine.predict_pieces:PieceWorker", {**settings, "features": "f.npy"}]
     assert Job.from_json(line.encode()) == job(**settings, features="f.npy")
-    with pytest.raises(InputError, match=r"--engine ray takes what JSON can carry: .*function; use the local"):
+    with pytest.raises(InputError, match=r"--engine ray takes settings as data: a function is no value of JSON"):
         job(features=lambda: None).to_json()
 
 

@@ -56,7 +56,11 @@ class Factory(Generic[T_co]):
 
 def plain(value: object) -> Any:
     """A factory or a path for JSON: the `default` of `json.dumps`; TypeError for what is neither."""
-    return [value.name, value.settings] if isinstance(value, Factory) else os.fspath(value)  # type: ignore[call-overload]
+    if isinstance(value, Factory):
+        return [value.name, value.settings]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"a {type(value).__name__} is no value of JSON")
 
 
 def _name(factory: Callable[..., Any]) -> str:

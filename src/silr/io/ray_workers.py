@@ -52,7 +52,7 @@ class Job(NamedTuple):
         try:
             return json.dumps(self._asdict(), default=plain)
         except (TypeError, ValueError) as error:
-            raise InputError(f"--engine ray takes what JSON can carry: {error}; use the local engine") from None
+            raise InputError(f"--engine ray takes settings as data: {error}; use the local engine") from None
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Job:
