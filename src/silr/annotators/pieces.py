@@ -92,11 +92,8 @@ def annotate_pieces(
     InputError
         As of `annotate_file` and `make_pieces`; finished pieces stay.
     """
-    table, folder = open_pieces(source), Path(output)
-    check_output(table, folder)
-    if text_column not in table.columns:
-        raise InputError(f"{source} has no column {text_column!r}; its columns are {', '.join(table.columns)}")
-    settings = {"command": "annotate", **settings, "text": text_column, "features": save_features, "name": name}
+    table, folder = open_texts(source, output, text_column), Path(output)
+    settings = settings_of(settings, text_column, save_features, name)
     say(f"{len(table):,} texts in {len(table.pieces):,} pieces")
     worker = Factory.of(PieceAnnotator, make=make, output=str(folder), settings=settings)
     resumed, _ = make_pieces(
@@ -105,6 +102,20 @@ def annotate_pieces(
     labels, reasons, unfinished = _count(table, folder, name)
     features = None if unfinished else _gather(table, folder, settings)
     return AnnotatedPieces(len(table.pieces), resumed, unfinished, len(table), labels, reasons, features)
+
+
+def open_texts(source: str | Path, output: str | Path, text_column: str) -> Pieces:
+    """Open a table in pieces that has texts, and that `output` can be made of; InputError if it is not so."""
+    table = open_pieces(source)
+    check_output(table, output)
+    if text_column not in table.columns:
+        raise InputError(f"{source} has no column {text_column!r}; its columns are {', '.join(table.columns)}")
+    return table
+
+
+def settings_of(settings: Json, text_column: str, save_features: bool, name: str) -> Json:
+    """All that decides an annotated piece beside the piece itself."""
+    return {"command": "annotate", **settings, "text": text_column, "features": save_features, "name": name}
 
 
 @registered

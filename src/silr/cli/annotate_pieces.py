@@ -28,7 +28,7 @@ OF_LOCAL_MODEL = (  # options that make the annotator of a worker
     *("model", "question", "codebook", "prompt", "class_word", "strategy", "few_shot", "text_column", "opening"),
     *("calibrate", "thinking", "dtype", "device", "trust_remote_code"),
 )
-OF_ONE_TABLE = ("dry_run", "batch", "batch_file", "batch_results", "embeddings")
+OF_ONE_TABLE = ("batch", "batch_file", "batch_results", "embeddings")
 
 
 def annotate_in_pieces(options: Mapping[str, Any], classes: list[str] | None, behind_server: bool) -> None:
@@ -37,6 +37,11 @@ def annotate_in_pieces(options: Mapping[str, Any], classes: list[str] | None, be
         raise InputError(f"--{given[0].replace('_', '-')} is for a table in one file: give it one of the pieces")
     if behind_server and options["engine"] != "local":
         raise InputError("--engine ray is for a model on the machines; a server is asked by one process")
+    if options["dry_run"]:
+        from silr.cli.annotate_dry_run import print_dry_run
+
+        print_dry_run(options, classes, _settings(options, classes, behind_server))
+        return
     from silr.annotators.pieces import annotate_pieces
 
     quiet = options["quiet"] or options["as_json"]
