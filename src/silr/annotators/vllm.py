@@ -16,7 +16,7 @@ from silr.annotators.answer_tree import AnswerTree, normalized
 from silr.annotators.base import Plan, Scored
 from silr.annotators.chat_template import Thinking, recorded_thinking
 from silr.annotators.encoding import PromptEncoder
-from silr.annotators.prompts import TEMPLATE, Prompt, with_codebook
+from silr.annotators.prompts import CONTENT_FREE, TEMPLATE, Prompt, with_codebook
 from silr.errors import InputError
 from silr.extras import need_models
 from silr.hf import models
@@ -25,7 +25,6 @@ from silr.hf.model_kinds import check_kind
 from silr.io.codebook import Codebook, codebook_of_record
 
 ENGINE = "vllm"
-CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021, section 5
 LONGEST = 2**14  # tokens of a prompt: for each of more, vLLM wants room for its keys and values before it begins
 _OPTIONS = ("classes", "question", "prompt", "opening", "class_words", "calibrate", "dtype", "trust_remote_code")
 
