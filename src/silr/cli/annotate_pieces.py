@@ -13,6 +13,8 @@ from silr.cli.annotate_build import api_annotator, local_annotator
 from silr.cli.annotate_options import DEFAULT_MODEL
 from silr.cli.options import narrator
 from silr.errors import InputError
+from silr.io.engines import VLLM
+from silr.io.factories import Factory, registered
 
 if TYPE_CHECKING:
     from silr.annotators.api.annotator import ApiAnnotator
@@ -23,7 +25,11 @@ DECISIVE = (  # options that decide the labels
     *("question", "prompt", "class_word", "strategy", "opening", "calibrate", "thinking", "dtype", "base_url"),
     *("api_version", "temperature", "reasoning_effort", "extra_body", "answer", "confidence", "explain", "samples"),
 )
-OF_ONE_TABLE = ("dry_run", "batch", "batch_file", "batch_results", "embeddings")
+OF_LOCAL_MODEL = (  # options that make the annotator of a worker
+    *("model", "question", "codebook", "prompt", "class_word", "strategy", "few_shot", "text_column", "opening"),
+    *("calibrate", "thinking", "dtype", "device", "trust_remote_code"),
+)
+OF_ONE_TABLE = ("batch", "batch_file", "batch_results", "embeddings")
 
 
 def annotate_in_pieces(options: Mapping[str, Any], classes: list[str] | None, behind_server: bool) -> None:
@@ -31,20 +37,34 @@ def annotate_in_pieces(options: Mapping[str, Any], classes: list[str] | None, be
     if given := [name for name in OF_ONE_TABLE if options[name]]:
         raise InputError(f"--{given[0].replace('_', '-')} is for a table in one file: give it one of the pieces")
     if behind_server and options["engine"] != "local":
-        raise InputError("--engine ray is for a model on the machines; a server is asked by one process")
+        engine = options["engine"]
+        raise InputError(f"--engine {engine} is for a model on the machines; a server is asked by one process")
+    if options["dry_run"]:
+        from silr.cli.annotate_dry_run import print_dry_run
+
+        print_dry_run(options, classes, _settings(options, classes, behind_server))
+        return
     from silr.annotators.pieces import annotate_pieces
 
     quiet = options["quiet"] or options["as_json"]
     api = api_annotator(options, classes, quiet) if behind_server else None
-    make = partial(_local, dict(options), classes) if api is None else partial(_asking, api, options["strategy"])
-    done = annotate_pieces(
-        options["table"],
-        options["output"],
-        make,
-        _settings(options, classes, behind_server),
-        **{"text_column": options["text_column"], "save_features": options["features"], "name": options["name"]},
-        **{"engine": options["engine"], "has_model": api is None, "quiet": quiet, "say": narrator(quiet)},
-    )
+    settings = _settings(options, classes, behind_server)
+    known = {name: options[name] for name in OF_LOCAL_MODEL}
+    if options["engine"] == VLLM:
+        from silr.cli.annotate_vllm import by_vllm
+
+        done = by_vllm(options, known, classes, settings, quiet)
+    else:
+        local = Factory.of(annotator_of_worker, options=known, classes=classes)
+        make = local if api is None else partial(_asking, api, options["strategy"])
+        done = annotate_pieces(
+            options["table"],
+            options["output"],
+            make,
+            settings,
+            **{"text_column": options["text_column"], "save_features": options["features"], "name": options["name"]},
+            **{"engine": options["engine"], "has_model": api is None, "quiet": quiet, "say": narrator(quiet)},
+        )
     values: dict[str, object] = {"output": str(options["output"]), "pieces": done.pieces, "resumed": done.resumed}
     values |= {"unfinished": done.unfinished, "texts": done.texts, "labels": done.labels}
     values |= {"missing_reasons": done.reasons, "features": done.features and str(done.features)}
@@ -79,7 +99,8 @@ def _lines(values: Mapping[str, Any], output: Path) -> list[str]:
     return [*lines, f"written: {output}" + (f" and {values['features']}" if values["features"] else "")]
 
 
-def _local(options: Mapping[str, Any], classes: list[str] | None) -> Annotator:
+@registered
+def annotator_of_worker(options: Mapping[str, Any], classes: list[str] | None) -> Annotator:
     """The annotator of a worker, which may be on another machine."""
     return _asking(local_annotator(options, classes), options["strategy"])
 
@@ -98,6 +119,7 @@ def _settings(options: Mapping[str, Any], classes: list[str] | None, behind_serv
     settings = {name: options[name] for name in DECISIVE}
     files = {name: options[name] and _digest(options[name]) for name in ("codebook", "few_shot")}
     known = {"classes": classes, "model": Path(str(model)).name, **files}
+    known |= {"engine": VLLM} if options["engine"] == VLLM else {}  # whose numbers are its own
     return {**settings, **known, "weights": None if behind_server else fingerprint(str(model))}
 
 
