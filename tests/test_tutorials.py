@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from command_line import Commands
 from tutorials import FOLDER, NOTEBOOKS, run
 
 LARGEST = 100_000  # bytes of a notebook
@@ -85,8 +86,8 @@ def test_stored_outputs_are_those_of_one_whole_run(path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_tutorial_runs_and_says_what_comes_out(path: Path) -> None:
-    CHECKS[path.stem](outputs(run(path)))
+def test_a_tutorial_runs_and_says_what_comes_out(path: Path, commands: Commands, tmp_path: Path) -> None:
+    CHECKS[path.stem](outputs(run(path, commands.put_on_path(tmp_path, encoder=True))))
 
 
 def test_the_page_names_every_tutorial() -> None:

@@ -15,10 +15,13 @@ FOLDER = Path(__file__).parent.parent / "docs" / "tutorials"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
-def run(path: Path) -> Any:
-    """The notebook with the outputs of a run of all its cells; a cell that fails raises an error."""
+def run(path: Path, executables: str = f"{Path(sys.executable).parent}:{os.environ['PATH']}") -> Any:
+    """The notebook with the outputs of a run of all its cells; a cell that fails raises an error.
+
+    The command `silr` is in the folders of `executables`.
+    """
     notebook = nbformat.read(path, as_version=4)
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # with the command silr
+    environment = {**os.environ, "PATH": executables}
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import stat
 import subprocess
 import sys
@@ -127,7 +128,12 @@ def on_a_terminal(commands: Commands, folder: Path, answers: list[str], *argumen
     shown = b""
     left = list(answers)
     try:
-        while part := os.read(terminal, 65536):
+        while True:
+            if "\x03" in answers and not left and not select.select([terminal], [], [], 1)[0]:
+                os.write(terminal, b"\x03")  # the first may have come before it read: only a second one wakes it then
+                continue
+            if not (part := os.read(terminal, 65536)):
+                break
             shown += part
             if left and shown.endswith(b": "):
                 answer = left.pop(0)
