@@ -23,8 +23,8 @@ pytestmark = pytest.mark.slow
 
 CLASSES = ("negative", "positive")
 QUESTION = "Is this review positive or negative?"
-PRAISE = ["I love it, it works perfectly.", "Wonderful sound, best purchase ever!", "Great, I am very happy with it."]
-BLAME = ["I hate it, it broke at once.", "Terrible sound, worst purchase ever!", "Awful, I am very angry about it."]
+PRAISE = ["I love it, it works perfectly.", "Wonderful sound, best purchase ever!"]
+BLAME = ["I hate it, it broke at once.", "Terrible sound, worst purchase ever!"]
 EXAMPLES = [("Superb, would buy it again.", "positive"), ("Rubbish. I want my money back.", "negative")]
 
 
@@ -87,11 +87,11 @@ def test_annotates_with_a_real_server(
 
     first = annotate()
     labels = pd.read_csv(tmp_path / "labelled.csv")["llm_label"]
-    assert labels.notna().sum() >= 5  # a model of 135M parameters does not always answer with a class
+    assert labels.notna().sum() >= 3  # a model of 135M parameters does not always answer with a class
     for text, label in zip(PRAISE + BLAME, labels, strict=True):
         said = read_answer(greedy_answer(smollm, tokenizer, text), CLASSES, CLASSES).label
         assert said is None or CLASSES[said] == label  # None: asked again
     assert first["missing"] == labels.isna().sum() == sum(first["missing_reasons"].values())
-    assert first["requests"] >= 6 and first["prompt_tokens"] > 300 and 0 < first["completion_tokens"] < 13 * 12
+    assert first["requests"] >= 4 and first["prompt_tokens"] > 200 and 0 < first["completion_tokens"] < 13 * 12
     again = annotate()
     assert again["requests"] == 0 and again["labels"] == first["labels"]
