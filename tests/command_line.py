@@ -165,10 +165,14 @@ class Commands:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.connect(self._place)
 
-    def put_on_path(self, folder: Path, **options: Any) -> str:
-        """A PATH whose `silr` is this one, by a script in the folder, and whose `python` is that of the tests."""
+    def program(self, **options: Any) -> str:
+        """The text of a script that is this `silr`, for those who look for it on their PATH."""
         words = shlex.join([sys.executable, __file__, "forward", self.address, json.dumps(options)])
-        (folder / "silr").write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        return f'#!/bin/sh\nexec {words} "$@"\n'
+
+    def put_on_path(self, folder: Path, **options: Any) -> str:
+        """A PATH whose `silr` is the program, written into the folder, and whose `python` is that of the tests."""
+        (folder / "silr").write_text(self.program(**options))
         (folder / "silr").chmod(0o755)
         return f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
 

@@ -8,7 +8,6 @@ import re
 import select
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -19,12 +18,6 @@ from command_line import Commands
 from synthetic import make_corpus
 
 ODD_CLASSES = ("don't know, maybe", 'a "good" one')
-REAL = """#!{python}
-from silr.features import encoders
-encoders.at_hand, encoders.from_hub = lambda: None, lambda say: None  # reading texts with one takes seconds
-from silr.cli.main import main
-main()
-"""
 RECORDING = """#!/bin/sh
 printf '%s\\0' "$@" >>"$RECORD"
 printf '\\001' >>"$RECORD"
@@ -67,7 +60,7 @@ def test_a_script_with_odd_names_runs(tmp_path: Path, commands: Commands) -> Non
         "",
     )
     assert "The table has 60 labels by hand" in (folder / "silr.sh").read_text()
-    shown = run_script(folder / "silr.sh", tmp_path, REAL.format(python=sys.executable))
+    shown = run_script(folder / "silr.sh", tmp_path, commands.program())
     assert "of the texts are “" in shown and "60 gold labels" in shown
     labels = pd.read_csv(folder / "-it's 50 %-run" / "labels.csv")
     assert set(labels["refined_label"]) == set(ODD_CLASSES)

@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
@@ -29,22 +28,20 @@ EXAMPLES = [("Superb, would buy it again.", "positive"), ("Rubbish. I want my mo
 
 
 @pytest.fixture(scope="module")
-def server(smollm_folder: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def server(smollm_folder: str, commands: Commands) -> Iterator[tuple[str, str]]:
     """The server's address and its name of the model."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log"
-    serve = [Path(sys.executable).with_name("transformers"), "serve", smollm_folder, "--host", "127.0.0.1"]
-    with log.open("w") as out:
-        process = subprocess.Popen([*serve, "--port", str(port), "--device", "cpu"], stdout=out, stderr=out)
+    serve = ("serve", smollm_folder, "--host", "127.0.0.1", "--port", port, "--device", "cpu")
+    process = commands.start(*serve, script=Path(sys.executable).with_name("transformers"))
     try:
-        for _ in range(600):
+        while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
                 break
             except OSError:
-                assert process.poll() is None, log.read_text()
+                assert process.poll() is None, process.stderr.read()
                 time.sleep(0.1)
         yield f"http://127.0.0.1:{port}/v1", smollm_folder
     finally:
