@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would compile every module anew
-PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP = $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 PYTEST = $(BIN)/python -m pytest -n 3 --dist worksteal
 QUICK = -m 'not slow and not browser and not gpu'
 COVERAGE = --cov --cov-report=term:skip-covered

@@ -91,10 +91,16 @@ def test_a_budget_counts_over_all_pieces(commands: Commands, tmp_path: Path) -> 
     with chat_server(by_word) as (url, record):
         arguments = ("annotate", "texts", "-o", "out", "--base-url", url, "--model", "m", "--cache", "cache.sqlite")
         arguments += ("--classes", "negative,positive", "--concurrency", "1", "--json")
+        bill = json.loads(commands(*arguments, "--dry-run", cwd=tmp_path).out)
+        assert (bill["total"], bill["asked"], bill["requests"], record.requests) == (30, 30, 30, 0)
+        assert not (tmp_path / "out").exists()
         stopped = commands(*arguments, "--max-requests", "14", cwd=tmp_path)
         assert stopped.code == 0, stopped.err
         values = json.loads(stopped.out)
         assert (values["requests"], values["unfinished"], values["stopped_by"] is None) == (14, 2, False)
+        bill = json.loads(commands(*arguments, "--dry-run", cwd=tmp_path).out)
+        assert (bill["total"], bill["asked"], bill["known"] + bill["finished"]) == (20, 16, 4)
+        assert "1 of 3 pieces are finished: their texts are not counted" in bill["notes"]
         done = commands(*arguments, cwd=tmp_path)
     values = json.loads(done.out)
     assert (values["unfinished"], values["resumed"], values["labels"]) == (0, 1, {"positive": 20, "negative": 10})
@@ -108,7 +114,8 @@ def test_a_budget_counts_over_all_pieces(commands: Commands, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (("--dry-run",), "--dry-run is for a table in one file: give it one of the pieces"),
+        (("--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--batch"), "--batch is for a table in one file"),
+        (("--dry-run", "--text-column", "body"), "has no column 'body'; its columns are id, text, llm_label"),
         (
             ("--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--engine", "ray"),
             "--engine ray is for a model on the",

@@ -12,8 +12,9 @@ import pytest
 
 from silr import LabelRefiner
 from silr.errors import InputError
-from silr.features.choose import features_of_run, load_saved, make_features
+from silr.features.choose import features_of_run, make_features
 from silr.features.file import FileFeatures
+from silr.features.saved import load_saved
 from silr.features.sentence import SentenceFeatures
 from silr.io.corpus import file_hash
 from synthetic import Corpus

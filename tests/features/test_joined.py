@@ -13,8 +13,9 @@ import silr.refine.table
 from command_line import Commands
 from silr import LabelRefiner
 from silr.errors import InputError
-from silr.features.choose import features_of, load_saved
+from silr.features.choose import features_of
 from silr.features.joined import slices
+from silr.features.saved import load_saved
 from silr.refine.table import refine_table
 from synthetic import Corpus, make_corpus
 

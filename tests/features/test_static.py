@@ -16,7 +16,8 @@ from safetensors.numpy import load_file, save_file
 from command_line import Commands
 from silr import LabelRefiner, load
 from silr.errors import InputError
-from silr.features.choose import load_saved, make_features
+from silr.features.choose import make_features
+from silr.features.saved import load_saved
 from silr.features.static import StaticFeatures
 from synthetic import make_corpus
 

@@ -13,7 +13,8 @@ from threadpoolctl import threadpool_limits
 
 import silr.features.tfidf
 from silr.errors import InputError
-from silr.features.choose import load_saved, make_features
+from silr.features.choose import make_features
+from silr.features.saved import load_saved
 from silr.features.tfidf import TfidfFeatures
 from synthetic import Corpus
 

@@ -1,4 +1,4 @@
-"""Workers for tests of a Ray cluster, which its processes import."""
+"""A worker for tests of a Ray cluster, which its processes import as a part of silr."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from silr.errors import InputError
-from silr.features.base import Features
-from silr.features.choose import load_saved
-from silr.io.files import Json
+from silr.io.factories import registered
 from silr.io.pieces import Piece, write_piece
 from silr.io.workers import Report
 
 
+@registered
 class Upper:
     """Writes texts in capitals; its process is killed in the middle of the piece `killed_in`, once."""
 
@@ -36,9 +35,3 @@ class Upper:
             yield frame.assign(upper=frame["text"].str.upper())
         if piece.name == self._killed_in and len(list(self._marks.glob(f"{piece.name}.*"))) == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-
-
-def marking(marks: Path, record: Json, folder: Path) -> Features:
-    """Features from their record, after a mark with the number of the process."""
-    (marks / str(os.getpid())).touch()
-    return load_saved(record, folder)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from ray_worker_parts import Upper, marking
 
+import silr
 from command_line import Commands
 from pieces import in_pieces, joined
 from silr.errors import InputError
@@ -22,21 +22,33 @@ from silr.features.on_workers import features_by_workers
 from silr.features.tfidf import TfidfFeatures
 from silr.io.corpus import open_table, text_column
 from silr.io.engines import make_pieces
+from silr.io.factories import Factory
 from silr.io.pieces import open_pieces
 from silr.io.ray_workers import LOG, _room
 from silr.refine.table import refine_table
 from synthetic import make_corpus
 
+UPPER = "silr.ray_worker_parts:Upper"
 LOOPBACK = "127.0.0.2"  # Ray takes 127.0.0.1 for the address that other machines see
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
+def with_test_worker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH with silr as it is, and a worker more; of others silr makes none."""
+    package = tmp_path_factory.mktemp("path") / "silr"
+    package.mkdir()
+    for part in (*Path(silr.__file__).parent.iterdir(), Path(__file__).with_name("ray_worker_parts.py")):
+        (package / part.name).symlink_to(part)
+    return package.parent
+
+
+@pytest.fixture(scope="module")
+def cluster(with_test_worker: Path) -> Iterator[None]:
     """A head node and a second one, with a core each."""
     pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        paths = [str(Path(__file__).parent), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        paths = [str(with_test_worker), os.environ.get("PYTHONPATH", "")]
         patch.setenv("PYTHONPATH", os.pathsep.join(paths))
         from ray.cluster_utils import Cluster
 
@@ -56,7 +68,7 @@ def test_a_killed_worker_costs_its_piece_alone(
     source = open_pieces(in_pieces(pd.DataFrame({"text": texts}), tmp_path / "texts", [10, 20, 30]))
     out, marks = tmp_path / "out", tmp_path / "marks"
     marks.mkdir()
-    make = partial(Upper, "part-1.parquet", str(marks))
+    make: Factory[Any] = Factory(UPPER, {"killed_in": "part-1.parquet", "marks": str(marks)})
     said: list[str] = []
     make_pieces(source, out, {}, make, "Writing", engine="ray", say=said.append)
     assert joined(out)["upper"].tolist() == [text.upper() for text in texts]
@@ -66,7 +78,7 @@ def test_a_killed_worker_costs_its_piece_alone(
     assert len({path.suffix for paths in attempts.values() for path in paths}) > 1  # processes
     assert said.count("a line") == 1 and capfd.readouterr() == ("", "")
     assert not (out / LOG).exists() and not list(out.glob(".*.tmp"))
-    refused = partial(make, refused="part-3.parquet")
+    refused: Factory[Any] = Factory(UPPER, {**make.settings, "refused": "part-3.parquet"})
     with pytest.raises(InputError, match=r"part-3\.parquet cannot be used \(on "):
         make_pieces(source, tmp_path / "other", {}, refused, "Writing", engine="ray")
 
@@ -84,7 +96,9 @@ def test_predictions_are_those_of_one_machine(cluster: None, tmp_path: Path, com
 
 
 @pytest.mark.slow
-def test_features_are_those_of_one_machine(cluster: None, tmp_path: Path, commands: Commands) -> None:
+def test_features_are_those_of_one_machine(
+    cluster: None, tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
     in_pieces(make_corpus(120, n_gold=30, seed=3).table(), tmp_path / "texts", [50, 50])
     arguments = ("refine", "texts", "--features", "tfidf", "--quiet", "-o")
     assert commands(*arguments, "here", cwd=tmp_path).code == 0
@@ -95,15 +109,12 @@ def test_features_are_those_of_one_machine(cluster: None, tmp_path: Path, comman
     labels = [joined(tmp_path / run / "labels") for run in ("there", "here")]
     pd.testing.assert_frame_equal(*labels, check_exact=False, atol=1e-4)
     assert not (tmp_path / "there" / "features" / "pieces").exists()
-    marks, path = tmp_path / "marks", tmp_path / "again" / "features.npy"
-    marks.mkdir()
+    path = tmp_path / "again" / "features.npy"
     table: Any = text_column(open_table(tmp_path / "texts"), "text", tmp_path / "texts")
-    pieces = partial(make_pieces, engine="ray")
-    by_workers = partial(features_by_workers, load=partial(marking, marks), make_pieces=pieces)
+    by_workers = partial(features_by_workers, make_pieces=partial(make_pieces, engine="ray"))
+    monkeypatch.delattr(TfidfFeatures, "transform")  # of this process, which has no use for it
     write_features(TfidfFeatures(), table, path, by_workers)
     np.testing.assert_array_equal(np.load(path), features[0])
-    processes = {int(mark.name) for mark in marks.iterdir()}
-    assert processes and os.getpid() not in processes
 
 
 @pytest.mark.slow
@@ -127,7 +138,7 @@ def test_annotations_are_those_of_one_machine(
 
 def test_what_ray_cannot_do_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = open_pieces(in_pieces(pd.DataFrame({"text": ["a", "b"]}), tmp_path / "texts", [1]))
-    make = partial(Upper, "", "")
+    make: Factory[Any] = Factory(UPPER, {})
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.2:9")
     with pytest.raises(InputError, match=r"no Ray cluster answers at 127\.0\.0\.2:9 \(Connection refused\): start its"):
         make_pieces(source, tmp_path / "out", {}, make, "Writing", engine="ray")

@@ -13,7 +13,7 @@ from silr.io.progress import Advance
 PATIENCE = 10  # steps in a row without any difference in reward
 
 
-class Watch(TrainerCallback):
+class Watch(TrainerCallback):  # type: ignore[misc]
     """Progress of a training, by the log of each step."""
 
     def __init__(self, advance: Advance, completions: int) -> None:

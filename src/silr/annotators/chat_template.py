@@ -117,9 +117,7 @@ class ChatTemplate:
 
     def _apply(self, messages: list[Message], **options: bool) -> str:
         given = self._options | options
-        return str(
-            self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **given)  # type: ignore[arg-type]
-        )
+        return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **given))
 
 
 def recorded_thinking(record: Mapping[str, Any]) -> Thinking:

@@ -392,5 +392,5 @@ class LocalAnnotator:
 
         cache = copy.deepcopy(self._start_cache)
         if cache is not None:
-            cache.reorder_cache(torch.zeros(n, dtype=torch.long, device=self._network.device))  # type: ignore[arg-type]
+            cache.reorder_cache(torch.zeros(n, dtype=torch.long, device=self._network.device))
         return cache

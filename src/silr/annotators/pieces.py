@@ -10,7 +10,6 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from silr.errors import InputError
 from silr.io import corpus
 from silr.io.annotator_records import FEATURES, NAMED, named_features_path
 from silr.io.engines import make_pieces
+from silr.io.factories import Factory, registered
 from silr.io.feature_rows import features_of_texts, text_keys, write_keys
 from silr.io.files import Json, atomic_write, make_folder, read_json, write_json
 from silr.io.pieces import Piece, Pieces, check_output, open_pieces, read_piece, write_piece
@@ -79,7 +79,7 @@ def annotate_pieces(
     ----------
     source, output : str or Path
     make : callable
-        Makes the annotator; with `engine` "ray" it goes to other machines.
+        Makes the annotator. With `engine` "ray" a `silr.io.factories.Factory`, which goes to other machines as data.
     settings : dict
         All that decides the labels, as JSON values.
     text_column, save_features, name
@@ -92,13 +92,10 @@ def annotate_pieces(
     InputError
         As of `annotate_file` and `make_pieces`; finished pieces stay.
     """
-    table, folder = open_pieces(source), Path(output)
-    check_output(table, folder)
-    if text_column not in table.columns:
-        raise InputError(f"{source} has no column {text_column!r}; its columns are {', '.join(table.columns)}")
-    settings = {"command": "annotate", **settings, "text": text_column, "features": save_features, "name": name}
+    table, folder = open_texts(source, output, text_column), Path(output)
+    settings = settings_of(settings, text_column, save_features, name)
     say(f"{len(table):,} texts in {len(table.pieces):,} pieces")
-    worker = partial(PieceAnnotator, make, str(folder), settings)
+    worker = Factory.of(PieceAnnotator, make=make, output=str(folder), settings=settings)
     resumed, _ = make_pieces(
         table, folder, settings, worker, "Annotating", engine=engine, has_model=has_model, quiet=quiet, say=say
     )
@@ -107,11 +104,27 @@ def annotate_pieces(
     return AnnotatedPieces(len(table.pieces), resumed, unfinished, len(table), labels, reasons, features)
 
 
-class PieceAnnotator:
-    """Annotates one piece after the other by an annotator that is made once."""
+def open_texts(source: str | Path, output: str | Path, text_column: str) -> Pieces:
+    """Open a table in pieces that has texts, and that `output` can be made of; InputError if it is not so."""
+    table = open_pieces(source)
+    check_output(table, output)
+    if text_column not in table.columns:
+        raise InputError(f"{source} has no column {text_column!r}; its columns are {', '.join(table.columns)}")
+    return table
 
-    def __init__(self, make: Callable[[], Annotator], output: str, settings: Json) -> None:
-        self._annotator, self._output, self._settings = make(), Path(output), settings
+
+def settings_of(settings: Json, text_column: str, save_features: bool, name: str) -> Json:
+    """All that decides an annotated piece beside the piece itself."""
+    return {"command": "annotate", **settings, "text": text_column, "features": save_features, "name": name}
+
+
+@registered
+class PieceAnnotator:
+    """Annotates one piece after the other by an annotator that is made once; `make` may be a factory out of JSON."""
+
+    def __init__(self, make: Callable[[], Annotator] | list[Any], output: str, settings: Json) -> None:
+        self._annotator: Annotator = Factory(*make)() if isinstance(make, list) else make()
+        self._output, self._settings = Path(output), settings
         self._text, self._name = settings["text"], settings["name"]
         self._missing = column("missing", self._name)
         self._own: list[str] | None = None  # columns that all pieces have

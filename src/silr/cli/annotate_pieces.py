@@ -13,6 +13,7 @@ from silr.cli.annotate_build import api_annotator, local_annotator
 from silr.cli.annotate_options import DEFAULT_MODEL
 from silr.cli.options import narrator
 from silr.errors import InputError
+from silr.io.factories import Factory, registered
 
 if TYPE_CHECKING:
     from silr.annotators.api.annotator import ApiAnnotator
@@ -23,7 +24,11 @@ DECISIVE = (  # options that decide the labels
     *("question", "prompt", "class_word", "strategy", "opening", "calibrate", "thinking", "dtype", "base_url"),
     *("api_version", "temperature", "reasoning_effort", "extra_body", "answer", "confidence", "explain", "samples"),
 )
-OF_ONE_TABLE = ("dry_run", "batch", "batch_file", "batch_results", "embeddings")
+OF_LOCAL_MODEL = (  # options that make the annotator of a worker
+    *("model", "question", "codebook", "prompt", "class_word", "strategy", "few_shot", "text_column", "opening"),
+    *("calibrate", "thinking", "dtype", "device", "trust_remote_code"),
+)
+OF_ONE_TABLE = ("batch", "batch_file", "batch_results", "embeddings")
 
 
 def annotate_in_pieces(options: Mapping[str, Any], classes: list[str] | None, behind_server: bool) -> None:
@@ -32,11 +37,18 @@ def annotate_in_pieces(options: Mapping[str, Any], classes: list[str] | None, be
         raise InputError(f"--{given[0].replace('_', '-')} is for a table in one file: give it one of the pieces")
     if behind_server and options["engine"] != "local":
         raise InputError("--engine ray is for a model on the machines; a server is asked by one process")
+    if options["dry_run"]:
+        from silr.cli.annotate_dry_run import print_dry_run
+
+        print_dry_run(options, classes, _settings(options, classes, behind_server))
+        return
     from silr.annotators.pieces import annotate_pieces
 
     quiet = options["quiet"] or options["as_json"]
     api = api_annotator(options, classes, quiet) if behind_server else None
-    make = partial(_local, dict(options), classes) if api is None else partial(_asking, api, options["strategy"])
+    known = {name: options[name] for name in OF_LOCAL_MODEL}
+    local = Factory.of(annotator_of_worker, options=known, classes=classes)
+    make = local if api is None else partial(_asking, api, options["strategy"])
     done = annotate_pieces(
         options["table"],
         options["output"],
@@ -79,7 +91,8 @@ def _lines(values: Mapping[str, Any], output: Path) -> list[str]:
     return [*lines, f"written: {output}" + (f" and {values['features']}" if values["features"] else "")]
 
 
-def _local(options: Mapping[str, Any], classes: list[str] | None) -> Annotator:
+@registered
+def annotator_of_worker(options: Mapping[str, Any], classes: list[str] | None) -> Annotator:
     """The annotator of a worker, which may be on another machine."""
     return _asking(local_annotator(options, classes), options["strategy"])
 

@@ -8,22 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from silr.errors import InputError
-from silr.features.api import KIND as API
-from silr.features.api import PREFIX, ApiFeatures, load_api
+from silr.features.api import PREFIX, ApiFeatures
 from silr.features.base import Features, Matrix
 from silr.features.file import FileFeatures
 from silr.features.in_parts import write_features
 from silr.features.joined import JoinedFeatures
 from silr.features.on_workers import MakePieces, features_by_workers
+from silr.features.saved import load_saved
 from silr.features.sentence import SentenceFeatures
 from silr.features.static import PREFIX as STATIC
 from silr.features.static import StaticFeatures
 from silr.features.tfidf import TfidfFeatures
 from silr.hf.distributed import is_main, wait_for_all
-from silr.hf.fingerprint import WEIGHTS
 from silr.io.corpus import load_features
 from silr.io.feature_rows import write_record
-from silr.io.files import Json, atomic_folder, atomic_write
+from silr.io.files import atomic_folder, atomic_write
 from silr.io.pieced_table import PiecedColumn
 
 Spec = str | Path | ApiFeatures
@@ -58,27 +57,6 @@ def features_of(spec: Spec | Sequence[Spec]) -> Features:
     return JoinedFeatures([make_features(name) for name in spec])
 
 
-def load_saved(record: Json, folder: Path) -> Features:
-    """The features of a run, from its record and its folder."""
-    if record["kind"] == "joined":
-        joined = JoinedFeatures([load_saved(part, folder) for part in record["parts"]])
-        joined.read_widths(folder)
-        return joined
-    if record["kind"] == "tfidf":
-        return TfidfFeatures.load(folder)
-    if record["kind"] == "tokens":
-        from silr.hf.tokens import TokenFeatures
-
-        return TokenFeatures(record["model"], record["max_length"], record.get("prompt"), record.get(WEIGHTS))
-    if record["kind"] == "static":
-        return StaticFeatures(record["model"], record.get(WEIGHTS))
-    if record["kind"] == API:
-        return load_api(record, folder)
-    if record["kind"] == "file":
-        return FileFeatures(None, record)
-    return SentenceFeatures(record["model"], record.get(WEIGHTS))
-
-
 def features_of_run(
     features: Features, texts: Sequence[str], folder: Path, make_pieces: MakePieces | None = None
 ) -> tuple[Features, Matrix]:
@@ -88,7 +66,7 @@ def features_of_run(
     kept = folder / "features.npy"
     if isinstance(texts, PiecedColumn):
         if is_main() and not kept.exists():
-            workers = make_pieces and partial(features_by_workers, load=load_saved, make_pieces=make_pieces)
+            workers = make_pieces and partial(features_by_workers, make_pieces=make_pieces)
             write_features(features, texts, kept, workers)
         wait_for_all()
         return load_saved(features.record, folder), load_features(kept, len(texts))

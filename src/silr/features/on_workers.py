@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silr.features.api import KIND as API
+from silr.features.saved import load_saved
 from silr.io.corpus import text_column
+from silr.io.factories import Factory, registered
 from silr.io.files import Json, atomic_write, make_folder
 from silr.io.pieced_table import PiecedColumn
 from silr.io.pieces import Piece, write_piece
@@ -25,17 +27,16 @@ PIECES = "pieces"  # in the folder of the features, until they are put together
 OF_THE_MAIN_PROCESS = ("file", API)  # a file is there already; a server is asked by one process
 WITHOUT_MODEL = ("tfidf", "static")
 
-Load = Callable[[Json, Path], "Features"]
 At = Callable[[slice], NDArray[np.number]]
 MakePieces = Callable[..., object]  # `silr.io.engines.make_pieces` with its engine
 
 
 def features_by_workers(
-    parts: Sequence[Features], texts: PiecedColumn[str], folder: Path, load: Load, make_pieces: MakePieces
+    parts: Sequence[Features], texts: PiecedColumn[str], folder: Path, make_pieces: MakePieces
 ) -> dict[int, At]:
     """Compute features that need no more than a text; return what reads some rows of one piece, by place in `parts`.
 
-    What is learned from the corpus is learned already. `load` makes such features from their record and a folder.
+    What is learned from the corpus is learned already.
 
     Raises InputError as `silr.io.engines.make_pieces`; finished pieces stay.
     """
@@ -47,7 +48,9 @@ def features_by_workers(
         parts[place].save(folder)
     output, (text,) = folder / PIECES, texts.names
     settings = {"command": "features", "text": text, "features": list(records.values())}
-    make = partial(FeatureWorker, records, str(folder.absolute()), text, settings, load)
+    make = Factory.of(
+        FeatureWorker, records=[*records.items()], folder=str(folder.absolute()), text=text, settings=settings
+    )
     has_model = any(record["kind"] not in WITHOUT_MODEL for record in records.values())
     make_pieces(texts.pieces, output, settings, make, "Computing features", has_model=has_model)
     starts, pieces = [piece.start for piece in texts.pieces.pieces], texts.pieces.pieces
@@ -60,11 +63,12 @@ def features_by_workers(
     return {place: partial(at, place) for place in records}
 
 
+@registered
 class FeatureWorker:
     """Computes the features of one piece after the other; a piece without columns says that its files are whole."""
 
-    def __init__(self, records: dict[int, Json], folder: str, text: str, settings: Json, load: Load) -> None:
-        self._parts = {place: load(record, Path(folder)) for place, record in records.items()}
+    def __init__(self, records: Sequence[tuple[int, Json]], folder: str, text: str, settings: Json) -> None:
+        self._parts = {place: load_saved(record, Path(folder)) for place, record in records}
         self._text, self._settings = text, settings
 
     def __call__(self, piece: Piece, path: Path, advance: Callable[[int], None]) -> Report:

@@ -168,7 +168,7 @@ def _convert(gguf: Path, folder: Path, dtype: str) -> None:
     try:
         source = _dequantized(file, config, dtype)
         with torch.device("meta"):
-            plain = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))  # type: ignore[no-untyped-call]
+            plain = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
         plain.load_state_dict(source.state_dict(), assign=True)
         plain.tie_weights()
         plain.generation_config = source.generation_config

@@ -44,4 +44,4 @@ def with_prompt(tokenizer: Any, prompt: str) -> Any:
     backend.post_processor = TemplateProcessing(single=order, special_tokens=tokens)
     names = ("padding_side", "truncation_side", "model_max_length", "model_input_names")
     options = {**tokenizer.special_tokens_map, **{name: getattr(tokenizer, name) for name in names}}
-    return PreTrainedTokenizerFast(tokenizer_object=backend, split_special_tokens=True, **options)  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(tokenizer_object=backend, split_special_tokens=True, **options)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from silr.errors import InputError
+from silr.io.factories import Factory
 from silr.io.pieces import Pieces, each_piece
 from silr.io.ray_workers import work_on_ray
 from silr.io.workers import Missing, Worker, work
@@ -25,7 +26,7 @@ def make_pieces(
     source: Pieces,
     output: str | Path,
     settings: object,
-    make: Callable[[], Worker],
+    make: Factory[Worker],
     name: str,
     *,
     engine: str = "local",
@@ -35,8 +36,8 @@ def make_pieces(
 ) -> tuple[int, str | None]:
     """Make the pieces that are not there yet; return how many were, and what workers said against the result.
 
-    `make` makes a worker; `name` is that of the work, such as "Predicting"; `has_model` says that a worker loads a
-    language model. `settings` as of `silr.io.pieces.each_piece`.
+    `make` makes a worker; for Ray its settings are values of JSON. `name` is that of the work, such as "Predicting";
+    `has_model` says that a worker loads a language model. `settings` as of `silr.io.pieces.each_piece`.
 
     Raises InputError as of `each_piece`, of the workers, and of `silr.io.ray_workers.work_on_ray`.
     """

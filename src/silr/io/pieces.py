@@ -165,16 +165,21 @@ def each_piece(
     """
     folder = Path(output)
     check_output(source, folder)
-    wanted = [(piece, folder / piece.name) for piece in source.pieces]
-    with resumable(folder, FOLDER, settings, begun=lambda: any(path.is_file() for _, path in wanted)):
-        settled = json.dumps(settings, sort_keys=True)
-        missing = [(piece, path) for piece, path in wanted if _made_from(path) != _key(piece, settled)]
+    wanted = [folder / piece.name for piece in source.pieces]
+    with resumable(folder, FOLDER, settings, begun=lambda: any(path.is_file() for path in wanted)):
+        missing = missing_pieces(source, folder, settings)
         if missing:
             run(missing)
         for _, path in missing:
             for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):  # of a process that was killed
                 draft.unlink(missing_ok=True)
         return len(wanted) - len(missing)
+
+
+def missing_pieces(source: Pieces, output: Path, settings: object) -> list[tuple[Piece, Path]]:
+    """The pieces that `output` has not yet, or made from something else, with the path of each new one."""
+    settled, wanted = json.dumps(settings, sort_keys=True), [(piece, output / piece.name) for piece in source.pieces]
+    return [(piece, path) for piece, path in wanted if _made_from(path) != _key(piece, settled)]
 
 
 def check_output(source: Pieces, output: str | Path) -> None:

@@ -10,7 +10,6 @@ import _thread
 import json
 import logging
 import os
-import pickle
 import socket
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import Any, BinaryIO, NamedTuple
 from silr import __version__
 from silr.errors import InputError
 from silr.extras import needs
+from silr.io.factories import Factory, plain
 from silr.io.files import os_errors
 from silr.io.pieces import FOLDER, Piece
 from silr.io.workers import Missing, Report, Worker, watched
@@ -38,19 +38,34 @@ CONNECTED, CONNECTING_SECONDS = "connected", 120.0  # what the process of Ray sa
 
 
 class Job(NamedTuple):
-    """What the process of Ray gets."""
+    """What the process of Ray and its workers get: one line of JSON, and no object of Python."""
 
-    make: Callable[[], Worker]
+    make: Factory[Worker]
     missing: list[tuple[Piece, Path]]
     output: Path
     folder: Path  # in which relative paths begin
     version: str
     has_model: bool
 
+    def to_json(self) -> str:
+        """One line; InputError if a setting is no value of JSON."""
+        try:
+            return json.dumps(self._asdict(), default=plain)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"--engine ray takes settings as data: {error}; use the local engine") from None
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Job:
+        """Read the line again."""
+        values = json.loads(line)
+        values["make"] = Factory(*values["make"])
+        values["missing"] = [(Piece(Path(file), *rest), Path(path)) for (file, *rest), path in values["missing"]]
+        return cls(**{**values, "output": Path(values["output"]), "folder": Path(values["folder"])})
+
 
 def work_on_ray(
     missing: Missing,
-    make: Callable[[], Worker],
+    make: Factory[Worker],
     name: str,
     *,
     output: Path,
@@ -60,10 +75,11 @@ def work_on_ray(
 ) -> str | None:
     """Make pieces as `silr.io.workers.work` does, by one worker a GPU, a group of cores or a core of a Ray cluster.
 
-    The cluster is that of ``RAY_ADDRESS``, or this machine. `make` and the workers go to other machines, which see the
-    same folders. `has_model` says that a worker loads a language model.
+    The cluster is that of ``RAY_ADDRESS``, or this machine. `make` goes to other machines as JSON; they see the same
+    folders. `has_model` says that a worker loads a language model.
 
-    Raises InputError if Ray is missing, the cluster cannot be reached or is lost, or a worker raises one.
+    Raises InputError if Ray is missing, a setting is no value of JSON, the cluster cannot be reached or is lost, or a
+    worker raises one.
     """
     with needs("ray", "--engine ray"):
         if find_spec("ray") is None:
@@ -84,6 +100,7 @@ def work_on_ray(
 
 def _reports(job: Job, log: Path) -> Iterator[tuple[int, Report]]:
     """The number of each piece that is done, and its report, as they come from the process of Ray."""
+    sent = job.to_json().encode() + b"\n"
     command = [sys.executable, "-c", "from silr.io.ray_workers import main; main()"]
     with os_errors(f"cannot write {log}"), log.open("wb") as words:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words)
@@ -92,7 +109,7 @@ def _reports(job: Job, log: Path) -> Iterator[tuple[int, Report]]:
     deadline = threading.Timer(CONNECTING_SECONDS, process.kill)
     deadline.start()
     try:
-        process.stdin.write(pickle.dumps(job))
+        process.stdin.write(sent)
         process.stdin.flush()
         for line in process.stdout:
             said = json.loads(line)
@@ -149,8 +166,8 @@ _SHARED = "all machines of the cluster need the run, the texts and the output in
 class PieceMaker:
     """Makes pieces by their numbers, in an actor of Ray; what goes wrong with the input is part of the row."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, job: str) -> None:
+        self._job = Job.from_json(job)
         self._worker: Worker | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +196,7 @@ def main() -> None:
     """Run Ray: the job comes on standard input, whose end ends this process; reports go to standard output."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as out:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        job: Job = pickle.load(sys.stdin.buffer)  # from `_reports` alone, by a pipe; Ray hands it on in this form, too
+        job = Job.from_json(sys.stdin.buffer.readline())
         threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
         try:
             with _cluster() as ray:
@@ -227,9 +244,8 @@ def _rows(ray: Any, job: Job) -> Iterator[str]:
     pool = ray.data.ActorPoolStrategy(size=min(count, len(job.missing)), max_tasks_in_flight_per_actor=1)
     numbers = [{"number": number} for number in range(len(job.missing))]
     table = ray.data.from_items(numbers, override_num_blocks=len(numbers))
-    made = table.map(
-        PieceMaker, fn_constructor_args=(job,), compute=pool, max_task_retries=RETRIES, max_restarts=-1, **room
-    )
+    again = {"max_task_retries": RETRIES, "max_restarts": -1}
+    made = table.map(PieceMaker, fn_constructor_args=(job.to_json(),), compute=pool, **again, **room)
     return (row["said"] for row in made.iter_rows())
 
 

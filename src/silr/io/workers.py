@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
+from silr.io.factories import Factory
 from silr.io.pieces import Piece
 from silr.io.progress import progress
 
@@ -63,9 +64,7 @@ def watched(missing: Missing, name: str, *, quiet: bool, say: Callable[[str], No
         yield Watch(lambda done, state: advance(done, done, state), say, rows, len(missing))
 
 
-def work(
-    missing: Missing, make: Callable[[], Worker], name: str, *, quiet: bool, say: Callable[[str], None]
-) -> str | None:
+def work(missing: Missing, make: Factory[Worker], name: str, *, quiet: bool, say: Callable[[str], None]) -> str | None:
     """Make pieces one after the other by one worker in this process; return what speaks against the result."""
     worker = make()
     with watched(missing, name, quiet=quiet, say=say) as watch:

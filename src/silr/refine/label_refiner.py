@@ -18,10 +18,11 @@ from silr.classifiers.base import Classifier
 from silr.classifiers.choose import load_classifier
 from silr.classifiers.linear import FeatureClassifier
 from silr.errors import InputError
-from silr.features.choose import Spec, features_of, features_of_run, load_saved
+from silr.features.choose import Spec, features_of, features_of_run
 from silr.features.default import default_features, what_is_lost
 from silr.features.joined import groups_of
 from silr.features.on_workers import MakePieces
+from silr.features.saved import load_saved
 from silr.hf.distributed import wait_for_all
 from silr.hf.tokens import TokenFeatures
 from silr.io.corpus import corpus_hash, digest

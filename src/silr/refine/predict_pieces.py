@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from silr.hf.fingerprint import fingerprint
 from silr.io.chunks import kept_in
 from silr.io.corpus import text_column
 from silr.io.engines import check_engine, make_pieces
+from silr.io.factories import Factory, registered
 from silr.io.feature_rows import features_of_part
 from silr.io.files import Json
 from silr.io.pieces import Piece, check_output, folder_of, open_pieces, read_piece, write_piece
@@ -107,7 +107,7 @@ def predict_pieces(
     say(f"{len(table):,} texts in {len(table.pieces):,} pieces")
     options: dict[str, Any] = {"text": column, "features_url": features_url, "scores": scores, "device": device}
     options["features"] = None if features is None else str(features)
-    make = partial(PieceWorker, str(run), settings, len(table), **options)
+    make = Factory.of(PieceWorker, run=str(run), settings=settings, total=len(table), **options)
     has_model = reads_by_model(opened, with_file=features is not None)
     resumed, caution = make_pieces(
         table, output, settings, make, "Predicting", engine=engine, has_model=has_model, quiet=quiet, say=say
@@ -118,6 +118,7 @@ def predict_pieces(
     return PredictedPieces(len(table.pieces), resumed, len(table), labels, empty, caution)
 
 
+@registered
 class PieceWorker:
     """Labels one piece after the other with a run that is loaded once."""
 

@@ -352,8 +352,15 @@ def test_a_key_read_from_a_file_loses_its_line_end_and_errors_never_repeat_it(
 
 def test_a_broken_cache_is_said(tmp_path: Path) -> None:
     (tmp_path / "answers.sqlite").write_bytes(b"no database" * 1000)
-    with pytest.raises(InputError, match="cannot use"):
+    with pytest.raises(InputError, match=r"cannot use .*; delete it, or name another"):
         AnswerCache(tmp_path / "answers.sqlite")
+
+
+def test_a_full_disk_is_named(cache: AnswerCache) -> None:
+    cache._connection.execute("PRAGMA max_page_count = 2")  # stands for it: SQLite says the same of both
+    with pytest.raises(InputError, match="the disk is full; make room; the answers in it are kept, and the same"):
+        for number in range(100):
+            cache.put({"question": number}, {"answer": "x" * 100})
 
 
 # --- prompts and tables -----------------------------------------------------------------------------------------------

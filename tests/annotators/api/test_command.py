@@ -261,6 +261,14 @@ def test_refused_before_anything_is_sent(commands: Commands, table: Path, option
     assert not [path for path in table.parent.iterdir() if path.name.startswith("out")]
 
 
+def test_a_full_disk_before_anything_is_sent(commands: Commands, table: Path) -> None:
+    """A limit on the size of files stands for it."""
+    with chat_server(by_word) as (url, record):
+        done = commands(*arguments(table, url, "--cache", "a.sqlite"), cwd=table.parent, file_size=300)
+        refused(done, "a.sqlite as the cache of answers: disk I/O error, perhaps of a full disk; make room, or name")
+        assert record.requests == 0
+
+
 @pytest.mark.parametrize(
     "option",
     [("--samples", "5"), ("--answer", "free"), ("--max-requests", "9"), ("--max-dollars", "1")],

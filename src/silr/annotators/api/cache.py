@@ -39,8 +39,8 @@ class AnswerCache:
         try:
             self._connection = self._connect()
         except sqlite3.Error as error:
-            reason = f"cannot use {self.path} as the cache of answers: {error}; delete it or name another"
-            raise InputError(reason) from error
+            reason = _of_full_disk(error) or f"{error}; delete it"
+            raise InputError(f"cannot use {self.path} as the cache of answers: {reason}, or name another") from error
 
     def _connect(self) -> sqlite3.Connection:
         make_folder(self.path.parent)
@@ -128,7 +128,17 @@ class AnswerCache:
         try:
             return self._connection.execute(statement, values)
         except sqlite3.Error as error:
-            raise InputError(f"cannot use the cache of answers {self.path}: {error}{_KEPT}") from error
+            reason = _of_full_disk(error) or str(error)
+            raise InputError(f"cannot use the cache of answers {self.path}: {reason}{_KEPT}") from error
+
+
+def _of_full_disk(error: sqlite3.Error) -> str | None:
+    """What SQLite says of a full disk, in words that say what to do; None for other errors."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what it was busy with
+    return {
+        sqlite3.SQLITE_FULL: "the disk is full; make room",
+        sqlite3.SQLITE_IOERR: f"{error}, perhaps of a full disk; make room",
+    }.get(code)
 
 
 def key_hash(question: Mapping[str, object] | str) -> str:

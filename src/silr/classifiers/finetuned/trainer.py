@@ -22,7 +22,7 @@ _LOOK_EVERY = 16  # steps between looks at whether the risk is finite: a look wa
 _CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints
 
 
-class UUTrainer(Trainer):
+class UUTrainer(Trainer):  # type: ignore[misc]
     """Trains a network under a UU risk.
 
     The risk is that of the whole batch, whichever processes hold its texts: each gathers the others' scores, and the
@@ -83,7 +83,7 @@ class UUTrainer(Trainer):
         scores = torch.from_numpy(self._reader.score(self.eval_dataset))
         metrics = {"eval_risk": float(self._validation(scores, torch.from_numpy(labels)))}
         self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control: TrainerControl = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def _save_checkpoint(self, model: Network, trial: object) -> None:
@@ -92,7 +92,7 @@ class UUTrainer(Trainer):
         self.watch.saved(time.monotonic() - began)
 
 
-class _Watch(TrainerCallback):
+class _Watch(TrainerCallback):  # type: ignore[misc]
     """Sets the epoch of the batches, reports steps, decides on checkpoints, and finds the first step that is no number.
 
     The look at a number on a GPU waits for it, so it is rare; a checkpoint is only made after one.
