@@ -44,7 +44,7 @@ HEAVY = (
 HEAVY += ("silr.classifiers.finetuned.trainer", "silr.export", "peft", "sentence_transformers")
 HEAVY += ("silr.annotators.api.annotator", "silr.estimates.estimate", "silr.report.write", "skops.io", "openai")
 LARGEST_MESSAGE = 2**20
-LEFT_BEHIND = ("ACCELERATE_", "PYTEST_")  # variables that earlier tests set, and that no user has
+LEFT_BEHIND = ("ACCELERATE_", "PYTEST_", "JPY_PARENT")  # variables that earlier tests set, and that no user has
 
 
 class Result(NamedTuple):
@@ -165,15 +165,16 @@ class Commands:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.connect(self._place)
 
-    def program(self, **options: Any) -> str:
-        """The text of a script that is this `silr`, for those who look for it on their PATH."""
+    def program(self, path: Path, **options: Any) -> Path:
+        """Write an executable that is this `silr`, or with the option `script` this Python file."""
         words = shlex.join([sys.executable, __file__, "forward", self.address, json.dumps(options)])
-        return f'#!/bin/sh\nexec {words} "$@"\n'
+        path.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        path.chmod(0o755)
+        return path
 
     def put_on_path(self, folder: Path, **options: Any) -> str:
-        """A PATH whose `silr` is the program, written into the folder, and whose `python` is that of the tests."""
-        (folder / "silr").write_text(self.program(**options))
-        (folder / "silr").chmod(0o755)
+        """A PATH whose `silr` is this one, written into the folder, and whose `python` is that of the tests."""
+        self.program(folder / "silr", **options)
         return f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
 
     def load(self, *modules: str) -> None:

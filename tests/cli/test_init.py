@@ -60,7 +60,7 @@ def test_a_script_with_odd_names_runs(tmp_path: Path, commands: Commands) -> Non
         "",
     )
     assert "The table has 60 labels by hand" in (folder / "silr.sh").read_text()
-    shown = run_script(folder / "silr.sh", tmp_path, commands.program())
+    shown = run_script(folder / "silr.sh", tmp_path, commands.program(tmp_path / "real").read_text())
     assert "of the texts are “" in shown and "60 gold labels" in shown
     labels = pd.read_csv(folder / "-it's 50 %-run" / "labels.csv")
     assert set(labels["refined_label"]) == set(ODD_CLASSES)
