@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests start
 
 
-SLOW_FIXTURES = {"smollm", "small_llama", "small_bert", "small_causal", "align"}
+SLOW_FIXTURES = {"smollm", "small_llama", "small_bert", "make_small_causal", "align"}
 
 
 @pytest.hookimpl(tryfirst=True)

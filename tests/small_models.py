@@ -76,18 +76,27 @@ def small_bert(make_small: Callable[[Any], str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def small_causal(minilm: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A language model that writes noise."""
+def make_small_causal(minilm: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Returns a function that saves a language model that writes noise, and returns its folder."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
-    torch.manual_seed(0)
-    folder = str(tmp_path_factory.mktemp("causal"))
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
-    AutoModelForCausalLM.from_config(LlamaConfig(vocab_size=30522, **sizes)).save_pretrained(folder)
-    tokenizer = AutoTokenizer.from_pretrained(minilm)
-    tokenizer.eos_token = tokenizer.sep_token
-    tokenizer.save_pretrained(folder)
-    return folder
+    def make(**sizes: int) -> str:
+        torch.manual_seed(0)
+        folder = str(tmp_path_factory.mktemp("causal"))
+        sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2} | sizes
+        AutoModelForCausalLM.from_config(LlamaConfig(vocab_size=30522, **sizes)).save_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(minilm)
+        tokenizer.eos_token = tokenizer.sep_token
+        tokenizer.save_pretrained(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_causal(make_small_causal: Callable[..., str]) -> str:
+    """A language model that writes noise."""
+    return make_small_causal()
 
 
 @pytest.fixture(scope="session")

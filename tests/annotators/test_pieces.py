@@ -120,7 +120,9 @@ def test_a_budget_counts_over_all_pieces(commands: Commands, tmp_path: Path) -> 
             ("--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--engine", "ray"),
             "--engine ray is for a model on the",
         ),
-        (("--engine", "spark"), "the engine is one of local and ray, not 'spark'"),
+        (("--engine", "spark"), "the engine is one of local, ray and vllm, not 'spark'"),
+        (("--engine", "vllm", "--device", "cpu"), "--engine vllm takes the devices that Ray gives"),
+        (("--engine", "vllm", "--strategy", "self-refine"), "is a conversation, which vLLM does not hold"),
         (("--text-column", "body"), "has no column 'body'; its columns are id, text, llm_label"),
     ],
 )

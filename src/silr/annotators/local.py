@@ -15,7 +15,7 @@ from silr.annotators.base import Annotation, Plan, ScoreBatch, Scored, Scores, a
 from silr.annotators.chat_template import Thinking, recorded_thinking
 from silr.annotators.encoding import PromptEncoder
 from silr.annotators.feature_blocks import BLOCKS, LAST, MEAN, check_blocks, described, means, names_of
-from silr.annotators.prompts import TEMPLATE, Prompt, with_codebook
+from silr.annotators.prompts import CONTENT_FREE, TEMPLATE, Prompt, with_codebook
 from silr.errors import InputError
 from silr.extras import need_models
 from silr.hf import models
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import Cache
 
-_CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021, section 5
 _ANY_LENGTH = 2**31  # tokens, of a model without positions
 _CHUNK = 2048  # texts tokenised together while planning
 _FLOAT16_MAX = 65504.0
@@ -151,7 +150,7 @@ class LocalAnnotator:
         self.n_prefix = len(self._prefix) if self._start_cache is not None else 0
         self._offset: float | torch.Tensor = 0.0
         if calibrate:
-            plain = np.concatenate([self.score_batch([text])[0] for text in _CONTENT_FREE])
+            plain = np.concatenate([self.score_batch([text])[0] for text in CONTENT_FREE])
             self._offset = torch.from_numpy(np.log(np.exp(plain).mean(axis=0))).to(self._network.device)
 
     @classmethod

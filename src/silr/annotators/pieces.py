@@ -64,6 +64,7 @@ def annotate_pieces(
     text_column: str = "text",
     save_features: bool = True,
     name: str = "",
+    worker: Callable[..., Any] | None = None,
     engine: str = "local",
     has_model: bool = True,
     quiet: bool = False,
@@ -84,6 +85,8 @@ def annotate_pieces(
         All that decides the labels, as JSON values.
     text_column, save_features, name
         As of `annotate_file`.
+    worker : class, default None
+        Annotates the pieces; None: `PieceAnnotator`.
     engine, has_model, quiet, say
         As of `silr.io.engines.make_pieces`.
 
@@ -95,9 +98,9 @@ def annotate_pieces(
     table, folder = open_texts(source, output, text_column), Path(output)
     settings = settings_of(settings, text_column, save_features, name)
     say(f"{len(table):,} texts in {len(table.pieces):,} pieces")
-    worker = Factory.of(PieceAnnotator, make=make, output=str(folder), settings=settings)
+    workers = Factory.of(worker or PieceAnnotator, make=make, output=str(folder), settings=settings)
     resumed, _ = make_pieces(
-        table, folder, settings, worker, "Annotating", engine=engine, has_model=has_model, quiet=quiet, say=say
+        table, folder, settings, workers, "Annotating", engine=engine, has_model=has_model, quiet=quiet, say=say
     )
     labels, reasons, unfinished = _count(table, folder, name)
     features = None if unfinished else _gather(table, folder, settings)

@@ -8,6 +8,7 @@ from silr.errors import InputError
 from silr.io.codebook import Codebook
 
 TEMPLATE = "{question} Answer with one word.\n\n{examples}Text: {text}"
+CONTENT_FREE = ("N/A", "[MASK]", "")  # texts for contextual calibration: Zhao et al. 2021, section 5
 OPENING = "The answer is"  # where the question cannot be restated
 
 _PLACE = re.compile(r"\{(question|classes|examples|codebook|text)\}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from silr.cli import annotate_options as of
-from silr.cli.options import AsJson, Device, Engine, Quiet, TableOrPieces, TextColumn
+from silr.cli.options import AsJson, Device, Quiet, TableOrPieces, TextColumn
 from silr.errors import InputError
 
 
@@ -61,7 +61,7 @@ def annotate(
     batch: of.Batch = False,
     batch_file: of.BatchFile = None,
     batch_results: of.BatchResults = None,
-    engine: Engine = "local",
+    engine: of.Engine = "local",
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -87,10 +87,10 @@ def _annotate(options: dict[str, Any]) -> None:
     quiet = options["quiet"] or as_json
     behind_server = is_behind_server(options)
     classes = named_classes(options)
-    from silr.io.engines import check_engine
+    from silr.io.engines import ENGINES, VLLM, check_engine
     from silr.io.pieces import is_in_pieces
 
-    check_engine(options["engine"], in_pieces=is_in_pieces(table))
+    check_engine(options["engine"], in_pieces=is_in_pieces(table), known=(*ENGINES, VLLM))
     if is_in_pieces(table):
         from silr.cli.annotate_pieces import annotate_in_pieces
 

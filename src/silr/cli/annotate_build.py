@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from silr.annotators.cost import Price
     from silr.annotators.local import LocalAnnotator
     from silr.annotators.prompts import Prompt
+    from silr.annotators.vllm import VllmAnnotator
     from silr.io.codebook import Codebook
 
 _OF_SERVER = {  # options that only a server heeds, and their defaults
@@ -109,6 +110,15 @@ def local_annotator(options: Options, classes: list[str] | None) -> LocalAnnotat
     names = ("opening", "calibrate", "device", "dtype", "trust_remote_code", "thinking")
     named = {name: options[name] for name in names}
     return LocalAnnotator(options["model"] or DEFAULT_MODEL, classes, **named, **_wording(options))
+
+
+def vllm_annotator(options: Options, classes: list[str] | None) -> VllmAnnotator:
+    """The annotator of which vLLM reads the prompts."""
+    from silr.annotators.vllm import VllmAnnotator
+
+    names = ("opening", "calibrate", "dtype", "trust_remote_code", "thinking")
+    named = {name: options[name] for name in names}
+    return VllmAnnotator(options["model"] or DEFAULT_MODEL, classes, **named, **_wording(options))
 
 
 def _wording(options: Options) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from silr.annotators.cost import BATCH_SHARE
 from silr.cli.annotate_build import dry_annotator, is_behind_server, local_prompt, price
 from silr.cli.annotate_options import DEFAULT_MODEL
 from silr.errors import InputError
+from silr.io.engines import VLLM
 from silr.io.files import Json
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def _of_table(options: Mapping[str, Any], reckon: Callable[[Path, Path], DryRun]
         options["output"],
         reckon,
         settings,
-        **{"text_column": options["text_column"], "save_features": options["features"], "name": options["name"]},
+        **{"text_column": options["text_column"], "name": options["name"]},
+        save_features=options["features"] and options["engine"] != VLLM,
         quiet=options["quiet"] or options["as_json"],
     )
 

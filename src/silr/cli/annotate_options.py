@@ -33,6 +33,14 @@ Features = Annotated[
     bool, Option(help="Also write the hidden states of the same pass (local) or the --embeddings (api).")
 ]
 
+Engine = Annotated[
+    str,
+    choice(
+        "Who works on the pieces of a folder: local, one process; ray, the machines of the Ray cluster at RAY_ADDRESS, "
+        "or the processors of this one; vllm, the same by vLLM, without hidden states.",
+        *("local", "ray", "vllm"),
+    ),
+]
 Name = Annotated[str, Option(help="Of this LLM among several: adds llm_label_NAME beside the others.")]
 
 # --- what is asked

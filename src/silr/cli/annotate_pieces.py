@@ -13,6 +13,7 @@ from silr.cli.annotate_build import api_annotator, local_annotator
 from silr.cli.annotate_options import DEFAULT_MODEL
 from silr.cli.options import narrator
 from silr.errors import InputError
+from silr.io.engines import VLLM
 from silr.io.factories import Factory, registered
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def annotate_in_pieces(options: Mapping[str, Any], classes: list[str] | None, be
     if given := [name for name in OF_ONE_TABLE if options[name]]:
         raise InputError(f"--{given[0].replace('_', '-')} is for a table in one file: give it one of the pieces")
     if behind_server and options["engine"] != "local":
-        raise InputError("--engine ray is for a model on the machines; a server is asked by one process")
+        engine = options["engine"]
+        raise InputError(f"--engine {engine} is for a model on the machines; a server is asked by one process")
     if options["dry_run"]:
         from silr.cli.annotate_dry_run import print_dry_run
 
@@ -46,17 +48,23 @@ def annotate_in_pieces(options: Mapping[str, Any], classes: list[str] | None, be
 
     quiet = options["quiet"] or options["as_json"]
     api = api_annotator(options, classes, quiet) if behind_server else None
+    settings = _settings(options, classes, behind_server)
     known = {name: options[name] for name in OF_LOCAL_MODEL}
-    local = Factory.of(annotator_of_worker, options=known, classes=classes)
-    make = local if api is None else partial(_asking, api, options["strategy"])
-    done = annotate_pieces(
-        options["table"],
-        options["output"],
-        make,
-        _settings(options, classes, behind_server),
-        **{"text_column": options["text_column"], "save_features": options["features"], "name": options["name"]},
-        **{"engine": options["engine"], "has_model": api is None, "quiet": quiet, "say": narrator(quiet)},
-    )
+    if options["engine"] == VLLM:
+        from silr.cli.annotate_vllm import by_vllm
+
+        done = by_vllm(options, known, classes, settings, quiet)
+    else:
+        local = Factory.of(annotator_of_worker, options=known, classes=classes)
+        make = local if api is None else partial(_asking, api, options["strategy"])
+        done = annotate_pieces(
+            options["table"],
+            options["output"],
+            make,
+            settings,
+            **{"text_column": options["text_column"], "save_features": options["features"], "name": options["name"]},
+            **{"engine": options["engine"], "has_model": api is None, "quiet": quiet, "say": narrator(quiet)},
+        )
     values: dict[str, object] = {"output": str(options["output"]), "pieces": done.pieces, "resumed": done.resumed}
     values |= {"unfinished": done.unfinished, "texts": done.texts, "labels": done.labels}
     values |= {"missing_reasons": done.reasons, "features": done.features and str(done.features)}
@@ -111,6 +119,7 @@ def _settings(options: Mapping[str, Any], classes: list[str] | None, behind_serv
     settings = {name: options[name] for name in DECISIVE}
     files = {name: options[name] and _digest(options[name]) for name in ("codebook", "few_shot")}
     known = {"classes": classes, "model": Path(str(model)).name, **files}
+    known |= {"engine": VLLM} if options["engine"] == VLLM else {}  # whose numbers are its own
     return {**settings, **known, "weights": None if behind_server else fingerprint(str(model))}
 
 

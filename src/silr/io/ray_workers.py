@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from itertools import starmap
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from silr import __version__
 from silr.errors import InputError
@@ -34,6 +35,7 @@ LOG = "_ray.log"  # in the output; stays where something went wrong
 MODEL_CORES = 4  # of a worker that runs a model without a GPU
 RETRIES = 3  # of a piece whose worker was lost
 SECONDS = 5.0  # for the head node to answer at all, and for a shared folder to show a new file
+CLOSING_SECONDS = 60.0  # for workers to end what they started themselves, such as an engine that holds a GPU
 CONNECTED, CONNECTING_SECONDS = "connected", 120.0  # what the process of Ray says first, and how long that may take
 
 
@@ -46,6 +48,7 @@ class Job(NamedTuple):
     folder: Path  # in which relative paths begin
     version: str
     has_model: bool
+    drives: bool = False  # the worker is made once and hands out the work by Ray Data itself
 
     def to_json(self) -> str:
         """One line; InputError if a setting is no value of JSON."""
@@ -70,13 +73,14 @@ def work_on_ray(
     *,
     output: Path,
     has_model: bool,
+    drives: bool,
     quiet: bool,
     say: Callable[[str], None],
 ) -> str | None:
     """Make pieces as `silr.io.workers.work` does, by one worker a GPU, a group of cores or a core of a Ray cluster.
 
     The cluster is that of ``RAY_ADDRESS``, or this machine. `make` goes to other machines as JSON; they see the same
-    folders. `has_model` says that a worker loads a language model.
+    folders. `has_model` says that a worker loads a language model, `drives` that it is a `Driver`.
 
     Raises InputError if Ray is missing, a setting is no value of JSON, the cluster cannot be reached or is lost, or a
     worker raises one.
@@ -86,7 +90,7 @@ def work_on_ray(
             raise ModuleNotFoundError(name="ray")
     _check_reachable(os.environ.get(ADDRESS))
     pieces = [(piece._replace(path=piece.path.absolute()), path.absolute()) for piece, path in missing]
-    job = Job(make, pieces, output.absolute(), Path.cwd(), __version__, has_model)
+    job = Job(make, pieces, output.absolute(), Path.cwd(), __version__, has_model, drives)
     log = output / LOG
     with watched(missing, name, quiet=quiet, say=say) as watch:
         for number, report in _reports(job, log):
@@ -177,7 +181,7 @@ class PieceMaker:
             report = self._make(*self._job.missing[number])
         except InputError as error:
             return {"said": json.dumps({"error": f"{error} (on {socket.gethostname()})"})}
-        return {"said": json.dumps({"number": number, "lines": list(report.lines), "caution": report.caution})}
+        return {"said": _line(number, report)}
 
     def _make(self, piece: Piece, path: Path) -> Report:
         if self._job.version != __version__:
@@ -192,6 +196,19 @@ class PieceMaker:
         return self._worker(piece, path, lambda rows: None)
 
 
+class Driver(Protocol):
+    """A worker that makes pieces by Ray Data as it likes, where Ray is driven."""
+
+    def reports(
+        self, ray: Any, missing: Missing, count: int, room: Mapping[str, float]
+    ) -> Iterator[tuple[int, Report]]:
+        """Make all pieces; yield the number of each that is done, and its report; `count` and `room` as of `_room`."""
+
+
+def _line(number: int, report: Report) -> str:
+    return json.dumps({"number": number, "lines": list(report.lines), "caution": report.caution})
+
+
 def main() -> None:
     """Run Ray: the job comes on standard input, whose end ends this process; reports go to standard output."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as out:
@@ -203,6 +220,8 @@ def main() -> None:
                 print(json.dumps({CONNECTED: True}), file=out, flush=True)
                 for said in _rows(ray, job):
                     print(said, file=out, flush=True)
+        except InputError as error:
+            print(json.dumps({"error": str(error)}), file=out, flush=True)
         except Exception as error:
             import traceback
 
@@ -216,7 +235,7 @@ def _end_with(stdin: BinaryIO) -> None:
     """End this process, and so its work on the cluster, with the one that started it."""
     stdin.read(1)
     _thread.interrupt_main()  # which ends Ray in order
-    time.sleep(2 * SECONDS)
+    time.sleep(CLOSING_SECONDS)
     os._exit(1)
 
 
@@ -241,6 +260,9 @@ def _rows(ray: Any, job: Job) -> Iterator[str]:
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     count, room = _room([node["Resources"] for node in ray.nodes() if node["Alive"]], job.has_model)
+    if job.drives:
+        driver: Any = job.make()
+        return starmap(_line, driver.reports(ray, job.missing, count, room))
     pool = ray.data.ActorPoolStrategy(size=min(count, len(job.missing)), max_tasks_in_flight_per_actor=1)
     numbers = [{"number": number} for number in range(len(job.missing))]
     table = ray.data.from_items(numbers, override_num_blocks=len(numbers))
