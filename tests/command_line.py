@@ -1,11 +1,13 @@
 """The command line in processes of its own, without waiting for torch to be imported each time.
 
-`Commands` starts this file as a script; it imports what the commands import, and forks for every request. A child has
-its own working directory, environment, standard streams, limits and exit code, and ends as the command ends.
+`Commands` starts this file as a script: a server that imports what the commands import. It forks for every client, and
+there for every request. That child has its own working directory, environment, standard streams, limits and exit code,
+and ends as the command ends. The processes of one test run share a server, which ends with its last client.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
 import io
@@ -13,6 +15,8 @@ import json
 import os
 import resource
 import runpy
+import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -22,12 +26,13 @@ import termios
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from functools import cache
-from importlib import import_module
+from importlib import import_module, reload
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+from uuid import uuid4
 
 HEAVY = (
     "silr.cli.main",
@@ -40,7 +45,7 @@ HEAVY = (
 HEAVY += ("silr.classifiers.finetuned.trainer", "silr.export", "peft", "sentence_transformers")
 HEAVY += ("silr.annotators.api.annotator", "silr.estimates.estimate", "silr.report.write", "skops.io", "openai")
 LARGEST_MESSAGE = 2**20
-LEFT_BEHIND = ("ACCELERATE_", "PYTEST_")  # variables that earlier tests set, and that no user has
+LEFT_BEHIND = ("ACCELERATE_", "PYTEST_", "JPY_PARENT")  # variables that earlier tests set, and that no user has
 
 
 class Result(NamedTuple):
@@ -113,30 +118,68 @@ def ranks(processes: int) -> list[dict[str, str]]:
 
 @cache
 def shared() -> Commands:
-    """The one of this process, for helpers that are no fixtures; it ends with the process."""
-    return Commands().__enter__()
+    """The one of this test run, for helpers that are no fixtures; it ends with the run."""
+    return Commands(address=os.environ.get("PYTEST_XDIST_TESTRUNUID")).__enter__()
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """No server starts, ends or gets a client meanwhile."""
+    with Path(__file__).open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Commands:
-    """Use as a context manager; then call it with the arguments of `silr`. `modules` are imported once for all."""
+    """Use as a context manager; then call it with the arguments of `silr`. `modules` are imported once for all.
 
-    def __init__(self, modules: Sequence[str] = HEAVY) -> None:
-        self.modules = modules
+    Those with the same `address` share a server; without one it is nobody else's.
+    """
+
+    def __init__(self, modules: Sequence[str] = HEAVY, address: str | None = None) -> None:
+        self.modules, self.address = modules, address or uuid4().hex
 
     def __enter__(self) -> Self:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            command = [sys.executable, __file__, str(theirs.fileno())]
-            self._server = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
-        self.load(*self.modules)
+        with locked():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+                try:
+                    listener.bind(self._place)
+                except OSError as error:
+                    if error.errno != errno.EADDRINUSE:  # by the server of another process of this run
+                        raise
+                else:
+                    listener.listen()
+                    command = [sys.executable, __file__, "serve", str(listener.fileno()), *self.modules]
+                    subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[listener.fileno()])
+            self.connect()
+        self.load()  # returns as soon as the server has its modules
         return self
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
-        self._server.wait()
+
+    @property
+    def _place(self) -> str:
+        return f"\0silr-commands-{self.address}"  # an address that is no file
+
+    def connect(self) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.connect(self._place)
+
+    def program(self, path: Path, **options: Any) -> Path:
+        """Write an executable that is this `silr`, or with the option `script` this Python file."""
+        words = shlex.join([sys.executable, __file__, "forward", self.address, json.dumps(options)])
+        path.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        path.chmod(0o755)
+        return path
+
+    def put_on_path(self, folder: Path, **options: Any) -> str:
+        """A PATH whose `silr` is this one, written into the folder, and whose `python` is that of the tests."""
+        self.program(folder / "silr", **options)
+        return f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
 
     def load(self, *modules: str) -> None:
-        """Import what later commands need, too."""
+        """Import what later commands of this process need, too."""
         self.ask(do="load", modules=modules)
 
     def __call__(self, *arguments: object, **options: Any) -> Result:
@@ -160,7 +203,7 @@ class Commands:
         """Start `silr` and return at once.
 
         `cwd` is its folder, `file_size` the largest file that it may write, `script` a Python file to run in the place
-        of `silr`. It reads from `terminal`, if given, and writes there.
+        of `silr`. With `encoder` it looks for a sentence encoder. It reads from `terminal`, if given, and writes there.
         """
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -184,25 +227,62 @@ class Commands:
         return json.loads(self._socket.recv(LARGEST_MESSAGE))
 
 
-def serve(connection: socket.socket) -> None:
+def forward(address: str, options: str, *arguments: str) -> None:
+    """Run one command there with the streams of this process, and end as it ends."""
+    commands = Commands(address=address)
+    commands.connect()
+    code = commands.ask(do="wait", pid=commands._start(arguments, (0, 1, 2), **json.loads(options)))
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
+def serve(number: str, *modules: str) -> None:
+    """Fork for every client; end with the last one."""
+    listener = socket.socket(fileno=int(number))
+    load(modules)
+    clients: set[int] = set()
+    while True:
+        if select.select([listener], [], [], 1)[0]:
+            connection = listener.accept()[0]
+            client = os.fork()
+            if client == 0:
+                listener.close()
+                answer_to(connection)
+                os._exit(0)
+            connection.close()
+            clients.add(client)
+        clients -= {client for client in clients if os.waitpid(client, os.WNOHANG)[0]}
+        if not clients:
+            with locked():
+                if not select.select([listener], [], [], 0)[0]:
+                    listener.close()
+                    return
+
+
+def load(modules: Sequence[str]) -> None:
+    for name in modules:
+        import_module(name)
+    if "silr.cli.main" in modules:  # the first command imports more of typer
+        typer = import_module("typer.main")
+        typer.get_command = cache(typer.get_command)  # type: ignore[attr-defined]
+        with redirect_stdout(io.StringIO()):
+            import_module("silr.cli.main").app(["--version"], standalone_mode=False)
+    if encoders := sys.modules.get("silr.features.encoders"):  # reading texts with one takes seconds
+        encoders.at_hand = lambda: None  # type: ignore[attr-defined]
+        encoders.from_hub = lambda say: None  # type: ignore[attr-defined]
+    gc.collect()
+    gc.freeze()  # no child looks for garbage in all these modules
+
+
+def answer_to(connection: socket.socket) -> None:
     while True:
         message, streams, *_ = socket.recv_fds(connection, LARGEST_MESSAGE, 3)
         if not message:
             return
         request, answer = json.loads(message), None
         if request["do"] == "load":
-            for name in request["modules"]:
-                import_module(name)
-            if "silr.cli.main" in request["modules"]:  # the first command imports more of typer
-                typer = import_module("typer.main")
-                typer.get_command = cache(typer.get_command)  # type: ignore[attr-defined]
-                with redirect_stdout(io.StringIO()):
-                    import_module("silr.cli.main").app(["--version"], standalone_mode=False)
-            if encoders := sys.modules.get("silr.features.encoders"):  # reading texts with one takes seconds
-                encoders.at_hand = lambda: None  # type: ignore[attr-defined]
-                encoders.from_hub = lambda say: None  # type: ignore[attr-defined]
-            gc.collect()
-            gc.freeze()  # no child looks for garbage in all these modules
+            load(request["modules"])
         elif request["do"] == "start":
             answer = os.fork()
             if answer == 0:
@@ -229,6 +309,8 @@ def become(request: dict[str, Any], streams: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["cwd"])
+    if request.get("encoder"):
+        reload(import_module("silr.features.encoders"))
     if request.get("file_size") is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_size"],) * 2)
     sys.argv = [request["script"] or "silr", *request["arguments"]]
@@ -257,4 +339,4 @@ def become(request: dict[str, Any], streams: Sequence[int]) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    {"serve": serve, "forward": forward}[sys.argv[1]](*sys.argv[2:])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from command_line import shared
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -18,7 +19,7 @@ def make(name: str, folder: Path, *arguments: str) -> str:
     """Run `make` in a copy of an example, and return what it printed."""
     place = folder / name
     shutil.copytree(EXAMPLES / name, place)
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": shared().put_on_path(folder)}
     done = subprocess.run(["make", *arguments], cwd=place, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done
     return done.stdout

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import ipykernel_launcher
 import nbformat
 import pytest
 
+from command_line import Commands
 from tutorials import FOLDER, NOTEBOOKS, run
 
 LARGEST = 100_000  # bytes of a notebook
@@ -85,8 +87,11 @@ def test_stored_outputs_are_those_of_one_whole_run(path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_tutorial_runs_and_says_what_comes_out(path: Path) -> None:
-    CHECKS[path.stem](outputs(run(path)))
+def test_a_tutorial_runs_and_says_what_comes_out(path: Path, commands: Commands, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    kernel = commands.program(tmp_path / "kernel", script=ipykernel_launcher.__file__, encoder=True)
+    shown = outputs(run(path, commands.put_on_path(tmp_path / "bin", encoder=True), str(kernel)))
+    CHECKS[path.stem](shown)
 
 
 def test_the_page_names_every_tutorial() -> None:

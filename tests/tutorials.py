@@ -15,10 +15,12 @@ FOLDER = Path(__file__).parent.parent / "docs" / "tutorials"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
-def run(path: Path) -> Any:
-    """The notebook with the outputs of a run of all its cells; a cell that fails raises an error."""
+def run(path: Path, executables: str = f"{Path(sys.executable).parent}:{os.environ['PATH']}", kernel: str = "") -> Any:
+    """The notebook with the outputs of a run of all its cells; a cell that fails raises an error.
+
+    The command `silr` is in the folders of `executables`. `kernel` is a program that starts one in the place of Python.
+    """
     notebook = nbformat.read(path, as_version=4)
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # with the command silr
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
@@ -28,7 +30,9 @@ def run(path: Path) -> Any:
             coalesce_streams=True,
             resources={"metadata": {"path": folder}},
         )
-        return client.execute(env=environment)
+        if kernel:
+            client.create_kernel_manager().kernel_spec.argv = [kernel, "-f", "{connection_file}"]
+        return client.execute(env={**os.environ, "PATH": executables})
 
 
 if __name__ == "__main__":  # store the outputs in the notebooks

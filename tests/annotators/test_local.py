@@ -30,28 +30,26 @@ TEXTS = [
 def reference(annotator, text):
     """Return log-probabilities and features; nothing shared, cached, narrowed or batched."""
     network, ((ids,), _) = annotator._network, annotator._encode([text])
-    device = network.device
-    answers = annotator._encode.answers
-    scores = []
-    with torch.inference_mode():
-        for answer in answers:
-            logits = network(torch.tensor([ids + answer], device=device), use_cache=False).logits[0]
+    scores, seen = [], []
+    with (
+        torch.inference_mode(),
+        network.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])),
+    ):
+        for answer in annotator._encode.answers:
+            logits = network(torch.tensor([ids + answer], device=network.device), use_cache=False).logits[0]
             log_p = logits[len(ids) - 1 :].float().log_softmax(-1)
             scores.append(log_p[range(len(answer)), answer].sum())
             if annotator._ends:
                 scores[-1] += log_p[-1, annotator._ends].exp().sum().log()
-        seen = []
-        head = network.get_output_embeddings()
-        with head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
-            network(torch.tensor([ids], device=device), use_cache=False)
-    states = seen[0][0].float().cpu().numpy()
+    states = seen[0][0, : len(ids)].float().cpu().numpy()  # an answer changes no state of what stands before it
     features = np.concatenate([states[-1], states[len(annotator._prefix) :].mean(axis=0)])
     return torch.stack(scores).log_softmax(-1).cpu().numpy(), features
 
 
 def assert_as_reference(annotator, texts=TEXTS, tolerance=2e-4):
     found = annotator.annotate(texts)
-    expected = [reference(annotator, text) for text in texts]
+    by_text = {text: reference(annotator, text) for text in set(texts)}
+    expected = [by_text[text] for text in texts]
     scores = np.array([scores for scores, _ in expected])
     scores[[not text.strip() for text in texts]] = np.nan  # as the command has it; the hidden states are there
     np.testing.assert_allclose(found.scores, scores, atol=tolerance, rtol=tolerance)
@@ -65,7 +63,7 @@ def test_smollm_as_reference(smollm):
     assert smollm.n_prefix > 30
     for prompt, text in zip(smollm._encode(TEXTS[:2])[0], TEXTS[:2], strict=True):
         assert smollm._encode.decode(prompt[len(smollm._prefix) :]).startswith(text)  # what the mean begins with
-    assert_as_reference(smollm, TEXTS[:-2])
+    assert_as_reference(smollm, [*TEXTS[:3], TEXTS[7]])
 
 
 def test_smollm_hears_praise_and_blame(smollm):
@@ -126,7 +124,7 @@ def test_other_architectures_as_reference(make_model, name):
             model, ["yes", "no", "maybe"], question="Is it so?", class_words=words, dtype="float32"
         )
         assert (annotator.n_prefix > 5) == reuses
-        assert_as_reference(annotator, TEXTS + [f"{'so ' * n}ever" for n in range(20, 30)], tolerance=1e-3)
+        assert_as_reference(annotator, TEXTS + [f"{'so ' * n}ever" for n in range(20, 30, 3)], tolerance=1e-3)
 
 
 def test_a_long_text_is_cut_and_counted(tiny_llama):

@@ -1,24 +1,22 @@
 """Annotating whole tables, also when the process is killed, interrupted, or the disk is full."""
 
 import json
-import multiprocessing
-import os
 import re
-import resource
 import signal
-import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 import silr.io.progress
+from command_line import shared
 from silr.annotators import LocalAnnotator, annotate_file, partial_path
 from silr.errors import InputError
 from silr.io.corpus import read_table
 
+SCRIPT = Path(__file__).with_name("annotating.py")
 TEXTS = ["good", "bad", "", "good", 'a, "quoted"\nline', "word " * 200, "  ", "Ünï", "bad"]
 
 
@@ -124,52 +122,35 @@ def test_gold_labels_that_are_there_already_tell_how_good_the_llm_is(annotator, 
     assert annotate_file(tmp_path / "in.csv", tmp_path / "out.csv", annotator).right is None
 
 
-def annotate(source, output, model, log, file_limit=None):
-    """Annotate in a process of its own, its stderr in a file."""
-    sys.stderr = log.open("w", buffering=1)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has its children ignore it
-    if file_limit:  # stands for a full disk
-        resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
-    torch.set_num_threads(1)
-    annotate_file(source, output, LocalAnnotator(model, ["no", "yes"], token_budget=200), quiet=True)
-
-
 class Session:
-    """A process that annotates 2,000 texts, and the files it leaves."""
+    """A process that annotates 1,000 texts, and the files it leaves."""
 
     def __init__(self, folder, model):
         rng = np.random.default_rng(0)
         words = np.array(["good", "bad", "of", "stuff", "never", "it"])
-        texts = [" ".join(rng.choice(words, rng.integers(1, 25))) for _ in range(2000)]
-        self.source, self.output, self.log = folder / "in.csv", folder / "out.csv", folder / "log"
+        texts = [" ".join(rng.choice(words, rng.integers(1, 25))) for _ in range(1000)]
+        self.source, self.output = folder / "in.csv", folder / "out.csv"
         self.partial, self.model = partial_path(self.output), model
         pd.DataFrame({"text": texts}).to_csv(self.source, index=False)
-        self.processes = multiprocessing.get_context("forkserver")  # imports once, then a process starts at once
-        self.processes.set_forkserver_preload(["silr.annotators", "transformers.models.llama.modeling_llama"])
 
-    def start(self, file_limit=None):
-        arguments = (self.source, self.output, self.model, self.log, file_limit)
-        process = self.processes.Process(target=annotate, args=arguments)
-        process.start()
-        return process
+    def start(self, **options):
+        return shared().start(self.source, self.output, self.model, script=SCRIPT, **options)
 
     def records(self):
         scores = self.partial / "scores"
         return scores.stat().st_size // 16 if scores.exists() else 0
 
     def stop(self, number, records):
-        """Start, and send the signal once so many records are there."""
+        """Start, and send the signal once so many records are there; the exit code and what was said."""
         process = self.start()
-        while process.is_alive() and self.records() < records:
+        while process.poll() is None and self.records() < records:
             time.sleep(0.002)
-        os.kill(process.pid, number)
-        process.join()
-        return process.exitcode
+        process.send_signal(number)
+        _, said = process.communicate()
+        return process.returncode, said
 
     def last_words(self, **options):
-        process = self.start(**options)
-        process.join()
-        return self.log.read_text().strip().rpartition("\n")[2]
+        return self.start(**options).communicate()[1].strip().rpartition("\n")[2]
 
     def finish(self):
         assert self.last_words() == ""
@@ -187,9 +168,9 @@ def test_killed_and_interrupted_it_ends_as_if_nothing_had_been(tmp_path, tiny_ll
     rng = np.random.default_rng()
     for number in (signal.SIGKILL, signal.SIGINT):
         before = session.records()
-        code = session.stop(number, before + int(rng.integers(1, 500)))
+        code, said = session.stop(number, before + int(rng.integers(1, 200)))
         assert code == (-number if number == signal.SIGKILL else 1)
-        assert number == signal.SIGKILL or session.log.read_text().endswith("KeyboardInterrupt\n")
+        assert number == signal.SIGKILL or said.endswith("KeyboardInterrupt\n")
         assert session.records() > before
         assert not session.output.exists()
     texts = np.fromfile(session.partial / "scores", np.dtype([("text", "<i8"), ("scores", "<f4", 2)]))["text"]
@@ -200,8 +181,8 @@ def test_killed_and_interrupted_it_ends_as_if_nothing_had_been(tmp_path, tiny_ll
 
 def test_a_full_disk_loses_nothing(tmp_path, tiny_llama, uninterrupted):
     session = Session(tmp_path, tiny_llama)
-    assert "InputError: cannot write" in session.last_words(file_limit=100_000)
-    assert session.records() > 500
+    assert "InputError: cannot write" in session.last_words(file_size=50_000)  # stands for a full disk
+    assert session.records() > 250
     assert session.finish() == uninterrupted
 
 

@@ -14,6 +14,7 @@ def chat_policy(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two iterations and few steps, for tests of what runs and is printed, not of how good a rival becomes."""
+    monkeypatch.setattr("silr.classifiers.frozen.TARGET_STEPS", 40)
     monkeypatch.setattr("silr_methods.ITERATIONS", 2)
     monkeypatch.setattr("noise_rivals.ITERATIONS", 2)
     for name, few in (("ITERATIONS", 2), ("STEPS", 10), ("CLASSIFIER_STEPS", 20)):

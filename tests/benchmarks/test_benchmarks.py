@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from hypothesis import strategies as st
 import compare
 from cases import find_cases, weak_case
 from ccp import adjusted, propagate_credibility, propagated, soft_contrastive_loss, strongest
+from command_line import shared
 from methods import METHODS, Gold, threshold
 from synthetic import make_corpus
 from tables import Split, draw_gold, split
@@ -46,9 +46,9 @@ def write_table(folder: Path, name: str, classes: tuple[str, ...], n: int = 700,
 
 def compare_in_a_process(arguments: list[str]) -> str:
     """What `compare.py` prints, run as users run it."""
-    done = subprocess.run([sys.executable, str(COMPARE), *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    done = shared()(*arguments, script=COMPARE)
+    assert done.code == 0, done.err
+    return done.out
 
 
 def compare_here(arguments: list[str]) -> str:

@@ -26,7 +26,7 @@ NOBODY: Any = None
 RIGHT = {"good": 0.8, "poor": 0.4}  # shares of texts that two LLMs know; the others get any label
 
 
-def write_strong(folder: Path, classes: tuple[str, ...] = ("no", "yes"), n: int = 240) -> Path:
+def write_strong(folder: Path, classes: tuple[str, ...] = ("no", "yes"), n: int = 160) -> Path:
     """A table with the labels of two LLMs, one of which leaves some texts out."""
     corpus = make_corpus(n, classes, seed=3)
     rng = np.random.default_rng(0)
@@ -85,11 +85,11 @@ def test_a_strong_table_is_all_corpus_and_a_missing_label_is_wrong(tmp_path: Pat
     poor = next(case for case in find_cases(tmp_path, ["strong"], None) if case.name == "talk.poor.tfidf")
     part = split(poor, 4)
     assert part.classes == ["1", "2", "10"] and part.scores is None
-    assert len(part.texts[0]) == 240 and not part.texts[1] and len(part.features[1]) == 0
+    assert len(part.texts[0]) == 160 and not part.texts[1] and len(part.features[1]) == 0
     assert (part.llm[0] == -1).sum() == 5
     gold, weights = draw_gold(part, 50)
     assert not (gold[part.llm[0] == -1] >= 0).any()
-    assert weights[gold >= 0].sum() == pytest.approx(235)
+    assert weights[gold >= 0].sum() == pytest.approx(155)
     said = llm(part, Gold(gold, weights))[0].labels[0]
     assert score(part.truth[0], said)["accuracy"] == (said == part.truth[0]).mean()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -18,12 +18,6 @@ from command_line import Commands
 from synthetic import make_corpus
 
 ODD_CLASSES = ("don't know, maybe", 'a "good" one')
-REAL = """#!{python}
-from silr.features import encoders
-encoders.at_hand, encoders.from_hub = lambda: None, lambda say: None  # reading texts with one takes seconds
-from silr.cli.main import main
-main()
-"""
 RECORDING = """#!/bin/sh
 printf '%s\\0' "$@" >>"$RECORD"
 printf '\\001' >>"$RECORD"
@@ -66,7 +60,7 @@ def test_a_script_with_odd_names_runs(tmp_path: Path, commands: Commands) -> Non
         "",
     )
     assert "The table has 60 labels by hand" in (folder / "silr.sh").read_text()
-    shown = run_script(folder / "silr.sh", tmp_path, REAL.format(python=sys.executable))
+    shown = run_script(folder / "silr.sh", tmp_path, commands.program(tmp_path / "real").read_text())
     assert "of the texts are “" in shown and "60 gold labels" in shown
     labels = pd.read_csv(folder / "-it's 50 %-run" / "labels.csv")
     assert set(labels["refined_label"]) == set(ODD_CLASSES)
@@ -127,7 +121,12 @@ def on_a_terminal(commands: Commands, folder: Path, answers: list[str], *argumen
     shown = b""
     left = list(answers)
     try:
-        while part := os.read(terminal, 65536):
+        while True:
+            if "\x03" in answers and not left and not select.select([terminal], [], [], 1)[0]:
+                os.write(terminal, b"\x03")  # the first may have come before it read: only a second one wakes it then
+                continue
+            if not (part := os.read(terminal, 65536)):
+                break
             shown += part
             if left and shown.endswith(b": "):
                 answer = left.pop(0)

@@ -53,7 +53,8 @@ def cluster(with_test_worker: Path) -> Iterator[None]:
         from ray.cluster_utils import Cluster
 
         node = {"num_cpus": 1, "node_ip_address": LOOPBACK, "object_store_memory": 80 * 2**20}
-        nodes = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+        head = {**node, "include_dashboard": False, "_system_config": {"prestart_worker_first_driver": False}}
+        nodes = Cluster(initialize_head=True, head_node_args=head)
         nodes.add_node(**node)
         patch.setenv("RAY_ADDRESS", nodes.address)
         yield

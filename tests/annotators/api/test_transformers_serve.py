@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
@@ -23,28 +22,26 @@ pytestmark = pytest.mark.slow
 
 CLASSES = ("negative", "positive")
 QUESTION = "Is this review positive or negative?"
-PRAISE = ["I love it, it works perfectly.", "Wonderful sound, best purchase ever!", "Great, I am very happy with it."]
-BLAME = ["I hate it, it broke at once.", "Terrible sound, worst purchase ever!", "Awful, I am very angry about it."]
+PRAISE = ["I love it, it works perfectly.", "Wonderful sound, best purchase ever!"]
+BLAME = ["I hate it, it broke at once.", "Terrible sound, worst purchase ever!"]
 EXAMPLES = [("Superb, would buy it again.", "positive"), ("Rubbish. I want my money back.", "negative")]
 
 
 @pytest.fixture(scope="module")
-def server(smollm_folder: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def server(smollm_folder: str, commands: Commands) -> Iterator[tuple[str, str]]:
     """The server's address and its name of the model."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log"
-    serve = [Path(sys.executable).with_name("transformers"), "serve", smollm_folder, "--host", "127.0.0.1"]
-    with log.open("w") as out:
-        process = subprocess.Popen([*serve, "--port", str(port), "--device", "cpu"], stdout=out, stderr=out)
+    serve = ("serve", smollm_folder, "--host", "127.0.0.1", "--port", port, "--device", "cpu")
+    process = commands.start(*serve, script=Path(sys.executable).with_name("transformers"))
     try:
-        for _ in range(600):
+        while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
                 break
             except OSError:
-                assert process.poll() is None, log.read_text()
+                assert process.poll() is None, process.stderr.read()
                 time.sleep(0.1)
         yield f"http://127.0.0.1:{port}/v1", smollm_folder
     finally:
@@ -87,11 +84,11 @@ def test_annotates_with_a_real_server(
 
     first = annotate()
     labels = pd.read_csv(tmp_path / "labelled.csv")["llm_label"]
-    assert labels.notna().sum() >= 5  # a model of 135M parameters does not always answer with a class
+    assert labels.notna().sum() >= 3  # a model of 135M parameters does not always answer with a class
     for text, label in zip(PRAISE + BLAME, labels, strict=True):
         said = read_answer(greedy_answer(smollm, tokenizer, text), CLASSES, CLASSES).label
         assert said is None or CLASSES[said] == label  # None: asked again
     assert first["missing"] == labels.isna().sum() == sum(first["missing_reasons"].values())
-    assert first["requests"] >= 6 and first["prompt_tokens"] > 300 and 0 < first["completion_tokens"] < 13 * 12
+    assert first["requests"] >= 4 and first["prompt_tokens"] > 200 and 0 < first["completion_tokens"] < 13 * 12
     again = annotate()
     assert again["requests"] == 0 and again["labels"] == first["labels"]
