@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +50,17 @@ def test_two_processes_end_like_one(small_llama: str, tmp_path: Path, commands: 
 
 
 @pytest.mark.slow
-def test_a_slow_process_is_waited_for(tmp_path: Path, commands: Commands) -> None:
-    """Before anything is trained too."""
+def test_a_slow_process_is_waited_for(tmp_path: Path) -> None:
+    """Before anything is trained too; by torch's own launcher."""
     script = tmp_path / "wait.py"
     script.write_text(
         "import pathlib, time\nfrom silr.hf.distributed import from_main, is_main, rank, wait_for_all\n"
         "if is_main():\n    time.sleep(1)\n    pathlib.Path('made').touch()\n"
         "wait_for_all()\nassert pathlib.Path('made').exists()\nassert from_main(rank()) == 0\n"
     )
-    done = commands.together(ranks(2), script=script, cwd=tmp_path)
-    assert [each.code for each in done] == [0, 0], done
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    done = subprocess.run([sys.executable, *launch], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["ACCELERATE_USE_FSDP=true", "ACCELERATE_DEEPSPEED_ZERO_STAGE=3"])
