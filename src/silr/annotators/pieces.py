@@ -80,7 +80,8 @@ def annotate_pieces(
     ----------
     source, output : str or Path
     make : callable
-        Makes the annotator. With `engine` "ray" a `silr.io.factories.Factory`, which goes to other machines as data.
+        Makes the annotator. With `engine` "ray" a `silr.io.factories.Factory`, which goes to other machines as data:
+        ``Factory.of(LocalAnnotator, model="MODEL", classes=["no", "yes"])``.
     settings : dict
         All that decides the labels, as JSON values.
     text_column, save_features, name
