@@ -74,11 +74,12 @@ class DryRun:
 
     def lines(self) -> Iterator[str]:
         """For people."""
-        yield "the prompt of the first text:"
-        for message in [{"content": self.prompt}] if isinstance(self.prompt, str) else self.prompt:
-            yield f"--- {message['role']}" if "role" in message else "---"
-            yield message["content"]
-        yield "---"
+        if self.prompt:  # else all pieces are finished
+            yield "the prompt of the first text:"
+            for message in [{"content": self.prompt}] if isinstance(self.prompt, str) else self.prompt:
+                yield f"--- {message['role']}" if "role" in message else "---"
+                yield message["content"]
+            yield "---"
         if self.parameters:
             shown = (
                 f"{name} {value if isinstance(value, str) else json.dumps(value)}"
@@ -96,6 +97,7 @@ class DryRun:
         of_embeddings = [] if self.embeddings is None else self.embeddings.lines()
         if not self.asked:
             yield from of_embeddings
+            yield from () if self.prompt else self.notes
             yield "nothing was sent, nothing was written"
             return
         yield f"tokens of the prompts: {about}{self.prompt_tokens:,} ({self.counted})"
