@@ -102,6 +102,8 @@ def test_a_budget_counts_over_all_pieces(commands: Commands, tmp_path: Path) -> 
         assert (bill["total"], bill["asked"], bill["known"] + bill["finished"]) == (20, 16, 4)
         assert "1 of 3 pieces are finished: their texts are not counted" in bill["notes"]
         done = commands(*arguments, cwd=tmp_path)
+        lines = commands(*arguments[:-1], "--dry-run", cwd=tmp_path).out.splitlines()
+        assert lines[0] == "0 texts" and "3 of 3 pieces are finished: their texts are not counted" in lines
     values = json.loads(done.out)
     assert (values["unfinished"], values["resumed"], values["labels"]) == (0, 1, {"positive": 20, "negative": 10})
     assert record.requests == 30
@@ -122,7 +124,7 @@ def test_a_budget_counts_over_all_pieces(commands: Commands, tmp_path: Path) -> 
         ),
         (("--engine", "spark"), "the engine is one of local, ray and vllm, not 'spark'"),
         (("--engine", "vllm", "--device", "cpu"), "--engine vllm takes the devices that Ray gives"),
-        (("--engine", "vllm", "--strategy", "self-refine"), "is a conversation, which vLLM does not hold"),
+        (("--engine", "vllm", "--strategy", "self-refine", "--dry-run"), "is a conversation, which vLLM does not hold"),
         (("--text-column", "body"), "has no column 'body'; its columns are id, text, llm_label"),
     ],
 )

@@ -34,7 +34,16 @@ def test_a_job_is_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["os:system", "silr.io.files:make_folder", "silr.nowhere:Worker", "silr:refine", "silr..x:y", "silr_x.y:Z"]
+    "name",
+    [
+        "os:system",
+        "silr.io.files:make_folder",
+        "silr.nowhere:Worker",
+        "silr:refine",
+        "silr..x:y",
+        "silr_x.y:Z",
+        "silr.__main__:main",
+    ],
 )
 def test_other_names_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "system", pytest.fail)

@@ -89,6 +89,7 @@ def test_predictions_are_those_of_one_machine(cluster: None, tmp_path: Path, com
     corpus = make_corpus(300, n_gold=40, seed=3)
     refine_table(corpus.write(tmp_path), tmp_path / "run", features="tfidf")
     in_pieces(corpus.table(), tmp_path / "texts", [100, 220])
+    (tmp_path / "socket.py").write_text("raise SystemExit('a file of the user')")
     arguments = ("predict", "run", "texts", "--quiet", "-o")
     assert commands(*arguments, "here", cwd=tmp_path).code == 0
     done = commands(*arguments, "there", "--engine", "ray", cwd=tmp_path)

@@ -30,7 +30,7 @@ class AnswerTree:
     ends : sequence of int, default ()
         Tokens that end an answer; none where no answer begins another one.
     most : int, default 128
-        Tokens in one step at most.
+        Tokens in one step at most: of so many vLLM gives log-probabilities at once.
 
     Attributes
     ----------

@@ -38,7 +38,7 @@ class DryRun:
     """What would be asked. Of a model on this machine there are no requests, no answers and no dollars."""
 
     texts: corpus.TextCounts
-    prompt: list[dict[str, str]] | str = ""  # of the first text: messages, or the whole prompt of a local model
+    prompt: list[dict[str, str]] | str = ""  # of the first text: messages, or a local model's whole one; "" for none
     parameters: Json = field(default_factory=dict)  # sent beside the messages
     asked: int = 0  # distinct texts that would be asked about
     known: int = 0  # distinct texts whose answers are in the cache
@@ -74,7 +74,7 @@ class DryRun:
 
     def lines(self) -> Iterator[str]:
         """For people."""
-        if self.prompt:  # else all pieces are finished
+        if self.prompt:
             yield "the prompt of the first text:"
             for message in [{"content": self.prompt}] if isinstance(self.prompt, str) else self.prompt:
                 yield f"--- {message['role']}" if "role" in message else "---"
@@ -96,9 +96,7 @@ class DryRun:
         about = "" if self.exact else "about "
         of_embeddings = [] if self.embeddings is None else self.embeddings.lines()
         if not self.asked:
-            yield from of_embeddings
-            yield from () if self.prompt else self.notes
-            yield "nothing was sent, nothing was written"
+            yield from (*of_embeddings, *self.notes, "nothing was sent, nothing was written")
             return
         yield f"tokens of the prompts: {about}{self.prompt_tokens:,} ({self.counted})"
         if self.requests is not None:

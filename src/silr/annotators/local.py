@@ -22,6 +22,7 @@ from silr.hf import models
 from silr.hf.devices import best_device, best_dtype
 from silr.hf.hub import check_hub
 from silr.io.codebook import Codebook, codebook_of_record
+from silr.io.factories import registered
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,7 @@ _REPLY_TOKENS = 64
 _LEAST_FILLED = 0.9  # the shortest prompt of a batch, in longest ones
 
 
+@registered
 class LocalAnnotator:
     """Scores texts with a causal language model on this machine.
 

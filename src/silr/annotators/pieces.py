@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 PARTS = "_parts"  # in the output, until all pieces are there
 LABELLED = "labelled.parquet"
+CUT = "some texts are longer than the model reads and were cut"
 UNFINISHED = {Missing.NOT_ASKED, Missing.OPEN, Missing.SERVER}  # what another run may mend
 
 
@@ -83,7 +84,8 @@ def annotate_pieces(
     ----------
     source, output : str or Path
     make : callable
-        Makes the annotator. With `engine` "ray" a `silr.io.factories.Factory`, which goes to other machines as data.
+        Makes the annotator. With `engine` "ray" a `silr.io.factories.Factory`, which goes to other machines as data:
+        ``Factory.of(LocalAnnotator, model="MODEL", classes=["no", "yes"])``.
     settings : dict
         All that decides the labels, as JSON values.
     text_column, save_features, name
@@ -145,20 +147,20 @@ class PieceAnnotator:
         make_folder(work)
         source = read_piece(piece.path)
         if not any(text.strip() for text in corpus.text_column(source, self._text, piece.path, required=False)):
-            frame, reasons = self._without_texts(source, work), dict[str, int]()
+            frame, reasons, n_cut = self._without_texts(source, work), dict[str, int](), 0
             advance(piece.rows)
         else:
-            frame, reasons = self._annotated(piece, work, advance)
+            frame, reasons, n_cut = self._annotated(piece, work, advance)
         self._is_stopped = Missing.NOT_ASKED in reasons
         is_finished = not UNFINISHED & reasons.keys()
         settings = self._settings if is_finished else {**self._settings, "unfinished": True}
         write_piece(self._alike(frame), piece, path, settings)
         (work / LABELLED).unlink(missing_ok=True)
-        return Report()
+        return Report([CUT] if n_cut else [])
 
     def _annotated(
         self, piece: Piece, work: Path, advance: Callable[[int], None]
-    ) -> tuple[pd.DataFrame, dict[str, int]]:
+    ) -> tuple[pd.DataFrame, dict[str, int], int]:
         read = 0
 
         def count(texts: int) -> None:
@@ -178,7 +180,7 @@ class PieceAnnotator:
         )
         advance(piece.rows - read)  # repeated texts, and those of an earlier session
         frame = read_piece(done.output) if done.unwritten is None else done.unwritten
-        return frame, done.reasons
+        return frame, done.reasons, done.n_cut
 
     def _without_texts(self, frame: pd.DataFrame, work: Path) -> pd.DataFrame:
         """A piece that has nothing to annotate; its hidden states are those of a text without words."""

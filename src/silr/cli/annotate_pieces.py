@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from silr.cli.annotate_build import api_annotator, local_annotator
 from silr.cli.annotate_options import DEFAULT_MODEL
+from silr.cli.annotate_vllm import by_vllm, check_options
 from silr.cli.options import narrator
 from silr.errors import InputError
 from silr.io.engines import VLLM
@@ -39,6 +40,8 @@ def annotate_in_pieces(options: Mapping[str, Any], classes: list[str] | None, be
     if behind_server and options["engine"] != "local":
         engine = options["engine"]
         raise InputError(f"--engine {engine} is for a model on the machines; a server is asked by one process")
+    if options["engine"] == VLLM:
+        check_options(options)
     if options["dry_run"]:
         from silr.cli.annotate_dry_run import print_dry_run
 
@@ -52,8 +55,6 @@ def annotate_in_pieces(options: Mapping[str, Any], classes: list[str] | None, be
     settings = _settings(options, classes, behind_server)
     known = {name: options[name] for name in OF_LOCAL_MODEL}
     if options["engine"] == VLLM:
-        from silr.cli.annotate_vllm import by_vllm
-
         done = by_vllm(options, known, classes, settings, quiet)
     else:
         local = Factory.of(annotator_of_worker, options=known, classes=classes)

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from silr.annotators.vllm import VllmAnnotator
 
 
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise InputError for an option that vLLM cannot heed."""
+    if options["strategy"] != "direct":
+        raise InputError(
+            f"--strategy {options['strategy']} is a conversation, which vLLM does not hold: give --engine ray"
+        )
+    if options["device"] is not None:
+        raise InputError("--engine vllm takes the devices that Ray gives: leave --device out")
+
+
 def by_vllm(
     options: Mapping[str, Any],
     of_model: Mapping[str, Any],
@@ -25,12 +35,6 @@ def by_vllm(
     """Annotate a folder or a glob; `of_model` are the options that make the annotator."""
     from silr.annotators.vllm_pieces import annotate_by_vllm
 
-    if options["strategy"] != "direct":
-        raise InputError(
-            f"--strategy {options['strategy']} is a conversation, which vLLM does not hold: give --engine ray"
-        )
-    if options["device"] is not None:
-        raise InputError("--engine vllm takes the devices that Ray gives: leave --device out")
     say = narrator(quiet)
     if options["features"]:
         say("vLLM gives no hidden states, so none are written; silr refine has other features (--features)")

@@ -105,7 +105,7 @@ def work_on_ray(
 def _reports(job: Job, log: Path) -> Iterator[tuple[int, Report]]:
     """The number of each piece that is done, and its report, as they come from the process of Ray."""
     sent = job.to_json().encode() + b"\n"
-    command = [sys.executable, "-c", "from silr.io.ray_workers import main; main()"]
+    command = [sys.executable, "-P", "-c", "from silr.io.ray_workers import main; main()"]  # no module of this folder
     with os_errors(f"cannot write {log}"), log.open("wb") as words:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words)
     assert process.stdin is not None and process.stdout is not None
