@@ -17,9 +17,9 @@ from silr.errors import InputError
 from silr.io.annotator_columns import label_columns
 from silr.io.annotator_records import read_records
 from silr.io.corpus import LABEL, label_column, weight_column
-from silr.io.pieced_table import open_table
 from silr.io.files import Json
 from silr.io.hub_tables import table_of_record
+from silr.io.pieced_table import open_table
 from silr.io.words import limits, percent, short
 from silr.refine.labels import OUT_OF_FOLD_LABEL, labels_path
 from silr.refine.record import Record
