@@ -52,6 +52,9 @@ def test_pieces_are_annotated_like_one_table(annotator: LocalAnnotator, texts: P
     assert about["counts"] == {"rows": 10, "labels": done.labels, "missing": 3, "missing_reasons": {"empty text": 3}}
     assert (done.pieces, done.unfinished, done.features) == (5, 0, tmp_path / "out.features.npy")
     assert open_pieces(tmp_path / "out").columns == list(made)
+    with pytest.raises(InputError, match="out: it is a folder"):  # before anything is read by the model
+        annotate_file(tmp_path / "t.parquet", tmp_path / "out", annotator, quiet=True)
+    assert json.loads((tmp_path / "out.annotator.json").read_text()) == about
 
 
 def test_what_is_finished_stays(

@@ -29,6 +29,8 @@ def test_record_and_hidden_states_are_carried_and_other_features_stay(tmp_path: 
         for number, name in enumerate(("copy.features.npy", "copy.b.features.npy")):
             np.testing.assert_array_equal(np.load(tmp_path / name), np.full((2, 3), number))
             assert has_record(tmp_path / name)
+    carry(table, in_pieces(frame, tmp_path / "third", [1]), without="")
+    assert list(read_records(tmp_path / "third")) == ["b"] and not (tmp_path / "third.features.npy").exists()
     np.save(tmp_path / "other.features.npy", np.zeros((2, 9)))
     carry(table, other)
     assert np.load(tmp_path / "other.features.npy").shape == (2, 9) and read_records(other) == {}

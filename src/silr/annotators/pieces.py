@@ -24,6 +24,7 @@ from silr.annotators.table import annotate_file
 from silr.errors import InputError
 from silr.io import corpus
 from silr.io.annotator_records import FEATURES, NAMED, named_features_path
+from silr.io.beside import carry
 from silr.io.engines import make_pieces
 from silr.io.factories import Factory, registered
 from silr.io.feature_rows import features_of_texts, text_keys, write_keys
@@ -289,6 +290,7 @@ def _gather(table: Pieces, folder: Path, settings: Json, record: Json) -> Path |
     files = [_features_in(parts / piece.name, name) for piece in table.pieces]
     if has_features := any(file.is_file() for file in files):
         _join(table, folder, settings, files, whole)
+    carry(Path(table.source), folder, without=name)
     _write_record(folder, name, record)
     shutil.rmtree(parts)
     return whole if has_features else None

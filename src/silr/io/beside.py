@@ -6,31 +6,30 @@ import os
 import shutil
 from pathlib import Path
 
-from silr.io.annotator_records import named_features_path, read_records, states_of, write_records
+from silr.io.annotator_records import named_features_path, read_records, write_records
 from silr.io.corpus import features_path
 from silr.io.feature_rows import record_path
 from silr.io.files import os_errors
 
 
-def carry(table: Path, output: Path) -> None:
-    """Put the record of a table's LLMs and their hidden states beside `output`, which has the same rows.
+def carry(table: Path, output: Path, without: str | None = None) -> None:
+    """Put the records of a table's LLMs and their hidden states beside `output`, which has the same rows.
 
-    Hidden states are one file under two names where the disk can do that. Other features that lie beside `output` stay,
-    and then nothing is carried: they would be taken for those of the record.
+    The LLM with the name `without` is left out. Hidden states are one file under two names where the disk can do that.
+    Other features that lie beside `output` stay. Then nothing is carried, as they would be taken for those of a record.
     """
-    records = read_records(table)
-    if not records:
+    records = {name: record for name, record in read_records(table).items() if name != without}
+    names = [name for name in {"": None, **records} if name != without]
+    paths = [[named_features_path(features_path(each), name) for each in (table, output)] for name in names]
+    states = [(old, new) for old, new in paths if old.exists()]
+    if any(new.exists() and not _is_copy(old, new) for old, new in states):
         return
-    states = states_of(table)
-    names = {named_features_path(features_path(table), name): name for name in ["", *records]}
-    pairs = [(path, named_features_path(features_path(output), names[path])) for path in states]
-    if any(new.exists() and not _is_copy(old, new) for old, new in pairs):
-        return
-    for old, new in pairs:
+    for old, new in states:
         for source, target in ((old, new), (record_path(old), record_path(new))):
             if source.exists() and not target.exists():
                 _link(source, target)
-    write_records(output, records)
+    if records:
+        write_records(output, {**read_records(output), **records})
 
 
 def _is_copy(one: Path, other: Path) -> bool:
