@@ -14,6 +14,7 @@ from command_line import Commands
 from pieces import in_pieces, joined
 from silr.annotators import LocalAnnotator, annotate_file
 from silr.annotators.pieces import annotate_pieces
+from silr.annotators.provenance import together
 from silr.errors import InputError
 from silr.io.feature_rows import has_record, match
 from silr.io.pieces import open_pieces, read_piece
@@ -51,6 +52,9 @@ def test_pieces_are_annotated_like_one_table(annotator: LocalAnnotator, texts: P
     assert about["counts"] == {"rows": 10, "labels": done.labels, "missing": 3, "missing_reasons": {"empty text": 3}}
     assert (done.pieces, done.unfinished, done.features) == (5, 0, tmp_path / "out.features.npy")
     assert open_pieces(tmp_path / "out").columns == list(made)
+    with pytest.raises(InputError, match="out: it is a folder"):  # before anything is read by the model
+        annotate_file(tmp_path / "t.parquet", tmp_path / "out", annotator, quiet=True)
+    assert json.loads((tmp_path / "out.annotator.json").read_text()) == about
 
 
 def test_what_is_finished_stays(
@@ -98,6 +102,7 @@ def test_a_budget_counts_over_all_pieces(commands: Commands, tmp_path: Path) -> 
         assert stopped.code == 0, stopped.err
         values = json.loads(stopped.out)
         assert (values["requests"], values["unfinished"], values["stopped_by"] is None) == (14, 2, False)
+        assert sum(values["labels"].values()) + values["missing_reasons"]["not asked"] == 30
         bill = json.loads(commands(*arguments, "--dry-run", cwd=tmp_path).out)
         assert (bill["total"], bill["asked"], bill["known"] + bill["finished"]) == (20, 16, 4)
         assert "1 of 3 pieces are finished: their texts are not counted" in bill["notes"]
@@ -106,11 +111,18 @@ def test_a_budget_counts_over_all_pieces(commands: Commands, tmp_path: Path) -> 
         assert lines[0] == "0 texts" and "3 of 3 pieces are finished: their texts are not counted" in lines
     values = json.loads(done.out)
     assert (values["unfinished"], values["resumed"], values["labels"]) == (0, 1, {"positive": 20, "negative": 10})
+    assert (values["requests"], values["cost"]["requests"], values["price"]) == (16, 30, None)
     assert record.requests == 30
     frame = joined(tmp_path / "out")
     assert frame["llm_label"].tolist() == ["positive" if "good" in text else "negative" for text in texts]
     about = json.loads((tmp_path / "out.annotator.json").read_text())
     assert about["cost"]["requests"] == 30 and about["counts"]["rows"] == 30
+    assert sum(snapshot["answers"] for snapshot in about["snapshots"]) == 30
+    records = [
+        {"requests": {"first": f"2026-0{month}-01T00:00:00Z", "last": f"2026-0{month}-02T00:00:00Z"}}
+        for month in (2, 1)
+    ]
+    assert together(records) == {"requests": {"first": "2026-01-01T00:00:00Z", "last": "2026-02-02T00:00:00Z"}}
 
 
 @pytest.mark.parametrize(

@@ -46,3 +46,16 @@ def test_a_slow_encoder_goes_on_where_it_was_stopped(
     write_features(encoder := Encoder(10), column, path)
     assert encoder.read == again
     np.testing.assert_array_equal(np.load(path), [[number, 1] for number in range(1, 11)])
+
+
+def test_a_piece_without_rows_is_not_given_to_an_encoder(tmp_path: Path) -> None:
+    class Strict(Encoder):
+        def transform(self, texts: list[str]) -> np.ndarray:
+            assert texts  # of none, sentence-transformers makes no matrix
+            return super().transform(texts)
+
+    pieces = open_pieces(in_pieces(pd.DataFrame({"text": ["a", "bb", "ccc"]}), tmp_path / "texts", [0, 2, 2]))
+    assert [piece.rows for piece in pieces.pieces] == [0, 2, 0, 1]
+    column = PiecedColumn(pieces, ["text"], lambda frame, start: frame["text"].astype(str).tolist())
+    write_features(Strict(3), column, path := tmp_path / "features" / "features.npy")
+    np.testing.assert_array_equal(np.load(path), [[1, 1], [2, 1], [3, 1]])

@@ -86,6 +86,11 @@ def test_folders_named_by_a_column(folder: Path, tmp_path: Path) -> None:
     made = open_pieces(tmp_path / "out")
     assert made.columns == ["text", "n", "new", "year"] and len(made) == 6
     assert list(read_piece(tmp_path / "out/year=2023/a.parquet")) == ["text", "n", "new"]
+    broken = folder / "year=2023/c.parquet"
+    broken.write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"c\.parquet is not an intact parquet file"):
+        open_pieces(folder)
+    broken.unlink()
     (folder / "c.parquet").write_bytes((folder / "year=2023/b.parquet").read_bytes())
     with pytest.raises(InputError, match="differ in the columns that their folders name"):
         open_pieces(folder)

@@ -13,10 +13,13 @@ import pytest
 from command_line import Commands, Result
 from pieces import in_pieces, joined
 from silr.errors import InputError
+from silr.estimates.commands import label_command
 from silr.estimates.dsl import write_dsl
 from silr.estimates.estimate import estimate
 from silr.features import in_parts
 from silr.features.tfidf import TfidfFeatures
+from silr.io.annotator_records import read_records, write_records
+from silr.io.corpus import annotator_path
 from silr.label.gold_table import GoldTable
 from silr.label.session import Session
 from silr.refine.record import read_record
@@ -176,7 +179,12 @@ def labelled(table: Path, output: Path, wanted: int) -> Session:
 def test_the_draw_is_that_of_one_file(folder: Path, tmp_path: Path) -> None:
     labelled(folder / "unlabelled.parquet", tmp_path / "one.parquet", 40)
     labelled(folder / "unlabelled", tmp_path / "out", 25)
+    write_records(folder / "unlabelled", {"": {"kind": "api", "model": "m"}})
     session = labelled(folder / "unlabelled", tmp_path / "out", 40)  # goes on
+    assert read_records(tmp_path / "out") == read_records(folder / "unlabelled")
+    annotator_path(folder / "unlabelled").unlink()
+    command = label_command(folder / "unlabelled")
+    assert command is not None and command.split()[3:] == ["-o", f"{folder / 'unlabelled'}-labelled"]
     assert (session.began_with, len(session.gold)) == (25, 40)
     one, pieces = pd.read_parquet(tmp_path / "one.parquet"), joined(tmp_path / "out")
     assert pieces["gold"].fillna("").tolist() == one["gold"].fillna("").tolist()

@@ -219,6 +219,8 @@ def test_what_is_said_is_what_is_done(table: Path, tmp_path: Path, method: str, 
     assert (frame["refined_label"] != "").all() and frame["refined_score"].between(0, 1).all()
     assert LabelRefiner.load(run).verdict_ == found == read_record(run).verdict
     assert json.loads(json.dumps(summary(refiner.result_)))["verdict"] == found.to_dict()
+    if method == "silr":  # texts that the LLM has not labelled have no label that changed
+        assert refiner.result_.iterations[1].notes.changed == found.changed
     assert found.words.split(" (95")[0] in " ".join(write_report(run).read_text().replace("&#39;", "'").split())
     again = predict_table(run, table, tmp_path / "again.csv", device="cpu").frame
     assert (again["refined_label"] == frame["refined_label"])[free].all()

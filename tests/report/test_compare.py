@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from pieces import in_pieces
 from silr.errors import InputError
 from silr.io.annotator_records import write_records
+from silr.io.beside import carry
 from silr.refine.table import refine_table
 from silr.report.compare import compare_file, compare_labels, print_comparison
 from silr.report.write import write_report
@@ -81,6 +83,8 @@ def test_tables(table: Path) -> None:
     assert "compared by 40 gold labels of 'gold'" in out.getvalue() and "$5.00" in out.getvalue()
     assert "llm_label minus llm_label_small: +" in out.getvalue() and "they agree on" in out.getvalue()
     frame = pd.read_csv(table)
+    carry(table, folder := in_pieces(frame, table.with_name("pieces"), [30]))
+    assert {**compare_file(folder), "file": str(table)} == result
     frame["gold_weight"] = 1.0
     frame.rename(columns={"gold": "mine"}).to_csv(table, index=False)
     assert compare_file(table, gold_column="mine")["weighted"]

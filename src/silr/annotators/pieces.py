@@ -19,10 +19,12 @@ from silr.annotators.base import Annotator, AroundAnnotator, Scored, annotate_te
 from silr.annotators.columns import column, own_columns
 from silr.annotators.cost import COUNTS, UNKNOWN, Cost
 from silr.annotators.missing import Missing
+from silr.annotators.provenance import together
 from silr.annotators.table import annotate_file
 from silr.errors import InputError
 from silr.io import corpus
 from silr.io.annotator_records import FEATURES, NAMED, named_features_path
+from silr.io.beside import carry
 from silr.io.engines import make_pieces
 from silr.io.factories import Factory, registered
 from silr.io.feature_rows import features_of_texts, text_keys, write_keys
@@ -44,7 +46,8 @@ class AnnotatedPieces:
     """What became of a table in pieces.
 
     Pieces, those of them that were there before, and those that are not finished; rows, rows a class, and rows without
-    label by reason; the file of hidden states, if there is one.
+    label by reason (those of pieces that were not begun are not asked); the file of hidden states, if there is one; and
+    the record of the annotation so far.
     """
 
     pieces: int
@@ -54,6 +57,7 @@ class AnnotatedPieces:
     labels: dict[str, int]
     reasons: dict[str, int]
     features: Path | None
+    record: Json
 
 
 def annotate_pieces(
@@ -105,8 +109,9 @@ def annotate_pieces(
         table, folder, settings, workers, "Annotating", engine=engine, has_model=has_model, quiet=quiet, say=say
     )
     labels, reasons, unfinished = _count(table, folder, name)
-    features = None if unfinished else _gather(table, folder, settings)
-    return AnnotatedPieces(len(table.pieces), resumed, unfinished, len(table), labels, reasons, features)
+    record = _record(table, folder, name, labels, reasons)
+    features = None if unfinished else _gather(table, folder, settings, record)
+    return AnnotatedPieces(len(table.pieces), resumed, unfinished, len(table), labels, reasons, features, record)
 
 
 def open_texts(source: str | Path, output: str | Path, text_column: str) -> Pieces:
@@ -266,6 +271,7 @@ def _count(table: Pieces, folder: Path, name: str) -> tuple[dict[str, int], dict
     for piece in table.pieces:
         if not (folder / piece.name).is_file():
             unfinished += 1
+            reasons[Missing.NOT_ASKED] += piece.rows
             continue
         frame = read_piece(folder / piece.name, names)
         counts = [{str(key): int(n) for key, n in frame[each].value_counts().items() if key} for each in names]
@@ -275,7 +281,7 @@ def _count(table: Pieces, folder: Path, name: str) -> tuple[dict[str, int], dict
     return dict(labels.most_common()), dict(reasons.most_common()), unfinished
 
 
-def _gather(table: Pieces, folder: Path, settings: Json) -> Path | None:
+def _gather(table: Pieces, folder: Path, settings: Json, record: Json) -> Path | None:
     """Put features and records of the pieces together beside the folder; return the file of features, if any."""
     parts, name = folder / PARTS, settings["name"]
     whole = named_features_path(folder.resolve().with_name(f"{folder.resolve().name}{FEATURES}"), name)
@@ -284,7 +290,8 @@ def _gather(table: Pieces, folder: Path, settings: Json) -> Path | None:
     files = [_features_in(parts / piece.name, name) for piece in table.pieces]
     if has_features := any(file.is_file() for file in files):
         _join(table, folder, settings, files, whole)
-    _write_record(table, folder, name, [parts / piece.name for piece in table.pieces])
+    carry(Path(table.source), folder, without=name)
+    _write_record(folder, name, record)
     shutil.rmtree(parts)
     return whole if has_features else None
 
@@ -309,25 +316,38 @@ def _join(table: Pieces, folder: Path, settings: Json, files: list[Path], whole:
     write_keys(whole, np.concatenate(keys))
 
 
-def _write_record(table: Pieces, folder: Path, name: str, parts: list[Path]) -> None:
-    """Describe the annotator of the folder: as that of its pieces, with their counts and costs added up."""
+def _records(folder: Path) -> tuple[Path, Json]:
+    """The file beside the folder that describes its annotators, and what it holds so far."""
     here = folder.resolve()
     path = here.with_name(f"{here.name}.annotator.json")
-    every = read_json(path) if path.is_file() else {}
-    before: Json | None = every.get(NAMED, {}).get(name) if name else every
-    files = [part / "labelled.annotator.json" for part in parts]
+    return path, read_json(path) if path.is_file() else {}
+
+
+def _record(table: Pieces, folder: Path, name: str, labels: dict[str, int], reasons: dict[str, int]) -> Json:
+    """Describe the annotator of the folder: as that of its pieces, with what they count added up."""
+    _, every = _records(folder)
+    before: Json = every.get(NAMED, {}).get(name, {}) if name else every
+    files = [folder / PARTS / piece.name / "labelled.annotator.json" for piece in table.pieces]
     records = [read_json(file) for file in files if file.is_file()]
     records = [record[NAMED][name] if name else record for record in records]
     if not records:
-        return
-    labels, reasons, _ = _count(table, folder, name)
+        return before
     record: Json = {**records[-1], "counts": {"rows": len(table), "labels": labels, "missing": sum(reasons.values())}}
     if reasons:
         record["counts"]["missing_reasons"] = reasons
+    record |= together([*records, before])
     for kind in ("cost", "answers"):
-        costs = [each[kind] for each in (*records, before or {}) if kind in each]
+        costs = [each[kind] for each in (*records, before) if kind in each]
         if costs:
             record[kind] = _added_up(costs)
+    return record
+
+
+def _write_record(folder: Path, name: str, record: Json) -> None:
+    """Write the record of an annotation beside the folder; those of other LLMs there stay."""
+    if not record:
+        return
+    path, every = _records(folder)
     others = every.get(NAMED, {})
     unnamed = {key: value for key, value in every.items() if key != NAMED} if name else record
     named = {**others, name: record} if name else others

@@ -102,6 +102,20 @@ def total(parts: Iterable[Provenance]) -> Provenance:
     return whole
 
 
+def together(records: Iterable[Mapping[str, Any]]) -> dict[str, object]:
+    """Return what records that `Provenance.describe` is part of say, as one."""
+    whole = Provenance()
+    for record in records:
+        for snapshot in record.get("snapshots", ()):
+            names = (snapshot.get(name) or "" for name in ("model", "system_fingerprint", "provider"))
+            whole.answers[Snapshot(*names)] += int(snapshot["answers"])
+        if asked := record.get("requests"):
+            first, last = (_seconds(asked[name]) for name in ("first", "last"))
+            whole.first, whole.last = min(whole.first, first), max(whole.last, last)
+        whole.left_out |= set(record.get("left_out", ()))
+    return whole.describe()
+
+
 def _described(snapshot: Snapshot, count: int) -> dict[str, object]:
     names = {"model": snapshot.model, "system_fingerprint": snapshot.fingerprint, "provider": snapshot.provider}
     return {name: value or None for name, value in names.items() if value or name == "model"} | {"answers": count}
@@ -109,3 +123,7 @@ def _described(snapshot: Snapshot, count: int) -> dict[str, object]:
 
 def _date(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _seconds(date: str) -> float:
+    return datetime.fromisoformat(date).timestamp()

@@ -41,6 +41,8 @@ class Table:
     kept: list[str] = field(init=False)  # columns from the output
 
     def __post_init__(self) -> None:
+        if self.output.is_dir():
+            raise InputError(f"cannot write {self.output}: it is a folder")
         self._read()
         self._records = self._read_records()
 

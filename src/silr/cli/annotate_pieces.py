@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -48,6 +48,7 @@ def annotate_in_pieces(options: Mapping[str, Any], classes: list[str] | None, be
         print_dry_run(options, classes, _settings(options, classes, behind_server))
         return
     from silr.annotators.pieces import annotate_pieces
+    from silr.cli.annotate_summary import of_dollars
 
     quiet = options["quiet"] or options["as_json"]
     api = api_annotator(options, classes, quiet) if behind_server else None
@@ -73,23 +74,26 @@ def annotate_in_pieces(options: Mapping[str, Any], classes: list[str] | None, be
         cost = api.cost
         values |= {"requests": cost.requests, "cached_answers": cost.cached, "dollars": cost.dollars}
         values |= {"prompt_tokens": cost.prompt_tokens, "completion_tokens": cost.completion_tokens}
-        values["stopped_by"] = api.stopped_by
+        values |= {"stopped_by": api.stopped_by, "price": cost.price and cost.price.describe(), "notes": api.notes}
+        values |= {kind: done.record.get(kind) for kind in ("cost", "answers")}
     if options["as_json"]:
         print(json.dumps(values))
     elif not quiet:
-        print("\n".join(_lines(values, options["output"])))
+        print("\n".join(_lines(values, options["output"], [] if api is None else of_dollars(api, done.record))))
 
 
-def _lines(values: Mapping[str, Any], output: Path) -> list[str]:
-    lines = []
+def _lines(values: Mapping[str, Any], output: Path, dollars: Iterable[str]) -> list[str]:
+    lines: list[str] = []
     if "requests" in values:
         tokens = f"{values['prompt_tokens']:,} + {values['completion_tokens']:,} tokens"
         lines.append(
-            f"cost: {values['requests']:,} requests, {tokens}; {values['cached_answers']:,} were known already"
+            f"cost: {values['requests']:,} requests, {tokens} (prompt + answer); {values['cached_answers']:,} answers "
+            "were known already"
         )
+    lines += dollars
     total = max(1, sum(values["labels"].values()))
     shares = [f"{name} {n:,} ({n / total:.0%})" for name, n in values["labels"].items()]
-    lines.append("labels: " + ", ".join(shares))
+    lines.append("labels: " + (", ".join(shares) or "none"))
     if values["missing_reasons"]:
         lines.append("no label: " + ", ".join(f"{n:,} {reason}" for reason, n in values["missing_reasons"].items()))
     if values["unfinished"]:

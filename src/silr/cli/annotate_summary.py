@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from silr.annotators.api.annotator import ApiAnnotator
@@ -53,7 +53,7 @@ def lines(done: AnnotationSummary, api: ApiAnnotator | None) -> Iterator[str]:
             f"cost: {cost.requests:,} requests, {cost.prompt_tokens:,} + {cost.completion_tokens:,} tokens (prompt + "
             f"answer); {cost.cached:,} answers were known already"
         )
-        yield from _of_dollars(done, api)
+        yield from of_dollars(api, done.record)
         yield from done.provenance.lines()
         yield from _of_answers(done, api)
     yield from _of_missing(done, api)
@@ -86,23 +86,23 @@ def _dollars(done: AnnotationSummary, api: ApiAnnotator) -> dict[str, object]:
     return values | {"cost": done.record.get("cost"), "answers": done.record.get("answers")}
 
 
-def _of_dollars(done: AnnotationSummary, api: ApiAnnotator) -> Iterator[str]:
-    """What was spent, in words."""
+def of_dollars(api: ApiAnnotator, record: Mapping[str, Any]) -> Iterator[str]:
+    """What was spent, in words; the record is that of the annotation."""
     from silr.annotators.api.prices import explain_unknown
     from silr.annotators.cost import in_words, price_of_thousand
 
-    cost, whole = api.cost, done.record.get("cost", {})
+    cost, whole = api.cost, record.get("cost", {})
     if cost.price is None:
-        yield explain_unknown(str(done.record.get("model")), str(done.record.get("server")))
+        yield explain_unknown(str(api.describe()["model"]), str(api.describe()["server"]))
     elif cost.uncounted:
         yield f"dollars unknown: the server did not count the tokens of {cost.uncounted:,} answers"
     else:
-        thousand = price_of_thousand(done.record)
+        thousand = price_of_thousand(record)
         each = "" if thousand is None else f"; {in_words(thousand)} a thousand texts"
         yield f"spent: {in_words(cost.dollars)} ({cost.price}){each}"
-    if whole.get("sessions", 1) > 1:
+    if whole.get("requests", 0) > cost.requests:
         yield (
-            f"with all {whole['sessions']} sessions: {whole['requests']:,} requests, {whole['prompt_tokens']:,} + "
+            f"with earlier sessions: {whole['requests']:,} requests, {whole['prompt_tokens']:,} + "
             f"{whole['completion_tokens']:,} tokens, {in_words(whole['dollars'])}"
         )
 

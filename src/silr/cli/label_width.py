@@ -48,6 +48,6 @@ def width_lines(result: Mapping[str, Any]) -> list[str]:
     if result["reached"] or not result["more_labels"]:
         return [line]
     words = more_words(result["more_labels"], wanted)
-    if Path(result["output"]).is_dir():  # of a table in pieces, which is given beside it
+    if not Path(result["output"]).is_file():  # pieces, which are given beside it, or nothing is written yet
         return [line, f"{words}: the same command with --until-width {wanted:g}"]
     return [line, f"{words}: silr label {shlex.quote(result['output'])} --until-width {wanted:g}"]

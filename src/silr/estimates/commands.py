@@ -28,6 +28,7 @@ def label_command(
     if gold != Columns.gold or not path.exists() or address_of(path):  # one of the hub needs another output
         return None
     words = ["silr", "label", os.path.normpath(table)]
+    words += ["-o", f"{os.path.normpath(table)}-labelled"] if path.is_dir() else []  # pieces stay as they are
     words += ["--text-column", text] if text != Columns.text else []
     words += ["--label-column", labels[0]] if len(labels) == 1 and labels[0] != LABEL else []
     return shlex.join(words)

@@ -49,7 +49,7 @@ def write_features(
         start, since = 0, time.monotonic()
         for part in texts.parts():
             rows = slice(start, start + len(part))
-            if rows.stop > done:
+            if rows.stop > max(done, start):  # a piece may have no rows
                 values = read(part, rows)
                 if not rows.start:
                     features.save(folder)

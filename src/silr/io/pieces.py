@@ -127,9 +127,9 @@ def open_pieces(path: str | Path) -> Pieces:
     if other := next((name for name in names.values() if not name.endswith(SUFFIX)), None):
         raise InputError(f"{path}: {other} is no {SUFFIX} file; tables in pieces are folders or globs of those")
     pieces, first, start = [], None, 0
+    footers = [(file, name, *_footer(file)) for file, name in sorted(names.items(), key=lambda item: item[1])]
     partitions = _partitions(folder, list(names))
-    for file, name in sorted(names.items(), key=lambda item: item[1]):
-        schema, rows, key = _footer(file)
+    for file, name, schema, rows, key in footers:
         if first is None:
             first = (name, schema)
         elif words := _differences(first[1], schema):
@@ -141,7 +141,10 @@ def open_pieces(path: str | Path) -> Pieces:
         raise InputError(f"{path} has no rows")
     assert first is not None
     if other := next((piece.name for piece in pieces if piece.partition.keys() != pieces[0].partition.keys()), None):
-        raise InputError(f"{path}: {pieces[0].name} and {other} differ in the columns that their folders name")
+        raise InputError(
+            f"{path}: {pieces[0].name} and {other} differ in the columns that their folders name; "
+            "put all files into folders NAME=VALUE of the same names, or none"
+        )
     return Pieces(str(path), pieces, [*first[1], *pieces[0].partition])
 
 

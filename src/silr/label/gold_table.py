@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from silr.errors import InputError
 from silr.io import corpus
 from silr.io.annotator_columns import label_columns, read_annotators, scored_classes, scores_of
+from silr.io.beside import carry
 from silr.io.class_names import ClassNames, of_table
 from silr.io.codebook import Codebook, check_gold, shown_rows
 from silr.io.codebook_table import classes_of
@@ -219,6 +220,8 @@ class GoldTable:
                 part[name] = pd.Series(cells, index=part.index, dtype=kinds.get(name, words))
 
         write_changed(frame, self.output.resolve(), add, command="label")
+        if isinstance(frame, PiecedTable):  # whose copy is the only one with gold labels
+            carry(self.table, self.output)
         if not self._elsewhere:
             self._frame = frame
             self._read_as = _signature(self.table)

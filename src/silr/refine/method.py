@@ -121,7 +121,7 @@ def refine(
 
 def _completed(step: Iteration, method: Method, problem: Problem, before: Iteration, of: int) -> Iteration:
     """With what is noted of every iteration."""
-    notes = replace(step.notes, of=of, changed=int((step.labels != before.labels).sum()))
+    notes = replace(step.notes, of=of, changed=int(((before.labels >= 0) & (step.labels != before.labels)).sum()))
     if notes.kind != "tuned":  # gold labels taught the model through all texts: they cannot judge it
         estimate, names = partial(method.estimate, problem), problem.class_names
         gain = compare_with_best(

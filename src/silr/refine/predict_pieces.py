@@ -113,6 +113,8 @@ def predict_pieces(
         table, output, settings, make, "Predicting", engine=engine, has_model=has_model, quiet=quiet, say=say
     )
     counts, empty = _count(Path(output), [piece.name for piece in table.pieces])
+    if empty:
+        say(f"{empty:,} without text: no label, as the column {REFINED_MISSING} says")
     order = [str(name) for name in opened.manifest["identity"]["classes"]]
     labels = {name: int(counts[name]) for name in order if name in counts}
     return PredictedPieces(len(table.pieces), resumed, len(table), labels, empty, caution)

@@ -16,9 +16,10 @@ from silr.annotators.cost import in_words, price_of_thousand, said
 from silr.errors import InputError
 from silr.io.annotator_columns import label_columns
 from silr.io.annotator_records import read_records
-from silr.io.corpus import LABEL, label_column, read_table, weight_column
+from silr.io.corpus import LABEL, label_column, weight_column
 from silr.io.files import Json
 from silr.io.hub_tables import table_of_record
+from silr.io.pieced_table import open_table
 from silr.io.words import limits, percent, short
 from silr.refine.labels import OUT_OF_FOLD_LABEL, labels_path
 from silr.refine.record import Record
@@ -100,7 +101,7 @@ def compare_file(
     Parameters
     ----------
     path : str or Path
-        A table as `silr.read_table` reads it.
+        A table as `silr.read_table` reads it, or a folder or a glob of parquet files.
     gold_column, weights : str
         Gold labels, and for how many texts each speaks; without weights each speaks for its share of the texts with
         the same label by most LLMs.
@@ -118,7 +119,7 @@ def compare_file(
     InputError
         The table cannot be read, or has no gold labels, no labels of an LLM, or labels that do not fit together.
     """
-    frame = read_table(path)
+    frame = open_table(path)
     if gold_column not in frame.columns:
         raise InputError(
             f"{path} has no gold labels (column {gold_column!r}) that could judge: give --truth COLUMN with true "
