@@ -43,7 +43,13 @@ def cleanlab(part: Split, gold: Gold) -> list[Answer]:
         return [Answer(part.llm)]  # nothing to be confident about
     corpus, test = standardised(part)
     rows = np.isin(part.llm[0], classes)
-    model = CleanLearning(LogisticRegression(C=0.01, max_iter=1000), seed=part.seed, cv_n_folds=FOLDS)
+    alone = {"n_jobs": 1}  # other cells have the other cores
+    model = CleanLearning(
+        LogisticRegression(C=0.01, max_iter=1000),
+        seed=part.seed,
+        cv_n_folds=FOLDS,
+        find_label_issues_kwargs=alone,
+    )
     model.fit(corpus[rows], np.searchsorted(classes, part.llm[0][rows]))
     found = []
     for matrix in (corpus, test):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -54,11 +55,13 @@ def cluster(with_test_worker: Path) -> Iterator[None]:
 
         node = {"num_cpus": 1, "node_ip_address": LOOPBACK, "object_store_memory": 80 * 2**20}
         head = {**node, "include_dashboard": False, "_system_config": {"prestart_worker_first_driver": False}}
+        at_end = signal.getsignal(signal.SIGTERM)  # Ray's own would outlive the cluster, also in forks of this process
         nodes = Cluster(initialize_head=True, head_node_args=head)
         nodes.add_node(**node)
         patch.setenv("RAY_ADDRESS", nodes.address)
         yield
         nodes.shutdown()
+        signal.signal(signal.SIGTERM, at_end)
 
 
 @pytest.mark.slow
