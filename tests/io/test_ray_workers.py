@@ -50,7 +50,7 @@ def cluster(with_test_worker: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         paths = [str(with_test_worker), os.environ.get("PYTHONPATH", "")]
-        patch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))  # an empty one is the current folder
         from ray.cluster_utils import Cluster
 
         node = {"num_cpus": 1, "node_ip_address": LOOPBACK, "object_store_memory": 80 * 2**20}
