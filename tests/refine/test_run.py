@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -339,11 +338,12 @@ def test_many_processes_at_the_same_moment(tmp_path: Path) -> None:
 
 
 FULL = """if True:
-    import pickle, resource, sys
+    import resource, sys
+    import numpy as np
     from silr import LabelRefiner
     from silr.errors import InputError
-    with open(sys.argv[2], "rb") as file:
-        X, y, gold = pickle.load(file)
+    given = np.load(sys.argv[2])
+    X, y, gold = given["X"], given["y"], [label or None for label in given["gold"].tolist()]
     def fill(iteration):
         if iteration.number == 1:
             resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))
@@ -358,9 +358,10 @@ FULL = """if True:
 @pytest.mark.slow
 def test_full_disk_keeps_what_is_finished(corpus: Corpus, tmp_path: Path, commands: Commands) -> None:
     given = corpus.features, corpus.llm_labels, corpus.gold
-    (tmp_path / "given").write_bytes(pickle.dumps(given))
+    gold = ["" if label is None else label for label in corpus.gold]
+    np.savez(tmp_path / "given.npz", X=corpus.features, y=corpus.llm_labels, gold=gold)
     (tmp_path / "full.py").write_text(FULL)
-    done = commands(tmp_path / "run", tmp_path / "given", script=tmp_path / "full.py")
+    done = commands(tmp_path / "run", tmp_path / "given.npz", script=tmp_path / "full.py")
     assert done.code == 0 and done.out.startswith("cannot write ") and done.out.count("\n") == 1
     assert "File too large" in done.out and done.err == ""
     before = {name: kept for name, kept in snapshot(tmp_path / "run").items() if name.startswith("iteration-")}
