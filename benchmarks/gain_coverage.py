@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from cases import NO_SENTENCES, Case, find_cases
 from compare_report import put_into_document
 from feature_cache import default_folder, kept, tfidf_features
-from silr.io.files import write_json
+from silr.io.files import atomic_write
 from silr.refine.comparison import Comparison, compare
 from silr.refine.iteration import Iteration, Notes
 from silr.refine.posterior_step import of_other_texts, posterior_step
@@ -50,6 +50,7 @@ KINDS = {
     ("strong", "minilm"): "strong, labels, MiniLM",
     ("strong", "tfidf"): "strong, labels, TF-IDF alone",
 }
+DIGITS = 6
 CLEAR = 0.02  # a true gain above this should be seen
 
 
@@ -119,14 +120,17 @@ def one_draw(case: Case, n_gold: int, draw: int, cache: Path | None) -> dict[str
     free = problem.gold_codes < 0
     right, labelled = labels == truth, llm >= 0
     of_both = free & labelled
-    return {
+    figures = {
         "gain": comparison.gain,
         "interval": comparison.gain_interval,
         "plain_interval": plain.gain_interval,
-        "true_gain": float(right[of_both].mean() - (llm == truth)[of_both].mean()),
+        "true_gain": right[of_both].mean() - (llm == truth)[of_both].mean(),
         "accuracy": priors.accuracy,
-        "accuracy_interval": [float(limit) for limit in priors.accuracy_interval],
-        "true_accuracy": float(right[free].mean()),
+        "accuracy_interval": priors.accuracy_interval,
+        "true_accuracy": right[free].mean(),
+    }
+    return {
+        **{name: np.round(value, DIGITS).tolist() for name, value in figures.items()},
         "finding": finding(llm, labels, priors, comparison),
         "plain_finding": finding(llm, labels, priors, plain),
     }
@@ -191,6 +195,12 @@ def markdown(results: dict[str, Any]) -> Iterator[str]:
                 yield "| " + " | ".join([kind, str(gold), *row(cells)]) + " |"
 
 
+def write(results: dict[str, Any]) -> None:
+    """Without white space: there are thousands of draws."""
+    with atomic_write(RESULTS) as file:
+        file.write(json.dumps(results, separators=(",", ":")).encode() + b"\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
@@ -219,7 +229,7 @@ def main() -> None:
             for done, job in enumerate(as_completed(jobs), start=1):
                 case, gold, draw, _ = jobs[job]
                 results[case.name]["gold"].setdefault(str(gold), {})[str(draw)] = job.result()
-                write_json(RESULTS, results)
+                write(results)
                 print(f"\r{done}/{len(work)} ", end="", flush=True)
     lines = list(markdown(results))
     print("\n" + "\n".join(lines))
